@@ -1,0 +1,11 @@
+//! heirloom: an OAuth 2 authorization server in one binary.
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "tests may panic"))]
+
+pub mod clock;
+pub mod oauth;
+pub mod password;
+pub mod random;
+pub mod store;
+pub mod throttle;
+pub mod token;
+pub mod http;

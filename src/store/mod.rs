@@ -1,0 +1,276 @@
+//! The contract that every store keeps: streams of events, their snapshots, and records.
+//!
+//! A store knows nothing of OAuth: events, snapshots and record values are opaque bytes to it. What it promises:
+//!
+//! - **Atomic.** The events, the snapshot and the record changes of one [`Append`] land together or not at all. So
+//!   every view is exactly as new as the log.
+//! - **Expected version.** Every append names the version of its stream that it was decided on. If the stream has
+//!   moved on, nothing is written and the answer is [`StoreError::WrongExpectedVersion`]: load and decide again.
+//! - **Durable before it returns.** When [`Store::append`] or [`Store::remove`] returns `Ok`, the change survives a
+//!   power cut. When it returns [`StoreError::Unavailable`], the outcome is unknown: load and decide again.
+//! - **Reads return durable state only.** A read that meets a write which is not yet durable waits for it; no answer
+//!   can rest on what a power cut takes away.
+//! - **Positions** increase over the whole log and may have gaps. Once a read has returned position `p`, nothing
+//!   below `p` ever appears that was not there before: a follower polls [`Store::read_log`] and misses nothing.
+//! - **Records** change only inside an append, guarded by its stream's version. [`RecordChange::Insert`] fails with
+//!   [`StoreError::RecordExists`] when the key is taken, also by another append that lands at the same moment.
+//! - **Checked.** Every event and snapshot carries a checksum: damage is [`StoreError::Corrupt`], never a wrong answer.
+//!
+//! One contract suite (`tests/store_contract.rs`) runs against every store.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+pub mod sled;
+
+/// A store's answer, later.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Durable streams, snapshots and records. The guarantees stand in the [module docs](self).
+pub trait Store: Send + Sync + 'static {
+    /// Appends events to a stream, replaces its snapshot and changes records: atomically, and durable before it
+    /// returns.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongExpectedVersion`], [`StoreError::RecordExists`] and [`StoreError::TooLarge`] change nothing;
+    /// after [`StoreError::Unavailable`] the outcome is unknown.
+    fn append(&self, append: Append) -> StoreFuture<'_, Appended>;
+
+    /// Removes a whole stream, its events and its snapshot, and changes records; with the guarantees of `append`.
+    /// The stream is [`Expected::NoStream`] again; the positions of its events become gaps.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    fn remove(&self, remove: Remove) -> StoreFuture<'_, ()>;
+
+    /// The latest snapshot of a stream and the version that it is the fold of; `None` if there is no such stream.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>>;
+
+    /// At most `limit` events of a stream, in order, beginning behind version `after` (0: from the first).
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    fn read_stream(&self, stream: StreamId, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>>;
+
+    /// At most `limit` events of all streams, in the order of their positions, beginning behind position `after`
+    /// (0: from the first). An empty answer means that there is nothing behind `after` yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    fn read_log(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>>;
+
+    /// The value of a record.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>>;
+
+    /// At most `limit` records whose keys begin with `prefix`, in key order, beginning behind the key `after`.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    fn scan(
+        &self,
+        prefix: RecordKey,
+        after: Option<RecordKey>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>>;
+}
+
+/// Names a stream: one byte for its category, then the key of the aggregate, at most [`StreamId::MAX_KEY`] bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(Box<[u8]>);
+
+impl StreamId {
+    /// The longest key, in bytes.
+    pub const MAX_KEY: usize = 64;
+
+    /// The stream of the aggregate `key` in `category`; `None` if the key is longer than [`StreamId::MAX_KEY`].
+    #[must_use]
+    pub fn new(category: u8, key: &[u8]) -> Option<Self> {
+        let fits = key.len() <= Self::MAX_KEY;
+        fits.then(|| Self(std::iter::once(category).chain(key.iter().copied()).collect()))
+    }
+
+    /// The category and the key, as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The category.
+    #[must_use]
+    pub fn category(&self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    /// The key of the aggregate.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-", self.category().escape_ascii())?;
+        self.key().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The version of a stream that an append was decided on. A stream's version is the number of its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// There is no such stream.
+    NoStream,
+    /// The stream is at exactly this version.
+    Exact(u64),
+}
+
+/// One atomic change: events of one stream, its new snapshot, and records.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version that the events were decided on.
+    pub expected: Expected,
+    /// The events, oldest first; each at most [`MAX_VALUE`] bytes. Without any, only records change (and the
+    /// stream's version does not).
+    pub events: Vec<Vec<u8>>,
+    /// The fold of the stream including `events`, at most [`MAX_VALUE`] bytes.
+    pub snapshot: Vec<u8>,
+    /// Record changes that land with the events.
+    pub records: Vec<RecordChange>,
+}
+
+/// One atomic removal of a whole stream.
+#[derive(Clone, Debug)]
+pub struct Remove {
+    /// The stream.
+    pub stream: StreamId,
+    /// Its version.
+    pub expected: Expected,
+    /// Record changes that land with the removal.
+    pub records: Vec<RecordChange>,
+}
+
+/// The longest event, snapshot or record value, in bytes: larger ones would leave the one file that is synced.
+pub const MAX_VALUE: usize = 8 * 1024;
+
+/// Where an append landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The stream's version now.
+    pub version: u64,
+    /// The position of the last event; 0 if the append had none.
+    pub position: u64,
+}
+
+/// A stream's latest snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The stream's version: how many events it is the fold of.
+    pub version: u64,
+    /// The snapshot, as it was appended.
+    pub data: Vec<u8>,
+}
+
+/// An event as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Where it stands in the whole log; from 1.
+    pub position: u64,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its version in that stream; from 1.
+    pub version: u64,
+    /// The event, as it was appended.
+    pub data: Vec<u8>,
+}
+
+/// The key of a record, at most [`RecordKey::MAX`] bytes. Keys are ordered as bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKey(Vec<u8>);
+
+impl RecordKey {
+    /// The longest key, in bytes.
+    pub const MAX: usize = 512;
+
+    /// A key in `view/`: an index that pure functions make from events, under the version of those functions. A
+    /// rebuild makes it again.
+    #[must_use]
+    pub fn view(version: u8, parts: &[&[u8]]) -> Self {
+        Self([b'v', version].into_iter().chain(parts.iter().copied().flatten().copied()).collect())
+    }
+
+    /// A key in `vault/`: what must be unique, secret or forgettable, and is in no event.
+    #[must_use]
+    pub fn vault(parts: &[&[u8]]) -> Self {
+        Self(std::iter::once(b'x').chain(parts.iter().copied().flatten().copied()).collect())
+    }
+
+    /// A key as a store read it back.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// The whole key.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RecordKey {
+    /// Only the length: a vault key can hold a person's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordKey({} bytes)", self.0.len())
+    }
+}
+
+/// A change to one record, made inside an [`Append`].
+#[derive(Clone, PartialEq, Eq)]
+pub enum RecordChange {
+    /// Writes the record, over what was there.
+    Put(RecordKey, Vec<u8>),
+    /// Writes the record; the append fails with [`StoreError::RecordExists`] if there is one.
+    Insert(RecordKey, Vec<u8>),
+    /// Deletes the record, if there is one.
+    Delete(RecordKey),
+}
+
+impl fmt::Debug for RecordChange {
+    /// Without values: the vault holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(key, _) => write!(f, "Put({key:?})"),
+            Self::Insert(key, _) => write!(f, "Insert({key:?})"),
+            Self::Delete(key) => write!(f, "Delete({key:?})"),
+        }
+    }
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The stream is at another version: load it and decide again.
+    #[error("the stream has moved on")]
+    WrongExpectedVersion,
+    /// A record that was to be inserted is there already.
+    #[error("the record exists")]
+    RecordExists,
+    /// A key, an event, a snapshot, a record or the whole append is larger than the store takes.
+    #[error("too large for the store")]
+    TooLarge,
+    /// The store can't answer; whether an append landed is unknown. The text is for the operator.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What was read is damaged, or was written by a newer version. The text is for the operator.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+}
