@@ -1,1 +1,15 @@
-//! Stub.
+//! The protocol's words: what requests and answers are made of. Pure.
+
+pub mod error;
+pub mod refresh_token;
+pub mod request;
+pub mod scope;
+pub mod standing;
+pub mod words;
+
+pub use error::ErrorCode;
+pub use refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenCodec};
+pub use request::TokenRequest;
+pub use scope::Scope;
+pub use standing::Standing;
+pub use words::{Audience, ClientId, GrantType, SessionId};

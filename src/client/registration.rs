@@ -1,0 +1,106 @@
+//! What is registered of a client (RFC 6749 §2).
+
+use std::time::Duration;
+
+use super::secret::SecretDigest;
+use crate::oauth::{Audience, ClientId, GrantType, Scope};
+
+/// A client as it is registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Its identifier.
+    pub id: ClientId,
+    /// A name for people; empty if it has none.
+    pub name: String,
+    /// How it proves who it is.
+    pub authentication: Authentication,
+    /// The grants that it may use.
+    pub grants: Vec<GrantType>,
+    /// The scopes that it may ask for.
+    pub scopes: Scope,
+    /// The audience of a token for which neither a scope nor a `resource` names one.
+    pub default_audience: Audience,
+    /// Whether a sign-in gives it a refresh token.
+    pub refresh_tokens: RefreshTokens,
+    /// How long its tokens last.
+    pub lifetimes: Lifetimes,
+    /// How long a repeated refresh gets the same answer.
+    pub retry_window: RetryWindow,
+    /// What an old refresh token does.
+    pub reuse: ReusePolicy,
+    /// Whether it is switched off.
+    pub disabled: bool,
+}
+
+/// How a client proves who it is (RFC 6749 §2.1, §2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// A public client: not at all.
+    None,
+    /// A confidential client: by one of these secrets, in the `Authorization` header or in the body.
+    Secret(Vec<SecretDigest>),
+}
+
+/// Whether a sign-in gives a client a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshTokens {
+    /// With every sign-in.
+    Always,
+    /// Only when the scope `offline_access` is asked for (OpenID Connect Core §11).
+    OfflineAccess,
+    /// Never: a session lasts as long as its access token.
+    Never,
+}
+
+/// How long a client's tokens last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// An access token.
+    pub access_token: Duration,
+    /// A refresh token that is not used.
+    pub refresh_idle: Duration,
+    /// A session, whatever is done with it.
+    pub refresh_absolute: Duration,
+}
+
+impl Default for Lifetimes {
+    /// 10 minutes, 14 days and 60 days.
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self {
+            access_token: Duration::from_secs(600),
+            refresh_idle: Duration::from_secs(14 * DAY),
+            refresh_absolute: Duration::from_secs(60 * DAY),
+        }
+    }
+}
+
+/// How long a repeated refresh gets the same answer again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryWindow {
+    /// This long after the rotation, or after this process's start if that was later. Zero turns retries off.
+    For(Duration),
+    /// Until the successor has been used. For confidential clients.
+    UntilUsed,
+}
+
+impl RetryWindow {
+    /// The window that is used unless another is set: 30 seconds for a public client, until used for a confidential one.
+    #[must_use]
+    pub const fn usual(authentication: &Authentication) -> Self {
+        match authentication {
+            Authentication::None => Self::For(Duration::from_secs(30)),
+            Authentication::Secret(_) => Self::UntilUsed,
+        }
+    }
+}
+
+/// What the use of an old refresh token does (RFC 9700 §4.14.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReusePolicy {
+    /// It ends the family.
+    #[default]
+    EndFamily,
+    /// It is refused and recorded, and ends nothing. Then the victim of a theft may be the one who is refused.
+    Refuse,
+}

@@ -1,0 +1,61 @@
+//! How events and snapshots become bytes: a format version, then CBOR with integer keys (RFC 8949).
+//!
+//! A field is added under a new key and is optional; a change that an older reader would misread gets a new format
+//! version. An older format is upcast by its aggregate; a newer one is refused, and only that stream is.
+
+use minicbor::{Decode, Encode};
+
+/// Why bytes could not be read. For the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a newer version of heirloom.
+    #[error("it has format {found}; this version of heirloom reads formats up to {known}")]
+    Newer {
+        /// The format version that was found.
+        found: u8,
+        /// The newest that this version reads.
+        known: u8,
+    },
+    /// Not what it should be.
+    #[error("it can't be decoded: {0}")]
+    Malformed(String),
+}
+
+/// Encodes `value` in format `format`.
+pub fn encode<T: Encode<()>>(format: u8, value: &T) -> Vec<u8> {
+    let mut bytes = vec![format];
+    // Writing to a vector can't fail, and our types have no encoding errors of their own.
+    let written = minicbor::encode(value, &mut bytes);
+    debug_assert!(written.is_ok());
+    bytes
+}
+
+/// Decodes what [`encode`] wrote in the only format that there is so far.
+///
+/// # Errors
+/// [`DecodeError::Newer`] for a later format, [`DecodeError::Malformed`] for anything else.
+pub fn decode<'b, T: Decode<'b, ()>>(format: u8, bytes: &'b [u8]) -> Result<T, DecodeError> {
+    match bytes.split_first() {
+        Some((found, body)) if *found == format => {
+            minicbor::decode(body).map_err(|error| DecodeError::Malformed(error.to_string()))
+        }
+        Some((found, _)) if *found > format => Err(DecodeError::Newer { found: *found, known: format }),
+        Some((found, _)) => Err(DecodeError::Malformed(format!("there was never a format {found}"))),
+        None => Err(DecodeError::Malformed("it is empty".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c74_a_newer_format_is_refused_and_says_so() {
+        assert_eq!(decode::<u32>(1, &encode(1, &7u32)), Ok(7));
+        let newer = decode::<u32>(1, &encode(2, &7u32)).unwrap_err();
+        assert_eq!(newer, DecodeError::Newer { found: 2, known: 1 });
+        assert!(newer.to_string().contains("format 2"));
+        assert!(matches!(decode::<u32>(1, &[]), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode::<u32>(1, &[0, 7]), Err(DecodeError::Malformed(_))));
+    }
+}

@@ -1,0 +1,59 @@
+//! The closed list of error codes that a client can read.
+
+/// An `error` of an OAuth answer. What each means stands in the RFC named beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// The request is malformed (RFC 6749 §5.2).
+    InvalidRequest,
+    /// The client is unknown or did not prove who it is (RFC 6749 §5.2).
+    InvalidClient,
+    /// The credentials or the refresh token are invalid, expired, revoked or another client's (RFC 6749 §5.2).
+    InvalidGrant,
+    /// The client may not use this grant (RFC 6749 §5.2).
+    UnauthorizedClient,
+    /// The server does not know this grant (RFC 6749 §5.2).
+    UnsupportedGrantType,
+    /// The scope is unknown, malformed, or more than was granted (RFC 6749 §5.2).
+    InvalidScope,
+    /// The resource is unknown or not the client's (RFC 8707 §2).
+    InvalidTarget,
+    /// Too many attempts: wait (RFC 8628 §3.5 coined the code).
+    SlowDown,
+    /// The server can't answer now: wait (RFC 6749 §4.1.2.1).
+    TemporarilyUnavailable,
+    /// The server failed (RFC 6749 §4.1.2.1).
+    ServerError,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 10] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::SlowDown,
+        Self::TemporarilyUnavailable,
+        Self::ServerError,
+    ];
+
+    /// The code as it stands in an answer.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::SlowDown => "slow_down",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::ServerError => "server_error",
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The refresh token and its codec.
+//!
+//! ```text
+//! hrt_ base64url( key id: 1 ‖ session id: 16 ‖ generation: u32, big endian ‖ nonce: 16 ‖ MAC: 32 )
+//! ```
+//!
+//! The MAC is HMAC-SHA-256 under a refresh secret, over a fixed label and all bytes before it. So a forged or damaged
+//! token is refused without a look at the store, every generation is recognised for ever with nothing stored a token,
+//! and the current one can be made again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use super::words::SessionId;
+
+const PREFIX: &str = "hrt_";
+const LABEL: &[u8] = b"heirloom refresh token v1";
+const SIGNED: usize = 1 + 16 + 4 + 16;
+const LEN: usize = SIGNED + 32;
+
+/// How often the token of a session has been rotated; the one from the sign-in is 0.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode,
+)]
+#[cbor(transparent)]
+pub struct Generation(#[n(0)] pub u32);
+
+impl Generation {
+    /// The generation after this one; `None` behind the last that there is.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// 16 random bytes, fresh for each generation: what a leaked refresh secret alone can't guess.
+#[derive(Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+pub struct Nonce(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
+
+impl From<[u8; 16]> for Nonce {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce(…)")
+    }
+}
+
+/// What a refresh token says, once its MAC is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The session, that is: the family.
+    pub session: SessionId,
+    /// The generation within the family.
+    pub generation: Generation,
+    /// The generation's nonce.
+    pub nonce: Nonce,
+}
+
+/// The text is no refresh token of this server: malformed, a wrong MAC, or a secret that is unknown or retired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a refresh token of this server")]
+pub struct NotAToken;
+
+/// Makes and reads refresh tokens.
+pub struct RefreshTokenCodec {
+    current: u8,
+    keys: BTreeMap<u8, hmac::Key>,
+}
+
+impl RefreshTokenCodec {
+    /// A codec that makes tokens under the secret `current` and reads those under all `secrets`; `None` if the
+    /// current one is not among them.
+    #[must_use]
+    pub fn new(current: u8, secrets: &BTreeMap<u8, Zeroizing<[u8; 32]>>) -> Option<Self> {
+        let key = |secret: &Zeroizing<[u8; 32]>| hmac::Key::new(hmac::HMAC_SHA256, secret.as_slice());
+        let keys: BTreeMap<_, _> = secrets.iter().map(|(id, secret)| (*id, key(secret))).collect();
+        keys.contains_key(&current).then_some(Self { current, keys })
+    }
+
+    /// The text of a token. The same token under the same secret is the same text.
+    #[must_use]
+    pub fn encode(&self, token: &RefreshToken) -> String {
+        let mut bytes = Vec::with_capacity(LEN);
+        bytes.push(self.current);
+        bytes.extend_from_slice(token.session.as_bytes());
+        bytes.extend_from_slice(&token.generation.0.to_be_bytes());
+        bytes.extend_from_slice(&token.nonce.0);
+        if let Some(key) = self.keys.get(&self.current) {
+            bytes.extend_from_slice(mac(key, &bytes).as_ref());
+        }
+        let mut text = String::with_capacity(PREFIX.len().saturating_add(LEN.saturating_mul(4).div_ceil(3)));
+        text.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+        text
+    }
+
+    /// Reads a token, strictly: exact length, canonical base64url without padding (RFC 4648 §3.5), nothing behind it.
+    ///
+    /// # Errors
+    /// [`NotAToken`], whatever is wrong with it.
+    pub fn decode(&self, text: &str) -> Result<RefreshToken, NotAToken> {
+        let mut bytes = [0; LEN];
+        let encoded = text.strip_prefix(PREFIX).ok_or(NotAToken)?;
+        let len = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).map_err(|_| NotAToken)?;
+        if len != LEN {
+            return Err(NotAToken);
+        }
+        let (signed, tag) = bytes.split_at_checked(SIGNED).ok_or(NotAToken)?;
+        let (key_id, fields) = signed.split_first().ok_or(NotAToken)?;
+        let key = self.keys.get(key_id).ok_or(NotAToken)?;
+        hmac::verify(key, &labelled(signed), tag).map_err(|_| NotAToken)?;
+        let (session, rest) = fields.split_first_chunk::<16>().ok_or(NotAToken)?;
+        let (generation, nonce) = rest.split_first_chunk::<4>().ok_or(NotAToken)?;
+        Ok(RefreshToken {
+            session: SessionId::from(*session),
+            generation: Generation(u32::from_be_bytes(*generation)),
+            nonce: Nonce(nonce.try_into().map_err(|_| NotAToken)?),
+        })
+    }
+}
+
+impl fmt::Debug for RefreshTokenCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokenCodec").field("current", &self.current).finish_non_exhaustive()
+    }
+}
+
+fn mac(key: &hmac::Key, signed: &[u8]) -> hmac::Tag {
+    hmac::sign(key, &labelled(signed))
+}
+
+fn labelled(signed: &[u8]) -> Vec<u8> {
+    [LABEL, signed].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn codec(current: u8, ids: &[u8]) -> RefreshTokenCodec {
+        let secrets = ids.iter().map(|id| (*id, Zeroizing::new([*id; 32]))).collect();
+        RefreshTokenCodec::new(current, &secrets).unwrap()
+    }
+
+    fn token() -> RefreshToken {
+        RefreshToken { session: SessionId::from([1; 16]), generation: Generation(258), nonce: Nonce([2; 16]) }
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_read_back(session: [u8; 16], generation: u32, nonce: [u8; 16]) {
+            let token = RefreshToken {
+                session: session.into(), generation: Generation(generation), nonce: nonce.into(),
+            };
+            let codec = codec(1, &[1]);
+            prop_assert_eq!(codec.decode(&codec.encode(&token)), Ok(token));
+        }
+
+        #[test]
+        fn no_text_makes_the_codec_fail(text: String) {
+            prop_assert_eq!(codec(1, &[1]).decode(&text), Err(NotAToken));
+        }
+    }
+
+    #[test]
+    fn c52_each_flipped_bit_cut_and_addition_is_refused() {
+        let codec = codec(1, &[1]);
+        let text = codec.encode(&token());
+        assert_eq!(text.len(), 96);
+        assert_eq!(codec.decode(&text), Ok(token()));
+        for index in 0..text.len() {
+            for bit in 0..8 {
+                let mut bytes = text.clone().into_bytes();
+                bytes[index] ^= 1 << bit;
+                if let Ok(flipped) = String::from_utf8(bytes) {
+                    assert_eq!(codec.decode(&flipped), Err(NotAToken), "byte {index}, bit {bit}");
+                }
+            }
+            assert_eq!(codec.decode(&text[..index]), Err(NotAToken), "cut at {index}");
+        }
+        for behind in ["=", "==", "A", " ", "\n", "\0", &text] {
+            assert_eq!(codec.decode(&format!("{text}{behind}")), Err(NotAToken), "{behind:?}");
+        }
+        let other_alphabet = text.replace('-', "+").replace('_', "/").replacen("hrt/", "hrt_", 1);
+        assert!(other_alphabet == text || codec.decode(&other_alphabet).is_err());
+    }
+
+    #[test]
+    fn a_new_secret_makes_the_tokens_and_the_old_one_still_reads_them_until_it_is_retired() {
+        let old = codec(1, &[1]).encode(&token());
+        let both = codec(2, &[1, 2]);
+        assert_eq!(both.decode(&old), Ok(token()));
+        let new = both.encode(&token());
+        assert_ne!(new, old);
+        let retired = codec(2, &[2]);
+        assert_eq!(retired.decode(&old), Err(NotAToken));
+        assert_eq!(retired.decode(&new), Ok(token()));
+    }
+}

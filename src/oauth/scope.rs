@@ -1,0 +1,163 @@
+//! Scope: a set of scope tokens (RFC 6749 §3.3).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// A set of scope tokens. Its text is sorted and separated by single spaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope(BTreeSet<Box<str>>);
+
+/// Why a text is no scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// Longer than [`Scope::MAX_BYTES`] or more than [`Scope::MAX_WORDS`] words.
+    #[error("a scope has at most 1024 bytes and 64 words")]
+    TooLong,
+    /// A character that RFC 6749 §3.3 does not allow.
+    #[error("a scope has words of printable ASCII without quotes and backslashes, separated by spaces")]
+    Characters,
+}
+
+impl Scope {
+    /// The longest text, in bytes.
+    pub const MAX_BYTES: usize = 1024;
+    /// The most words.
+    pub const MAX_WORDS: usize = 64;
+
+    /// The scope that asks for a refresh token (OpenID Connect Core §11).
+    pub const OFFLINE_ACCESS: &'static str = "offline_access";
+
+    /// No scope at all.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    /// Whether there is no word in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `word` is in it.
+    #[must_use]
+    pub fn contains(&self, word: &str) -> bool {
+        self.0.contains(word)
+    }
+
+    /// Whether every word of this scope is in `other`.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// The words that are in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
+    /// The words that are in either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// Only the words that `keep` keeps.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|word| keep(word)).cloned().collect())
+    }
+
+    /// The words, sorted.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(ScopeError::TooLong);
+        }
+        let mut words = BTreeSet::new();
+        // RFC 6749 §3.3 separates by one space; clients that build the text by hand leave doubled ones.
+        for (count, word) in text.split(' ').filter(|word| !word.is_empty()).enumerate() {
+            if count >= Self::MAX_WORDS {
+                return Err(ScopeError::TooLong);
+            }
+            // RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
+            if !word.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
+                return Err(ScopeError::Characters);
+            }
+            words.insert(word.into());
+        }
+        Ok(Self(words))
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Scope {
+    /// For words that are known to be scope tokens.
+    fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
+        Self(words.into_iter().map(Into::into).collect())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.words().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(word)?;
+        }
+        Ok(())
+    }
+}
+
+impl<C> minicbor::Encode<C> for Scope {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(&self.to_string())?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Scope {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.str()?.parse().map_err(minicbor::decode::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_scope_is_sorted_and_without_repeats() {
+        let scope: Scope = "write  read read ".parse().unwrap();
+        assert_eq!(scope.to_string(), "read write");
+        assert!(scope.contains("read") && !scope.contains("rea"));
+    }
+
+    #[test]
+    fn c39_a_scope_that_is_too_long_is_refused() {
+        let words = vec!["w"; 65].join(" ");
+        assert_eq!(words.parse::<Scope>(), Err(ScopeError::TooLong));
+        assert_eq!("w".repeat(1025).parse::<Scope>(), Err(ScopeError::TooLong));
+        assert!("w".repeat(1024).parse::<Scope>().is_ok());
+        assert!(vec!["w"; 64].join(" ").parse::<Scope>().is_ok());
+    }
+
+    #[test]
+    fn characters_outside_the_rfc_are_refused() {
+        for text in ["a\"b", "a\\b", "ä", "a\tb", "a\0"] {
+            assert_eq!(text.parse::<Scope>(), Err(ScopeError::Characters), "{text:?}");
+        }
+    }
+}

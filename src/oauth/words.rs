@@ -1,0 +1,222 @@
+//! Identifiers and small closed lists.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a text is not the word that it should be. The text is fixed and fit for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WordError(&'static str);
+
+/// A `client_id` (RFC 6749 §2.2): 1 to 64 characters of printable ASCII (RFC 6749 §A.1).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(Box<str>);
+
+impl ClientId {
+    /// The longest, in bytes: the key of a stream.
+    pub const MAX: usize = 64;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
+        if text.is_empty() || text.len() > Self::MAX || !printable {
+            return Err(WordError("a client_id has 1 to 64 characters of printable ASCII"));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// The name of a resource server, as it stands in `aud` (RFC 9068 §2.2) and in `resource` (RFC 8707).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Audience(Box<str>);
+
+impl Audience {
+    /// The longest, in bytes.
+    pub const MAX: usize = 256;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Audience {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let printable = text.bytes().all(|byte| matches!(byte, 0x21..=0x7E));
+        if text.is_empty() || text.len() > Self::MAX || !printable {
+            return Err(WordError("an audience has 1 to 256 characters of printable ASCII without spaces"));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// A grant that a client may be registered for (RFC 6749 §1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GrantType {
+    /// `password` (RFC 6749 §4.3).
+    Password,
+    /// `refresh_token` (RFC 6749 §6).
+    RefreshToken,
+}
+
+impl GrantType {
+    /// Every grant.
+    pub const ALL: [Self; 2] = [Self::Password, Self::RefreshToken];
+
+    /// The grant as it stands in a request.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+}
+
+impl FromStr for GrantType {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        Self::ALL
+            .into_iter()
+            .find(|grant| grant.as_str() == text)
+            .ok_or(WordError("a grant is password or refresh_token"))
+    }
+}
+
+/// Names a session: a UUID of version 7. The `sid` of access tokens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(uuid::Uuid);
+
+impl SessionId {
+    /// The 16 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<uuid::Uuid> for SessionId {
+    fn from(id: uuid::Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl From<[u8; 16]> for SessionId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes))
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        text.parse().map(Self).map_err(|_| WordError("a session is named by a UUID"))
+    }
+}
+
+/// `Display`, `Debug` as the text, and CBOR as a text string.
+macro_rules! text_word {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.str(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                d.str()?.parse().map_err(minicbor::decode::Error::custom)
+            }
+        }
+    };
+}
+
+text_word!(ClientId);
+text_word!(Audience);
+
+/// `Display`, `Debug` as a UUID, and CBOR as a string of 16 bytes.
+macro_rules! uuid_word {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.bytes(self.0.as_bytes())?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                uuid::Uuid::from_slice(d.bytes()?).map(Self).map_err(minicbor::decode::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use uuid_word;
+
+uuid_word!(SessionId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_is_short_printable_ascii() {
+        assert!("my-web_app".parse::<ClientId>().is_ok());
+        for text in ["", "a\0b", "ä", &"a".repeat(65)] {
+            assert!(text.parse::<ClientId>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_survive_their_encoding() {
+        let id = SessionId::from([7; 16]);
+        assert_eq!(minicbor::decode::<SessionId>(&minicbor::to_vec(id).unwrap()).unwrap(), id);
+        let client: ClientId = "web".parse().unwrap();
+        assert_eq!(minicbor::decode::<ClientId>(&minicbor::to_vec(&client).unwrap()).unwrap(), client);
+    }
+}
