@@ -57,7 +57,6 @@ fn one_or_more<S: Serializer>(audience: &&[&str], serializer: S) -> Result<S::Ok
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
 fn roles_are_none(roles: &&[&str]) -> bool {
     roles.is_empty()
 }

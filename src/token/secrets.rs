@@ -219,3 +219,136 @@ fn parse(folder: &KeysFolder, file: SecretFile) -> Result<Arc<Secret>, KeyError>
         reason: "it doesn't hold 32 bytes as base64url".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::token::name::COMPROMISED;
+    use crate::token::rotate::SecretState;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_225_265);
+
+    fn open(folder: &KeysFolder) -> RefreshSecrets {
+        RefreshSecrets::open(folder.clone(), IfMissing::Create, NOW).unwrap()
+    }
+
+    #[test]
+    fn the_first_secret_is_made_once_and_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let missing = RefreshSecrets::open(folder.clone(), IfMissing::Refuse, NOW).unwrap_err();
+        assert!(matches!(missing, KeyError::Missing { .. }), "{missing}");
+
+        let (id, first) = open(&folder).current();
+        let (again, same) = open(&folder).current();
+        assert_eq!((id, again), (1, 1));
+        assert_eq!(first.as_bytes(), same.as_bytes());
+        assert_ne!(first.as_bytes(), &[0; 32]);
+        let peppers = Peppers::open(folder, IfMissing::Create, NOW).unwrap();
+        assert_ne!(peppers.current().1.as_bytes(), first.as_bytes(), "another kind is another secret");
+    }
+
+    #[test]
+    fn the_newest_makes_and_the_older_check_until_compromised() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let secrets = open(&folder);
+        let first = secrets.current().1;
+        assert_eq!(folder.rotate_refresh_secret(NOW).unwrap().id, 2);
+        assert!(secrets.reload().is_empty());
+        assert_eq!(secrets.current().0, 2);
+        assert!(Arc::ptr_eq(&secrets.find(1).unwrap(), &first), "not read again");
+        assert_eq!(secrets.all().len(), 2);
+
+        assert_eq!(folder.compromised_refresh_secret(1, NOW).unwrap(), None, "the newest is still good");
+        assert!(secrets.reload().is_empty());
+        assert!(secrets.find(1).is_none());
+        assert_eq!(secrets.current().0, 2);
+
+        let new = folder.compromised_refresh_secret(2, NOW).unwrap().unwrap();
+        assert!(secrets.reload().is_empty());
+        assert_eq!((new.id, secrets.current().0, secrets.all().len()), (3, 3, 1));
+        let again = folder.compromised_refresh_secret(2, NOW).unwrap_err();
+        assert!(matches!(again, KeyError::UnknownSecret(SecretKind::Refresh, 2)), "{again}");
+
+        let states: Vec<_> =
+            folder.secrets().unwrap().iter().map(|secret| (secret.id, secret.state)).collect();
+        let expected =
+            [(1, SecretState::Compromised), (2, SecretState::Compromised), (3, SecretState::Current)];
+        assert_eq!(states, expected);
+    }
+
+    #[test]
+    fn a_compromised_secret_that_a_backup_brings_back_stays_dead() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let secrets = open(&folder);
+        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        let backup = fs::read(&file).unwrap();
+        folder.compromised_refresh_secret(1, NOW).unwrap();
+        assert!(!file.exists());
+        let tombstone = fs::read(format!("{}{COMPROMISED}", file.display())).unwrap();
+        assert!(!tombstone.windows(8).any(|part| backup.windows(8).any(|secret| secret == part)));
+
+        folder.lock().unwrap().create(&file.file_name().unwrap().to_string_lossy(), &backup).unwrap();
+        assert!(secrets.reload().is_empty());
+        assert!(secrets.find(1).is_none());
+        assert!(open(&folder).find(1).is_none());
+        folder.compromised_refresh_secret(2, NOW).unwrap();
+        assert!(!file.exists(), "destroyed again when next at it");
+    }
+
+    #[test]
+    fn ids_end_at_255_and_never_come_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let last = SecretFile { kind: SecretKind::Refresh, id: 255, created: NOW };
+        let bytes = Secret::from_bytes([1; 32]).to_text();
+        folder.lock().unwrap().create(&last.to_string(), bytes.as_bytes()).unwrap();
+        assert_eq!(open(&folder).current().0, 255);
+        assert!(matches!(
+            folder.rotate_refresh_secret(NOW),
+            Err(KeyError::IdsExhausted(SecretKind::Refresh))
+        ));
+        assert!(folder.compromised_refresh_secret(255, NOW).is_err());
+        assert_eq!(open(&folder).current().0, 255, "nothing destroyed that can't be replaced");
+    }
+
+    #[test]
+    fn c62_a_broken_secret_is_refused_by_name() {
+        for (at, broken) in
+            ["", "AAAA", &"A".repeat(44), &"A".repeat(300), &"*".repeat(43)].iter().enumerate()
+        {
+            let temp = tempfile::tempdir().unwrap();
+            let folder = KeysFolder::at(temp.path());
+            let file = SecretFile { kind: SecretKind::Refresh, id: 9, created: NOW }.to_string();
+            folder.lock().unwrap().create(&file, broken.as_bytes()).unwrap();
+            let error = RefreshSecrets::open(folder, IfMissing::Create, NOW).unwrap_err().to_string();
+            assert!(error.contains(&file), "{at}: {error}");
+        }
+    }
+
+    #[test]
+    fn two_files_of_one_id_are_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        for created in [NOW, Timestamp::from_seconds(0)] {
+            let file = SecretFile { kind: SecretKind::Refresh, id: 1, created };
+            let bytes = Secret::from_bytes([1; 32]).to_text();
+            folder.lock().unwrap().create(&file.to_string(), bytes.as_bytes()).unwrap();
+        }
+        let error = RefreshSecrets::open(folder, IfMissing::Create, NOW).unwrap_err();
+        assert!(matches!(error, KeyError::Duplicate { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        let temp = tempfile::tempdir().unwrap();
+        let secrets = open(&KeysFolder::at(temp.path()));
+        let shown = format!("{secrets:?} {:?}", secrets.current());
+        let text = secrets.current().1.to_text();
+        assert!(shown.contains("redacted") && !shown.contains(text.trim_end()), "{shown}");
+    }
+}

@@ -206,3 +206,76 @@ fn pkcs8_pem(der: &[u8]) -> Zeroizing<String> {
     pem.push_str("\n-----END PRIVATE KEY-----\n");
     pem
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLAIMS: AccessTokenClaims<'static> = AccessTokenClaims {
+        iss: "https://id.example",
+        sub: "u1",
+        aud: &["https://api.example"],
+        client_id: "app",
+        scope: "read",
+        sid: "s1",
+        jti: "j1",
+        iat: 1,
+        exp: 601,
+        auth_time: 1,
+        roles: &["user"],
+    };
+
+    #[test]
+    fn a_token_is_what_jsonwebtoken_expects_and_the_same_twice() {
+        let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
+        for typ in [TokenType::AtJwt, TokenType::Jwt] {
+            let token = key.sign(typ, &CLAIMS).unwrap();
+            assert_eq!(token, key.sign(typ, &CLAIMS).unwrap(), "a retry gets the same bytes");
+            let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+            validation.set_audience(CLAIMS.aud);
+            validation.validate_exp = false;
+            let decoded =
+                jsonwebtoken::decode::<serde_json::Value>(&token, key.verifying(), &validation).unwrap();
+            assert_eq!(decoded.claims, serde_json::to_value(CLAIMS).unwrap());
+            assert_eq!(decoded.header.typ.as_deref(), Some(typ.as_str()));
+            assert_eq!(decoded.header.kid, Some(key.kid().to_string()));
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_pem_as_others_write_it() {
+        let pem = SigningKey::generate().unwrap();
+        let lines: Vec<_> = pem.lines().collect();
+        assert_eq!(lines.first(), Some(&"-----BEGIN PRIVATE KEY-----"));
+        assert_eq!(lines.last(), Some(&"-----END PRIVATE KEY-----"));
+        assert!(lines[1..lines.len() - 2].iter().all(|line| line.len() == 64));
+        assert_eq!(SigningKey::from_pem(pem.as_bytes()).unwrap().pair.public().modulus_len(), 256);
+    }
+
+    #[test]
+    fn c62_a_damaged_key_is_refused_or_does_no_harm() {
+        let pem = SigningKey::generate().unwrap();
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap().secret_pkcs8_der().to_vec();
+        let kid = SigningKey::from_pem(pem.as_bytes()).unwrap().kid();
+        let mut refused = 0;
+        for at in (0..der.len()).step_by(5) {
+            let mut damaged = der.clone();
+            damaged[at] ^= 0x10;
+            match SigningKey::from_pem(pkcs8_pem(&damaged).as_bytes()) {
+                Err(_) => refused += 1,
+                // The private exponent is in the file, but ring signs by the primes.
+                Ok(key) => assert_eq!(key.kid(), kid, "byte {at}"),
+            }
+        }
+        assert!(refused > der.len() / 10, "{refused} of {}", der.len() / 5);
+        assert_eq!(SigningKey::from_pem(b"").err(), Some(NotAKey::Pem));
+        assert_eq!(SigningKey::from_pem(&pem.as_bytes()[..900]).err(), Some(NotAKey::Pem));
+    }
+
+    #[test]
+    fn a_key_does_not_show_itself() {
+        let pem = SigningKey::generate().unwrap();
+        let key = SigningKey::from_pem(pem.as_bytes()).unwrap();
+        assert_eq!(format!("{key:?}"), format!("SigningKey {{ kid: Kid({}), .. }}", key.kid()));
+    }
+}

@@ -232,3 +232,6 @@ fn refused(error: &ErrorKind) -> VerifyError {
         VerifyError::Malformed
     }
 }
+
+#[cfg(test)]
+mod tests;
