@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heirloom::clock::{Clock, ManualClock, Timestamp};
-use heirloom::token::folder::{IfMissing, KeyError, KeysFolder};
-use heirloom::token::{AccessTokenClaims, JwksDocument, KeyLife, KeyState, Kid, SigningKeys, TokenType};
+use heirloom::token::{
+    AccessTokenClaims, IfMissing, JwksDocument, KeyError, KeyLife, KeyState, KeysFolder, Kid, SigningKeys,
+    TokenType,
+};
 use jsonwebtoken::jwk::JwkSet;
 
 const START: Timestamp = Timestamp::from_seconds(1_795_225_265);
@@ -121,8 +123,10 @@ fn the_jwks_is_made_again_only_when_the_published_set_changes() {
     assert!(server.keys.reload().is_empty());
     assert!(Arc::ptr_eq(&before, &server.keys.jwks()));
 
+    let signer = server.keys.signer();
     server.folder.rotate_signing(server.clock.now()).unwrap();
     assert!(server.keys.reload().is_empty());
+    assert!(Arc::ptr_eq(&signer, &server.keys.signer()), "a key that is held is not parsed again");
     let both = server.keys.jwks();
     assert_ne!(before.etag, both.etag);
     server.clock.advance(LIFE.lead_time);
@@ -251,7 +255,7 @@ fn a_folder_that_lost_its_keys_leaves_the_running_server_signing() {
     assert!(matches!(problems.as_slice(), [KeyError::Missing { .. }]), "{problems:?}");
     assert!(verifies(&server.keys.jwks(), &server.token()));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&server.clock);
-    let start = SigningKeys::open(server.folder.clone(), LIFE, IfMissing::Refuse, clock);
+    let start = SigningKeys::open(server.folder, LIFE, IfMissing::Refuse, clock);
     assert!(matches!(start, Err(KeyError::Missing { .. })));
 }
 

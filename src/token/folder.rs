@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::kid::Kid;
-use super::name::{COMPROMISED, Entry, SecretKind};
+use super::error::KeyError;
+use super::name::{COMPROMISED, Entry};
 
 /// The largest file that is read, in bytes: an RSA key of 4,096 bits takes 3,300.
 const MAX_FILE: u64 = 16 * 1024;
@@ -27,77 +27,6 @@ pub enum IfMissing {
     Create,
     /// Refuse: making a new one would not bring back what the old one opened.
     Refuse,
-}
-
-/// Why keys or secrets can't be used. Every message names the file; the operator reads it.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// A private file that others may read or write.
-    #[error("{} may be read or written by others (mode {mode:03o}): consider what it holds leaked, or run chmod 600", path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// A folder in which others may exchange files.
-    #[error("the keys folder {} may be written by others (mode {mode:03o}): run chmod 700", path.display())]
-    ExposedFolder {
-        /// The folder.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// A name that looks like ours and isn't.
-    #[error("{}: the name isn't one of a key; see the README in the keys folder", path.display())]
-    BadName {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file that doesn't hold what its name says.
-    #[error("{}: {reason}", path.display())]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// One key, or one id, in two files.
-    #[error("{} holds the same key or id as {other}: remove one of them", path.display())]
-    Duplicate {
-        /// The file.
-        path: PathBuf,
-        /// The other file's name.
-        other: String,
-    },
-    /// Nothing there to use.
-    #[error("there is no {what} in the keys folder {}", folder.display())]
-    Missing {
-        /// What is missing.
-        what: String,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// No such signing key.
-    #[error("there is no signing key {0} in the keys folder")]
-    UnknownKid(Kid),
-    /// No such secret.
-    #[error("there is no {0} with the id {1} in the keys folder")]
-    UnknownSecret(SecretKind, u8),
-    /// All 255 ids have been given.
-    #[error("all 255 ids of a {0} have been given")]
-    IdsExhausted(SecretKind),
-    /// The machine could not make a key.
-    #[error("the machine could not make a key: {0}")]
-    NotMade(String),
 }
 
 impl KeysFolder {
@@ -132,7 +61,7 @@ impl KeysFolder {
                 Ok(Some(entry)) if compromised => listing.compromised.push(entry),
                 Ok(Some(entry)) => listing.live.push(entry),
                 Ok(None) => {}
-                Err(_) => listing.mistyped.push(KeyError::BadName { path: self.file(name) }),
+                Err(_) => listing.mistyped.push(name),
             }
         }
         listing.live.sort();
@@ -143,12 +72,12 @@ impl KeysFolder {
     fn names(&self) -> Result<Vec<String>, KeyError> {
         let entries = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|source| failed(&self.path, source))?,
+            entries => entries.map_err(|source| KeyError::io(&self.path, source))?,
         };
         let mut names = Vec::new();
         for entry in entries {
             // A name that isn't UTF-8 is none of ours.
-            names.extend(entry.map_err(|source| failed(&self.path, source))?.file_name().into_string());
+            names.extend(entry.map_err(|source| KeyError::io(&self.path, source))?.file_name().into_string());
         }
         Ok(names)
     }
@@ -157,17 +86,17 @@ impl KeysFolder {
     pub(super) fn read_private(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let path = self.file(name);
         // Before it is opened: to open a pipe would wait for somebody to write to it.
-        if !fs::metadata(&path).map_err(|source| failed(&path, source))?.is_file() {
+        if !fs::metadata(&path).map_err(|source| KeyError::io(&path, source))?.is_file() {
             return Err(KeyError::Broken { path, reason: "not a regular file".to_owned() });
         }
-        let file = File::open(&path).map_err(|source| failed(&path, source))?;
-        let mode = file.metadata().map_err(|source| failed(&path, source))?.mode() & 0o777;
+        let file = File::open(&path).map_err(|source| KeyError::io(&path, source))?;
+        let mode = file.metadata().map_err(|source| KeyError::io(&path, source))?.mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeyError::Exposed { path, mode });
         }
         // At its full size at once: a buffer that grows leaves copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_FILE).unwrap_or_default()));
-        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(|source| failed(&path, source))?;
+        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(|source| KeyError::io(&path, source))?;
         Ok(bytes)
     }
 
@@ -227,16 +156,12 @@ impl KeysFolder {
             .recursive(true)
             .mode(0o700)
             .create(&self.path)
-            .map_err(|source| failed(&self.path, source))?;
-        let handle = File::open(&self.path).map_err(|source| failed(&self.path, source))?;
+            .map_err(|source| KeyError::io(&self.path, source))?;
+        let handle = File::open(&self.path).map_err(|source| KeyError::io(&self.path, source))?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&handle, rustix::fs::FlockOperation::LockExclusive))
-            .map_err(|errno| failed(&self.path, errno.into()))?;
+            .map_err(|errno| KeyError::io(&self.path, errno.into()))?;
         Ok(Locked { folder: self, handle })
     }
-}
-
-fn failed(path: &Path, source: io::Error) -> KeyError {
-    KeyError::Io { path: path.to_owned(), source }
 }
 
 /// A file's name, and if it can be seen its length, mode and time of change: not for what is in it, only to notice that
@@ -248,7 +173,15 @@ type Print = (String, Option<(u64, u32, i64, i64)>);
 pub(super) struct Listing {
     pub(super) live: Vec<Entry>,
     pub(super) compromised: Vec<Entry>,
-    pub(super) mistyped: Vec<KeyError>,
+    mistyped: Vec<String>,
+}
+
+impl Listing {
+    /// What is wrong with the names that begin with `word`, as those of one kind of key do.
+    pub(super) fn mistyped(&self, folder: &KeysFolder, word: &str) -> Vec<KeyError> {
+        let of_kind = self.mistyped.iter().filter(|name| name.starts_with(word));
+        of_kind.map(|name| KeyError::BadName { path: folder.file(name) }).collect()
+    }
 }
 
 /// The folder, held by this process alone until dropped.
@@ -267,7 +200,7 @@ impl<'a> Locked<'a> {
         self.tighten()?;
         let (path, fresh) = (self.folder.file(name), self.folder.file(format!(".{name}.new")));
         if path.exists() {
-            return Err(failed(&path, io::ErrorKind::AlreadyExists.into()));
+            return Err(KeyError::io(&path, io::ErrorKind::AlreadyExists.into()));
         }
         let write = || {
             // Left behind by a crash; nobody has used it.
@@ -281,7 +214,7 @@ impl<'a> Locked<'a> {
             fs::rename(&fresh, &path)?;
             self.handle.sync_all()
         };
-        write().map_err(|source| failed(&path, source))
+        write().map_err(|source| KeyError::io(&path, source))
     }
 
     /// Destroys the key material in a file and leaves a tombstone with `epitaph` in its place.
@@ -300,13 +233,13 @@ impl<'a> Locked<'a> {
             fs::remove_file(&path)?;
             self.handle.sync_all()
         };
-        wipe().map_err(|source| failed(&path, source))
+        wipe().map_err(|source| KeyError::io(&path, source))
     }
 
     /// Makes an existing folder private, if nothing but ours is in it (as in a fresh clone, where git made it).
     fn tighten(&self) -> Result<(), KeyError> {
         let path = &self.folder.path;
-        let mode = self.handle.metadata().map_err(|source| failed(path, source))?.mode() & 0o777;
+        let mode = self.handle.metadata().map_err(|source| KeyError::io(path, source))?.mode() & 0o777;
         let ours = |name: &String| {
             let bare = name.strip_suffix(COMPROMISED).unwrap_or(name);
             matches!(name.as_str(), "README.md" | ".gitignore")
@@ -315,7 +248,7 @@ impl<'a> Locked<'a> {
         };
         if mode & 0o077 != 0 && self.folder.names()?.iter().all(ours) {
             let private = fs::Permissions::from_mode(0o700);
-            return self.handle.set_permissions(private).map_err(|source| failed(path, source));
+            return self.handle.set_permissions(private).map_err(|source| KeyError::io(path, source));
         }
         if mode & 0o022 != 0 {
             return Err(KeyError::ExposedFolder { path: path.clone(), mode });

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::folder::{IfMissing, KeyError, KeysFolder};
+use super::error::KeyError;
+use super::folder::{IfMissing, KeysFolder};
 use super::jwks::JwksDocument;
 use super::kid::Kid;
 use super::life::{Birth, KeyLife};
@@ -178,7 +179,7 @@ fn missing(folder: &KeysFolder) -> KeyError {
 /// `known` is not parsed again.
 pub(super) fn read(folder: &KeysFolder, known: &[Held]) -> Result<(Vec<Held>, Vec<KeyError>), KeyError> {
     let listing = folder.entries()?;
-    let mut problems = listing.mistyped;
+    let mut problems = listing.mistyped(folder, "signing");
     let epitaphs = listing.compromised.iter().map(|entry| folder.epitaph(&entry.to_string()));
     // A compromised key stays dead under any name, also when a backup brings it back.
     let mut dead: HashSet<Kid> = epitaphs.filter_map(|text| text.parse().ok()).collect();

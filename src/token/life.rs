@@ -75,7 +75,7 @@ impl KeyLife {
     /// What each of `keys` does at `now`; they come in the order of creation. Exactly one signs, unless there is none.
     #[must_use]
     pub fn states(&self, keys: &[Birth], now: Timestamp) -> Vec<KeyState> {
-        // If none may sign yet (the clock was set back), the oldest does: it is the last that did.
+        // If none may sign yet, the oldest does: it is the first key, or the clock was set back and it is the last that did.
         let signer = (0..keys.len()).rev().find(|&at| self.may_sign(keys, at, now)).unwrap_or_default();
         (0..keys.len())
             .map(|at| match at.cmp(&signer) {
@@ -100,8 +100,7 @@ impl KeyLife {
 
     fn signs_at(&self, keys: &[Birth], at: usize) -> Timestamp {
         keys.get(at).map_or(Timestamp::from_millis(u64::MAX), |key| {
-            // The first key has nobody to sign until its lead time is over.
-            if key.at_once || at == 0 { key.created } else { key.created.after(self.lead_time) }
+            if key.at_once { key.created } else { key.created.after(self.lead_time) }
         })
     }
 

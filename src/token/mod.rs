@@ -11,6 +11,7 @@
 //! - [`rotate`]: what the command line does to the folder.
 
 pub mod claims;
+pub mod error;
 pub mod folder;
 pub mod jwks;
 pub mod keys;
@@ -23,11 +24,13 @@ pub mod signing;
 pub mod verify;
 
 pub use claims::AccessTokenClaims;
-pub use folder::{IfMissing, KeyError, KeysFolder};
+pub use error::KeyError;
+pub use folder::{IfMissing, KeysFolder};
 pub use jwks::JwksDocument;
 pub use keys::SigningKeys;
 pub use kid::Kid;
 pub use life::{KeyLife, KeyState};
+pub use rotate::{KeyInfo, NewKey, SecretInfo, SecretState};
 pub use secrets::{Peppers, RefreshSecrets, Secret};
 pub use signing::{SignError, SigningKey, TokenType};
 pub use verify::{AccessToken, Verifier, VerifyError};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::folder::{KeyError, KeysFolder, Locked};
+use super::error::KeyError;
+use super::folder::{KeysFolder, Locked};
 use super::keys;
 use super::kid::Kid;
 use super::life::{KeyLife, KeyState};
@@ -97,12 +98,9 @@ impl KeysFolder {
     /// All refresh secrets and peppers, by kind and id.
     ///
     /// # Errors
-    /// [`KeyError`] if the folder can't be read or a name in it is mistyped. The files themselves are not read.
+    /// [`KeyError`] if the folder can't be read. The files themselves are not.
     pub fn secrets(&self) -> Result<Vec<SecretInfo>, KeyError> {
         let listing = self.entries()?;
-        if let Some(problem) = listing.mistyped.into_iter().next() {
-            return Err(problem);
-        }
         let dead: Vec<_> = listing.compromised.iter().filter_map(Entry::secret).collect();
         let buried = |file: &SecretFile| dead.iter().any(|dead| (dead.kind, dead.id) == (file.kind, file.id));
         let live: Vec<_> =

@@ -13,7 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::folder::{IfMissing, KeyError, KeysFolder};
+use super::error::KeyError;
+use super::folder::{IfMissing, KeysFolder};
 use super::name::{Entry, SecretFile, SecretKind};
 use crate::clock::Timestamp;
 
@@ -189,7 +190,7 @@ type Read = (BTreeMap<u8, Arc<Secret>>, Vec<KeyError>);
 /// All secrets of `kind` in the folder, and what is wrong with the others. One that is among `known` is not read again.
 fn read(folder: &KeysFolder, kind: SecretKind, known: &BTreeMap<u8, Arc<Secret>>) -> Result<Read, KeyError> {
     let listing = folder.entries()?;
-    let mut problems = listing.mistyped;
+    let mut problems = listing.mistyped(folder, kind.word());
     let of_kind = |entry: &Entry| entry.secret().filter(|file| file.kind == kind);
     // By id, not by name: a backup may bring one back.
     let dead: Vec<u8> = listing.compromised.iter().filter_map(of_kind).map(|file| file.id).collect();
@@ -314,6 +315,26 @@ mod tests {
         ));
         assert!(folder.compromised_refresh_secret(255, NOW).is_err());
         assert_eq!(open(&folder).current().0, 255, "nothing destroyed that can't be replaced");
+    }
+
+    #[test]
+    fn an_id_that_only_a_tombstone_has_is_not_given_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        open(&folder);
+        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        fs::rename(&file, format!("{}{COMPROMISED}", file.display())).unwrap();
+        assert_eq!(open(&folder).current().0, 2);
+    }
+
+    #[test]
+    fn a_mistyped_name_stops_only_what_it_was_meant_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        fs::write(folder.file("pepper-1.secret"), b"").unwrap();
+        open(&folder);
+        let peppers = Peppers::open(folder, IfMissing::Create, NOW);
+        assert!(matches!(peppers, Err(KeyError::BadName { .. })));
     }
 
     #[test]

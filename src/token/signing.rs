@@ -264,7 +264,10 @@ mod tests {
             match SigningKey::from_pem(pkcs8_pem(&damaged).as_bytes()) {
                 Err(_) => refused += 1,
                 // The private exponent is in the file, but ring signs by the primes.
-                Ok(key) => assert_eq!(key.kid(), kid, "byte {at}"),
+                Ok(key) => {
+                    assert_eq!(key.kid(), kid, "byte {at}");
+                    assert!(key.sign(TokenType::AtJwt, &CLAIMS).is_ok(), "byte {at}");
+                }
             }
         }
         assert!(refused > der.len() / 10, "{refused} of {}", der.len() / 5);

@@ -106,9 +106,9 @@ fn a_token_of_ours_is_taken_until_it_expires() {
     let at = |seconds: u64| {
         verifier.verify(&forger.keys, &token, Timestamp::from_seconds(NOW.seconds() + seconds))
     };
-    let verified = at(0).unwrap();
-    assert_eq!((verified.sub.as_str(), verified.scope.as_str(), verified.roles.len()), ("u1", "", 0));
-    assert_eq!(verified.aud, [ISSUER]);
+    let token = at(0).unwrap();
+    assert_eq!((token.sub.as_str(), token.scope.as_str(), token.roles.len()), ("u1", "", 0));
+    assert_eq!(token.aud, [ISSUER]);
     assert!(at(599).is_ok());
     assert_eq!(at(600), Err(VerifyError::Expired));
 
@@ -249,6 +249,14 @@ fn c60_what_comes_twice_or_is_critical_is_refused() {
     }
     assert_eq!(forger.headed(&with(forger.header(), "b64", json!(false))), Err(VerifyError::Malformed));
     assert_eq!(forger.claims(&with(good(), "cnf", json!({}))), Err(VerifyError::Claims));
+}
+
+#[test]
+fn what_is_too_long_is_not_looked_at() {
+    let forger = Forger::new();
+    assert!(forger.claims(&with(good(), "jti", json!("j".repeat(1000)))).is_ok());
+    let long = with(good(), "jti", json!("j".repeat(MAX_TOKEN)));
+    assert_eq!(forger.claims(&long), Err(VerifyError::Malformed));
 }
 
 #[test]
