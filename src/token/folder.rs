@@ -152,16 +152,26 @@ impl KeysFolder {
 
     /// Takes the folder for writing, making it if need be; waits while another process has it.
     pub(super) fn lock(&self) -> Result<Locked<'_>, KeyError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.path)
-            .map_err(|source| KeyError::io(&self.path, source))?;
+        self.make().map_err(|source| KeyError::io(&self.path, source))?;
         let handle = File::open(&self.path).map_err(|source| KeyError::io(&self.path, source))?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&handle, rustix::fs::FlockOperation::LockExclusive))
             .map_err(|errno| KeyError::io(&self.path, errno.into()))?;
         Ok(Locked { folder: self, handle })
     }
+
+    /// Makes the folder, and those above it, so that it survives a power cut as the files in it do.
+    fn make(&self) -> io::Result<()> {
+        let parents = parents_of_missing(&self.path);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        parents.into_iter().try_for_each(|parent| File::open(parent)?.sync_all())
+    }
+}
+
+/// The folders that will hold an entry more once `path` has been made.
+fn parents_of_missing(path: &Path) -> Vec<&Path> {
+    let exists = |path: &Path| path.as_os_str().is_empty() || path.exists();
+    let missing = path.ancestors().take_while(|path| !exists(path)).filter_map(Path::parent);
+    missing.map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }).collect()
 }
 
 /// A file's name, and if it can be seen its length, mode and time of change: not for what is in it, only to notice that
@@ -325,6 +335,15 @@ mod tests {
         assert!(lock().is_err());
         drop(first);
         assert!(lock().is_ok());
+    }
+
+    #[test]
+    fn every_folder_that_gets_an_entry_is_synced() {
+        assert_eq!(parents_of_missing(Path::new("not-there")), [Path::new(".")]);
+        assert_eq!(parents_of_missing(Path::new("not-there/keys")), [Path::new("not-there"), Path::new(".")]);
+        assert_eq!(parents_of_missing(Path::new("src/keys")), [Path::new("src")]);
+        assert!(parents_of_missing(Path::new("src")).is_empty());
+        assert!(parents_of_missing(Path::new("/")).is_empty());
     }
 
     #[test]

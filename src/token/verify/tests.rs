@@ -1,4 +1,4 @@
-//! What a verifier of ours meets: lines 56 to 60.
+//! Tokens that somebody has forged, with everything in reach but our word.
 
 use std::sync::Arc;
 
