@@ -275,14 +275,14 @@ mod tests {
 
     #[test]
     fn a_new_file_is_private_and_never_replaces_one() {
-        let folder = KeysFolder::at(tempfile::tempdir().unwrap().path().join("deep/keys"));
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path().join("deep/keys"));
         folder.lock().unwrap().create(NAME, b"one").unwrap();
         assert_eq!(fs::metadata(folder.path()).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(folder.file(NAME)).unwrap().mode() & 0o777, 0o600);
         assert!(folder.lock().unwrap().create(NAME, b"two").is_err());
         assert_eq!(**folder.read_private(NAME).unwrap(), *b"one");
         assert_eq!(folder.names().unwrap(), [NAME], "no temporary file is left");
-        fs::remove_dir_all(folder.path().parent().unwrap()).unwrap();
     }
 
     #[test]
