@@ -26,8 +26,8 @@ impl Policy {
     /// product's name: words that are no secret).
     ///
     /// The strength is zxcvbn's estimate, which knows the 30,000 most common passwords, words and names, and patterns
-    /// of keys, dates and repeats. The worst input costs about as much as a hash (50 ms), so this belongs on the hashing
-    /// threads: see [`HashingPool::hash_new`](super::pool::HashingPool::hash_new).
+    /// of keys, dates and repeats. The worst input costs 50 ms, more than a hash, so this belongs on the hashing threads:
+    /// see [`HashingPool::hash_new`](super::pool::HashingPool::hash_new).
     ///
     /// # Errors
     /// [`PolicyRefused`], naming the rule.

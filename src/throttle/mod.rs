@@ -12,16 +12,16 @@
 //! A counter lets some failures pass ([`Limit::free`]), then asks for a delay that doubles with each further one up to
 //! a longest delay, and forgets half of what it has in each [`Limit::half_life`]. There is no lock-out: one attempt
 //! passes after each delay. When an account is under attack, that attempt would go to whoever asks most often, so
-//! the networks that ask draw lots: each gets its own turn within the delay, told in `retry_after`, and a new draw after every
-//! attempt. A person on an unknown network who comes back when told gets through about once in as many turns as
-//! networks attack.
+//! networks draw lots: after the delay comes the same time again, over which each gets a turn of its own, told in
+//! `retry_after`, with a new draw after every attempt. A person on an unknown network who comes back when told gets
+//! through about once in as many turns as networks attack.
 //!
 //! # What it costs
 //! - Account and network counters are sketches: each key has four cells, found by a keyed hash, and counts as what the
 //!   least of its cells says. Nothing is ever evicted, so invented names cannot push a counter out; and nothing is ever
 //!   under-counted. What invented names can do is fill cells; how fast is bounded by how fast the hashing pool
-//!   hashes, since only attempts that are hashed count. The sizes in [`Settings`] leave room for eight cores that hash
-//!   invented names without a pause.
+//!   hashes, since only attempts that are hashed count. With the sizes in [`Settings`], four cores that hash invented
+//!   names without a pause delay nobody else; more of them delay some accounts by a second or two.
 //! - Familiar networks are a table of bounded size, four networks an account, that forgets the least recently used. Only
 //!   a success writes to it. Who is forgotten (and everybody, after a restart) is measured as a stranger once.
 //! - Strangers who attack from thousands of networks at once can make a person on an unknown network wait for long.
