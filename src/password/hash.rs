@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::{Algorithm, Argon2, Block, Version};
 use minicbor::{Decode, Encode};
@@ -191,23 +193,26 @@ impl fmt::Debug for Peppers {
 
 /// The memory that hashes are computed in; it is kept from one to the next.
 #[derive(Default)]
-pub(super) struct Workspace(Vec<Block>);
+pub(super) struct Workspace {
+    blocks: Vec<Block>,
+    started: Arc<AtomicU64>,
+}
 
 impl Workspace {
-    /// Memory for hashes of `cost`.
-    pub(super) fn of(cost: Cost) -> Self {
-        Self(vec![Block::new(); cost.blocks()])
+    /// Memory for hashes of `cost`, which are counted in `started`.
+    pub(super) fn new(cost: Cost, started: Arc<AtomicU64>) -> Self {
+        Self { blocks: vec![Block::new(); cost.blocks()], started }
     }
 
     /// How much memory it holds, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.0.capacity().saturating_mul(Block::SIZE)
+        self.blocks.capacity().saturating_mul(Block::SIZE)
     }
 
     /// Gives back what a record with a higher cost than `cost` took.
     pub(super) fn shrink_to(&mut self, cost: Cost) {
-        self.0.truncate(cost.blocks());
-        self.0.shrink_to(cost.blocks());
+        self.blocks.truncate(cost.blocks());
+        self.blocks.shrink_to(cost.blocks());
     }
 
     /// Hashes a new password.
@@ -240,14 +245,15 @@ impl Workspace {
     ) -> Result<Zeroizing<[u8; 32]>, HashRefused> {
         let cost = record.cost()?;
         let peppered = peppers.pepper(record.pepper, password)?;
-        if self.0.len() < cost.blocks() {
-            self.0.resize(cost.blocks(), Block::new());
+        if self.blocks.len() < cost.blocks() {
+            self.blocks.resize(cost.blocks(), Block::new());
         }
         let params = argon2::Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
             .map_err(|_| HashRefused::Failed)?;
         let mut hash = Zeroizing::new([0; 32]);
+        self.started.fetch_add(1, Ordering::Relaxed);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into_with_memory(peppered.as_ref(), &record.salt, &mut *hash, &mut self.0)
+            .hash_password_into_with_memory(peppered.as_ref(), &record.salt, &mut *hash, &mut self.blocks)
             .map_err(|_| HashRefused::Failed)?;
         Ok(hash)
     }
@@ -270,7 +276,7 @@ mod tests {
     }
 
     fn hashed(text: &str) -> PasswordRecord {
-        Workspace::of(small()).hash(&password(text), (small(), &peppers()), [7; 16]).unwrap()
+        Workspace::default().hash(&password(text), (small(), &peppers()), [7; 16]).unwrap()
     }
 
     fn verifies(text: &str, record: &PasswordRecord) -> Result<bool, HashRefused> {

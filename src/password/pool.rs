@@ -181,7 +181,7 @@ impl HashingPool {
             cost: options.cost,
             peppers,
             random,
-            started: AtomicU64::new(0),
+            started: Arc::default(),
             refused: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             memory: AtomicUsize::new(0),
@@ -242,7 +242,7 @@ struct Shared {
     cost: Cost,
     peppers: Peppers,
     random: Random,
-    started: AtomicU64,
+    started: Arc<AtomicU64>,
     refused: AtomicU64,
     skipped: AtomicU64,
     memory: AtomicUsize,
@@ -263,7 +263,7 @@ impl<'a> Worker<'a> {
 
     fn run(mut self, queue: &Queue) {
         lower_priority();
-        self.workspace = Workspace::of(self.shared.cost);
+        self.workspace = Workspace::new(self.shared.cost, Arc::clone(&self.shared.started));
         self.count_memory();
         loop {
             // The lock is held while waiting: the other idle threads then wait for the lock instead.
@@ -296,14 +296,12 @@ impl<'a> Worker<'a> {
     fn hash(&mut self, password: &Password) -> Result<PasswordRecord, PoolError> {
         let Shared { cost, peppers, random, .. } = self.shared;
         let salt = random.bytes()?;
-        self.shared.started.fetch_add(1, Ordering::Relaxed);
         Ok(self.workspace.hash(password, (*cost, peppers), salt)?)
     }
 
     fn verify(&mut self, password: &Password, record: Option<&PasswordRecord>) -> Result<Verdict, PoolError> {
         let Shared { cost, peppers, .. } = self.shared;
         let nobody = PasswordRecord::of_nobody(*cost, peppers);
-        self.shared.started.fetch_add(1, Ordering::Relaxed);
         let equal = self.workspace.verify(password, record.unwrap_or(&nobody), peppers);
         self.count_memory();
         self.workspace.shrink_to(*cost);
@@ -333,8 +331,15 @@ impl Drop for Worker<'_> {
 /// elsewhere this would slow the whole process, so it is left alone. A refusal is no reason not to hash.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::debug!(%error, "hashing threads keep their priority");
+    {
+        let thread = Some(rustix::thread::gettid());
+        // Only ever lowered: the whole process may have been started with less.
+        let own = rustix::process::getpriority_process(thread).unwrap_or(NICENESS);
+        if own < NICENESS
+            && let Err(error) = rustix::process::setpriority_process(thread, NICENESS)
+        {
+            tracing::debug!(%error, "hashing threads keep their priority");
+        }
     }
 }
 
