@@ -22,7 +22,7 @@ use super::{Shared, send_at_once};
 
 /// How long what a refused client still sends is read and dropped, so that it gets to read why: closing a socket
 /// with unread bytes resets it.
-const LINGER: Duration = Duration::from_millis(1500);
+const LINGER: Duration = Duration::from_secs(1);
 /// How long an HTTP/2 connection may take to end after it was told to for being idle.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// RFC 9113 §3.4.
@@ -141,12 +141,11 @@ async fn http2<E: poem::Endpoint + 'static>(
     let mut connection = pin!(shared.http2.serve_connection(TokioIo::new(wire), service));
     let ended = tokio::select! {
         biased;
-        ended = until_drain(shared, connection.as_mut()) => match ended {
-            Some(ended) => ended,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        ended = until_drain(shared, connection.as_mut()) => if let Some(ended) = ended {
+            ended
+        } else {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         },
         () = idle(shared, link) => {
             connection.as_mut().graceful_shutdown();

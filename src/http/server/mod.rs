@@ -3,7 +3,7 @@
 //!
 //! poem's own server has no time limit for headers, no limits on them, and spins at the descriptor limit.
 //!
-//! - [`serve`] accepts, counts the connections, and drains them at the end.
+//! - [`bind`] and [`serve`]: the latter accepts, counts the connections, and drains them at the end.
 //! - `connection` is the life of one connection: TLS, HTTP/1.1 or HTTP/2, closing.
 //! - `wire` and `head` stand between the socket and hyper: time limits, and HTTP/1 heads read strictly.
 //! - `exchange` is one request: what is refused here, the limits of its body, the endpoint.
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -92,6 +92,20 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// From [`tls_config`]. Without it, clear text.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// Listens on `addr`, with room in the kernel's queue for a burst of connections: the usual 128 overflow, and a client
+/// whose connection was dropped there waits for a second before it tries again.
+///
+/// # Errors
+/// When the address can't be had.
+pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    const QUEUE: u32 = 4096;
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart need not wait for the connections of the process before it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(QUEUE)
 }
 
 /// Serves `endpoint` on `listener` until `shutdown`, then drains: what has been accepted is answered, connections without

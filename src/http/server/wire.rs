@@ -95,7 +95,7 @@ impl Drop for InFlight {
 
 /// A time so far away that it never comes, if the sum has none.
 pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(86_400 * 365);
+    const FAR: Duration = Duration::from_hours(24 * 365);
     instant.checked_add(duration).or_else(|| instant.checked_add(FAR)).unwrap_or(instant)
 }
 
