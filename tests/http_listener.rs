@@ -17,8 +17,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use heirloom::http::server::{Limits, ServerOptions, tls_config};
-use raw::{ChildServer, PATIENCE, Raw, RawH2, listen, listen_with};
+use raw::{ChildServer, PATIENCE, Raw, RawH2, listen, listen_with, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 const HEAD: &str = "POST /echo HTTP/1.1\r\nHost: localhost\r\n";
@@ -215,6 +216,12 @@ async fn c18_a_slow_request_is_told_so() {
     client.answer().await.unwrap().assert_refused(408);
     assert_eq!(server.seen.timed_out.load(Ordering::SeqCst), 1);
 
+    // The next request has no more time for its head than the first.
+    let mut client = Raw::connect(server.addr).await;
+    assert_eq!(client.get("/").await.unwrap().status, 200);
+    client.send("GET / HT").await;
+    client.answer().await.unwrap().assert_refused(408);
+
     // One that says nothing has nothing to be told.
     Raw::connect(server.addr).await.assert_closed().await;
 }
@@ -363,9 +370,6 @@ async fn c79_draining_under_load_answers_what_was_accepted() {
     let server = listen(Limits::default());
     let mut idle = Raw::connect(server.addr).await;
     assert_eq!(idle.get("/").await.unwrap().status, 200);
-    let mut h2 = RawH2::connect(server.addr).await;
-    let slow = raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &raw::head(2, "/slow"));
-
     let clients: Vec<_> = (0..50)
         .map(|_| {
             let addr = server.addr;
@@ -384,34 +388,39 @@ async fn c79_draining_under_load_answers_what_was_accepted() {
             })
         })
         .collect();
-    let loaded = async {
-        while server.seen.begun.load(Ordering::SeqCst) < 200 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, loaded).await.unwrap();
-    h2.send(&slow).await;
-    let begun = server.seen.begun.load(Ordering::SeqCst);
-    let loaded = async {
-        while server.seen.begun.load(Ordering::SeqCst) < begun + 60 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, loaded).await.unwrap();
+    until(|| server.seen.answered.load(Ordering::SeqCst) > 200).await;
     server.shutdown.send(()).unwrap();
     let start = Instant::now();
 
     idle.assert_closed().await;
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert_eq!(h2.frame_of(raw::DATA).await.unwrap().3, b"ok");
-    let mut answered = 2;
+    let mut answered = 1;
     for client in clients {
         answered += timeout(PATIENCE, client).await.unwrap().unwrap();
     }
-    drop(h2);
     timeout(Duration::from_secs(3), server.ended).await.expect("drained").unwrap().unwrap();
     assert_eq!(server.seen.begun.load(Ordering::SeqCst), answered);
     assert_eq!(server.seen.answered.load(Ordering::SeqCst), answered);
+}
+
+#[tokio::test]
+async fn c79_draining_waits_for_what_is_being_answered() {
+    let server = listen(Limits::default());
+    let mut h1 = Raw::connect(server.addr).await;
+    h1.send("GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let mut h2 = RawH2::connect(server.addr).await;
+    let held = raw::head(2, "/held");
+    h2.send(&raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &held)).await;
+    until(|| server.seen.held.load(Ordering::SeqCst) == 2).await;
+    server.shutdown.send(()).unwrap();
+    // The listener's refusal of new connections shows that draining has begun.
+    timeout(PATIENCE, async { while TcpStream::connect(server.addr).await.is_ok() {} }).await.unwrap();
+    server.seen.release.notify_waiters();
+    let answer = h1.answer().await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert_eq!(h2.frame_of(raw::DATA).await.unwrap().3, b"ok");
+    drop(h2);
+    timeout(Duration::from_secs(3), server.ended).await.expect("drained").unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -430,12 +439,7 @@ async fn c79_stuck_clients_do_not_outlive_the_deadline() {
         client.send(sent).await;
         clients.push(client);
     }
-    let there = async {
-        while server.seen.begun.load(Ordering::SeqCst) < 3 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, there).await.unwrap();
+    until(|| server.seen.begun.load(Ordering::SeqCst) == 3).await;
     server.shutdown.send(()).unwrap();
     let start = Instant::now();
     timeout(PATIENCE, server.ended).await.unwrap().unwrap().unwrap();

@@ -12,7 +12,7 @@ use poem::{Endpoint, Request, Response};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -26,10 +26,12 @@ pub struct Seen {
     pub answered: AtomicUsize,
     pub too_large: AtomicUsize,
     pub timed_out: AtomicUsize,
+    pub held: AtomicUsize,
+    pub release: Notify,
 }
 
-/// `/` answers "ok", `/echo` with its body's length, `/slow` after 50 ms, `/stuck` never, `/panic` panics, `/unread`
-/// without reading, `/big` with 8 MiB.
+/// `/echo` answers with its body's length, `/slow` after 50 ms, `/held` when released, `/stuck` never, `/big` with
+/// 8 MiB, `/panic` panics, all else answers "ok" without reading.
 pub fn endpoint(seen: &Arc<Seen>) -> impl Endpoint + 'static {
     let seen = Arc::clone(seen);
     poem::endpoint::make(move |request: Request| {
@@ -61,6 +63,12 @@ async fn answer(mut request: Request, seen: &Seen) -> Response {
             tokio::time::sleep(Duration::from_millis(50)).await;
             Response::from("ok")
         }
+        "/held" => {
+            let released = seen.release.notified();
+            seen.held.fetch_add(1, Ordering::SeqCst);
+            released.await;
+            Response::from("ok")
+        }
         "/stuck" => std::future::pending().await,
         "/panic" => panic!("as asked"),
         "/big" => Response::builder().body(vec![b'x'; 8 << 20]),
@@ -89,6 +97,16 @@ pub fn listen_with(options: ServerOptions) -> Listening {
         let _ = signal.await;
     });
     Listening { addr, seen, shutdown, ended: tokio::spawn(serving) }
+}
+
+/// Waits until `condition` holds.
+pub async fn until(condition: impl Fn() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, holds).await.expect("the condition to hold");
 }
 
 /// What came back.
