@@ -74,6 +74,27 @@ async fn a_client_that_closes_its_sending_half_is_answered() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_before_it_sends_is_told() {
+    let server = listen(Limits::default());
+    let mut client = Raw::connect(server.addr).await;
+    client.send(format!("{HEAD}Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")).await;
+    assert_eq!(client.answer().await.unwrap().status, 100);
+    client.send("abc").await;
+    assert_eq!(client.answer().await.unwrap().text(), "3 bytes");
+    client.send(format!("{HEAD}Expect: 100-continue\r\nContent-Length: 70000\r\n\r\n")).await;
+    client.answer().await.unwrap().assert_refused(413);
+}
+
+#[tokio::test]
+async fn http_1_0_is_served_once() {
+    let server = listen(Limits::default());
+    let mut client = Raw::connect(server.addr).await;
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().text(), "ok");
+    client.assert_closed().await;
+}
+
+#[tokio::test]
 async fn c10_a_body_over_the_limit_with_a_length_is_refused_unread() {
     let server = listen(Limits::default());
     // Only the head is sent: the answer waits for nothing.
@@ -86,7 +107,7 @@ async fn c10_a_body_over_the_limit_with_a_length_is_refused_unread() {
     }
     // One that first sends all, and reads then, gets to read the answer.
     let mut client = Raw::connect(server.addr).await;
-    assert!(client.send(format!("{HEAD}Content-Length: 3000000\r\n\r\n{}", "x".repeat(3_000_000))).await);
+    assert!(client.send(format!("{HEAD}Content-Length: 20000000\r\n\r\n{}", "x".repeat(20_000_000))).await);
     client.answer().await.unwrap().assert_refused(413);
     client.stream.shutdown().await.unwrap();
     client.assert_closed().await;

@@ -101,11 +101,11 @@ const MOST_FRAMES: u32 = 4096;
 /// hyper's body with limits on its size, time and number of frames.
 #[derive(Debug)]
 pub(super) struct LimitedBody {
-    pub(super) inner: Incoming,
+    inner: Incoming,
     pub(super) state: Arc<BodyState>,
     /// Bytes that may still come.
-    pub(super) left: u64,
-    pub(super) deadline: Instant,
+    left: u64,
+    deadline: Instant,
     frames: u32,
     /// Made when the body is not there at once, which is rare.
     timer: Option<Pin<Box<Sleep>>>,

@@ -14,7 +14,7 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Scheme;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Response};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, RequestParts};
 use tokio::time::Instant;
@@ -138,9 +138,7 @@ impl<E: poem::Endpoint> Exchange<E> {
 }
 
 fn closing(mut answer: Answer) -> Answer {
-    if answer.version() < Version::HTTP_2 {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
