@@ -1,1 +1,3 @@
 //! Stub.
+pub mod peer;
+pub mod server;
