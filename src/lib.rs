@@ -2,10 +2,10 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "tests may panic"))]
 
 pub mod clock;
+pub mod http;
 pub mod oauth;
 pub mod password;
 pub mod random;
 pub mod store;
 pub mod throttle;
 pub mod token;
-pub mod http;
