@@ -91,6 +91,8 @@ pub struct SledStats {
     pub longest_group: Duration,
     /// The last durable position.
     pub position: u64,
+    /// Removed streams whose events still take space.
+    pub purging: usize,
 }
 
 impl SledStore {
@@ -138,12 +140,14 @@ impl SledStore {
     #[must_use]
     pub fn stats(&self) -> SledStats {
         let counts = &self.shared.counts;
+        let visible = self.shared.gate.visible();
         SledStats {
             groups: counts.groups.load(Ordering::Relaxed),
             changes: counts.changes.load(Ordering::Relaxed),
             largest_group: counts.largest.load(Ordering::Relaxed),
             longest_group: Duration::from_micros(counts.longest_micros.load(Ordering::Relaxed)),
-            position: self.shared.gate.visible().position,
+            position: visible.position,
+            purging: visible.purging.len(),
         }
     }
 
