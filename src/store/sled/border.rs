@@ -89,18 +89,4 @@ mod tests {
         assert!(why.contains("outer after inner line (border.rs:"), "{why}");
         assert_eq!(guarded(|| 7), Ok(7));
     }
-
-    #[test]
-    fn a_panic_on_a_thread_of_sled_fails_the_open_stores() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let tell = Arc::clone(&told);
-        let on_fatal = Arc::new(move |why: &str| tell.lock().unwrap().push(why.to_owned()));
-        let failure = Arc::new(Failure::new(std::path::Path::new("data"), on_fatal));
-        watch(&failure);
-        let thread = std::thread::Builder::new().name("sled-io-test".to_owned());
-        assert!(thread.spawn(|| panic!("a broken segment")).unwrap().join().is_err());
-        assert!(failure.check().is_err());
-        let told = told.lock().unwrap();
-        assert!(matches!(told.as_slice(), [why] if why.contains("data") && why.contains("a broken segment")));
-    }
 }
