@@ -158,10 +158,10 @@ pub(super) fn scope(section: &mut Section<'_>, key: &'static str) -> Option<Vec<
     for At { value, place } in section.texts(key)? {
         match value.parse::<Scope>() {
             Ok(scope) => {
-                words.extend(scope.words().map(|word| At { value: word.to_owned(), place: place.clone() }))
+                words.extend(scope.words().map(|word| At { value: word.to_owned(), place: place.clone() }));
             }
             Err(error) => {
-                section.problems.note(&place, format!("`{key}`: {error}"), "write for example \"read\"")
+                section.problems.note(&place, format!("`{key}`: {error}"), "write for example \"read\"");
             }
         }
     }

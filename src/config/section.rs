@@ -38,7 +38,7 @@ impl<'a> Section<'a> {
     }
 
     /// The section below this one that is called `key`; an empty one if there is none.
-    pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
+    pub(super) fn section(&mut self, key: &'static str) -> Self {
         let place = self.place.clone();
         let name = self.below(key);
         match self.take(key) {
@@ -58,7 +58,7 @@ impl<'a> Section<'a> {
     }
 
     /// The sections below `key`, which the operator names.
-    pub(super) fn named(&mut self, key: &'static str) -> Vec<(At<String>, Section<'a>)> {
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(At<String>, Self)> {
         let parent = self.section(key);
         let mut sections = Vec::new();
         for (name, node) in parent.table {
@@ -75,7 +75,7 @@ impl<'a> Section<'a> {
     }
 
     /// The sections of a list that is written as `[[key]]`.
-    pub(super) fn listed(&mut self, key: &'static str) -> Vec<Section<'a>> {
+    pub(super) fn listed(&mut self, key: &'static str) -> Vec<Self> {
         let suggestion = format!("write one section [[{key}]] for each");
         let Some(node) = self.take(key) else { return Vec::new() };
         let Value::List(items) = node.value else {
@@ -216,8 +216,8 @@ impl<'a> Section<'a> {
     }
 
     /// The folder beside the file that is used when a setting is left out.
-    pub(super) fn beside_the_file(&self, name: &str) -> Option<At<PathBuf>> {
-        Some(At { value: self.folder.join(name), place: self.place.clone() })
+    pub(super) fn beside_the_file(&self, name: &str) -> At<PathBuf> {
+        At { value: self.folder.join(name), place: self.place.clone() }
     }
 
     /// A path of a file that must be there.
@@ -278,8 +278,8 @@ impl<'a> Section<'a> {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    const fn child(&self, name: String, place: Place, table: Table) -> Section<'a> {
-        Section { name, place, table, known: Vec::new(), problems: self.problems, folder: self.folder }
+    const fn child(&self, name: String, place: Place, table: Table) -> Self {
+        Self { name, place, table, known: Vec::new(), problems: self.problems, folder: self.folder }
     }
 
     fn text_of(&self, node: &Node, key: &str) -> Option<At<String>> {
@@ -309,10 +309,10 @@ pub(super) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clo
     }
     let mut all: Vec<_> = known.collect();
     all.sort_unstable();
-    match all.is_empty() {
-        true => "there is none to choose from".to_owned(),
-        false => format!("there are: {}", all.join(", ")),
+    if all.is_empty() {
+        return "there is none to choose from".to_owned();
     }
+    format!("there are: {}", all.join(", "))
 }
 
 /// A duration as it can be written in the file.

@@ -124,7 +124,10 @@ pub(super) fn issuer(root: &mut Section<'_>) -> Option<String> {
         "https" => {}
         "http" if loopback || insecure => {}
         "http" => {
-            return note("is not https", "use https, or set allow_insecure_issuer = true in a closed network");
+            return note(
+                "is not https",
+                "use https, or set allow_insecure_issuer = true in a closed network",
+            );
         }
         _ => return note("is neither https nor http", EXAMPLE),
     }
@@ -245,25 +248,19 @@ impl std::str::FromStr for Filter {
 
 /// Reads `[data]` and `[keys]`: two folders, and how long a signing key is published before it signs.
 pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration) {
-    let mut data = root.section("data");
-    let data_folder = data.path("folder").or_else(|| data.beside_the_file("data"));
-    data.finish();
-    let mut keys = root.section("keys");
-    let keys_folder = keys.path("folder").or_else(|| keys.beside_the_file("keys"));
-    let lead_time = keys.duration("lead_time", &seconds(0, 7 * 86_400));
-    if let (Some(data), Some(keys_folder)) = (&data_folder, &keys_folder)
-        && (keys_folder.value.starts_with(&data.value) || data.value.starts_with(&keys_folder.value))
-    {
+    let mut section = root.section("data");
+    let data = section.path("folder").unwrap_or_else(|| section.beside_the_file("data"));
+    section.finish();
+    let mut section = root.section("keys");
+    let keys = section.path("folder").unwrap_or_else(|| section.beside_the_file("keys"));
+    let lead_time =
+        section.duration("lead_time", &seconds(0, 7 * 86_400)).map_or(super::LEAD_TIME, |at| at.value);
+    if keys.value.starts_with(&data.value) || data.value.starts_with(&keys.value) {
         let suggestion = "keep them apart: who gets a copy of the data must not get the keys with it";
-        keys.problems.note(
-            &keys_folder.place,
-            "the keys' folder and the data's lie in one another",
-            suggestion,
-        );
+        section.problems.note(&keys.place, "the keys' folder and the data's lie in one another", suggestion);
     }
-    keys.finish();
-    let path = |at: Option<At<PathBuf>>| at.map(|at| at.value).unwrap_or_default();
-    (path(data_folder), path(keys_folder), lead_time.map_or(super::LEAD_TIME, |at| at.value))
+    section.finish();
+    (data.value, keys.value, lead_time)
 }
 
 /// Reads `[passwords]`.
