@@ -1,5 +1,10 @@
 //! The configuration: what it takes, what it refuses, and how it says so.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on should stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on should stop"
+)]
 
 use std::fs;
 use std::path::Path;

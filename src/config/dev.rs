@@ -59,6 +59,7 @@ impl Config {
             reuse: tokens.reuse,
             disabled: false,
         };
+        let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
         let secret = Authentication::Secret(vec![dev.secret]);
         let clients = vec![
             client(dev.public_client, "Demo (public)", Authentication::None),
@@ -67,7 +68,7 @@ impl Config {
         Ok(Self {
             // By address: `localhost` is two addresses, of which another program may hold one.
             issuer: format!("http://127.0.0.1:{}", dev.port),
-            server: Server { listen: dev.listen, ..Server::default() },
+            server: Server { listen: dev.listen, hosts: Some(hosts), ..Server::default() },
             data: dev.data,
             keys: dev.keys,
             lead_time: LEAD_TIME,

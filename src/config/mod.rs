@@ -31,7 +31,7 @@ pub use tokens::TokenRules;
 use section::Section;
 
 /// How long a signing key is published before it signs, unless another time is set.
-const LEAD_TIME: Duration = Duration::from_hours(2);
+pub const LEAD_TIME: Duration = Duration::from_hours(2);
 
 /// Everything that can be set. Holds no secret: of the clients' only digests.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,8 @@ pub struct Server {
     pub listen: Vec<SocketAddr>,
     /// The certificate, if it speaks TLS itself.
     pub tls: Option<Tls>,
+    /// The values of `Host` that it answers to; `None`: to any. Keeps web pages from reaching loopback by DNS rebinding.
+    pub hosts: Option<Vec<String>>,
     /// The networks (`address/prefix`, checked) of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
     /// The most connections at a time.
@@ -29,6 +31,7 @@ impl Default for Server {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
             tls: None,
+            hosts: None,
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
             drain: Duration::from_secs(5),
