@@ -10,6 +10,8 @@ pub mod http;
 pub mod oauth;
 pub mod password;
 pub mod random;
+pub mod session;
 pub mod store;
 pub mod throttle;
 pub mod token;
+pub mod user;

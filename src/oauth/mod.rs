@@ -12,4 +12,4 @@ pub use refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenCodec};
 pub use request::TokenRequest;
 pub use scope::Scope;
 pub use standing::Standing;
-pub use words::{Audience, ClientId, GrantType, SessionId};
+pub use words::{Audience, ClientId, GrantType, Kid, SessionId, UserId};

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 /// Why a text is not the word that it should be. The text is fixed and fit for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -108,23 +111,48 @@ impl SessionId {
     }
 }
 
-impl From<uuid::Uuid> for SessionId {
-    fn from(id: uuid::Uuid) -> Self {
-        Self(id)
+/// Names a user: a UUID of version 7, never used twice. The `sub` of access tokens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(uuid::Uuid);
+
+impl UserId {
+    /// The 16 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
     }
 }
 
-impl From<[u8; 16]> for SessionId {
-    fn from(bytes: [u8; 16]) -> Self {
-        Self(uuid::Uuid::from_bytes(bytes))
+/// Names a signing key: its RFC 7638 thumbprint. The `kid` of access tokens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+pub struct Kid(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]);
+
+impl From<[u8; 32]> for Kid {
+    fn from(thumbprint: [u8; 32]) -> Self {
+        Self(thumbprint)
     }
 }
 
-impl FromStr for SessionId {
+impl fmt::Display for Kid {
+    /// As in `kid`: base64url without padding.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Kid {
     type Err = WordError;
 
     fn from_str(text: &str) -> Result<Self, WordError> {
-        text.parse().map(Self).map_err(|_| WordError("a session is named by a UUID"))
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(WordError("a signing key is named by 43 characters of base64url"))
     }
 }
 
@@ -164,18 +192,38 @@ macro_rules! text_word {
 text_word!(ClientId);
 text_word!(Audience);
 
-/// `Display`, `Debug` as a UUID, and CBOR as a string of 16 bytes.
+/// `Display`, `Debug` and `FromStr` as a UUID, and CBOR as a string of 16 bytes.
 macro_rules! uuid_word {
     ($name:ident) => {
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                std::fmt::Display::fmt(&self.0, f)
+        impl From<uuid::Uuid> for $name {
+            fn from(id: uuid::Uuid) -> Self {
+                Self(id)
             }
         }
 
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                std::fmt::Display::fmt(&self.0, f)
+        impl From<[u8; 16]> for $name {
+            fn from(bytes: [u8; 16]) -> Self {
+                Self(uuid::Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = WordError;
+
+            fn from_str(text: &str) -> Result<Self, WordError> {
+                text.parse().map(Self).map_err(|_| WordError("it is named by a UUID"))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
             }
         }
 
@@ -196,9 +244,8 @@ macro_rules! uuid_word {
         }
     };
 }
-pub(crate) use uuid_word;
-
 uuid_word!(SessionId);
+uuid_word!(UserId);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,86 @@
+//! What is asked of a session, with everything that deciding it needs.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionId, Standing, UserId};
+
+/// Somebody has signed in: start a session and issue its first pair.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The client, and its standing.
+    pub client: (ClientId, Standing),
+    /// The user, and the standing that the password was checked under.
+    pub user: (UserId, Standing),
+    /// What the client is granted.
+    pub scope: Scope,
+    /// What of it the user's roles permit now.
+    pub permitted: Scope,
+    /// The resource server that the tokens are for.
+    pub audience: Option<Audience>,
+    /// Whether the client gets a refresh token.
+    pub refreshable: bool,
+    /// How long things last.
+    pub policy: Policy,
+    /// The first refresh token's nonce.
+    pub nonce: Nonce,
+    /// The key that will sign.
+    pub kid: Kid,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// A refresh token was presented.
+#[derive(Clone, Debug)]
+pub struct Refresh<'a> {
+    /// The session that the token names.
+    pub session: SessionId,
+    /// What the token says of its place in the family.
+    pub presented: Presented,
+    /// The client that presented it, as it proved to be.
+    pub client: &'a ClientId,
+    /// The client's standing; none if it is gone or switched off.
+    pub client_standing: Option<Standing>,
+    /// The user's standing; none if the account is gone or switched off.
+    pub user_standing: Option<Standing>,
+    /// The scope that was asked for, if any was.
+    pub asked: Option<&'a Scope>,
+    /// The resource servers that were asked for.
+    pub resources: &'a [Audience],
+    /// Of what the session was granted: what the client may have and the user's roles permit now.
+    pub permitted: &'a Scope,
+    /// What the client's registration says.
+    pub policy: Policy,
+    /// A fresh nonce, in case the token is rotated.
+    pub nonce: Nonce,
+    /// The key that would sign.
+    pub kid: Kid,
+    /// Now.
+    pub now: Timestamp,
+    /// When this process started: time in which it was down does not count against its clients.
+    pub process_started: Timestamp,
+}
+
+/// What a presented refresh token says of its place in the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// Its generation.
+    pub generation: Generation,
+    /// Its nonce.
+    pub nonce: Nonce,
+}
+
+/// What a client's registration says of its sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long an access token lasts.
+    pub access_token: Duration,
+    /// How long a refresh token lasts that is not used.
+    pub refresh_idle: Duration,
+    /// How long a session lasts.
+    pub refresh_absolute: Duration,
+    /// How long after its rotation a token may be sent again; none: until its successor has been used.
+    pub retry_window: Option<Duration>,
+    /// Whether the use of an earlier generation ends the family.
+    pub reuse_ends_family: bool,
+}

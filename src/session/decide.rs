@@ -1,0 +1,342 @@
+//! What follows when a token is presented: the ten rows, in this order.
+//!
+//! | # | the token, the session | answer | events |
+//! |---|---|---|---|
+//! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none; never gets here |
+//! | 2 | session unknown, or ended | `invalid_grant` | none |
+//! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
+//! | 4 | absolute or idle expiry reached | `invalid_grant` | none |
+//! | 5 | user or client gone or switched off, or its epoch is newer | `invalid_grant` | `session_ended` |
+//! | 6 | a later generation, or the current or previous one with another nonce | `invalid_grant` | `session_ended(rollback)` |
+//! | 7 | the current generation | a new pair | `tokens_rotated` |
+//! | 8 | the generation before, within the retry window | the same pair | none, or `access_token_issued` |
+//! | 9 | rotated less than 5 s ago, its successor used already | `invalid_grant` | none |
+//! | 10 | any other earlier generation | `invalid_grant` | `reuse_detected`, `session_ended(reuse)` |
+
+use std::time::Duration;
+
+use super::command::{Policy, Presented, Refresh, Start};
+use super::event::{EndReason, Issued, SessionEvent, Started};
+use super::state::{Session, Status};
+use crate::clock::Timestamp;
+use crate::oauth::{Generation, Kid, Nonce, Scope};
+
+/// How long after a rotation a slow thread or tab may still send the token without ending the family.
+const STRAGGLER: Duration = Duration::from_secs(5);
+/// How often a reuse is recorded in a session that it does not end.
+const REUSE_RECORDED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// What follows from a command: events to append, and the answer, which holds once they are durable. A refusal can
+/// carry events: reuse both ends the family and answers with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What happened.
+    pub events: Vec<SessionEvent>,
+    /// What the client gets.
+    pub outcome: Result<Granted, Denied>,
+}
+
+/// The tokens that the client gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The refresh token's place in the family; none if the client gets none.
+    pub refresh: Option<Presented>,
+    /// The generation that the access token belongs to.
+    pub generation: Generation,
+    /// The access token.
+    pub access: Issued,
+    /// The access token's scope, spelled out.
+    pub scope: Scope,
+    /// Whether this is the same answer as before.
+    pub retried: bool,
+}
+
+/// Why a refresh token was refused. To the client most of these look the same; the log tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Denied {
+    /// There is no such session.
+    #[error("the session is unknown")]
+    Unknown,
+    /// The session has ended.
+    #[error("the session has ended: {}", .0.as_str())]
+    Ended(EndReason),
+    /// The token is another client's.
+    #[error("the token belongs to another client")]
+    ForeignClient,
+    /// The session has expired.
+    #[error("the session has expired")]
+    Expired,
+    /// The account is gone or switched off, or all its sessions were ended.
+    #[error("the user's sessions were ended")]
+    User,
+    /// The client is gone or switched off, or all its sessions were ended.
+    #[error("the client's sessions were ended")]
+    Client,
+    /// This store never issued the token, although its MAC is right.
+    #[error("the token is from a history that this store does not have")]
+    Rollback,
+    /// The token was rotated a moment ago and its successor has been used.
+    #[error("the token was rotated a moment ago")]
+    Straggler,
+    /// An earlier generation was used again.
+    #[error("the token was used before")]
+    Reuse,
+    /// More was asked than had been granted.
+    #[error("more scope was asked than was granted")]
+    Scope,
+    /// A resource was asked for that the session is not for.
+    #[error("another resource was asked than the session is for")]
+    Target,
+}
+
+/// Starts a session and issues its first pair.
+#[must_use]
+pub fn start(command: Start) -> Decision {
+    let Start { policy, now, .. } = command;
+    let scope = command.scope.intersection(&command.permitted);
+    let lifetime = if command.refreshable { policy.refresh_absolute } else { policy.access_token };
+    let absolute_expiry = now.after(lifetime);
+    let access =
+        issue(&Terms { absolute_expiry, granted: &command.scope, kid: command.kid, policy }, &scope, now);
+    let idle_expiry = if command.refreshable { now.after(policy.refresh_idle) } else { absolute_expiry };
+    let started = Started {
+        at: now,
+        client: command.client.0,
+        client_epoch: command.client.1.epoch,
+        user: command.user.0,
+        user_epoch: command.user.1.epoch,
+        scope: command.scope,
+        audience: command.audience,
+        absolute_expiry,
+        idle_expiry: idle_expiry.min(absolute_expiry),
+        refreshable: command.refreshable,
+    };
+    let first = Presented { generation: Generation::default(), nonce: command.nonce };
+    let events = vec![
+        SessionEvent::Started(started),
+        SessionEvent::TokensIssued { at: now, nonce: command.nonce, access: access.clone() },
+    ];
+    let refresh = command.refreshable.then_some(first);
+    let outcome = Ok(Granted { refresh, generation: first.generation, access, scope, retried: false });
+    Decision { events, outcome }
+}
+
+/// Answers a presented refresh token.
+#[must_use]
+pub fn decide(session: Option<&Session>, command: &Refresh<'_>) -> Decision {
+    // Row 2.
+    let session = match session {
+        None => return refuse(Denied::Unknown),
+        Some(session) if !session.started.refreshable => return refuse(Denied::Unknown),
+        Some(session) => session,
+    };
+    if let Status::Ended { reason, .. } = session.status {
+        return refuse(Denied::Ended(reason));
+    }
+    // A clock that was set back revives nothing.
+    let now = command.now.max(session.last_event_at);
+    // Row 3. RFC 6749 §6: the refresh token is bound to the client to which it was issued.
+    if *command.client != session.started.client {
+        let client = command.client.clone();
+        let event = SessionEvent::ForeignClientRefused { at: now, client };
+        let events = if session.foreign_client_refused { Vec::new() } else { vec![event] };
+        return Decision { events, outcome: Err(Denied::ForeignClient) };
+    }
+    // Row 4. No event: a clock that runs ahead for a while destroys nothing.
+    if session.is_expired(now) {
+        return refuse(Denied::Expired);
+    }
+    // Row 5.
+    if let Some((reason, denied)) = no_longer_stands(session, command) {
+        return end_and_refuse(now, reason, denied);
+    }
+    // Row 6.
+    if is_from_another_history(session, command.presented) {
+        return end_and_refuse(now, EndReason::Rollback, Denied::Rollback);
+    }
+    if command.presented.generation == session.generation {
+        rotate(session, command, now)
+    } else {
+        earlier_generation(session, command, now)
+    }
+}
+
+/// Ends a live session; no events if it has ended already.
+#[must_use]
+pub fn end(session: &Session, reason: EndReason, now: Timestamp) -> Vec<SessionEvent> {
+    match session.status {
+        Status::Live => vec![SessionEvent::Ended { at: now.max(session.last_event_at), reason }],
+        Status::Ended { .. } => Vec::new(),
+    }
+}
+
+fn refuse(denied: Denied) -> Decision {
+    Decision { events: Vec::new(), outcome: Err(denied) }
+}
+
+fn end_and_refuse(at: Timestamp, reason: EndReason, denied: Denied) -> Decision {
+    Decision { events: vec![SessionEvent::Ended { at, reason }], outcome: Err(denied) }
+}
+
+fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReason, Denied)> {
+    let holds = |standing: Option<crate::oauth::Standing>, epoch: u32| {
+        standing.is_some_and(|standing| standing.covers(command.session, epoch))
+    };
+    if !holds(command.user_standing, session.started.user_epoch) {
+        Some((EndReason::UserEpoch, Denied::User))
+    } else if !holds(command.client_standing, session.started.client_epoch) {
+        Some((EndReason::ClientEpoch, Denied::Client))
+    } else {
+        None
+    }
+}
+
+fn is_from_another_history(session: &Session, presented: Presented) -> bool {
+    let nonce = Some(presented.nonce);
+    if presented.generation == session.generation {
+        nonce != session.nonce
+    } else if presented.generation.next() == Some(session.generation) {
+        nonce != session.previous_nonce
+    } else {
+        presented.generation > session.generation
+    }
+}
+
+/// Row 7.
+fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
+    let scope = match narrowed(session, command) {
+        Ok(scope) => scope,
+        Err(denied) => return refuse(denied),
+    };
+    let Some(generation) = session.generation.next() else {
+        return end_and_refuse(now, EndReason::Expired, Denied::Expired);
+    };
+    let access = issue(&terms(session, command), &scope, command.now);
+    let idle_expiry = now.after(command.policy.refresh_idle).min(session.started.absolute_expiry);
+    let Refresh { nonce, .. } = *command;
+    let event =
+        SessionEvent::TokensRotated { at: now, generation, nonce, access: access.clone(), idle_expiry };
+    let refresh = Some(Presented { generation, nonce });
+    let granted = Granted { refresh, generation, access, scope, retried: false };
+    Decision { events: vec![event], outcome: Ok(granted) }
+}
+
+/// Rows 8, 9 and 10.
+fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
+    let presented = command.presented.generation;
+    let is_previous = presented.next() == Some(session.generation);
+    let rotated_at = session.rotated_at(presented);
+    if is_previous && let Some(rotated_at) = rotated_at {
+        // Time in which the server was down does not count against its clients.
+        let opened = rotated_at.max(command.process_started);
+        if command.policy.retry_window.is_none_or(|window| now.since(opened) < window) {
+            return retry(session, command, now);
+        }
+    }
+    if !is_previous && rotated_at.is_some_and(|at| now.since(at) < STRAGGLER) {
+        return refuse(Denied::Straggler);
+    }
+    reuse(session, command, now)
+}
+
+/// Row 8: the same pair again. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither
+/// theft nor the client's fault.
+fn retry(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
+    let scope = match narrowed(session, command) {
+        Ok(scope) => scope,
+        Err(denied) => return refuse(denied),
+    };
+    let refresh = session.nonce.map(|nonce| Presented { generation: session.generation, nonce });
+    let generation = session.generation;
+    let recorded = session.issued.as_ref().filter(|issued| {
+        let same_scope = issued.scope.as_ref().unwrap_or(&session.started.scope) == &scope;
+        same_scope && has_half_its_life(issued, command.now)
+    });
+    match recorded {
+        Some(issued) => {
+            let granted = Granted { refresh, generation, access: issued.clone(), scope, retried: true };
+            Decision { events: Vec::new(), outcome: Ok(granted) }
+        }
+        None => {
+            let access = issue(&terms(session, command), &scope, command.now);
+            let event = SessionEvent::AccessTokenIssued { at: now, access: access.clone() };
+            let granted = Granted { refresh, generation, access, scope, retried: true };
+            Decision { events: vec![event], outcome: Ok(granted) }
+        }
+    }
+}
+
+/// Row 10.
+fn reuse(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
+    let detected = SessionEvent::ReuseDetected {
+        at: now,
+        presented: command.presented.generation,
+        current: session.generation,
+        seconds_since: now.since(session.last_rotation()).as_secs(),
+    };
+    let recorded = |at| now.since(at) < REUSE_RECORDED_EVERY;
+    let events = if command.policy.reuse_ends_family {
+        vec![detected, SessionEvent::Ended { at: now, reason: EndReason::Reuse }]
+    } else if session.reuse_detected_at.is_some_and(recorded) {
+        Vec::new()
+    } else {
+        vec![detected]
+    };
+    Decision { events, outcome: Err(Denied::Reuse) }
+}
+
+/// The scope of the access token: what was asked, within what was granted, within what is permitted now.
+fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
+    if command.resources.iter().any(|resource| Some(resource) != session.started.audience.as_ref()) {
+        return Err(Denied::Target);
+    }
+    let granted = &session.started.scope;
+    match command.asked {
+        None => Ok(granted.intersection(command.permitted)),
+        // RFC 6749 §6: the requested scope MUST NOT include any scope not originally granted.
+        Some(asked) if !asked.is_within(granted) => Err(Denied::Scope),
+        Some(asked) => Ok(asked.intersection(command.permitted)),
+    }
+}
+
+/// What an access token's life and record depend on.
+struct Terms<'a> {
+    absolute_expiry: Timestamp,
+    granted: &'a Scope,
+    kid: Kid,
+    policy: Policy,
+}
+
+fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> Terms<'a> {
+    Terms {
+        absolute_expiry: session.started.absolute_expiry,
+        granted: &session.started.scope,
+        kid: command.kid,
+        policy: command.policy,
+    }
+}
+
+/// An access token with `scope` that begins at `now`: the clock's time, not the session's, since resource servers
+/// compare it with theirs.
+fn issue(terms: &Terms<'_>, scope: &Scope, now: Timestamp) -> Issued {
+    let expiry = now.seconds().saturating_add(terms.policy.access_token.as_secs());
+    let scope = (scope != terms.granted).then(|| scope.clone());
+    Issued { iat: now.seconds(), exp: expiry.min(terms.absolute_expiry.seconds()), scope, kid: terms.kid }
+}
+
+fn has_half_its_life(issued: &Issued, now: Timestamp) -> bool {
+    let left = issued.exp.saturating_sub(now.seconds());
+    let life = issued.exp.saturating_sub(issued.iat);
+    issued.iat <= now.seconds() && left > 0 && left.saturating_mul(2) >= life
+}
+
+/// The refresh token of a session that has one, as the state knows it; for tests and tools.
+#[must_use]
+pub fn current(session: &Session) -> Option<Presented> {
+    let nonce: Nonce = session.nonce?;
+    session.started.refreshable.then_some(Presented { generation: session.generation, nonce })
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

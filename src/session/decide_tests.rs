@@ -1,0 +1,527 @@
+//! Given events, when a token is presented, then these events and this answer.
+
+use super::*;
+use crate::oauth::{ClientId, SessionId, Standing, UserId};
+use proptest::prelude::*;
+
+const T0: u64 = 1_000_000;
+const WINDOW: u64 = 30;
+
+fn id() -> SessionId {
+    SessionId::from([1; 16])
+}
+
+fn client(name: &str) -> ClientId {
+    name.parse().unwrap()
+}
+
+fn scope(text: &str) -> Scope {
+    text.parse().unwrap()
+}
+
+fn policy() -> Policy {
+    Policy {
+        access_token: Duration::from_secs(600),
+        refresh_idle: Duration::from_secs(14 * 86_400),
+        refresh_absolute: Duration::from_secs(60 * 86_400),
+        retry_window: Some(Duration::from_secs(WINDOW)),
+        reuse_ends_family: true,
+    }
+}
+
+/// A family under test: its log, its state, the tokens that were handed out, and the world around it.
+struct Family {
+    log: Vec<SessionEvent>,
+    session: Option<Session>,
+    tokens: Vec<Presented>,
+    policy: Policy,
+    user: Option<Standing>,
+    client: Option<Standing>,
+    permitted: Scope,
+    process_started: u64,
+    nonces: u8,
+}
+
+/// What is sent, unless a test says otherwise.
+struct Sent<'a> {
+    at: u64,
+    client: &'a str,
+    scope: Option<&'a str>,
+}
+
+fn at(at: u64) -> Sent<'static> {
+    Sent { at, client: "web", scope: None }
+}
+
+impl Family {
+    fn new() -> Self {
+        let mut family = Self {
+            log: Vec::new(),
+            session: None,
+            tokens: Vec::new(),
+            policy: policy(),
+            user: Some(Standing::default()),
+            client: Some(Standing::default()),
+            permitted: scope("read write"),
+            process_started: 0,
+            nonces: 0,
+        };
+        let decision = start(Start {
+            client: (client("web"), Standing::default()),
+            user: (UserId::from([2; 16]), Standing::default()),
+            scope: scope("read write"),
+            permitted: scope("read write"),
+            audience: None,
+            refreshable: true,
+            policy: family.policy,
+            nonce: Nonce::from([0; 16]),
+            kid: Kid::from([3; 32]),
+            now: Timestamp::from_seconds(T0),
+        });
+        family.land(&decision);
+        family
+    }
+
+    fn land(&mut self, decision: &Decision) {
+        for event in &decision.events {
+            assert_eq!(SessionEvent::decode(&event.encode()).as_ref(), Ok(event));
+            self.session = Session::apply(self.session.take(), event);
+            self.log.push(event.clone());
+        }
+        let refolded = self.log.iter().fold(None, Session::apply);
+        assert_eq!(refolded, self.session, "fold(log) = state");
+        let session = self.session.clone().unwrap();
+        assert_eq!(Session::decode(&session.encode()), Ok(session));
+        if let Ok(Granted { refresh: Some(token), .. }) = &decision.outcome
+            && !self.tokens.contains(token)
+        {
+            self.tokens.push(*token);
+        }
+    }
+
+    fn present(&mut self, token: Presented, sent: &Sent<'_>) -> Decision {
+        self.nonces = self.nonces.wrapping_add(1);
+        let asked = sent.scope.map(scope);
+        let decision = decide(
+            self.session.as_ref(),
+            &Refresh {
+                session: id(),
+                presented: token,
+                client: &client(sent.client),
+                client_standing: self.client,
+                user_standing: self.user,
+                asked: asked.as_ref(),
+                resources: &[],
+                permitted: &self.permitted,
+                policy: self.policy,
+                nonce: Nonce::from([self.nonces; 16]),
+                kid: Kid::from([3; 32]),
+                now: Timestamp::from_seconds(sent.at),
+                process_started: Timestamp::from_seconds(self.process_started),
+            },
+        );
+        self.land(&decision);
+        decision
+    }
+
+    /// Rotates the newest token and returns its successor.
+    fn rotate(&mut self, time: u64) -> Presented {
+        let granted = self.present(*self.tokens.last().unwrap(), &at(time)).outcome.unwrap();
+        assert!(!granted.retried);
+        granted.refresh.unwrap()
+    }
+
+    fn ended(&self) -> Option<EndReason> {
+        match self.session.as_ref().unwrap().status {
+            Status::Live => None,
+            Status::Ended { reason, .. } => Some(reason),
+        }
+    }
+}
+
+fn names(decision: &Decision) -> Vec<&'static str> {
+    decision.events.iter().map(SessionEvent::name).collect()
+}
+
+#[test]
+fn row_2_an_unknown_or_ended_session_is_refused_and_nothing_is_recorded() {
+    let mut family = Family::new();
+    let token = family.tokens[0];
+    let ended = end(family.session.as_ref().unwrap(), EndReason::Logout, Timestamp::from_seconds(T0));
+    family.land(&Decision { events: ended, outcome: Err(Denied::Unknown) });
+    let decision = family.present(token, &at(T0));
+    assert_eq!(decision, refuse(Denied::Ended(EndReason::Logout)));
+    assert!(end(family.session.as_ref().unwrap(), EndReason::User, Timestamp::from_seconds(T0)).is_empty());
+}
+
+#[test]
+fn c50_row_3_another_client_is_refused_and_recorded_once_and_the_session_lives() {
+    let mut family = Family::new();
+    let token = family.tokens[0];
+    let sent = Sent { client: "other", ..at(T0) };
+    assert_eq!(names(&family.present(token, &sent)), ["foreign_client_refused"]);
+    assert_eq!(family.present(token, &sent), refuse(Denied::ForeignClient));
+    family.rotate(T0);
+}
+
+#[test]
+fn c54_row_4_expiry_counts_to_the_second_and_is_never_recorded() {
+    let idle = T0 + 14 * 86_400;
+    for (time, good) in [(idle - 1, true), (idle, false), (idle + 1, false)] {
+        let mut family = Family::new();
+        let decision = family.present(family.tokens[0], &at(time));
+        assert_eq!(decision.outcome.is_ok(), good, "{time}");
+        assert_eq!(decision.events.is_empty(), !good);
+    }
+}
+
+#[test]
+fn c54_a_clock_that_runs_a_year_ahead_and_back_destroys_nothing() {
+    let mut family = Family::new();
+    assert_eq!(family.present(family.tokens[0], &at(T0 + 365 * 86_400)), refuse(Denied::Expired));
+    family.rotate(T0 + 1);
+}
+
+#[test]
+fn c54_a_clock_that_is_set_back_revives_nothing() {
+    let mut family = Family::new();
+    let idle = 14 * 86_400;
+    family.rotate(T0 + idle - 10);
+    family.rotate(T0 + 2 * idle - 20);
+    // An hour back: the token before is still outside its window, counted from the session's last event.
+    let old = family.tokens[0];
+    assert_eq!(family.present(old, &at(T0)).outcome, Err(Denied::Reuse));
+    assert_eq!(family.ended(), Some(EndReason::Reuse));
+}
+
+#[test]
+fn the_absolute_expiry_bounds_the_session_and_its_access_tokens() {
+    let mut family = Family::new();
+    let end = T0 + 60 * 86_400;
+    for day in (10..60).step_by(10) {
+        family.rotate(T0 + day * 86_400);
+    }
+    let last = family.present(*family.tokens.last().unwrap(), &at(end - 100)).outcome.unwrap();
+    assert_eq!(last.access.exp, end);
+    assert_eq!(family.present(last.refresh.unwrap(), &at(end)).outcome, Err(Denied::Expired));
+}
+
+#[test]
+fn c53_row_5_a_raised_epoch_ends_the_session_unless_it_was_kept() {
+    let mut family = Family::new();
+    family.user = Some(Standing::default().raised(Some(id())));
+    let kept = family.rotate(T0);
+    family.user = Some(family.user.unwrap().raised(None));
+    let decision = family.present(kept, &at(T0));
+    assert_eq!(decision.outcome, Err(Denied::User));
+    assert_eq!(family.ended(), Some(EndReason::UserEpoch));
+}
+
+#[test]
+fn c27_row_5_a_client_that_is_switched_off_ends_the_session() {
+    let mut family = Family::new();
+    family.client = None;
+    assert_eq!(family.present(family.tokens[0], &at(T0)).outcome, Err(Denied::Client));
+    assert_eq!(family.ended(), Some(EndReason::ClientEpoch));
+}
+
+#[test]
+fn c83_row_6_a_token_from_another_history_ends_the_session() {
+    let nonce = Nonce::from([99; 16]);
+    for (rotations, generation) in [(0, 1), (0, u32::MAX), (0, 0), (2, 2), (2, 1)] {
+        let mut family = Family::new();
+        for time in 0..rotations {
+            family.rotate(T0 + time);
+        }
+        let presented = Presented { generation: Generation(generation), nonce };
+        let decision = family.present(presented, &at(T0 + 2));
+        assert_eq!(decision.outcome, Err(Denied::Rollback), "{rotations} {generation}");
+        assert_eq!(family.ended(), Some(EndReason::Rollback));
+    }
+}
+
+#[test]
+fn row_7_the_current_generation_is_rotated() {
+    let mut family = Family::new();
+    let decision = family.present(family.tokens[0], &at(T0 + 60));
+    assert_eq!(names(&decision), ["tokens_rotated"]);
+    let granted = decision.outcome.unwrap();
+    assert_eq!(granted.refresh.unwrap().generation, Generation(1));
+    assert_eq!((granted.access.iat, granted.access.exp), (T0 + 60, T0 + 660));
+    assert_eq!(granted.scope, scope("read write"));
+}
+
+#[test]
+fn c51_scope_is_checked_against_what_was_granted_and_consumes_nothing() {
+    let mut family = Family::new();
+    let token = family.tokens[0];
+    let wider = Sent { scope: Some("read admin"), ..at(T0) };
+    assert_eq!(family.present(token, &wider), refuse(Denied::Scope));
+    let narrower = Sent { scope: Some("read"), ..at(T0) };
+    let granted = family.present(token, &narrower).outcome.unwrap();
+    assert_eq!(granted.scope, scope("read"));
+    let granted = family.present(granted.refresh.unwrap(), &at(T0 + 60)).outcome.unwrap();
+    assert_eq!(granted.scope, scope("read write"), "narrower for that access token only");
+    let stale = family.present(token, &Sent { at: T0 + 600, ..wider });
+    assert_eq!(stale.outcome, Err(Denied::Reuse), "scope is not looked at in row 10");
+}
+
+#[test]
+fn c81_a_scope_that_is_withdrawn_is_left_out_at_once() {
+    let mut family = Family::new();
+    let first = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
+    family.permitted = scope("read");
+    let retried = family.present(family.tokens[0], &at(T0 + 1)).outcome.unwrap();
+    assert_eq!((retried.scope, retried.refresh), (scope("read"), first.refresh));
+}
+
+#[test]
+fn c46_row_8_a_retry_gets_the_same_pair_and_records_nothing() {
+    let mut family = Family::new();
+    let first = family.present(family.tokens[0], &at(T0 + 60)).outcome.unwrap();
+    for later in [0, 1, WINDOW - 1] {
+        let decision = family.present(family.tokens[0], &at(T0 + 60 + later));
+        assert_eq!(decision.events, []);
+        assert_eq!(decision.outcome.unwrap(), Granted { retried: true, ..first.clone() });
+    }
+    let late = family.present(family.tokens[0], &at(T0 + 60 + WINDOW));
+    assert_eq!(names(&late), ["reuse_detected", "session_ended"], "a retry extends nothing");
+}
+
+#[test]
+fn row_8_a_retry_for_which_the_access_token_does_not_fit_gets_another_one() {
+    let mut family = Family::new();
+    family.policy.retry_window = None;
+    let first = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
+    assert_eq!(names(&family.present(family.tokens[0], &at(T0 + 300))), [] as [&str; 0]);
+    let decision = family.present(family.tokens[0], &at(T0 + 301));
+    assert_eq!(names(&decision), ["access_token_issued"]);
+    let renewed = decision.outcome.unwrap();
+    assert_eq!((renewed.refresh, renewed.access.exp), (first.refresh, T0 + 901));
+    let narrower = family.present(family.tokens[0], &Sent { scope: Some("read"), ..at(T0 + 301) });
+    assert_eq!(names(&narrower), ["access_token_issued"]);
+    assert_eq!(narrower.outcome.unwrap().scope, scope("read"));
+}
+
+#[test]
+fn row_8_lasts_until_the_successor_is_used_where_the_client_has_credentials() {
+    let mut family = Family::new();
+    family.policy.retry_window = None;
+    let old = family.tokens[0];
+    let successor = family.rotate(T0);
+    let retried = family.present(old, &at(T0 + 86_400)).outcome.unwrap();
+    assert_eq!(retried.refresh, Some(successor));
+    family.rotate(T0 + 86_401);
+    assert_eq!(family.present(old, &at(T0 + 86_407)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
+fn c48_time_in_which_the_server_was_down_does_not_count() {
+    let mut family = Family::new();
+    family.rotate(T0);
+    family.process_started = T0 + 120;
+    let old = family.tokens[0];
+    assert!(family.present(old, &at(T0 + 120 + WINDOW - 1)).outcome.unwrap().retried);
+    assert_eq!(family.present(old, &at(T0 + 120 + WINDOW)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
+fn c47_without_a_window_a_second_use_ends_the_family() {
+    let mut family = Family::new();
+    family.policy.retry_window = Some(Duration::ZERO);
+    family.rotate(T0);
+    assert_eq!(family.present(family.tokens[0], &at(T0)).outcome, Err(Denied::Reuse));
+    assert_eq!(family.ended(), Some(EndReason::Reuse));
+}
+
+#[test]
+fn c82_row_9_a_straggler_is_refused_and_the_family_lives() {
+    let mut family = Family::new();
+    family.rotate(T0);
+    family.rotate(T0 + 1);
+    let token_before_last = family.tokens[0];
+    assert_eq!(family.present(token_before_last, &at(T0 + 4)), refuse(Denied::Straggler));
+    assert_eq!(family.present(token_before_last, &at(T0 + 5)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
+fn row_9_remembers_four_rotations() {
+    let mut family = Family::new();
+    for _ in 0..5 {
+        family.rotate(T0);
+    }
+    assert_eq!(family.present(family.tokens[1], &at(T0)), refuse(Denied::Straggler));
+    assert_eq!(family.present(family.tokens[0], &at(T0)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
+fn c42_c44_row_10_reuse_ends_the_family_and_is_recorded_once() {
+    let mut family = Family::new();
+    family.rotate(T0 + 10);
+    family.rotate(T0 + 20);
+    let decision = family.present(family.tokens[0], &at(T0 + 25));
+    assert_eq!(names(&decision), ["reuse_detected", "session_ended"]);
+    let detected = SessionEvent::ReuseDetected {
+        at: Timestamp::from_seconds(T0 + 25),
+        presented: Generation(0),
+        current: Generation(2),
+        seconds_since: 5,
+    };
+    assert_eq!(decision.events[0], detected);
+    for token in family.tokens.clone() {
+        for _ in 0..100 {
+            assert_eq!(family.present(token, &at(T0 + 26)), refuse(Denied::Ended(EndReason::Reuse)));
+        }
+    }
+}
+
+#[test]
+fn a_client_may_have_reuse_refused_and_recorded_hourly_without_an_end() {
+    let mut family = Family::new();
+    family.policy.reuse_ends_family = false;
+    family.rotate(T0);
+    family.rotate(T0);
+    let old = family.tokens[0];
+    assert_eq!(names(&family.present(old, &at(T0 + 10))), ["reuse_detected"]);
+    assert_eq!(family.present(old, &at(T0 + 11)), refuse(Denied::Reuse));
+    assert_eq!(family.present(old, &at(T0 + 3609)), refuse(Denied::Reuse));
+    assert_eq!(names(&family.present(old, &at(T0 + 3610))), ["reuse_detected"]);
+    family.rotate(T0 + 3611);
+}
+
+#[test]
+fn a_generation_that_would_overflow_ends_the_family() {
+    let mut family = Family::new();
+    let mut session = family.session.clone().unwrap();
+    session.generation = Generation(u32::MAX);
+    let presented = Presented { generation: session.generation, nonce: session.nonce.unwrap() };
+    family.session = Some(session.clone());
+    let mut command_family = Family::new();
+    command_family.session = Some(session);
+    let decision = {
+        let nonce = Nonce::from([9; 16]);
+        decide(
+            family.session.as_ref(),
+            &Refresh {
+                session: id(),
+                presented,
+                client: &client("web"),
+                client_standing: family.client,
+                user_standing: family.user,
+                asked: None,
+                resources: &[],
+                permitted: &family.permitted,
+                policy: family.policy,
+                nonce,
+                kid: Kid::from([3; 32]),
+                now: Timestamp::from_seconds(T0),
+                process_started: Timestamp::default(),
+            },
+        )
+    };
+    assert_eq!(names(&decision), ["session_ended"]);
+    assert_eq!(decision.outcome, Err(Denied::Expired));
+}
+
+#[test]
+fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
+    let decision = start(Start {
+        client: (client("web"), Standing::default()),
+        user: (UserId::from([2; 16]), Standing::default()),
+        scope: scope("read"),
+        permitted: scope("read"),
+        audience: None,
+        refreshable: false,
+        policy: policy(),
+        nonce: Nonce::from([0; 16]),
+        kid: Kid::from([3; 32]),
+        now: Timestamp::from_seconds(T0),
+    });
+    let granted = decision.outcome.clone().unwrap();
+    assert_eq!(granted.refresh, None);
+    let session = decision.events.iter().fold(None, Session::apply).unwrap();
+    assert!(session.is_expired(Timestamp::from_seconds(granted.access.exp)));
+    assert!(!session.is_expired(Timestamp::from_seconds(granted.access.exp - 1)));
+}
+
+/// One thing that happens to a family.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Somebody presents the token that was issued `back` generations before the newest.
+    Present { back: usize, other_client: bool, narrower: bool, wider: bool },
+    /// The family is ended.
+    Revoke,
+    /// Time passes, or the clock is set back.
+    Wait(i64),
+    /// The process restarts.
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (0..6usize, prop::bool::weighted(0.05), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+            |(back, other_client, narrower, wider)| Step::Present { back, other_client, narrower, wider }
+        ),
+        1 => Just(Step::Revoke),
+        6 => prop_oneof![0..8i64, Just(29), Just(31), Just(400), Just(14 * 86_400), -100..0i64].prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// What a family must answer, kept as simply as can be: who succeeded whom, and whether it is over.
+#[derive(Default)]
+struct Model {
+    successors: std::collections::BTreeMap<u32, Presented>,
+    over: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn a_family_never_forks_and_never_revives(steps in prop::collection::vec(step(), 1..60), unlimited: bool) {
+        let mut family = Family::new();
+        family.policy.retry_window = if unlimited { None } else { Some(Duration::from_secs(WINDOW)) };
+        let mut model = Model::default();
+        let mut now = T0;
+        for step in steps {
+            match step {
+                Step::Wait(seconds) => now = now.saturating_add_signed(seconds),
+                Step::Restart => family.process_started = now,
+                Step::Revoke => {
+                    let events =
+                        end(family.session.as_ref().unwrap(), EndReason::Logout, Timestamp::from_seconds(now));
+                    prop_assert_eq!(events.is_empty(), model.over);
+                    family.land(&Decision { events, outcome: Err(Denied::Unknown) });
+                    model.over = true;
+                }
+                Step::Present { back, other_client, narrower, wider } => {
+                    let newest = family.tokens.len() - 1;
+                    let index = newest.saturating_sub(back);
+                    let token = family.tokens[index];
+                    let asked = if wider { Some("admin") } else { narrower.then_some("read") };
+                    let sent = Sent { at: now, client: if other_client { "other" } else { "web" }, scope: asked };
+                    let before = family.session.clone();
+                    let decision = family.present(token, &sent);
+                    if let Ok(granted) = &decision.outcome {
+                        prop_assert!(!model.over, "an ended family answered");
+                        prop_assert!(!other_client && !wider);
+                        prop_assert!(index + 1 >= newest, "an old generation was answered");
+                        let successor = granted.refresh.unwrap();
+                        prop_assert_eq!(successor.generation.0, token.generation.0 + 1);
+                        let known = *model.successors.entry(token.generation.0).or_insert(successor);
+                        prop_assert_eq!(known, successor, "two successors of one token");
+                        prop_assert!(granted.access.exp > granted.access.iat);
+                    }
+                    if matches!(decision.outcome, Err(Denied::Scope | Denied::Straggler | Denied::Expired)) {
+                        prop_assert_eq!(&family.session, &before, "a harmless refusal changed something");
+                    }
+                    if family.ended().is_some() {
+                        prop_assert!(model.over || matches!(decision.outcome, Err(Denied::Reuse)));
+                        model.over = true;
+                    }
+                }
+            }
+            prop_assert_eq!(family.ended().is_some(), model.over);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What happens to a session, in the past tense. Nothing here names a person, an address or a device.
+
+use minicbor::{Decode, Encode};
+
+use crate::clock::Timestamp;
+use crate::encoding::{self, DecodeError};
+use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, UserId};
+
+const FORMAT: u8 = 1;
+
+/// An event on a session's stream.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum SessionEvent {
+    /// `session_started`: somebody signed in.
+    #[n(0)]
+    Started(#[n(0)] Started),
+    /// `tokens_issued`: the pair of generation 0 was issued.
+    #[n(1)]
+    TokensIssued {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The refresh token's nonce.
+        #[n(1)]
+        nonce: Nonce,
+        /// The access token.
+        #[n(2)]
+        access: Issued,
+    },
+    /// `tokens_rotated`: a refresh token was used and its successor issued.
+    #[n(2)]
+    TokensRotated {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The successor's generation.
+        #[n(1)]
+        generation: Generation,
+        /// The successor's nonce.
+        #[n(2)]
+        nonce: Nonce,
+        /// The access token.
+        #[n(3)]
+        access: Issued,
+        /// When the successor expires if it is not used.
+        #[n(4)]
+        idle_expiry: Timestamp,
+    },
+    /// `access_token_issued`: a retry needed another access token beside the same refresh token.
+    #[n(3)]
+    AccessTokenIssued {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The access token.
+        #[n(1)]
+        access: Issued,
+    },
+    /// `reuse_detected`: an earlier generation was used again.
+    #[n(4)]
+    ReuseDetected {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The generation that was presented.
+        #[n(1)]
+        presented: Generation,
+        /// The generation that was current.
+        #[n(2)]
+        current: Generation,
+        /// Seconds since the current generation was issued.
+        #[n(3)]
+        seconds_since: u64,
+    },
+    /// `foreign_client_refused`: another client presented a token of this session. Recorded once a session.
+    #[n(5)]
+    ForeignClientRefused {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The other client.
+        #[n(1)]
+        client: ClientId,
+    },
+    /// `session_ended`: nothing of this session works any more.
+    #[n(6)]
+    Ended {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// Why.
+        #[n(1)]
+        reason: EndReason,
+    },
+}
+
+/// How a session began.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Started {
+    /// When: the `auth_time` of its access tokens.
+    #[n(0)]
+    pub at: Timestamp,
+    /// The client that the user signed in with.
+    #[n(1)]
+    pub client: ClientId,
+    /// The client's epoch then.
+    #[n(2)]
+    pub client_epoch: u32,
+    /// The user.
+    #[n(3)]
+    pub user: UserId,
+    /// The user's epoch then.
+    #[n(4)]
+    pub user_epoch: u32,
+    /// What the client was granted; what the user's roles permit is decided at each token.
+    #[n(5)]
+    pub scope: Scope,
+    /// The resource server that the tokens are for; none if only heirloom's own API is.
+    #[n(6)]
+    pub audience: Option<Audience>,
+    /// When the session ends, whatever is done with it.
+    #[n(7)]
+    pub absolute_expiry: Timestamp,
+    /// When the first refresh token expires if it is not used.
+    #[n(8)]
+    pub idle_expiry: Timestamp,
+    /// Whether the client was given a refresh token.
+    #[n(9)]
+    pub refreshable: bool,
+}
+
+/// What identifies an access token that was issued: with the session's state, all of its claims.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Issued {
+    /// Its `iat`, in seconds since the Unix epoch.
+    #[n(0)]
+    pub iat: u64,
+    /// Its `exp`, in seconds since the Unix epoch.
+    #[n(1)]
+    pub exp: u64,
+    /// Its scope; left out when it is all that the session was granted.
+    #[n(2)]
+    pub scope: Option<Scope>,
+    /// The key that signed it.
+    #[n(3)]
+    pub kid: Kid,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum EndReason {
+    /// An earlier generation of its refresh token was used again.
+    #[n(0)]
+    Reuse,
+    /// The client signed out.
+    #[n(1)]
+    Logout,
+    /// The user ended it, from a list of devices.
+    #[n(2)]
+    User,
+    /// An administrator ended it.
+    #[n(3)]
+    Admin,
+    /// The user's sessions were all ended: the password changed, the account was switched off or deleted.
+    #[n(4)]
+    UserEpoch,
+    /// The client's sessions were all ended, or it was switched off or deleted.
+    #[n(5)]
+    ClientEpoch,
+    /// It was not used for too long, or lasted as long as it may.
+    #[n(6)]
+    Expired,
+    /// The user had too many sessions, and this one was seen longest ago.
+    #[n(7)]
+    Evicted,
+    /// A token was presented that this store never issued: it was restored from a backup, or the refresh secret leaked.
+    #[n(8)]
+    Rollback,
+}
+
+impl EndReason {
+    /// The reason as it stands in logs and lists.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reuse => "reuse",
+            Self::Logout => "logout",
+            Self::User => "user",
+            Self::Admin => "admin",
+            Self::UserEpoch => "user_epoch",
+            Self::ClientEpoch => "client_epoch",
+            Self::Expired => "expired",
+            Self::Evicted => "evicted",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl SessionEvent {
+    /// The event's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Started(_) => "session_started",
+            Self::TokensIssued { .. } => "tokens_issued",
+            Self::TokensRotated { .. } => "tokens_rotated",
+            Self::AccessTokenIssued { .. } => "access_token_issued",
+            Self::ReuseDetected { .. } => "reuse_detected",
+            Self::ForeignClientRefused { .. } => "foreign_client_refused",
+            Self::Ended { .. } => "session_ended",
+        }
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Started(Started { at, .. })
+            | Self::TokensIssued { at, .. }
+            | Self::TokensRotated { at, .. }
+            | Self::AccessTokenIssued { at, .. }
+            | Self::ReuseDetected { at, .. }
+            | Self::ForeignClientRefused { at, .. }
+            | Self::Ended { at, .. } => *at,
+        }
+    }
+
+    /// The event as a store keeps it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(FORMAT, self)
+    }
+
+    /// The event as a store kept it.
+    ///
+    /// # Errors
+    /// A newer format, or bytes that are no event.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(FORMAT, bytes)
+    }
+}

@@ -1,0 +1,15 @@
+//! The session aggregate: one sign-in on one device, one family of refresh tokens. Pure.
+//!
+//! [`decide`] answers a command with events and an outcome, [`Session::apply`] folds the events. What they need of
+//! the clock and of randomness comes in with the command.
+
+pub mod command;
+pub mod decide;
+pub mod event;
+pub mod state;
+pub mod view;
+
+pub use command::{Policy, Presented, Refresh, Start};
+pub use decide::{Decision, Denied, Granted, decide, end, start};
+pub use event::{EndReason, Issued, SessionEvent};
+pub use state::{Session, Status};

@@ -1,0 +1,167 @@
+//! What has become of a session, folded from its events. Its size does not grow with use.
+
+use minicbor::{Decode, Encode};
+
+use super::event::{EndReason, Issued, SessionEvent, Started};
+use crate::clock::Timestamp;
+use crate::encoding::{self, DecodeError};
+use crate::oauth::{Generation, Nonce, SessionId};
+use crate::store::StreamId;
+
+const FORMAT: u8 = 1;
+/// The category of sessions' streams.
+pub const CATEGORY: u8 = b's';
+/// How many rotations are remembered with their times.
+const REMEMBERED: usize = 4;
+
+/// A session's state.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Session {
+    /// How it began; its idle expiry is the first one.
+    #[n(0)]
+    pub started: Started,
+    /// Whether it is live.
+    #[n(1)]
+    pub status: Status,
+    /// The generation that is good now.
+    #[n(2)]
+    pub generation: Generation,
+    /// Its nonce; none before the first pair was issued.
+    #[n(3)]
+    pub nonce: Option<Nonce>,
+    /// The nonce of the generation before.
+    #[n(4)]
+    pub previous_nonce: Option<Nonce>,
+    /// When the last generations were rotated away, latest first; at most four.
+    #[n(5)]
+    rotations: Vec<Timestamp>,
+    /// The last access token.
+    #[n(6)]
+    pub issued: Option<Issued>,
+    /// When it expires if it is not used.
+    #[n(7)]
+    pub idle_expiry: Timestamp,
+    /// Whether another client has presented a token of it.
+    #[n(8)]
+    pub foreign_client_refused: bool,
+    /// When a reuse was last recorded.
+    #[n(9)]
+    pub reuse_detected_at: Option<Timestamp>,
+    /// When the last event happened.
+    #[n(10)]
+    pub last_event_at: Timestamp,
+    /// The thumbprint of the key that the tokens are bound to (RFC 9449 §6.1); kept free for DPoP.
+    #[cbor(n(11), with = "minicbor::bytes")]
+    pub confirmation: Option<[u8; 32]>,
+}
+
+/// Whether a session is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Status {
+    /// It is.
+    #[n(0)]
+    Live,
+    /// It has ended.
+    #[n(1)]
+    Ended {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// Why.
+        #[n(1)]
+        reason: EndReason,
+    },
+}
+
+impl Session {
+    /// The state after `event`; `None` only before [`SessionEvent::Started`].
+    #[must_use]
+    pub fn apply(session: Option<Self>, event: &SessionEvent) -> Option<Self> {
+        let mut session = match (session, event) {
+            (None, SessionEvent::Started(started)) => return Some(Self::new(started.clone())),
+            (session, _) => session?,
+        };
+        session.last_event_at = session.last_event_at.max(event.at());
+        match event {
+            // A session starts once.
+            SessionEvent::Started(_) => {}
+            SessionEvent::TokensIssued { nonce, access, .. } => {
+                session.nonce = Some(*nonce);
+                session.issued = Some(access.clone());
+            }
+            SessionEvent::TokensRotated { at, generation, nonce, access, idle_expiry } => {
+                session.previous_nonce = session.nonce.replace(*nonce);
+                session.generation = *generation;
+                session.rotations.insert(0, *at);
+                session.rotations.truncate(REMEMBERED);
+                session.issued = Some(access.clone());
+                session.idle_expiry = *idle_expiry;
+            }
+            SessionEvent::AccessTokenIssued { access, .. } => session.issued = Some(access.clone()),
+            SessionEvent::ReuseDetected { at, .. } => session.reuse_detected_at = Some(*at),
+            SessionEvent::ForeignClientRefused { .. } => session.foreign_client_refused = true,
+            SessionEvent::Ended { at, reason } => {
+                if session.status == Status::Live {
+                    session.status = Status::Ended { at: *at, reason: *reason };
+                }
+            }
+        }
+        Some(session)
+    }
+
+    fn new(started: Started) -> Self {
+        Self {
+            status: Status::Live,
+            generation: Generation::default(),
+            nonce: None,
+            previous_nonce: None,
+            rotations: Vec::new(),
+            issued: None,
+            idle_expiry: started.idle_expiry,
+            foreign_client_refused: false,
+            reuse_detected_at: None,
+            last_event_at: started.at,
+            confirmation: None,
+            started,
+        }
+    }
+
+    /// When `generation` was rotated away, if that is remembered.
+    #[must_use]
+    pub fn rotated_at(&self, generation: Generation) -> Option<Timestamp> {
+        let behind = self.generation.0.checked_sub(generation.0)?.checked_sub(1)?;
+        self.rotations.get(usize::try_from(behind).ok()?).copied()
+    }
+
+    /// When the current generation was issued.
+    #[must_use]
+    pub fn last_rotation(&self) -> Timestamp {
+        self.rotations.first().copied().unwrap_or(self.started.at)
+    }
+
+    /// Whether the session has expired at `now`. Computed, never stored.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.idle_expiry || now >= self.started.absolute_expiry
+    }
+
+    /// The session's stream.
+    #[must_use]
+    pub fn stream(id: SessionId) -> Option<StreamId> {
+        StreamId::new(CATEGORY, id.as_bytes())
+    }
+
+    /// The state as a snapshot.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(FORMAT, self)
+    }
+
+    /// The state out of a snapshot.
+    ///
+    /// # Errors
+    /// A newer format, or bytes that are no snapshot.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(FORMAT, bytes)
+    }
+}

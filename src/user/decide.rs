@@ -1,0 +1,133 @@
+//! What is done to a user, and what comes of it.
+
+use super::event::UserEvent;
+use super::state::{Status, User};
+use crate::clock::Timestamp;
+use crate::oauth::SessionId;
+
+/// What is done to a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Make the account.
+    Register {
+        /// Its first roles.
+        roles: Vec<String>,
+    },
+    /// Change the password, which ends all sessions but `keep`.
+    ChangePassword {
+        /// The session to keep.
+        keep: Option<SessionId>,
+    },
+    /// Note that the same password was hashed again.
+    Rehash,
+    /// Switch the account off.
+    Disable,
+    /// Switch it on.
+    Enable,
+    /// Set the roles.
+    SetRoles {
+        /// All roles from now on.
+        roles: Vec<String>,
+    },
+    /// End all sessions but `keep`.
+    EndSessions {
+        /// The session to keep.
+        keep: Option<SessionId>,
+    },
+    /// Delete the account.
+    Delete,
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The account was made already.
+    #[error("the account exists")]
+    Exists,
+    /// There is no such account (any more).
+    #[error("there is no such account")]
+    Unknown,
+}
+
+/// The events that follow from `command` on the user as it is (`None`: there is none); none if it changes nothing.
+///
+/// # Errors
+/// [`Denied`], and nothing happens.
+pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Vec<UserEvent>, Denied> {
+    let user = match (user, command) {
+        (None, Command::Register { roles }) => return Ok(vec![UserEvent::Registered { at, roles }]),
+        (Some(_), Command::Register { .. }) => return Err(Denied::Exists),
+        (None, _) => return Err(Denied::Unknown),
+        (Some(user), _) if user.status == Status::Deleted => return Err(Denied::Unknown),
+        (Some(user), command) => (user, command),
+    };
+    Ok(match user {
+        (_, Command::ChangePassword { keep }) => vec![UserEvent::PasswordChanged { at, kept: keep }],
+        (_, Command::Rehash) => vec![UserEvent::PasswordRehashed { at }],
+        (user, Command::Disable) if user.status == Status::Disabled => Vec::new(),
+        (_, Command::Disable) => vec![UserEvent::Disabled { at }],
+        (user, Command::Enable) if user.status == Status::Active => Vec::new(),
+        (_, Command::Enable) => vec![UserEvent::Enabled { at }],
+        (user, Command::SetRoles { roles }) if user.roles == roles => Vec::new(),
+        (_, Command::SetRoles { roles }) => vec![UserEvent::RolesChanged { at, roles }],
+        (_, Command::EndSessions { keep }) => vec![UserEvent::SessionsEnded { at, kept: keep }],
+        (_, Command::Delete) => vec![UserEvent::Deleted { at }],
+        (_, Command::Register { .. }) => Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_seconds(1);
+
+    fn given(commands: &[Command]) -> Option<User> {
+        commands.iter().fold(None, |user, command| {
+            let events = decide(user.as_ref(), command.clone(), AT).unwrap();
+            Some(events.iter().fold(user.unwrap_or_default(), User::apply))
+        })
+    }
+
+    fn registered() -> Command {
+        Command::Register { roles: vec!["user".to_owned()] }
+    }
+
+    #[test]
+    fn disabling_ends_all_sessions_and_enabling_revives_none() {
+        let user = given(&[registered(), Command::Disable, Command::Enable]).unwrap();
+        assert!(user.is_active());
+        assert!(!user.standing.covers(SessionId::from([1; 16]), 0));
+        assert_eq!(user.roles, ["user"]);
+    }
+
+    #[test]
+    fn a_password_change_keeps_the_session_that_made_it() {
+        let keep = SessionId::from([1; 16]);
+        let user = given(&[registered(), Command::ChangePassword { keep: Some(keep) }]).unwrap();
+        assert!(user.standing.covers(keep, 0));
+        assert!(!user.standing.covers(SessionId::from([2; 16]), 0));
+    }
+
+    #[test]
+    fn a_deleted_user_is_unknown_for_ever() {
+        let user = given(&[registered(), Command::Delete]);
+        assert_eq!(decide(user.as_ref(), Command::Enable, AT), Err(Denied::Unknown));
+        assert_eq!(decide(user.as_ref(), registered(), AT), Err(Denied::Exists));
+        assert_eq!(decide(None, Command::Delete, AT), Err(Denied::Unknown));
+    }
+
+    #[test]
+    fn doing_it_again_changes_nothing() {
+        let user = given(&[registered(), Command::Disable]);
+        assert_eq!(decide(user.as_ref(), Command::Disable, AT), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn state_and_events_survive_their_encoding() {
+        let user = given(&[registered(), Command::Disable]).unwrap();
+        assert_eq!(User::decode(&user.encode()), Ok(user));
+        let event = UserEvent::PasswordChanged { at: AT, kept: Some(SessionId::from([1; 16])) };
+        assert_eq!(UserEvent::decode(&event.encode()), Ok(event));
+    }
+}

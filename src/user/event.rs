@@ -1,0 +1,98 @@
+//! What happens to a user.
+
+use minicbor::{Decode, Encode};
+
+use crate::clock::Timestamp;
+use crate::encoding::{self, DecodeError};
+use crate::oauth::SessionId;
+
+const FORMAT: u8 = 1;
+
+/// An event on a user's stream. None holds a name or anything else of the person.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum UserEvent {
+    /// The account was made.
+    #[n(0)]
+    Registered {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// Its first roles.
+        #[n(1)]
+        roles: Vec<String>,
+    },
+    /// The password was changed; all sessions but one at most end.
+    #[n(1)]
+    PasswordChanged {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The session that is kept.
+        #[n(1)]
+        kept: Option<SessionId>,
+    },
+    /// The same password was hashed again, with newer parameters.
+    #[n(2)]
+    PasswordRehashed {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The account was switched off; its sessions end.
+    #[n(3)]
+    Disabled {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The account was switched on again; what had ended stays so.
+    #[n(4)]
+    Enabled {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The roles were set.
+    #[n(5)]
+    RolesChanged {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// All roles from now on.
+        #[n(1)]
+        roles: Vec<String>,
+    },
+    /// All sessions but one at most were ended.
+    #[n(6)]
+    SessionsEnded {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The session that is kept.
+        #[n(1)]
+        kept: Option<SessionId>,
+    },
+    /// The account was deleted; what was personal is gone, its sessions end.
+    #[n(7)]
+    Deleted {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+}
+
+impl UserEvent {
+    /// The event as a store keeps it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(FORMAT, self)
+    }
+
+    /// The event as a store kept it.
+    ///
+    /// # Errors
+    /// A newer format, or bytes that are no event.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(FORMAT, bytes)
+    }
+}

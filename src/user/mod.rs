@@ -1,0 +1,14 @@
+//! The user aggregate: a resource owner's status, roles and epoch. Pure.
+//!
+//! What is personal (the name, the password's hash, the profile) is in no event: see [`vault`].
+
+pub mod decide;
+pub mod event;
+pub mod name;
+pub mod state;
+pub mod vault;
+
+pub use decide::{Command, decide};
+pub use event::UserEvent;
+pub use name::Username;
+pub use state::{Status, User, stream};

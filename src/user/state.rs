@@ -1,0 +1,92 @@
+//! What has become of a user, folded from the events.
+
+use minicbor::{Decode, Encode};
+
+use super::event::UserEvent;
+use crate::encoding::{self, DecodeError};
+use crate::oauth::{Standing, UserId};
+use crate::store::StreamId;
+
+const FORMAT: u8 = 1;
+/// The category of users' streams.
+pub const CATEGORY: u8 = b'u';
+
+/// The stream of a user.
+#[must_use]
+pub fn stream(id: UserId) -> Option<StreamId> {
+    StreamId::new(CATEGORY, id.as_bytes())
+}
+
+/// A user's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct User {
+    /// Whether the account can be used.
+    #[n(0)]
+    pub status: Status,
+    /// The epoch that its sessions must have been started in.
+    #[n(1)]
+    pub standing: Standing,
+    /// What the user may be: for scopes that need a role, and for the access token's `roles`.
+    #[n(2)]
+    pub roles: Vec<String>,
+}
+
+/// Whether an account can be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Status {
+    /// Yes.
+    #[default]
+    #[n(0)]
+    Active,
+    /// Not until it is switched on again.
+    #[n(1)]
+    Disabled,
+    /// Never again.
+    #[n(2)]
+    Deleted,
+}
+
+impl User {
+    /// Whether the user may sign in and refresh.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == Status::Active
+    }
+
+    /// The state after `event`.
+    #[must_use]
+    pub fn apply(self, event: &UserEvent) -> Self {
+        match event {
+            UserEvent::Registered { roles, .. } => {
+                Self { status: Status::Active, roles: roles.clone(), ..self }
+            }
+            UserEvent::RolesChanged { roles, .. } => Self { roles: roles.clone(), ..self },
+            UserEvent::PasswordRehashed { .. } => self,
+            UserEvent::PasswordChanged { kept, .. } | UserEvent::SessionsEnded { kept, .. } => {
+                Self { standing: self.standing.raised(*kept), ..self }
+            }
+            UserEvent::Disabled { .. } => {
+                Self { status: Status::Disabled, standing: self.standing.raised(None), ..self }
+            }
+            UserEvent::Enabled { .. } => Self { status: Status::Active, ..self },
+            UserEvent::Deleted { .. } => {
+                Self { status: Status::Deleted, standing: self.standing.raised(None), roles: Vec::new() }
+            }
+        }
+    }
+
+    /// The state as a snapshot.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(FORMAT, self)
+    }
+
+    /// The state out of a snapshot.
+    ///
+    /// # Errors
+    /// A newer format, or bytes that are no snapshot.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(FORMAT, bytes)
+    }
+}
