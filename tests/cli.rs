@@ -1,5 +1,5 @@
 //! The command line, through the binary.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
