@@ -12,9 +12,10 @@ use crate::config::{Config, Flag, Sources};
 
 /// The arguments of `heirloom serve`.
 #[derive(Args)]
-#[command(after_help = "\
-Each setting comes from the file; an environment variable such as HEIRLOOM__TOKENS__ACCESS_TOKEN wins over it, and a
-flag over both. examples/heirloom.toml lists the settings.")]
+#[command(
+    after_help = "An environment variable such as HEIRLOOM__TOKENS__ACCESS_TOKEN wins over the file, and a \
+    flag over both. examples/heirloom.toml shows every setting."
+)]
 pub(super) struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
