@@ -1,0 +1,175 @@
+//! What `heirloom dev` makes up once and keeps: its user and its clients, in a file that marks the folder as a demo's.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Outcome};
+use crate::random::Random;
+
+/// The file. A folder in which it lies is a demo's: `heirloom serve` refuses it.
+pub const FILE: &str = "dev.json";
+
+/// The demo's credentials. Has no `Debug`: it holds passwords.
+#[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Demo {
+    /// The demo user.
+    pub user: User,
+    /// The public demo client.
+    pub public_client: PublicClient,
+    /// The confidential demo client.
+    pub confidential_client: ConfidentialClient,
+}
+
+/// A user and its password. Has no `Debug`.
+#[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+/// A public client.
+#[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
+pub struct PublicClient {
+    /// Its id.
+    pub client_id: String,
+}
+
+/// A confidential client and its secret. Has no `Debug`.
+#[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ConfidentialClient {
+    /// Its id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+}
+
+/// Whether a data folder is a demo's.
+#[must_use]
+pub fn is_demo(data: &Path) -> bool {
+    fs::symlink_metadata(data.join(FILE)).is_ok()
+}
+
+impl Demo {
+    /// New credentials.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if the operating system has no random bytes.
+    pub fn random(random: &Random) -> Outcome<Self> {
+        let word = |len| random.alphanumeric(len).map_err(|error| Failure::Failed(error.to_string()));
+        Ok(Self {
+            user: User { username: "demo".to_owned(), password: word(20)? },
+            public_client: PublicClient { client_id: "demo-public".to_owned() },
+            confidential_client: ConfidentialClient {
+                client_id: "demo-confidential".to_owned(),
+                client_secret: word(43)?,
+            },
+        })
+    }
+
+    /// The credentials of the demo in the folder `data`; new ones if the folder is empty or not there. `change` may
+    /// alter them before they are kept.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if the folder holds something else than a demo; [`Failure::File`].
+    pub fn open(data: &Path, random: &Random, change: impl FnOnce(&mut Self)) -> Outcome<Self> {
+        let path = data.join(FILE);
+        let file = |error| Failure::File { path: path.clone(), error };
+        let kept = match fs::read(&path) {
+            Ok(bytes) => Some(serde_json::from_slice::<Self>(&bytes).map_err(|error| file(error.into()))?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(file(error)),
+        };
+        if kept.is_none() && !is_empty(data)? {
+            return Err(Failure::Usage(format!(
+                "{} was not made by `heirloom dev`, which would put a demo user into it; name another folder with --data",
+                data.display()
+            )));
+        }
+        let mut demo = kept.clone().map_or_else(|| Self::random(random), Ok)?;
+        change(&mut demo);
+        if kept.as_ref() != Some(&demo) {
+            demo.keep(data).map_err(file)?;
+        }
+        Ok(demo)
+    }
+
+    /// Writes the file whole or not at all, for its owner only.
+    fn keep(&self, data: &Path) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+        let new = data.join(NEW);
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(new, data.join(FILE))
+    }
+}
+
+/// The file while it is being written.
+const NEW: &str = "dev.json.new";
+
+/// Whether there is nothing in a folder, or no folder.
+fn is_empty(folder: &Path) -> Outcome<bool> {
+    let failed = |error| Failure::File { path: folder.to_path_buf(), error };
+    let mut entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(failed(error)),
+    };
+    // A start that was cut short may have left the new file, and nothing else.
+    entries.try_fold(true, |empty, entry| {
+        let entry = entry.map_err(failed)?;
+        Ok(empty && entry.file_name() == NEW)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_second_start_finds_what_the_first_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let first = Demo::open(&data, &Random::system(), |_| ()).ok().unwrap();
+        assert!(is_demo(&data));
+        let mode = fs::metadata(data.join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let second = Demo::open(&data, &Random::system(), |_| ()).ok().unwrap();
+        assert!(first == second);
+        let other = Demo::open(&folder.path().join("other"), &Random::system(), |_| ()).ok().unwrap();
+        assert!(first.user.password != other.user.password);
+        assert!(first.confidential_client.client_secret != other.confidential_client.client_secret);
+    }
+
+    #[test]
+    fn credentials_that_are_given_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let given = |demo: &mut Demo| demo.confidential_client.client_secret = "s:e%c/r-t".to_owned();
+        let first = Demo::open(folder.path(), &Random::system(), given).ok().unwrap();
+        let second = Demo::open(folder.path(), &Random::system(), |_| ()).ok().unwrap();
+        assert!(first == second && second.confidential_client.client_secret == "s:e%c/r-t");
+    }
+
+    #[test]
+    fn a_folder_with_something_else_in_it_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("db"), "").unwrap();
+        let refused = Demo::open(folder.path(), &Random::system(), |_| ()).err().unwrap();
+        assert!(matches!(refused, Failure::Usage(_)));
+        assert!(!is_demo(folder.path()));
+        // What a cut start leaves is no obstacle.
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(NEW), "{").unwrap();
+        assert!(Demo::open(folder.path(), &Random::system(), |_| ()).is_ok());
+    }
+}

@@ -1,0 +1,196 @@
+//! `heirloom dev`: a server to try, on this machine only.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::demo::{Demo, User};
+use super::seams::{self, Start};
+use super::{Failure, Installation, Outcome, log};
+use crate::client::SecretDigest;
+use crate::config::{Config, Dev};
+use crate::oauth::ClientId;
+use crate::oauth::words::WordError;
+use crate::random::Random;
+
+/// The arguments of `heirloom dev`.
+#[derive(Args)]
+#[command(
+    after_help = "The demo's credentials are made up at the first start and kept in dev.json in the data folder."
+)]
+pub(super) struct Arguments {
+    /// The port on loopback; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port: u16,
+    /// Keep data and keys in DIR/data and DIR/keys [default: ./data and ./keys]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print one line of JSON for scripts, once it listens
+    #[arg(long)]
+    json: bool,
+    /// The id of the confidential client; for tests
+    #[arg(long, hide = true)]
+    client_id: Option<ClientId>,
+    /// The secret of the confidential client; for tests
+    #[arg(long, hide = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    client_secret: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
+    let (sockets, port) = listen(arguments.port)?;
+    let folders = Installation::under(arguments.data.as_deref());
+    let demo = Demo::open(&folders.data, &Random::system(), |demo| {
+        let client = &mut demo.confidential_client;
+        if let Some(id) = &arguments.client_id {
+            id.as_str().clone_into(&mut client.client_id);
+        }
+        if let Some(secret) = &arguments.client_secret {
+            client.client_secret.clone_from(secret);
+        }
+    })?;
+    let wrong = |error: WordError| Failure::Usage(error.to_string());
+    let config = Config::dev(Dev {
+        listen: sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
+        port,
+        data: folders.data,
+        keys: folders.keys,
+        public_client: demo.public_client.client_id.parse().map_err(wrong)?,
+        confidential_client: demo.confidential_client.client_id.parse().map_err(wrong)?,
+        secret: SecretDigest::of(&demo.confidential_client.client_secret),
+    })
+    .map_err(wrong)?;
+    log::start(&config.log)?;
+    let announcement = Announcement::new(&config.issuer, demo);
+    let user = announcement.demo.user.clone();
+    let start = Start { config, sockets, demo: Some(user) };
+    seams::serve(start, &mut || {
+        let text = if arguments.json { announcement.json()? } else { announcement.text() };
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    })
+}
+
+/// Binds loopback: 127.0.0.1, which is the issuer's address, and `::1` for whoever types `localhost`.
+fn listen(port: u16) -> Outcome<(Vec<TcpListener>, u16)> {
+    let taken = |error: io::Error| {
+        let hint = if error.kind() == io::ErrorKind::AddrInUse { "; --port 0 takes a free one" } else { "" };
+        Failure::Failed(format!("can't listen on 127.0.0.1:{port}: {error}{hint}"))
+    };
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
+    let port = first.local_addr().map_err(taken)?.port();
+    let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+    let sockets: Vec<_> = std::iter::once(first).chain(second.ok()).collect();
+    for socket in &sockets {
+        socket.set_nonblocking(true).map_err(taken)?;
+    }
+    Ok((sockets, port))
+}
+
+/// What `heirloom dev` prints once it listens. Has no `Debug`: it holds passwords.
+#[derive(Serialize)]
+pub struct Announcement {
+    issuer: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    docs: String,
+    #[serde(flatten)]
+    demo: Demo,
+}
+
+impl Announcement {
+    /// For a server with this issuer.
+    #[must_use]
+    pub fn new(issuer: &str, demo: Demo) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            token_endpoint: format!("{issuer}/oauth/token"),
+            jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+            docs: format!("{issuer}/docs"),
+            demo,
+        }
+    }
+
+    /// One line, for scripts.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn json(&self) -> io::Result<String> {
+        let mut line = serde_json::to_string(self)?;
+        line.push('\n');
+        Ok(line)
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { issuer, docs, demo, .. } = self;
+        let Demo { user, public_client, confidential_client } = demo;
+        format!(
+            "heirloom dev: a demo, for this machine only. Ctrl+C stops it.\n\
+             \n\
+             issuer               {issuer}\n\
+             docs                 {docs}\n\
+             user                 {}\n\
+             password             {}\n\
+             public client        {}\n\
+             confidential client  {}\n\
+             its secret           {}\n\
+             \n\
+             Sign in (paste this into another terminal):\n\
+             \n\
+             {}\n\
+             \n\
+             Refresh (paste it after that, as often as you like):\n\
+             \n\
+             {}\n\
+             \n",
+            user.username,
+            user.password,
+            public_client.client_id,
+            confidential_client.client_id,
+            confidential_client.client_secret,
+            self.sign_in(),
+            self.refresh(),
+        )
+    }
+
+    /// One line for a POSIX shell that signs in and keeps the answer in `$ANSWER`.
+    #[must_use]
+    pub fn sign_in(&self) -> String {
+        let User { username, password } = &self.demo.user;
+        self.curl(&format!(
+            "-d grant_type=password -d username={username} -d password={password} -d 'scope=read write'"
+        ))
+    }
+
+    /// One line that refreshes with the refresh token in `$ANSWER`, and keeps the new answer there.
+    #[must_use]
+    pub fn refresh(&self) -> String {
+        const TOKEN: &str = r#"s/.*"refresh_token" *: *"\([^"]*\)".*/\1/p"#;
+        self.curl(&format!(
+            r#"-d grant_type=refresh_token -d refresh_token="$(printf '%s' "$ANSWER" | sed -n '{TOKEN}')""#
+        ))
+    }
+
+    fn curl(&self, parameters: &str) -> String {
+        let (url, client) = (&self.token_endpoint, &self.demo.public_client.client_id);
+        format!(r#"ANSWER=$(curl -sS {url} -d client_id={client} {parameters}); printf '%s\n' "$ANSWER""#)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_says_so_and_zero_takes_a_free_one() {
+        let (sockets, port) = listen(0).unwrap();
+        assert!(port != 0 && sockets.iter().all(|socket| socket.local_addr().unwrap().ip().is_loopback()));
+        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap().port() == port));
+        let failure = listen(port).unwrap_err().to_string();
+        assert!(failure.contains("--port 0"), "{failure}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Which installation a command is about: one with a configuration file, or one of `heirloom dev`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Outcome;
+use crate::config::{Config, Passwords, Sources};
+
+/// Names an installation.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Which {
+    /// The configuration file of the installation
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    config: Option<PathBuf>,
+    /// The folder that `heirloom dev --data` has; without this and --config: ./data and ./keys
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// What a command needs to know of an installation.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// The folder of the store.
+    pub data: PathBuf,
+    /// The folder of the keys.
+    pub keys: PathBuf,
+    /// How long a signing key is published before it signs.
+    pub lead_time: Duration,
+    /// The longest life of an access token of any client: so long a key is kept.
+    pub longest_access_token: Duration,
+    /// What a password must be.
+    pub passwords: Passwords,
+}
+
+impl Which {
+    /// Finds it. A configuration file is checked whole.
+    pub(super) fn find(&self) -> Outcome<Installation> {
+        let Some(file) = &self.config else { return Ok(Installation::under(self.data.as_deref())) };
+        let config = Config::load(&Sources::of_process(file.clone(), Vec::new()))?;
+        let usual = config.tokens.lifetimes.access_token;
+        let lives = config.clients.iter().map(|client| client.lifetimes.access_token);
+        Ok(Installation {
+            longest_access_token: lives.chain([usual]).max().unwrap_or(usual),
+            data: config.data,
+            keys: config.keys,
+            lead_time: config.lead_time,
+            passwords: config.passwords,
+        })
+    }
+}
+
+impl Installation {
+    /// The one that `heirloom dev` makes: `data` and `keys` under a folder, or under the working folder.
+    #[must_use]
+    pub fn under(folder: Option<&std::path::Path>) -> Self {
+        let folder = folder.unwrap_or_else(|| std::path::Path::new("."));
+        Self {
+            data: folder.join("data"),
+            keys: folder.join("keys"),
+            lead_time: crate::config::LEAD_TIME,
+            longest_access_token: crate::client::Lifetimes::default().access_token,
+            passwords: Passwords::default(),
+        }
+    }
+}

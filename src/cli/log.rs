@@ -1,0 +1,137 @@
+//! The log: lines on standard error, in which nothing that a stranger wrote can pass for something else.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{Failure, Outcome};
+use crate::config::{Log, LogFormat};
+
+/// Begins to log. `RUST_LOG` wins over the configured filter.
+///
+/// # Errors
+/// [`Failure::Usage`] if `RUST_LOG` is no filter.
+pub fn start(log: &Log) -> Outcome {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => {
+            EnvFilter::try_new(&filter).map_err(|error| Failure::Usage(format!("RUST_LOG: {error}")))?
+        }
+        Ok(_) | Err(_) => {
+            EnvFilter::try_new(&log.filter).map_err(|error| Failure::Usage(error.to_string()))?
+        }
+    };
+    let subscriber = subscriber(log.format, filter, io::stderr);
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// A subscriber that writes lines of this format.
+fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(OneLine(writer));
+    match format {
+        LogFormat::Text => Box::new(builder.finish()),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+    }
+}
+
+/// Makes writers that turn each write, which is one event, into one line.
+struct OneLine<W>(W);
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for OneLine<W> {
+    type Writer = OneLine<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OneLine(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let mut line = escape(text.strip_suffix('\n').unwrap_or(&text), |_| false);
+        line.push('\n');
+        self.0.write_all(line.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A text for the terminal: its own line breaks stay, every other control character is written out.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    escape(text, |letter| letter == '\n')
+}
+
+/// Writes control characters, and what turns the direction of writing around, as `\u001b`: in JSON as well as in text.
+fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let dangerous = letter.is_control()
+            || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        if dangerous && !keep(letter) {
+            // Writing to a `String` can't fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(letter));
+        } else {
+            out.push(letter);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = subscriber(format, EnvFilter::new("info"), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let name = "a\u{1b}[31m\r\n2026 forged\u{9b}\u{202e}\u{7f}";
+            tracing::info!(user.name = name, "{name}");
+        });
+        let bytes = memory.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn c78_a_name_with_terminal_escapes_stays_on_one_harmless_line() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let log = logged(format);
+            let line = log.strip_suffix('\n').unwrap();
+            assert!(!line.chars().any(|letter| letter.is_control() || letter == '\u{202e}'), "{line:?}");
+            assert!(line.contains("forged") && line.contains("[31m"), "{line:?}");
+        }
+        let parsed: serde_json::Value = serde_json::from_str(&logged(LogFormat::Json)).unwrap();
+        assert_eq!(parsed["message"], parsed["user.name"]);
+    }
+
+    #[test]
+    fn an_answer_keeps_its_line_breaks() {
+        assert_eq!(escaped("a\u{1b}b\nc"), "a\\u001bb\nc");
+    }
+}

@@ -1,0 +1,147 @@
+//! The command line: one file a command.
+//!
+//! Answers go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 a mistake in the
+//! command line or the configuration.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigErrors;
+
+pub mod demo;
+mod dev;
+mod installation;
+mod keys;
+pub mod log;
+mod openapi;
+mod prompt;
+pub mod seams;
+mod serve;
+mod user;
+
+pub use dev::Announcement;
+pub use installation::Installation;
+
+/// An OAuth 2 authorization server in one binary.
+#[derive(Parser)]
+#[command(name = "heirloom", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "To begin: `heirloom dev`, and paste the two lines that it prints.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Try it: a server on this machine only, with a demo user and two demo clients
+    Dev(dev::Arguments),
+    /// Run it in production, as a configuration file says
+    Serve(serve::Arguments),
+    /// Print the OpenAPI specification
+    Openapi,
+    /// Show and rotate the signing keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Add, change and remove users
+    #[command(subcommand)]
+    User(user::Command),
+}
+
+/// Why a command did not do what it was asked. The texts are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration has mistakes: exit code 2.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// What was asked for makes no sense: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// It did not work: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// A file or a folder did not do: exit code 1.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// Standard output is gone. If whoever read it has just read enough, that is no failure.
+    #[error("standard output: {0}")]
+    Output(io::Error),
+}
+
+/// What a command came to.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Failed(_) | Self::File { .. } | Self::Output(_) => 1,
+        }
+    }
+}
+
+/// Runs what this process's arguments ask for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // If even this can't be printed there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let Err(failure) = run(arguments.command, &mut io::stdout()) else { return ExitCode::SUCCESS };
+    let code = failure.exit_code();
+    if code != 0 {
+        let _ = writeln!(io::stderr(), "{}", log::escaped(&format!("heirloom: {failure}")));
+    }
+    ExitCode::from(code)
+}
+
+fn run(command: Command, out: &mut dyn Write) -> Outcome {
+    match command {
+        Command::Dev(arguments) => dev::run(&arguments, out),
+        Command::Serve(arguments) => serve::run(arguments, out),
+        Command::Openapi => openapi::run(out),
+        Command::Keys(command) => keys::run(command, out),
+        Command::User(command) => user::run(command, out),
+    }
+}
+
+/// Writes one answer and sees to it that it has left.
+fn print(out: &mut dyn Write, text: &str) -> Outcome {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+}
+
+/// Writes lines, each of which stays one.
+fn print_lines(out: &mut dyn Write, lines: impl Iterator<Item = String>) -> Outcome {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&log::escaped(&line).replace('\n', "\\u000a"));
+        text.push('\n');
+    }
+    print(out, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_hold_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,86 @@
+//! The configuration of `heirloom dev`: built here, without a file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::audiences::usual_roles;
+use super::{
+    AccessTokenType, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server, Throttle,
+    TokenRules,
+};
+use crate::client::{Authentication, RefreshTokens, Registration, SecretDigest};
+use crate::oauth::words::WordError;
+use crate::oauth::{ClientId, GrantType, Scope};
+
+/// What differs from one `heirloom dev` to another.
+#[derive(Clone, Debug)]
+pub struct Dev {
+    /// Where it listens: loopback addresses, all with one port.
+    pub listen: Vec<SocketAddr>,
+    /// The port.
+    pub port: u16,
+    /// The folder of the store.
+    pub data: PathBuf,
+    /// The folder of the keys.
+    pub keys: PathBuf,
+    /// The public demo client.
+    pub public_client: ClientId,
+    /// The confidential demo client.
+    pub confidential_client: ClientId,
+    /// Its secret's digest.
+    pub secret: SecretDigest,
+}
+
+impl Config {
+    /// The configuration of `heirloom dev`: two demo clients with every grant and scope, an audience `demo-api` with the
+    /// scopes `read` and `write`.
+    ///
+    /// # Errors
+    /// None in practice: [`WordError`] if a fixed name were not what it should be.
+    pub fn dev(dev: Dev) -> Result<Self, WordError> {
+        let audience = AudienceRules {
+            name: "demo-api".parse()?,
+            scopes: ["read", "write"].into_iter().collect(),
+            typ: AccessTokenType::AtJwt,
+        };
+        let tokens = TokenRules::default();
+        let scopes: Scope =
+            OWN_SCOPES.into_iter().chain(audience.scopes.words()).chain([Scope::OFFLINE_ACCESS]).collect();
+        let client = |id: ClientId, name: &str, authentication: Authentication| Registration {
+            id,
+            name: name.to_owned(),
+            retry_window: tokens.window(&authentication),
+            authentication,
+            grants: GrantType::ALL.to_vec(),
+            scopes: scopes.clone(),
+            default_audience: audience.name.clone(),
+            refresh_tokens: RefreshTokens::Always,
+            lifetimes: tokens.lifetimes,
+            reuse: tokens.reuse,
+            disabled: false,
+        };
+        let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
+        let secret = Authentication::Secret(vec![dev.secret]);
+        let clients = vec![
+            client(dev.public_client, "Demo (public)", Authentication::None),
+            client(dev.confidential_client, "Demo (confidential)", secret),
+        ];
+        Ok(Self {
+            // By address: `localhost` is two addresses, of which another program may hold one.
+            issuer: format!("http://127.0.0.1:{}", dev.port),
+            server: Server { listen: dev.listen, hosts: Some(hosts), ..Server::default() },
+            data: dev.data,
+            keys: dev.keys,
+            lead_time: LEAD_TIME,
+            log: Log::default(),
+            tokens,
+            default_audience: audience.name.clone(),
+            audiences: vec![audience],
+            scope_roles: usual_roles(),
+            password_grant: true,
+            passwords: Passwords::default(),
+            throttle: Throttle::default(),
+            clients,
+        })
+    }
+}

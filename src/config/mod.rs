@@ -1,0 +1,144 @@
+//! The configuration: typed, and checked whole before anything starts.
+//!
+//! [`Config::load`] reads a TOML file, lays `HEIRLOOM__SECTION__KEY` variables over it and flags over those, and either
+//! returns a configuration that holds together or every mistake at once, each with its line and a way out. What can be
+//! set, with its default, stands in `examples/heirloom.toml`. [`Config::dev`] needs no file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::client::Registration;
+use crate::oauth::Audience;
+
+mod audiences;
+mod clients;
+mod dev;
+mod problem;
+mod section;
+mod server;
+mod sources;
+mod tokens;
+mod tree;
+
+pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
+pub use clients::{MAX_SECRET, MIN_SECRET};
+pub use dev::Dev;
+pub use problem::{ConfigErrors, Place, Problem};
+pub use server::{Log, LogFormat, Passwords, Server, Throttle, Tls};
+pub use sources::{Flag, PREFIX, Sources};
+pub use tokens::TokenRules;
+
+use section::Section;
+
+/// How long a signing key is published before it signs, unless another time is set.
+pub const LEAD_TIME: Duration = Duration::from_hours(2);
+
+/// Everything that can be set. Holds no secret: of the clients' only digests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The issuer (RFC 8414 §2): a URL without query, fragment and trailing slash, byte for byte as it stands in `iss`.
+    pub issuer: String,
+    /// The listener.
+    pub server: Server,
+    /// The folder of the store.
+    pub data: PathBuf,
+    /// The folder of the signing keys, the refresh secret and the pepper.
+    pub keys: PathBuf,
+    /// How long a signing key is published before it signs.
+    pub lead_time: Duration,
+    /// The log.
+    pub log: Log,
+    /// What holds for a client that sets nothing itself. It is in every [`Registration`] already.
+    pub tokens: TokenRules,
+    /// The audiences besides the issuer; at least one.
+    pub audiences: Vec<AudienceRules>,
+    /// The one of them that a client has unless it is given another.
+    pub default_audience: Audience,
+    /// The roles that scopes need.
+    pub scope_roles: ScopeRoles,
+    /// Whether the password grant is on (RFC 9700 §2.4 says that it should not be).
+    pub password_grant: bool,
+    /// What a password must be, and how many are hashed at a time.
+    pub passwords: Passwords,
+    /// Brute-force limits.
+    pub throttle: Throttle,
+    /// The clients that are declared here.
+    pub clients: Vec<Registration>,
+}
+
+impl Config {
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
+        let problems = problem::Problems::default();
+        let Some(merged) = sources::merge(sources, &problems) else { return Err(problems.into_errors(0)) };
+        let root = Section::root(merged.table, merged.place, &problems, &merged.folder);
+        let config = Self::read(root, sources.short_secrets);
+        match config {
+            Some(config) if problems.count() == 0 => Ok(config),
+            Some(_) | None => Err(problems.into_errors(merged.syntax)),
+        }
+    }
+
+    /// Reads the whole file. `None`, or anything, if there are mistakes.
+    fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
+        let issuer = server::issuer(&mut root);
+        let server = server::server(&mut root);
+        let (data, keys, lead_time) = server::folders(&mut root);
+        let log = server::log(&mut root);
+        let rules = tokens::tokens(&mut root);
+        let catalogue = audiences::audiences(&mut root, issuer.as_deref());
+        let scope_roles = audiences::roles(&mut root, &catalogue);
+        let password_grant = password_grant(&mut root);
+        let passwords = server::passwords(&mut root);
+        let throttle = server::throttle(&mut root);
+        let around =
+            clients::Surroundings { rules: &rules, catalogue: &catalogue, password_grant, short_secrets };
+        let clients = clients::clients(&mut root, &around);
+        root.finish();
+        Some(Self {
+            issuer: issuer?,
+            server,
+            data,
+            keys,
+            lead_time,
+            log,
+            tokens: rules,
+            audiences: catalogue.audiences,
+            default_audience: catalogue.default?,
+            scope_roles,
+            password_grant,
+            passwords,
+            throttle,
+            clients,
+        })
+    }
+
+    /// What the operator should know at start, though it is no mistake.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if self.password_grant {
+            warnings.push(
+                "the password grant is on: RFC 9700 §2.4 says that it must not be used. Clients see the passwords; \
+                 register only your own with it",
+            );
+        } else if self.clients.is_empty() {
+            warnings.push("no client is declared and the password grant is off: nobody can sign in");
+        }
+        if self.issuer.starts_with("http:") {
+            warnings.push("the issuer is not https: passwords and tokens can be read on the way");
+        }
+        warnings
+    }
+}
+
+/// Reads `[grants]`.
+fn password_grant(root: &mut Section<'_>) -> bool {
+    let mut section = root.section("grants");
+    let on = section.boolean("password").is_some_and(|at| at.value);
+    section.finish();
+    on
+}

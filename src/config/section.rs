@@ -1,0 +1,353 @@
+//! Reads the settings of one section, noting what is wrong and what is unknown.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::problem::{Place, Problems};
+use super::tree::{Node, Table, Value};
+
+/// A setting and where it was written.
+#[derive(Clone)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+}
+
+/// One section. Every setting that is read counts as known; [`Section::finish`] notes the rest.
+pub(super) struct Section<'a> {
+    /// Its name as it stands in brackets; empty for the top of the file.
+    name: String,
+    /// Where it begins.
+    pub(super) place: Place,
+    table: Table,
+    known: Vec<&'static str>,
+    pub(super) problems: &'a Problems,
+    /// The folder that paths in the file are relative to.
+    folder: &'a Path,
+}
+
+impl<'a> Section<'a> {
+    /// The top of the configuration.
+    pub(super) const fn root(table: Table, place: Place, problems: &'a Problems, folder: &'a Path) -> Self {
+        Self { name: String::new(), place, table, known: Vec::new(), problems, folder }
+    }
+
+    /// The section below this one that is called `key`; an empty one if there is none.
+    pub(super) fn section(&mut self, key: &'static str) -> Self {
+        let place = self.place.clone();
+        let name = self.below(key);
+        match self.take(key) {
+            None => self.child(name, place, Table::new()),
+            Some(Node { value: Value::Table(table), place }) => self.child(name, place, table),
+            Some(node) => {
+                let suggestion = format!("write a section [{name}]");
+                self.wrong(&node, key, "a section", &suggestion);
+                self.child(name, place, Table::new())
+            }
+        }
+    }
+
+    /// Whether there is anything called `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// The sections below `key`, which the operator names.
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(At<String>, Self)> {
+        let parent = self.section(key);
+        let mut sections = Vec::new();
+        for (name, node) in parent.table {
+            let path = format!("{}.{name}", parent.name);
+            if let Value::Table(table) = node.value {
+                let section = self.child(path, node.place.clone(), table);
+                sections.push((At { value: name, place: node.place }, section));
+            } else {
+                let message = format!("`{path}` is {}", node.value.kind());
+                self.problems.note(&node.place, message, format!("write a section [{path}]"));
+            }
+        }
+        sections
+    }
+
+    /// The sections of a list that is written as `[[key]]`.
+    pub(super) fn listed(&mut self, key: &'static str) -> Vec<Self> {
+        let suggestion = format!("write one section [[{key}]] for each");
+        let Some(node) = self.take(key) else { return Vec::new() };
+        let Value::List(items) = node.value else {
+            self.wrong(&node, key, "a list of sections", &suggestion);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for item in items {
+            if let Value::Table(table) = item.value {
+                sections.push(self.child(format!("[{key}]"), item.place, table));
+            } else {
+                self.wrong(&item, key, "a list of sections", &suggestion);
+            }
+        }
+        sections
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<At<String>> {
+        let node = self.take(key)?;
+        self.text_of(&node, key)
+    }
+
+    /// A text that is parsed; `suggestion` says what it should be.
+    pub(super) fn parsed<T: FromStr<Err: Display>>(
+        &mut self,
+        key: &'static str,
+        suggestion: &str,
+    ) -> Option<At<T>> {
+        let text = self.text(key)?;
+        let parsed = text.value.parse();
+        let note = |error: T::Err| self.problems.note(&text.place, format!("`{key}`: {error}"), suggestion);
+        Some(At { value: parsed.map_err(note).ok()?, place: text.place })
+    }
+
+    /// A text out of a closed list.
+    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<At<T>> {
+        let text = self.text(key)?;
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text.value) {
+            return Some(At { value: *choice, place: text.place });
+        }
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let message = format!("`{key}` can't be \"{}\"", text.value.escape_debug());
+        self.problems.note(&text.place, message, format!("write {}", names.join(" or ")));
+        None
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &'static str) -> Option<At<bool>> {
+        let node = self.take(key)?;
+        let value = match &node.value {
+            Value::Boolean(value) => Some(*value),
+            Value::Text(text) if !node.place.is_in_file() => text.parse().ok(),
+            Value::Text(_) | Value::Integer(_) | Value::List(_) | Value::Table(_) | Value::Other(_) => None,
+        };
+        if value.is_none() {
+            self.wrong(&node, key, "true or false", "write true or false, without quotes");
+        }
+        Some(At { value: value?, place: node.place })
+    }
+
+    /// A whole number within `bounds`.
+    pub(super) fn number(&mut self, key: &'static str, bounds: RangeInclusive<u32>) -> Option<At<u32>> {
+        let node = self.take(key)?;
+        let value = match &node.value {
+            Value::Integer(value) => value.and_then(|value| u32::try_from(value).ok()),
+            Value::Text(text) if !node.place.is_in_file() => text.parse().ok(),
+            Value::Text(_) | Value::Boolean(_) | Value::List(_) | Value::Table(_) | Value::Other(_) => None,
+        };
+        let Some(value) = value.filter(|value| bounds.contains(value)) else {
+            let (least, most) = bounds.into_inner();
+            let suggestion = format!("write a whole number from {least} to {most}, without quotes");
+            self.problems.note(&node.place, format!("`{key}` is no number that it can be"), suggestion);
+            return None;
+        };
+        Some(At { value, place: node.place })
+    }
+
+    /// A duration within `bounds`.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        bounds: &RangeInclusive<Duration>,
+    ) -> Option<At<Duration>> {
+        let node = self.take(key)?;
+        let text = self.text_of(&node, key)?;
+        self.duration_of(&text, key, bounds)
+    }
+
+    /// A duration within `bounds`, out of a text that was read already.
+    pub(super) fn duration_of(
+        &self,
+        text: &At<String>,
+        key: &str,
+        bounds: &RangeInclusive<Duration>,
+    ) -> Option<At<Duration>> {
+        let Ok(value) = humantime::parse_duration(&text.value) else {
+            let message = format!("`{key}`: \"{}\" is no duration", text.value.escape_debug());
+            self.problems.note(&text.place, message, "write for example \"30s\", \"10m\", \"2h\" or \"14d\"");
+            return None;
+        };
+        if bounds.contains(&value) {
+            return Some(At { value, place: text.place.clone() });
+        }
+        let (least, most) = (written(*bounds.start()), written(*bounds.end()));
+        let message = format!("`{key}` can't be {}", written(value));
+        self.problems.note(&text.place, message, format!("write a duration from \"{least}\" to \"{most}\""));
+        None
+    }
+
+    /// A list of texts. One text is a list of one; outside the file, commas separate.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<At<String>>> {
+        let node = self.take(key)?;
+        let place = node.place.clone();
+        match node.value {
+            Value::List(items) => Some(items.iter().filter_map(|item| self.text_of(item, key)).collect()),
+            Value::Text(text) if !place.is_in_file() => {
+                let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+                Some(words.map(|word| At { value: word.to_owned(), place: place.clone() }).collect())
+            }
+            Value::Text(text) => Some(vec![At { value: text, place }]),
+            Value::Integer(_) | Value::Boolean(_) | Value::Table(_) | Value::Other(_) => {
+                self.wrong(&node, key, "a list of texts", &format!("write {key} = [\"…\", \"…\"]"));
+                None
+            }
+        }
+    }
+
+    /// A path. In the file it is relative to the file's folder, elsewhere to the working folder.
+    pub(super) fn path(&mut self, key: &'static str) -> Option<At<PathBuf>> {
+        let At { value, place } = self.text(key)?;
+        if value.is_empty() {
+            self.problems.note(&place, format!("`{key}` is empty"), "write a path");
+            return None;
+        }
+        let value = if place.is_in_file() { self.folder.join(value) } else { value.into() };
+        Some(At { value, place })
+    }
+
+    /// The folder beside the file that is used when a setting is left out.
+    pub(super) fn beside_the_file(&self, name: &str) -> At<PathBuf> {
+        At { value: self.folder.join(name), place: self.place.clone() }
+    }
+
+    /// A path of a file that must be there.
+    pub(super) fn file(&mut self, key: &'static str) -> Option<At<PathBuf>> {
+        let path = self.path(key)?;
+        match std::fs::File::open(&path.value) {
+            Ok(_) => Some(path),
+            Err(error) => {
+                let message = format!("`{key}`: {} can't be read: {error}", path.value.display());
+                self.problems.note(&path.place, message, "paths in the file are relative to its folder");
+                None
+            }
+        }
+    }
+
+    /// A secret that stands in `key`, or alone in the file that `in_file` (`key` with `_file`) names.
+    pub(super) fn secret(
+        &mut self,
+        key: &'static str,
+        in_file: &'static str,
+    ) -> Option<At<Zeroizing<String>>> {
+        let direct = self.text(key).map(|At { value, place }| At { value: Zeroizing::new(value), place });
+        let Some(path) = self.path(in_file) else { return direct };
+        if direct.is_some() {
+            let message = format!("`{key}` and `{in_file}` are both set");
+            self.problems.note(&path.place, message, "leave one of them out");
+            return None;
+        }
+        match std::fs::read_to_string(&path.value) {
+            Ok(text) => {
+                let text = Zeroizing::new(text);
+                let bare = text.trim_end_matches(['\r', '\n']);
+                Some(At { value: Zeroizing::new(bare.to_owned()), place: path.place })
+            }
+            Err(error) => {
+                let message = format!("`{in_file}`: {} can't be read: {error}", path.value.display());
+                self.problems.note(&path.place, message, "name a file that holds nothing but the secret");
+                None
+            }
+        }
+    }
+
+    /// Notes every setting that was not read.
+    pub(super) fn finish(self) {
+        let whole = if self.name.is_empty() { "the top".to_owned() } else { format!("[{}]", self.name) };
+        for (key, node) in &self.table {
+            let message = format!("unknown key `{}` in {whole}", key.escape_debug());
+            self.problems.note(&node.place, message, suggest(key, self.known.iter().copied()));
+        }
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Node> {
+        self.known.push(key);
+        self.table.remove(key)
+    }
+
+    fn below(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+
+    const fn child(&self, name: String, place: Place, table: Table) -> Self {
+        Self { name, place, table, known: Vec::new(), problems: self.problems, folder: self.folder }
+    }
+
+    fn text_of(&self, node: &Node, key: &str) -> Option<At<String>> {
+        if let Value::Text(text) = &node.value {
+            return Some(At { value: text.clone(), place: node.place.clone() });
+        }
+        self.wrong(node, key, "a text", &format!("write {key} = \"…\", in quotes"));
+        None
+    }
+
+    fn wrong(&self, node: &Node, key: &str, wanted: &str, suggestion: &str) {
+        let message = format!("`{key}` is {}, not {wanted}", node.value.kind());
+        self.problems.note(&node.place, message, suggestion);
+    }
+}
+
+/// "did you mean …?" out of `known`, or all of them.
+pub(super) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    // A third of the letters may be wrong: `acess_token` and `lifetime` find what they mean, `foo` finds nothing.
+    let near = known
+        .clone()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.65)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    if let Some((_, candidate)) = near {
+        return format!("did you mean `{candidate}`?");
+    }
+    let mut all: Vec<_> = known.collect();
+    all.sort_unstable();
+    if all.is_empty() {
+        return "there is none to choose from".to_owned();
+    }
+    format!("there are: {}", all.join(", "))
+}
+
+/// A duration as it can be written in the file.
+pub(super) fn written(duration: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    if duration.is_zero() {
+        return "0s".to_owned();
+    }
+    if duration.subsec_nanos() > 0 {
+        return humantime::format_duration(duration).to_string();
+    }
+    let seconds = duration.as_secs();
+    let fitting = UNITS.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    fitting.map_or_else(
+        || format!("{seconds}s"),
+        |(unit, name)| format!("{}{name}", seconds.checked_div(unit).unwrap_or(seconds)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_finds_what_it_means_and_nonsense_lists_the_choices() {
+        let known = ["access_token", "refresh_idle"];
+        assert_eq!(suggest("acess_tokn", known.into_iter()), "did you mean `access_token`?");
+        assert_eq!(suggest("foo", known.into_iter()), "there are: access_token, refresh_idle");
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for text in ["0s", "30s", "90s", "10m", "36h", "14d"] {
+            assert_eq!(written(humantime::parse_duration(text).unwrap()), text);
+        }
+        assert_eq!(written(Duration::from_millis(1500)), "1s 500ms");
+    }
+}

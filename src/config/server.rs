@@ -1,0 +1,315 @@
+//! The sections that say where and how the server runs.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::section::{At, Section};
+
+/// `[server]`: the listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it listens; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate, if it speaks TLS itself.
+    pub tls: Option<Tls>,
+    /// The values of `Host` that it answers to; `None`: to any. Keeps web pages from reaching loopback by DNS rebinding.
+    pub hosts: Option<Vec<String>>,
+    /// The networks (`address/prefix`, checked) of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// The most connections at a time.
+    pub max_connections: u32,
+    /// How long it waits for requests that are under way when it stops.
+    pub drain: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            tls: None,
+            hosts: None,
+            trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// `[server.tls]`: files that are there and can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[log]`: what goes to standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Which lines: a filter of `tracing-subscriber`'s `EnvFilter`, checked. `RUST_LOG` wins over it.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[passwords]`: what a password must be, and how many are hashed at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passwords {
+    /// The shortest that may be chosen, in characters.
+    pub min_length: u32,
+    /// Threads that hash; each takes 19 MiB while it does.
+    pub threads: u32,
+    /// How many sign-ins may wait for a thread; more get 503.
+    pub queue: u32,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { min_length: 8, threads: 2, queue: 64 }
+    }
+}
+
+/// `[throttle]`: brute-force limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Throttle {
+    /// Failed sign-ins for one account before the delays begin.
+    pub account_attempts: u32,
+    /// Failed sign-ins from one network before the delays begin.
+    pub network_attempts: u32,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { account_attempts: 5, network_attempts: 50 }
+    }
+}
+
+/// Reads `issuer` (RFC 8414 §2), the same text everywhere: clients and resource servers compare it byte by byte.
+pub(super) fn issuer(root: &mut Section<'_>) -> Option<String> {
+    const EXAMPLE: &str = "write for example issuer = \"https://id.example.com\"";
+    let insecure = root.boolean("allow_insecure_issuer").is_some_and(|at| at.value);
+    if !root.has("issuer") {
+        root.problems.note(&root.place, "`issuer` is missing", EXAMPLE);
+    }
+    let At { value, place } = root.text("issuer")?;
+    let note = |message: &str, suggestion: &str| {
+        root.problems.note(&place, format!("`issuer` {message}"), suggestion);
+        None
+    };
+    let Ok(url) = Url::parse(&value) else { return note("is no URL", EXAMPLE) };
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return note("has no host", EXAMPLE),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback || insecure => {}
+        "http" => {
+            return note(
+                "is not https",
+                "use https, or set allow_insecure_issuer = true in a closed network",
+            );
+        }
+        _ => return note("is neither https nor http", EXAMPLE),
+    }
+    // RFC 8414 §2: no query or fragment components.
+    if url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
+        return note("has a query, a fragment or credentials", EXAMPLE);
+    }
+    let normal = url.as_str().trim_end_matches('/');
+    if normal != value {
+        return note("is not written in its normal form", &format!("write issuer = \"{normal}\""));
+    }
+    Some(value)
+}
+
+/// Reads `[server]`.
+pub(super) fn server(root: &mut Section<'_>) -> Server {
+    let mut section = root.section("server");
+    let mut server = Server::default();
+    if let Some(listen) = section.texts("listen") {
+        server.listen = addresses(&section, &listen);
+    }
+    if section.has("tls") {
+        server.tls = tls(&mut section);
+    }
+    if let Some(networks) = section.texts("trusted_proxies") {
+        for At { place, .. } in networks.iter().filter(|network| !is_network(&network.value)) {
+            section.problems.note(
+                place,
+                "a trusted proxy is no network",
+                "write for example \"10.0.0.0/8\" or \"::1/128\"",
+            );
+        }
+        server.trusted_proxies = networks.into_iter().map(|network| network.value).collect();
+    }
+    if let Some(most) = section.number("max_connections", 16..=1_000_000) {
+        server.max_connections = most.value;
+    }
+    if let Some(drain) = section.duration("drain", &seconds(0, 9)) {
+        server.drain = drain.value;
+    }
+    section.finish();
+    server
+}
+
+fn addresses(section: &Section<'_>, listen: &[At<String>]) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    let suggestion = "write an address and a port: \"127.0.0.1:8080\", \"[::]:443\"";
+    for At { value, place } in listen {
+        match value.parse() {
+            Ok(address) if addresses.contains(&address) => {
+                section.problems.note(place, format!("{address} is listed twice"), "leave one of them out");
+            }
+            Ok(address) => addresses.push(address),
+            Err(_) => {
+                let message = format!("`listen`: \"{}\" is no address", value.escape_debug());
+                section.problems.note(place, message, suggestion);
+            }
+        }
+    }
+    if listen.is_empty() {
+        section.problems.note(&section.place, "`listen` is empty", suggestion);
+    }
+    addresses
+}
+
+fn tls(server: &mut Section<'_>) -> Option<Tls> {
+    let mut section = server.section("tls");
+    let complete = section.has("certificate") && section.has("key");
+    let files = (section.file("certificate"), section.file("key"));
+    if !complete {
+        let suggestion = "write certificate = \"…\" and key = \"…\", both PEM files";
+        section.problems.note(&section.place, "TLS needs a certificate and its key", suggestion);
+    }
+    section.finish();
+    let (Some(certificate), Some(key)) = files else { return None };
+    Some(Tls { certificate: certificate.value, key: key.value })
+}
+
+/// Whether a text is an IP address, or one with a prefix length (RFC 4632 §3.1).
+fn is_network(text: &str) -> bool {
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|bits| bits <= most))
+}
+
+/// Reads `[log]`.
+pub(super) fn log(root: &mut Section<'_>) -> Log {
+    let mut section = root.section("log");
+    let mut log = Log::default();
+    if let Some(format) = section.choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]) {
+        log.format = format.value;
+    }
+    let suggestion = "write for example filter = \"info\" or \"warn,heirloom=debug\"";
+    if let Some(filter) = section.parsed::<Filter>("filter", suggestion) {
+        log.filter = filter.value.0;
+    }
+    section.finish();
+    log
+}
+
+/// A filter that `tracing-subscriber` understands.
+struct Filter(String);
+
+impl std::str::FromStr for Filter {
+    type Err = tracing_subscriber::filter::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        tracing_subscriber::EnvFilter::try_new(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Reads `[data]` and `[keys]`: two folders, and how long a signing key is published before it signs.
+pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration) {
+    let mut section = root.section("data");
+    let data = section.path("folder").unwrap_or_else(|| section.beside_the_file("data"));
+    section.finish();
+    let mut section = root.section("keys");
+    let keys = section.path("folder").unwrap_or_else(|| section.beside_the_file("keys"));
+    let lead_time =
+        section.duration("lead_time", &seconds(0, 7 * 86_400)).map_or(super::LEAD_TIME, |at| at.value);
+    if keys.value.starts_with(&data.value) || data.value.starts_with(&keys.value) {
+        let suggestion = "keep them apart: who gets a copy of the data must not get the keys with it";
+        section.problems.note(&keys.place, "the keys' folder and the data's lie in one another", suggestion);
+    }
+    section.finish();
+    (data.value, keys.value, lead_time)
+}
+
+/// Reads `[passwords]`.
+pub(super) fn passwords(root: &mut Section<'_>) -> Passwords {
+    let mut section = root.section("passwords");
+    let mut passwords = Passwords::default();
+    // NIST SP 800-63B-4 §3.1.1.2: at least 8 characters; a maximum below 64 would refuse what it says to take.
+    set(&mut passwords.min_length, section.number("min_length", 8..=64));
+    set(&mut passwords.threads, section.number("threads", 1..=256));
+    set(&mut passwords.queue, section.number("queue", 1..=65_536));
+    section.finish();
+    passwords
+}
+
+/// Reads `[throttle]`.
+pub(super) fn throttle(root: &mut Section<'_>) -> Throttle {
+    let mut section = root.section("throttle");
+    let mut throttle = Throttle::default();
+    set(&mut throttle.account_attempts, section.number("account_attempts", 1..=1000));
+    set(&mut throttle.network_attempts, section.number("network_attempts", 1..=1_000_000));
+    section.finish();
+    throttle
+}
+
+fn set(setting: &mut u32, read: Option<At<u32>>) {
+    if let Some(at) = read {
+        *setting = at.value;
+    }
+}
+
+/// From so many seconds to so many.
+pub(super) const fn seconds(least: u64, most: u64) -> RangeInclusive<Duration> {
+    Duration::from_secs(least)..=Duration::from_secs(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_addresses_with_a_fitting_prefix() {
+        for text in ["10.0.0.0/8", "127.0.0.1", "::1/128", "fd00::/8"] {
+            assert!(is_network(text), "{text}");
+        }
+        for text in ["10.0.0.0/33", "::/129", "example.com", "10.0.0.0/", ""] {
+            assert!(!is_network(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The command line, through the binary.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use heirloom::cli::Announcement;
+use heirloom::cli::demo::Demo;
+use heirloom::random::Random;
+
+fn heirloom(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
+    command.args(arguments).stdin(Stdio::null()).env_clear();
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    heirloom(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder with a configuration in it, and the path of that.
+fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heirloom.toml");
+    fs::write(&file, text).unwrap();
+    (folder, file)
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn help_is_there_for_every_command_and_fits_a_terminal() {
+    let commands: [&[&str]; 14] = [
+        &[],
+        &["dev"],
+        &["serve"],
+        &["openapi"],
+        &["keys"],
+        &["keys", "list"],
+        &["keys", "rotate"],
+        &["user"],
+        &["user", "add"],
+        &["user", "password"],
+        &["user", "disable"],
+        &["user", "enable"],
+        &["user", "delete"],
+        &["user", "list"],
+    ];
+    for command in commands {
+        let help = run(&[command, &["--help"]].concat());
+        let text = out(&help);
+        assert_eq!(help.status.code(), Some(0), "{command:?}");
+        assert!(text.contains("Usage: heirloom") && help.stderr.is_empty(), "{command:?}: {text}");
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(120), "{command:?}: {widest:?}\n{text}");
+        assert!(!text.contains("client-secret"), "what is for tests only is hidden: {text}");
+    }
+    assert_eq!(out(&run(&["--version"])), concat!("heirloom ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    for (arguments, part) in [
+        (&[][..], "Usage"),
+        (&["serv"], "serve"),
+        (&["serve"], "--config"),
+        (&["serve", "--confg", "f"], "--config"),
+        (&["dev", "--port", "65536"], "65536"),
+        (&["dev", "--client-id", ""], "client_id"),
+        (&["user", "add"], "NAME"),
+        // A password is never an argument.
+        (&["user", "add", "ada", "secret"], "secret"),
+        (&["user", "list", "--config", "f", "--data", "d"], "cannot be used with"),
+        (&["user", "delete", "ada"], "--yes"),
+        (&["serve", "--config", "/nowhere/heirloom.toml"], "/nowhere/heirloom.toml: can't be read"),
+        (&["user", "list", "--config", "/nowhere/heirloom.toml"], "can't be read"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(part), "{arguments:?}: {}", err(&output));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn c80_three_mistakes_are_three_messages_and_exit_code_2() {
+    let (_folder, file) = configured(
+        "issuer = \"id.example.com\"\n[tokens]\nacess_token = \"10m\"\n[grants]\npassword = \"yes\"\n",
+    );
+    for arguments in [&["serve", "--config", path(&file)][..], &["serve", "--check", "--config", path(&file)]]
+    {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let text = err(&output);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 7, "{text}");
+        for (line, part) in lines.iter().zip([
+            "heirloom.toml:1: `issuer` is no URL",
+            "    write for example issuer = \"https://id.example.com\"",
+            "heirloom.toml:3: unknown key `acess_token` in [tokens]",
+            "    did you mean `access_token`?",
+            "heirloom.toml:5: `password` is a text, not true or false",
+            "    write true or false, without quotes",
+            "3 mistakes in the configuration; nothing was started",
+        ]) {
+            assert!(line.ends_with(part), "{line}\n{part}");
+        }
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let (_folder, file) = configured("issuer = \"https://file.example\"");
+    let check = ["serve", "--check", "--config", path(&file)];
+    assert!(out(&run(&check)).contains("issuer https://file.example,"));
+    let mut command = heirloom(&check);
+    command.env("HEIRLOOM__ISSUER", "https://environment.example");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(out(&output).contains("issuer https://environment.example,"), "{}", out(&output));
+    command.args(["--issuer", "https://flag.example"]);
+    assert!(out(&command.output().unwrap()).contains("issuer https://flag.example,"));
+}
+
+#[test]
+fn a_secret_comes_from_a_file_that_a_variable_names() {
+    let (folder, file) =
+        configured("issuer = \"https://id.example.com\"\n[[clients]]\nid = \"web\"\ntype = \"confidential\"");
+    let check = ["serve", "--check", "--config", path(&file)];
+    assert!(err(&run(&check)).contains("has no secret"));
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let output = heirloom(&check).env("HEIRLOOM__CLIENTS__WEB__SECRET_FILE", &secret).output().unwrap();
+    assert!(out(&output).contains("1 clients"), "{}", err(&output));
+    fs::write(&secret, "hush\n").unwrap();
+    let output = heirloom(&check).env("HEIRLOOM__CLIENTS__WEB__SECRET_FILE", &secret).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("HEIRLOOM__CLIENTS__WEB__SECRET_FILE") && !err(&output).contains("hush"));
+}
+
+#[test]
+fn serve_refuses_a_folder_that_dev_made_and_dev_one_that_it_did_not_make() {
+    let (folder, file) = configured("issuer = \"https://id.example.com\"");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("db"), "").unwrap();
+    let dev = run(&["dev", "--port", "0", "--data", path(folder.path())]);
+    assert_eq!(dev.status.code(), Some(2));
+    assert!(err(&dev).contains("was not made by `heirloom dev`"), "{}", err(&dev));
+    assert!(!data.join("dev.json").exists());
+
+    fs::write(data.join("dev.json"), "{}").unwrap();
+    let serve = run(&["serve", "--check", "--config", path(&file)]);
+    assert_eq!(serve.status.code(), Some(2));
+    assert!(err(&serve).contains("was made by `heirloom dev`"), "{}", err(&serve));
+}
+
+#[test]
+fn dev_says_that_its_port_is_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["dev", "--port", &port, "--data", path(folder.path())]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("--port 0"), "{}", err(&output));
+}
+
+fn announcement(issuer: &str) -> Announcement {
+    let Ok(demo) = Demo::random(&Random::system()) else { unreachable!("no random bytes") };
+    Announcement::new(issuer, demo)
+}
+
+#[test]
+fn the_json_line_of_dev_has_the_shape_that_scripts_expect() {
+    let line = announcement("http://127.0.0.1:8080").json().unwrap();
+    assert_eq!(line.lines().count(), 1);
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        ["issuer", "token_endpoint", "jwks_uri", "docs", "user", "public_client", "confidential_client"]
+    );
+    assert_eq!(value["token_endpoint"], "http://127.0.0.1:8080/oauth/token");
+    assert_eq!(value["jwks_uri"], "http://127.0.0.1:8080/.well-known/jwks.json");
+    assert_eq!(value["user"]["username"], "demo");
+    assert_eq!(value["public_client"]["client_id"], "demo-public");
+    for (part, secret) in [("user", "password"), ("confidential_client", "client_secret")] {
+        assert!(value[part][secret].as_str().unwrap().len() >= 20);
+    }
+}
+
+/// Answers token requests, one after the other, with refresh tokens `hrt_0`, `hrt_1`…; returns their bodies.
+fn answer(listener: &TcpListener, layouts: &[&str]) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for (index, layout) in layouts.iter().enumerate() {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(&stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        bodies.push(String::from_utf8(body).unwrap());
+        let json = layout.replace("TOKEN", &format!("hrt_{index}"));
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+        write!(&stream, "{head}\r\ncontent-length: {}\r\n\r\n{json}", json.len()).unwrap();
+    }
+    bodies
+}
+
+#[test]
+fn the_lines_that_dev_prints_work_when_pasted() {
+    let layouts = [
+        r#"{"access_token":"a","refresh_token":"TOKEN","scope":"read write"}"#,
+        "{\n  \"refresh_token\" : \"TOKEN\",\n  \"access_token\": \"a\"\n}\n",
+        r#"{"access_token":"a","refresh_token":"TOKEN"}"#,
+    ];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let announcement = announcement(&format!("http://{}", listener.local_addr().unwrap()));
+    let server = std::thread::spawn(move || answer(&listener, &layouts));
+    let text = announcement.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("curl")).collect();
+    let [sign_in, refresh] = lines.as_slice() else { unreachable!("two lines: {text}") };
+    let shell =
+        Command::new("sh").args(["-c", &format!("{sign_in}\n{refresh}\n{refresh}\n")]).output().unwrap();
+    let shown = out(&shell);
+    for token in ["hrt_0", "hrt_1", "hrt_2"] {
+        assert!(shown.contains(token), "the person sees each answer: {shown} {}", err(&shell));
+    }
+    let bodies = server.join().expect("three requests");
+    assert!(bodies[0].contains("grant_type=password") && bodies[0].contains("client_id=demo-public"));
+    assert!(bodies[1].ends_with("grant_type=refresh_token&refresh_token=hrt_0"), "{}", bodies[1]);
+    assert!(bodies[2].ends_with("grant_type=refresh_token&refresh_token=hrt_1"), "{}", bodies[2]);
+}

@@ -1,0 +1,423 @@
+//! The configuration: what it takes, what it refuses, and how it says so.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on should stop"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use heirloom::client::{Authentication, RefreshTokens, RetryWindow, ReusePolicy, SecretDigest};
+use heirloom::config::{AccessTokenType, Config, ConfigErrors, Flag, LogFormat, Sources};
+use heirloom::oauth::GrantType;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// A folder with a configuration in it.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn with(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("heirloom.toml"), text).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn sources(&self) -> Sources {
+        Sources { file: self.path().join("heirloom.toml"), ..Sources::default() }
+    }
+
+    fn load(&self) -> Result<Config, ConfigErrors> {
+        Config::load(&self.sources())
+    }
+}
+
+/// A configuration that holds, with `more` behind it.
+fn with(more: &str) -> Folder {
+    Folder::with(&format!("issuer = \"https://id.example.com\"\n{more}"))
+}
+
+fn load(more: &str) -> Config {
+    with(more).load().unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The mistakes of `more`, each as `line: message | suggestion`; the first line of `more` is line 2.
+fn mistakes(more: &str) -> Vec<String> {
+    let errors = with(more).load().expect_err("no mistake was found");
+    let text = |problem: &heirloom::config::Problem| {
+        let place = problem.place.to_string();
+        let line = place
+            .rsplit_once("heirloom.toml")
+            .map_or(place.as_str(), |(_, line)| line)
+            .trim_start_matches(':');
+        format!("{line}: {} | {}", problem.message, problem.suggestion)
+    };
+    errors.problems().iter().map(text).collect()
+}
+
+/// Asserts that `more` has exactly one mistake, at `line`, whose text has `part` in it.
+fn refused(more: &str, line: usize, part: &str) {
+    let found = mistakes(more);
+    assert!(found.len() == 1, "{more}\n{found:#?}");
+    assert!(
+        found.iter().all(|one| one.starts_with(&format!("{line}: ")) && one.contains(part)),
+        "{more}\n{found:#?}"
+    );
+}
+
+#[test]
+fn three_lines_are_enough() {
+    let config = load("");
+    assert_eq!(config.issuer, "https://id.example.com");
+    assert_eq!(config.server.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.default_audience.as_str(), "https://id.example.com/api");
+    assert_eq!(config.tokens.lifetimes.access_token, Duration::from_mins(10));
+    assert_eq!(config.tokens.lifetimes.refresh_idle, Duration::from_hours(14 * 24));
+    assert_eq!(config.tokens.lifetimes.refresh_absolute, Duration::from_hours(60 * 24));
+    assert_eq!(config.tokens.public_window, Duration::from_secs(30));
+    assert_eq!(config.tokens.confidential_window, RetryWindow::UntilUsed);
+    assert_eq!(config.lead_time, Duration::from_hours(2));
+    assert!(!config.password_grant && config.clients.is_empty());
+    assert_eq!(config.scope_roles["admin"], ["admin"]);
+}
+
+#[test]
+fn the_example_holds_and_its_defaults_are_the_defaults() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/heirloom.toml")).unwrap();
+    let folder = Folder::with(&text);
+    fs::write(folder.path().join("web-app.secret"), format!("{SECRET}\n")).unwrap();
+    let config = folder.load().unwrap_or_else(|errors| panic!("{errors}"));
+
+    let plain = load("");
+    assert_eq!(config.server, plain.server);
+    assert_eq!(config.log, plain.log);
+    assert_eq!(config.tokens, plain.tokens);
+    assert_eq!(config.passwords, plain.passwords);
+    assert_eq!(config.throttle, plain.throttle);
+    assert_eq!(config.lead_time, plain.lead_time);
+    assert_eq!(config.data, folder.path().join("data"));
+    assert_eq!(config.keys, folder.path().join("keys"));
+
+    let [phone, web] = config.clients.as_slice() else { panic!("two clients") };
+    assert_eq!(phone.authentication, Authentication::None);
+    assert_eq!(phone.retry_window, RetryWindow::For(Duration::from_mins(1)));
+    assert_eq!(phone.lifetimes.refresh_absolute, Duration::from_hours(180 * 24));
+    assert_eq!(web.authentication, Authentication::Secret(vec![SecretDigest::of(SECRET)]));
+    assert_eq!(web.retry_window, RetryWindow::UntilUsed);
+    assert_eq!(web.grants, GrantType::ALL);
+}
+
+#[test]
+fn every_setting_of_the_example_that_is_commented_out_is_known() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/heirloom.toml")).unwrap();
+    let text = text
+        .replace("# [server.tls]", "[server.tls]")
+        .replace("# certificate", "certificate")
+        .replace("# key", "key");
+    let folder = Folder::with(&text);
+    fs::create_dir(folder.path().join("tls")).unwrap();
+    for file in ["web-app.secret", "tls/chain.pem", "tls/key.pem"] {
+        fs::write(folder.path().join(file), SECRET).unwrap();
+    }
+    let tls = folder.load().unwrap_or_else(|errors| panic!("{errors}")).server.tls.expect("TLS is on");
+    assert_eq!(tls.key, folder.path().join("tls/key.pem"));
+}
+
+#[test]
+fn c80_three_mistakes_are_three_messages_with_line_and_suggestion() {
+    let folder = Folder::with(
+        "issuer = \"https://id.example.com\"\n\n[tokens]\nacess_token = \"10m\"\nreuse = \"end\"\n\n[server]\nlisten = \"8080\"\n",
+    );
+    let errors = folder.load().unwrap_err();
+    let file = folder.path().join("heirloom.toml");
+    let expected = format!(
+        "{file}:4: unknown key `acess_token` in [tokens]\n    did you mean `access_token`?\n\
+         {file}:5: `reuse` can't be \"end\"\n    write \"end-family\" or \"refuse\"\n\
+         {file}:8: `listen`: \"8080\" is no address\n    write an address and a port: \"127.0.0.1:8080\", \"[::]:443\"\n\
+         3 mistakes in the configuration; nothing was started",
+        file = file.display()
+    );
+    assert_eq!(errors.to_string(), expected);
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_the_other_mistakes_nor_invent_some() {
+    let folder = Folder::with("issuer = \"https://id.example.com\nlog = 1\n[tokens]\nacess_token = \"1m\"\n");
+    let errors = folder.load().unwrap_err().to_string();
+    assert!(errors.contains("heirloom.toml:1: not valid TOML"), "{errors}");
+    assert!(errors.contains("heirloom.toml:4: unknown key `acess_token`"), "{errors}");
+    assert!(!errors.contains("`issuer` is missing"), "{errors}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_mistake() {
+    let folder = Folder::with("");
+    fs::remove_file(folder.path().join("heirloom.toml")).unwrap();
+    let errors = folder.load().unwrap_err();
+    assert_eq!(errors.problems().len(), 1, "{errors}");
+    assert!(errors.to_string().contains("can't be read"), "{errors}");
+}
+
+#[test]
+fn an_issuer_is_an_https_url_in_its_normal_form() {
+    for (issuer, part) in [
+        ("id.example.com", "is no URL"),
+        ("ftp://id.example.com", "neither https nor http"),
+        ("http://id.example.com", "is not https"),
+        ("https://id.example.com?a=b", "a query"),
+        ("https://id.example.com#a", "a fragment"),
+        ("https://me@id.example.com", "credentials"),
+        ("https://id.example.com/", "issuer = \"https://id.example.com\""),
+        ("https://ID.example.com", "issuer = \"https://id.example.com\""),
+        ("https://id.example.com:443", "issuer = \"https://id.example.com\""),
+    ] {
+        let errors = Folder::with(&format!("issuer = \"{issuer}\"")).load().unwrap_err().to_string();
+        assert!(errors.contains(part) && errors.contains("\n1 mistake "), "{issuer}: {errors}");
+    }
+    for issuer in [
+        "https://id.example.com:8443",
+        "https://example.com/id",
+        "http://127.0.0.1:8080",
+        "http://[::1]",
+        "http://localhost",
+    ] {
+        assert_eq!(
+            Folder::with(&format!("issuer = \"{issuer}\"")).load().map(|config| config.issuer),
+            Ok(issuer.to_owned())
+        );
+    }
+    let insecure = Folder::with("issuer = \"http://id.internal\"\nallow_insecure_issuer = true");
+    assert!(insecure.load().unwrap().warnings().iter().any(|warning| warning.contains("not https")));
+    assert!(Folder::with("").load().unwrap_err().to_string().contains("heirloom.toml: `issuer` is missing"));
+}
+
+#[test]
+fn lifetimes_are_bounded_and_in_order() {
+    refused("[tokens]\naccess_token = \"25h\"", 3, "from \"1s\" to \"1d\"");
+    refused("[tokens]\naccess_token = \"ten\"", 3, "is no duration");
+    refused("[tokens]\naccess_token = 600", 3, "is a number, not a text");
+    refused("[tokens]\naccess_token = \"2500ms\"\nretry_window = \"0s\"", 3, "write whole seconds");
+    refused("[tokens]\nrefresh_idle = \"5m\"", 3, "set refresh_idle = \"10m\" or more");
+    refused("[tokens]\nrefresh_idle = \"61d\"", 3, "set refresh_absolute = \"61d\" or more");
+    refused("[tokens]\nretry_window = \"5m\"", 3, "not shorter than half");
+    refused("[tokens]\naccess_token = \"1m\"", 3, "set retry_window = \"20s\"");
+    let config =
+        load("[tokens]\naccess_token = \"2s\"\nretry_window = \"0s\"\nretry_window_confidential = \"1h\"");
+    assert_eq!(config.tokens.confidential_window, RetryWindow::For(Duration::from_hours(1)));
+}
+
+#[test]
+fn a_client_s_own_rules_win_over_those_of_all() {
+    let config = load(
+        "[tokens]\naccess_token = \"1h\"\nreuse = \"refuse\"\n[grants]\npassword = true\n\
+         [[clients]]\nid = \"a\"\ntype = \"public\"\n\
+         [[clients]]\nid = \"b\"\ntype = \"public\"\naccess_token = \"5m\"\nretry_window = \"10s\"\nreuse = \"end-family\"\n\
+         refresh_tokens = \"never\"\ndisabled = true\n\
+         [[clients]]\nid = \"c\"\ntype = \"public\"\ngrants = [\"password\"]\n",
+    );
+    let [a, b, c] = config.clients.as_slice() else { panic!("three clients") };
+    assert_eq!((a.lifetimes.access_token, a.reuse), (Duration::from_hours(1), ReusePolicy::Refuse));
+    assert_eq!(a.retry_window, RetryWindow::For(Duration::from_secs(30)));
+    assert_eq!((b.lifetimes.access_token, b.reuse), (Duration::from_mins(5), ReusePolicy::EndFamily));
+    assert_eq!(b.retry_window, RetryWindow::For(Duration::from_secs(10)));
+    assert_eq!((b.refresh_tokens, b.disabled), (RefreshTokens::Never, true));
+    assert_eq!((c.refresh_tokens, c.disabled), (RefreshTokens::Never, false));
+}
+
+#[test]
+fn the_password_grant_is_off_until_it_is_turned_on() {
+    let client = "[[clients]]\nid = \"a\"\ntype = \"public\"\n";
+    refused(&format!("{client}grants = [\"password\"]"), 5, "set password = true in [grants]");
+    assert_eq!(load(client).clients[0].grants, [GrantType::RefreshToken]);
+    let on = load(&format!("[grants]\npassword = true\n{client}"));
+    assert_eq!(on.clients[0].grants, GrantType::ALL);
+    assert!(on.warnings().iter().any(|warning| warning.contains("RFC 9700")));
+}
+
+#[test]
+fn a_client_that_does_not_hold_together_is_refused() {
+    let public = "[grants]\npassword = true\n[[clients]]\nid = \"a\"\ntype = \"public\"\n";
+    for (more, line, part) in [
+        (format!("{public}secret = \"{SECRET}\""), 7, "a public client has a secret"),
+        (format!("{public}retry_window = \"until-used\""), 7, "can't be \"until-used\""),
+        (format!("{public}retry_window = \"5m\""), 7, "not shorter than half"),
+        (format!("{public}access_token = \"40s\""), 7, "not shorter than half"),
+        (format!("{public}grants = [\"pasword\"]"), 7, "did you mean `password`?"),
+        (format!("{public}grants = []"), 4, "has no grant"),
+        (
+            format!("{public}grants = [\"password\"]\nrefresh_tokens = \"always\""),
+            8,
+            "without the refresh_token grant",
+        ),
+        (format!("{public}refresh_tokens = \"offline_access\""), 7, "add \"offline_access\""),
+        (
+            format!("{public}scopes = [\"raed\"]\n[audiences.api]\nscopes = [\"read\"]"),
+            7,
+            "did you mean `read`?",
+        ),
+        (format!("{public}scopes = [\"openid\"]"), 7, "no ID tokens"),
+        (format!("{public}default_audience = \"nowhere\""), 7, "there is no audience"),
+        (format!("{public}[[clients]]\nid = \"a\"\ntype = \"public\""), 8, "declared twice"),
+        (format!("{public}colour = \"red\""), 7, "unknown key `colour`"),
+        ("[[clients]]\nid = \"a\"".to_owned(), 2, "has no `type`"),
+        ("[[clients]]\ntype = \"public\"".to_owned(), 2, "has no `id`"),
+        ("[[clients]]\nid = \"a\"\ntype = \"confidential\"".to_owned(), 2, "has no secret"),
+        (
+            "[[clients]]\nid = \"a\"\ntype = \"confidential\"\nsecret = \"short\"".to_owned(),
+            5,
+            "32 to 256 characters, not 5",
+        ),
+        ("[clients]\nid = \"a\"".to_owned(), 2, "[[clients]]"),
+    ] {
+        refused(&more, line, part);
+    }
+}
+
+#[test]
+fn a_scope_belongs_to_one_audience_and_the_built_in_ones_to_none() {
+    refused(
+        "default_audience = \"a\"\n[audiences.a]\nscopes = [\"x\"]\n[audiences.b]\nscopes = [\"x\"]",
+        6,
+        "belongs to the audience \"a\" already",
+    );
+    for scope in ["openid", "offline_access", "account", "admin", "profile"] {
+        refused(&format!("[audiences.a]\nscopes = [\"{scope}\"]"), 3, "can't be declared");
+    }
+    refused("[audiences.\"https://id.example.com\"]", 2, "called like the issuer");
+    refused("[audiences.\"with space\"]", 2, "without spaces");
+    refused("[audiences.a]\ntyp = \"jwt\"", 3, "write \"at+jwt\" or \"JWT\"");
+    assert!(mistakes("[audiences.a]\n[audiences.b]")[0].contains("`default_audience` is missing"));
+    refused(
+        "[audiences.a]\nscopes = [\"read\"]\n[scopes.raed]\nrequires = [\"editor\"]",
+        4,
+        "did you mean `read`?",
+    );
+    refused("[scopes.admin]\nrequires = []", 2, "requires no role");
+    let config = load(
+        "[audiences.a]\nscopes = [\"read\", \"write\"]\ntyp = \"JWT\"\n[scopes.write]\nrequires = [\"editor\"]",
+    );
+    assert_eq!((config.default_audience.as_str(), config.audiences[0].typ), ("a", AccessTokenType::Jwt));
+    assert_eq!(config.scope_roles["write"], ["editor"]);
+}
+
+#[test]
+fn the_rest_is_checked_too() {
+    refused("[server]\nlisten = []", 2, "`listen` is empty");
+    refused("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", 3, "no network");
+    refused("[server]\nmax_connections = 3", 3, "from 16 to 1000000");
+    refused("[server.tls]\ncertificate = \"none.pem\"\nkey = \"heirloom.toml\"", 3, "can't be read");
+    refused("[server.tls]\nkey = \"heirloom.toml\"", 2, "a certificate and its key");
+    refused("[log]\nfilter = \"heirloom=loud\"", 3, "`filter`");
+    refused("[passwords]\nmin_length = 7", 3, "from 8 to 64");
+    refused("[grants]\npassword = \"true\"", 3, "without quotes");
+    refused("[data]\nfolder = \"d\"\n[keys]\nfolder = \"d/keys\"", 5, "lie in one another");
+    refused("[sevrer]\nlisten = \"127.0.0.1:1\"", 2, "did you mean `server`?");
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_a_flag_over_both() {
+    let folder =
+        with("[server]\nlisten = \"127.0.0.1:1\"\n[log]\nformat = \"text\"\n[tokens]\naccess_token = \"1h\"");
+    let mut sources = folder.sources();
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    sources.environment = vec![
+        variable("HEIRLOOM__SERVER__LISTEN", "127.0.0.1:2, [::1]:2"),
+        variable("HEIRLOOM__LOG__FORMAT", "json"),
+        variable("HEIRLOOM__GRANTS__PASSWORD", "true"),
+        variable("HEIRLOOM__PASSWORDS__MIN_LENGTH", "15"),
+        variable("HOME", "/nowhere"),
+    ];
+    sources.flags =
+        vec![Flag { name: "--listen", setting: "server.listen", value: "127.0.0.1:3".to_owned() }];
+    let config = Config::load(&sources).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config.server.listen, ["127.0.0.1:3".parse().unwrap()]);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.tokens.lifetimes.access_token, Duration::from_hours(1));
+    assert!(config.password_grant);
+    assert_eq!(config.passwords.min_length, 15);
+    sources.flags.clear();
+    assert_eq!(Config::load(&sources).unwrap().server.listen.len(), 2);
+}
+
+#[test]
+fn mistakes_outside_the_file_name_the_variable_or_the_flag() {
+    let folder = with("[[clients]]\nid = \"a\"\ntype = \"public\"");
+    let mut sources = folder.sources();
+    let variable = |name: &str| (name.to_owned(), "x".to_owned());
+    sources.environment = vec![
+        variable("HEIRLOOM__SERVER__LISTN"),
+        variable("HEIRLOOM__LOG__FORMAT"),
+        variable("HEIRLOOM__CLIENTS__B__NAME"),
+        variable("HEIRLOOM__CLIENTS__NAME"),
+        variable("HEIRLOOM__ISSUER__X"),
+    ];
+    sources.flags = vec![Flag { name: "--data", setting: "data.folder", value: String::new() }];
+    let errors = Config::load(&sources).unwrap_err().to_string();
+    for part in [
+        "HEIRLOOM__SERVER__LISTN: unknown key `listn` in [server]\n    did you mean `listen`?",
+        "HEIRLOOM__LOG__FORMAT: `format` can't be \"x\"",
+        "HEIRLOOM__CLIENTS__B__NAME: the file declares none of the clients as `b`\n    there are: a",
+        "HEIRLOOM__CLIENTS__NAME: the file declares none of the clients",
+        "HEIRLOOM__ISSUER__X: `issuer` is a text, not a section",
+        "--data: `folder` is empty",
+        "6 mistakes",
+    ] {
+        assert!(errors.contains(part), "{part}\n{errors}");
+    }
+}
+
+#[test]
+fn secrets_come_from_files_and_variables_and_are_never_shown() {
+    let client = "[[clients]]\nid = \"my-web_app\"\ntype = \"confidential\"\n";
+    let (old, new) = ("a".repeat(32), "b".repeat(32));
+    let digests = |config: &Config| match &config.clients[0].authentication {
+        Authentication::Secret(digests) => digests.clone(),
+        Authentication::None => panic!("a public client"),
+    };
+
+    let folder = with(&format!("{client}secret_file = \"secret\""));
+    fs::write(folder.path().join("secret"), format!("{new}\n{old}\n")).unwrap();
+    assert_eq!(digests(&folder.load().unwrap()), [SecretDigest::of(&new), SecretDigest::of(&old)]);
+    let config = load(&format!("{client}secrets = [\"{new}\", \"{old}\"]"));
+    assert_eq!(digests(&config), [SecretDigest::of(&new), SecretDigest::of(&old)]);
+
+    // Another form of the same setting, from a later source, wins.
+    let mut sources = folder.sources();
+    sources.environment = vec![("HEIRLOOM__CLIENTS__MY_WEB_APP__SECRET".to_owned(), old.clone())];
+    assert_eq!(digests(&Config::load(&sources).unwrap()), [SecretDigest::of(&old)]);
+    let file = folder.path().join("secret").display().to_string();
+    let folder = with(&format!("{client}secret = \"{old}\""));
+    let mut sources = folder.sources();
+    sources.environment = vec![("HEIRLOOM__CLIENTS__MY_WEB_APP__SECRET_FILE".to_owned(), file)];
+    assert_eq!(digests(&Config::load(&sources).unwrap()).len(), 2);
+
+    for wrong in [
+        format!("{client}secret = \"hush\""),
+        format!("{client}secret = \"hush\"\nsecret_file = \"heirloom.toml\""),
+        format!("{client}secret = \"hush-hush-hush-hush-hush-hush-hush\"\nsecrets = [\"hush\"]"),
+        format!("{client}secret = \"hush\\u0000hush-hush-hush-hush-hush-hush\""),
+        format!("{client}secret = \"hush-hush-hush-hush-hush-hush-hush\ntype = 1"),
+        format!("{client}secrets = []"),
+        format!("{client}secret_file = \"none\""),
+    ] {
+        let found = mistakes(&wrong);
+        assert!(!found.iter().any(|one| one.contains("hush")), "{found:#?}");
+    }
+    assert!(!format!("{config:?}").contains(&old));
+}
+
+#[test]
+fn only_the_loader_can_allow_short_secrets() {
+    let folder = with("[[clients]]\nid = \"my-web_app\"\ntype = \"confidential\"\nsecret = 's:e%c/r-t'");
+    assert!(folder.load().is_err());
+    let sources = Sources { short_secrets: true, ..folder.sources() };
+    assert!(Config::load(&sources).is_ok());
+    refused("short_secrets = true", 2, "unknown key");
+}

@@ -1,0 +1,167 @@
+//! Dependencies between the modules run one way: cli → http → app → the domain → oauth.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on should stop")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What every module may use.
+const ALL: [&str; 3] = ["clock", "random", "encoding"];
+
+/// Each module and what it may use besides itself. The aggregates name streams and records in the store's words, and
+/// use nothing else of it; the store knows nothing of OAuth.
+const MAY_USE: [(&str, &[&str]); 15] = [
+    (
+        "cli",
+        &[
+            "config", "http", "app", "session", "user", "client", "token", "password", "throttle", "store",
+            "oauth",
+        ],
+    ),
+    ("config", &["session", "user", "client", "oauth"]),
+    ("http", &["app", "session", "user", "client", "token", "password", "throttle", "store", "oauth"]),
+    ("app", &["config", "session", "user", "client", "token", "password", "throttle", "store", "oauth"]),
+    ("session", &["oauth", "store"]),
+    ("user", &["oauth", "store"]),
+    ("client", &["oauth", "store"]),
+    ("token", &["oauth"]),
+    ("password", &["oauth"]),
+    ("throttle", &["oauth"]),
+    ("store", &[]),
+    ("oauth", &[]),
+    ("clock", &[]),
+    ("random", &[]),
+    ("encoding", &[]),
+];
+
+const PURE: [&str; 4] = ["session", "user", "client", "oauth"];
+
+/// What no pure module mentions: waiting, the wall clock, randomness, input and output, a store.
+const IMPURE: [&str; 11] = [
+    "dyn Store",
+    "StoreFuture",
+    "async ",
+    "tokio::",
+    "SystemClock",
+    "dyn Clock",
+    "crate::random",
+    "std::fs",
+    "std::net",
+    "std::io",
+    "std::env",
+];
+
+/// Every source file with the module that it belongs to; not `lib.rs` and `main.rs`.
+fn sources() -> Vec<(String, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if Path::new(&name).extension().is_some_and(|end| end == "rs")
+                && name != "lib.rs"
+                && name != "main.rs"
+                && !is_tests(&name)
+            {
+                let first = path.strip_prefix(&root).unwrap().iter().next().unwrap().to_str().unwrap();
+                files.push((first.trim_end_matches(".rs").to_owned(), path));
+            }
+        }
+    }
+    files
+}
+
+/// A file without its comments and its tests, which may use anything.
+fn code(text: &str) -> String {
+    let begins_tests = |at: usize| {
+        let mut after = text[at..].lines().skip(1).skip_while(|line| line.starts_with("#["));
+        after.next().is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
+    };
+    let end = text.match_indices("#[cfg(test)]").map(|(at, _)| at).find(|at| begins_tests(*at));
+    let lines = text[..end.unwrap_or(text.len())].lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a file holds nothing but tests.
+fn is_tests(name: &str) -> bool {
+    name == "tests.rs" || name.ends_with("_tests.rs")
+}
+
+/// The modules that a text names as `crate::module` or `crate::{module::…, …}`.
+fn used(code: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        text.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '_').collect()
+    };
+    let mut used = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let Some(group) = rest.strip_prefix('{') else {
+            used.insert(word(rest));
+            continue;
+        };
+        let mut depth = 0_i32;
+        let mut begins = true;
+        for (at, letter) in group.char_indices() {
+            if begins && depth == 0 && !letter.is_whitespace() {
+                used.insert(word(&group[at..]));
+                begins = false;
+            }
+            match letter {
+                '{' => depth = depth.saturating_add(1),
+                '}' if depth == 0 => break,
+                '}' => depth = depth.saturating_sub(1),
+                ',' => begins = true,
+                _ => {}
+            }
+        }
+    }
+    used.remove("");
+    used
+}
+
+/// What is wrong with one module that uses others.
+fn against_the_direction(module: &str, used: &BTreeSet<String>) -> Vec<String> {
+    let Some((_, may)) = MAY_USE.iter().find(|(name, _)| *name == module) else {
+        panic!("src/{module}: say in {} what this module may use", file!());
+    };
+    let allowed = |other: &&String| {
+        other.as_str() == module || may.contains(&other.as_str()) || ALL.contains(&other.as_str())
+    };
+    used.iter().filter(|other| !allowed(other)).cloned().collect()
+}
+
+#[test]
+fn no_module_depends_against_the_direction() {
+    let files = sources();
+    assert!(files.len() > 20, "the sources were not found");
+    for (module, path) in files {
+        let found = against_the_direction(&module, &used(&code(&fs::read_to_string(&path).unwrap())));
+        assert!(found.is_empty(), "{}: `{module}` may not use {found:?}", path.display());
+    }
+}
+
+#[test]
+fn the_pure_modules_know_no_clock_no_randomness_and_no_input_or_output() {
+    for (module, path) in sources().into_iter().filter(|(module, _)| PURE.contains(&module.as_str())) {
+        let code = code(&fs::read_to_string(&path).unwrap());
+        for word in IMPURE {
+            assert!(!code.contains(word), "{}: `{module}` is pure, and mentions `{word}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_check_itself_sees_every_way_of_naming_a_module() {
+    let text = "use crate::http::x;\nuse crate::{app::{self, A}, store,\n  cli::B};\npub(crate) use crate::token;\n// crate::throttle\n\
+                fn f() { crate::session::g() }\n#[cfg(test)]\nmod more_tests;\n\
+                use crate::user;\n#[cfg(test)]\nmod tests {\n use crate::password; }";
+    let used = used(&code(text));
+    assert_eq!(
+        used.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["app", "cli", "http", "session", "store", "token", "user"]
+    );
+    assert_eq!(against_the_direction("store", &used), ["app", "cli", "http", "session", "token", "user"]);
+}
