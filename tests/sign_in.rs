@@ -35,8 +35,12 @@ async fn c29_of_a_hundred_parallel_guesses_no_more_than_the_limit_are_hashed() {
         let (client, url) = (server.client.clone(), format!("{}/oauth/token", server.base));
         tokio::spawn(async move {
             let password = format!("guess {index}");
-            let form =
-                [("grant_type", "password"), ("client_id", "web"), ("username", "ann"), ("password", &password)];
+            let form = [
+                ("grant_type", "password"),
+                ("client_id", "web"),
+                ("username", "ann"),
+                ("password", &password),
+            ];
             let response = client.post(url).form(&form).send().await.unwrap();
             (response.status().as_u16(), response.headers().contains_key("retry-after"))
         })
@@ -104,8 +108,12 @@ async fn c37_what_overflows_the_hashing_pool_is_503_with_retry_after_and_the_res
             let (client, url) = (server.client.clone(), format!("{}/oauth/token", server.base));
             tokio::spawn(async move {
                 let name = format!("user-{index}");
-                let form =
-                    [("grant_type", "password"), ("client_id", "web"), ("username", &name), ("password", "x")];
+                let form = [
+                    ("grant_type", "password"),
+                    ("client_id", "web"),
+                    ("username", &name),
+                    ("password", "x"),
+                ];
                 let response = client.post(url).form(&form).send().await.unwrap();
                 (response.status().as_u16(), response.headers().contains_key("retry-after"))
             })

@@ -74,7 +74,8 @@ async fn c02_another_media_type_is_refused_and_the_right_one_is_named() {
     }
     let none = server.send(server.token().body(sign_in_body(""))).await;
     assert_refused(&none, 400, "invalid_request");
-    let with_charset = raw(&server, "Application/X-WWW-Form-urlencoded; charset=UTF-8", sign_in_body("")).await;
+    let with_charset =
+        raw(&server, "Application/X-WWW-Form-urlencoded; charset=UTF-8", sign_in_body("")).await;
     assert_eq!(with_charset.status, 200);
 }
 

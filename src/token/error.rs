@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::kid::Kid;
 use super::name::SecretKind;
+use crate::oauth::Kid;
 
 /// Why keys or secrets can't be used. Every message names the file; the operator reads it.
 #[derive(Debug, thiserror::Error)]

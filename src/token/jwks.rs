@@ -8,8 +8,8 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-use super::kid::Kid;
 use super::signing::SigningKey;
+use crate::oauth::Kid;
 
 /// The longest that a cache may keep the document.
 const MAX_AGE: Duration = Duration::from_mins(15);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::error::KeyError;
 use super::folder::{IfMissing, KeysFolder};
 use super::jwks::JwksDocument;
-use super::kid::Kid;
 use super::life::{Birth, KeyLife};
 use super::name::SigningFile;
 use super::signing::SigningKey;
 use crate::clock::{Clock, Timestamp};
+use crate::oauth::Kid;
 
 /// The signing keys in a folder: which of them signs, which are published. The answer changes as time passes and as the
 /// folder changes; there is no other state.

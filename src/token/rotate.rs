@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::error::KeyError;
 use super::folder::{KeysFolder, Locked};
 use super::keys;
-use super::kid::Kid;
 use super::life::{KeyLife, KeyState};
 use super::name::{Entry, SecretFile, SecretKind, SigningFile};
 use super::secrets::Secret;
 use super::signing::SigningKey;
 use crate::clock::Timestamp;
+use crate::oauth::Kid;
 use crate::random::Random;
 
 /// A signing key, as it is listed.

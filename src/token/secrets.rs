@@ -118,10 +118,18 @@ impl<P: Purpose> Secrets<P> {
         problems
     }
 
-    /// Looks at the folder once in `every` and reloads when it has changed; never returns.
-    pub async fn watch(self: Arc<Self>, every: Duration) {
+    /// Looks at the folder once in `every`, reloads when it has changed, and then calls `reloaded`; never returns.
+    pub async fn watch<F>(self: Arc<Self>, every: Duration, reloaded: F)
+    where
+        F: Fn(&Self) + Clone + Send + 'static,
+    {
         let folder = self.folder.clone();
-        folder.watch(every, move || self.reload()).await;
+        let reload = move || {
+            let problems = self.reload();
+            reloaded(&self);
+            problems
+        };
+        folder.watch(every, reload).await;
     }
 
     fn now(&self) -> Arc<Held> {

@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::claims::AccessTokenClaims;
 use super::jwks::Jwk;
-use super::kid::Kid;
+use crate::oauth::Kid;
 
 /// ring signs with keys of up to 4,096 bits.
 const MAX_SIGNATURE: usize = 512;

@@ -12,9 +12,9 @@ use jsonwebtoken::{Algorithm, Validation};
 use serde::{Deserialize, Deserializer};
 
 use super::keys::SigningKeys;
-use super::kid::Kid;
 use super::signing::TokenType;
 use crate::clock::Timestamp;
+use crate::oauth::Kid;
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;

@@ -333,7 +333,8 @@ fn copy_keys(to: &Path) {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
         let keys = heirloom::token::KeysFolder::at(folder.path());
-        heirloom::token::SigningKeys::open(keys.clone(), Default::default(), IfMissing::Create, clock).unwrap();
+        heirloom::token::SigningKeys::open(keys.clone(), Default::default(), IfMissing::Create, clock)
+            .unwrap();
         heirloom::token::RefreshSecrets::open(keys.clone(), IfMissing::Create, NOW).unwrap();
         heirloom::token::Peppers::open(keys, IfMissing::Create, NOW).unwrap();
         folder
