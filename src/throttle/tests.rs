@@ -104,7 +104,6 @@ fn c31_under_a_flood_that_never_ends_a_person_on_an_unknown_network_gets_in_too(
                 Ok(reservation) => {
                     reservation.succeeded(now);
                     assert!(waits > 0, "the attack was felt");
-                    println!("in after {second} s and {waits} waits");
                     return;
                 }
                 Err(Throttled { retry_after, by }) => {
