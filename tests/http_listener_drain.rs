@@ -101,7 +101,7 @@ async fn c79_stuck_clients_do_not_outlive_the_deadline() {
     let start = Instant::now();
     timeout(PATIENCE, server.ended).await.unwrap().unwrap().unwrap();
     let took = start.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1900), "{took:?}");
 }
 
 /// On one thread, without an await between: the listener has seen nothing of the client when it is told to end.
