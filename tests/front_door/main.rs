@@ -8,6 +8,9 @@
     reason = "tests may panic"
 )]
 
+mod discovery;
+mod properties;
+mod refresh;
 mod sign_in;
 mod support;
 mod token_endpoint;
