@@ -157,6 +157,29 @@ fn a_syntax_error_does_not_hide_the_other_mistakes_nor_invent_some() {
 }
 
 #[test]
+fn what_only_follows_from_a_syntax_error_is_not_shown() {
+    for text in [
+        "issuer \"https://id.example.com\"",
+        "issuer = https://id.example.com",
+        "issuer = \"https://id.example.com\"\n[tokens]\naccess_token = 10m",
+        "issuer = \"https://id.example.com\"\n[[clients]]\nid = \"a\"\ntype = public",
+    ] {
+        let errors = Folder::with(text).load().unwrap_err();
+        assert_eq!(errors.problems().len(), 1, "{text}\n{errors}");
+    }
+}
+
+#[test]
+fn an_unknown_key_that_is_like_none_lists_those_there_are() {
+    let found = mistakes("colour = 1\n[server]\ncolour = 1");
+    assert!(found[0].contains("default_audience, grants, issuer"), "{found:#?}");
+    assert!(
+        found[1].contains("there are: drain, listen, max_connections, tls, trusted_proxies"),
+        "{found:#?}"
+    );
+}
+
+#[test]
 fn a_file_that_is_not_there_is_one_mistake() {
     let folder = Folder::with("");
     fs::remove_file(folder.path().join("heirloom.toml")).unwrap();

@@ -104,7 +104,9 @@ pub fn main() -> ExitCode {
     let Err(failure) = run(arguments.command, &mut io::stdout()) else { return ExitCode::SUCCESS };
     let code = failure.exit_code();
     if code != 0 {
-        let _ = writeln!(io::stderr(), "{}", log::escaped(&format!("heirloom: {failure}")));
+        // The mistakes of a configuration begin with their places, as editors like it.
+        let name = if matches!(failure, Failure::Config(_)) { "" } else { "heirloom: " };
+        let _ = writeln!(io::stderr(), "{}", log::escaped(&format!("{name}{failure}")));
     }
     ExitCode::from(code)
 }
