@@ -1,6 +1,7 @@
 //! heirloom: an OAuth 2 authorization server in one binary.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "tests may panic"))]
 
+pub mod app;
 pub mod cli;
 pub mod client;
 pub mod clock;

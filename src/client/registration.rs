@@ -66,11 +66,11 @@ pub struct Lifetimes {
 impl Default for Lifetimes {
     /// 10 minutes, 14 days and 60 days.
     fn default() -> Self {
-        const DAY: u64 = 24 * 60 * 60;
+        const DAY: Duration = Duration::from_hours(24);
         Self {
-            access_token: Duration::from_secs(600),
-            refresh_idle: Duration::from_secs(14 * DAY),
-            refresh_absolute: Duration::from_secs(60 * DAY),
+            access_token: Duration::from_mins(10),
+            refresh_idle: DAY.saturating_mul(14),
+            refresh_absolute: DAY.saturating_mul(60),
         }
     }
 }

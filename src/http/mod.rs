@@ -1,1 +1,49 @@
-//! Stub.
+//! Everything that speaks HTTP: the listener, one file an endpoint family, and the only place that knows status codes.
+
+use std::sync::Arc;
+
+use poem::middleware::AddData;
+use poem::{Endpoint, EndpointExt as _, Response, Route};
+
+use crate::app::App;
+
+pub mod client_auth;
+pub mod docs;
+pub mod error;
+pub mod form;
+pub mod health;
+pub mod host;
+pub mod jwks;
+pub mod metadata;
+pub mod peer;
+pub mod server;
+pub mod token;
+
+/// What the endpoints need besides the use cases.
+#[derive(Clone, Default)]
+pub struct HttpSettings {
+    /// Whose word on a client's address is taken.
+    pub proxies: peer::TrustedProxies,
+    /// The only values of `Host` that are answered; empty: any. Keeps web pages out that reach loopback by DNS
+    /// rebinding.
+    pub hosts: Vec<String>,
+}
+
+/// All of heirloom as one endpoint.
+///
+/// # Errors
+/// If the specification that it generates is no JSON, which would be a defect.
+pub fn endpoint(
+    app: Arc<App>,
+    settings: HttpSettings,
+) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    let service = docs::service(settings.proxies);
+    let spec = service.spec();
+    let methods = docs::methods(&spec)?;
+    let route = Route::new()
+        .nest("/docs", docs::swagger_ui(&service))
+        .at("/openapi.json", docs::spec_endpoint(spec))
+        .nest("/", service)
+        .with(AddData::new(app));
+    Ok(error::EveryAnswer::new(host::HostCheck::new(route, settings.hosts), methods))
+}

@@ -1,6 +1,7 @@
 //! The protocol's words: what requests and answers are made of. Pure.
 
 pub mod error;
+pub mod kid;
 pub mod refresh_token;
 pub mod request;
 pub mod scope;
@@ -8,8 +9,9 @@ pub mod standing;
 pub mod words;
 
 pub use error::ErrorCode;
+pub use kid::Kid;
 pub use refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenCodec};
 pub use request::TokenRequest;
 pub use scope::Scope;
 pub use standing::Standing;
-pub use words::{Audience, ClientId, GrantType, Kid, SessionId, UserId};
+pub use words::{Audience, ClientId, GrantType, SessionId, UserId};

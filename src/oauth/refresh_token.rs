@@ -79,31 +79,30 @@ pub struct NotAToken;
 
 /// Makes and reads refresh tokens.
 pub struct RefreshTokenCodec {
-    current: u8,
-    keys: BTreeMap<u8, hmac::Key>,
+    current: (u8, hmac::Key),
+    older: BTreeMap<u8, hmac::Key>,
 }
 
 impl RefreshTokenCodec {
-    /// A codec that makes tokens under the secret `current` and reads those under all `secrets`; `None` if the
-    /// current one is not among them.
+    /// A codec that makes tokens under the secret `current`, and reads those under it and the `older` ones.
     #[must_use]
-    pub fn new(current: u8, secrets: &BTreeMap<u8, Zeroizing<[u8; 32]>>) -> Option<Self> {
-        let key = |secret: &Zeroizing<[u8; 32]>| hmac::Key::new(hmac::HMAC_SHA256, secret.as_slice());
-        let keys: BTreeMap<_, _> = secrets.iter().map(|(id, secret)| (*id, key(secret))).collect();
-        keys.contains_key(&current).then_some(Self { current, keys })
+    pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, Zeroizing<[u8; 32]>)>) -> Self {
+        let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let older = older.into_iter().map(|(id, secret)| (id, key(&secret))).collect();
+        Self { current: (current.0, key(current.1)), older }
     }
 
     /// The text of a token. The same token under the same secret is the same text.
     #[must_use]
     pub fn encode(&self, token: &RefreshToken) -> String {
         let mut bytes = Vec::with_capacity(LEN);
-        bytes.push(self.current);
+        let (key_id, key) = &self.current;
+        bytes.push(*key_id);
         bytes.extend_from_slice(token.session.as_bytes());
         bytes.extend_from_slice(&token.generation.0.to_be_bytes());
         bytes.extend_from_slice(&token.nonce.0);
-        if let Some(key) = self.keys.get(&self.current) {
-            bytes.extend_from_slice(mac(key, &bytes).as_ref());
-        }
+        let mac = hmac::sign(key, &labelled(&bytes));
+        bytes.extend_from_slice(mac.as_ref());
         let mut text = String::with_capacity(PREFIX.len().saturating_add(LEN.saturating_mul(4).div_ceil(3)));
         text.push_str(PREFIX);
         URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
@@ -123,7 +122,8 @@ impl RefreshTokenCodec {
         }
         let (signed, tag) = bytes.split_at_checked(SIGNED).ok_or(NotAToken)?;
         let (key_id, fields) = signed.split_first().ok_or(NotAToken)?;
-        let key = self.keys.get(key_id).ok_or(NotAToken)?;
+        let (current, current_key) = &self.current;
+        let key = if key_id == current { current_key } else { self.older.get(key_id).ok_or(NotAToken)? };
         hmac::verify(key, &labelled(signed), tag).map_err(|_| NotAToken)?;
         let (session, rest) = fields.split_first_chunk::<16>().ok_or(NotAToken)?;
         let (generation, nonce) = rest.split_first_chunk::<4>().ok_or(NotAToken)?;
@@ -137,12 +137,8 @@ impl RefreshTokenCodec {
 
 impl fmt::Debug for RefreshTokenCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshTokenCodec").field("current", &self.current).finish_non_exhaustive()
+        f.debug_struct("RefreshTokenCodec").field("current", &self.current.0).finish_non_exhaustive()
     }
-}
-
-fn mac(key: &hmac::Key, signed: &[u8]) -> hmac::Tag {
-    hmac::sign(key, &labelled(signed))
 }
 
 fn labelled(signed: &[u8]) -> Vec<u8> {
@@ -155,8 +151,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn codec(current: u8, ids: &[u8]) -> RefreshTokenCodec {
-        let secrets = ids.iter().map(|id| (*id, Zeroizing::new([*id; 32]))).collect();
-        RefreshTokenCodec::new(current, &secrets).unwrap()
+        let older = ids.iter().map(|id| (*id, Zeroizing::new([*id; 32])));
+        RefreshTokenCodec::new((current, &[current; 32]), older)
     }
 
     fn token() -> RefreshToken {

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 /// Why a text is not the word that it should be. The text is fixed and fit for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -120,39 +117,6 @@ impl UserId {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
-    }
-}
-
-/// Names a signing key: its RFC 7638 thumbprint. The `kid` of access tokens.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
-#[cbor(transparent)]
-pub struct Kid(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]);
-
-impl From<[u8; 32]> for Kid {
-    fn from(thumbprint: [u8; 32]) -> Self {
-        Self(thumbprint)
-    }
-}
-
-impl fmt::Display for Kid {
-    /// As in `kid`: base64url without padding.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for Kid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Kid {
-    type Err = WordError;
-
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or(WordError("a signing key is named by 43 characters of base64url"))
     }
 }
 

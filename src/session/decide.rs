@@ -24,7 +24,7 @@ use crate::oauth::{Generation, Kid, Nonce, Scope};
 /// How long after a rotation a slow thread or tab may still send the token without ending the family.
 const STRAGGLER: Duration = Duration::from_secs(5);
 /// How often a reuse is recorded in a session that it does not end.
-const REUSE_RECORDED_EVERY: Duration = Duration::from_secs(60 * 60);
+const REUSE_RECORDED_EVERY: Duration = Duration::from_hours(1);
 
 /// What follows from a command: events to append, and the answer, which holds once they are durable. A refusal can
 /// carry events: reuse both ends the family and answers with an error.
@@ -252,18 +252,13 @@ fn retry(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
         let same_scope = issued.scope.as_ref().unwrap_or(&session.started.scope) == &scope;
         same_scope && has_half_its_life(issued, command.now)
     });
-    match recorded {
-        Some(issued) => {
-            let granted = Granted { refresh, generation, access: issued.clone(), scope, retried: true };
-            Decision { events: Vec::new(), outcome: Ok(granted) }
-        }
-        None => {
-            let access = issue(&terms(session, command), &scope, command.now);
-            let event = SessionEvent::AccessTokenIssued { at: now, access: access.clone() };
-            let granted = Granted { refresh, generation, access, scope, retried: true };
-            Decision { events: vec![event], outcome: Ok(granted) }
-        }
-    }
+    let (access, events) = if let Some(issued) = recorded {
+        (issued.clone(), Vec::new())
+    } else {
+        let access = issue(&terms(session, command), &scope, command.now);
+        (access.clone(), vec![SessionEvent::AccessTokenIssued { at: now, access }])
+    };
+    Decision { events, outcome: Ok(Granted { refresh, generation, access, scope, retried: true }) }
 }
 
 /// Row 10.

@@ -75,7 +75,7 @@ impl Family {
             refreshable: true,
             policy: family.policy,
             nonce: Nonce::from([0; 16]),
-            kid: Kid::from([3; 32]),
+            kid: Kid::from_bytes([3; 32]),
             now: Timestamp::from_seconds(T0),
         });
         family.land(&decision);
@@ -115,7 +115,7 @@ impl Family {
                 permitted: &self.permitted,
                 policy: self.policy,
                 nonce: Nonce::from([self.nonces; 16]),
-                kid: Kid::from([3; 32]),
+                kid: Kid::from_bytes([3; 32]),
                 now: Timestamp::from_seconds(sent.at),
                 process_started: Timestamp::from_seconds(self.process_started),
             },
@@ -413,7 +413,7 @@ fn a_generation_that_would_overflow_ends_the_family() {
                 permitted: &family.permitted,
                 policy: family.policy,
                 nonce,
-                kid: Kid::from([3; 32]),
+                kid: Kid::from_bytes([3; 32]),
                 now: Timestamp::from_seconds(T0),
                 process_started: Timestamp::default(),
             },
@@ -434,7 +434,7 @@ fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
         refreshable: false,
         policy: policy(),
         nonce: Nonce::from([0; 16]),
-        kid: Kid::from([3; 32]),
+        kid: Kid::from_bytes([3; 32]),
         now: Timestamp::from_seconds(T0),
     });
     let granted = decision.outcome.clone().unwrap();

@@ -1,1 +1,255 @@
-//! The embedded store on sled.
+//! The embedded store on sled 0.34.
+//!
+//! One thread writes, in groups: it takes the changes that wait, decides them against the state and each other,
+//! applies one batch to sled's one tree, has sled write it out, syncs the file itself, and then answers all. sled
+//! needs care, and this module is where it lives:
+//!
+//! - its flush does not sync on Linux: we do, once a group, through a descriptor of our own ([`disk`]);
+//! - its readers see what is not durable yet: reads of what the open group changes wait (`gate`);
+//! - it opens a file that lost its end without a word: a mark beside it notices (`mark`, `open`);
+//! - damage can make it panic, also on its own threads: no panic crosses the border (`border`);
+//! - after a failed write or sync its state is unknown: nothing is answered any more, [`SledOptions::on_fatal`] is
+//!   called to end the process, and sled is never dropped, since its drop panics or writes (`failure`);
+//! - it writes large messages to files that it never syncs: values are limited, and its segments are large enough for
+//!   a leaf of the largest values (`tree`);
+//! - it collects its garbage only on its flusher thread, so that stays on; it never gives space back to the disk.
+//!
+//! In the folder: `lock` (who has it), `mark` (how far the log had come) and `sled/`.
+
+mod border;
+pub mod disk;
+mod failure;
+mod gate;
+mod group;
+mod layout;
+mod mark;
+mod open;
+mod reads;
+mod shared;
+mod tree;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+pub use self::disk::{Disk, SystemDisk};
+pub use self::failure::OnFatal;
+use self::group::Change;
+pub use self::group::GroupLimits;
+pub use self::open::OpenError;
+use self::reads::{Load, ReadLog, ReadStream, Record, Scan};
+use self::shared::Shared;
+use self::writer::{Job, Writer};
+use super::{
+    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StreamId,
+};
+
+/// How a [`SledStore`] is opened.
+#[derive(Clone)]
+pub struct SledOptions {
+    /// sled's page cache, in bytes.
+    pub cache_bytes: u64,
+    /// Called once if the store fails: logs the text and ends the process within a second.
+    pub on_fatal: OnFatal,
+    /// The disk; another one in tests.
+    pub disk: Arc<dyn Disk>,
+    /// Opens a log that has no readable mark, and makes a mark of it as it is.
+    pub accept_missing_mark: bool,
+    /// How large a group may grow.
+    pub limits: GroupLimits,
+    /// How many changes may wait for the writer; more wait outside.
+    pub queue: usize,
+    /// The free space, in bytes, under which [`SledStore::below_floor`] warns.
+    pub floor_bytes: u64,
+}
+
+/// Streams, snapshots and records in a folder of this machine. Dropping it finishes what waits, and blocks for that.
+pub struct SledStore {
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+    /// `None` only while it is being dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What the store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SledStats {
+    /// Groups written, each with one sync.
+    pub groups: u64,
+    /// Changes in all groups, refused ones included.
+    pub changes: u64,
+    /// Changes in the largest group.
+    pub largest_group: u64,
+    /// How long the slowest group took, from its first decision to its last answer.
+    pub longest_group: Duration,
+    /// The last durable position.
+    pub position: u64,
+    /// Removed streams whose events still take space.
+    pub purging: usize,
+}
+
+impl SledStore {
+    /// Opens the store in `folder`; an empty or missing folder becomes a new one.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub fn open(folder: &Path, options: SledOptions) -> Result<Self, OpenError> {
+        let places = Arc::new(Semaphore::new(options.queue));
+        let opened = open::open(folder, options)?;
+        let (jobs, waiting) = mpsc::channel();
+        let shared = Arc::new(opened.shared);
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            jobs: waiting,
+            store: opened.store,
+            mark: opened.mark,
+            seal: opened.seal,
+        };
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        let writer = thread.spawn(move || writer.run());
+        let writer = writer.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+        Ok(Self { shared, places, jobs: Some(jobs), writer: Some(writer) })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &PathBuf {
+        &self.shared.folder
+    }
+
+    /// The free space where the folder lies, in bytes; 0 if the operating system does not tell.
+    #[must_use]
+    pub fn free_space(&self) -> u64 {
+        rustix::fs::statvfs(&self.shared.folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Whether the free space is so little that what can wait should be refused.
+    #[must_use]
+    pub fn below_floor(&self) -> bool {
+        self.free_space() < self.shared.floor_bytes
+    }
+
+    /// What the store has done so far.
+    #[must_use]
+    pub fn stats(&self) -> SledStats {
+        let counts = &self.shared.counts;
+        let visible = self.shared.gate.visible();
+        SledStats {
+            groups: counts.groups.load(Ordering::Relaxed),
+            changes: counts.changes.load(Ordering::Relaxed),
+            largest_group: counts.largest.load(Ordering::Relaxed),
+            longest_group: Duration::from_micros(counts.longest_micros.load(Ordering::Relaxed)),
+            position: visible.position,
+            purging: visible.purging.len(),
+        }
+    }
+
+    async fn change(&self, change: Change) -> Result<Appended, StoreError> {
+        self.shared.failure.check()?;
+        let cost = change.cost()?;
+        if !cost.fits((0, 0), self.shared.limits) {
+            return Err(StoreError::TooLarge);
+        }
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let (answer, answered) = oneshot::channel();
+        tokio::select! {
+            place = Arc::clone(&self.places).acquire_owned() => {
+                let job = Job { change, cost, answer, place: place.map_err(|_| closed())? };
+                let jobs = self.jobs.as_ref().ok_or_else(closed)?;
+                jobs.send(job).map_err(|_| closed())?;
+            }
+            error = self.shared.failure.failed() => return Err(error),
+        }
+        tokio::select! {
+            biased;
+            Ok(answer) = answered => answer,
+            error = self.shared.failure.failed() => Err(error),
+        }
+    }
+}
+
+impl Store for SledStore {
+    fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
+        Box::pin(self.change(Change::Append(append)))
+    }
+
+    fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
+        Box::pin(async { self.change(Change::Remove(remove)).await.map(drop) })
+    }
+
+    fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        Box::pin(self.shared.read(Load(stream)))
+    }
+
+    fn read_stream(&self, stream: StreamId, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
+        Box::pin(self.shared.read_many(ReadStream { stream, after, limit }))
+    }
+
+    fn read_log(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
+        Box::pin(self.shared.read_many(ReadLog { after, limit }))
+    }
+
+    fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        Box::pin(self.shared.read(Record(key)))
+    }
+
+    fn scan(
+        &self,
+        prefix: RecordKey,
+        after: Option<RecordKey>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>> {
+        Box::pin(self.shared.read_many(Scan { prefix, after, limit }))
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        let Some(writer) = self.writer.take() else { return };
+        while !writer.is_finished() {
+            if self.shared.failure.why().is_some() {
+                // The writer may hang inside sled, and sled must not be dropped: leave both until the process ends.
+                std::mem::forget(Arc::clone(&self.shared));
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // A panic in the writer was told already.
+        drop(writer.join());
+    }
+}
+
+impl Default for SledOptions {
+    /// 64 MiB of cache, the system's disk, and a failure that is only remembered: set [`SledOptions::on_fatal`].
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 * 1024 * 1024,
+            on_fatal: Arc::new(|_| {}),
+            disk: Arc::new(SystemDisk),
+            accept_missing_mark: false,
+            limits: GroupLimits::default(),
+            queue: 1024,
+            floor_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
+impl fmt::Debug for SledOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledOptions").field("cache_bytes", &self.cache_bytes).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledStore").field("folder", &self.shared.folder).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! Puts the use cases together, out of the configuration and the keys folder.
+
+use std::io;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{App, ScopeCatalogue, Settings};
+use crate::clock::Clock;
+use crate::config::{AccessTokenType, Config};
+use crate::oauth::RefreshTokenCodec;
+use crate::oauth::words::WordError;
+use crate::password::hash::{Cost, Peppers as HashPeppers};
+use crate::password::policy::Policy;
+use crate::password::pool::{HashingPool, PoolOptions};
+use crate::random::{NoRandomness, Random};
+use crate::store::Store;
+use crate::throttle::{self, Limit, Throttle};
+use crate::token::{
+    IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSecrets, SigningKeys, TokenType,
+};
+
+/// What the use cases stand on.
+pub struct Ground {
+    /// Streams and records.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Random,
+    /// Whether missing keys and secrets are made.
+    pub if_missing: IfMissing,
+    /// What a password's hash costs.
+    pub cost: Cost,
+}
+
+/// Why the use cases can't be put together. For the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A key or a secret can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The hashing threads can't be started.
+    #[error("the password hashing threads can't be started: {0}")]
+    Threads(#[from] io::Error),
+    /// There is no randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// A name in the configuration can't be used.
+    #[error(transparent)]
+    Word(#[from] WordError),
+}
+
+impl App {
+    /// Puts the use cases together.
+    ///
+    /// # Errors
+    /// [`AssembleError`].
+    pub fn assemble(config: &Config, ground: Ground) -> Result<Self, AssembleError> {
+        let Ground { store, clock, random, if_missing, cost } = ground;
+        let now = clock.now();
+        let folder = || KeysFolder::at(&config.keys);
+        let keys = SigningKeys::open(folder(), key_life(config), if_missing, Arc::clone(&clock))?;
+        let refresh_secrets = RefreshSecrets::open(folder(), if_missing, now)?;
+        let peppers = Peppers::open(folder(), if_missing, now)?;
+        let pool = PoolOptions {
+            threads: usize::try_from(config.passwords.threads).unwrap_or(usize::MAX),
+            queue: usize::try_from(config.passwords.queue).unwrap_or(usize::MAX),
+            cost,
+        };
+        Ok(Self {
+            settings: settings(config)?,
+            clients: config.clients.iter().cloned().collect(),
+            keys: Arc::new(keys),
+            codec: RwLock::new(Arc::new(codec(&refresh_secrets))),
+            refresh_secrets: Arc::new(refresh_secrets),
+            passwords: HashingPool::start(pool, hash_peppers(&peppers), random.clone())?,
+            throttle: Throttle::new(limits(config), &random.bytes()?),
+            process_started: now,
+            store,
+            clock,
+            random,
+        })
+    }
+
+    /// Takes in what changes in the keys folder, looking at it once in `every`; never returns.
+    pub async fn watch_keys(self: Arc<Self>, every: Duration) {
+        let signing = Arc::clone(&self.keys).watch(every);
+        let secrets = Arc::clone(&self.refresh_secrets);
+        let app = Arc::clone(&self);
+        tokio::join!(signing, secrets.watch(every, move |secrets| app.set_codec(codec(secrets))));
+    }
+
+    fn set_codec(&self, codec: RefreshTokenCodec) {
+        *self.codec.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(codec);
+    }
+}
+
+/// How long the signing keys of a configuration are published.
+#[must_use]
+pub fn key_life(config: &Config) -> KeyLife {
+    let lives = config.clients.iter().map(|client| client.lifetimes.access_token);
+    let longest = lives.chain([config.tokens.lifetimes.access_token]).max();
+    let usual = KeyLife::default();
+    KeyLife {
+        lead_time: config.lead_time,
+        longest_access_token: longest.unwrap_or(usual.longest_access_token),
+        ..usual
+    }
+}
+
+fn settings(config: &Config) -> Result<Settings, WordError> {
+    let mut scopes = ScopeCatalogue::new(config.issuer.parse()?);
+    for audience in &config.audiences {
+        let typ = match audience.typ {
+            AccessTokenType::AtJwt => TokenType::AtJwt,
+            AccessTokenType::Jwt => TokenType::Jwt,
+        };
+        scopes.declare(&audience.name, typ, &audience.scopes);
+    }
+    for (scope, roles) in &config.scope_roles {
+        scopes.require(scope, roles.clone());
+    }
+    let min_length = usize::try_from(config.passwords.min_length).unwrap_or(usize::MAX);
+    Ok(Settings {
+        issuer: config.issuer.clone(),
+        password_grant: config.password_grant,
+        scopes,
+        password_policy: Policy::new(min_length).unwrap_or_default(),
+    })
+}
+
+fn limits(config: &Config) -> throttle::Settings {
+    let usual = throttle::Settings::default();
+    let free = |attempts: u32, limit: Limit| Limit { free: attempts, ..limit };
+    throttle::Settings {
+        account: free(config.throttle.account_attempts, usual.account),
+        familiar: free(config.throttle.account_attempts, usual.familiar),
+        network: free(config.throttle.network_attempts, usual.network),
+        ..usual
+    }
+}
+
+fn codec(secrets: &RefreshSecrets) -> RefreshTokenCodec {
+    let (current, newest) = secrets.current();
+    let older = secrets.all().into_iter().map(|(id, secret)| (id, Zeroizing::new(*secret.as_bytes())));
+    RefreshTokenCodec::new((current, newest.as_bytes()), older)
+}
+
+fn hash_peppers(peppers: &Peppers) -> HashPeppers {
+    let (current, newest) = peppers.current();
+    let older = peppers.all().into_iter().map(|(id, secret)| (id, *secret.as_bytes()));
+    HashPeppers::new((current, newest.as_bytes()), older)
+}

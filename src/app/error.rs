@@ -1,0 +1,185 @@
+//! Why a use case did not give a token, and the one place that turns reasons into the protocol's codes.
+
+use std::time::Duration;
+
+use crate::encoding::DecodeError;
+use crate::oauth::ErrorCode;
+use crate::password::pool::PoolError;
+use crate::random::NoRandomness;
+use crate::session::Denied;
+use crate::store::StoreError;
+use crate::token::signing::SignError;
+
+/// Why there is no token. `Display` is for the operator; [`TokenError::description`] is for the client.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The client is unknown, switched off, or did not prove who it is.
+    #[error("the client did not prove who it is")]
+    Client,
+    /// The client is not registered for the grant.
+    #[error("the client is not registered for this grant")]
+    GrantNotRegistered,
+    /// The password grant is off.
+    #[error("the password grant is off")]
+    PasswordGrantOff,
+    /// The name or the password is wrong, or the account is switched off.
+    #[error("wrong name or password")]
+    Credentials,
+    /// Too many failed attempts.
+    #[error("too many failed sign-ins")]
+    Throttled {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Too much to do.
+    #[error("the password hashing queue is full")]
+    Busy {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// A scope that the client may not have, or scopes of two audiences.
+    #[error("the scope is not the client's, or of two audiences")]
+    Scope,
+    /// A resource that the client may not have a token for.
+    #[error("the resource is unknown or not the client's")]
+    Target,
+    /// The refresh token is none of ours.
+    #[error("not a refresh token of this server")]
+    NotAToken,
+    /// The session does not allow it.
+    #[error(transparent)]
+    Session(#[from] Denied),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was stored can't be read.
+    #[error("what was stored can't be read: {0}")]
+    Undecodable(#[from] DecodeError),
+    /// A defect, or a machine that fails.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl TokenError {
+    /// The protocol's code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Client => ErrorCode::InvalidClient,
+            Self::GrantNotRegistered => ErrorCode::UnauthorizedClient,
+            Self::PasswordGrantOff => ErrorCode::UnsupportedGrantType,
+            Self::Credentials | Self::NotAToken => ErrorCode::InvalidGrant,
+            Self::Throttled { .. } => ErrorCode::SlowDown,
+            Self::Busy { .. } => ErrorCode::TemporarilyUnavailable,
+            Self::Scope => ErrorCode::InvalidScope,
+            Self::Target => ErrorCode::InvalidTarget,
+            Self::Session(denied) => match denied {
+                Denied::Unknown
+                | Denied::Ended(_)
+                | Denied::ForeignClient
+                | Denied::Expired
+                | Denied::User
+                | Denied::Client
+                | Denied::Rollback
+                | Denied::Straggler
+                | Denied::Reuse => ErrorCode::InvalidGrant,
+                Denied::Scope => ErrorCode::InvalidScope,
+                Denied::Target => ErrorCode::InvalidTarget,
+            },
+            Self::Store(error) => match error {
+                StoreError::Unavailable(_) | StoreError::WrongExpectedVersion | StoreError::RecordExists => {
+                    ErrorCode::TemporarilyUnavailable
+                }
+                StoreError::TooLarge | StoreError::Corrupt(_) => ErrorCode::ServerError,
+            },
+            Self::Undecodable(_) | Self::Internal(_) => ErrorCode::ServerError,
+        }
+    }
+
+    /// What the client reads: a fixed sentence in the character set of RFC 6749 §5.2.
+    #[must_use]
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::Client => "Client authentication failed.",
+            Self::GrantNotRegistered => "The client is not registered for this grant_type.",
+            Self::PasswordGrantOff => "The password grant is turned off on this server.",
+            Self::Credentials => "The username or the password is wrong.",
+            Self::Throttled { .. } => "Too many failed sign-ins. Wait before the next one.",
+            Self::Busy { .. } => "The server is busy. Try again in a moment.",
+            Self::Scope => "The scope is unknown, not registered for the client, or of two resource servers.",
+            Self::Target => "The resource is unknown or not registered for the client.",
+            Self::NotAToken => Self::BAD_REFRESH_TOKEN,
+            Self::Session(denied) => match denied {
+                Denied::Unknown
+                | Denied::Ended(_)
+                | Denied::ForeignClient
+                | Denied::Expired
+                | Denied::User
+                | Denied::Client
+                | Denied::Rollback
+                | Denied::Straggler
+                | Denied::Reuse => Self::BAD_REFRESH_TOKEN,
+                Denied::Scope => "The scope goes beyond what was granted.",
+                Denied::Target => "The resource goes beyond what was granted.",
+            },
+            Self::Store(error) => match error {
+                StoreError::Unavailable(_) | StoreError::WrongExpectedVersion | StoreError::RecordExists => {
+                    "The server cannot answer now. Try again in a moment."
+                }
+                StoreError::TooLarge | StoreError::Corrupt(_) => Self::FAILED,
+            },
+            Self::Undecodable(_) | Self::Internal(_) => Self::FAILED,
+        }
+    }
+
+    /// After how long the client should come back, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
+            Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
+                Some(Duration::from_secs(1))
+            }
+            Self::Client
+            | Self::GrantNotRegistered
+            | Self::PasswordGrantOff
+            | Self::Credentials
+            | Self::Scope
+            | Self::Target
+            | Self::NotAToken
+            | Self::Session(_)
+            | Self::Store(StoreError::RecordExists | StoreError::TooLarge | StoreError::Corrupt(_))
+            | Self::Undecodable(_)
+            | Self::Internal(_) => None,
+        }
+    }
+
+    /// To the client, every refused refresh token looks the same.
+    const BAD_REFRESH_TOKEN: &'static str =
+        "The refresh token is invalid, expired, revoked or was used before.";
+    const FAILED: &'static str = "The server failed. Its log says why.";
+}
+
+impl From<PoolError> for TokenError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Busy { retry_after } => Self::Busy { retry_after },
+            PoolError::Refused(_)
+            | PoolError::NoRandomness(_)
+            | PoolError::NotAccepted(_)
+            | PoolError::Lost => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<NoRandomness> for TokenError {
+    fn from(error: NoRandomness) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<SignError> for TokenError {
+    fn from(error: SignError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}

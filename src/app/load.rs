@@ -1,0 +1,74 @@
+//! Aggregates out of the store, and events back into it.
+
+use super::App;
+use super::error::TokenError;
+use crate::client::{Client, Registration};
+use crate::oauth::{SessionId, Standing, UserId};
+use crate::session::{Session, SessionEvent, view};
+use crate::store::{Append, Expected, StoreError, StreamId};
+use crate::user::{self, User};
+
+/// An aggregate's state, and the version of its stream that this is.
+pub struct Loaded<T> {
+    /// The state; `None` if there is no such stream.
+    pub state: Option<T>,
+    /// The version, for the next append.
+    pub expected: Expected,
+}
+
+impl App {
+    pub(super) async fn load_session(&self, id: SessionId) -> Result<Loaded<Session>, TokenError> {
+        self.load(Session::stream(id), Session::decode).await
+    }
+
+    pub(super) async fn load_user(&self, id: UserId) -> Result<Loaded<User>, TokenError> {
+        self.load(user::stream(id), User::decode).await
+    }
+
+    /// The standing of a client; none if it is switched off.
+    pub(super) async fn client_standing(
+        &self,
+        registration: &Registration,
+    ) -> Result<Option<Standing>, TokenError> {
+        let client = self.load(Client::stream(&registration.id), Client::decode).await?;
+        let client = client.state.unwrap_or_default();
+        Ok((!registration.disabled && !client.disabled).then_some(client.standing))
+    }
+
+    async fn load<T>(
+        &self,
+        stream: Option<StreamId>,
+        decode: impl Fn(&[u8]) -> Result<T, crate::encoding::DecodeError>,
+    ) -> Result<Loaded<T>, TokenError> {
+        let stream = stream.ok_or_else(|| TokenError::Internal("a stream's name is too long".to_owned()))?;
+        Ok(match self.store.load(stream).await? {
+            Some(snapshot) => {
+                Loaded { state: Some(decode(&snapshot.data)?), expected: Expected::Exact(snapshot.version) }
+            }
+            None => Loaded { state: None, expected: Expected::NoStream },
+        })
+    }
+
+    /// Appends a session's events to what was loaded, with its views, and returns the state after them.
+    pub(super) async fn append_session(
+        &self,
+        id: SessionId,
+        loaded: Loaded<Session>,
+        events: &[SessionEvent],
+    ) -> Result<Session, StoreError> {
+        let (Some(stream), Some(after)) =
+            (Session::stream(id), events.iter().fold(loaded.state, Session::apply))
+        else {
+            return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
+        };
+        let append = Append {
+            stream,
+            expected: loaded.expected,
+            events: events.iter().map(SessionEvent::encode).collect(),
+            snapshot: after.encode(),
+            records: events.iter().flat_map(|event| view::changes(id, event)).collect(),
+        };
+        self.store.append(append).await?;
+        Ok(after)
+    }
+}

@@ -1,0 +1,58 @@
+//! Makes the tokens that were granted.
+
+use super::App;
+use super::error::TokenError;
+use crate::oauth::{RefreshToken, SessionId};
+use crate::session::Granted;
+use crate::session::event::Started;
+use crate::token::claims::{AccessTokenClaims, jti};
+
+/// A successful answer of the token endpoint (RFC 6749 §5.1). Has no `Debug`: it holds tokens.
+pub struct TokenResponse {
+    /// The access token.
+    pub access_token: String,
+    /// Seconds until it expires.
+    pub expires_in: u64,
+    /// The refresh token, if the client gets one.
+    pub refresh_token: Option<String>,
+    /// The access token's scope; empty if there is none.
+    pub scope: String,
+}
+
+impl App {
+    /// Makes the tokens that `granted` says, of a session that began as `started`. The same grant gives the same tokens.
+    pub(super) fn mint(
+        &self,
+        id: SessionId,
+        started: &Started,
+        granted: &Granted,
+        roles: &[String],
+    ) -> Result<TokenResponse, TokenError> {
+        let scope = granted.scope.to_string();
+        let audiences = self.settings.scopes.audiences(started.audience.as_ref(), &granted.scope);
+        let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+        let claims = AccessTokenClaims {
+            iss: &self.settings.issuer,
+            sub: &started.user.to_string(),
+            aud: &audiences,
+            client_id: started.client.as_str(),
+            scope: &scope,
+            sid: &id.to_string(),
+            jti: &jti(id.as_bytes(), granted.generation.0, granted.access.iat, &scope),
+            iat: granted.access.iat,
+            exp: granted.access.exp,
+            auth_time: started.at.seconds(),
+            roles: &roles,
+        };
+        // A retry is signed by the key that signed before, unless that key is gone.
+        let key = self.keys.find(granted.access.kid).unwrap_or_else(|| self.keys.signer());
+        let typ = self.settings.scopes.token_type(started.audience.as_ref());
+        let access_token = key.sign(typ, &claims)?;
+        let codec = self.codec();
+        let refresh_token = granted.refresh.map(|place| {
+            codec.encode(&RefreshToken { session: id, generation: place.generation, nonce: place.nonce })
+        });
+        let expires_in = granted.access.exp.saturating_sub(self.clock.now().seconds());
+        Ok(TokenResponse { access_token, expires_in, refresh_token, scope })
+    }
+}

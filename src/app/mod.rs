@@ -1,0 +1,91 @@
+//! The use cases, one file each: they load state, have it decided, append, and mint.
+
+use std::sync::Arc;
+
+use crate::client::Registration;
+use crate::clock::{Clock, Timestamp};
+use crate::oauth::RefreshTokenCodec;
+use crate::password::policy::Policy;
+use crate::password::pool::HashingPool;
+use crate::random::Random;
+use crate::store::Store;
+use crate::throttle::Throttle;
+use crate::token::{RefreshSecrets, SigningKeys};
+
+pub mod assemble;
+pub mod authenticate;
+pub mod clients;
+pub mod error;
+pub mod load;
+pub mod mint;
+pub mod refresh;
+pub mod scopes;
+pub mod sign_in;
+pub mod users;
+
+pub use clients::Clients;
+pub use error::TokenError;
+pub use mint::TokenResponse;
+pub use scopes::ScopeCatalogue;
+
+/// What the use cases work with.
+pub struct App {
+    /// What the operator has settled.
+    pub settings: Settings,
+    /// The clients.
+    pub clients: Clients,
+    /// Streams and records.
+    pub store: Arc<dyn Store>,
+    /// The signing keys.
+    pub keys: Arc<SigningKeys>,
+    /// The secrets under which refresh tokens are made.
+    pub refresh_secrets: Arc<RefreshSecrets>,
+    /// Makes and reads refresh tokens; replaced when the refresh secrets change.
+    codec: std::sync::RwLock<Arc<RefreshTokenCodec>>,
+    /// Hashes passwords.
+    pub passwords: HashingPool,
+    /// Counts failed sign-ins.
+    pub throttle: Throttle,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Random,
+    /// When this process started.
+    pub process_started: Timestamp,
+}
+
+/// What the operator has settled.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer's URL, as in `iss`.
+    pub issuer: String,
+    /// Whether the password grant is on (RFC 9700 §2.4 says that it must not be used; it is off unless turned on).
+    pub password_grant: bool,
+    /// The scopes and their audiences.
+    pub scopes: ScopeCatalogue,
+    /// The rules for new passwords.
+    pub password_policy: Policy,
+}
+
+impl App {
+    /// The codec for refresh tokens, as of now.
+    #[must_use]
+    pub fn codec(&self) -> Arc<RefreshTokenCodec> {
+        Arc::clone(&self.codec.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+/// What a client's registration says of its sessions.
+fn policy(registration: &Registration) -> crate::session::Policy {
+    use crate::client::{RetryWindow, ReusePolicy};
+    crate::session::Policy {
+        access_token: registration.lifetimes.access_token,
+        refresh_idle: registration.lifetimes.refresh_idle,
+        refresh_absolute: registration.lifetimes.refresh_absolute,
+        retry_window: match registration.retry_window {
+            RetryWindow::For(window) => Some(window),
+            RetryWindow::UntilUsed => None,
+        },
+        reuse_ends_family: registration.reuse == ReusePolicy::EndFamily,
+    }
+}

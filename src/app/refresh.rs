@@ -1,0 +1,127 @@
+//! The refresh token grant (RFC 6749 §6).
+
+use super::authenticate::AuthenticatedClient;
+use super::error::TokenError;
+use super::mint::TokenResponse;
+use super::{App, policy};
+use crate::oauth::request::RefreshRequest;
+use crate::oauth::{Audience, GrantType, RefreshToken, Scope, SessionId};
+use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
+use crate::store::StoreError;
+use crate::user::User;
+
+/// How often a decision is made again because the session moved on meanwhile. Of any number of requests with one token,
+/// the first append wins and all others find its answer on their second look; only access tokens of other scopes,
+/// asked for at the same moment, take more.
+const ATTEMPTS: usize = 16;
+
+impl App {
+    /// Answers a refresh token.
+    ///
+    /// # Errors
+    /// [`TokenError`]. Nothing is answered before the events that the answer rests on are durable.
+    pub async fn refresh(
+        &self,
+        client: &AuthenticatedClient,
+        request: RefreshRequest,
+    ) -> Result<TokenResponse, TokenError> {
+        if !client.registration.grants.contains(&GrantType::RefreshToken) {
+            return Err(TokenError::GrantNotRegistered);
+        }
+        // Row 1: without a look at the store.
+        let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
+        let resources = self.settings.scopes.without_issuer(request.resources);
+        let asked = Asked { client, token, scope: request.scope.as_ref(), resources: &resources };
+        let mut outcome_unknown = false;
+        for _ in 0..ATTEMPTS {
+            match self.refresh_once(&asked).await {
+                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
+                // The append may have landed: a second look tells.
+                Err(TokenError::Store(StoreError::Unavailable(_))) if !outcome_unknown => {
+                    outcome_unknown = true;
+                }
+                answer => return answer,
+            }
+        }
+        Err(StoreError::WrongExpectedVersion.into())
+    }
+
+    async fn refresh_once(&self, asked: &Asked<'_>) -> Result<TokenResponse, TokenError> {
+        let id = asked.token.session;
+        let session = self.load_session(id).await?;
+        let user = match &session.state {
+            Some(state) => self.load_user(state.started.user).await?.state,
+            None => None,
+        };
+        let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref())?;
+        let after = if decision.events.is_empty() {
+            session.state
+        } else {
+            Some(self.append_session(id, session, &decision.events).await?)
+        };
+        let Some(session) = after else {
+            return Err(Denied::Unknown.into());
+        };
+        report(id, &session, &decision.events);
+        let roles = user.map(|user| user.roles).unwrap_or_default();
+        self.mint(id, &session.started, &decision.outcome?, &roles)
+    }
+
+    fn decide_refresh(
+        &self,
+        asked: &Asked<'_>,
+        session: Option<&Session>,
+        user: Option<&User>,
+    ) -> Result<Decision, TokenError> {
+        let registration = &asked.client.registration;
+        let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
+        let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
+        let permitted = self.settings.scopes.permitted(&granted, registration, roles);
+        let RefreshToken { session: id, generation, nonce } = asked.token;
+        let command = Refresh {
+            session: id,
+            presented: Presented { generation, nonce },
+            client: &registration.id,
+            client_standing: Some(asked.client.standing),
+            user_standing: user.filter(|user| user.is_active()).map(|user| user.standing),
+            asked: asked.scope,
+            resources: asked.resources,
+            permitted: &permitted,
+            policy: policy(registration),
+            nonce: self.random.bytes()?.into(),
+            kid: self.keys.signer().kid(),
+            now: self.clock.now(),
+            process_started: self.process_started,
+        };
+        Ok(session::decide(session, &command))
+    }
+}
+
+/// What one request asks for, through all attempts.
+struct Asked<'a> {
+    client: &'a AuthenticatedClient,
+    token: RefreshToken,
+    scope: Option<&'a Scope>,
+    resources: &'a [Audience],
+}
+
+/// What an operator wants to know of at once. That the request was refused is logged at the boundary.
+fn report(id: SessionId, session: &Session, events: &[SessionEvent]) {
+    for event in events {
+        let SessionEvent::Ended { reason, .. } = event else { continue };
+        let (user, client, generation) =
+            (session.started.user, &session.started.client, session.generation.0);
+        if *reason == EndReason::Rollback {
+            tracing::error!(
+                session.id = %id, session.generation = generation, user.id = %user, client.id = %client,
+                "a token of a history that this store does not have: was it restored from a backup, or has the \
+                 refresh secret leaked?"
+            );
+        } else {
+            tracing::warn!(
+                session.id = %id, session.generation = generation, user.id = %user, client.id = %client,
+                session.end = reason.as_str(), "session ended"
+            );
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The scopes that there are: under which audience each stands, and which roles it needs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::error::TokenError;
+use crate::client::{RefreshTokens, Registration};
+use crate::oauth::{Audience, Scope};
+use crate::token::signing::TokenType;
+
+/// Every scope but `offline_access`.
+#[derive(Clone, Debug)]
+pub struct ScopeCatalogue {
+    issuer: Audience,
+    audiences: BTreeMap<Audience, TokenType>,
+    scopes: HashMap<Box<str>, ScopeEntry>,
+}
+
+#[derive(Clone, Debug)]
+struct ScopeEntry {
+    audience: Audience,
+    requires: Vec<String>,
+}
+
+/// What a sign-in grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The scope, before the user's roles are looked at.
+    pub scope: Scope,
+    /// The resource server; none if the token is for heirloom's own API alone.
+    pub audience: Option<Audience>,
+}
+
+impl ScopeCatalogue {
+    /// The scopes of heirloom's own API. Only they bring the issuer into `aud`.
+    pub const OWN: [&'static str; 3] = ["account", "admin", "profile"];
+
+    /// A catalogue with heirloom's own scopes, under the audience `issuer`.
+    #[must_use]
+    pub fn new(issuer: Audience) -> Self {
+        let own = |word: &str| (word.into(), ScopeEntry { audience: issuer.clone(), requires: Vec::new() });
+        let scopes = Self::OWN.into_iter().map(own).collect();
+        Self { audiences: BTreeMap::from([(issuer.clone(), TokenType::AtJwt)]), issuer, scopes }
+    }
+
+    /// Adds a resource server and its scopes.
+    pub fn declare(&mut self, audience: &Audience, typ: TokenType, scopes: &Scope) {
+        self.audiences.insert(audience.clone(), typ);
+        for word in scopes.words() {
+            let entry = ScopeEntry { audience: audience.clone(), requires: Vec::new() };
+            self.scopes.insert(word.into(), entry);
+        }
+    }
+
+    /// Makes a scope need one of `roles`; an empty list needs none.
+    pub fn require(&mut self, scope: &str, roles: Vec<String>) {
+        if let Some(entry) = self.scopes.get_mut(scope) {
+            entry.requires = roles;
+        }
+    }
+
+    /// All scopes, for the metadata; sorted.
+    #[must_use]
+    pub fn words(&self) -> BTreeSet<&str> {
+        self.scopes.keys().map(AsRef::as_ref).chain([Scope::OFFLINE_ACCESS]).collect()
+    }
+
+    /// The `typ` of tokens for `audience`.
+    #[must_use]
+    pub fn token_type(&self, audience: Option<&Audience>) -> TokenType {
+        audience.and_then(|audience| self.audiences.get(audience)).copied().unwrap_or_default()
+    }
+
+    /// Decides what a sign-in grants: the scope that was asked for, or else every scope that the client is registered
+    /// for under the one resource server that the token is for. Heirloom's own scopes and `offline_access` are granted
+    /// only when asked for.
+    ///
+    /// # Errors
+    /// [`TokenError::Scope`] for a scope that the client is not registered for and for scopes of two audiences;
+    /// [`TokenError::Target`] for a resource that is unknown or none of the client's (RFC 8707 §2).
+    pub fn grant(
+        &self,
+        asked: Option<&Scope>,
+        resources: &[Audience],
+        registration: &Registration,
+    ) -> Result<Grant, TokenError> {
+        let target = self.target(resources, registration)?;
+        let Some(asked) = asked else {
+            let audience = target.unwrap_or(&registration.default_audience).clone();
+            let scope = registration.scopes.filtered(|word| self.audience_of(word) == Some(&audience));
+            return Ok(Grant { scope, audience: Some(audience) });
+        };
+        if !asked.words().all(|word| Self::may_have(registration, word) && self.is_known(word)) {
+            return Err(TokenError::Scope);
+        }
+        let audiences: BTreeSet<&Audience> = asked
+            .words()
+            .filter_map(|word| self.audience_of(word))
+            .filter(|audience| **audience != self.issuer)
+            .chain(target)
+            .collect();
+        let mut audiences = audiences.into_iter();
+        let audience = match (audiences.next(), audiences.next()) {
+            (_, Some(_)) => return Err(TokenError::Scope),
+            (Some(one), None) => Some(one.clone()),
+            (None, None) if self.has_own(asked) => None,
+            (None, None) => Some(registration.default_audience.clone()),
+        };
+        Ok(Grant { scope: asked.clone(), audience })
+    }
+
+    /// Of `scope`, what the client may have and the user's roles permit now.
+    #[must_use]
+    pub fn permitted(&self, scope: &Scope, registration: &Registration, roles: &[String]) -> Scope {
+        scope.filtered(|word| {
+            let role_fits = self.scopes.get(word).is_none_or(|entry| {
+                entry.requires.is_empty() || entry.requires.iter().any(|role| roles.contains(role))
+            });
+            role_fits && Self::may_have(registration, word) && self.is_known(word)
+        })
+    }
+
+    /// The audiences of a token (RFC 9068 §2.2): the resource server, and the issuer if a scope of its own is in it.
+    #[must_use]
+    pub fn audiences<'a>(&'a self, audience: Option<&'a Audience>, scope: &Scope) -> Vec<&'a str> {
+        let own = (audience.is_none() || self.has_own(scope)).then_some(&self.issuer);
+        audience.into_iter().chain(own).map(Audience::as_str).collect()
+    }
+
+    /// The resource servers among `resources`, without heirloom itself.
+    #[must_use]
+    pub fn without_issuer(&self, resources: Vec<Audience>) -> Vec<Audience> {
+        resources.into_iter().filter(|resource| *resource != self.issuer).collect()
+    }
+
+    fn target<'a>(
+        &'a self,
+        resources: &[Audience],
+        registration: &Registration,
+    ) -> Result<Option<&'a Audience>, TokenError> {
+        let mut target: Option<&Audience> = None;
+        for resource in resources.iter().filter(|resource| **resource != self.issuer) {
+            let (known, _) = self.audiences.get_key_value(resource).ok_or(TokenError::Target)?;
+            let registered = registration.default_audience == *known
+                || registration.scopes.words().any(|word| self.audience_of(word) == Some(known));
+            if !registered || target.is_some_and(|other| other != known) {
+                return Err(TokenError::Target);
+            }
+            target = Some(known);
+        }
+        Ok(target)
+    }
+
+    fn audience_of(&self, word: &str) -> Option<&Audience> {
+        self.scopes.get(word).map(|entry| &entry.audience)
+    }
+
+    fn has_own(&self, scope: &Scope) -> bool {
+        scope.words().any(|word| self.audience_of(word) == Some(&self.issuer))
+    }
+
+    fn is_known(&self, word: &str) -> bool {
+        word == Scope::OFFLINE_ACCESS || self.scopes.contains_key(word)
+    }
+
+    fn may_have(registration: &Registration, word: &str) -> bool {
+        if word == Scope::OFFLINE_ACCESS {
+            registration.refresh_tokens != RefreshTokens::Never
+        } else {
+            registration.scopes.contains(word)
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Reads `application/x-www-form-urlencoded` strictly (WHATWG URL §5.1; RFC 6749 appendix B).
+//!
+//! The usual readers replace what is not UTF-8, leave broken percent signs as they are and take the last of two
+//! values. Here each of them is an error: never may two byte strings mean one user.
+
+use percent_encoding::percent_decode;
+use zeroize::Zeroizing;
+
+/// The most parameters of one request.
+const MAX_PARAMETERS: usize = 64;
+
+/// A form's parameters. Has no `Debug`: they are secrets.
+#[derive(Default)]
+pub struct Form(Vec<(String, Zeroizing<String>)>);
+
+/// Why bytes are no form. The texts are fixed and fit for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    /// More than a request has any use for.
+    #[error("The request has too many parameters.")]
+    TooMany,
+    /// A percent sign without two hexadecimal digits behind it.
+    #[error("The request has a percent sign that encodes nothing.")]
+    Percent,
+    /// Not UTF-8.
+    #[error("The request is not UTF-8.")]
+    Utf8,
+    /// NUL, CR or LF.
+    #[error("The request has a line break or a NUL in a parameter.")]
+    Control,
+    /// One parameter twice (RFC 6749 §3.2).
+    #[error("The request has a parameter more than once.")]
+    Repeated,
+}
+
+impl Form {
+    /// Reads a form. Of all parameters only `resource` may be repeated (RFC 8707 §2). An empty value counts as left
+    /// out (RFC 6749 §3.2).
+    ///
+    /// # Errors
+    /// [`FormError`].
+    pub fn parse(body: &[u8]) -> Result<Self, FormError> {
+        let mut form = Self::default();
+        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            if form.0.len() >= MAX_PARAMETERS {
+                return Err(FormError::TooMany);
+            }
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let name = decode(halves.next().unwrap_or_default())?;
+            let value = decode(halves.next().unwrap_or_default())?;
+            if *name != "resource" && form.0.iter().any(|(known, _)| *known == *name) {
+                return Err(FormError::Repeated);
+            }
+            form.0.push((name.to_string(), value));
+        }
+        form.0.retain(|(_, value)| !value.is_empty());
+        Ok(form)
+    }
+
+    /// Takes a parameter out.
+    pub fn take(&mut self, name: &str) -> Option<Zeroizing<String>> {
+        let index = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    /// Takes every value of a parameter out.
+    pub fn take_all(&mut self, name: &str) -> Vec<Zeroizing<String>> {
+        std::iter::from_fn(|| self.take(name)).collect()
+    }
+
+    /// Whether there is such a parameter, with a value.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+}
+
+/// Decodes one name or value.
+///
+/// # Errors
+/// [`FormError`].
+pub fn decode(encoded: &[u8]) -> Result<Zeroizing<String>, FormError> {
+    let mut rest = encoded;
+    while let Some(index) = rest.iter().position(|byte| *byte == b'%') {
+        let (_, behind) = rest.split_at_checked(index.saturating_add(1)).ok_or(FormError::Percent)?;
+        match behind {
+            [high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = tail,
+            _ => return Err(FormError::Percent),
+        }
+    }
+    let spaced = Zeroizing::new(
+        encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<u8>>(),
+    );
+    let decoded = percent_decode(&spaced).collect::<Vec<u8>>();
+    let text = String::from_utf8(decoded).map_err(|_| FormError::Utf8)?;
+    if text.contains(['\0', '\r', '\n']) {
+        return Err(FormError::Control);
+    }
+    Ok(Zeroizing::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value(body: &str) -> Option<String> {
+        Form::parse(body.as_bytes()).unwrap().take("a").map(|value| value.to_string())
+    }
+
+    #[test]
+    fn c05_c06_only_one_spelling_of_bytes_is_text() {
+        assert_eq!(value("a=x%20y+z%2B").as_deref(), Some("x y z+"));
+        for (body, error) in [
+            ("a=%zz", FormError::Percent),
+            ("a=%4", FormError::Percent),
+            ("a=%", FormError::Percent),
+            ("a=%ff", FormError::Utf8),
+            ("a=%00", FormError::Control),
+            ("a=x%0d%0ay", FormError::Control),
+            ("a%0a=x", FormError::Control),
+        ] {
+            assert_eq!(Form::parse(body.as_bytes()).err(), Some(error), "{body}");
+        }
+        assert_eq!(Form::parse(b"a=\xff").err(), Some(FormError::Utf8));
+    }
+
+    #[test]
+    fn c03_c07_c08_repeats_are_refused_and_empty_values_are_left_out() {
+        assert_eq!(Form::parse(b"a=1&a=2").err(), Some(FormError::Repeated));
+        assert_eq!(Form::parse(b"a=&a=2").err(), Some(FormError::Repeated));
+        assert_eq!(value("a=&b=2"), None);
+        assert_eq!(value("a"), None);
+        let mut form = Form::parse(b"resource=x&resource=y&zz=1").unwrap();
+        assert_eq!(form.take_all("resource").len(), 2);
+        assert!(form.has("zz") && !form.has("resource"));
+    }
+
+    #[test]
+    fn c17_ten_thousand_parameters_are_refused_after_the_first_few() {
+        let body = (0..10_000).map(|index| format!("k{index}=v")).collect::<Vec<_>>().join("&");
+        assert_eq!(Form::parse(body.as_bytes()).err(), Some(FormError::TooMany));
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_encodes_is_what_is_read(text in "[^\0\r\n]{1,20}") {
+            let encoded: String = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC)
+                .collect();
+            prop_assert_eq!(value(&format!("a={encoded}")), Some(text));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = Form::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Answers only requests for known hosts, where that is asked for.
+
+use poem::http::{StatusCode, header};
+use poem::{Endpoint, IntoResponse, Request, Response};
+
+use super::error::{ErrorBody, json};
+use crate::oauth::ErrorCode;
+
+/// Refuses requests whose `Host` is none of the known ones. A web page can reach loopback under its own name by DNS
+/// rebinding, but it can't choose `Host`.
+pub struct HostCheck<E> {
+    inner: E,
+    hosts: Vec<String>,
+}
+
+impl<E> HostCheck<E> {
+    /// Around `inner`; with no `hosts`, every host is answered.
+    pub const fn new(inner: E, hosts: Vec<String>) -> Self {
+        Self { inner, hosts }
+    }
+
+    fn is_known(&self, request: &Request) -> bool {
+        // HTTP/2 has the host in the URI.
+        let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = header.or_else(|| request.original_uri().authority().map(|authority| authority.as_str()));
+        self.hosts.is_empty()
+            || host.is_some_and(|host| self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
+    }
+}
+
+impl<E: Endpoint> Endpoint for HostCheck<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        if self.is_known(&request) {
+            return Ok(self.inner.call(request).await?.into_response());
+        }
+        let body = ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.");
+        Ok(json(StatusCode::MISDIRECTED_REQUEST, &body))
+    }
+}

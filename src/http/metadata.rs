@@ -1,0 +1,93 @@
+//! Authorization server metadata (RFC 8414), at its own path and where OpenID Connect clients look.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::token::Tag;
+use crate::app::App;
+
+/// The metadata endpoints.
+pub struct MetadataApi;
+
+/// What the server supports (RFC 8414 §2).
+#[derive(Object)]
+struct Metadata {
+    /// The issuer, as in `iss`.
+    issuer: String,
+    /// Where tokens are had.
+    token_endpoint: String,
+    /// Where the public keys are.
+    jwks_uri: String,
+    /// The scopes.
+    scopes_supported: Vec<String>,
+    /// None: there is no authorization endpoint.
+    response_types_supported: Vec<String>,
+    /// The grants.
+    grant_types_supported: Vec<String>,
+    /// How clients authenticate; `none` is a public client.
+    token_endpoint_auth_methods_supported: Vec<String>,
+    /// The documentation for developers.
+    service_documentation: String,
+}
+
+#[derive(ApiResponse)]
+#[oai(header(name = "Access-Control-Allow-Origin", ty = "String", description = "Any origin: `*`."))]
+enum MetadataAnswer {
+    /// The metadata.
+    #[oai(status = 200)]
+    Ok(
+        Json<Metadata>,
+        /// Any origin.
+        #[oai(header = "Access-Control-Allow-Origin")]
+        String,
+        /// How long it may be kept.
+        #[oai(header = "Cache-Control")]
+        String,
+    ),
+}
+
+#[OpenApi]
+impl MetadataApi {
+    /// What this server supports
+    #[oai(
+        path = "/.well-known/oauth-authorization-server",
+        method = "get",
+        tag = "Tag::Discovery",
+        operation_id = "metadata"
+    )]
+    async fn metadata(&self, app: Data<&Arc<App>>) -> MetadataAnswer {
+        answer(&app)
+    }
+
+    /// The same, where OpenID Connect clients look
+    #[oai(
+        path = "/.well-known/openid-configuration",
+        method = "get",
+        tag = "Tag::Discovery",
+        operation_id = "openid_configuration"
+    )]
+    async fn openid_configuration(&self, app: Data<&Arc<App>>) -> MetadataAnswer {
+        answer(&app)
+    }
+}
+
+fn answer(app: &App) -> MetadataAnswer {
+    let settings = &app.settings;
+    let at = |path: &str| format!("{}{path}", settings.issuer.trim_end_matches('/'));
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let password = settings.password_grant.then_some("password");
+    let metadata = Metadata {
+        issuer: settings.issuer.clone(),
+        token_endpoint: at("/oauth/token"),
+        jwks_uri: at("/.well-known/jwks.json"),
+        scopes_supported: settings.scopes.words().into_iter().map(str::to_owned).collect(),
+        response_types_supported: Vec::new(),
+        grant_types_supported: password.into_iter().chain(["refresh_token"]).map(str::to_owned).collect(),
+        token_endpoint_auth_methods_supported: words(&["client_secret_basic", "client_secret_post", "none"]),
+        service_documentation: at("/docs"),
+    };
+    MetadataAnswer::Ok(Json(metadata), "*".to_owned(), "public, max-age=300".to_owned())
+}

@@ -1,0 +1,169 @@
+//! A request's body, with its limits attached, so that who reads it needs no configuration.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Why a request's body could not be read.
+///
+/// The first two need no care for the answer: the listener sends its own in the endpoint's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// More than [`super::Limits::max_body_bytes`].
+    #[error("the body is too large")]
+    TooLarge,
+    /// Not there within [`super::Limits::body_read_timeout`].
+    #[error("the body did not arrive in time")]
+    TimedOut,
+    /// The connection or its framing broke off.
+    #[error("the body broke off")]
+    Broken,
+}
+
+impl BodyError {
+    /// The error that stands behind an I/O error of a request's body.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).copied().unwrap_or(Self::Broken)
+    }
+}
+
+/// Reads a whole body, within the limits that the listener attached to it.
+///
+/// # Errors
+/// [`BodyError`], for a body that is too large, too slow or broken.
+pub async fn read_body(body: poem::Body) -> Result<Bytes, BodyError> {
+    let mut body: BoxBody<Bytes, io::Error> = body.into();
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| BodyError::of(&error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.is_empty() {
+            first = data;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&data);
+        }
+    }
+    Ok(if more.is_empty() { first } else { more.freeze() })
+}
+
+/// What became of a request's body, for the listener to see after the endpoint has answered.
+#[derive(Debug, Default)]
+pub(super) struct BodyState(AtomicU8);
+
+// 0 is neither.
+const READ: u8 = 1;
+const TOO_LARGE: u8 = 2;
+const TIMED_OUT: u8 = 3;
+const BROKEN: u8 = 4;
+
+impl BodyState {
+    /// Whether it has been read to its end.
+    pub(super) fn is_read(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == READ
+    }
+
+    /// How reading it failed, if it has.
+    pub(super) fn error(&self) -> Option<BodyError> {
+        match self.0.load(Ordering::Relaxed) {
+            TOO_LARGE => Some(BodyError::TooLarge),
+            TIMED_OUT => Some(BodyError::TimedOut),
+            BROKEN => Some(BodyError::Broken),
+            _ => None,
+        }
+    }
+
+    fn fail(&self, error: BodyError) {
+        let state = match error {
+            BodyError::TooLarge => TOO_LARGE,
+            BodyError::TimedOut => TIMED_OUT,
+            BodyError::Broken => BROKEN,
+        };
+        self.0.store(state, Ordering::Relaxed);
+    }
+}
+
+/// More frames than a body within the limits needs: one of a byte each costs far more than its byte.
+const MOST_FRAMES: u32 = 4096;
+
+/// hyper's body with limits on its size, time and number of frames.
+#[derive(Debug)]
+pub(super) struct LimitedBody {
+    inner: Incoming,
+    pub(super) state: Arc<BodyState>,
+    /// Bytes that may still come.
+    left: u64,
+    deadline: Instant,
+    frames: u32,
+    /// Made when the body is not there at once, which is rare.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl LimitedBody {
+    pub(super) fn new(inner: Incoming, left: u64, deadline: Instant) -> Self {
+        Self { inner, state: Arc::default(), left, deadline, frames: 0, timer: None }
+    }
+
+    fn fail<T>(&self, error: BodyError) -> Poll<Option<io::Result<T>>> {
+        self.state.fail(error);
+        Poll::Ready(Some(Err(io::Error::other(error))))
+    }
+}
+
+impl Body for LimitedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(error) = self.state.error() {
+            return self.fail(error);
+        }
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+                self.frames = self.frames.saturating_add(1);
+                match self.left.checked_sub(length) {
+                    Some(left) if self.frames <= MOST_FRAMES => self.left = left,
+                    Some(_) | None => return self.fail(BodyError::TooLarge),
+                }
+                if self.inner.is_end_stream() {
+                    self.state.0.store(READ, Ordering::Relaxed);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => self.fail(BodyError::Broken),
+            Poll::Ready(None) => {
+                self.state.0.store(READ, Ordering::Relaxed);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let deadline = self.deadline;
+                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+                if timer.as_mut().poll(cx).is_ready() {
+                    return self.fail(BodyError::TimedOut);
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

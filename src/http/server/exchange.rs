@@ -1,0 +1,150 @@
+//! One request and its answer.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::uri::Scheme;
+use hyper::{Request, Response};
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, RequestParts};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::body::{BodyError, BodyState, LimitedBody};
+use super::head::REFUSED_METHOD;
+use super::refusal::Refusal;
+use super::wire::{Link, after};
+
+type Answer = Response<BoxBody<Bytes, io::Error>>;
+
+/// The requests of one connection.
+pub(super) struct Exchange<E> {
+    shared: Arc<Shared<E>>,
+    link: Arc<Link>,
+    peer: SocketAddr,
+    tls: bool,
+}
+
+impl<E: poem::Endpoint> Exchange<E> {
+    pub(super) fn new(shared: Arc<Shared<E>>, link: Arc<Link>, peer: SocketAddr, tls: bool) -> Self {
+        Self { shared, link, peer, tls }
+    }
+
+    /// Answers a request whose head the wire has checked.
+    pub(super) async fn http1(&self, request: Request<Incoming>) -> Answer {
+        if request.method().as_str() == REFUSED_METHOD {
+            let code = request.uri().path().trim_start_matches('/').parse();
+            let refusal = code.ok().and_then(Refusal::from_code).unwrap_or(Refusal::Malformed);
+            return closing(self.refuse(refusal));
+        }
+        // The wire does not follow chunks, so it would not find the next request.
+        let last = request.headers().contains_key(TRANSFER_ENCODING);
+        let deadline = after(self.link.head_at(), self.shared.limits.body_read_timeout);
+        let (answer, unread) = self.answer(request, deadline).await;
+        let crowded = self.shared.crowded.load(Ordering::Relaxed);
+        if last || unread || crowded || self.shared.is_draining() { closing(answer) } else { answer }
+    }
+
+    /// Answers a request of which only h2 has seen the head.
+    pub(super) async fn http2(&self, request: Request<Incoming>) -> Answer {
+        if let Err(refusal) = self.check(&request) {
+            return self.refuse(refusal);
+        }
+        let deadline = after(Instant::now(), self.shared.limits.body_read_timeout);
+        self.answer(request, deadline).await.0
+    }
+
+    /// The checks that the wire has no part in.
+    fn check(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+        let headers = request.headers();
+        let limits = &self.shared.limits;
+        if headers.len() > limits.max_headers || size(headers) > limits.max_header_bytes {
+            return Err(Refusal::HeadersTooLarge);
+        }
+        if headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+            return Err(Refusal::AmbiguousLength);
+        }
+        // RFC 9113 §8.3.1: the authority, or a Host in its place.
+        if request.uri().authority().is_none() && headers.get_all(HOST).iter().count() != 1 {
+            return Err(Refusal::Host);
+        }
+        Ok(())
+    }
+
+    /// Asks the endpoint. Says too whether some of the body has been left unread.
+    async fn answer(&self, request: Request<Incoming>, deadline: Instant) -> (Answer, bool) {
+        let _in_flight = self.link.begin();
+        let (parts, body) = request.into_parts();
+        let max = self.shared.limits.max_body_bytes;
+        if body.size_hint().lower() > max {
+            return (self.refuse(Refusal::BodyTooLarge), true);
+        }
+        let scheme = if self.tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let local = LocalAddr(Addr::SocketAddr(self.shared.local));
+        let remote = RemoteAddr(Addr::SocketAddr(self.peer));
+        let parts = RequestParts::from((parts, local, remote, scheme));
+        if body.is_end_stream() {
+            let request = poem::Request::from_parts(parts, poem::Body::empty());
+            return (self.call(request).await, false);
+        }
+        let body = LimitedBody::new(body, max, deadline);
+        let state = Arc::clone(&body.state);
+        let request = poem::Request::from_parts(parts, poem::Body::from(BoxBody::new(body)));
+        let answer = self.call(request).await;
+        (self.judge(&state).unwrap_or(answer), !state.is_read())
+    }
+
+    /// What to answer, whatever the endpoint says, to a body that broke a limit.
+    fn judge(&self, state: &BodyState) -> Option<Answer> {
+        match state.error() {
+            Some(BodyError::TooLarge) => Some(self.refuse(Refusal::BodyTooLarge)),
+            Some(BodyError::TimedOut) => Some(self.refuse(Refusal::BodyTimedOut)),
+            Some(BodyError::Broken) | None => None,
+        }
+    }
+
+    /// A panic in the endpoint ends in an answer, not with the connection.
+    async fn call(&self, request: poem::Request) -> Answer {
+        let mut called = pin!(self.shared.endpoint.get_response(request));
+        let answer = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| called.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        });
+        match answer.await {
+            Some(response) => response.into(),
+            None => self.refuse(Refusal::Panicked),
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Answer {
+        let status = refusal.status().as_u16();
+        if refusal == Refusal::Panicked {
+            tracing::error!(peer.address = %self.peer, http.status = status, "an endpoint panicked");
+        } else {
+            tracing::debug!(peer.address = %self.peer, http.status = status, http.refusal = ?refusal, "refused");
+        }
+        refusal.response()
+    }
+}
+
+fn closing(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// RFC 9113 §6.5.2: the bytes of names and values, and 32 for each header.
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().fold(0, |sum, (name, value)| {
+        sum.saturating_add(name.as_str().len()).saturating_add(value.len()).saturating_add(32)
+    })
+}

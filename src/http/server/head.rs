@@ -1,0 +1,264 @@
+//! The head of an HTTP/1 request, read strictly.
+//!
+//! hyper takes a request with both `Transfer-Encoding` and `Content-Length`, drops the latter, and drops the second of
+//! two equal lengths, so a service behind it cannot see that a proxy in front may have read another request (request
+//! smuggling). So the head is checked here first, by the parser that hyper uses too, and what is not plain is refused.
+
+use std::mem::MaybeUninit;
+
+use super::Limits;
+use super::refusal::Refusal;
+
+/// A checked head.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Its length, the empty line included.
+    pub(super) bytes: usize,
+    pub(super) framing: Framing,
+}
+
+/// How the end of the body is found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After that many bytes.
+    Length(u64),
+    /// After the last chunk.
+    Chunked,
+}
+
+/// The method of the request that stands in for a refused one, with the refusal's code as its path. No client can send
+/// it: a head with it is refused.
+pub(super) const REFUSED_METHOD: &str = "REFUSED";
+
+/// The head that stands in for one that was refused.
+pub(super) fn refused(refusal: Refusal) -> String {
+    format!("{REFUSED_METHOD} /{} HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n", refusal.code())
+}
+
+/// More headers than [`Limits::max_headers`] can allow.
+const MOST_HEADERS: usize = 128;
+
+/// How far the bytes of a head have been looked at, so that no byte is looked at twice however it drips.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    scanned: usize,
+    line_start: usize,
+    lines: usize,
+}
+
+impl Progress {
+    /// Looks for a whole head at the start of `bytes`, which hold what they held the last time, and more.
+    pub(super) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
+        if self.scanned == 0 && bytes.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
+            return Err(Refusal::Malformed);
+        }
+        while let Some(at) =
+            bytes.get(self.scanned..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+        {
+            let line_end = self.scanned.saturating_add(at);
+            let line = bytes.get(self.line_start..line_end).unwrap_or_default();
+            self.scanned = line_end.saturating_add(1);
+            if self.scanned > limits.max_header_bytes {
+                return Err(Refusal::HeadersTooLarge);
+            }
+            // RFC 9112 §2.2 allows to take a bare LF as the end of a line. Those in front of us may not.
+            let Some(line) = line.strip_suffix(b"\r") else {
+                return Err(Refusal::Malformed);
+            };
+            if line.is_empty() {
+                let head = bytes.get(..self.scanned).unwrap_or_default();
+                return check(head).map(|framing| Some(Head { bytes: self.scanned, framing }));
+            }
+            self.line_start = self.scanned;
+            self.lines = self.lines.saturating_add(1);
+            // The first line is the request's.
+            if self.lines.saturating_sub(1) > limits.max_headers {
+                return Err(Refusal::HeadersTooLarge);
+            }
+        }
+        self.scanned = bytes.len();
+        if bytes.len() > limits.max_header_bytes { Err(Refusal::HeadersTooLarge) } else { Ok(None) }
+    }
+}
+
+/// Checks a whole head and finds how its body is framed.
+fn check(head: &[u8]) -> Result<Framing, Refusal> {
+    let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    match httparse::ParserConfig::default().parse_request_with_uninit_headers(
+        &mut request,
+        head,
+        &mut headers,
+    ) {
+        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadersTooLarge),
+        Ok(_) | Err(_) => return Err(Refusal::Malformed),
+    }
+    check_request_line(&request)?;
+
+    let http_11 = request.version == Some(1);
+    let (mut length, mut chunked, mut hosts) = (None, false, 0_usize);
+    for header in request.headers.iter() {
+        if header.name.eq_ignore_ascii_case("content-length") {
+            if length.replace(parse_length(header.value)?).is_some() {
+                return Err(Refusal::AmbiguousLength);
+            }
+        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            if chunked || !http_11 || !header.value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Refusal::TransferCoding);
+            }
+            chunked = true;
+        } else if header.name.eq_ignore_ascii_case("host") {
+            hosts = hosts.saturating_add(1);
+            if !header.value.iter().all(|byte| is_host_byte(*byte)) {
+                return Err(Refusal::Host);
+            }
+        }
+    }
+    // RFC 9112 §3.2: exactly one with HTTP/1.1.
+    if hosts > 1 || (http_11 && hosts == 0) {
+        return Err(Refusal::Host);
+    }
+    match (chunked, length) {
+        (true, Some(_)) => Err(Refusal::AmbiguousLength),
+        (true, None) => Ok(Framing::Chunked),
+        (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+    }
+}
+
+/// What hyper would refuse with an answer of its own, and what only [`refused`] may say.
+fn check_request_line(request: &httparse::Request<'_, '_>) -> Result<(), Refusal> {
+    let method = request.method.unwrap_or_default();
+    let target = request.path.unwrap_or_default();
+    // We are no proxy: CONNECT has nothing to connect to.
+    if method == REFUSED_METHOD || method == "CONNECT" || hyper::Uri::try_from(target).is_err() {
+        return Err(Refusal::Malformed);
+    }
+    Ok(())
+}
+
+/// RFC 9110 §8.6: digits only. A list of equal lengths, which a recipient may take, is refused as well.
+fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
+    let digits = std::str::from_utf8(value).map_err(|_| Refusal::Malformed)?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(if digits.contains(',') { Refusal::AmbiguousLength } else { Refusal::Malformed });
+    }
+    // hyper answers the largest itself; no body is half as long.
+    digits.parse().ok().filter(|length| *length < u64::MAX / 2).ok_or(Refusal::BodyTooLarge)
+}
+
+/// RFC 3986 §3.2.2, and the port's colon.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(head: &str) -> Result<Option<Head>, Refusal> {
+        Progress::default().scan(head.as_bytes(), &Limits::default())
+    }
+
+    fn post(headers: &str) -> Result<Option<Head>, Refusal> {
+        scan(&format!("POST /oauth/token HTTP/1.1\r\nHost: a.example:80\r\n{headers}\r\n"))
+    }
+
+    fn framing(headers: &str) -> Result<Framing, Refusal> {
+        post(headers).map(|head| head.unwrap().framing)
+    }
+
+    #[test]
+    fn a_plain_head_tells_its_framing() {
+        assert_eq!(framing("Content-Length: 12\r\n"), Ok(Framing::Length(12)));
+        assert_eq!(framing(""), Ok(Framing::Length(0)));
+        assert_eq!(framing("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
+    }
+
+    #[test]
+    fn c12_a_length_given_twice_is_refused() {
+        for headers in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\ncontent-length: 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5, 5\r\n",
+        ] {
+            assert_eq!(post(headers), Err(Refusal::AmbiguousLength), "{headers}");
+        }
+    }
+
+    #[test]
+    fn c12_an_odd_length_or_coding_is_refused() {
+        for headers in [
+            "Content-Length: +5\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length: \r\n",
+            "Content-Length : 5\r\n",
+        ] {
+            assert_eq!(post(headers), Err(Refusal::Malformed), "{headers}");
+        }
+        assert_eq!(post("Content-Length: 99999999999999999999\r\n"), Err(Refusal::BodyTooLarge));
+        for headers in [
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        ] {
+            assert_eq!(post(headers), Err(Refusal::TransferCoding), "{headers}");
+        }
+        assert_eq!(
+            scan("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            Err(Refusal::TransferCoding)
+        );
+    }
+
+    #[test]
+    fn c12_a_head_without_exactly_one_host_is_refused() {
+        assert_eq!(scan("GET / HTTP/1.1\r\n\r\n"), Err(Refusal::Host));
+        assert_eq!(post("Host: b.example\r\n"), Err(Refusal::Host));
+        assert_eq!(scan("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), Err(Refusal::Host));
+        assert!(scan("GET / HTTP/1.0\r\n\r\n").unwrap().is_some());
+    }
+
+    #[test]
+    fn c13_too_many_headers_or_bytes_are_refused_before_the_end() {
+        assert!(post(&"a: b\r\n".repeat(99)).unwrap().is_some());
+        assert_eq!(
+            scan(&format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(101))),
+            Err(Refusal::HeadersTooLarge)
+        );
+        assert_eq!(
+            scan(&format!("GET / HTTP/1.1\r\na: {}", "b".repeat(40_000))),
+            Err(Refusal::HeadersTooLarge)
+        );
+    }
+
+    #[test]
+    fn what_hyper_would_refuse_is_refused_first() {
+        for head in [
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+            "GET / HTTP/3.0\r\nHost: a\r\n\r\n",
+            "GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n",
+            "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "REFUSED /0 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "\x16\x03\x01 not http",
+        ] {
+            assert_eq!(scan(head), Err(Refusal::Malformed), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_drips_is_the_same_head() {
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+        let mut progress = Progress::default();
+        let mut found = None;
+        for end in 1..=head.len() {
+            found = progress.scan(&head[..end], &Limits::default()).unwrap();
+            if found.is_some() {
+                break;
+            }
+        }
+        assert_eq!(found, Some(Head { bytes: head.len() - 3, framing: Framing::Length(3) }));
+    }
+}

@@ -1,0 +1,294 @@
+//! The listener: an accept loop over hyper with limits on everything that a client can stretch, and a poem endpoint
+//! behind it.
+//!
+//! poem's own server has no time limit for headers, no limits on them, and spins at the descriptor limit.
+//!
+//! - [`bind`] and [`serve`]: the latter accepts, counts the connections, and drains them at the end.
+//! - `connection` is the life of one connection: TLS, HTTP/1.1 or HTTP/2, closing.
+//! - `wire` and `head` stand between the socket and hyper: time limits, and HTTP/1 heads read strictly.
+//! - `exchange` is one request: what is refused here, the limits of its body, the endpoint.
+//! - [`read_body`] is how an endpoint reads a body and learns why it can't.
+//!
+//! An endpoint's future is dropped when its HTTP/2 stream is reset or its connection breaks; an HTTP/1 client that only
+//! closes its sending half is still answered. What must not stop halfway belongs in a task of its own.
+
+mod body;
+mod connection;
+mod exchange;
+mod head;
+mod refusal;
+mod tls;
+mod wire;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+pub use body::{BodyError, read_body};
+pub use tls::{TlsError, tls_config};
+
+/// What one client may take of the server.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From the first byte of a request's head to its last, and from accepting a connection to its first head (TLS
+    /// included).
+    pub header_read_timeout: Duration,
+    /// From the first byte of a request's head to the last of its body.
+    pub body_read_timeout: Duration,
+    /// How long a connection may be silent between two requests.
+    pub idle_timeout: Duration,
+    /// How long a client may take no byte of what is sent to it.
+    pub write_timeout: Duration,
+    /// Open connections. More of them wait in the kernel's queue.
+    pub max_connections: usize,
+    /// Headers of a request, at most 128.
+    pub max_headers: usize,
+    /// Bytes of a request's head.
+    pub max_header_bytes: usize,
+    /// Bytes of a request's body.
+    pub max_body_bytes: u64,
+    /// From the shutdown signal to the end of [`serve`], whatever the clients do.
+    pub drain_deadline: Duration,
+    /// Requests at the same time on one HTTP/2 connection.
+    pub h2_max_streams: u32,
+    /// HTTP/2 requests that a client may reset before they are looked at, after which the connection ends.
+    pub h2_max_pending_resets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_read_timeout: Duration::from_secs(5),
+            body_read_timeout: Duration::from_secs(8),
+            idle_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(10),
+            max_connections: 10_000,
+            max_headers: 100,
+            max_header_bytes: 32 * 1024,
+            max_body_bytes: 64 * 1024,
+            drain_deadline: Duration::from_secs(8),
+            h2_max_streams: 64,
+            h2_max_pending_resets: 20,
+        }
+    }
+}
+
+/// How [`serve`] serves.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    /// What one client may take.
+    pub limits: Limits,
+    /// From [`tls_config`]. Without it, clear text.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// Listens on `addr`, with room in the kernel's queue for a burst of connections: the usual 128 overflow, and a client
+/// whose connection was dropped there waits for a second before it tries again.
+///
+/// # Errors
+/// When the address can't be had.
+pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    const QUEUE: u32 = 4096;
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart need not wait for the connections of the process before it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(QUEUE)
+}
+
+/// Serves `endpoint` on `listener` until `shutdown`, then drains: what has been accepted is answered, connections without
+/// a request are closed, and after [`Limits::drain_deadline`] all are.
+///
+/// # Errors
+/// When the listener has no local address. Failures to accept are waited out, and logged.
+pub async fn serve<E>(
+    listener: TcpListener,
+    endpoint: E,
+    options: ServerOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    E: poem::Endpoint + 'static,
+{
+    let local = listener.local_addr()?;
+    let shared = Arc::new(Shared::new(endpoint, options, local));
+    let mut connections = JoinSet::new();
+    accept(&listener, &shared, &mut connections, shutdown).await;
+
+    // From here on, a connection that has no request closes.
+    shared.draining.store(true, Ordering::SeqCst);
+    shared.drain.notify_waiters();
+    accept_what_waits(&listener, &shared, &mut connections).await;
+    drop(listener);
+    tracing::info!(http.connections = connections.len(), "draining");
+    let drained = async { while connections.join_next().await.map(report).is_some() {} };
+    if tokio::time::timeout(shared.limits.drain_deadline, drained).await.is_err() {
+        tracing::warn!(http.connections = connections.len(), "cutting off what has not ended in time");
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// How long accepting rests after it has failed for want of descriptors or memory.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+async fn accept<E: poem::Endpoint + 'static>(
+    listener: &TcpListener,
+    shared: &Arc<Shared<E>>,
+    connections: &mut JoinSet<()>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let max = shared.limits.max_connections;
+    let mut shutdown = pin!(shutdown);
+    let mut failing = false;
+    loop {
+        // From seven eighths on, a connection closes after its answer.
+        shared.crowded.store(connections.len() >= max.saturating_sub(max / 8), Ordering::Relaxed);
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept(), if connections.len() < max => match accepted {
+                Ok((stream, peer)) => {
+                    failing = false;
+                    connections.spawn(connection::serve(stream, peer, Arc::clone(shared)));
+                }
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(error = %error, "cannot accept connections; trying again");
+                    }
+                    failing = true;
+                    tokio::select! {
+                        () = &mut shutdown => return,
+                        () = tokio::time::sleep(BACK_OFF) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes the connections that the kernel has accepted already: their requests may have been sent.
+async fn accept_what_waits<E: poem::Endpoint + 'static>(
+    listener: &TcpListener,
+    shared: &Arc<Shared<E>>,
+    connections: &mut JoinSet<()>,
+) {
+    while connections.len() < shared.limits.max_connections {
+        match poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+            Poll::Ready(Ok((stream, peer))) => {
+                connections.spawn(connection::serve(stream, peer, Arc::clone(shared)));
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => return,
+        }
+    }
+}
+
+/// Whether accepting failed because of that one connection, so that the next may succeed at once.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a connection's task panicked");
+    }
+}
+
+/// What all connections share.
+struct Shared<E> {
+    endpoint: E,
+    limits: Limits,
+    tls: Option<TlsAcceptor>,
+    /// The listener's address, which is what a connection's is but for the wildcard.
+    local: SocketAddr,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    /// Set before `drain` is notified.
+    draining: AtomicBool,
+    drain: Notify,
+    /// Most of the connections that may be are.
+    crowded: AtomicBool,
+}
+
+impl<E> Shared<E> {
+    fn new(endpoint: E, options: ServerOptions, local: SocketAddr) -> Self {
+        let limits = options.limits;
+        Self {
+            endpoint,
+            tls: options.tls.map(TlsAcceptor::from),
+            local,
+            http1: http1_builder(&limits),
+            http2: http2_builder(&limits),
+            limits,
+            draining: AtomicBool::new(false),
+            drain: Notify::new(),
+            crowded: AtomicBool::new(false),
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // A client that has sent its request and closes its sending half is answered.
+        .half_close(true)
+        // The wire keeps the time.
+        .header_read_timeout(None)
+        // Its limits must be above those of the wire, or hyper would answer. At least 8 KiB, or it panics.
+        .max_buf_size(limits.max_header_bytes.saturating_add(8 * 1024));
+    if limits.max_headers > 100 {
+        builder.max_headers(limits.max_headers);
+    }
+    builder
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let header_bytes = u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.h2_max_streams)
+        .max_pending_accept_reset_streams(limits.h2_max_pending_resets)
+        .max_local_error_reset_streams(64)
+        // Above our own limit, or h2 would answer. It bounds the CONTINUATION frames as well.
+        .max_header_list_size(header_bytes.saturating_mul(2))
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(256 * 1024)
+        .max_send_buf_size(64 * 1024)
+        .keep_alive_interval(Duration::from_secs(15))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
+
+/// Makes `stream` send what is written at once: an answer is one write.
+fn send_at_once(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = %error, "TCP_NODELAY");
+    }
+}

@@ -1,0 +1,124 @@
+//! The listener's TLS configuration.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+/// Why there is no TLS configuration. Each names the file, for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The private key can be read by other users of the machine.
+    #[error("{} can be read by others (mode {mode:03o}): chmod 600 it", path.display())]
+    ReadableByOthers {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// There is no PEM section of the kind that is needed, or it is damaged.
+    #[error("{} holds no {what} in PEM", path.display())]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The certificate and the key don't do together, or one of them is of an unknown kind.
+    #[error("the certificate in {} and the key in {} can't be used", cert.display(), key.display())]
+    Unusable {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// Reads a certificate chain and its private key, both PEM. HTTP/2 and HTTP/1.1 are offered (ALPN), TLS 1.2 and 1.3
+/// spoken.
+///
+/// # Errors
+/// [`TlsError`], naming the file.
+pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(&read(cert, false)?)
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or_else(|| TlsError::Pem { path: cert.to_owned(), what: "certificate" })?;
+    let private = PrivateKeyDer::from_pem_slice(&read(key, true)?)
+        .map_err(|_| TlsError::Pem { path: key.to_owned(), what: "private key" })?;
+
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
+        .map_err(|source| TlsError::Unusable { cert: cert.to_owned(), key: key.to_owned(), source })?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Reads a file; a secret one only if nobody else can.
+fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let failed = |source| TlsError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if secret && mode & 0o077 != 0 {
+        return Err(TlsError::ReadableByOthers { path: path.to_owned(), mode });
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &tempfile::TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_pair_is_read_and_each_error_names_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let cert = write(&dir, "cert.pem", &made.cert.pem(), 0o644);
+        let key = write(&dir, "key.pem", &made.signing_key.serialize_pem(), 0o600);
+        assert_eq!(tls_config(&cert, &key).unwrap().alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+
+        let open = write(&dir, "open.pem", &made.signing_key.serialize_pem(), 0o640);
+        let error = tls_config(&cert, &open).unwrap_err().to_string();
+        assert!(error.contains("open.pem") && error.contains("640"), "{error}");
+
+        let error = tls_config(&key, &key).unwrap_err().to_string();
+        assert!(error.contains("key.pem holds no certificate"), "{error}");
+
+        let error = tls_config(&cert, &dir.path().join("none.pem")).unwrap_err().to_string();
+        assert!(error.contains("none.pem"), "{error}");
+
+        let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let other = write(&dir, "other.pem", &other.signing_key.serialize_pem(), 0o600);
+        let error = tls_config(&cert, &other).unwrap_err().to_string();
+        assert!(error.contains("other.pem"), "{error}");
+    }
+}

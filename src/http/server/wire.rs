@@ -1,0 +1,397 @@
+//! What hyper reads from and writes to: the socket, with the limits that hyper does not have.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_rustls::server::TlsStream;
+
+use super::Shared;
+use super::head::{self, Framing, Head, Progress};
+use super::refusal::Refusal;
+
+/// How long a connection without a request waits for one after draining has begun: what its client has sent by then
+/// may not have been seen yet.
+const DRAIN_GRACE: Duration = Duration::from_millis(100);
+/// How long one waits for its next request when there are too many connections.
+const CROWDED_IDLE: Duration = Duration::from_secs(1);
+
+/// A socket, in clear text or not.
+pub(super) enum Stream {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    pub(super) fn tcp(self) -> TcpStream {
+        match self {
+            Self::Clear(tcp) => tcp,
+            Self::Tls(tls) => tls.into_inner().0,
+        }
+    }
+}
+
+/// What a connection's parts tell each other.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) start: Instant,
+    /// When the current request's first byte came, in milliseconds after `start`. HTTP/1 only.
+    head_at: AtomicU64,
+    /// Requests in the endpoint.
+    in_flight: AtomicUsize,
+    /// When the last request ended, in milliseconds after `start`; 0 before the first.
+    last: AtomicU64,
+}
+
+impl Link {
+    pub(super) fn new(start: Instant) -> Self {
+        Self { start, head_at: AtomicU64::new(0), in_flight: AtomicUsize::new(0), last: AtomicU64::new(0) }
+    }
+
+    /// When the current request's first byte came.
+    pub(super) fn head_at(&self) -> Instant {
+        after(self.start, Duration::from_millis(self.head_at.load(Ordering::Relaxed)))
+    }
+
+    /// Counts a request for as long as what is returned lives.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Since when there has been no request, unless there is one; the start, before the first.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        (self.in_flight.load(Ordering::Relaxed) == 0).then(|| after(self.start, last))
+    }
+
+    /// Whether a request has ended.
+    pub(super) fn has_served(&self) -> bool {
+        self.last.load(Ordering::Relaxed) > 0
+    }
+
+    fn elapsed_ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A request in the endpoint.
+pub(super) struct InFlight(Arc<Link>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let now = self.0.elapsed_ms(Instant::now()).max(1);
+        self.0.last.store(now, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A time so far away that it never comes, if the sum has none.
+pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_hours(24 * 365);
+    instant.checked_add(duration).or_else(|| instant.checked_add(FAR)).unwrap_or(instant)
+}
+
+/// What is being read.
+enum Phase {
+    /// The head of an HTTP/1 request: hyper gets it whole and checked, or gets another in its place.
+    Head,
+    /// An HTTP/1 request, of which so many bytes are left to pass on.
+    Request(u64),
+    /// What only its reader knows the end of: HTTP/2, or a chunked body, after which the connection closes.
+    Rest,
+    /// The head that stands in for a refused one, and nothing behind it.
+    Refused,
+}
+
+/// The socket as hyper sees it.
+pub(super) struct Wire<E> {
+    stream: Stream,
+    shared: Arc<Shared<E>>,
+    link: Arc<Link>,
+    /// Read, and not yet passed on.
+    buf: BytesMut,
+    phase: Phase,
+    progress: Progress,
+    /// A byte of the current head has come.
+    head_begun: bool,
+    /// The grace of draining has been applied.
+    drain_seen: bool,
+    /// The client has closed its sending half, or the socket failed.
+    ended: bool,
+    /// When waiting for the head ends.
+    deadline: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<E> Wire<E> {
+    /// A connection of which `buf` has been read.
+    pub(super) fn new(stream: Stream, buf: BytesMut, shared: Arc<Shared<E>>, link: Arc<Link>) -> Self {
+        let deadline = after(link.start, shared.limits.header_read_timeout);
+        Self {
+            stream,
+            shared,
+            link,
+            phase: Phase::Head,
+            progress: Progress::default(),
+            head_begun: !buf.is_empty(),
+            buf,
+            drain_seen: false,
+            ended: false,
+            deadline,
+            timer: None,
+            write_timer: None,
+        }
+    }
+
+    /// Passes all on as it is: HTTP/2.
+    pub(super) fn unchecked(mut self) -> Self {
+        self.phase = Phase::Rest;
+        self
+    }
+
+    /// The socket, if its client may still be sending, so that closing it at once would reset it and what was sent to
+    /// it would be lost.
+    pub(super) fn unfinished(self) -> Option<TcpStream> {
+        let at_rest = matches!(self.phase, Phase::Head | Phase::Request(0)) && self.buf.is_empty();
+        (!self.ended && !at_rest).then(|| self.stream.tcp())
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        const AT_ONCE: usize = 4096;
+        self.buf.reserve(AT_ONCE);
+        // A new future each time is as good as the first: reading keeps no state in it.
+        let read = ready!(pin!(self.stream.read_buf(&mut self.buf)).poll(cx));
+        if !matches!(read, Ok(1..)) {
+            self.ended = true;
+        }
+        Poll::Ready(read)
+    }
+
+    /// Waits for a whole head. False when there is none to come.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            // RFC 9112 §2.2: an empty line before the request line is ignored.
+            while self.buf.starts_with(b"\r\n") {
+                self.buf.advance(2);
+            }
+            if !self.buf.is_empty() && *self.buf != *b"\r" {
+                self.begin_head();
+                match self.progress.scan(&self.buf, &self.shared.limits) {
+                    Ok(Some(head)) => {
+                        self.pass(&head);
+                        return Poll::Ready(Ok(true));
+                    }
+                    Ok(None) => {}
+                    Err(refusal) => {
+                        self.refuse(refusal);
+                        return Poll::Ready(Ok(true));
+                    }
+                }
+            }
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(false)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    ready!(self.poll_deadline(cx));
+                    if self.head_begun {
+                        self.refuse(Refusal::HeadTimedOut);
+                    }
+                    return Poll::Ready(Ok(self.head_begun));
+                }
+            }
+        }
+    }
+
+    fn begin_head(&mut self) {
+        if !self.head_begun {
+            let now = Instant::now();
+            self.head_begun = true;
+            self.link.head_at.store(self.link.elapsed_ms(now), Ordering::Relaxed);
+            if self.link.has_served() {
+                self.deadline = after(now, self.shared.limits.header_read_timeout);
+            }
+        }
+    }
+
+    fn pass(&mut self, head: &Head) {
+        self.progress = Progress::default();
+        self.phase = match head.framing {
+            Framing::Length(length) => {
+                Phase::Request(length.saturating_add(u64::try_from(head.bytes).unwrap_or(u64::MAX)))
+            }
+            Framing::Chunked => Phase::Rest,
+        };
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.buf.clear();
+        self.buf.extend_from_slice(head::refused(refusal).as_bytes());
+        self.phase = Phase::Refused;
+    }
+
+    /// Begins to wait for the next request.
+    fn rest(&mut self) {
+        let limits = &self.shared.limits;
+        let crowded = self.shared.crowded.load(Ordering::Relaxed);
+        let idle = if crowded { limits.idle_timeout.min(CROWDED_IDLE) } else { limits.idle_timeout };
+        self.phase = Phase::Head;
+        self.head_begun = false;
+        self.deadline = after(Instant::now(), idle);
+    }
+
+    /// Ready when the time for the head is over. The timer is set again only when it fires too early or would fire too
+    /// late, so a busy connection leaves it alone.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.head_begun && !self.drain_seen && self.shared.is_draining() {
+            self.drain_seen = true;
+            self.deadline = self.deadline.min(after(Instant::now(), DRAIN_GRACE));
+        }
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+
+    /// Gives `out` what is there to pass on, `most` bytes at most, and says how many.
+    fn poll_pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+        most: u64,
+    ) -> Poll<io::Result<usize>> {
+        if self.buf.is_empty() {
+            ready!(self.poll_fill(cx))?;
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let count = most.min(self.buf.len()).min(out.remaining());
+        out.put_slice(self.buf.get(..count).unwrap_or_default());
+        self.buf.advance(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write_deadline<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let limit = self.shared.limits.write_timeout;
+        let timer =
+            self.write_timer.get_or_insert_with(|| Box::pin(sleep_until(after(Instant::now(), limit))));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
+    }
+}
+
+impl<E> AsyncRead for Wire<E> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match self.phase {
+                Phase::Head => {
+                    if !ready!(self.poll_head(cx))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Phase::Request(0) => self.rest(),
+                Phase::Request(left) => {
+                    let count = ready!(self.poll_pass(cx, out, left))?;
+                    let passed = u64::try_from(count).unwrap_or(u64::MAX);
+                    self.phase = Phase::Request(left.saturating_sub(passed));
+                    return Poll::Ready(Ok(()));
+                }
+                Phase::Rest => {
+                    ready!(self.poll_pass(cx, out, u64::MAX))?;
+                    return Poll::Ready(Ok(()));
+                }
+                Phase::Refused => {
+                    if !self.buf.is_empty() {
+                        ready!(self.poll_pass(cx, out, u64::MAX))?;
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl<E> AsyncWrite for Wire<E> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        };
+        self.timed(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        };
+        self.timed(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Clear(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        };
+        self.timed(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closed = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        };
+        self.timed(cx, closed)
+    }
+}
+
+impl<E> Wire<E> {
+    /// Fails a write that has made no progress for too long.
+    fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            return self.poll_write_deadline(cx);
+        }
+        self.write_timer = None;
+        written
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_read(cx, out),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, out),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! How a password is kept: Argon2id (RFC 9106) over the password's HMAC-SHA-256 under a pepper.
+//!
+//! The pepper lies in the keys folder, not in the database: a stolen database does not even allow guessing. The HMAC
+//! also takes passwords of any length whole, whatever the slow hash does with long ones.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use argon2::{Algorithm, Argon2, Block, Version};
+use minicbor::{Decode, Encode};
+use ring::hmac;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::Password;
+
+/// What is kept of a password. Encoded with minicbor: a map with integer keys, about 75 bytes, that a later format
+/// extends. Nothing in it is trusted: the cost is checked before any of it is spent.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PasswordRecord {
+    #[n(0)]
+    format: u8,
+    #[n(1)]
+    pepper: u8,
+    #[n(2)]
+    memory_kib: u32,
+    #[n(3)]
+    passes: u32,
+    #[n(4)]
+    lanes: u32,
+    #[cbor(n(5), with = "minicbor::bytes")]
+    salt: [u8; 16],
+    #[cbor(n(6), with = "minicbor::bytes")]
+    hash: [u8; 32],
+}
+
+/// The format that this version writes: Argon2id 1.3 over HMAC-SHA-256.
+const FORMAT: u8 = 1;
+
+impl PasswordRecord {
+    /// Whether a sign-in should hash the password again: with another cost, or under another pepper.
+    #[must_use]
+    pub fn needs_rehash(&self, cost: Cost, current_pepper: u8) -> bool {
+        self.cost() != Ok(cost) || self.pepper != current_pepper
+    }
+
+    /// The cost that this record asks for.
+    ///
+    /// # Errors
+    /// [`HashRefused::Cost`] if it is out of bounds, [`HashRefused::Format`] if a newer version wrote the record.
+    pub fn cost(&self) -> Result<Cost, HashRefused> {
+        if self.format != FORMAT {
+            return Err(HashRefused::Format(self.format));
+        }
+        Cost::new(self.memory_kib, self.passes, self.lanes)
+    }
+
+    /// The id of the pepper.
+    #[must_use]
+    pub const fn pepper(&self) -> u8 {
+        self.pepper
+    }
+
+    /// A record that no password matches, for a person who does not exist: it costs what a current one costs.
+    pub(super) fn of_nobody(cost: Cost, peppers: &Peppers) -> Self {
+        let Cost { memory_kib, passes, lanes } = cost;
+        Self {
+            format: FORMAT,
+            pepper: peppers.current,
+            memory_kib,
+            passes,
+            lanes,
+            salt: [0; 16],
+            hash: [0; 32],
+        }
+    }
+}
+
+impl fmt::Debug for PasswordRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { format, pepper, memory_kib, passes, lanes, salt: _, hash: _ } = self;
+        write!(f, "PasswordRecord(format {format}, pepper {pepper}, m={memory_kib},t={passes},p={lanes}, …)")
+    }
+}
+
+/// What one hash costs; within bounds, so that no record can ask for gigabytes or minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Cost {
+    /// What OWASP recommends first: 19 MiB, two passes, one lane.
+    pub const RECOMMENDED: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+
+    /// The most memory, in KiB: 128 MiB.
+    pub const MAX_MEMORY_KIB: u32 = 128 * 1024;
+    /// The most passes.
+    pub const MAX_PASSES: u32 = 16;
+    /// The most lanes. They are filled one after the other.
+    pub const MAX_LANES: u32 = 4;
+
+    /// `memory_kib` KiB of memory (at least 8 a lane), `passes` passes, `lanes` lanes.
+    ///
+    /// # Errors
+    /// [`HashRefused::Cost`] if one of them is out of bounds.
+    pub fn new(memory_kib: u32, passes: u32, lanes: u32) -> Result<Self, HashRefused> {
+        let fits = (1..=Self::MAX_LANES).contains(&lanes)
+            && (1..=Self::MAX_PASSES).contains(&passes)
+            && (lanes.saturating_mul(8)..=Self::MAX_MEMORY_KIB).contains(&memory_kib);
+        if fits {
+            Ok(Self { memory_kib, passes, lanes })
+        } else {
+            Err(HashRefused::Cost { memory_kib, passes, lanes })
+        }
+    }
+
+    /// The memory, in blocks of 1 KiB.
+    fn blocks(self) -> usize {
+        usize::try_from(self.memory_kib).unwrap_or(usize::MAX)
+    }
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self::RECOMMENDED
+    }
+}
+
+/// Why a stored hash cannot be computed. For the operator; a client hears only that the server has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashRefused {
+    /// The record asks for a cost that is out of bounds: it is damaged, or somebody has tampered with it.
+    #[error("a password hash asks for m={memory_kib} KiB, t={passes}, p={lanes}, which is out of bounds")]
+    Cost {
+        /// The memory, in KiB.
+        memory_kib: u32,
+        /// The passes.
+        passes: u32,
+        /// The lanes.
+        lanes: u32,
+    },
+    /// A newer version wrote it.
+    #[error("a password hash has format {0}, which this version does not know")]
+    Format(u8),
+    /// Its pepper is not in the keys folder.
+    #[error("a password hash needs pepper {0}, which is not in the keys folder")]
+    Pepper(u8),
+    /// The hash function itself refused.
+    #[error("the password hash function failed")]
+    Failed,
+}
+
+/// The peppers of the keys folder: one makes new hashes, the older ones verify.
+#[derive(Clone)]
+pub struct Peppers {
+    current: u8,
+    keys: BTreeMap<u8, hmac::Key>,
+}
+
+impl Peppers {
+    /// `current` makes new hashes; `older` ones verify. Each is an id and 32 random bytes.
+    pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, [u8; 32])>) -> Self {
+        let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let mut keys: BTreeMap<_, _> =
+            older.into_iter().map(|(id, secret)| (id, key(&Zeroizing::new(secret)))).collect();
+        keys.insert(current.0, key(current.1));
+        Self { current: current.0, keys }
+    }
+
+    /// The id of the pepper that makes new hashes.
+    #[must_use]
+    pub const fn current(&self) -> u8 {
+        self.current
+    }
+
+    fn pepper(&self, id: u8, password: &Password) -> Result<hmac::Tag, HashRefused> {
+        let key = self.keys.get(&id).ok_or(HashRefused::Pepper(id))?;
+        Ok(hmac::sign(key, password.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Peppers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peppers(current {}, known {:?}, …)", self.current, self.keys.keys().collect::<Vec<_>>())
+    }
+}
+
+/// The memory that hashes are computed in; it is kept from one to the next.
+#[derive(Default)]
+pub(super) struct Workspace {
+    blocks: Vec<Block>,
+    started: Arc<AtomicU64>,
+}
+
+impl Workspace {
+    /// Memory for hashes of `cost`, which are counted in `started`.
+    pub(super) fn new(cost: Cost, started: Arc<AtomicU64>) -> Self {
+        Self { blocks: vec![Block::new(); cost.blocks()], started }
+    }
+
+    /// How much memory it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.blocks.capacity().saturating_mul(Block::SIZE)
+    }
+
+    /// Gives back what a record with a higher cost than `cost` took.
+    pub(super) fn shrink_to(&mut self, cost: Cost) {
+        self.blocks.truncate(cost.blocks());
+        self.blocks.shrink_to(cost.blocks());
+    }
+
+    /// Hashes a new password.
+    pub(super) fn hash(
+        &mut self,
+        password: &Password,
+        (cost, peppers): (Cost, &Peppers),
+        salt: [u8; 16],
+    ) -> Result<PasswordRecord, HashRefused> {
+        let mut record = PasswordRecord { salt, ..PasswordRecord::of_nobody(cost, peppers) };
+        record.hash = *self.compute(password, &record, peppers)?;
+        Ok(record)
+    }
+
+    /// Whether `password` is the one that `record` was made of; in a time that does not tell how nearly.
+    pub(super) fn verify(
+        &mut self,
+        password: &Password,
+        record: &PasswordRecord,
+        peppers: &Peppers,
+    ) -> Result<bool, HashRefused> {
+        Ok(self.compute(password, record, peppers)?.ct_eq(&record.hash).into())
+    }
+
+    fn compute(
+        &mut self,
+        password: &Password,
+        record: &PasswordRecord,
+        peppers: &Peppers,
+    ) -> Result<Zeroizing<[u8; 32]>, HashRefused> {
+        let cost = record.cost()?;
+        let peppered = peppers.pepper(record.pepper, password)?;
+        if self.blocks.len() < cost.blocks() {
+            self.blocks.resize(cost.blocks(), Block::new());
+        }
+        let params = argon2::Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
+            .map_err(|_| HashRefused::Failed)?;
+        let mut hash = Zeroizing::new([0; 32]);
+        self.started.fetch_add(1, Ordering::Relaxed);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(peppered.as_ref(), &record.salt, &mut *hash, &mut self.blocks)
+            .map_err(|_| HashRefused::Failed)?;
+        Ok(hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Cost {
+        Cost::new(64, 1, 1).unwrap()
+    }
+
+    fn peppers() -> Peppers {
+        Peppers::new((2, &[2; 32]), [(1, [1; 32])])
+    }
+
+    fn password(text: &str) -> Password {
+        Password::parse(text).unwrap()
+    }
+
+    fn hashed(text: &str) -> PasswordRecord {
+        Workspace::default().hash(&password(text), (small(), &peppers()), [7; 16]).unwrap()
+    }
+
+    fn verifies(text: &str, record: &PasswordRecord) -> Result<bool, HashRefused> {
+        Workspace::default().verify(&password(text), record, &peppers())
+    }
+
+    #[test]
+    fn c35_passwords_that_differ_at_byte_73_differ() {
+        let (a, b) = (format!("{}a", "x".repeat(72)), format!("{}b", "x".repeat(72)));
+        assert_eq!(verifies(&a, &hashed(&a)), Ok(true));
+        assert_eq!(verifies(&b, &hashed(&a)), Ok(false));
+    }
+
+    #[test]
+    fn c36_nfc_and_nfd_verify_alike() {
+        assert_eq!(verifies("cafe\u{301} au lait", &hashed("caf\u{e9} au lait")), Ok(true));
+        assert_eq!(verifies("café aulait", &hashed("café au lait")), Ok(false));
+    }
+
+    #[test]
+    fn c38_a_record_that_asks_for_4_gib_is_refused() {
+        for (memory_kib, passes, lanes) in [
+            (4 * 1024 * 1024, 2, 1),
+            (u32::MAX, 1, 1),
+            (64, u32::MAX, 1),
+            (64, 1, u32::MAX),
+            (64, 0, 1),
+            (1, 1, 1),
+            (8, 1, 4),
+        ] {
+            let record = PasswordRecord { memory_kib, passes, lanes, ..hashed("a") };
+            let mut workspace = Workspace::default();
+            let refused = workspace.verify(&password("a"), &record, &peppers());
+            assert_eq!(refused, Err(HashRefused::Cost { memory_kib, passes, lanes }));
+            assert_eq!(workspace.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn c41_an_older_cost_or_pepper_needs_a_new_hash() {
+        let record = hashed("a");
+        assert!(!record.needs_rehash(small(), 2));
+        assert!(record.needs_rehash(Cost::RECOMMENDED, 2));
+        assert!(record.needs_rehash(small(), 3));
+    }
+
+    #[test]
+    fn the_pepper_counts_and_a_missing_one_is_named() {
+        let record = hashed("a");
+        assert_eq!(verifies("a", &PasswordRecord { pepper: 1, ..record }), Ok(false));
+        assert_eq!(verifies("a", &PasswordRecord { pepper: 9, ..hashed("a") }), Err(HashRefused::Pepper(9)));
+    }
+
+    #[test]
+    fn a_record_survives_its_encoding_and_a_newer_format_is_refused() {
+        let record = hashed("a");
+        let bytes = minicbor::to_vec(&record).unwrap();
+        assert!(bytes.len() < 80, "{}", bytes.len());
+        assert_eq!(minicbor::decode::<PasswordRecord>(&bytes).unwrap(), record);
+        for cut in 0..bytes.len() {
+            assert!(minicbor::decode::<PasswordRecord>(&bytes[..cut]).is_err());
+        }
+        assert_eq!(verifies("a", &PasswordRecord { format: 2, ..record }), Err(HashRefused::Format(2)));
+    }
+
+    #[test]
+    fn it_is_argon2id_over_hmac_sha_256() {
+        let tag = peppers().pepper(2, &password("correct horse")).unwrap();
+        // Python: hmac.digest(bytes([2]) * 32, b"correct horse", "sha256").
+        assert_eq!(tag.as_ref()[..8], [0x4d, 0x36, 0xea, 0xcf, 0xce, 0xb4, 0x67, 0x00]);
+        let mut expected = [0; 32];
+        let params = argon2::Params::new(64, 1, 1, Some(32)).unwrap();
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(tag.as_ref(), &[7; 16], &mut expected)
+            .unwrap();
+        assert_eq!(hashed("correct horse").hash, expected);
+    }
+
+    #[test]
+    fn debug_shows_neither_salt_nor_hash_nor_pepper() {
+        assert_eq!(format!("{:?}", hashed("a")), "PasswordRecord(format 1, pepper 2, m=64,t=1,p=1, …)");
+        assert_eq!(format!("{:?}", peppers()), "Peppers(current 2, known [1, 2], …)");
+    }
+}

@@ -1,0 +1,147 @@
+use super::*;
+
+fn options(threads: usize, queue: usize) -> PoolOptions {
+    PoolOptions { threads, queue, cost: Cost::new(64, 1, 1).unwrap() }
+}
+
+fn peppers() -> Peppers {
+    Peppers::new((2, &[2; 32]), [(1, [1; 32])])
+}
+
+fn unstarted(options: PoolOptions) -> (Arc<HashingPool>, Queue) {
+    let (pool, queue) = HashingPool::with_queue(options, peppers(), Random::system());
+    (Arc::new(pool), queue)
+}
+
+fn started(options: PoolOptions) -> HashingPool {
+    HashingPool::start(options, peppers(), Random::system()).unwrap()
+}
+
+fn password(text: &str) -> Password {
+    Password::parse(text).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_hashed_verifies_and_nothing_else_does() {
+    let pool = started(options(2, 8));
+    let record = pool.hash(password("correct horse")).await.unwrap();
+    let again = pool.hash(password("correct horse")).await.unwrap();
+    assert_ne!(record, again, "every hash has its own salt");
+    let right = pool.verify(password("correct horse"), Some(record.clone())).await.unwrap();
+    assert_eq!(right, Verdict { matches: true, rehashed: None });
+    let wrong = pool.verify(password("battery staple"), Some(record)).await.unwrap();
+    assert_eq!(wrong, Verdict { matches: false, rehashed: None });
+}
+
+#[tokio::test]
+async fn a_weak_new_password_is_refused_before_it_is_hashed() {
+    let pool = started(options(1, 8));
+    let rules = NewPassword { policy: Policy::default(), about: vec!["threepwood".to_owned()] };
+    let weak = pool.hash_new(password("threepwood"), rules.clone()).await;
+    assert_eq!(weak, Err(PoolError::NotAccepted(PolicyRefused::Guessable)));
+    assert_eq!(pool.hashes_started(), 0);
+    assert!(pool.hash_new(password("three-headed monkey"), rules).await.is_ok());
+}
+
+#[tokio::test]
+async fn c28_nobody_costs_one_hash_of_the_current_cost_and_never_matches() {
+    let pool = started(options(1, 8));
+    let record = pool.hash(password("right")).await.unwrap();
+    let before = pool.hashes_started();
+    assert!(!pool.verify(password("wrong"), Some(record)).await.unwrap().matches);
+    let known = pool.hashes_started() - before;
+    assert!(!pool.verify(password("wrong"), None).await.unwrap().matches);
+    assert_eq!((known, pool.hashes_started() - before), (1, 2));
+    let nobody = PasswordRecord::of_nobody(Cost::RECOMMENDED, &peppers());
+    assert!(!nobody.needs_rehash(Cost::RECOMMENDED, 2));
+}
+
+#[tokio::test]
+async fn c37_what_overflows_the_queue_is_told_to_come_back_and_memory_stays_bounded() {
+    let (pool, queue) = unstarted(options(2, 8));
+    let jobs: Vec<_> = (0..64)
+        .map(|_| {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { pool.hash(password("correct horse")).await })
+        })
+        .collect();
+    // No thread hashes yet. On this single-threaded runtime a few rounds submit every job.
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(pool.stats().refused_busy, 56);
+    pool.start_threads(2, &queue).unwrap();
+    let mut done = 0;
+    for job in jobs {
+        match job.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(error) => assert_eq!(error, PoolError::Busy { retry_after: Duration::from_secs(1) }),
+        }
+    }
+    assert_eq!((done, pool.hashes_started()), (8, 8));
+    assert!(pool.stats().memory_bytes <= 2 * 64 * 1024);
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_waits_for_is_skipped() {
+    let (pool, queue) = unstarted(options(1, 8));
+    let submit = |text: &'static str| {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { pool.hash(password(text)).await })
+    };
+    let (gone, stays) = (submit("gone"), submit("stays"));
+    tokio::task::yield_now().await;
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    pool.start_threads(1, &queue).unwrap();
+    stays.await.unwrap().unwrap();
+    assert_eq!((pool.hashes_started(), pool.stats().skipped), (1, 1));
+}
+
+#[tokio::test]
+async fn c38_a_monstrous_record_is_refused_and_the_pool_lives() {
+    let pool = started(options(1, 8));
+    let monstrous = PasswordRecord::of_nobody(Cost::RECOMMENDED, &peppers());
+    let mut bytes = minicbor::to_vec(&monstrous).unwrap();
+    // Key 2, then 19 * 1024 as a 16-bit number; a 32-bit 4 GiB in its place.
+    let at = bytes.windows(4).position(|window| window == [0x02, 0x19, 0x4c, 0x00]).unwrap();
+    bytes.splice(at + 1..at + 4, [0x1a, 0x00, 0x40, 0x00, 0x00]);
+    let monstrous = minicbor::decode(&bytes).unwrap();
+    let refused = HashRefused::Cost { memory_kib: 4 * 1024 * 1024, passes: 2, lanes: 1 };
+    let answer = pool.verify(password("any"), Some(monstrous)).await;
+    assert_eq!(answer, Err(PoolError::Refused(refused)));
+    assert!(!pool.verify(password("any"), None).await.unwrap().matches);
+}
+
+#[tokio::test]
+async fn c41_a_match_with_an_older_cost_is_hashed_again_and_its_memory_given_back() {
+    let older = HashingPool::start(
+        PoolOptions { cost: Cost::new(1024, 2, 1).unwrap(), ..options(1, 8) },
+        Peppers::new((1, &[1; 32]), []),
+        Random::system(),
+    )
+    .unwrap();
+    let record = older.hash(password("right")).await.unwrap();
+    let pool = started(options(1, 8));
+    let wrong = pool.verify(password("wrong"), Some(record.clone())).await.unwrap();
+    assert_eq!(wrong, Verdict { matches: false, rehashed: None });
+    let right = pool.verify(password("right"), Some(record)).await.unwrap();
+    let rehashed = right.rehashed.unwrap();
+    assert!(right.matches);
+    assert!(!rehashed.needs_rehash(Cost::new(64, 1, 1).unwrap(), 2));
+    assert!(pool.verify(password("right"), Some(rehashed)).await.unwrap().matches);
+    assert_eq!(pool.stats().memory_bytes, 64 * 1024);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_priority_is_lowered_for_the_thread_alone() {
+    let own = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+    let before = own();
+    let lowered = thread::spawn(move || {
+        lower_priority();
+        own()
+    });
+    assert_eq!(lowered.join().unwrap(), NICENESS.max(before));
+    assert_eq!(own(), before);
+}

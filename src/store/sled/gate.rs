@@ -1,0 +1,130 @@
+//! What readers may see. sled shows a batch before it is durable, so every read passes the gate: a read that touches
+//! what the open group changes waits until that group is synced, and all others go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use tokio::sync::watch;
+
+/// The gate between the one writer and all readers.
+#[derive(Debug)]
+pub(super) struct Gate {
+    visible: RwLock<Visible>,
+    /// The number of the last group that was synced.
+    closed: watch::Sender<u64>,
+}
+
+/// What a reader has to know about the open group, and about what lies in the tree but isn't there any more.
+#[derive(Debug, Default)]
+pub(super) struct Visible {
+    /// The number of the open group, or of the last one.
+    group: u64,
+    /// The rows that the open group changes; empty if none is open.
+    keys: BTreeSet<Vec<u8>>,
+    /// Whether the open group removes streams, which takes events out of the log.
+    removes: bool,
+    /// The last durable position.
+    pub(super) position: u64,
+    /// Removed streams whose events are not purged yet, by birth: the positions that are in no chunk.
+    pub(super) purging: BTreeMap<u64, Vec<u64>>,
+}
+
+/// Which part of the tree a read touches.
+#[derive(Debug)]
+pub(super) enum Touches {
+    /// One row.
+    Row(Vec<u8>),
+    /// All rows with this prefix.
+    Prefix(Vec<u8>),
+    /// The log up to the last durable position.
+    Log,
+}
+
+impl Gate {
+    pub(super) fn new(position: u64, purging: BTreeMap<u64, Vec<u64>>) -> Self {
+        let visible = Visible { position, purging, ..Visible::default() };
+        Self { visible: RwLock::new(visible), closed: watch::Sender::new(0) }
+    }
+
+    /// Reads, if nothing of what it touches is open; else the number of the group to wait for. No group opens while
+    /// `read` runs.
+    pub(super) fn pass<T>(&self, touches: &Touches, read: impl FnOnce(&Visible) -> T) -> Result<T, u64> {
+        let visible = self.visible();
+        if visible.is_open(touches) { Err(visible.group) } else { Ok(read(&visible)) }
+    }
+
+    /// Waits until a group is synced.
+    pub(super) async fn closed(&self, group: u64) {
+        let mut closed = self.closed.subscribe();
+        // The sender lives as long as the gate.
+        drop(closed.wait_for(|last| *last >= group).await);
+    }
+
+    /// Opens a group: to be called before it is applied.
+    pub(super) fn open(&self, keys: BTreeSet<Vec<u8>>, removes: bool) {
+        self.change(|visible| {
+            visible.group = visible.group.saturating_add(1);
+            visible.keys = keys;
+            visible.removes = removes;
+        });
+    }
+
+    /// Closes the open group: what it changed is durable now.
+    pub(super) fn close(&self, position: u64, removed: Vec<(u64, Vec<u64>)>) {
+        let group = self.change(|visible| {
+            visible.keys.clear();
+            visible.removes = false;
+            visible.position = position;
+            visible.purging.extend(removed);
+            visible.group
+        });
+        self.closed.send_replace(group);
+    }
+
+    /// Changes what is visible while nobody reads.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Visible) -> T) -> T {
+        change(&mut self.visible.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is visible; held, it keeps groups from opening.
+    pub(super) fn visible(&self) -> RwLockReadGuard<'_, Visible> {
+        self.visible.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Visible {
+    fn is_open(&self, touches: &Touches) -> bool {
+        match touches {
+            Touches::Row(key) => self.keys.contains(key),
+            Touches::Prefix(prefix) => {
+                let from = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
+                self.keys.range::<[u8], _>(from).next().is_some_and(|key| key.starts_with(prefix))
+            }
+            Touches::Log => self.removes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_reads_of_what_the_open_group_changes_wait() {
+        let gate = Gate::new(3, BTreeMap::new());
+        let row = |key: &[u8]| Touches::Row(key.to_vec());
+        let prefix = |key: &[u8]| Touches::Prefix(key.to_vec());
+        gate.open(BTreeSet::from([b"rb/1".to_vec()]), false);
+        for waits in [row(b"rb/1"), prefix(b"rb"), prefix(b"rb/1")] {
+            assert_eq!(gate.pass(&waits, |_| ()), Err(1), "{waits:?}");
+        }
+        for passes in [row(b"rb/"), prefix(b"ra"), prefix(b"rb/2"), Touches::Log] {
+            assert_eq!(gate.pass(&passes, |visible| visible.position), Ok(3), "{passes:?}");
+        }
+        gate.close(4, Vec::new());
+        assert_eq!(gate.pass(&row(b"rb/1"), |visible| visible.position), Ok(4));
+        gate.open(BTreeSet::new(), true);
+        assert_eq!(gate.pass(&Touches::Log, |_| ()), Err(2), "a removal takes events out of the log");
+    }
+}

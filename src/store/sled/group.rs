@@ -1,0 +1,292 @@
+//! A group: the appends and removals that are decided together, applied as one batch and synced once.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sled::Batch;
+
+use super::super::{
+    Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError, StreamId,
+};
+use super::layout::{self, CHUNK, Head, LogRow, chunk_key, log_key, record_key, snapshot_key};
+use super::tree::{Fault, Tree};
+
+/// How large a group may grow. Larger ones have been seen to take gigabytes inside sled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// Rows a group writes or deletes.
+    pub keys: usize,
+    /// Bytes of keys and values.
+    pub bytes: usize,
+}
+
+impl Default for GroupLimits {
+    fn default() -> Self {
+        Self { keys: 128, bytes: 256 * 1024 }
+    }
+}
+
+/// One change that waits for its group.
+#[derive(Debug)]
+pub(super) enum Change {
+    Append(Append),
+    Remove(Remove),
+}
+
+/// The most that a change can take of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    pub(super) keys: usize,
+    pub(super) bytes: usize,
+}
+
+/// A group that is being put together. It reads only durable state: the group before it is synced.
+pub(super) struct Group<'a> {
+    tree: &'a Tree,
+    pub(super) batch: Batch,
+    /// The rows that the batch changes.
+    pub(super) keys: BTreeSet<Vec<u8>>,
+    /// The last position given.
+    pub(super) position: u64,
+    /// Births and loose positions of the streams that it removes.
+    pub(super) removed: Vec<(u64, Vec<u64>)>,
+    /// What the group makes of streams and records, over the tree's state.
+    heads: HashMap<StreamId, Option<Head>>,
+    records: HashMap<RecordKey, bool>,
+    /// The newest row of the log, its key and value, if the group has written one.
+    newest: Option<([u8; 9], Vec<u8>)>,
+    /// Whether something changed behind the newest row of the log.
+    unsealed: bool,
+}
+
+impl Change {
+    pub(super) fn stream(&self) -> &StreamId {
+        match self {
+            Self::Append(append) => &append.stream,
+            Self::Remove(remove) => &remove.stream,
+        }
+    }
+
+    /// What it can take of a group; [`StoreError::TooLarge`] if a part of it is larger than the store takes.
+    pub(super) fn cost(&self) -> Result<Cost, StoreError> {
+        let (rows, records) = match self {
+            // The chunks that its events may fill.
+            Self::Append(append) => (append.events.len().div_ceil(16), &append.records),
+            // The head and the purge.
+            Self::Remove(remove) => (2, &remove.records),
+        };
+        let mut cost = Cost { keys: rows, bytes: rows.saturating_mul(256) };
+        if let Self::Append(append) = self {
+            for event in &append.events {
+                cost.add(96, event)?;
+            }
+            cost.add(224, &append.snapshot)?;
+        }
+        for record in records {
+            let (key, value) = match record {
+                RecordChange::Put(key, value) | RecordChange::Insert(key, value) => (key, value.as_slice()),
+                RecordChange::Delete(key) => (key, [].as_slice()),
+            };
+            if key.as_bytes().len() > RecordKey::MAX {
+                return Err(StoreError::TooLarge);
+            }
+            cost.add(key.as_bytes().len().saturating_add(8), value)?;
+        }
+        Ok(cost)
+    }
+}
+
+impl Cost {
+    /// Another row.
+    fn add(&mut self, overhead: usize, value: &[u8]) -> Result<(), StoreError> {
+        if value.len() > MAX_VALUE {
+            return Err(StoreError::TooLarge);
+        }
+        self.keys = self.keys.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(overhead).saturating_add(value.len());
+        Ok(())
+    }
+
+    /// Whether it still fits a group of `keys` rows and `bytes` bytes. Two rows are kept for the seals.
+    pub(super) fn fits(self, (keys, bytes): (usize, usize), limits: GroupLimits) -> bool {
+        let keys = keys.saturating_add(self.keys).saturating_add(2);
+        keys <= limits.keys && bytes.saturating_add(self.bytes) <= limits.bytes
+    }
+}
+
+impl<'a> Group<'a> {
+    /// An empty group behind `position`.
+    pub(super) fn new(tree: &'a Tree, position: u64) -> Self {
+        Self {
+            tree,
+            batch: Batch::default(),
+            keys: BTreeSet::new(),
+            position,
+            removed: Vec::new(),
+            heads: HashMap::new(),
+            records: HashMap::new(),
+            newest: None,
+            unsealed: false,
+        }
+    }
+
+    /// Decides a change against the state behind the changes before it. A refusal leaves the group as it was.
+    pub(super) fn decide(&mut self, change: Change) -> Result<Result<Appended, StoreError>, Fault> {
+        let head = self.head(change.stream())?;
+        let (expected, records) = match &change {
+            Change::Append(append) => (append.expected, &append.records),
+            Change::Remove(remove) => (remove.expected, &remove.records),
+        };
+        let as_expected = match (expected, &head) {
+            (Expected::NoStream, None) => true,
+            (Expected::Exact(version), Some(head)) => head.version == version,
+            (Expected::NoStream, Some(_)) | (Expected::Exact(_), None) => false,
+        };
+        if !as_expected {
+            return Ok(Err(StoreError::WrongExpectedVersion));
+        }
+        if self.inserts_a_taken_key(records)? {
+            return Ok(Err(StoreError::RecordExists));
+        }
+        self.records(records);
+        match change {
+            Change::Append(append) if append.events.is_empty() => {
+                self.unsealed = true;
+                let version = head.map_or(0, |head| head.version);
+                Ok(Ok(Appended { version, position: 0 }))
+            }
+            Change::Append(append) => Ok(Ok(self.append(head, append))),
+            Change::Remove(remove) => {
+                if let Some(head) = head {
+                    self.remove(remove.stream, head);
+                }
+                self.unsealed = true;
+                Ok(Ok(Appended { version: 0, position: 0 }))
+            }
+        }
+    }
+
+    /// Ends the group: its last position now is that of its last change. `seal` is the seal at the log's end, if it
+    /// ends with one; the seal at its new end is returned.
+    pub(super) fn seal(&mut self, seal: Option<u64>) -> Option<u64> {
+        if !self.unsealed {
+            return if self.newest.is_some() { None } else { seal };
+        }
+        self.position = self.position.saturating_add(1);
+        self.log(self.position, &LogRow::Seal);
+        if let Some(old) = seal {
+            self.delete(log_key(old).to_vec());
+        }
+        Some(self.position)
+    }
+
+    /// The newest row that the group has written to the log.
+    pub(super) fn newest(&self) -> Option<(&[u8], &[u8])> {
+        self.newest.as_ref().map(|(key, value)| (key.as_slice(), value.as_slice()))
+    }
+
+    fn append(&mut self, head: Option<Head>, append: Append) -> Appended {
+        let next = self.position.saturating_add(1);
+        let mut head =
+            head.unwrap_or(Head { birth: next, version: 0, tail: Vec::new(), snapshot: Vec::new() });
+        for data in append.events {
+            self.position = self.position.saturating_add(1);
+            head.version = head.version.saturating_add(1);
+            head.tail.push(self.position);
+            let (birth, version, stream) = (head.birth, head.version, append.stream.clone());
+            self.log(self.position, &LogRow::Event { birth, version, stream, data });
+            if head.version.is_multiple_of(CHUNK) {
+                let number = head.version.checked_div(CHUNK).unwrap_or_default();
+                let key = chunk_key(head.birth, number);
+                let value = layout::positions_value(&key, &std::mem::take(&mut head.tail));
+                self.put(key, value);
+            }
+        }
+        self.unsealed = false;
+        head.snapshot = append.snapshot;
+        let key = snapshot_key(&append.stream);
+        let value = head.value(&key);
+        self.put(key, value);
+        let appended = Appended { version: head.version, position: self.position };
+        self.heads.insert(append.stream, Some(head));
+        appended
+    }
+
+    /// Takes the stream away at once; its events stay in the tree until they are purged, and nobody is shown them.
+    fn remove(&mut self, stream: StreamId, head: Head) {
+        self.delete(snapshot_key(&stream));
+        let key = layout::purge_key(head.birth);
+        let value = layout::positions_value(&key, &head.tail);
+        self.put(key.to_vec(), value);
+        self.removed.push((head.birth, head.tail));
+        self.heads.insert(stream, None);
+    }
+
+    fn head(&self, stream: &StreamId) -> Result<Option<Head>, Fault> {
+        match self.heads.get(stream) {
+            Some(head) => Ok(head.clone()),
+            None => read_head(self.tree, stream),
+        }
+    }
+
+    fn inserts_a_taken_key(&self, changes: &[RecordChange]) -> Result<bool, Fault> {
+        let mut mine = HashMap::new();
+        for change in changes {
+            match change {
+                RecordChange::Put(key, _) => mine.insert(key, true),
+                RecordChange::Delete(key) => mine.insert(key, false),
+                RecordChange::Insert(key, _) => {
+                    let taken = match mine.get(key).or_else(|| self.records.get(key)) {
+                        Some(taken) => *taken,
+                        None => self.tree.get(&record_key(key))?.is_some(),
+                    };
+                    if taken {
+                        return Ok(true);
+                    }
+                    mine.insert(key, true)
+                }
+            };
+        }
+        Ok(false)
+    }
+
+    fn records(&mut self, changes: &[RecordChange]) {
+        for change in changes {
+            match change {
+                RecordChange::Put(key, data) | RecordChange::Insert(key, data) => {
+                    let row = record_key(key);
+                    let value = layout::value(&row, data);
+                    self.put(row, value);
+                    self.records.insert(key.clone(), true);
+                }
+                RecordChange::Delete(key) => {
+                    self.delete(record_key(key));
+                    self.records.insert(key.clone(), false);
+                }
+            }
+        }
+    }
+
+    fn log(&mut self, position: u64, row: &LogRow) {
+        let key = log_key(position);
+        let value = row.value(&key);
+        self.newest = Some((key, value.to_vec()));
+        self.put(key.to_vec(), value);
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: sled::IVec) {
+        self.batch.insert(key.as_slice(), value);
+        self.keys.insert(key);
+    }
+
+    fn delete(&mut self, key: Vec<u8>) {
+        self.batch.remove(key.as_slice());
+        self.keys.insert(key);
+    }
+}
+
+/// The head of a stream as the tree has it.
+pub(super) fn read_head(tree: &Tree, stream: &StreamId) -> Result<Option<Head>, Fault> {
+    let key = snapshot_key(stream);
+    let Some(value) = tree.get(&key)? else { return Ok(None) };
+    Head::parse(&key, &value).map(Some).map_err(Fault::row(format_args!("the snapshot of stream {stream:?}")))
+}

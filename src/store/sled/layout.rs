@@ -1,0 +1,249 @@
+//! How rows lie in sled's one tree: compact binary keys, and values with a checksum.
+//!
+//! | key | value, behind its checksum |
+//! |---|---|
+//! | `l` position | an event: birth, version, stream, data; or a seal, which only holds a position |
+//! | `s` stream | the stream's head: birth, version, positions of its last `version % 16` events, snapshot |
+//! | `c` birth, number | a chunk: the positions of sixteen events of the stream with that birth |
+//! | `r` record key | a record's value |
+//! | `p` birth | a removed stream whose events are still to be purged: positions that are in no chunk |
+//! | `m` | the format's version and the store's id |
+//!
+//! A stream's *birth* is the position of its first event: a stream that is made again under an old id has another
+//! one, and never meets the old events. The checksum covers the key too: a value in another's place is damage.
+
+use sled::IVec;
+
+use super::super::{RecordKey, StreamId};
+
+/// The version of this layout. A newer one is refused at open.
+pub(super) const FORMAT: u32 = 1;
+/// How many positions a chunk holds.
+pub(super) const CHUNK: u64 = 16;
+/// The one row about the store itself.
+pub(super) const META: &[u8] = b"m";
+
+/// A row that is not what was written there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Damaged;
+
+/// What stands at a position of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LogRow {
+    /// An event.
+    Event { birth: u64, version: u64, stream: StreamId, data: Vec<u8> },
+    /// The end of a group whose last change was no event: it gives that change a position for the mark.
+    Seal,
+}
+
+/// A stream's newest state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) birth: u64,
+    pub(super) version: u64,
+    /// The positions of the events behind the last whole chunk.
+    pub(super) tail: Vec<u64>,
+    pub(super) snapshot: Vec<u8>,
+}
+
+/// What the store says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Meta {
+    pub(super) format: u32,
+    pub(super) store: [u8; 16],
+}
+
+pub(super) fn log_key(position: u64) -> [u8; 9] {
+    numbered(b'l', position)
+}
+
+pub(super) fn log_position(key: &[u8]) -> Result<u64, Damaged> {
+    let mut key = Cursor(key.strip_prefix(b"l").ok_or(Damaged)?);
+    key.u64().filter(|_| key.0.is_empty()).ok_or(Damaged)
+}
+
+pub(super) fn snapshot_key(stream: &StreamId) -> Vec<u8> {
+    prefixed(b's', stream.as_bytes())
+}
+
+pub(super) fn chunk_key(birth: u64, number: u64) -> Vec<u8> {
+    [numbered(b'c', birth).as_slice(), &number.to_be_bytes()].concat()
+}
+
+pub(super) fn record_key(key: &RecordKey) -> Vec<u8> {
+    prefixed(b'r', key.as_bytes())
+}
+
+pub(super) fn purge_key(birth: u64) -> [u8; 9] {
+    numbered(b'p', birth)
+}
+
+pub(super) fn purge_birth(key: &[u8]) -> Result<u64, Damaged> {
+    let mut key = Cursor(key.strip_prefix(b"p").ok_or(Damaged)?);
+    key.u64().ok_or(Damaged)
+}
+
+/// A value: the checksum of its key and body, then the body.
+pub(super) fn value(key: &[u8], body: &[u8]) -> IVec {
+    IVec::from([checksum(key, body).to_be_bytes().as_slice(), body].concat())
+}
+
+/// The body of a value, if its checksum is right.
+pub(super) fn body<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damaged> {
+    let (sum, body) = value.split_first_chunk().ok_or(Damaged)?;
+    let right = u32::from_be_bytes(*sum) == checksum(key, body);
+    right.then_some(body).ok_or(Damaged)
+}
+
+impl LogRow {
+    pub(super) fn value(&self, key: &[u8]) -> IVec {
+        match self {
+            Self::Seal => value(key, &[0]),
+            Self::Event { birth, version, stream, data } => {
+                let id = stream.as_bytes();
+                // A stream id has at most 65 bytes.
+                let len = u8::try_from(id.len()).unwrap_or(u8::MAX);
+                let head =
+                    [[1].as_slice(), &birth.to_be_bytes(), &version.to_be_bytes(), &[len], id].concat();
+                value(key, &[head.as_slice(), data].concat())
+            }
+        }
+    }
+
+    pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, Damaged> {
+        let mut row = Cursor(body(key, value)?);
+        match row.byte() {
+            Some(0) if row.0.is_empty() => Ok(Self::Seal),
+            Some(1) => row.event().ok_or(Damaged),
+            _ => Err(Damaged),
+        }
+    }
+}
+
+impl Head {
+    pub(super) fn value(&self, key: &[u8]) -> IVec {
+        let mut bytes = [self.birth.to_be_bytes(), self.version.to_be_bytes()].concat();
+        bytes.extend(self.tail.iter().flat_map(|position| position.to_be_bytes()));
+        bytes.extend_from_slice(&self.snapshot);
+        value(key, &bytes)
+    }
+
+    pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, Damaged> {
+        Cursor(body(key, value)?).head().ok_or(Damaged)
+    }
+}
+
+impl Meta {
+    pub(super) fn value(&self) -> IVec {
+        value(META, &[self.format.to_be_bytes().as_slice(), &self.store].concat())
+    }
+
+    pub(super) fn parse(value: &[u8]) -> Result<Self, Damaged> {
+        let (format, rest) = body(META, value)?.split_first_chunk().ok_or(Damaged)?;
+        // A newer format may say more.
+        let store = rest.first_chunk().ok_or(Damaged)?;
+        Ok(Self { format: u32::from_be_bytes(*format), store: *store })
+    }
+}
+
+/// A list of positions, as chunks and purges hold it.
+pub(super) fn positions_value(key: &[u8], positions: &[u64]) -> IVec {
+    let bytes: Vec<u8> = positions.iter().flat_map(|position| position.to_be_bytes()).collect();
+    value(key, &bytes)
+}
+
+pub(super) fn parse_positions(key: &[u8], value: &[u8]) -> Result<Vec<u64>, Damaged> {
+    let mut row = Cursor(body(key, value)?);
+    let positions = std::iter::from_fn(|| row.u64()).collect();
+    row.0.is_empty().then_some(positions).ok_or(Damaged)
+}
+
+fn numbered(kind: u8, number: u64) -> [u8; 9] {
+    let mut key = [kind; 9];
+    if let Some(rest) = key.last_chunk_mut() {
+        *rest = number.to_be_bytes();
+    }
+    key
+}
+
+fn prefixed(kind: u8, rest: &[u8]) -> Vec<u8> {
+    [&[kind], rest].concat()
+}
+
+fn checksum(key: &[u8], body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(key);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+/// Reads a body from the front.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_be_bytes(*number))
+    }
+
+    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn event(mut self) -> Option<LogRow> {
+        let (birth, version) = (self.u64()?, self.u64()?);
+        let len = usize::from(self.byte()?);
+        let (category, key) = self.bytes(len)?.split_first()?;
+        Some(LogRow::Event { birth, version, stream: StreamId::new(*category, key)?, data: self.0.to_vec() })
+    }
+
+    fn head(mut self) -> Option<Head> {
+        let (birth, version) = (self.u64()?, self.u64()?);
+        let tail = (0..version % CHUNK).map(|_| self.u64()).collect::<Option<_>>()?;
+        Some(Head { birth, version, tail, snapshot: self.0.to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream() -> StreamId {
+        StreamId::new(b's', b"key").unwrap()
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_written() {
+        let event = LogRow::Event { birth: 7, version: 9, stream: stream(), data: b"data".to_vec() };
+        for row in [event, LogRow::Seal] {
+            assert_eq!(LogRow::parse(&log_key(11), &row.value(&log_key(11))), Ok(row));
+        }
+        let head = Head { birth: 1, version: 18, tail: vec![40, 41], snapshot: b"fold".to_vec() };
+        assert_eq!(Head::parse(b"k", &head.value(b"k")), Ok(head));
+        let meta = Meta { format: FORMAT, store: [3; 16] };
+        assert_eq!(Meta::parse(&meta.value()), Ok(meta));
+        assert_eq!(parse_positions(b"k", &positions_value(b"k", &[1, 2])), Ok(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_flipped_bit_a_cut_and_another_place_are_damage() {
+        let row = LogRow::Event { birth: 7, version: 9, stream: stream(), data: b"data".to_vec() };
+        let good = row.value(&log_key(11)).to_vec();
+        assert_eq!(LogRow::parse(&log_key(12), &good), Err(Damaged));
+        for at in 0..good.len() {
+            assert_eq!(LogRow::parse(&log_key(11), &good[..at]), Err(Damaged));
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert_eq!(LogRow::parse(&log_key(11), &bad), Err(Damaged));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The mark: how far the log had come, kept beside it. sled opens a file that lost its end without a word; the mark
+//! notices.
+//!
+//! A file of two slots, each checksummed. It is written after every group, and synced once a second; between two syncs
+//! it is always the same slot that is written, so the other one is durable and whole whatever a power cut does.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::disk::{Disk, Synced};
+
+const MAGIC: &[u8; 8] = b"hlmark\0\x01";
+/// A slot's distance from the other: they never share a page.
+const SLOT: u64 = 4096;
+
+/// What the mark says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The store's id.
+    pub(super) store: [u8; 16],
+    /// The position of the log's last row; 0 if it has none.
+    pub(super) position: u64,
+    /// The digest of that row.
+    pub(super) digest: [u8; 32],
+}
+
+/// The mark's file.
+#[derive(Debug)]
+pub(super) struct MarkFile {
+    file: File,
+    /// Counts the writes: the higher slot is the newer.
+    sequence: u64,
+    /// The slot that is written until the next sync.
+    slot: u64,
+    /// Whether something was written since the last sync.
+    pub(super) dirty: bool,
+}
+
+impl Mark {
+    /// The mark of a log whose last row has this key and value; `None` for an empty log.
+    pub(super) fn of(store: [u8; 16], position: u64, row: Option<(&[u8], &[u8])>) -> Self {
+        let digest = row.map_or([0; 32], |(key, value)| digest(key, value));
+        Self { store, position, digest }
+    }
+}
+
+/// The digest of a row of the log.
+pub(super) fn digest(key: &[u8], value: &[u8]) -> [u8; 32] {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    context.update(key);
+    context.update(value);
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+impl MarkFile {
+    /// Opens the file, made if it is missing, and reads the newer of the whole slots.
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Mark>)> {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        // Its full length from the start: a write to it can't run out of space later.
+        if file.metadata()?.len() < SLOT.saturating_mul(2) {
+            file.write_all_at(&[0; 8192], 0)?;
+        }
+        // The newest slot may come from a process that was killed before it synced.
+        file.sync_all()?;
+        let slots = [read_slot(&file, 0)?, read_slot(&file, 1)?];
+        let newest = (0..)
+            .zip(slots)
+            .filter_map(|(slot, read)| read.map(|(sequence, mark)| (sequence, slot, mark)))
+            .max_by_key(|(sequence, ..)| *sequence);
+        let (sequence, slot) = newest.map_or((0, 1), |(sequence, slot, _)| (sequence, slot));
+        // Begin with the other slot: the newer one stays until that is synced.
+        Ok((Self { file, sequence, slot: other(slot), dirty: false }, newest.map(|(.., mark)| mark)))
+    }
+
+    /// Writes the mark, not yet synced.
+    pub(super) fn write(&mut self, mark: &Mark) -> io::Result<()> {
+        self.sequence = self.sequence.saturating_add(1);
+        self.file.write_all_at(&encode(self.sequence, mark), offset(self.slot))?;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Makes what was written durable, and turns to the other slot.
+    pub(super) fn sync(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        if self.dirty {
+            disk.sync(Synced::Mark, &self.file)?;
+            self.slot = other(self.slot);
+            self.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+fn other(slot: u64) -> u64 {
+    1_u64.saturating_sub(slot)
+}
+
+fn offset(slot: u64) -> u64 {
+    slot.saturating_mul(SLOT)
+}
+
+fn encode(sequence: u64, mark: &Mark) -> Vec<u8> {
+    let sequence = sequence.to_be_bytes();
+    let position = mark.position.to_be_bytes();
+    let body = [MAGIC, sequence.as_slice(), &mark.store, &position, &mark.digest].concat();
+    let sum = crc32fast::hash(&body).to_be_bytes();
+    [body.as_slice(), &sum].concat()
+}
+
+fn read_slot(file: &File, slot: u64) -> io::Result<Option<(u64, Mark)>> {
+    let mut bytes = [0; 76];
+    file.read_exact_at(&mut bytes, offset(slot))?;
+    Ok(decode(&bytes))
+}
+
+fn decode(bytes: &[u8]) -> Option<(u64, Mark)> {
+    let (body, sum) = bytes.split_last_chunk()?;
+    let body = body.strip_prefix(MAGIC).filter(|_| u32::from_be_bytes(*sum) == crc32fast::hash(body))?;
+    let (sequence, body) = body.split_first_chunk()?;
+    let (store, body) = body.split_first_chunk()?;
+    let (position, body) = body.split_first_chunk()?;
+    let digest = body.try_into().ok()?;
+    let mark = Mark { store: *store, position: u64::from_be_bytes(*position), digest };
+    Some((u64::from_be_bytes(*sequence), mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::SystemDisk;
+    use super::*;
+
+    fn mark(position: u64) -> Mark {
+        Mark { store: [1; 16], position, digest: [2; 32] }
+    }
+
+    #[test]
+    fn the_newer_whole_slot_is_read_and_the_other_when_it_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mark");
+        let (mut file, none) = MarkFile::open(&path).unwrap();
+        assert_eq!(none, None);
+        file.write(&mark(1)).unwrap();
+        file.write(&mark(2)).unwrap();
+        file.sync(&SystemDisk).unwrap();
+        file.write(&mark(3)).unwrap();
+        assert_eq!(MarkFile::open(&path).unwrap().1, Some(mark(3)));
+        // The second slot holds position 3: a power cut in mid-write leaves the synced first.
+        let raw = File::options().write(true).open(&path).unwrap();
+        raw.write_all_at(&[9], SLOT + 40).unwrap();
+        assert_eq!(MarkFile::open(&path).unwrap().1, Some(mark(2)));
+        raw.write_all_at(&[9], 40).unwrap();
+        assert_eq!(MarkFile::open(&path).unwrap().1, None);
+    }
+
+    #[test]
+    fn the_synced_slot_is_left_alone_until_the_other_is_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mark");
+        let (mut file, _) = MarkFile::open(&path).unwrap();
+        file.write(&mark(1)).unwrap();
+        file.sync(&SystemDisk).unwrap();
+        for position in 2..9 {
+            file.write(&mark(position)).unwrap();
+            assert_eq!(read_slot(&file.file, 0).unwrap().unwrap().1, mark(1));
+        }
+        // Opened again, the newest is spared too.
+        let (mut file, newest) = MarkFile::open(&path).unwrap();
+        assert_eq!(newest, Some(mark(8)));
+        file.write(&mark(9)).unwrap();
+        assert_eq!(read_slot(&file.file, 1).unwrap().unwrap().1, mark(8));
+    }
+}

@@ -1,0 +1,310 @@
+//! Opening a folder: whose it is, whether the log is whole, and making a new one.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use sled::Batch;
+
+use super::SledOptions;
+use super::border;
+use super::disk::{Disk, Synced};
+use super::failure::Failure;
+use super::gate::Gate;
+use super::layout::{FORMAT, LogRow, META, Meta, log_key, log_position};
+use super::mark::{Mark, MarkFile, digest};
+use super::shared::{Counts, Shared};
+use super::tree::{Fault, Tree};
+use super::writer::seal_at;
+use crate::random::Random;
+
+/// Why a folder can't be opened as a store; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by {holder}: stop that first", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// A newer heirloom wrote it.
+    #[error("{} was written by a newer heirloom (format {found}; this one knows up to {FORMAT}): use that one", .folder.display())]
+    Newer {
+        /// The folder.
+        folder: PathBuf,
+        /// The format it is in.
+        found: u32,
+    },
+    /// Its files are damaged.
+    #[error("the store in {} is damaged: {why}; restore the whole folder from a backup", .folder.display())]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What was met.
+        why: String,
+    },
+    /// The log is not the one that the mark was made of: its end is missing, or it is another.
+    #[error(
+        "the store in {} has lost acknowledged events: {why}; restore the whole folder, the file `mark` included, \
+         from a backup", .folder.display()
+    )]
+    NotAsMarked {
+        /// The folder.
+        folder: PathBuf,
+        /// How they differ.
+        why: String,
+    },
+    /// There is a log and no readable mark, so nobody knows whether its end is missing.
+    #[error(
+        "the store in {} has events but no readable mark, so it can't be told whether the newest are missing: restore the \
+         whole folder from a backup, or accept the log as it is by opening it once with that option", .folder.display()
+    )]
+    NoMark {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The operating system refused something.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// A store that was opened and found whole.
+pub(super) struct Opened {
+    pub(super) shared: Shared,
+    pub(super) mark: MarkFile,
+    pub(super) store: [u8; 16],
+    pub(super) seal: Option<u64>,
+}
+
+/// Opens the folder on a thread of its own: damage can leave sled waiting for ever for one of its threads that
+/// panicked, and then that thread is given up.
+pub(super) fn open(folder: &Path, options: SledOptions) -> Result<Opened, OpenError> {
+    let failure = Arc::new(Failure::new(folder, Arc::clone(&options.on_fatal)));
+    border::watch(&failure);
+    let (send, result) = mpsc::channel();
+    let opening = Opening { folder: folder.to_owned(), options, failure: Arc::clone(&failure) };
+    let thread = std::thread::Builder::new().name("store-open".to_owned());
+    let spawned = thread.spawn(move || drop(send.send(opening.run())));
+    spawned.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+    let damaged = |why: String| OpenError::Damaged { folder: folder.to_owned(), why };
+    loop {
+        match result.recv_timeout(Duration::from_millis(50)) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(damaged("opening it ended in a panic".to_owned()));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(why) = failure.why() {
+                    return Err(damaged(why.to_string()));
+                }
+            }
+        }
+    }
+}
+
+struct Opening {
+    folder: PathBuf,
+    options: SledOptions,
+    failure: Arc<Failure>,
+}
+
+impl Opening {
+    fn run(self) -> Result<Opened, OpenError> {
+        let disk = Arc::clone(&self.options.disk);
+        at(&self.folder, make_folder(&self.folder, &*disk))?;
+        let lock = self.lock()?;
+        let path = self.folder.join("mark");
+        let (mark, marked) = at(&path, MarkFile::open(&path))?;
+
+        let mut tree =
+            Tree::open(&self.folder.join("sled"), self.options.cache_bytes).map_err(|f| self.fault(&f))?;
+        let checked = self.check(&tree, marked);
+        if let Err(OpenError::Damaged { .. } | OpenError::Io { .. }) = &checked {
+            // sled is not to write to what it can't read.
+            tree.leak();
+        }
+        let log = checked?;
+        let shared = Shared {
+            gate: Gate::new(log.position, log.purging),
+            folder: self.folder,
+            tree,
+            failure: self.failure,
+            disk,
+            limits: self.options.limits,
+            floor_bytes: self.options.floor_bytes,
+            counts: Counts::default(),
+            _lock: lock,
+        };
+        let mut opened = Opened { shared, mark, store: log.store, seal: log.seal };
+        let mark =
+            Mark::of(log.store, log.position, log.newest.as_ref().map(|(k, v)| (k.as_slice(), v.as_slice())));
+        let marked = opened.mark.write(&mark).and_then(|()| opened.mark.sync(&*opened.shared.disk));
+        at(&path, marked)?;
+        at(&opened.shared.folder, sync_folder(&opened.shared.folder, &*opened.shared.disk))?;
+        Ok(opened)
+    }
+
+    /// Takes the folder for this process. The lock goes with the process, however it ends.
+    fn lock(&self) -> Result<File, OpenError> {
+        let path = self.folder.join("lock");
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut lock = at(&path, open)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // The pid only helps the operator; without it the answer is the same.
+                drop(lock.read_to_string(&mut holder));
+                let pid = holder.trim().parse::<u32>();
+                let holder = pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+                return Err(OpenError::InUse { folder: self.folder.clone(), holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path, source }),
+        }
+        let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        at(&path, written)?;
+        Ok(lock)
+    }
+
+    /// Makes what sled has found durable, and holds it against the mark.
+    fn check(&self, tree: &Tree, marked: Option<Mark>) -> Result<Log, OpenError> {
+        // After a kill, sled reads back what was written and perhaps never synced.
+        at(&self.folder, self.options.disk.sync(Synced::Log, tree.file()))?;
+        for path in tree.created() {
+            at(&path, sync_folder(&path, &*self.options.disk))?;
+        }
+        let log = Log::read(tree).map_err(|fault| self.fault(&fault))?;
+        let meta = tree.get(META).map_err(|fault| self.fault(&fault))?;
+        let store = match (meta.map(|value| Meta::parse(&value)), &log.newest) {
+            (Some(Ok(meta)), _) if meta.format > FORMAT => {
+                return Err(OpenError::Newer { folder: self.folder.clone(), found: meta.format });
+            }
+            (Some(Ok(meta)), _) => meta.store,
+            (Some(Err(_)), _) => return Err(self.damaged("its first row is not what was written there")),
+            (None, Some(_)) => return Err(self.damaged("its first row is missing")),
+            (None, None) => match marked {
+                Some(mark) if mark.position > 0 => {
+                    return Err(
+                        self.not_as_marked(format!("the log is empty, and had come to {}", mark.position))
+                    );
+                }
+                _ => self.make(tree)?,
+            },
+        };
+        let log = Log { store, ..log };
+        match marked {
+            Some(mark) => self.compare(tree, &log, mark)?,
+            None if log.position > 0 && !self.options.accept_missing_mark => {
+                return Err(OpenError::NoMark { folder: self.folder.clone() });
+            }
+            None => {}
+        }
+        Ok(log)
+    }
+
+    fn compare(&self, tree: &Tree, log: &Log, mark: Mark) -> Result<(), OpenError> {
+        if mark.position == 0 {
+            return Ok(());
+        }
+        if mark.store != log.store {
+            return Err(self.not_as_marked("the mark is of another store".to_owned()));
+        }
+        if mark.position > log.position {
+            let (now, then) = (log.position, mark.position);
+            return Err(self.not_as_marked(format!("the log ends at {now}, and had come to {then}")));
+        }
+        let key = log_key(mark.position);
+        match tree.get(&key).map_err(|fault| self.fault(&fault))? {
+            Some(row) if digest(&key, &row) != mark.digest => {
+                Err(self.not_as_marked(format!("position {} holds another event", mark.position)))
+            }
+            // Since the mark was written, the log went on, and this row's stream was removed.
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Makes a new store in an empty tree.
+    fn make(&self, tree: &Tree) -> Result<[u8; 16], OpenError> {
+        let store = Random::system().bytes();
+        let store = at(&self.folder, store.map_err(io::Error::other))?;
+        let mut batch = Batch::default();
+        batch.insert(META, Meta { format: FORMAT, store }.value());
+        tree.apply(batch).and_then(|()| tree.flush()).map_err(|fault| self.fault(&fault))?;
+        at(&self.folder, self.options.disk.sync(Synced::Log, tree.file()))?;
+        Ok(store)
+    }
+
+    fn fault(&self, fault: &Fault) -> OpenError {
+        // sled holds a lock of its own, and we hold ours: whoever has it is no heirloom.
+        if fault.text().contains("could not acquire lock") {
+            let holder = "a process other than heirloom".to_owned();
+            return OpenError::InUse { folder: self.folder.clone(), holder };
+        }
+        self.damaged(fault.text())
+    }
+
+    fn damaged(&self, why: &str) -> OpenError {
+        OpenError::Damaged { folder: self.folder.clone(), why: why.to_owned() }
+    }
+
+    fn not_as_marked(&self, why: String) -> OpenError {
+        OpenError::NotAsMarked { folder: self.folder.clone(), why }
+    }
+}
+
+fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, OpenError> {
+    done.map_err(|source| OpenError::Io { path: path.to_owned(), source })
+}
+
+/// What the tree says when it is opened.
+struct Log {
+    store: [u8; 16],
+    /// Where the log ends.
+    position: u64,
+    seal: Option<u64>,
+    newest: Option<(Vec<u8>, Vec<u8>)>,
+    purging: std::collections::BTreeMap<u64, Vec<u64>>,
+}
+
+impl Log {
+    fn read(tree: &Tree) -> Result<Self, Fault> {
+        let purging = tree.purging()?;
+        let newest = tree.last(b"l")?;
+        let Some((key, value)) = newest else {
+            return Ok(Self { store: [0; 16], position: 0, seal: None, newest: None, purging });
+        };
+        let end = || Fault::row("the end of the log");
+        let position = log_position(&key).map_err(end())?;
+        let row = LogRow::parse(&key, &value).map_err(end())?;
+        let newest = Some((key.to_vec(), value.to_vec()));
+        Ok(Self { store: [0; 16], position, seal: seal_at(position, &row), newest, purging })
+    }
+}
+
+/// Makes the folder, for this user only, and everything above it that is missing; each is synced in its parent.
+fn make_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folder(parent, disk)?;
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(parent, disk),
+    }
+}
+
+fn sync_folder(path: &Path, disk: &dyn Disk) -> io::Result<()> {
+    disk.sync(Synced::Folder, &File::open(path)?)
+}

@@ -1,0 +1,241 @@
+//! The reads: what each touches, and how it is done. A row that is not what was written there is never an answer.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use super::super::{RecordKey, RecordedEvent, Snapshot, StreamId};
+use super::gate::{Touches, Visible};
+use super::group::read_head;
+use super::layout::{self, CHUNK, Head, LogRow, chunk_key, log_key, record_key, snapshot_key};
+use super::tree::{Fault, Tree};
+
+/// A read of durable state.
+pub(super) trait Read: Send + Sync + 'static {
+    /// What it answers.
+    type Found: Send + 'static;
+
+    /// Which rows it touches.
+    fn touches(&self) -> Touches;
+
+    /// Reads; no group opens meanwhile.
+    fn rows(&self, tree: &Tree, visible: &Visible) -> Result<Self::Found, Fault>;
+}
+
+/// The snapshot of a stream.
+pub(super) struct Load(pub(super) StreamId);
+
+/// The value of a record.
+pub(super) struct Record(pub(super) RecordKey);
+
+/// Records with a prefix.
+pub(super) struct Scan {
+    pub(super) prefix: RecordKey,
+    pub(super) after: Option<RecordKey>,
+    pub(super) limit: usize,
+}
+
+/// Events of all streams.
+pub(super) struct ReadLog {
+    pub(super) after: u64,
+    pub(super) limit: usize,
+}
+
+/// Events of a stream.
+pub(super) struct ReadStream {
+    pub(super) stream: StreamId,
+    pub(super) after: u64,
+    pub(super) limit: usize,
+}
+
+impl Read for Load {
+    type Found = Option<Snapshot>;
+
+    fn touches(&self) -> Touches {
+        Touches::Row(snapshot_key(&self.0))
+    }
+
+    fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
+        let head = read_head(tree, &self.0)?;
+        Ok(head.map(|Head { version, snapshot, .. }| Snapshot { version, data: snapshot }))
+    }
+}
+
+impl Read for Record {
+    type Found = Option<Vec<u8>>;
+
+    fn touches(&self) -> Touches {
+        Touches::Row(record_key(&self.0))
+    }
+
+    fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
+        let row = record_key(&self.0);
+        let Some(value) = tree.get(&row)? else { return Ok(None) };
+        layout::body(&row, &value).map(|body| Some(body.to_vec())).map_err(Fault::row("a record"))
+    }
+}
+
+impl Read for Scan {
+    type Found = Vec<(RecordKey, Vec<u8>)>;
+
+    fn touches(&self) -> Touches {
+        Touches::Prefix(record_key(&self.prefix))
+    }
+
+    fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
+        let prefix = record_key(&self.prefix);
+        let from = match self.after.as_ref().map(record_key) {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix.clone()),
+        };
+        tree.collect((from, &prefix), self.limit, |key, value| {
+            let body = layout::body(key, value).map_err(Fault::row("a record"))?;
+            Ok(Some((RecordKey::from_bytes(key.get(1..).unwrap_or_default()), body.to_vec())))
+        })
+    }
+}
+
+impl Read for ReadLog {
+    type Found = Vec<RecordedEvent>;
+
+    fn touches(&self) -> Touches {
+        Touches::Log
+    }
+
+    fn rows(&self, tree: &Tree, visible: &Visible) -> Result<Self::Found, Fault> {
+        let from = Bound::Excluded(log_key(self.after).to_vec());
+        tree.collect((from, b"l"), self.limit, |key, value| {
+            let position = layout::log_position(key).map_err(Fault::row("a row of the log"))?;
+            if position > visible.position {
+                return Ok(None);
+            }
+            match log_row(position, value)? {
+                LogRow::Event { birth, .. } if visible.purging.contains_key(&birth) => Ok(None),
+                LogRow::Event { version, stream, data, .. } => {
+                    Ok(Some(RecordedEvent { position, stream, version, data }))
+                }
+                LogRow::Seal => Ok(None),
+            }
+        })
+    }
+}
+
+impl Read for ReadStream {
+    type Found = Vec<RecordedEvent>;
+
+    fn touches(&self) -> Touches {
+        Touches::Row(snapshot_key(&self.stream))
+    }
+
+    fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
+        let Some(head) = read_head(tree, &self.stream)? else { return Ok(Vec::new()) };
+        let limit = u64::try_from(self.limit).unwrap_or(u64::MAX);
+        let last = self.after.saturating_add(limit).min(head.version);
+        let mut chunk = (0, Vec::new());
+        let mut events = Vec::new();
+        for version in self.after.saturating_add(1)..=last {
+            let before = version.saturating_sub(1);
+            let number = before.checked_div(CHUNK).unwrap_or_default().saturating_add(1);
+            if chunk.0 != number {
+                chunk = (number, chunk_positions(tree, &head, number)?);
+            }
+            let at = usize::try_from(before % CHUNK).unwrap_or(usize::MAX);
+            let position = chunk.1.get(at).copied().ok_or_else(|| self.missing(version))?;
+            events.push(self.event(tree, (position, head.birth, version))?);
+        }
+        Ok(events)
+    }
+}
+
+impl ReadStream {
+    /// The event at a position, if it is the one that should stand there.
+    fn event(
+        &self,
+        tree: &Tree,
+        (position, birth, version): (u64, u64, u64),
+    ) -> Result<RecordedEvent, Fault> {
+        let row = tree.get(&log_key(position))?.ok_or_else(|| self.missing(version))?;
+        match log_row(position, &row)? {
+            LogRow::Event { birth: of, version: number, stream, data }
+                if of == birth && number == version && stream == self.stream =>
+            {
+                Ok(RecordedEvent { position, stream, version, data })
+            }
+            LogRow::Event { .. } | LogRow::Seal => Err(self.missing(version)),
+        }
+    }
+
+    fn missing(&self, version: u64) -> Fault {
+        Fault::Row(format!("event {version} of stream {:?} is missing", self.stream))
+    }
+}
+
+/// The positions of the sixteen events of a chunk; of those in the head for what is behind the last whole one.
+fn chunk_positions(tree: &Tree, head: &Head, number: u64) -> Result<Vec<u64>, Fault> {
+    if number > head.version.checked_div(CHUNK).unwrap_or_default() {
+        return Ok(head.tail.clone());
+    }
+    let key = chunk_key(head.birth, number);
+    let lost = || Fault::Row(format!("the index of the stream born at position {}", head.birth));
+    let value = tree.get(&key)?.ok_or_else(lost)?;
+    layout::parse_positions(&key, &value).map_err(|_| lost())
+}
+
+fn log_row(position: u64, value: &[u8]) -> Result<LogRow, Fault> {
+    let row = LogRow::parse(&log_key(position), value);
+    row.map_err(Fault::row(format_args!("the event at position {position}")))
+}
+
+/// A chunk of a stream: its key, and the positions that it holds.
+pub(super) struct Chunk {
+    pub(super) key: Vec<u8>,
+    pub(super) positions: Vec<u64>,
+}
+
+impl Tree {
+    /// The rows behind `from` under a prefix, as many as `limit`, as `parse` makes them; what it makes nothing of is
+    /// left out.
+    fn collect<T>(
+        &self,
+        (from, prefix): (Bound<Vec<u8>>, &[u8]),
+        limit: usize,
+        mut parse: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Fault>,
+    ) -> Result<Vec<T>, Fault> {
+        let mut found = Vec::new();
+        let mut fault = None;
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.visit(from, prefix, |key, value| {
+            match parse(key, value) {
+                Ok(row) => found.extend(row),
+                Err(why) => fault = Some(why),
+            }
+            if fault.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        fault.map_or(Ok(found), Err)
+    }
+
+    /// The first chunks of a stream.
+    pub(super) fn chunks(&self, birth: u64, limit: usize) -> Result<Vec<Chunk>, Fault> {
+        let prefix = chunk_key(birth, 0).get(..9).unwrap_or_default().to_vec();
+        self.collect((Bound::Included(prefix.clone()), &prefix), limit, |key, value| {
+            let positions =
+                layout::parse_positions(key, value).map_err(Fault::row("the index of a removed stream"))?;
+            Ok(Some(Chunk { key: key.to_vec(), positions }))
+        })
+    }
+
+    /// The removed streams that are not purged yet.
+    pub(super) fn purging(&self) -> Result<BTreeMap<u64, Vec<u64>>, Fault> {
+        let rows = self.collect((Bound::Included(b"p".to_vec()), b"p"), usize::MAX, |key, value| {
+            let birth = layout::purge_birth(key).map_err(Fault::row("a purge"))?;
+            let positions = layout::parse_positions(key, value).map_err(Fault::row("a purge"))?;
+            Ok(Some((birth, positions)))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+}

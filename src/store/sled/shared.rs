@@ -1,0 +1,116 @@
+//! What the store's handle and its writer share, and how every read passes the gate.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::super::StoreError;
+use super::disk::Disk;
+use super::failure::Failure;
+use super::gate::Gate;
+use super::group::GroupLimits;
+use super::reads::Read;
+use super::tree::{Fault, Tree};
+
+/// The store's parts that both readers and the writer use.
+pub(super) struct Shared {
+    pub(super) folder: PathBuf,
+    pub(super) tree: Tree,
+    pub(super) gate: Gate,
+    pub(super) failure: Arc<Failure>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) limits: GroupLimits,
+    pub(super) floor_bytes: u64,
+    pub(super) counts: Counts,
+    /// Held until sled is closed, hence the last field.
+    pub(super) _lock: File,
+}
+
+/// What the writer counts.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) groups: AtomicU64,
+    pub(super) changes: AtomicU64,
+    pub(super) largest: AtomicU64,
+    pub(super) longest_micros: AtomicU64,
+}
+
+impl Shared {
+    /// Ends this run: the tree's state is unknown.
+    pub(super) fn fail(&self, why: &str) {
+        self.failure.fail(why);
+    }
+
+    pub(super) fn count(&self, changes: usize, took: Duration) {
+        let changes = u64::try_from(changes).unwrap_or(u64::MAX);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.counts.groups.fetch_add(1, Ordering::Relaxed);
+        self.counts.changes.fetch_add(changes, Ordering::Relaxed);
+        self.counts.largest.fetch_max(changes, Ordering::Relaxed);
+        self.counts.longest_micros.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    /// Reads durable state: waits for the open group if it changes what the read touches.
+    pub(super) async fn read<R: Read>(&self, read: R) -> Result<R::Found, StoreError> {
+        loop {
+            match self.attempt(&read) {
+                Ok(found) => return found,
+                Err(group) => self.closed(group).await?,
+            }
+        }
+    }
+
+    /// As [`read`](Self::read), for many rows: on a thread where it may take its time.
+    pub(super) async fn read_many<R: Read>(self: &Arc<Self>, read: R) -> Result<R::Found, StoreError> {
+        let read = Arc::new(read);
+        loop {
+            let (shared, attempted) = (Arc::clone(self), Arc::clone(&read));
+            let attempt = tokio::task::spawn_blocking(move || shared.attempt(&*attempted)).await;
+            match attempt
+                .map_err(|error| StoreError::Unavailable(format!("the read ended early: {error}")))?
+            {
+                Ok(found) => return found,
+                Err(group) => self.closed(group).await?,
+            }
+        }
+    }
+
+    /// Reads, or says which group to wait for.
+    fn attempt<R: Read>(&self, read: &R) -> Result<Result<R::Found, StoreError>, u64> {
+        if let Err(error) = self.failure.check() {
+            return Ok(Err(error));
+        }
+        let found = self.gate.pass(&read.touches(), |visible| read.rows(&self.tree, visible))?;
+        Ok(match found {
+            // What failed meanwhile may have changed what was read.
+            Ok(found) => self.failure.check().map(|()| found),
+            Err(fault) => Err(self.damage(&fault)),
+        })
+    }
+
+    async fn closed(&self, group: u64) -> Result<(), StoreError> {
+        tokio::select! {
+            () = self.gate.closed(group) => Ok(()),
+            error = self.failure.failed() => Err(error),
+        }
+    }
+
+    /// Damage that a read met: one row concerns whoever reads it, but a broken tree ends the run.
+    fn damage(&self, fault: &Fault) -> StoreError {
+        let error = fault.corrupt(&self.folder);
+        if matches!(fault, Fault::Broken(_)) {
+            self.failure.fail(fault.text());
+        }
+        error
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.failure.why().is_some() {
+            self.tree.leak();
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The writer: one thread, group commit. It takes what waits, decides it, applies one batch, flushes, syncs once, and
+//! only then answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use sled::Batch;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::super::{Appended, StoreError};
+use super::border::guarded;
+use super::disk::Synced;
+use super::group::{Change, Cost, Group};
+use super::layout::{self, LogRow, log_key};
+use super::mark::{Mark, MarkFile};
+use super::reads::Chunk;
+use super::shared::Shared;
+use super::tree::Fault;
+
+/// How often the mark is synced while appends come in.
+const MARK_EVERY: Duration = Duration::from_secs(1);
+/// How many groups may overtake a purge.
+const PURGE_EVERY: u64 = 8;
+/// How many rows one step of a purge deletes at most.
+const PURGE_ROWS: usize = 100;
+
+/// A change and who waits for it.
+pub(super) struct Job {
+    pub(super) change: Change,
+    pub(super) cost: Cost,
+    pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
+    /// Its place in the queue.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// The writer's own state.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) jobs: Receiver<Job>,
+    pub(super) store: [u8; 16],
+    pub(super) mark: MarkFile,
+    /// The position of the seal at the log's end, if it ends with one.
+    pub(super) seal: Option<u64>,
+}
+
+/// Why the writer stops for good.
+struct Stop(String);
+
+impl Writer {
+    /// Runs until nobody can send jobs any more, or until the store fails.
+    pub(super) fn run(mut self) {
+        match guarded(|| self.write_groups()) {
+            Ok(Ok(())) => {}
+            Ok(Err(Stop(why))) => self.shared.fail(&why),
+            Err(panic) => self.shared.fail(&format!("the writer stopped: {panic}")),
+        }
+    }
+
+    fn write_groups(&mut self) -> Result<(), Stop> {
+        let mut waiting: VecDeque<Job> = VecDeque::new();
+        let mut mark_due = now();
+        let mut groups: u64 = 0;
+        loop {
+            let purge = self.next_purge();
+            if waiting.is_empty() {
+                let patience = if purge.is_some() { Duration::ZERO } else { self.patience(mark_due) };
+                match self.jobs.recv_timeout(patience) {
+                    Ok(job) => waiting.push_back(job),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return self.sync_mark(),
+                }
+            }
+            groups = groups.wrapping_add(1);
+            if let Some(birth) = purge.filter(|_| waiting.is_empty() || groups.is_multiple_of(PURGE_EVERY)) {
+                self.purge(birth)?;
+            }
+            waiting.extend(self.jobs.try_iter());
+            if !waiting.is_empty() {
+                self.write_group(&mut waiting)?;
+            }
+            if now() >= mark_due {
+                self.sync_mark()?;
+                mark_due = now().checked_add(MARK_EVERY).unwrap_or(mark_due);
+            }
+        }
+    }
+
+    /// How long to wait for a job: until the mark is due, or for ever.
+    fn patience(&self, mark_due: Instant) -> Duration {
+        if self.mark.dirty { mark_due.saturating_duration_since(now()) } else { Duration::from_hours(1) }
+    }
+
+    /// Decides and writes the jobs at the front, as many as fit one group, and answers them.
+    fn write_group(&mut self, waiting: &mut VecDeque<Job>) -> Result<(), Stop> {
+        let began = now();
+        let shared = Arc::clone(&self.shared);
+        let mut group = Group::new(&shared.tree, shared.gate.visible().position);
+        let mut bytes: usize = 0;
+        let mut answers = Vec::new();
+        while let Some(job) = waiting.pop_front() {
+            if !answers.is_empty() && !job.cost.fits((group.keys.len(), bytes), shared.limits) {
+                waiting.push_front(job);
+                break;
+            }
+            bytes = bytes.saturating_add(job.cost.bytes);
+            let decided = match group.decide(job.change) {
+                Ok(decided) => decided,
+                // A damaged row concerns one stream; nothing of the change is in the group yet.
+                Err(fault @ Fault::Row(_)) => Err(fault.corrupt(&shared.folder)),
+                Err(Fault::Broken(why)) => return Err(Stop(why)),
+            };
+            answers.push((job.answer, job.place, decided));
+        }
+        // What was refused against state of this very group is answered after its sync too.
+        if !group.keys.is_empty() {
+            self.commit(group)?;
+        }
+        shared.count(answers.len(), began.elapsed());
+        for (answer, place, decided) in answers {
+            drop(place);
+            // Whoever asked may have gone.
+            drop(answer.send(decided));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, mut group: Group<'_>) -> Result<(), Stop> {
+        let seal = group.seal(self.seal);
+        let mark = group.newest().map(|row| Mark::of(self.store, group.position, Some(row)));
+        let shared = &self.shared;
+        shared.gate.open(group.keys, !group.removed.is_empty());
+        shared.tree.apply(group.batch)?;
+        self.flush()?;
+        if let Some(mark) = mark {
+            self.mark.write(&mark).map_err(|error| Stop(format!("the mark can't be written: {error}")))?;
+        }
+        self.seal = seal;
+        self.shared.gate.close(group.position, group.removed);
+        Ok(())
+    }
+
+    /// Makes what was applied durable: sled writes, and we sync, since sled does not.
+    fn flush(&self) -> Result<(), Stop> {
+        let shared = &self.shared;
+        shared.disk.before_flush().map_err(|error| Stop(format!("writing failed: {error}")))?;
+        shared.tree.flush()?;
+        let synced = shared.disk.sync(Synced::Log, shared.tree.file());
+        synced.map_err(|error| Stop(format!("syncing failed: {error}")))
+    }
+
+    fn sync_mark(&mut self) -> Result<(), Stop> {
+        let synced = self.mark.sync(&*self.shared.disk);
+        synced.map_err(|error| Stop(format!("syncing the mark failed: {error}")))
+    }
+
+    fn next_purge(&self) -> Option<u64> {
+        self.shared.gate.visible().purging.first_key_value().map(|(birth, _)| *birth)
+    }
+
+    /// Deletes some of the events of a removed stream. Nobody waits for it and nobody sees it, so it is not synced:
+    /// what a power cut takes back is purged again.
+    fn purge(&mut self, birth: u64) -> Result<(), Stop> {
+        let shared = &self.shared;
+        let (batch, done) = self.purge_batch(birth)?;
+        shared.gate.change(|visible| {
+            let applied = shared.tree.apply(batch);
+            if done && applied.is_ok() {
+                visible.purging.remove(&birth);
+            }
+            applied
+        })?;
+        Ok(())
+    }
+
+    fn purge_batch(&self, birth: u64) -> Result<(Batch, bool), Fault> {
+        let mut batch = Batch::default();
+        let mut rows = 0_usize;
+        for Chunk { key, positions } in self.shared.tree.chunks(birth, PURGE_ROWS.div_ceil(17))? {
+            batch.remove(key);
+            for position in &positions {
+                batch.remove(&log_key(*position));
+            }
+            rows = rows.saturating_add(positions.len()).saturating_add(1);
+        }
+        let last = rows == 0;
+        if last {
+            let visible = self.shared.gate.visible();
+            for position in visible.purging.get(&birth).into_iter().flatten() {
+                batch.remove(&log_key(*position));
+            }
+            batch.remove(&layout::purge_key(birth));
+        }
+        Ok((batch, last))
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self(fault.text().to_owned())
+    }
+}
+
+/// The seal at the log's end, if its last row is one.
+pub(super) fn seal_at(position: u64, row: &LogRow) -> Option<u64> {
+    matches!(row, LogRow::Seal).then_some(position)
+}
+
+#[expect(clippy::disallowed_methods, reason = "paces and measures the disk; decides nothing that is stored")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,290 @@
+//! A counter with growing delays that forgets, and a sketch of many of them.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// What a counter permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// How many failures pass without a delay; 0 turns the limit off.
+    pub free: u32,
+    /// The delay after the last free failure; it doubles with each further one.
+    pub first_delay: Duration,
+    /// The longest delay.
+    pub longest_delay: Duration,
+    /// In this time, half of the failures are forgotten.
+    pub half_life: Duration,
+}
+
+impl Limit {
+    /// No limit.
+    pub const OFF: Self = Self { free: 0, ..Self::UP_TO_A_MINUTE };
+
+    /// One second, two, four, up to a minute; half is forgotten in ten minutes.
+    pub(super) const UP_TO_A_MINUTE: Self = Self {
+        free: 10,
+        first_delay: Duration::from_secs(1),
+        longest_delay: Duration::from_mins(1),
+        half_life: Duration::from_mins(10),
+    };
+
+    /// The delay after so many failures.
+    fn delay(&self, failures: u32) -> Duration {
+        match failures.checked_sub(self.free) {
+            None => Duration::ZERO,
+            Some(beyond) => {
+                let times = 1_u32.checked_shl(beyond).unwrap_or(u32::MAX);
+                self.first_delay.saturating_mul(times).min(self.longest_delay)
+            }
+        }
+    }
+
+    const fn is_off(&self) -> bool {
+        self.free == 0
+    }
+}
+
+/// Failures, when they were last looked at, and until when the next attempt must wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counter {
+    /// In 1/256 of a failure.
+    level: u32,
+    seen: Timestamp,
+    open: Timestamp,
+}
+
+/// One failure, as a level.
+const ONE: u32 = 256;
+
+impl Counter {
+    /// How long the next attempt must wait.
+    pub(super) fn wait(&self, limit: &Limit, now: Timestamp) -> Duration {
+        let wait = self.open.since(now);
+        // More than the longest delay: the clock has been set back, which is nobody's fault.
+        if limit.is_off() || wait > limit.longest_delay { Duration::ZERO } else { wait }
+    }
+
+    /// How many failures are remembered, to the nearest.
+    pub(super) fn failures(&self, limit: &Limit, now: Timestamp) -> u32 {
+        self.level(limit, now).saturating_add(ONE / 2) / ONE
+    }
+
+    /// Adds a failure to `before` others. If that closes the counter, returns until when.
+    pub(super) fn count(&mut self, limit: &Limit, before: u32, now: Timestamp) -> Option<Timestamp> {
+        if limit.is_off() {
+            return None;
+        }
+        // Beyond the longest delay, more failures change only how long they are remembered.
+        let most = limit.free.saturating_mul(2).saturating_add(32).saturating_mul(ONE);
+        self.level = self.level(limit, now).saturating_add(ONE).min(most);
+        self.seen = now;
+        let delay = limit.delay(before.saturating_add(1));
+        let until = (!delay.is_zero()).then(|| now.after(delay));
+        self.open = self.open.max(until.unwrap_or_default());
+        until
+    }
+
+    /// Takes back a failure that closed the counter `until` then.
+    pub(super) fn give_back(&mut self, limit: &Limit, until: Option<Timestamp>) {
+        self.level = self.level.saturating_sub(ONE);
+        if until == Some(self.open) || self.level < limit.free.saturating_mul(ONE) {
+            self.open = Timestamp::default();
+        }
+    }
+
+    fn level(&self, limit: &Limit, now: Timestamp) -> u32 {
+        let elapsed = now.since(self.seen).as_millis();
+        let half_life = limit.half_life.as_millis().max(1);
+        let halvings = elapsed.checked_div(half_life).and_then(|times| u32::try_from(times).ok());
+        let halved = halvings.and_then(|times| self.level.checked_shr(times)).unwrap_or(0);
+        // Between two halvings a straight line is near enough.
+        let rest = elapsed.checked_rem(half_life).unwrap_or(0);
+        let lost =
+            u128::from(halved).saturating_mul(rest).checked_div(half_life.saturating_mul(2)).unwrap_or(0);
+        halved.saturating_sub(u32::try_from(lost).unwrap_or(u32::MAX))
+    }
+}
+
+/// A keyed hash of an account or a network: four independent numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Key([u64; ROWS]);
+
+const ROWS: usize = 4;
+
+impl From<[u8; 32]> for Key {
+    fn from(hash: [u8; 32]) -> Self {
+        let (lanes, _) = hash.as_chunks::<8>();
+        let mut key = [0; ROWS];
+        key.iter_mut().zip(lanes).for_each(|(number, lane)| *number = u64::from_le_bytes(*lane));
+        Self(key)
+    }
+}
+
+impl Key {
+    pub(super) fn bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(self.0.map(u64::to_le_bytes).as_flattened()).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    /// Enough of the key to tell accounts apart.
+    pub(super) fn wide(self) -> u128 {
+        let [_, high, low, _] = self.0;
+        u128::from(high).checked_shl(64).unwrap_or(0) | u128::from(low)
+    }
+
+    /// Enough of the key to tell the few networks of an account apart.
+    pub(super) fn narrow(self) -> u64 {
+        let [_, number, ..] = self.0;
+        number
+    }
+
+    /// Where this key falls among `places`.
+    pub(super) fn place(self, places: usize) -> usize {
+        let [number, ..] = self.0;
+        place(number, places)
+    }
+}
+
+fn place(number: u64, places: usize) -> usize {
+    let places = u64::try_from(places).unwrap_or(u64::MAX);
+    usize::try_from(number.checked_rem(places).unwrap_or(0)).unwrap_or(0)
+}
+
+/// Counters for any number of keys in a fixed space: a count-min sketch. What it says of a key is never less than what
+/// was counted for it.
+pub(super) struct Sketch {
+    rows: [Vec<Counter>; ROWS],
+}
+
+impl Sketch {
+    pub(super) fn new(cells: usize) -> Self {
+        Self { rows: std::array::from_fn(|_| vec![Counter::default(); cells.max(1)]) }
+    }
+
+    /// How long the next attempt of `key` must wait.
+    pub(super) fn wait(&self, key: Key, limit: &Limit, now: Timestamp) -> Duration {
+        self.cells(key).map(|cell| cell.wait(limit, now)).min().unwrap_or_default()
+    }
+
+    /// As [`Sketch::wait`], but once there are delays, `who` asks has a turn of its own: after the delay comes as much
+    /// time again, over which the turns are spread by lot, drawn anew for each attempt that is counted.
+    pub(super) fn wait_for_turn(&self, key: Key, who: Key, limit: &Limit, now: Timestamp) -> Duration {
+        let spread =
+            if limit.is_off() { Duration::ZERO } else { limit.delay(self.failures(key, limit, now)) };
+        let turn = |cell: &Counter| {
+            let turn = cell.open.after(spread.mul_f64(lot(who, cell.open)));
+            let wait = turn.since(now);
+            if wait > limit.longest_delay.saturating_mul(2) { Duration::ZERO } else { wait }
+        };
+        if spread.is_zero() {
+            return self.wait(key, limit, now);
+        }
+        self.cells(key).map(turn).min().unwrap_or_default()
+    }
+
+    /// Adds a failure. If that closes the key's counter, returns until when.
+    pub(super) fn count(&mut self, key: Key, limit: &Limit, now: Timestamp) -> Option<Timestamp> {
+        let before = self.failures(key, limit, now);
+        self.cells_mut(key).filter_map(|cell| cell.count(limit, before, now)).max()
+    }
+
+    /// Takes back a failure that closed the counter `until` then.
+    pub(super) fn give_back(&mut self, key: Key, limit: &Limit, until: Option<Timestamp>) {
+        self.cells_mut(key).for_each(|cell| cell.give_back(limit, until));
+    }
+
+    fn failures(&self, key: Key, limit: &Limit, now: Timestamp) -> u32 {
+        self.cells(key).map(|cell| cell.failures(limit, now)).min().unwrap_or(0)
+    }
+
+    fn cells(&self, key: Key) -> impl Iterator<Item = &Counter> {
+        self.rows.iter().zip(key.0).filter_map(|(row, number)| row.get(place(number, row.len())))
+    }
+
+    fn cells_mut(&mut self, key: Key) -> impl Iterator<Item = &mut Counter> {
+        self.rows.iter_mut().zip(key.0).filter_map(|(row, number)| {
+            let at = place(number, row.len());
+            row.get_mut(at)
+        })
+    }
+}
+
+/// A number from 0 to 1 that nobody outside can foresee, since the numbers of a key are secret (`SplitMix64`).
+fn lot(who: Key, draw: Timestamp) -> f64 {
+    let [.., secret] = who.0;
+    let mut mixed = secret ^ draw.millis();
+    for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
+        mixed = (mixed ^ mixed.checked_shr(30).unwrap_or(0)).wrapping_mul(factor);
+    }
+    let top = u32::try_from(mixed.checked_shr(32).unwrap_or(0)).unwrap_or(0);
+    f64::from(top) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Limit = Limit { free: 3, ..Limit::UP_TO_A_MINUTE };
+
+    #[test]
+    fn delays_double_up_to_the_longest() {
+        let delays: Vec<_> = (0..=12).map(|failures| LIMIT.delay(failures).as_secs()).collect();
+        assert_eq!(delays, [0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+        assert_eq!(LIMIT.delay(u32::MAX), LIMIT.longest_delay);
+    }
+
+    #[test]
+    fn half_is_forgotten_in_each_half_life() {
+        let start = Timestamp::from_seconds(1_000_000);
+        let mut counter = Counter::default();
+        for before in 0..8 {
+            counter.count(&LIMIT, before, start);
+        }
+        let remembered = |seconds| counter.failures(&LIMIT, start.after(Duration::from_secs(seconds)));
+        assert_eq!([0, 300, 600, 900, 1200, 1800, 2400, 1_000_000].map(remembered), [8, 6, 4, 3, 2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_counter_is_remembered_for_hours_and_not_for_ever_whatever_was_counted() {
+        let start = Timestamp::from_seconds(1_000_000);
+        let mut counter = Counter::default();
+        for before in 0..100_000 {
+            counter.count(&LIMIT, before, start);
+        }
+        assert!(counter.failures(&LIMIT, start.after(Duration::from_hours(2))) < LIMIT.free);
+    }
+
+    #[test]
+    fn a_sketch_never_says_less_than_was_counted_even_when_it_is_far_too_small() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let mut sketch = Sketch::new(4);
+        let key = |n: u64| Key([n, n / 3, n / 5, n / 7]);
+        for n in 0..50 {
+            for _ in 0..=n % 5 {
+                sketch.count(key(n), &LIMIT, now);
+            }
+        }
+        for n in 0..50 {
+            assert!(u64::from(sketch.failures(key(n), &LIMIT, now)) > n % 5);
+        }
+    }
+
+    #[test]
+    fn lots_are_spread_evenly_and_drawn_anew() {
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let mut tenths = [0_u32; 10];
+        for n in 0..10_000_u64 {
+            let lot = lot(Key([0, 0, 0, n]), at);
+            tenths
+                .iter_mut()
+                .zip(1..)
+                .filter(|(_, tenth)| lot <= f64::from(*tenth) / 10.0)
+                .for_each(|(n, _)| *n += 1);
+        }
+        assert!(tenths.iter().zip(1..).all(|(n, tenth)| n.abs_diff(tenth * 1000) < 200), "{tenths:?}");
+        let (one, later) = (Key([0, 0, 0, 1]), at.after(Duration::from_mins(1)));
+        assert!((lot(one, at) - lot(one, later)).abs() > 1e-6);
+    }
+}

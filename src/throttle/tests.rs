@@ -1,0 +1,311 @@
+use std::net::Ipv6Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+fn throttle() -> Throttle {
+    Throttle::new(Settings::default(), &[7; 32])
+}
+
+fn after(seconds: u64) -> Timestamp {
+    START.after(Duration::from_secs(seconds))
+}
+
+/// The `n`th network: a /64 of its own.
+fn network(n: u64) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::from_bits(u128::from(0x2001_0db8_0000_0000 + n) << 64 | 1))
+}
+
+/// A guess at `account` from `peer` with a password like no other.
+fn guess<'a>(
+    throttle: &'a Throttle,
+    account: &str,
+    peer: IpAddr,
+    now: Timestamp,
+) -> Result<Reservation<'a>, Throttled> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let password = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    throttle.reserve(Attempt { account: account.as_bytes(), peer, password: throttle.digest(&password) }, now)
+}
+
+/// Guesses wrongly until told to wait, and returns how often.
+fn guess_until_throttled(throttle: &Throttle, account: &str, peer: IpAddr, now: Timestamp) -> u32 {
+    (0..1000).find(|_| guess(throttle, account, peer, now).map(|guess| guess.failed(now)).is_err()).unwrap()
+}
+
+#[test]
+fn c29_of_100_parallel_guesses_only_the_free_ones_are_hashed() {
+    let throttle = throttle();
+    let hashed = AtomicU32::new(0);
+    let at_once = std::sync::Barrier::new(100);
+    std::thread::scope(|scope| {
+        for n in 0..100 {
+            let (throttle, hashed, at_once) = (&throttle, &hashed, &at_once);
+            scope.spawn(move || {
+                at_once.wait();
+                if let Ok(reservation) = guess(throttle, "ann", network(n % 5), START) {
+                    hashed.fetch_add(1, Ordering::Relaxed);
+                    reservation.failed(START);
+                }
+            });
+        }
+    });
+    assert_eq!(hashed.into_inner(), Settings::default().account.free);
+    assert_eq!(throttle.stats().throttled_by_account, 90);
+}
+
+#[test]
+fn c29_reservations_count_before_their_outcome_is_known() {
+    let throttle = throttle();
+    let open: Vec<_> = (0..100).filter_map(|_| guess(&throttle, "ann", network(1), START).ok()).collect();
+    assert_eq!(open.len(), 10);
+    // Hanging up before the answer takes nothing back.
+    drop(open);
+    assert!(guess(&throttle, "ann", network(2), START).is_err());
+}
+
+#[test]
+fn c31_a_flood_does_not_touch_who_comes_from_a_familiar_network() {
+    let throttle = throttle();
+    let home = network(0);
+    guess(&throttle, "ann", home, START).unwrap().succeeded(START);
+    // A week of attacks from 100 networks, as fast as they are let in.
+    for minute in 1..7 * 24 * 60 {
+        let now = after(minute * 60);
+        for n in 1..=100 {
+            if let Ok(reservation) = guess(&throttle, "ann", network(n), now) {
+                reservation.failed(now);
+            }
+        }
+        if minute % 600 == 0 {
+            assert!(guess(&throttle, "ann", network(500), now).is_err(), "the attack is felt by strangers");
+            guess(&throttle, "ann", home, now).unwrap().succeeded(now);
+        }
+    }
+}
+
+#[test]
+fn c31_under_a_flood_that_never_ends_a_person_on_an_unknown_network_gets_in_too() {
+    let throttle = throttle();
+    // 20 networks ask every second and are always a little faster; the person comes back when told.
+    let mut turn = after(3600);
+    let mut waits = 0;
+    for second in 0..24 * 3600 {
+        let now = after(second);
+        for n in 1..=20 {
+            if let Ok(reservation) = guess(&throttle, "ann", network(n), now) {
+                reservation.failed(now);
+            }
+        }
+        if now >= turn {
+            match guess(&throttle, "ann", network(500), now) {
+                Ok(reservation) => {
+                    reservation.succeeded(now);
+                    assert!(waits > 0, "the attack was felt");
+                    println!("in after {second} s and {waits} waits");
+                    return;
+                }
+                Err(Throttled { retry_after, by }) => {
+                    assert_eq!(by, By::Account);
+                    waits += 1;
+                    turn = now.after(retry_after);
+                }
+            }
+        }
+    }
+    panic!("locked out for a day, after coming back {waits} times");
+}
+
+#[test]
+fn a_distributed_attacker_gets_about_a_thousand_guesses_a_day_at_one_account() {
+    let throttle = throttle();
+    for second in 0..24 * 3600 {
+        for n in 0..10 {
+            if let Ok(reservation) = guess(&throttle, "ann", network(n), after(second)) {
+                reservation.failed(after(second));
+            }
+        }
+    }
+    let guesses = throttle.stats().failed;
+    assert!((500..2000).contains(&guesses), "{guesses}");
+}
+
+#[test]
+fn c32_a_success_clears_only_its_own_counter() {
+    let throttle = throttle();
+    // Somebody elsewhere has used up ann's account counter, and most of that network's.
+    assert_eq!(guess_until_throttled(&throttle, "ann", network(1), START), 10);
+    // Ann, once her turn has come, and then as often as she likes.
+    let now = after(120);
+    guess(&throttle, "ann", network(2), now).unwrap().succeeded(now);
+    for _ in 0..50 {
+        guess(&throttle, "ann", network(2), now).unwrap().succeeded(now);
+    }
+    // The other network has gained nothing but its one attempt.
+    assert_eq!(guess_until_throttled(&throttle, "ann", network(1), now), 1);
+}
+
+#[test]
+fn c32_own_successes_do_not_clear_the_network_of_who_tries_one_password_on_many_accounts() {
+    let throttle = throttle();
+    let peer = network(1);
+    let mut guesses = 0;
+    for n in 0..400 {
+        let mine = guess(&throttle, &format!("mallory {n}"), peer, START);
+        mine.map(|mine| mine.succeeded(START)).unwrap_or_default();
+        if let Ok(reservation) = guess(&throttle, &format!("victim {n}"), peer, START) {
+            reservation.failed(START);
+            guesses += 1;
+        }
+    }
+    assert_eq!(guesses, Settings::default().network.free);
+    let Throttled { by, .. } = guess(&throttle, "one more", peer, START).unwrap_err();
+    assert_eq!(by, By::Network);
+    assert!(guess(&throttle, "one more", network(2), START).is_ok());
+}
+
+#[test]
+fn c32_a_success_clears_the_mistakes_of_the_person_who_made_them() {
+    let throttle = throttle();
+    let home = network(1);
+    guess(&throttle, "ann", home, START).unwrap().succeeded(START);
+    for _ in 0..20 {
+        for _ in 0..9 {
+            guess(&throttle, "ann", home, START).unwrap().failed(START);
+        }
+        guess(&throttle, "ann", home, START).unwrap().succeeded(START);
+    }
+    assert_eq!(guess_until_throttled(&throttle, "ann", home, START), 10);
+}
+
+#[test]
+fn delays_grow_to_a_minute_and_not_further() {
+    let throttle = throttle();
+    guess(&throttle, "ann", network(1), START).unwrap().succeeded(START);
+    let (mut now, mut delays) = (START, Vec::new());
+    while delays.len() < 12 {
+        match guess(&throttle, "ann", network(1), now) {
+            Ok(reservation) => reservation.failed(now),
+            Err(Throttled { retry_after, .. }) => {
+                delays.push(retry_after.as_secs());
+                now = now.after(retry_after);
+            }
+        }
+    }
+    assert_eq!(delays[..6], [1, 2, 4, 8, 16, 32]);
+    assert!(delays[6..].iter().all(|delay| (32..=60).contains(delay)), "{delays:?}");
+}
+
+#[test]
+fn threads_whose_clocks_disagree_a_little_do_not_throttle_each_other() {
+    let throttle = throttle();
+    guess(&throttle, "ann", network(1), after(2)).unwrap().failed(after(2));
+    assert!(guess(&throttle, "ann", network(1), START).is_ok());
+}
+
+#[test]
+fn invented_names_neither_push_a_counter_out_nor_close_other_accounts() {
+    let throttle = throttle();
+    assert_eq!(guess_until_throttled(&throttle, "victim", network(1), START), 10);
+    // As many as are remembered when four cores hash a hundred a second each, without a pause.
+    for n in 0..350_000 {
+        guess(&throttle, &format!("invented {n}"), network(1000 + n), START).unwrap().failed(START);
+    }
+    assert!(guess(&throttle, "victim", network(2), START).is_err());
+    let closed =
+        (0..1000).filter(|n| guess(&throttle, &format!("other {n}"), network(n + 10), START).is_err());
+    assert_eq!(closed.count(), 0);
+    let state = throttle.state();
+    assert_eq!(state.familiar.len(), 0, "only a success writes there");
+}
+
+#[test]
+fn the_same_wrong_password_twice_in_two_seconds_counts_once() {
+    let throttle = throttle();
+    let same = Attempt { account: b"ann", peer: network(1), password: throttle.digest(b"wrong") };
+    // Nine distinct ones, then one that is sent twice.
+    for _ in 0..9 {
+        guess(&throttle, "ann", network(1), START).unwrap().failed(START);
+    }
+    throttle.reserve(same, START).unwrap().failed(START);
+    let elsewhere = Attempt { peer: network(2), ..same };
+    assert!(throttle.reserve(elsewhere, START).is_err(), "another network's is another attempt");
+    throttle.reserve(same, after(2)).unwrap().failed(after(2));
+    assert_eq!(throttle.stats().repeats, 1);
+    // One repeat is free, not a flood of them: the third counts again.
+    throttle.reserve(same, after(2)).unwrap().failed(after(2));
+    assert_eq!(throttle.stats().repeats, 1);
+    assert!(throttle.reserve(same, after(2)).is_err());
+    // And none when two seconds have passed.
+    let late = Attempt { account: b"bob", ..same };
+    throttle.reserve(late, START).unwrap().failed(START);
+    throttle.reserve(late, START.after(Duration::from_millis(2001))).unwrap().failed(after(3));
+    assert_eq!(throttle.stats().repeats, 1);
+}
+
+#[test]
+fn what_was_never_hashed_is_given_back() {
+    let throttle = throttle();
+    for _ in 0..500 {
+        guess(&throttle, "ann", network(1), START).unwrap().abandoned();
+    }
+    assert_eq!(guess_until_throttled(&throttle, "ann", network(1), START), 10);
+    assert_eq!(throttle.stats().abandoned, 500);
+}
+
+#[test]
+fn the_one_attempt_after_a_delay_is_given_back_too() {
+    let throttle = throttle();
+    guess_until_throttled(&throttle, "ann", network(1), START);
+    for seconds in [5, 15, 30] {
+        assert_eq!(guess_until_throttled(&throttle, "ann", network(1), after(seconds)), 1);
+    }
+    guess(&throttle, "ann", network(1), after(60)).unwrap().abandoned();
+    assert_eq!(guess_until_throttled(&throttle, "ann", network(1), after(60)), 1);
+}
+
+#[test]
+fn any_of_the_free_attempts_that_is_given_back_opens_the_counter() {
+    let throttle = throttle();
+    let mut open: Vec<_> = (0..10).map(|_| guess(&throttle, "ann", network(1), START).unwrap()).collect();
+    assert!(guess(&throttle, "ann", network(1), START).is_err());
+    open.remove(0).abandoned();
+    assert_eq!(guess_until_throttled(&throttle, "ann", network(1), START), 1);
+}
+
+#[test]
+fn a_network_is_an_address_of_ipv4_and_a_64_of_ipv6() {
+    let throttle = throttle();
+    let network = |address: &str| throttle.network(address.parse().unwrap());
+    assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:ffff:ffff:ffff"));
+    assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+    assert_eq!(network("192.0.2.1"), network("::ffff:192.0.2.1"));
+    assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+}
+
+#[test]
+fn a_clock_that_is_set_back_locks_nobody_out() {
+    let throttle = throttle();
+    guess_until_throttled(&throttle, "ann", network(1), after(7200));
+    assert!(guess(&throttle, "ann", network(1), after(3600)).is_ok());
+    guess(&throttle, "bob", network(1), START).unwrap().succeeded(START);
+    guess_until_throttled(&throttle, "bob", network(1), after(7200));
+    assert!(guess(&throttle, "bob", network(1), after(3600)).is_ok());
+}
+
+#[test]
+fn off_is_off() {
+    let throttle = Throttle::new(Settings::off(), &[7; 32]);
+    for n in 0..1000 {
+        guess(&throttle, "ann", network(n % 3), START).unwrap().failed(START);
+    }
+}
+
+#[test]
+fn debug_shows_neither_key_nor_password() {
+    let throttle = throttle();
+    assert_eq!(format!("{:?}", throttle.digest(b"secret")), "PasswordDigest(…)");
+    assert!(format!("{throttle:?}").ends_with(".. }"));
+}

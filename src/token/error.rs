@@ -1,0 +1,84 @@
+//! What can be wrong with the keys folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::name::SecretKind;
+use crate::oauth::Kid;
+
+/// Why keys or secrets can't be used. Every message names the file; the operator reads it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A private file that others may read or write.
+    #[error("{} may be read or written by others (mode {mode:03o}): consider what it holds leaked, or run chmod 600", path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A folder in which others may exchange files.
+    #[error("the keys folder {} may be written by others (mode {mode:03o}): run chmod 700", path.display())]
+    ExposedFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A name that looks like ours and isn't.
+    #[error("{}: the name isn't one of a key; see the README in the keys folder", path.display())]
+    BadName {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that doesn't hold what its name says.
+    #[error("{}: {reason}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// One key, or one id, in two files.
+    #[error("{} holds the same key or id as {other}: remove one of them", path.display())]
+    Duplicate {
+        /// The file.
+        path: PathBuf,
+        /// The other file's name.
+        other: String,
+    },
+    /// Nothing there to use.
+    #[error("there is no {what} in the keys folder {}", folder.display())]
+    Missing {
+        /// What is missing.
+        what: String,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// No such signing key.
+    #[error("there is no signing key {0} in the keys folder")]
+    UnknownKid(Kid),
+    /// No such secret.
+    #[error("there is no {0} with the id {1} in the keys folder")]
+    UnknownSecret(SecretKind, u8),
+    /// All 255 ids have been given.
+    #[error("all 255 ids of a {0} have been given")]
+    IdsExhausted(SecretKind),
+    /// The machine could not make a key.
+    #[error("the machine could not make a key: {0}")]
+    NotMade(String),
+}
+
+impl KeyError {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,62 @@
+//! The public halves of the published keys: RFC 7517.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+use super::signing::SigningKey;
+use crate::oauth::Kid;
+
+/// The longest that a cache may keep the document.
+const MAX_AGE: Duration = Duration::from_mins(15);
+
+/// The JWKS as it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwksDocument {
+    /// The JSON document.
+    pub body: Bytes,
+    /// The `ETag`, quotes included; it changes with the body.
+    pub etag: String,
+    /// For `Cache-Control`: never longer than the lead time, or a cache could miss a key that signs already.
+    pub max_age: Duration,
+}
+
+/// A public key, with the members that verifying needs and no others. There is no room in it for a private one.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Jwk<'a> {
+    kty: &'static str,
+    #[serde(rename = "use")]
+    usage: &'static str,
+    alg: &'static str,
+    kid: String,
+    n: &'a str,
+    e: &'a str,
+}
+
+impl<'a> Jwk<'a> {
+    /// An RSA key for RS256 signatures: RFC 7518 §6.3.1.
+    pub(super) fn rs256(kid: Kid, n: &'a str, e: &'a str) -> Self {
+        Self { kty: "RSA", usage: "sig", alg: "RS256", kid: kid.to_string(), n, e }
+    }
+}
+
+impl JwksDocument {
+    /// The document of these keys, in this order.
+    pub(super) fn of<'a>(
+        keys: impl Iterator<Item = &'a SigningKey>,
+        lead_time: Duration,
+    ) -> Result<Self, serde_json::Error> {
+        #[derive(Serialize)]
+        struct JwkSet<'a> {
+            keys: Vec<Jwk<'a>>,
+        }
+        let body = serde_json::to_vec(&JwkSet { keys: keys.map(SigningKey::jwk).collect() })?;
+        let digest = digest(&SHA256, &body);
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.as_ref().get(..16).unwrap_or_default()));
+        Ok(Self { body: body.into(), etag, max_age: MAX_AGE.min(lead_time) })
+    }
+}

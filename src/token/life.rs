@@ -1,0 +1,198 @@
+//! What a signing key may do at a moment: a pure function of when the keys were made.
+//!
+//! A key is published at once and signs after the lead time, so that whoever caches the JWKS has it before the first
+//! token signed by it. The newest key that may sign is the signer. The one before stays published until the last token
+//! that it signed has expired, and a grace period longer.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// The times in a signing key's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyLife {
+    /// How long a new key is published before it signs: longer than any cache of the JWKS lives.
+    pub lead_time: Duration,
+    /// The longest life of any access token that the server gives out.
+    pub longest_access_token: Duration,
+    /// How much longer than its last token a key stays published.
+    pub grace: Duration,
+}
+
+impl Default for KeyLife {
+    /// Two hours ahead, access tokens of ten minutes, two hours behind.
+    fn default() -> Self {
+        Self {
+            lead_time: Duration::from_hours(2),
+            longest_access_token: Duration::from_mins(10),
+            grace: Duration::from_hours(2),
+        }
+    }
+}
+
+/// When a key was made, and whether it signs without the lead time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// When it was made.
+    pub created: Timestamp,
+    /// It replaces a compromised key: no lead time.
+    pub at_once: bool,
+}
+
+/// What a signing key does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Published, and not signing yet.
+    Pending {
+        /// When it begins to sign.
+        signs_at: Timestamp,
+    },
+    /// Published, and the one that signs.
+    Signing,
+    /// Published for the tokens that it signed.
+    Published {
+        /// When it leaves the JWKS.
+        until: Timestamp,
+    },
+    /// No longer published: its file may be deleted.
+    Retired,
+    /// Destroyed: neither published nor found.
+    Compromised,
+}
+
+impl KeyState {
+    /// Whether the key is in the JWKS, and its tokens are good.
+    #[must_use]
+    pub const fn is_published(self) -> bool {
+        match self {
+            Self::Pending { .. } | Self::Signing | Self::Published { .. } => true,
+            Self::Retired | Self::Compromised => false,
+        }
+    }
+}
+
+impl KeyLife {
+    /// What each of `keys` does at `now`; they come in the order of creation. Exactly one signs, unless there is none.
+    #[must_use]
+    pub fn states(&self, keys: &[Birth], now: Timestamp) -> Vec<KeyState> {
+        // If none may sign yet, the oldest does: it is the first key, or the clock was set back and it is the last that did.
+        let signer = (0..keys.len()).rev().find(|&at| self.may_sign(keys, at, now)).unwrap_or_default();
+        (0..keys.len())
+            .map(|at| match at.cmp(&signer) {
+                std::cmp::Ordering::Greater => KeyState::Pending { signs_at: self.signs_at(keys, at) },
+                std::cmp::Ordering::Equal => KeyState::Signing,
+                std::cmp::Ordering::Less => match self.published_until(keys, at) {
+                    until if now < until => KeyState::Published { until },
+                    _ => KeyState::Retired,
+                },
+            })
+            .collect()
+    }
+
+    /// The stretch of time around `now` in which [`KeyLife::states`] doesn't change: from the first moment to before the second.
+    #[must_use]
+    pub fn steady(&self, keys: &[Birth], now: Timestamp) -> (Timestamp, Timestamp) {
+        let turns = (0..keys.len()).flat_map(|at| [self.signs_at(keys, at), self.published_until(keys, at)]);
+        turns.fold((Timestamp::default(), Timestamp::from_millis(u64::MAX)), |(from, until), turn| {
+            if turn <= now { (from.max(turn), until) } else { (from, until.min(turn)) }
+        })
+    }
+
+    fn signs_at(&self, keys: &[Birth], at: usize) -> Timestamp {
+        keys.get(at).map_or(Timestamp::from_millis(u64::MAX), |key| {
+            if key.at_once { key.created } else { key.created.after(self.lead_time) }
+        })
+    }
+
+    fn may_sign(&self, keys: &[Birth], at: usize, now: Timestamp) -> bool {
+        // A replacement signs whatever the clock says: the compromised key is gone.
+        keys.get(at).is_some_and(|key| key.at_once) || self.signs_at(keys, at) <= now
+    }
+
+    /// When the last token that this key can have signed has expired, and the grace is over.
+    fn published_until(&self, keys: &[Birth], at: usize) -> Timestamp {
+        let successors = at.saturating_add(1)..keys.len();
+        let succeeded = successors.map(|later| self.signs_at(keys, later)).min();
+        succeeded.map_or(Timestamp::from_millis(u64::MAX), |succeeded| {
+            succeeded.after(self.longest_access_token).after(self.grace)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3600;
+
+    fn born(seconds: u64) -> Birth {
+        Birth { created: at(seconds), at_once: false }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn c63_a_key_is_published_before_it_signs_and_after() {
+        let life = KeyLife::default();
+        let keys = [born(0), born(100 * HOUR)];
+        let (first, second) = (|now| life.states(&keys, at(now))[0], |now| life.states(&keys, at(now))[1]);
+        let (signs_at, until) = (at(102 * HOUR), at(104 * HOUR + 600));
+
+        assert_eq!(life.states(&keys[..1], at(0)), [KeyState::Signing], "the first key signs at once");
+        assert_eq!(
+            (first(100 * HOUR), second(100 * HOUR)),
+            (KeyState::Signing, KeyState::Pending { signs_at })
+        );
+        assert_eq!(second(102 * HOUR - 1), KeyState::Pending { signs_at });
+        assert_eq!(
+            (first(102 * HOUR), second(102 * HOUR)),
+            (KeyState::Published { until }, KeyState::Signing)
+        );
+        assert_eq!(first(104 * HOUR + 599), KeyState::Published { until });
+        assert_eq!(first(104 * HOUR + 600), KeyState::Retired);
+    }
+
+    #[test]
+    fn a_replacement_signs_at_once_even_past_a_pending_key_and_a_wrong_clock() {
+        let life = KeyLife::default();
+        let keys = [born(0), born(10 * HOUR), Birth { created: at(10 * HOUR + 5), at_once: true }];
+        for now in [0, 10 * HOUR + 5, 12 * HOUR] {
+            assert_eq!(life.states(&keys, at(now))[2], KeyState::Signing, "{now}");
+        }
+        assert_eq!(
+            life.states(&keys, at(13 * HOUR))[1],
+            KeyState::Retired,
+            "it never signed: the newer one did"
+        );
+    }
+
+    #[test]
+    fn a_clock_before_all_keys_leaves_the_oldest_signing() {
+        let states = KeyLife::default().states(&[born(HOUR), born(9 * HOUR)], at(0));
+        assert_eq!(states, [KeyState::Signing, KeyState::Pending { signs_at: at(11 * HOUR) }]);
+        assert_eq!(KeyLife::default().states(&[], at(0)), []);
+    }
+
+    #[test]
+    fn a_steady_stretch_is_steady_and_ends_where_something_changes() {
+        let life = KeyLife::default();
+        let keys = [born(0), born(HOUR), Birth { created: at(50 * HOUR), at_once: true }, born(51 * HOUR)];
+        let mut turns = 0;
+        let mut now = at(0);
+        loop {
+            let (from, until) = life.steady(&keys, now);
+            assert_eq!(from, now);
+            if until == at(u64::MAX) {
+                break;
+            }
+            let last = Timestamp::from_millis(until.millis() - 1);
+            assert_eq!(life.states(&keys, from), life.states(&keys, last));
+            assert_eq!(life.steady(&keys, last), (from, until));
+            now = until;
+            turns += 1;
+        }
+        assert!(turns >= 4, "{turns}");
+    }
+}

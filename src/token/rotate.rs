@@ -1,0 +1,257 @@
+//! What an operator does to the keys folder; a running server notices by itself.
+
+use std::time::Duration;
+
+use super::error::KeyError;
+use super::folder::{KeysFolder, Locked};
+use super::keys;
+use super::life::{KeyLife, KeyState};
+use super::name::{Entry, SecretFile, SecretKind, SigningFile};
+use super::secrets::Secret;
+use super::signing::SigningKey;
+use crate::clock::Timestamp;
+use crate::oauth::Kid;
+use crate::random::Random;
+
+/// A signing key, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Its `kid`; `None` for a compromised one whose tombstone doesn't tell.
+    pub kid: Option<Kid>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What it does now.
+    pub state: KeyState,
+    /// The name of its file.
+    pub file: String,
+}
+
+/// A signing key that has just been made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its `kid`.
+    pub kid: Kid,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The name of its file.
+    pub file: String,
+}
+
+/// A refresh secret or a pepper, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretInfo {
+    /// What it is for.
+    pub kind: SecretKind,
+    /// Its id.
+    pub id: u8,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What it does now.
+    pub state: SecretState,
+    /// The name of its file.
+    pub file: String,
+}
+
+/// What a secret does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretState {
+    /// It makes what is new.
+    Current,
+    /// It checks what is old.
+    Checking,
+    /// Destroyed.
+    Compromised,
+}
+
+impl KeysFolder {
+    /// All signing keys, in the order of creation, and what each does at `now`.
+    ///
+    /// # Errors
+    /// [`KeyError`] for the first file that can't be used.
+    pub fn signing_keys(&self, life: &KeyLife, now: Timestamp) -> Result<Vec<KeyInfo>, KeyError> {
+        let (held, problems) = keys::read(self, &[])?;
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
+        let births: Vec<_> = held.iter().map(keys::Held::birth).collect();
+        let states = life.states(&births, now);
+        let usable = held.iter().zip(states).map(|(held, state)| KeyInfo {
+            kid: Some(held.key.kid()),
+            created: held.file.created,
+            state,
+            file: held.file.to_string(),
+        });
+        let compromised = self.entries()?.compromised.into_iter().filter_map(|entry| match entry {
+            Entry::Signing(file) => Some(KeyInfo {
+                kid: self.epitaph(&file.to_string()).parse().ok(),
+                created: file.created,
+                state: KeyState::Compromised,
+                file: file.to_string(),
+            }),
+            Entry::Secret(_) => None,
+        });
+        let mut all: Vec<_> = usable.chain(compromised).collect();
+        all.sort_by_key(|key| key.created);
+        Ok(all)
+    }
+
+    /// All refresh secrets and peppers, by kind and id.
+    ///
+    /// # Errors
+    /// [`KeyError`] if the folder can't be read. The files themselves are not.
+    pub fn secrets(&self) -> Result<Vec<SecretInfo>, KeyError> {
+        let listing = self.entries()?;
+        let dead: Vec<_> = listing.compromised.iter().filter_map(Entry::secret).collect();
+        let buried = |file: &SecretFile| dead.iter().any(|dead| (dead.kind, dead.id) == (file.kind, file.id));
+        let live: Vec<_> =
+            listing.live.iter().filter_map(Entry::secret).filter(|file| !buried(file)).collect();
+        let is_newest = |file: &SecretFile| {
+            live.iter().filter(|other| other.kind == file.kind).all(|other| other.id <= file.id)
+        };
+        let live = live
+            .iter()
+            .map(|file| (*file, if is_newest(file) { SecretState::Current } else { SecretState::Checking }));
+        let mut all: Vec<_> = live.chain(dead.iter().map(|file| (*file, SecretState::Compromised))).collect();
+        all.sort_by_key(|(file, _)| *file);
+        let info = |(file, state): (SecretFile, _)| SecretInfo {
+            kind: file.kind,
+            id: file.id,
+            created: file.created,
+            state,
+            file: file.to_string(),
+        };
+        Ok(all.into_iter().map(info).collect())
+    }
+
+    /// Adds a signing key: published as soon as the server notices, signing after the lead time.
+    ///
+    /// # Errors
+    /// [`KeyError`]; then the folder is as it was.
+    pub fn rotate_signing(&self, now: Timestamp) -> Result<NewKey, KeyError> {
+        self.lock()?.new_signing_key(now, false)
+    }
+
+    /// Destroys the signing key `kid`, and puts a new one in its place that signs at once. Returns the new one.
+    ///
+    /// Tokens signed by the old key are refused by whoever asks for the JWKS again. Caches don't know the new key yet:
+    /// tokens signed by it may be refused until they have asked.
+    ///
+    /// # Errors
+    /// [`KeyError::UnknownKid`]; otherwise as [`KeysFolder::rotate_signing`].
+    pub fn compromised_signing(&self, kid: Kid, now: Timestamp) -> Result<NewKey, KeyError> {
+        let locked = self.lock()?;
+        locked.bury_leftovers()?;
+        // Another broken file must not stand in the way of this.
+        let (held, _) = keys::read(self, &[])?;
+        let old = held.iter().find(|held| held.key.kid() == kid).ok_or(KeyError::UnknownKid(kid))?;
+        let new = locked.new_signing_key(now, true)?;
+        locked.destroy(&old.file.to_string(), &kid.to_string())?;
+        Ok(new)
+    }
+
+    /// Adds a refresh secret: it makes all refresh tokens from now on, and the earlier ones still verify.
+    ///
+    /// # Errors
+    /// [`KeyError::IdsExhausted`] after 255 of them; otherwise as [`KeysFolder::rotate_signing`].
+    pub fn rotate_refresh_secret(&self, now: Timestamp) -> Result<SecretInfo, KeyError> {
+        self.lock()?.new_secret(SecretKind::Refresh, now)
+    }
+
+    /// Adds a pepper: it is used for all hashes from now on, and the earlier ones still verify.
+    ///
+    /// # Errors
+    /// As [`KeysFolder::rotate_refresh_secret`].
+    pub fn rotate_pepper(&self, now: Timestamp) -> Result<SecretInfo, KeyError> {
+        self.lock()?.new_secret(SecretKind::Pepper, now)
+    }
+
+    /// Destroys the refresh secret `id`: every refresh token that it made is refused. If it was the newest, a new one
+    /// takes its place and is returned.
+    ///
+    /// # Errors
+    /// [`KeyError::UnknownSecret`]; otherwise as [`KeysFolder::rotate_refresh_secret`].
+    pub fn compromised_refresh_secret(&self, id: u8, now: Timestamp) -> Result<Option<SecretInfo>, KeyError> {
+        let locked = self.lock()?;
+        locked.bury_leftovers()?;
+        let secrets = self.secrets()?;
+        let refresh = |secret: &&SecretInfo| secret.kind == SecretKind::Refresh && secret.id == id;
+        let old = secrets.iter().filter(refresh).find(|secret| secret.state != SecretState::Compromised);
+        let old = old.ok_or(KeyError::UnknownSecret(SecretKind::Refresh, id))?;
+        let was_current = old.state == SecretState::Current;
+        let new = was_current.then(|| locked.new_secret(SecretKind::Refresh, now)).transpose()?;
+        locked.destroy(&old.file, "")?;
+        Ok(new)
+    }
+
+    /// Makes a signing key if there is none.
+    pub(super) fn create_first_signing_key(&self, now: Timestamp) -> Result<(), KeyError> {
+        // Asked again under the lock: another process may have been faster.
+        if self.has(|entry| entry.signing().is_some())? {
+            return Ok(());
+        }
+        let locked = self.lock()?;
+        if !self.has(|entry| entry.signing().is_some())? {
+            locked.new_signing_key(now, false)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a secret of `kind` if there is none.
+    pub(super) fn create_first_secret(&self, kind: SecretKind, now: Timestamp) -> Result<(), KeyError> {
+        let of_kind = |entry: &Entry| entry.secret().is_some_and(|file| file.kind == kind);
+        if self.has(of_kind)? {
+            return Ok(());
+        }
+        let locked = self.lock()?;
+        if !self.has(of_kind)? {
+            locked.new_secret(kind, now)?;
+        }
+        Ok(())
+    }
+}
+
+impl KeysFolder {
+    fn has(&self, wanted: impl Fn(&Entry) -> bool) -> Result<bool, KeyError> {
+        Ok(self.entries()?.live.iter().any(wanted))
+    }
+}
+
+impl Locked<'_> {
+    fn new_signing_key(&self, now: Timestamp, at_once: bool) -> Result<NewKey, KeyError> {
+        let listing = self.folder().entries()?;
+        let newest = listing.live.iter().chain(&listing.compromised).filter_map(Entry::signing).max();
+        // Later than all others, whatever the clock says: the order of the names is the order of creation.
+        let created = newest.map_or(now, |newest| now.max(newest.created.after(Duration::from_secs(1))));
+        let created = Timestamp::from_seconds(created.seconds());
+        let pem = SigningKey::generate().map_err(|error| KeyError::NotMade(error.to_string()))?;
+        let key =
+            SigningKey::from_pem(pem.as_bytes()).map_err(|error| KeyError::NotMade(error.to_string()))?;
+        let file = SigningFile { created, at_once, label: key.kid().short() };
+        self.create(&file.to_string(), pem.as_bytes())?;
+        Ok(NewKey { kid: key.kid(), created, file: file.to_string() })
+    }
+
+    fn new_secret(&self, kind: SecretKind, now: Timestamp) -> Result<SecretInfo, KeyError> {
+        let listing = self.folder().entries()?;
+        let all = listing.live.iter().chain(&listing.compromised).filter_map(Entry::secret);
+        let highest = all.filter(|file| file.kind == kind).map(|file| file.id).max().unwrap_or_default();
+        let id = highest.checked_add(1).ok_or(KeyError::IdsExhausted(kind))?;
+        let bytes = Random::system().bytes().map_err(|error| KeyError::NotMade(error.to_string()))?;
+        let file = SecretFile { kind, id, created: Timestamp::from_seconds(now.seconds()) };
+        self.create(&file.to_string(), Secret::from_bytes(bytes).to_text().as_bytes())?;
+        Ok(SecretInfo {
+            kind,
+            id,
+            created: file.created,
+            state: SecretState::Current,
+            file: file.to_string(),
+        })
+    }
+
+    /// Finishes what a crash interrupted, and destroys again what a backup brought back.
+    fn bury_leftovers(&self) -> Result<(), KeyError> {
+        let listing = self.folder().entries()?;
+        let leftovers = listing.live.iter().filter(|entry| listing.compromised.contains(entry));
+        leftovers.map(ToString::to_string).try_for_each(|name| self.destroy(&name, ""))
+    }
+}

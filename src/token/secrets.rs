@@ -1,0 +1,383 @@
+//! The random secrets: those behind refresh tokens, and the peppers.
+//!
+//! Both are 32 random bytes with an id of one byte. The newest makes what is new, all check what is old. An id is never
+//! given twice, so that an old token or hash never meets another secret under its id.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::error::KeyError;
+use super::folder::{IfMissing, KeysFolder};
+use super::name::{Entry, SecretFile, SecretKind};
+use crate::clock::Timestamp;
+
+/// The secrets behind refresh tokens.
+pub type RefreshSecrets = Secrets<ForRefreshTokens>;
+
+/// The peppers: without them, nobody can even guess at the password hashes.
+pub type Peppers = Secrets<ForPasswords>;
+
+/// All secrets of one kind in a folder.
+pub struct Secrets<P> {
+    folder: KeysFolder,
+    held: RwLock<Arc<Held>>,
+    purpose: PhantomData<P>,
+}
+
+/// 32 random bytes, wiped when dropped.
+pub struct Secret(Zeroizing<[u8; 32]>);
+
+/// What one kind of [`Secrets`] is for, so that the two can't be mistaken for each other.
+pub trait Purpose: Send + Sync + 'static {
+    /// Whose files these are.
+    const KIND: SecretKind;
+}
+
+/// The MAC of refresh tokens.
+#[derive(Clone, Copy, Debug)]
+pub enum ForRefreshTokens {}
+
+/// The HMAC over passwords.
+#[derive(Clone, Copy, Debug)]
+pub enum ForPasswords {}
+
+impl Purpose for ForRefreshTokens {
+    const KIND: SecretKind = SecretKind::Refresh;
+}
+
+impl Purpose for ForPasswords {
+    const KIND: SecretKind = SecretKind::Pepper;
+}
+
+struct Held {
+    current: (u8, Arc<Secret>),
+    by_id: BTreeMap<u8, Arc<Secret>>,
+}
+
+impl<P: Purpose> Secrets<P> {
+    /// Reads the folder.
+    ///
+    /// # Errors
+    /// A [`KeyError`] that names the file, for any that can't be used; [`KeyError::Missing`] if there is none and none
+    /// is to be made.
+    pub fn open(folder: KeysFolder, if_missing: IfMissing, now: Timestamp) -> Result<Self, KeyError> {
+        if if_missing == IfMissing::Create {
+            folder.create_first_secret(P::KIND, now)?;
+        }
+        let (by_id, problems) = read(&folder, P::KIND, &BTreeMap::new())?;
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
+        let held = Held::of(by_id).ok_or_else(|| Self::missing(&folder))?;
+        Ok(Self { folder, held: RwLock::new(Arc::new(held)), purpose: PhantomData })
+    }
+
+    /// The newest, which makes what is new, and its id.
+    #[must_use]
+    pub fn current(&self) -> (u8, Arc<Secret>) {
+        self.now().current.clone()
+    }
+
+    /// The one with this id.
+    #[must_use]
+    pub fn find(&self, id: u8) -> Option<Arc<Secret>> {
+        self.now().by_id.get(&id).cloned()
+    }
+
+    /// All of them with their ids, the oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<(u8, Arc<Secret>)> {
+        self.now().by_id.iter().map(|(id, secret)| (*id, Arc::clone(secret))).collect()
+    }
+
+    /// Reads the folder again. What is good is taken in, what is gone or compromised is dropped at once, and what can't
+    /// be used is returned. If nothing usable were left, all stays as it was.
+    #[must_use = "what can't be used should be told to the operator"]
+    pub fn reload(&self) -> Vec<KeyError> {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let (by_id, mut problems) = match read(&self.folder, P::KIND, &held.by_id) {
+            Ok(read) => read,
+            Err(error) => return vec![error],
+        };
+        if !by_id.keys().eq(held.by_id.keys()) {
+            match Held::of(by_id) {
+                Some(fresh) => {
+                    tracing::info!(keys.kind = %P::KIND, keys.current = fresh.current.0, "secrets changed");
+                    *held = Arc::new(fresh);
+                }
+                None => problems.push(Self::missing(&self.folder)),
+            }
+        }
+        problems
+    }
+
+    /// Looks at the folder once in `every`, reloads when it has changed, and then calls `reloaded`; never returns.
+    pub async fn watch<F>(self: Arc<Self>, every: Duration, reloaded: F)
+    where
+        F: Fn(&Self) + Clone + Send + 'static,
+    {
+        let folder = self.folder.clone();
+        let reload = move || {
+            let problems = self.reload();
+            reloaded(&self);
+            problems
+        };
+        folder.watch(every, reload).await;
+    }
+
+    fn now(&self) -> Arc<Held> {
+        Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn missing(folder: &KeysFolder) -> KeyError {
+        KeyError::Missing { what: P::KIND.to_string(), folder: folder.path().to_owned() }
+    }
+}
+
+impl<P: Purpose> fmt::Debug for Secrets<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets")
+            .field("kind", &P::KIND)
+            .field("by_id", &self.now().by_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Held {
+    fn of(by_id: BTreeMap<u8, Arc<Secret>>) -> Option<Self> {
+        let (id, newest) = by_id.last_key_value()?;
+        Some(Self { current: (*id, Arc::clone(newest)), by_id })
+    }
+}
+
+impl Secret {
+    /// The secret that has these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// What stands in its file: base64url, and the end of the line.
+    pub(super) fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        URL_SAFE_NO_PAD.encode_string(self.as_bytes(), &mut text);
+        text.push('\n');
+        text
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        // One byte more than is wanted, so that what is too long is noticed.
+        let mut room = Zeroizing::new([0; 33]);
+        let len = URL_SAFE_NO_PAD.decode_slice(text.trim_ascii_end(), room.as_mut_slice()).ok()?;
+        let bytes = room.get(..len)?;
+        Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+type Read = (BTreeMap<u8, Arc<Secret>>, Vec<KeyError>);
+
+/// All secrets of `kind` in the folder, and what is wrong with the others. One that is among `known` is not read again.
+fn read(folder: &KeysFolder, kind: SecretKind, known: &BTreeMap<u8, Arc<Secret>>) -> Result<Read, KeyError> {
+    let listing = folder.entries()?;
+    let mut problems = listing.mistyped(folder, kind.word());
+    let of_kind = |entry: &Entry| entry.secret().filter(|file| file.kind == kind);
+    // By id, not by name: a backup may bring one back.
+    let dead: Vec<u8> = listing.compromised.iter().filter_map(of_kind).map(|file| file.id).collect();
+    let mut files: BTreeMap<u8, SecretFile> = BTreeMap::new();
+    let mut by_id = BTreeMap::new();
+    for file in listing.live.iter().filter_map(of_kind).filter(|file| !dead.contains(&file.id)) {
+        if let Some(other) = files.insert(file.id, file) {
+            problems
+                .push(KeyError::Duplicate { path: folder.file(file.to_string()), other: other.to_string() });
+            continue;
+        }
+        let secret = known.get(&file.id).map_or_else(|| parse(folder, file), |known| Ok(Arc::clone(known)));
+        match secret {
+            Ok(secret) => {
+                by_id.insert(file.id, secret);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Ok((by_id, problems))
+}
+
+fn parse(folder: &KeysFolder, file: SecretFile) -> Result<Arc<Secret>, KeyError> {
+    let text = folder.read_private(&file.to_string())?;
+    Secret::parse(&text).map(Arc::new).ok_or_else(|| KeyError::Broken {
+        path: folder.file(file.to_string()),
+        reason: "it doesn't hold 32 bytes as base64url".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::token::name::COMPROMISED;
+    use crate::token::rotate::SecretState;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_225_265);
+
+    fn open(folder: &KeysFolder) -> RefreshSecrets {
+        RefreshSecrets::open(folder.clone(), IfMissing::Create, NOW).unwrap()
+    }
+
+    #[test]
+    fn the_first_secret_is_made_once_and_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let missing = RefreshSecrets::open(folder.clone(), IfMissing::Refuse, NOW).unwrap_err();
+        assert!(matches!(missing, KeyError::Missing { .. }), "{missing}");
+
+        let (id, first) = open(&folder).current();
+        let (again, same) = open(&folder).current();
+        assert_eq!((id, again), (1, 1));
+        assert_eq!(first.as_bytes(), same.as_bytes());
+        assert_ne!(first.as_bytes(), &[0; 32]);
+        let peppers = Peppers::open(folder, IfMissing::Create, NOW).unwrap();
+        assert_ne!(peppers.current().1.as_bytes(), first.as_bytes(), "another kind is another secret");
+    }
+
+    #[test]
+    fn the_newest_makes_and_the_older_check_until_compromised() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let secrets = open(&folder);
+        let first = secrets.current().1;
+        assert_eq!(folder.rotate_refresh_secret(NOW).unwrap().id, 2);
+        assert!(secrets.reload().is_empty());
+        assert_eq!(secrets.current().0, 2);
+        assert!(Arc::ptr_eq(&secrets.find(1).unwrap(), &first), "not read again");
+        assert_eq!(secrets.all().len(), 2);
+
+        assert_eq!(folder.compromised_refresh_secret(1, NOW).unwrap(), None, "the newest is still good");
+        assert!(secrets.reload().is_empty());
+        assert!(secrets.find(1).is_none());
+        assert_eq!(secrets.current().0, 2);
+
+        let new = folder.compromised_refresh_secret(2, NOW).unwrap().unwrap();
+        assert!(secrets.reload().is_empty());
+        assert_eq!((new.id, secrets.current().0, secrets.all().len()), (3, 3, 1));
+        let again = folder.compromised_refresh_secret(2, NOW).unwrap_err();
+        assert!(matches!(again, KeyError::UnknownSecret(SecretKind::Refresh, 2)), "{again}");
+
+        let states: Vec<_> =
+            folder.secrets().unwrap().iter().map(|secret| (secret.id, secret.state)).collect();
+        let expected =
+            [(1, SecretState::Compromised), (2, SecretState::Compromised), (3, SecretState::Current)];
+        assert_eq!(states, expected);
+    }
+
+    #[test]
+    fn a_compromised_secret_that_a_backup_brings_back_stays_dead() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let secrets = open(&folder);
+        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        let backup = fs::read(&file).unwrap();
+        folder.compromised_refresh_secret(1, NOW).unwrap();
+        assert!(!file.exists());
+        let tombstone = fs::read(format!("{}{COMPROMISED}", file.display())).unwrap();
+        assert!(!tombstone.windows(8).any(|part| backup.windows(8).any(|secret| secret == part)));
+
+        folder.lock().unwrap().create(&file.file_name().unwrap().to_string_lossy(), &backup).unwrap();
+        assert!(secrets.reload().is_empty());
+        assert!(secrets.find(1).is_none());
+        assert!(open(&folder).find(1).is_none());
+        folder.compromised_refresh_secret(2, NOW).unwrap();
+        assert!(!file.exists(), "destroyed again when next at it");
+    }
+
+    #[test]
+    fn ids_end_at_255_and_never_come_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let last = SecretFile { kind: SecretKind::Refresh, id: 255, created: NOW };
+        let bytes = Secret::from_bytes([1; 32]).to_text();
+        folder.lock().unwrap().create(&last.to_string(), bytes.as_bytes()).unwrap();
+        assert_eq!(open(&folder).current().0, 255);
+        assert!(matches!(
+            folder.rotate_refresh_secret(NOW),
+            Err(KeyError::IdsExhausted(SecretKind::Refresh))
+        ));
+        assert!(folder.compromised_refresh_secret(255, NOW).is_err());
+        assert_eq!(open(&folder).current().0, 255, "nothing destroyed that can't be replaced");
+    }
+
+    #[test]
+    fn an_id_that_only_a_tombstone_has_is_not_given_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        open(&folder);
+        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        fs::rename(&file, format!("{}{COMPROMISED}", file.display())).unwrap();
+        assert_eq!(open(&folder).current().0, 2);
+    }
+
+    #[test]
+    fn a_mistyped_name_stops_only_what_it_was_meant_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        fs::write(folder.file("pepper-1.secret"), b"").unwrap();
+        open(&folder);
+        let peppers = Peppers::open(folder, IfMissing::Create, NOW);
+        assert!(matches!(peppers, Err(KeyError::BadName { .. })));
+    }
+
+    #[test]
+    fn c62_a_broken_secret_is_refused_by_name() {
+        for (at, broken) in
+            ["", "AAAA", &"A".repeat(44), &"A".repeat(300), &"*".repeat(43)].iter().enumerate()
+        {
+            let temp = tempfile::tempdir().unwrap();
+            let folder = KeysFolder::at(temp.path());
+            let file = SecretFile { kind: SecretKind::Refresh, id: 9, created: NOW }.to_string();
+            folder.lock().unwrap().create(&file, broken.as_bytes()).unwrap();
+            let error = RefreshSecrets::open(folder, IfMissing::Create, NOW).unwrap_err().to_string();
+            assert!(error.contains(&file), "{at}: {error}");
+        }
+    }
+
+    #[test]
+    fn two_files_of_one_id_are_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        for created in [NOW, Timestamp::from_seconds(0)] {
+            let file = SecretFile { kind: SecretKind::Refresh, id: 1, created };
+            let bytes = Secret::from_bytes([1; 32]).to_text();
+            folder.lock().unwrap().create(&file.to_string(), bytes.as_bytes()).unwrap();
+        }
+        let error = RefreshSecrets::open(folder, IfMissing::Create, NOW).unwrap_err();
+        assert!(matches!(error, KeyError::Duplicate { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        let temp = tempfile::tempdir().unwrap();
+        let secrets = open(&KeysFolder::at(temp.path()));
+        let shown = format!("{secrets:?} {:?}", secrets.current());
+        let text = secrets.current().1.to_text();
+        assert!(shown.contains("redacted") && !shown.contains(text.trim_end()), "{shown}");
+    }
+}

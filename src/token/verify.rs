@@ -1,0 +1,237 @@
+//! Our own access tokens, presented to our own API.
+//!
+//! jsonwebtoken checks the signature, the issuer and the audience. What it leaves to its callers is here: the header
+//! holds exactly what we put there, times are integers, no member comes twice, and the clock is ours.
+
+use std::ops::RangeInclusive;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation};
+use serde::{Deserialize, Deserializer};
+
+use super::keys::SigningKeys;
+use super::signing::TokenType;
+use crate::clock::Timestamp;
+use crate::oauth::Kid;
+
+/// The longest token that is looked at, in bytes.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// Seconds since the epoch that a claim may hold: up to the year 9999.
+const TIMES: RangeInclusive<u64> = 0..=253_402_300_799;
+
+/// Checks access tokens for one audience.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    validation: Validation,
+    plain_jwt: bool,
+}
+
+/// An access token of ours that has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The key that signed it.
+    pub kid: Kid,
+    /// The user's id.
+    pub sub: String,
+    /// Whom it is for.
+    pub aud: Vec<String>,
+    /// The client that it was given to.
+    pub client_id: String,
+    /// The granted scope, separated by spaces; empty if there was none.
+    pub scope: String,
+    /// The session's id.
+    pub sid: String,
+    /// The token's id.
+    pub jti: String,
+    /// Issued at, in seconds.
+    pub iat: u64,
+    /// Expires at, in seconds.
+    pub exp: u64,
+    /// When the user signed in, in seconds.
+    pub auth_time: u64,
+    /// The user's roles.
+    pub roles: Vec<String>,
+}
+
+/// Why a token is refused. To the client all of them are `invalid_token` (RFC 6750 §3.1).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Good in all else, but its time is over.
+    #[error("the access token has expired")]
+    Expired,
+    /// Too long, not three parts, or a header that we never write.
+    #[error("not an access token of ours")]
+    Malformed,
+    /// An algorithm other than RS256.
+    #[error("the access token's algorithm isn't RS256")]
+    Algorithm,
+    /// Another kind of token.
+    #[error("the token isn't an access token")]
+    Type,
+    /// A key that isn't published here.
+    #[error("the access token's key is unknown")]
+    UnknownKey,
+    /// Not signed by the key that it names.
+    #[error("the access token's signature is wrong")]
+    Signature,
+    /// Another issuer.
+    #[error("the access token is from another issuer")]
+    Issuer,
+    /// Another audience.
+    #[error("the access token is for somebody else")]
+    Audience,
+    /// Claims that we never write: missing, of a wrong type, out of range, or twice.
+    #[error("the access token's claims are damaged")]
+    Claims,
+}
+
+impl Verifier {
+    /// For tokens of `issuer` whose `aud` includes `audience`. Both are compared exactly.
+    #[must_use]
+    pub fn new(issuer: &str, audience: &str) -> Self {
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["iss", "aud"]);
+        // It would read the machine's clock; `exp` is checked below.
+        validation.validate_exp = false;
+        Self { validation, plain_jwt: false }
+    }
+
+    /// Takes the `typ` `JWT` too, for audiences that are set to it.
+    #[must_use]
+    pub fn allow_plain_jwt(mut self, allow: bool) -> Self {
+        self.plain_jwt = allow;
+        self
+    }
+
+    /// What the token says, if it is one of ours, for this audience, and good at `now`.
+    ///
+    /// # Errors
+    /// [`VerifyError::Expired`] only if nothing else is wrong with it.
+    pub fn verify(
+        &self,
+        keys: &SigningKeys,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<AccessToken, VerifyError> {
+        let header = parse_header(token)?;
+        // RFC 8725 §3.1, §3.11: the algorithm and the type are what we expect, before anything else is believed.
+        if header.alg != "RS256" {
+            return Err(VerifyError::Algorithm);
+        }
+        let plain = self.plain_jwt && header.typ == TokenType::Jwt.as_str();
+        if header.typ != TokenType::AtJwt.as_str() && !plain {
+            return Err(VerifyError::Type);
+        }
+        let kid: Kid = header.kid.parse().map_err(|_| VerifyError::UnknownKey)?;
+        let key = keys.find(kid).ok_or(VerifyError::UnknownKey)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key.verifying(), &self.validation)
+            .map_err(|error| refused(error.kind()))?
+            .claims;
+        let in_range = [claims.iat, claims.exp, claims.auth_time].iter().all(|time| TIMES.contains(time));
+        if !in_range || claims.exp <= claims.iat {
+            return Err(VerifyError::Claims);
+        }
+        // RFC 7519 §4.1.4: not on or after.
+        if now.seconds() >= claims.exp {
+            return Err(VerifyError::Expired);
+        }
+        Ok(claims.of(kid))
+    }
+}
+
+/// Exactly the header that we write: `crit`, `jku`, `x5u`, `jwk` and all else that could steer a verifier is refused
+/// by not being one of these, and a member that comes twice by serde.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    kid: String,
+    typ: String,
+}
+
+/// Exactly the claims that we write. Numbers are `u64`: a string, a fraction or a sign is refused, not rounded.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    #[serde(rename = "iss")]
+    _iss: String,
+    sub: String,
+    #[serde(deserialize_with = "one_or_more")]
+    aud: Vec<String>,
+    client_id: String,
+    #[serde(default)]
+    scope: String,
+    sid: String,
+    jti: String,
+    iat: u64,
+    exp: u64,
+    auth_time: u64,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+impl Claims {
+    fn of(self, kid: Kid) -> AccessToken {
+        AccessToken {
+            kid,
+            sub: self.sub,
+            aud: self.aud,
+            client_id: self.client_id,
+            scope: self.scope,
+            sid: self.sid,
+            jti: self.jti,
+            iat: self.iat,
+            exp: self.exp,
+            auth_time: self.auth_time,
+            roles: self.roles,
+        }
+    }
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Audience {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Audience::deserialize(deserializer)? {
+        Audience::One(one) => vec![one],
+        Audience::More(more) => more,
+    })
+}
+
+fn parse_header(token: &str) -> Result<Header, VerifyError> {
+    if token.len() > MAX_TOKEN {
+        return Err(VerifyError::Malformed);
+    }
+    let (header, rest) = token.split_once('.').ok_or(VerifyError::Malformed)?;
+    if rest.bytes().filter(|byte| *byte == b'.').count() != 1 {
+        return Err(VerifyError::Malformed);
+    }
+    let json = URL_SAFE_NO_PAD.decode(header).map_err(|_| VerifyError::Malformed)?;
+    serde_json::from_slice(&json).map_err(|_| VerifyError::Malformed)
+}
+
+/// The library's words in ours. Its list is open: whatever else it says, the token is refused.
+fn refused(error: &ErrorKind) -> VerifyError {
+    if matches!(error, ErrorKind::InvalidSignature) {
+        VerifyError::Signature
+    } else if matches!(error, ErrorKind::InvalidIssuer) {
+        VerifyError::Issuer
+    } else if matches!(error, ErrorKind::InvalidAudience) {
+        VerifyError::Audience
+    } else if matches!(error, ErrorKind::Json(_)) {
+        VerifyError::Claims
+    } else {
+        VerifyError::Malformed
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! The listener under those who mean it harm.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout,
+    reason = "tests may panic"
+)]
+
+#[path = "support/raw.rs"]
+#[allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test program uses its part")]
+mod raw;
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use heirloom::http::server::Limits;
+use raw::{ChildServer, PATIENCE, Raw, RawH2, frame, limit_descriptors, listen};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::{Instant, timeout};
+
+#[tokio::test]
+#[ignore = "the server of other tests, in a process of its own"]
+async fn child() {
+    ChildServer::run().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c14_a_thousand_dripping_connections_are_closed_within_ten_seconds() {
+    limit_descriptors(8192);
+    let server = listen(Limits::default());
+    let addr = server.addr;
+    let drips: Vec<_> = (0..1000)
+        .map(|n| {
+            tokio::spawn(
+                async move { if n % 2 == 0 { drip_head(addr).await } else { drip_body(addr).await } },
+            )
+        })
+        .collect();
+    let start = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while start.elapsed() < Duration::from_secs(4) {
+        let asked = Instant::now();
+        assert_eq!(Raw::connect(addr).await.get("/").await.unwrap().status, 200);
+        slowest = slowest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (mut shortest, mut longest) = (PATIENCE, Duration::ZERO);
+    for drip in drips {
+        let lived = timeout(PATIENCE, drip).await.unwrap().unwrap();
+        (shortest, longest) = (shortest.min(lived), longest.max(lived));
+    }
+    println!("c14: closed after {shortest:?} to {longest:?}; others served within {slowest:?}");
+    assert!(
+        shortest > Duration::from_secs(5) && longest < Duration::from_secs(10),
+        "{shortest:?}, {longest:?}"
+    );
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+}
+
+async fn drip_head(addr: SocketAddr) -> Duration {
+    drip(addr, "GET / HTTP/1.1\r\nHost: localhost\r\na: ").await
+}
+
+async fn drip_body(addr: SocketAddr) -> Duration {
+    drip(addr, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n").await
+}
+
+/// How long the listener bears it: until it has closed the connection for good, not only its sending half.
+async fn drip(addr: SocketAddr, begin: &str) -> Duration {
+    let mut client = Raw::connect(addr).await;
+    let start = Instant::now();
+    client.send(begin).await;
+    while client.send("a").await {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(start.elapsed() < PATIENCE);
+    }
+    start.elapsed()
+}
+
+#[tokio::test]
+async fn c15_at_the_descriptor_limit_it_rests_and_recovers() {
+    let server = ChildServer::start(Some(64)).await;
+    assert_eq!(Raw::connect(server.addr).await.get("/").await.unwrap().status, 200);
+    // More than it has descriptors for; the kernel takes the rest in its queue.
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let mut client = Raw::connect(server.addr).await;
+        client.send("GET / HTTP/1.1\r\n").await;
+        clients.push(client);
+    }
+    let mut waiting = Raw::connect(server.addr).await;
+    waiting.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(timeout(Duration::from_millis(500), waiting.stream.readable()).await.is_err(), "at the limit");
+    let before = server.ticks();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let used = server.ticks() - before;
+    println!("c15: {used} ticks of 10 ms in 2 s");
+    assert!(used < 20, "{used} ticks");
+    drop(clients);
+    assert_eq!(waiting.answer().await.unwrap().status, 200);
+    assert_eq!(Raw::connect(server.addr).await.get("/").await.unwrap().status, 200);
+}
+
+/// Sends until the listener has had enough. Says how much it took.
+async fn flood(addr: SocketAddr, first: &[u8], mut more: impl FnMut(u32) -> Vec<u8>) -> (u32, bool) {
+    let mut client = RawH2::connect(addr).await;
+    client.send(first).await;
+    let mut sent = 0;
+    let (mut reading, mut writing) = client.stream.into_split();
+    let answers = tokio::spawn(async move {
+        let mut all = Vec::new();
+        let _ = reading.read_to_end(&mut all).await;
+        all
+    });
+    while sent < 20_000 && !answers.is_finished() {
+        if tokio::io::AsyncWriteExt::write_all(&mut writing, &more(sent)).await.is_err() {
+            break;
+        }
+        sent += 1;
+    }
+    let ended = timeout(Duration::from_secs(2), answers).await.is_ok();
+    (sent, ended)
+}
+
+#[tokio::test]
+async fn c16_http2_floods_end_their_connection_and_nothing_else() {
+    let server = listen(Limits::default());
+    let whole = raw::END_HEADERS | raw::END_STREAM;
+    let get = raw::head(2, "/slow");
+
+    let resets = flood(server.addr, &[], |n| {
+        let stream = |k: u32| (n * 32 + k) * 2 + 1;
+        (0..32)
+            .flat_map(|k| {
+                let mut pair = frame(raw::HEADERS, whole, stream(k), &get);
+                pair.extend(frame(raw::RST_STREAM, 0, stream(k), &8_u32.to_be_bytes()));
+                pair
+            })
+            .collect()
+    });
+    let (sent, ended) = resets.await;
+    println!(
+        "c16: resets: {} streams, {} of them begun",
+        sent * 32,
+        server.seen.begun.load(Ordering::SeqCst)
+    );
+    assert!(ended && sent < 20_000, "{sent}");
+
+    let begin = frame(raw::HEADERS, raw::END_STREAM, 1, &get);
+    let padding = raw::field("a", &"b".repeat(100)).repeat(100);
+    let (sent, ended) = flood(server.addr, &begin, |_| frame(raw::CONTINUATION, 0, 1, &padding)).await;
+    println!("c16: continuation: {sent} frames");
+    assert!(ended && sent < 1_000, "{sent}");
+
+    let (sent, ended) = flood(server.addr, &begin, |_| frame(raw::CONTINUATION, 0, 1, &[])).await;
+    println!("c16: empty continuation: {sent} frames");
+    assert!(ended && sent < 1_000, "{sent}");
+
+    let begin = frame(raw::HEADERS, raw::END_HEADERS, 1, &raw::head(3, "/echo"));
+    let (sent, ended) = flood(server.addr, &begin, |_| frame(raw::DATA, 0, 1, &[]).repeat(10)).await;
+    println!("c16: empty data: {} frames", sent * 10);
+    assert!(ended && sent < 20_000, "{sent}");
+
+    assert_eq!(Raw::connect(server.addr).await.get("/").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn c16_http2_clients_that_send_nothing_whole_are_let_go() {
+    let limits = Limits { header_read_timeout: Duration::from_millis(500), ..Limits::default() };
+    let server = listen(limits);
+    let mut client = RawH2::connect(server.addr).await;
+    client.send(&frame(raw::HEADERS, 0, 1, &raw::head(2, "/"))).await;
+    let start = Instant::now();
+    while client.frame().await.is_some() {}
+    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
+}

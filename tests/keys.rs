@@ -1,0 +1,326 @@
+//! Signing keys from their creation to their end: the folder, the JWKS, and caches that are behind.
+#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "helpers of tests may panic")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heirloom::clock::{Clock, ManualClock, Timestamp};
+use heirloom::token::{
+    AccessTokenClaims, IfMissing, JwksDocument, KeyError, KeyLife, KeyState, KeysFolder, Kid, SigningKeys,
+    TokenType,
+};
+use jsonwebtoken::jwk::JwkSet;
+
+const START: Timestamp = Timestamp::from_seconds(1_795_225_265);
+const LIFE: KeyLife = KeyLife {
+    lead_time: Duration::from_hours(2),
+    longest_access_token: Duration::from_mins(10),
+    grace: Duration::from_hours(2),
+};
+
+struct Server {
+    keys: Arc<SigningKeys>,
+    clock: Arc<ManualClock>,
+    folder: KeysFolder,
+    _temp: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(START));
+        let folder = KeysFolder::at(temp.path());
+        let keys = Arc::new(open(&folder, &clock).unwrap());
+        Self { keys, clock, folder, _temp: temp }
+    }
+
+    /// A token with ten minutes to live.
+    fn token(&self) -> String {
+        let iat = self.clock.now().seconds();
+        let claims = AccessTokenClaims {
+            iss: "https://id.example",
+            sub: "u1",
+            aud: &["https://api.example"],
+            client_id: "app",
+            scope: "read",
+            sid: "s1",
+            jti: "j1",
+            iat,
+            exp: iat + 600,
+            auth_time: iat,
+            roles: &[],
+        };
+        self.keys.signer().sign(TokenType::AtJwt, &claims).unwrap()
+    }
+
+    fn published(&self) -> Vec<String> {
+        kids(&self.keys.jwks())
+    }
+
+    fn states(&self) -> Vec<KeyState> {
+        let keys = self.folder.signing_keys(&LIFE, self.clock.now()).unwrap();
+        keys.into_iter().map(|key| key.state).collect()
+    }
+}
+
+fn open(folder: &KeysFolder, clock: &Arc<ManualClock>) -> Result<SigningKeys, KeyError> {
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+    SigningKeys::open(folder.clone(), LIFE, IfMissing::Create, clock)
+}
+
+fn kids(jwks: &JwksDocument) -> Vec<String> {
+    let set: serde_json::Value = serde_json::from_slice(&jwks.body).unwrap();
+    let keys = set.get("keys").and_then(|keys| keys.as_array()).unwrap();
+    keys.iter().map(|key| key.get("kid").and_then(|kid| kid.as_str()).unwrap().to_owned()).collect()
+}
+
+/// What a resource server does with the JWKS that it has.
+fn verifies(jwks: &JwksDocument, token: &str) -> bool {
+    let set: JwkSet = serde_json::from_slice(&jwks.body).unwrap();
+    let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+    let Some(key) = set.find(&kid) else { return false };
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    validation.set_audience(&["https://api.example"]);
+    validation.validate_exp = false;
+    let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
+    jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation).is_ok()
+}
+
+fn write_private(path: &Path, bytes: &[u8]) {
+    fs::write(path, bytes).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn c61_the_jwks_holds_public_members_and_unique_kids() {
+    let server = Server::start();
+    server.folder.rotate_signing(START).unwrap();
+    assert!(server.keys.reload().is_empty());
+    let jwks = server.keys.jwks();
+    let set: serde_json::Value = serde_json::from_slice(&jwks.body).unwrap();
+    let keys = set["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 2);
+    for key in keys {
+        let members: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["kty", "use", "alg", "kid", "n", "e"]);
+        assert_eq!((&key["kty"], &key["use"], &key["alg"]), (&"RSA".into(), &"sig".into(), &"RS256".into()));
+    }
+    let kids = kids(&jwks);
+    assert_ne!(kids[0], kids[1]);
+    assert!(kids.contains(&server.keys.signer().kid().to_string()));
+    assert!(jwks.max_age <= LIFE.lead_time);
+    assert!(jwks.etag.starts_with('"') && jwks.etag.ends_with('"'));
+}
+
+#[test]
+fn the_jwks_is_made_again_only_when_the_published_set_changes() {
+    let server = Server::start();
+    let before = server.keys.jwks();
+    server.clock.advance(Duration::from_hours(1000));
+    assert!(server.keys.reload().is_empty());
+    assert!(Arc::ptr_eq(&before, &server.keys.jwks()));
+
+    let signer = server.keys.signer();
+    server.folder.rotate_signing(server.clock.now()).unwrap();
+    assert!(server.keys.reload().is_empty());
+    assert!(Arc::ptr_eq(&signer, &server.keys.signer()), "a key that is held is not parsed again");
+    let both = server.keys.jwks();
+    assert_ne!(before.etag, both.etag);
+    server.clock.advance(LIFE.lead_time);
+    assert_eq!(server.states()[1], KeyState::Signing);
+    assert!(Arc::ptr_eq(&both, &server.keys.jwks()), "another signer, the same keys");
+}
+
+#[test]
+fn c62_a_key_that_is_small_broken_or_readable_stops_the_start_and_is_named() {
+    let small = "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAMsvlDvtwIC0c4HKEPVf+PRlThrW0tjNN/MhCT1Za2mMWytl7F3w4x+SU4dtbuKv\
+        uSbOf+VrXdaauo4xqcgkXBCCLzAzXXGaj9HE5FPsuAF255tlWxNyD9FnYXCxq4yR7gBSzW07NyP+hPKsu+iaDOrLd9OxcOD4pF3OliT+UG03AgMBAAECgYAVsJqOWy71\
+        jk3WSQ/OYdRdooLX8p7HbgDO/3PRDL6eodEJrPOyg4h7Uk+AYXo40LFfJyQYBYIa6qGHlF2fc+Iv4Dyt0wJLAyxjdbMGCB39f9L2pPO7TvANMBlT+9iShVzCdNnjzpWC\
+        WA7JkG9VJtdfF7XsT4ALjza3Vq5rZPH0QQJBAOw+TmlG5kn+eIK8CHrdUMq8XsrQNvpNaGCPp7ng6fEC+syI2n2sP5RVHOrCFpcfZug9/FQoWDOP0Zsp3iwOag8CQQDc\
+        LYzCnnKGTqd9WJs/WyStUqqHuF9e5mmbStRXfyse0nArNqTfc7tfwNPiJPD2UiWDURz770iKcwJFEb6TH5JZAkBganFgAAKesk+Gs60WT9rYUxaw2VeGwi7WMer3Lrbr\
+        mRa4gSYC4li0diQuH3ZOyQ8bu6iOxERzDsAx/l1hR6S7AkEAiPo9jAaPMUdVpAGv8+Z8FuhK90yY6K1oHhibqiOPbAl3hyrjv7B8bcHFD/fzgQryE5Qu9/2Rn7CVROsZ\
+        KOaHYQJAdCxi/5uOL6ZOhlAXZsL7flq7++PIaglHBXgD5svj+qEIPzHnAGIe4lN6mxlfh+L2xXh1PnanjvIAcoYvFX0EVw==";
+    // Put together here, so that no scanner takes it for a key in use.
+    let small = format!("-----BEGIN {0} KEY-----\n{small}\n-----END {0} KEY-----\n", "PRIVATE");
+    let name = "signing-20270101T000000Z-mine.pem";
+    for (contents, says) in [
+        (small.as_str(), "2048"),
+        ("", "PKCS#8 PEM"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n", "PKCS#8 PEM"),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "isn't an RSA key"),
+    ] {
+        let server = Server::start();
+        write_private(&server.folder.path().join(name), contents.as_bytes());
+        let error = open(&server.folder, &server.clock).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains(says), "{error}");
+    }
+    let server = Server::start();
+    let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
+    fs::set_permissions(server.folder.path().join(&file), fs::Permissions::from_mode(0o644)).unwrap();
+    let error = open(&server.folder, &server.clock).unwrap_err().to_string();
+    assert!(error.contains(&file) && error.contains("644"), "{error}");
+}
+
+#[test]
+fn c63_a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
+    let server = Server::start();
+    let step = Duration::from_mins(5);
+    let mut caches: Vec<Arc<JwksDocument>> = Vec::new();
+    let mut tokens: Vec<String> = Vec::new();
+    let mut signers: Vec<Kid> = Vec::new();
+    for tick in 0..119 {
+        if tick == 30 || tick == 70 {
+            server.folder.rotate_signing(server.clock.now()).unwrap();
+            assert!(server.keys.reload().is_empty());
+        }
+        caches.push(server.keys.jwks());
+        tokens.push(server.token());
+        signers.push(server.keys.signer().kid());
+        // Fetched up to two hours ago; signed up to its whole life ago.
+        for cache in caches.iter().rev().take(25) {
+            for token in tokens.iter().rev().take(3) {
+                assert!(verifies(cache, token), "tick {tick}");
+            }
+        }
+        server.clock.advance(step);
+    }
+    signers.dedup();
+    assert_eq!(signers.len(), 3, "each of the three keys has signed");
+    assert_eq!(
+        server.states(),
+        [KeyState::Retired, KeyState::Published { until: retires(70) }, KeyState::Signing]
+    );
+    assert_eq!(server.published().len(), 2);
+    assert!(server.keys.find(signers[0]).is_none(), "a retired key isn't found either");
+    assert!(server.keys.find(signers[1]).is_some());
+}
+
+/// When the key before the one made at `tick` leaves: lead time, the last token, grace.
+fn retires(tick: u32) -> Timestamp {
+    let made = START.after(Duration::from_mins(5) * tick);
+    made.after(LIFE.lead_time).after(LIFE.longest_access_token).after(LIFE.grace)
+}
+
+#[test]
+fn a_compromised_key_is_replaced_at_once() {
+    let server = Server::start();
+    server.folder.rotate_signing(START).unwrap();
+    assert!(server.keys.reload().is_empty());
+    let (old, token) = (server.keys.signer(), server.token());
+    let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
+    let backup = fs::read(server.folder.path().join(&file)).unwrap();
+
+    let new = server.folder.compromised_signing(old.kid(), server.clock.now()).unwrap();
+    assert!(server.keys.reload().is_empty());
+    assert_eq!(server.keys.signer().kid(), new.kid, "it signs without the lead time");
+    assert!(!server.published().contains(&old.kid().to_string()));
+    assert!(server.keys.find(old.kid()).is_none());
+    assert!(!verifies(&server.keys.jwks(), &token));
+    assert!(verifies(&server.keys.jwks(), &server.token()));
+    assert_eq!(server.states()[0], KeyState::Compromised);
+    let unknown = server.folder.compromised_signing(old.kid(), START).unwrap_err();
+    assert!(matches!(unknown, KeyError::UnknownKid(kid) if kid == old.kid()), "{unknown}");
+
+    // A backup brings it back, under its own name and under another.
+    for name in [file.as_str(), "signing-20270101T000000Z-mine.pem"] {
+        write_private(&server.folder.path().join(name), &backup);
+        assert!(server.keys.reload().is_empty());
+        assert!(server.keys.find(old.kid()).is_none(), "{name}");
+        assert!(open(&server.folder, &server.clock).unwrap().find(old.kid()).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_compromise_is_noticed_beside_a_broken_file() {
+    let server = Server::start();
+    let old = server.keys.signer().kid();
+    write_private(&server.folder.path().join("signing-20270101T000000Z-mine.pem"), b"half a k");
+    assert_eq!(server.keys.reload().len(), 1);
+    assert_eq!(server.keys.signer().kid(), old);
+    let new = server.folder.compromised_signing(old, START).unwrap();
+    assert_eq!(server.keys.reload().len(), 1);
+    assert_eq!(server.published(), [new.kid.to_string()]);
+}
+
+#[test]
+fn a_folder_that_lost_its_keys_leaves_the_running_server_signing() {
+    let server = Server::start();
+    for entry in fs::read_dir(server.folder.path()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let problems = server.keys.reload();
+    assert!(matches!(problems.as_slice(), [KeyError::Missing { .. }]), "{problems:?}");
+    assert!(verifies(&server.keys.jwks(), &server.token()));
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&server.clock);
+    let start = SigningKeys::open(server.folder, LIFE, IfMissing::Refuse, clock);
+    assert!(matches!(start, Err(KeyError::Missing { .. })));
+}
+
+#[test]
+fn a_mistyped_name_and_a_key_in_two_files_stop_the_start() {
+    let server = Server::start();
+    let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
+    let (original, copy) = (server.folder.path().join(file), "signing-20270101T000000Z-mine.pem");
+    fs::copy(original, server.folder.path().join(copy)).unwrap();
+    let error = open(&server.folder, &server.clock).unwrap_err();
+    assert!(matches!(&error, KeyError::Duplicate { .. }) && error.to_string().contains(copy), "{error}");
+
+    fs::rename(server.folder.path().join(copy), server.folder.path().join("signing-20270101-mine.pem"))
+        .unwrap();
+    let error = open(&server.folder, &server.clock).unwrap_err();
+    assert!(matches!(error, KeyError::BadName { .. }), "{error}");
+}
+
+#[test]
+fn starting_twice_at_once_makes_one_key() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = KeysFolder::at(temp.path().join("keys"));
+    let clock = Arc::new(ManualClock::at(START));
+    let kids: Vec<_> = std::thread::scope(|scope| {
+        let starts: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| open(&folder, &clock).unwrap().signer().kid())).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    assert!(kids.iter().all(|kid| *kid == kids[0]), "{kids:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_key_made_while_the_clock_is_behind_is_still_the_newest() {
+    let server = Server::start();
+    let second = server.folder.rotate_signing(START.before(Duration::from_hours(5))).unwrap();
+    let third = server.folder.rotate_signing(START).unwrap();
+    assert!(START < second.created && second.created < third.created);
+    let listed: Vec<_> = server.folder.signing_keys(&LIFE, START).unwrap();
+    assert_eq!(listed[2].kid, Some(third.kid));
+}
+
+#[tokio::test]
+async fn the_folder_is_watched_and_no_restart_is_needed() {
+    let server = Server::start();
+    let watch = tokio::spawn(Arc::clone(&server.keys).watch(Duration::from_millis(5)));
+    let broken = server.folder.path().join("signing-20270101T000000Z-mine.pem");
+    write_private(&broken, b"half a k");
+    server.folder.rotate_signing(START).unwrap();
+    published(&server, 2).await;
+
+    // The broken file is mended in place.
+    let other = Server::start();
+    let file = other.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
+    write_private(&broken, &fs::read(other.folder.path().join(file)).unwrap());
+    published(&server, 3).await;
+    watch.abort();
+}
+
+/// Waits until so many keys are published.
+async fn published(server: &Server, many: usize) {
+    let wait = async {
+        while server.published().len() != many {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+}

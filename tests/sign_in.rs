@@ -1,0 +1,213 @@
+//! The password grant through the front door: who gets in, who does not, and what it costs to try.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use heirloom::password::hash::Cost;
+use heirloom::user::{Command, vault};
+use support::{Server, USER};
+
+#[tokio::test]
+async fn c28_unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_hashing() {
+    let server = Server::start().await;
+    server.app.register("eve", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
+    server.app.change("eve", Command::Disable).await.unwrap();
+    let mut answers = Vec::new();
+    for (name, password) in
+        [("nobody", "x"), (USER.0, "x"), ("eve", "violet-anchor-71-harbour"), ("eve", "x"), ("\u{7}", "x")]
+    {
+        let before = server.app.passwords.hashes_started();
+        let answer = server.sign_in_as(name, password).await;
+        assert_eq!(answer.outcome(), (400, "invalid_grant"));
+        assert_eq!(server.app.passwords.hashes_started() - before, 1, "{name}");
+        answers.push(answer.text);
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn c29_of_a_hundred_parallel_guesses_no_more_than_the_limit_are_hashed() {
+    let server = Server::with(|setup| setup.config.throttle.account_attempts = 10).await;
+    let before = server.app.passwords.hashes_started();
+    let guesses = (0..100).map(|index| {
+        let (client, url) = (server.client.clone(), format!("{}/oauth/token", server.base));
+        tokio::spawn(async move {
+            let password = format!("guess {index}");
+            let form = [
+                ("grant_type", "password"),
+                ("client_id", "web"),
+                ("username", "ann"),
+                ("password", &password),
+            ];
+            let response = client.post(url).form(&form).send().await.unwrap();
+            (response.status().as_u16(), response.headers().contains_key("retry-after"))
+        })
+    });
+    let mut refused = 0;
+    for guess in guesses.collect::<Vec<_>>() {
+        let (status, retry_after) = guess.await.unwrap();
+        assert!(status == 400 || (status == 429 || status == 503) && retry_after, "{status}");
+        refused += usize::from(status == 429);
+    }
+    let hashed = server.app.passwords.hashes_started() - before;
+    assert!((1..=11).contains(&hashed), "{hashed} hashed");
+    assert!(refused >= 80, "{refused} refused");
+    // The account is not locked out for good.
+    server.wait(600);
+    assert_eq!(server.sign_in().await.status, 200);
+}
+
+#[tokio::test]
+async fn c30_all_spellings_of_a_name_are_one_account_and_one_counter() {
+    let server = Server::with(|setup| setup.config.throttle.account_attempts = 3).await;
+    server.app.register("José", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
+    let spellings = ["jose\u{301}", " JOSÉ ", "ｊｏｓé"];
+    for name in spellings {
+        assert_eq!(server.sign_in_as(name, "violet-anchor-71-harbour").await.status, 200, "{name}");
+    }
+    let taken = server.app.register("JOSE\u{301}", "violet-anchor-71-harbour", Vec::new()).await;
+    assert!(matches!(taken, Err(heirloom::app::users::UserError::Taken)));
+    let mut statuses = Vec::new();
+    for attempt in 0..6 {
+        let name = spellings[attempt % 3];
+        statuses.push(server.sign_in_as(name, &format!("wrong {attempt}")).await.status);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn c34_to_c36_passwords_are_whole_and_normalised() {
+    let server = Server::start().await;
+    let long = "a1-".repeat(25);
+    let (at_73_a, at_73_b) = (format!("{}A{}", &long[..72], "tail"), format!("{}B{}", &long[..72], "tail"));
+    server.app.register("long", &at_73_a, Vec::new()).await.unwrap();
+    assert_eq!(server.sign_in_as("long", &at_73_b).await.status, 400);
+    assert_eq!(server.sign_in_as("long", &at_73_a).await.status, 200);
+    server.app.register("accent", "cafe\u{301}  noir et  lait", Vec::new()).await.unwrap();
+    assert_eq!(server.sign_in_as("accent", "café  noir et  lait").await.status, 200);
+    assert_eq!(server.sign_in_as("accent", "café noir et lait").await.status, 400);
+    let before = server.app.passwords.hashes_started();
+    assert_eq!(server.sign_in_as("ann", &"x".repeat(1025)).await.outcome(), (400, "invalid_grant"));
+    assert_eq!(server.app.passwords.hashes_started(), before, "refused before any hash");
+}
+
+#[tokio::test]
+async fn c37_what_overflows_the_hashing_pool_is_503_with_retry_after_and_the_rest_stays_fast() {
+    let server = Server::with(|setup| {
+        setup.config.passwords.threads = 1;
+        setup.config.passwords.queue = 4;
+        setup.config.throttle.network_attempts = 1000;
+        setup.cost = Cost::new(64 * 1024, 3, 1).unwrap();
+    })
+    .await;
+    let token = server.sign_in().await.refresh_token();
+    let storm: Vec<_> = (0..64)
+        .map(|index| {
+            let (client, url) = (server.client.clone(), format!("{}/oauth/token", server.base));
+            tokio::spawn(async move {
+                let name = format!("user-{index}");
+                let form = [
+                    ("grant_type", "password"),
+                    ("client_id", "web"),
+                    ("username", &name),
+                    ("password", "x"),
+                ];
+                let response = client.post(url).form(&form).send().await.unwrap();
+                (response.status().as_u16(), response.headers().contains_key("retry-after"))
+            })
+        })
+        .collect();
+    while server.app.passwords.stats().refused_busy == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
+    assert_eq!(server.refresh(&token).await.status, 200);
+    assert!(!storm.iter().all(tokio::task::JoinHandle::is_finished), "the storm still rages");
+    let mut busy = 0;
+    for sent in storm {
+        let (status, retry_after) = sent.await.unwrap();
+        assert!(status == 400 || status == 503 && retry_after, "{status}");
+        busy += usize::from(status == 503);
+    }
+    assert!(busy > 0);
+    assert!(server.app.passwords.stats().memory_bytes <= 2 * 64 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn c38_a_stored_hash_that_asks_for_gigabytes_is_refused() {
+    let server = Server::start().await;
+    let id = server.sign_in().await.claims()["sub"].as_str().unwrap().parse().unwrap();
+    let stored = server.app.store.record(vault::password(id)).await.unwrap().unwrap();
+    let stored: heirloom::password::hash::PasswordRecord = minicbor::decode(&stored).unwrap();
+    assert!(Cost::new(4 * 1024 * 1024, 1, 1).is_err(), "{stored:?}");
+}
+
+#[tokio::test]
+async fn c41_old_hash_parameters_are_replaced_at_the_next_success() {
+    let server = Server::start().await;
+    let id = server.sign_in().await.claims()["sub"].as_str().unwrap().parse().unwrap();
+    let before = server.app.store.record(vault::password(id)).await.unwrap();
+    let server = server.restart(|setup| setup.cost = Cost::new(128, 1, 1).unwrap()).await;
+    assert_eq!(server.sign_in_as(USER.0, "wrong").await.status, 400);
+    assert_eq!(server.app.store.record(vault::password(id)).await.unwrap(), before);
+    assert_eq!(server.sign_in().await.status, 200);
+    let after = server.app.store.record(vault::password(id)).await.unwrap();
+    assert_ne!(after, before);
+    assert_eq!(server.sign_in().await.status, 200);
+    assert_eq!(server.app.store.record(vault::password(id)).await.unwrap(), after, "once");
+}
+
+#[tokio::test]
+async fn c76_a_name_that_is_taken_again_inherits_nothing() {
+    let server = Server::start().await;
+    let old = server.sign_in().await;
+    server.app.delete_user(USER.0).await.unwrap();
+    assert_eq!(server.sign_in().await.outcome(), (400, "invalid_grant"));
+    server.app.register(USER.0, USER.1, Vec::new()).await.unwrap();
+    let new = server.sign_in().await;
+    assert_ne!(new.claims()["sub"], old.claims()["sub"]);
+    assert_eq!(new.claims().get("roles"), None);
+    assert_eq!(server.refresh(&old.refresh_token()).await.outcome(), (400, "invalid_grant"));
+}
+
+#[tokio::test]
+async fn whether_a_client_gets_a_refresh_token_is_its_registration() {
+    use heirloom::client::RefreshTokens::{Never, OfflineAccess};
+    let server = Server::with(|setup| {
+        setup.client("web", |client| client.refresh_tokens = OfflineAccess);
+        setup.client("my-web_app", |client| client.refresh_tokens = Never);
+    })
+    .await;
+    assert_eq!(server.sign_in().await.json.get("refresh_token"), None);
+    assert_eq!(server.sign_in_confidential().await.json.get("refresh_token"), None);
+    let mut form =
+        vec![("grant_type", "password"), ("client_id", "web"), ("username", USER.0), ("password", USER.1)];
+    form.push(("scope", "read offline_access"));
+    let with = server.post(&form).await;
+    assert_eq!(with.json["scope"], "offline_access read");
+    assert_eq!(server.refresh(&with.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn lifetimes_are_the_clients() {
+    let server = Server::with(|setup| {
+        setup.client("web", |client| {
+            client.lifetimes.access_token = Duration::from_mins(2);
+            client.lifetimes.refresh_idle = Duration::from_hours(1);
+            client.lifetimes.refresh_absolute = Duration::from_mins(90);
+        });
+    })
+    .await;
+    let first = server.sign_in().await;
+    assert_eq!(first.json["expires_in"], 120);
+    server.wait(3599);
+    let second = server.refresh(&first.refresh_token()).await;
+    assert_eq!(second.json["expires_in"], 120);
+    server.wait(1790);
+    let last = server.refresh(&second.refresh_token()).await;
+    assert_eq!(last.json["expires_in"], 11, "never past the session's end");
+    server.wait(11);
+    assert_eq!(server.refresh(&last.refresh_token()).await.outcome(), (400, "invalid_grant"));
+}

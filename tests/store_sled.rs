@@ -1,0 +1,375 @@
+//! The care that sled needs: groups and syncs, reads of durable state, removal, limits.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::missing_panics_doc,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may panic, and its helpers are no interface"
+)]
+
+#[path = "support/store/contract.rs"]
+mod contract;
+#[path = "support/store/disk.rs"]
+mod disk;
+#[path = "support/store/folder.rs"]
+mod folder;
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use contract::{append, key, stream, whole_log};
+use disk::TestDisk;
+use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
+use heirloom::store::{
+    Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, Store, StoreError,
+};
+use tokio::task::JoinHandle;
+
+const NEW: Expected = Expected::NoStream;
+
+fn options(disk: &Arc<TestDisk>) -> SledOptions {
+    SledOptions { disk: Arc::clone(disk) as _, ..SledOptions::default() }
+}
+
+fn open(folder: &Path, options: SledOptions) -> Arc<SledStore> {
+    Arc::new(SledStore::open(folder, options).unwrap())
+}
+
+/// Waits until something is so, at most ten seconds.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never came about that {what}");
+}
+
+/// Runs `appends` in one group, in this order: they queue up behind a group whose sync is held.
+async fn in_one_group(
+    store: &Arc<SledStore>,
+    disk: &TestDisk,
+    appends: Vec<Append>,
+) -> Vec<Result<Appended, StoreError>> {
+    disk.hold();
+    let first = spawn(store, append("before the group", NEW, &["1"]));
+    until("the first group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
+    let mut waiting = Vec::new();
+    for append in appends {
+        let store = Arc::clone(store);
+        let mut append = Box::pin(async move { store.append(append).await });
+        // Polled once, it stands in the queue.
+        assert!(append.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        waiting.push(append);
+    }
+    disk.release();
+    first.await.unwrap().unwrap();
+    let mut answers = Vec::new();
+    for append in waiting {
+        answers.push(append.await);
+    }
+    answers
+}
+
+fn spawn(store: &Arc<SledStore>, append: Append) -> JoinHandle<Result<Appended, StoreError>> {
+    let store = Arc::clone(store);
+    tokio::spawn(async move { store.append(append).await })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_synced_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = TestDisk::new();
+    let store = open(temp.path(), options(&disk));
+    let opening = disk.log_syncs.load(SeqCst);
+    let appends: Vec<_> = (0..500).map(|n| spawn(&store, append(&n.to_string(), NEW, &["e"]))).collect();
+    for append in appends {
+        append.await.unwrap().unwrap();
+    }
+    let stats = store.stats();
+    assert_eq!(disk.log_syncs.load(SeqCst) - opening, stats.groups);
+    assert_eq!(stats.changes, 500);
+    assert!(stats.groups < 250, "{} groups for 500 appends", stats.groups);
+    assert!(stats.largest_group > 1 && stats.longest_group > Duration::ZERO && stats.position >= 500);
+
+    // The mark is written after each group, but synced once a second.
+    let marks = disk.mark_syncs.load(SeqCst);
+    store.append(append("last", NEW, &["e"])).await.unwrap();
+    assert!(marks <= 3, "{marks} syncs of the mark");
+    until("the mark is synced", || disk.mark_syncs.load(SeqCst) > marks).await;
+}
+
+#[test]
+fn what_is_created_is_synced_in_its_folder() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().canonicalize().unwrap();
+    let disk = TestDisk::new();
+    let _store = open(&root.join("a/b"), options(&disk));
+    let synced = disk.folders.lock().unwrap();
+    for created in ["", "a", "a/b", "a/b/sled", "a/b/sled/conf", "a/b/sled/blobs"] {
+        let path = root.join(created);
+        assert!(
+            synced.iter().any(|synced| *synced == path || synced.join("") == path),
+            "{created}: {synced:?}"
+        );
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(root.join("a/b")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_meets_an_open_group_waits_for_its_sync() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = TestDisk::new();
+    let store = open(temp.path(), options(&disk));
+    let with = |name: &str, value: &str| vec![RecordChange::Put(key(name), value.into())];
+    store.append(Append { records: with("ra", "1"), ..append("a", NEW, &["1"]) }).await.unwrap();
+    store.append(Append { records: with("rb", "1"), ..append("b", NEW, &["1"]) }).await.unwrap();
+
+    disk.hold();
+    let second = Append { records: with("ra", "2"), ..append("a", Expected::Exact(1), &["2"]) };
+    let appended = spawn(&store, second);
+    until("the group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
+
+    // What the group changes waits.
+    let mut load = pin!(store.load(stream("a")));
+    let mut record = pin!(store.record(key("ra")));
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(load.as_mut().poll(context).is_pending());
+    assert!(record.as_mut().poll(context).is_pending());
+    let scanning = Arc::clone(&store);
+    let scan = tokio::spawn(async move { scanning.scan(key("r"), None, 9).await });
+    let reading = Arc::clone(&store);
+    let read = tokio::spawn(async move { reading.read_stream(stream("a"), 0, 9).await });
+
+    // What it does not change is answered, and the log ends where it is durable.
+    let poll = pin!(store.load(stream("b"))).as_mut().poll(context);
+    assert!(matches!(poll, Poll::Ready(Ok(Some(_)))));
+    assert_eq!(store.read_stream(stream("b"), 0, 9).await.unwrap().len(), 1);
+    assert_eq!(store.scan(key("rb"), None, 9).await.unwrap().len(), 1);
+    assert_eq!(store.read_log(0, 9).await.unwrap().len(), 2);
+    assert!(!appended.is_finished() && !scan.is_finished() && !read.is_finished());
+    assert!(load.as_mut().poll(context).is_pending());
+
+    disk.release();
+    appended.await.unwrap().unwrap();
+    assert_eq!(load.await.unwrap().unwrap().version, 2);
+    assert_eq!(record.await.unwrap().unwrap(), b"2");
+    assert_eq!(scan.await.unwrap().unwrap()[0].1, b"2");
+    assert_eq!(read.await.unwrap().unwrap().len(), 2);
+    assert_eq!(store.read_log(0, 9).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_waits_for_a_removal_that_is_not_durable() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = TestDisk::new();
+    let store = open(temp.path(), options(&disk));
+    store.append(append("a", NEW, &["1"])).await.unwrap();
+    disk.hold();
+    let removing = Arc::clone(&store);
+    let remove = Remove { stream: stream("a"), expected: Expected::Exact(1), records: Vec::new() };
+    let removed = tokio::spawn(async move { removing.remove(remove).await });
+    until("the group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
+    let reading = Arc::clone(&store);
+    let read = tokio::spawn(async move { reading.read_log(0, 9).await });
+    // Another read on the same threads is answered meanwhile, so this one had its turn.
+    store.read_stream(stream("b"), 0, 9).await.unwrap();
+    assert!(!read.is_finished());
+    disk.release();
+    removed.await.unwrap().unwrap();
+    assert_eq!(read.await.unwrap().unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_of_one_group_are_decided_against_each_other() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = TestDisk::new();
+    let store = open(temp.path(), options(&disk));
+    let named = |stream: &str, name: &str| Append {
+        records: vec![RecordChange::Insert(key(name), stream.into())],
+        ..append(stream, NEW, &["1"])
+    };
+    let appends = vec![
+        append("a", NEW, &["first"]),
+        append("a", NEW, &["rival"]),
+        append("a", Expected::Exact(1), &["second"]),
+        append("a", Expected::Exact(1), &["rival"]),
+        named("b", "name"),
+        named("c", "name"),
+        Append {
+            records: vec![RecordChange::Delete(key("name"))],
+            ..append("b", Expected::Exact(1), &["2"])
+        },
+        named("d", "name"),
+    ];
+    let answers = in_one_group(&store, &disk, appends).await;
+    assert_eq!(store.stats().largest_group, 8, "all of them met in one group");
+    let wrong = Err(StoreError::WrongExpectedVersion);
+    assert_eq!(answers[0].as_ref().unwrap().version, 1);
+    assert_eq!(answers[1], wrong);
+    assert_eq!(answers[2].as_ref().unwrap().version, 2);
+    assert_eq!(answers[3], wrong);
+    assert_eq!(answers[5], Err(StoreError::RecordExists));
+    assert!(answers[4].is_ok() && answers[6].is_ok() && answers[7].is_ok());
+    assert_eq!(store.record(key("name")).await.unwrap().unwrap(), b"d");
+    assert_eq!(store.load(stream("c")).await.unwrap(), None);
+    let events = store.read_stream(stream("a"), 0, 9).await.unwrap();
+    assert_eq!(
+        events.iter().map(|event| event.data.as_slice()).collect::<Vec<_>>(),
+        [b"first".as_slice(), b"second"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_keeps_its_limits_and_the_queue_its_length() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = TestDisk::new();
+    let limits = GroupLimits { keys: 20, bytes: 256 * 1024 };
+    let store = open(temp.path(), SledOptions { limits, queue: 40, ..options(&disk) });
+    disk.hold();
+    let appends: Vec<_> = (0..100).map(|n| spawn(&store, append(&n.to_string(), NEW, &["e"]))).collect();
+    until("a group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
+    disk.release();
+    for append in appends {
+        append.await.unwrap().unwrap();
+    }
+    // An event and a snapshot each, and two rows are kept for seals.
+    assert!((2..=9).contains(&store.stats().largest_group), "{:?}", store.stats());
+
+    let bytes = SledOptions { limits: GroupLimits { keys: 128, bytes: 40_000 }, ..SledOptions::default() };
+    let store = open(&temp.path().join("bytes"), SledOptions { disk: Arc::clone(&disk) as _, ..bytes });
+    let large = "x".repeat(MAX_VALUE);
+    let appends = (0..12).map(|n| append(&n.to_string(), NEW, &[&large])).collect();
+    for answer in in_one_group(&store, &disk, appends).await {
+        answer.unwrap();
+    }
+    assert_eq!(store.stats().largest_group, 2, "16 KiB each, at most 40,000 bytes");
+}
+
+/// 8 KiB is the largest value; a leaf full of them, with the longest keys, still is no file of its own.
+#[tokio::test]
+async fn the_largest_values_never_leave_the_one_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let blobs = temp.path().join("sled/blobs");
+    for _ in 0..2 {
+        let store = open(temp.path(), SledOptions::default());
+        for round in 0..40 {
+            let name = format!("{round:03}{}", "k".repeat(RecordKey::MAX - 4));
+            let large = vec![round; MAX_VALUE];
+            let records = vec![RecordChange::Put(key(&name), large.clone())];
+            let (stream, id) = (stream(&format!("{round:03}")), stream(&format!("{round:03}")));
+            let version = store.load(id).await.unwrap().map_or(0, |head| head.version);
+            let expected = if version == 0 { NEW } else { Expected::Exact(version) };
+            let append = Append { stream, expected, events: vec![large.clone()], snapshot: large, records };
+            store.append(append).await.unwrap();
+            assert_eq!(std::fs::read_dir(&blobs).unwrap().count(), 0, "round {round}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&blobs).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fall() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), SledOptions::default());
+    let (mut version, mut last) = (0, 0);
+    while version < 3000 {
+        let expected = if version == 0 { NEW } else { Expected::Exact(version) };
+        let appended = store.append(append("a", expected, &["e"; 60])).await.unwrap();
+        (version, last) = (appended.version, appended.position);
+    }
+    store
+        .remove(Remove { stream: stream("a"), expected: Expected::Exact(version), records: vec![] })
+        .await
+        .unwrap();
+    // Closed at once, most of it is there yet.
+    drop(store);
+    let rows = folder::raw(temp.path()).scan_prefix(b"l").count();
+    assert!(rows > 100, "{rows} rows left: nothing to purge after the restart");
+
+    let store = open(temp.path(), SledOptions::default());
+    assert_eq!(whole_log(&*store).await, []);
+    let again = store.append(append("a", NEW, &["new"])).await.unwrap();
+    assert!(again.position > last);
+    assert_eq!(store.read_stream(stream("a"), 0, 9).await.unwrap().len(), 1);
+    until("all is purged", || store.stats().purging == 0).await;
+    let log = whole_log(&*store).await;
+    assert_eq!(log.len(), 1);
+    drop(store);
+    let tree = folder::raw(temp.path());
+    assert_eq!(tree.scan_prefix(b"l").count(), 2, "the new event and a seal");
+    assert_eq!(tree.scan_prefix(b"c").count() + tree.scan_prefix(b"p").count(), 0);
+    drop(tree);
+
+    // The last stream removed, the log empty: what comes next still stands behind all that ever was.
+    let store = open(temp.path(), SledOptions::default());
+    store
+        .remove(Remove { stream: stream("a"), expected: Expected::Exact(1), records: vec![] })
+        .await
+        .unwrap();
+    until("all is purged", || store.stats().purging == 0).await;
+    drop(store);
+    let store = open(temp.path(), SledOptions::default());
+    let next = store.append(append("b", NEW, &["new"])).await.unwrap();
+    assert!(next.position > again.position);
+}
+
+#[tokio::test]
+async fn a_value_in_anothers_place_is_damage_and_never_an_answer() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), SledOptions::default());
+    for name in ["a", "b", "c"] {
+        let records = vec![RecordChange::Put(key(name), name.into())];
+        store.append(Append { records, ..append(name, NEW, &[name]) }).await.unwrap();
+    }
+    drop(store);
+    let tree = folder::raw(temp.path());
+    let swap = |one: &[u8], other: &[u8]| {
+        let (a, b) = (tree.get(one).unwrap().unwrap(), tree.get(other).unwrap().unwrap());
+        tree.insert(one, b).unwrap();
+        tree.insert(other, a).unwrap();
+    };
+    swap(b"sta", b"stb");
+    swap(b"rxa", b"rxb");
+    swap(
+        &[b"l".as_slice(), &1_u64.to_be_bytes()].concat(),
+        &[b"l".as_slice(), &2_u64.to_be_bytes()].concat(),
+    );
+    drop(tree);
+
+    let told = Arc::new(Mutex::new(Vec::<String>::new()));
+    let tell = Arc::clone(&told);
+    let on_fatal = Arc::new(move |why: &str| tell.lock().unwrap().push(why.to_owned()));
+    let store = open(temp.path(), SledOptions { on_fatal, ..SledOptions::default() });
+    let corrupt = |error: StoreError| matches!(error, StoreError::Corrupt(why) if why.contains("restore"));
+    assert!(corrupt(store.load(stream("a")).await.unwrap_err()));
+    assert!(corrupt(store.append(append("a", Expected::Exact(1), &["2"])).await.unwrap_err()));
+    assert!(corrupt(store.read_stream(stream("b"), 0, 9).await.unwrap_err()));
+    assert!(corrupt(store.record(key("a")).await.unwrap_err()));
+    assert!(corrupt(store.scan(key(""), None, 9).await.unwrap_err()));
+    assert!(corrupt(store.read_log(0, 9).await.unwrap_err()));
+    // What is whole is answered.
+    assert_eq!(store.load(stream("c")).await.unwrap().unwrap().data, b"c");
+    store.append(append("c", Expected::Exact(1), &["2"])).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn free_space_is_told_and_held_against_the_floor() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), SledOptions { floor_bytes: 1, ..SledOptions::default() });
+    assert!(store.free_space() > 0);
+    assert!(!store.below_floor());
+    drop(store);
+    assert!(open(temp.path(), SledOptions { floor_bytes: u64::MAX, ..SledOptions::default() }).below_floor());
+}

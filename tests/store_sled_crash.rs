@@ -1,0 +1,221 @@
+//! Processes that are killed, that meet a full disk, and that find the folder taken.
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::missing_panics_doc,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may panic, and its helpers are no interface"
+)]
+
+#[path = "support/store/child.rs"]
+mod child_process;
+#[path = "support/store/contract.rs"]
+mod contract;
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use child_process::{Started, start, tell};
+use contract::{append, key, stream, whole_log};
+use heirloom::store::sled::{OpenError, SledOptions, SledStore};
+use heirloom::store::{Append, Expected, RecordChange, Remove, Store};
+
+const WRITERS: usize = 8;
+
+/// Not a test of its own: what a child does.
+#[test]
+fn child() {
+    let Some((task, folder)) = child_process::task() else { return };
+    let on_fatal = Arc::new(|why: &str| {
+        tell(&format!("fatal: {why}"));
+        std::process::exit(3);
+    });
+    let store =
+        Arc::new(SledStore::open(&folder, SledOptions { on_fatal, ..SledOptions::default() }).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match task.as_str() {
+        "write" => runtime.block_on(write_for_ever(store)),
+        "own" => runtime.block_on(own(store)),
+        other => panic!("no such task: {other}"),
+    }
+}
+
+/// Appends to several streams, says so, and now and then removes another one.
+async fn write_for_ever(store: Arc<SledStore>) {
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let name = format!("w{writer}");
+                let mut version = store.load(stream(&name)).await.unwrap().map_or(0, |head| head.version);
+                loop {
+                    let next = append_next(&name, version);
+                    // Whatever fails ends in `on_fatal`.
+                    let Ok(appended) = store.append(next).await else { std::future::pending().await };
+                    version = appended.version;
+                    tell(&format!("{name} {version}"));
+                    if version % 50 == 0 {
+                        make_and_remove(&*store, &format!("gone {writer} {version}")).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+fn append_next(name: &str, version: u64) -> Append {
+    let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };
+    let number = (version + 1).to_string();
+    let records = vec![
+        RecordChange::Put(key(name), number.clone().into()),
+        RecordChange::Insert(key(&format!("{name} once {number}")), vec![]),
+    ];
+    Append { records, ..append(name, expected, &[&number]) }
+}
+
+async fn make_and_remove(store: &dyn Store, name: &str) {
+    let made = store.append(append(name, Expected::NoStream, &["e"; 40])).await;
+    let remove = Remove { stream: stream(name), expected: Expected::Exact(40), records: Vec::new() };
+    if made.is_ok() && store.remove(remove).await.is_ok() {
+        tell(&format!("removed {name}"));
+    }
+}
+
+/// What children have said.
+#[derive(Default)]
+struct Said {
+    versions: HashMap<String, u64>,
+    removed: Vec<String>,
+    acknowledged: usize,
+    fatal: Option<String>,
+}
+
+impl Said {
+    fn hear(&mut self, line: &str) {
+        if let Some(name) = line.strip_prefix("removed ") {
+            self.removed.push(name.to_owned());
+        } else if let Some(why) = line.strip_prefix("fatal: ") {
+            self.fatal = Some(why.to_owned());
+        } else {
+            let (name, version) = line.rsplit_once(' ').unwrap();
+            self.versions.insert(name.to_owned(), version.parse().unwrap());
+        }
+        self.acknowledged += 1;
+    }
+
+    /// All that was said holds in the folder, and all streams are whole.
+    async fn holds(&self, folder: &Path) {
+        let store = SledStore::open(folder, SledOptions::default()).unwrap();
+        let log = whole_log(&store).await;
+        for writer in 0..WRITERS {
+            let name = format!("w{writer}");
+            let said = self.versions.get(&name).copied().unwrap_or_default();
+            let head = store.load(stream(&name)).await.unwrap();
+            let version = head.as_ref().map_or(0, |head| head.version);
+            assert!(version >= said, "{name} is at {version}; {said} was acknowledged");
+            let events = store.read_stream(stream(&name), 0, usize::MAX).await.unwrap();
+            let numbers: Vec<_> = (1..=version).map(|n| n.to_string().into_bytes()).collect();
+            assert_eq!(events.iter().map(|event| event.data.clone()).collect::<Vec<_>>(), numbers, "{name}");
+            let in_log: Vec<_> = log.iter().filter(|event| event.stream == stream(&name)).cloned().collect();
+            assert_eq!(in_log, events, "{name}");
+            let newest = numbers.last().cloned();
+            assert_eq!(head.map(|head| head.data), newest, "{name}: the snapshot is as new as the log");
+            assert_eq!(
+                store.record(key(&name)).await.unwrap(),
+                newest,
+                "{name}: the record is as new as the log"
+            );
+            let once = store.scan(key(&format!("{name} once ")), None, usize::MAX).await.unwrap();
+            assert_eq!(once.len() as u64, version, "{name}");
+        }
+        for name in &self.removed {
+            assert_eq!(store.load(stream(name)).await.unwrap(), None);
+            assert!(!log.iter().any(|event| event.stream == stream(name)), "{name} was removed");
+        }
+    }
+}
+
+/// Twenty rounds; more with `HEIRLOOM_KILL_ROUNDS`.
+#[tokio::test]
+async fn c69_what_was_acknowledged_survives_being_killed() {
+    let rounds = std::env::var("HEIRLOOM_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
+    let temp = tempfile::tempdir().unwrap();
+    let mut said = Said::default();
+    for round in 0..rounds {
+        let mut started = start("write", temp.path(), "");
+        // The first is killed soon after it has made the folder.
+        let enough = said.acknowledged + 1 + round * 37 % 400;
+        while said.acknowledged < enough {
+            let line = started.line();
+            said.hear(&line.unwrap_or_else(|| panic!("the child ended early")));
+        }
+        started.child.kill().unwrap();
+        while let Some(line) = started.line() {
+            said.hear(&line);
+        }
+        assert!(!started.end().status.success());
+        // Every other time the next child finds what the killed one left.
+        if round % 2 == 1 {
+            said.holds(temp.path()).await;
+        }
+    }
+    said.holds(temp.path()).await;
+    assert!(said.acknowledged > 100);
+}
+
+/// The operating system refuses to let sled's file grow, at different points.
+#[tokio::test]
+async fn c70_a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing() {
+    // In blocks of 512 bytes: sled's file begins at 1 MiB.
+    for blocks in [2_300, 2_501, 3_333, 4_100, 5_555] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut said = Said::default();
+        let mut started = start("write", temp.path(), &format!("trap '' XFSZ; ulimit -f {blocks}"));
+        while let Some(line) = started.line() {
+            said.hear(&line);
+        }
+        let ended = started.end();
+        assert_eq!(ended.status.code(), Some(3), "{}{}", ended.out, ended.err);
+        assert!(!ended.err.contains("panicked at"), "{}", ended.err);
+        let why = said.fatal.take().unwrap();
+        assert!(why.contains(temp.path().to_str().unwrap()), "{why}");
+        assert!(said.acknowledged > 10, "{} acknowledged", said.acknowledged);
+        said.holds(temp.path()).await;
+    }
+}
+
+/// Holds the folder until its standard input says to go on.
+async fn own(store: Arc<SledStore>) {
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    tell("open");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    store.append(append("a", Expected::Exact(1), &["2"])).await.unwrap();
+    tell("done");
+}
+
+#[tokio::test]
+async fn c73_a_second_process_is_told_who_has_the_folder() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut first = start("own", temp.path(), "");
+    assert_eq!(first.line().as_deref(), Some("open"));
+    let error = SledStore::open(temp.path(), SledOptions::default()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("process {}", first.child.id())), "{error}");
+    go_on(&mut first);
+    assert_eq!(first.line().as_deref(), Some("done"));
+    assert!(first.end().status.success());
+    let store = SledStore::open(temp.path(), SledOptions::default()).unwrap();
+    assert_eq!(store.load(stream("a")).await.unwrap().unwrap().version, 2);
+}
+
+fn go_on(started: &mut Started) {
+    started.child.stdin.take().unwrap().write_all(b"\n").unwrap();
+}

@@ -1,0 +1,268 @@
+//! What a folder must look like to be opened: the mark, the format, who has it. And what a failure leaves behind.
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::missing_panics_doc,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may panic, and its helpers are no interface"
+)]
+
+#[path = "support/store/contract.rs"]
+mod contract;
+#[path = "support/store/disk.rs"]
+mod disk;
+#[path = "support/store/folder.rs"]
+mod folder;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use contract::{append, key, stream, whole_log};
+use disk::TestDisk;
+use heirloom::store::sled::{OpenError, SledOptions, SledStore};
+use heirloom::store::{Append, Expected, RecordChange, Remove, Store, StoreError};
+
+const NEW: Expected = Expected::NoStream;
+
+fn open(folder: &Path) -> Result<SledStore, OpenError> {
+    SledStore::open(folder, SledOptions::default())
+}
+
+/// Opens the store, appends an event to each stream, and closes it.
+async fn with_events(folder: &Path, streams: &[&str]) {
+    let store = open(folder).unwrap();
+    for name in streams {
+        store.append(append(name, NEW, &[name])).await.unwrap();
+    }
+}
+
+async fn count(folder: &Path) -> usize {
+    whole_log(&open(folder).unwrap()).await.len()
+}
+
+#[tokio::test]
+async fn a_log_ahead_of_its_mark_is_fine() {
+    let temp = tempfile::tempdir().unwrap();
+    let (data, mark) = (temp.path().join("data"), temp.path().join("data/mark"));
+    with_events(&data, &["a"]).await;
+    let old = fs::read(&mark).unwrap();
+    with_events(&data, &["b", "c"]).await;
+    fs::write(&mark, old).unwrap();
+    assert_eq!(count(&data).await, 3);
+    // The mark was written again: a log that now loses its end is noticed.
+    assert_eq!(count(&data).await, 3);
+
+    // So too when the marked event's stream has been removed since.
+    let old = fs::read(&mark).unwrap();
+    let store = open(&data).unwrap();
+    store.append(append("d", NEW, &["d"])).await.unwrap();
+    store
+        .remove(Remove { stream: stream("c"), expected: Expected::Exact(1), records: vec![] })
+        .await
+        .unwrap();
+    for _ in 0..5_000 {
+        if store.stats().purging == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(store);
+    fs::write(&mark, old).unwrap();
+    assert_eq!(count(&data).await, 3);
+}
+
+#[tokio::test]
+async fn a_log_behind_its_mark_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    with_events(&data, &["a"]).await;
+    let old = temp.path().join("old");
+    folder::copy(&data, &old);
+
+    // Every acknowledged change moves the mark: events, records alone, and removals.
+    with_events(&data, &["b"]).await;
+    let records = vec![RecordChange::Put(key("r"), b"v".to_vec())];
+    let only_records = Append { records, ..append("a", Expected::Exact(1), &[]) };
+    let remove = Remove { stream: stream("a"), expected: Expected::Exact(1), records: vec![] };
+    for case in ["event", "record", "removal"] {
+        let cut = temp.path().join(case);
+        folder::copy(&old, &cut);
+        if case == "event" {
+            fs::copy(data.join("mark"), cut.join("mark")).unwrap();
+        } else {
+            let newer = temp.path().join(format!("newer {case}"));
+            folder::copy(&old, &newer);
+            let store = open(&newer).unwrap();
+            if case == "record" {
+                store.append(only_records.clone()).await.unwrap();
+            } else {
+                store.remove(remove.clone()).await.unwrap();
+            }
+            drop(store);
+            fs::copy(newer.join("mark"), cut.join("mark")).unwrap();
+        }
+        let error = open(&cut).unwrap_err();
+        assert!(matches!(error, OpenError::NotAsMarked { .. }), "{case}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("lost acknowledged events") && text.contains("from a backup"), "{text}");
+        assert!(text.contains(cut.to_str().unwrap()), "{text}");
+    }
+    // The whole log gone.
+    fs::remove_dir_all(data.join("sled")).unwrap();
+    assert!(matches!(open(&data).unwrap_err(), OpenError::NotAsMarked { .. }));
+}
+
+#[tokio::test]
+async fn a_log_with_another_event_at_the_mark_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let (one, other) = (temp.path().join("one"), temp.path().join("other"));
+    with_events(&one, &["a"]).await;
+    folder::copy(&one, &other);
+    with_events(&one, &["b"]).await;
+    with_events(&other, &["c", "d"]).await;
+    fs::copy(one.join("mark"), other.join("mark")).unwrap();
+    let error = open(&other).unwrap_err().to_string();
+    assert!(error.contains("another event"), "{error}");
+
+    let third = temp.path().join("third");
+    with_events(&third, &["a", "b", "c"]).await;
+    fs::copy(one.join("mark"), third.join("mark")).unwrap();
+    let error = open(&third).unwrap_err().to_string();
+    assert!(error.contains("another store"), "{error}");
+}
+
+#[tokio::test]
+async fn one_damaged_slot_is_fine_and_two_need_the_operators_word() {
+    let temp = tempfile::tempdir().unwrap();
+    let (data, mark) = (temp.path().join("data"), temp.path().join("data/mark"));
+    with_events(&data, &["a"]).await;
+    let whole = fs::read(&mark).unwrap();
+    for slot in [0, 4096] {
+        let mut damaged = whole.clone();
+        damaged[slot + 20] ^= 1;
+        fs::write(&mark, damaged).unwrap();
+        assert_eq!(count(&data).await, 1);
+    }
+    let without: [&dyn Fn(); 3] =
+        [&|| fs::remove_file(&mark).unwrap(), &|| fs::write(&mark, b"").unwrap(), &|| {
+            fs::write(&mark, vec![7; 8192]).unwrap()
+        }];
+    for damage in without {
+        damage();
+        let error = open(&data).unwrap_err();
+        assert!(matches!(error, OpenError::NoMark { .. }), "{error}");
+        let accept = SledOptions { accept_missing_mark: true, ..SledOptions::default() };
+        assert_eq!(whole_log(&SledStore::open(&data, accept).unwrap()).await.len(), 1);
+        assert_eq!(count(&data).await, 1, "it has a mark again");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    with_events(temp.path(), &["a"]).await;
+    let tree = folder::raw(temp.path());
+    let meta = tree.get(b"m").unwrap().unwrap();
+    let newer = [2_u32.to_be_bytes().as_slice(), &meta[8..], b"and more"].concat();
+    tree.insert(b"m", folder::value(b"m", &newer)).unwrap();
+    drop(tree);
+    let error = open(temp.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 2, .. }), "{error}");
+    assert!(error.to_string().contains("newer heirloom"), "{error}");
+}
+
+#[tokio::test]
+async fn c73_a_second_opening_says_who_has_it_and_leaves_the_first_unharmed() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path()).unwrap();
+    store.append(append("a", NEW, &["1"])).await.unwrap();
+    for _ in 0..3 {
+        let error = open(temp.path()).unwrap_err();
+        assert!(matches!(&error, OpenError::InUse { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    }
+    store.append(append("a", Expected::Exact(1), &["2"])).await.unwrap();
+    drop(store);
+    assert_eq!(count(temp.path()).await, 2);
+
+    // Something else has sled's own file open.
+    let tree = folder::raw(temp.path());
+    let error = open(temp.path()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    drop(tree);
+    assert_eq!(count(temp.path()).await, 2);
+}
+
+/// A disk that fails at one kind of call: those who wait are told that the outcome is unknown, the operator is told
+/// once, nothing is answered any more, and the folder opens again with all that was acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c70_a_failing_disk_ends_the_run_and_loses_nothing() {
+    let cases: [fn(&TestDisk) -> &AtomicBool; 2] = [|disk| &disk.fail_flush, |disk| &disk.fail_log];
+    for fails in cases {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = TestDisk::new();
+        let (store, told) = observed(&temp.path().join("data"), &disk);
+        for n in 0..50 {
+            store.append(append(&n.to_string(), NEW, &["kept"])).await.unwrap();
+        }
+        fails(&disk).store(true, SeqCst);
+        let appends: Vec<_> = (50..80)
+            .map(|n| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move { store.append(append(&n.to_string(), NEW, &["unknown"])).await })
+            })
+            .collect();
+        for append in appends {
+            assert!(matches!(append.await.unwrap(), Err(StoreError::Unavailable(_))));
+        }
+        fails(&disk).store(false, SeqCst);
+        assert!(matches!(store.append(append("z", NEW, &["1"])).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.load(stream("1")).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.read_log(0, 9).await, Err(StoreError::Unavailable(_))));
+        let told = told.lock().unwrap().clone();
+        assert!(told.len() == 1 && told[0].contains(temp.path().to_str().unwrap()), "{told:?}");
+        drop(store);
+
+        // sled is left as it is in this process, so look at a copy, as the next process would find it.
+        let next = temp.path().join("next");
+        folder::copy(&temp.path().join("data"), &next);
+        let store = open(&next).unwrap();
+        let log = whole_log(&store).await;
+        assert_eq!(log.iter().filter(|event| event.data == b"kept").count(), 50);
+        for event in log {
+            assert_eq!(store.load(event.stream.clone()).await.unwrap().unwrap().data, event.data);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c70_a_mark_that_cannot_be_synced_ends_the_run() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = TestDisk::new();
+    let (store, told) = observed(temp.path(), &disk);
+    disk.fail_mark.store(true, SeqCst);
+    for n in 0..5_000 {
+        if store.append(append(&n.to_string(), NEW, &["e"])).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(matches!(store.load(stream("0")).await, Err(StoreError::Unavailable(_))));
+    assert!(told.lock().unwrap()[0].contains("mark"));
+}
+
+type Told = Arc<Mutex<Vec<String>>>;
+
+fn observed(folder: &Path, disk: &Arc<TestDisk>) -> (Arc<SledStore>, Told) {
+    let told = Told::default();
+    let tell = Arc::clone(&told);
+    let on_fatal = Arc::new(move |why: &str| tell.lock().unwrap().push(why.to_owned()));
+    let options = SledOptions { on_fatal, disk: Arc::clone(disk) as _, ..SledOptions::default() };
+    (Arc::new(SledStore::open(folder, options).unwrap()), told)
+}

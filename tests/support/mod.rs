@@ -1,0 +1,354 @@
+//! A real server on a real listener, in this process, with a clock that moves only when told to.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use heirloom::app::App;
+use heirloom::app::assemble::Ground;
+use heirloom::client::{Registration, SecretDigest};
+use heirloom::clock::{Clock, ManualClock, Timestamp};
+use heirloom::config::{Config, Dev};
+use heirloom::http::{self, HttpSettings, server};
+use heirloom::oauth::SessionId;
+use heirloom::password::hash::Cost;
+use heirloom::random::Random;
+use heirloom::session::{Session, SessionEvent};
+use heirloom::store::Store;
+use heirloom::store::sled::{SledOptions, SledStore};
+use heirloom::token::IfMissing;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+/// When the clock of a test begins.
+pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+/// The user of most tests.
+pub const USER: (&str, &str) = ("ann", "tulip-quartz-93-lantern");
+/// The secret of the confidential client.
+pub const SECRET: &str = "s:e%c/r-t+32-characters-or-more!";
+/// The public client.
+pub const PUBLIC: &str = "web";
+/// The confidential client.
+pub const CONFIDENTIAL: &str = "my-web_app";
+
+/// How a server is set up.
+pub struct Setup {
+    /// The configuration; may be changed.
+    pub config: Config,
+    /// Around the store; for faults.
+    pub store: Option<Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>>,
+    /// What a hash costs.
+    pub cost: Cost,
+    folder: Arc<tempfile::TempDir>,
+    clock: Arc<ManualClock>,
+}
+
+impl Setup {
+    /// Two clients, one user to come, an empty store, a fresh folder.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_keys(&folder.path().join("keys"));
+        Self::on(Arc::new(folder), Arc::new(ManualClock::at(NOW)))
+    }
+
+    fn on(folder: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
+        let dev = Dev {
+            listen: Vec::new(),
+            port: 0,
+            data: folder.path().join("data"),
+            keys: folder.path().join("keys"),
+            public_client: PUBLIC.parse().unwrap(),
+            confidential_client: CONFIDENTIAL.parse().unwrap(),
+            secret: SecretDigest::of(SECRET),
+        };
+        let mut config = Config::dev(dev).unwrap();
+        config.server.hosts = None;
+        Self { config, store: None, cost: cheap(), folder, clock }
+    }
+
+    /// Changes what is registered of a client.
+    pub fn client(&mut self, id: &str, change: impl FnOnce(&mut Registration)) -> &mut Self {
+        let client = self.config.clients.iter_mut().find(|client| client.id.as_str() == id);
+        change(client.unwrap());
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(mut self) -> Server {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        self.config.issuer = format!("http://{address}");
+        let sled = SledStore::open(&self.config.data, SledOptions::default()).unwrap();
+        let sled: Arc<dyn Store> = Arc::new(sled);
+        let store = match self.store {
+            Some(around) => around(Arc::clone(&sled)),
+            None => Arc::clone(&sled),
+        };
+        let ground = Ground {
+            store,
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            random: Random::system(),
+            if_missing: IfMissing::Create,
+            cost: self.cost,
+        };
+        let app = Arc::new(App::assemble(&self.config, ground).unwrap());
+        let proxies = self.config.server.trusted_proxies.join(",").parse().unwrap();
+        let endpoint = http::endpoint(Arc::clone(&app), HttpSettings { proxies, hosts: Vec::new() }).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let options = server::ServerOptions::default();
+            server::serve(listener, endpoint, options, async { drop(stopped.await) }).await.unwrap();
+        });
+        Server {
+            base: format!("http://{address}"),
+            address,
+            client: client(),
+            app,
+            clock: self.clock,
+            config: self.config,
+            folder: self.folder,
+            running: Some((stop, serving)),
+        }
+    }
+}
+
+/// The cheapest hash that Argon2 has, so that tests hash a lot.
+pub fn cheap() -> Cost {
+    Cost::new(64, 1, 1).unwrap()
+}
+
+/// An HTTP client that goes through no proxy.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// A running server.
+pub struct Server {
+    /// Its issuer.
+    pub base: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// An HTTP client.
+    pub client: reqwest::Client,
+    /// Its use cases, for what has no endpoint.
+    pub app: Arc<App>,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// Its configuration.
+    pub config: Config,
+    folder: Arc<tempfile::TempDir>,
+    running: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
+}
+
+/// An answer: status, headers, JSON.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Answer {
+    pub async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self { status, headers, text, json }
+    }
+
+    /// The `error`, or "" where there is none.
+    pub fn error(&self) -> &str {
+        self.json["error"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status and error in one.
+    pub fn outcome(&self) -> (u16, &str) {
+        (self.status, self.error())
+    }
+
+    pub fn access_token(&self) -> String {
+        self.field("access_token")
+    }
+
+    pub fn refresh_token(&self) -> String {
+        self.field("refresh_token")
+    }
+
+    fn field(&self, name: &str) -> String {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text)).to_owned()
+    }
+
+    /// The claims of the access token, unverified.
+    pub fn claims(&self) -> Value {
+        use base64::Engine as _;
+        let token = self.access_token();
+        let payload = token.split('.').nth(1).unwrap();
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    /// The session of the access token.
+    pub fn session(&self) -> SessionId {
+        self.claims()["sid"].as_str().unwrap().parse().unwrap()
+    }
+}
+
+impl Server {
+    /// With the usual setup and the user.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With a changed setup and the user.
+    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::new();
+        change(&mut setup);
+        let server = setup.start().await;
+        server.app.register(USER.0, USER.1, vec!["user".to_owned()]).await.unwrap();
+        server
+    }
+
+    /// Stops it, and starts it again on the same folders, with a changed setup. Connections are closed; the clock stands.
+    pub async fn restart(mut self, change: impl FnOnce(&mut Setup)) -> Self {
+        let (folder, clock) = (Arc::clone(&self.folder), Arc::clone(&self.clock));
+        let config = self.config.clone();
+        self.stop().await;
+        drop(self);
+        let mut setup = Setup::on(folder, clock);
+        setup.config = config;
+        change(&mut setup);
+        setup.start().await
+    }
+
+    /// Stops it.
+    pub async fn stop(&mut self) {
+        if let Some((stop, serving)) = self.running.take() {
+            let _ = stop.send(());
+            self.client = client();
+            serving.await.unwrap();
+        }
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.config.data.clone()
+    }
+
+    /// Moves the clock on.
+    pub fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A form to the token endpoint, without credentials in the header.
+    pub async fn post(&self, form: &[(&str, &str)]) -> Answer {
+        self.send(self.token().form(form)).await
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub fn token(&self) -> reqwest::RequestBuilder {
+        self.client.post(format!("{}/oauth/token", self.base))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Signs the user in with the public client.
+    pub async fn sign_in(&self) -> Answer {
+        self.sign_in_as(USER.0, USER.1).await
+    }
+
+    pub async fn sign_in_as(&self, name: &str, password: &str) -> Answer {
+        self.post(&[
+            ("grant_type", "password"),
+            ("client_id", PUBLIC),
+            ("username", name),
+            ("password", password),
+        ])
+        .await
+    }
+
+    /// Signs the user in with the confidential client.
+    pub async fn sign_in_confidential(&self) -> Answer {
+        let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+        self.send(self.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await
+    }
+
+    /// Refreshes with the public client.
+    pub async fn refresh(&self, token: &str) -> Answer {
+        self.refresh_with(token, &[]).await
+    }
+
+    pub async fn refresh_with(&self, token: &str, more: &[(&str, &str)]) -> Answer {
+        let mut form = vec![("grant_type", "refresh_token"), ("client_id", PUBLIC), ("refresh_token", token)];
+        form.extend_from_slice(more);
+        self.post(&form).await
+    }
+
+    /// Refreshes with the confidential client.
+    pub async fn refresh_confidential(&self, token: &str) -> Answer {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.send(self.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await
+    }
+
+    /// What the log says of a session, oldest first.
+    pub async fn events(&self, id: SessionId) -> Vec<SessionEvent> {
+        let stream = Session::stream(id).unwrap();
+        let recorded = self.app.store.read_stream(stream, 0, 100_000).await.unwrap();
+        recorded.iter().map(|event| SessionEvent::decode(&event.data).unwrap()).collect()
+    }
+
+    /// The names of what the log says of a session.
+    pub async fn event_names(&self, id: SessionId) -> Vec<&'static str> {
+        self.events(id).await.iter().map(SessionEvent::name).collect()
+    }
+
+    /// The position of the newest event.
+    pub async fn position(&self) -> u64 {
+        let log = self.app.store.read_log(0, 1_000_000).await.unwrap();
+        log.last().map_or(0, |event| event.position)
+    }
+}
+
+/// A keys folder, made once for all tests of a program: making RSA keys takes time.
+fn copy_keys(to: &Path) {
+    static KEYS: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let made = KEYS.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
+        let keys = heirloom::token::KeysFolder::at(folder.path());
+        heirloom::token::SigningKeys::open(keys.clone(), Default::default(), IfMissing::Create, clock)
+            .unwrap();
+        heirloom::token::RefreshSecrets::open(keys.clone(), IfMissing::Create, NOW).unwrap();
+        heirloom::token::Peppers::open(keys, IfMissing::Create, NOW).unwrap();
+        folder
+    });
+    std::fs::create_dir_all(to).unwrap();
+    set_mode(to, 0o700);
+    for entry in std::fs::read_dir(made.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Sets the permissions of a file or folder.
+pub fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}

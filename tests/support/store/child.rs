@@ -1,0 +1,90 @@
+//! Child processes: the test binary runs itself again, with a task in its environment.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// The variable that holds a child's task; the folder is in `STORE_FOLDER`.
+const TASK: &str = "STORE_CHILD_TASK";
+
+/// This process's task, if it is a child.
+pub fn task() -> Option<(String, std::path::PathBuf)> {
+    let folder = std::env::var_os("STORE_FOLDER")?;
+    Some((std::env::var(TASK).ok()?, folder.into()))
+}
+
+/// A child that runs the test `child` with a task.
+pub struct Started {
+    pub child: Child,
+    pub out: BufReader<ChildStdout>,
+}
+
+/// How a child ended.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub out: String,
+    pub err: String,
+}
+
+/// Starts a child; `before` runs in its shell first.
+pub fn start(task: &str, folder: &Path, before: &str) -> Started {
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("{before}\nexec \"$0\" --exact child --nocapture --test-threads 1")])
+        .arg(std::env::current_exe().unwrap())
+        .env(TASK, task)
+        .env("STORE_FOLDER", folder)
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    Started { child, out }
+}
+
+impl Started {
+    /// The next line that the child prints to us; `None` at its end.
+    pub fn line(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            if self.out.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            // The harness prints, too, and a kill may cut the last line.
+            if let Some(line) = line.strip_prefix("> ").and_then(|line| line.strip_suffix('\n')) {
+                return Some(line.to_owned());
+            }
+        }
+    }
+
+    /// Waits for its end, at most twenty seconds; a child that hangs is killed, and the test fails.
+    pub fn end(mut self) -> Ended {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+                panic!("the child hung");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let (mut out, mut err) = (String::new(), String::new());
+        self.out.read_to_string(&mut out).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        Ended { status, out, err }
+    }
+}
+
+/// Prints a line to the parent, at once and whole.
+pub fn tell(line: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    // A leading newline, since the harness leaves its own line open.
+    out.write_all(format!("\n> {line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}

@@ -1,0 +1,283 @@
+//! `POST /oauth/token` through the front door: transport, client authentication, and what an answer looks like.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
+
+mod support;
+
+use support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn raw(server: &Server, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
+    server.send(server.token().header("content-type", content_type).body(body)).await
+}
+
+fn sign_in_body(more: &str) -> String {
+    format!("grant_type=password&client_id={PUBLIC}&username={}&password={}{more}", USER.0, USER.1)
+}
+
+fn assert_refused(answer: &Answer, status: u16, error: &str) {
+    assert_eq!(answer.outcome(), (status, error), "{}", answer.text);
+    let description = answer.json["error_description"].as_str().unwrap();
+    assert!(!description.is_empty());
+    // RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E.
+    assert!(description.bytes().all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
+    assert_kept_out_of_caches(answer);
+}
+
+fn assert_kept_out_of_caches(answer: &Answer) {
+    assert!(answer.header("content-type").starts_with("application/json"), "{answer:?}");
+    assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
+}
+
+#[tokio::test]
+async fn a_sign_in_answers_as_rfc_6749_says() {
+    let server = Server::start().await;
+    let answer = server.sign_in().await;
+    assert_kept_out_of_caches(&answer);
+    let body = answer.json.as_object().unwrap();
+    let names: Vec<_> = body.keys().map(String::as_str).collect();
+    assert_eq!(names, ["access_token", "token_type", "expires_in", "refresh_token", "scope"]);
+    assert_eq!(body["token_type"], "Bearer");
+    assert_eq!(body["expires_in"].as_u64(), Some(600));
+    assert_eq!(body["scope"], "read write");
+    let claims = answer.claims();
+    assert_eq!(claims["iss"], server.base);
+    assert_eq!(claims["aud"], "demo-api");
+    assert_eq!(claims["client_id"], PUBLIC);
+    assert_eq!(claims["scope"], "read write");
+    assert_eq!(claims["roles"][0], "user");
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 600);
+    assert_eq!(claims["auth_time"].as_u64(), Some(server.now().seconds()));
+}
+
+#[tokio::test]
+async fn c01_other_methods_are_405_with_allow() {
+    let server = Server::start().await;
+    for method in ["GET", "PUT", "DELETE", "PATCH"] {
+        let request = server.client.request(method.parse().unwrap(), format!("{}/oauth/token", server.base));
+        let answer = server.send(request).await;
+        assert_refused(&answer, 405, "invalid_request");
+        assert_eq!(answer.header("allow"), "POST");
+    }
+    let answer = server.get("/oauth/nothing").await;
+    assert_refused(&answer, 404, "invalid_request");
+}
+
+#[tokio::test]
+async fn c02_another_media_type_is_refused_and_the_right_one_is_named() {
+    let server = Server::start().await;
+    let json = r#"{"grant_type":"password"}"#;
+    for content_type in ["application/json", "multipart/form-data; boundary=x", "text/plain", "x"] {
+        let answer = raw(&server, content_type, json).await;
+        assert_refused(&answer, 400, "invalid_request");
+        assert!(answer.text.contains(FORM));
+    }
+    let none = server.send(server.token().body(sign_in_body(""))).await;
+    assert_refused(&none, 400, "invalid_request");
+    let with_charset =
+        raw(&server, "Application/X-WWW-Form-urlencoded; charset=UTF-8", sign_in_body("")).await;
+    assert_eq!(with_charset.status, 200);
+}
+
+#[tokio::test]
+async fn c03_to_c08_malformed_and_repeated_parameters() {
+    let server = Server::start().await;
+    for body in [
+        sign_in_body("&password=x"),
+        sign_in_body("&unknown=1&unknown=2"),
+        sign_in_body("&x=%zz"),
+        sign_in_body("&x=%ff"),
+        sign_in_body("&x=%00"),
+        sign_in_body("&x=a%0Db"),
+        sign_in_body("&x=a%0Ab"),
+        format!("client_id={PUBLIC}&username=a&password=b"),
+        format!("grant_type=&client_id={PUBLIC}"),
+        format!("grant_type=password&client_id={PUBLIC}&username=&password=b"),
+        format!("grant_type=password&client_id={PUBLIC}&username=a"),
+        format!("grant_type=refresh_token&client_id={PUBLIC}"),
+        String::new(),
+    ] {
+        let answer = raw(&server, FORM, body.clone()).await;
+        let error = if body.is_empty() { "invalid_client" } else { "invalid_request" };
+        assert_refused(&answer, 400, error);
+    }
+    let mut body = sign_in_body("&x=").into_bytes();
+    body.push(0xff);
+    assert_refused(&raw(&server, FORM, body).await, 400, "invalid_request");
+    for grant in ["authorization_code", "client_credentials", "PASSWORD"] {
+        let answer = raw(&server, FORM, format!("grant_type={grant}&client_id={PUBLIC}")).await;
+        assert_refused(&answer, 400, "unsupported_grant_type");
+    }
+    let ignored = raw(&server, FORM, sign_in_body("&scope=&unknown=1&resource=&audience=x")).await;
+    assert_eq!(ignored.status, 200, "{}", ignored.text);
+    assert_eq!(ignored.json["scope"], "read write");
+}
+
+#[tokio::test]
+async fn c09_credentials_in_the_url_are_refused() {
+    let server = Server::start().await;
+    for query in ["password=x", "client_secret=x", "refresh_token=x", "%70assword=x", "client_id=web"] {
+        let request = server.client.post(format!("{}/oauth/token?{query}", server.base));
+        let answer = server.send(request.header("content-type", FORM).body(sign_in_body(""))).await;
+        assert_refused(&answer, 400, "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn c10_c18_a_body_that_is_too_large_is_413_as_json() {
+    let server = Server::start().await;
+    let answer = raw(&server, FORM, "x".repeat(64 * 1024 + 1)).await;
+    assert_refused(&answer, 413, "invalid_request");
+    let chunks = futures_util_chunks(70);
+    let answer = raw(&server, FORM, chunks).await;
+    assert_refused(&answer, 413, "invalid_request");
+}
+
+/// A chunked body of so many KiB.
+fn futures_util_chunks(kib: usize) -> reqwest::Body {
+    let (mut sender, body) = tokio::io::duplex(4096);
+    tokio::spawn(async move {
+        for _ in 0..kib {
+            if tokio::io::AsyncWriteExt::write_all(&mut sender, &[b'x'; 1024]).await.is_err() {
+                return;
+            }
+        }
+    });
+    reqwest::Body::wrap(support::ReadBody::new(body))
+}
+
+#[tokio::test]
+async fn c19_c22_c25_a_client_that_does_not_prove_itself() {
+    let server = Server::start().await;
+    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+    let basic = |id: &str, secret: &str| server.token().basic_auth(id, Some(secret)).form(&form);
+    for request in [
+        basic(CONFIDENTIAL, "wrong"),
+        basic("nobody", "wrong"),
+        basic(CONFIDENTIAL, ""),
+        basic(PUBLIC, "a secret that it does not have"),
+        server.token().header("authorization", "Basic !!!").form(&form),
+        server.token().header("authorization", "Basic bm9jb2xvbg==").form(&form),
+        server.token().header("authorization", "Basic /zo=").form(&form),
+        server.token().header("authorization", "Bearer abc").form(&form),
+    ] {
+        let answer = server.send(request).await;
+        assert_refused(&answer, 401, "invalid_client");
+        assert!(answer.header("www-authenticate").starts_with("Basic realm="));
+    }
+    for (id, secret) in [(CONFIDENTIAL, "wrong"), (CONFIDENTIAL, ""), ("nobody", ""), ("", "")] {
+        let mut form = form.to_vec();
+        form.extend([("client_id", id), ("client_secret", secret)]);
+        let answer = server.post(&form).await;
+        assert_refused(&answer, 400, "invalid_client");
+        assert_eq!(answer.header("www-authenticate"), "");
+    }
+}
+
+#[tokio::test]
+async fn c20_c21_two_ways_that_contradict_each_other() {
+    let server = Server::start().await;
+    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+    for (name, value, status) in [
+        ("client_id", "other", 400),
+        ("client_secret", "other", 400),
+        ("client_id", CONFIDENTIAL, 200),
+        ("client_secret", SECRET, 200),
+    ] {
+        let mut form = form.to_vec();
+        form.push((name, value));
+        let answer = server.send(server.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await;
+        assert_eq!(answer.status, status, "{name} {value}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn c23_every_way_that_libraries_send_credentials() {
+    let server = Server::start().await;
+    let form = vec![("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+    let encoded: String =
+        percent_encoding::utf8_percent_encode(SECRET, percent_encoding::NON_ALPHANUMERIC).collect();
+    for secret in [SECRET, &encoded] {
+        let answer = server.send(server.token().basic_auth(CONFIDENTIAL, Some(secret)).form(&form)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let mut body = form.clone();
+    body.extend([("client_id", CONFIDENTIAL), ("client_secret", SECRET)]);
+    assert_eq!(server.post(&body).await.status, 200);
+    // A public client by Basic with an empty secret, as some libraries have it.
+    let answer = server.send(server.token().basic_auth(PUBLIC, Some("")).form(&form)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn c24_an_unknown_client_and_a_wrong_secret_are_the_same_bytes() {
+    let server = Server::start().await;
+    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+    let mut answers = Vec::new();
+    for id in [CONFIDENTIAL, "nobody", "another-nobody"] {
+        answers.push(server.send(server.token().basic_auth(id, Some("wrong")).form(&form)).await.text);
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn c26_a_grant_that_is_not_registered() {
+    let server = Server::with(|setup| {
+        setup.client(PUBLIC, |client| client.grants.retain(|grant| grant.as_str() == "refresh_token"));
+        setup.client(CONFIDENTIAL, |client| client.grants.retain(|grant| grant.as_str() == "password"));
+    })
+    .await;
+    assert_refused(&server.sign_in().await, 400, "unauthorized_client");
+    let signed_in = server.sign_in_confidential().await;
+    assert_eq!(signed_in.status, 200);
+    assert_eq!(signed_in.json.get("refresh_token"), None, "it could not use it");
+    assert_refused(&server.refresh_confidential("x").await, 400, "unauthorized_client");
+}
+
+#[tokio::test]
+async fn the_password_grant_may_be_off() {
+    let server = Server::with(|setup| setup.config.password_grant = false).await;
+    assert_refused(&server.sign_in().await, 400, "unsupported_grant_type");
+    let metadata = server.get("/.well-known/oauth-authorization-server").await;
+    assert_eq!(metadata.json["grant_types_supported"], serde_json::json!(["refresh_token"]));
+}
+
+#[tokio::test]
+async fn c39_c40_a_scope_that_is_too_long_or_not_the_clients() {
+    let server = Server::with(|setup| {
+        setup.client(PUBLIC, |client| client.scopes = "read account".parse().unwrap());
+    })
+    .await;
+    let words = vec!["read"; 65].join(" ");
+    for scope in ["write", "openid", "nothing", "read\"", &words, &"r".repeat(1025)] {
+        let answer = raw(&server, FORM, sign_in_body(&format!("&scope={scope}"))).await;
+        assert_refused(&answer, 400, "invalid_scope");
+    }
+    let answer = raw(&server, FORM, sign_in_body("&scope=account+read")).await;
+    assert_eq!(answer.json["scope"], "account read");
+    assert_eq!(answer.claims()["aud"], serde_json::json!(["demo-api", server.base]));
+}
+
+#[tokio::test]
+async fn a_resource_is_honoured_or_an_invalid_target() {
+    let server = Server::start().await;
+    for (resource, status) in [("demo-api", 200), ("other-api", 400), ("%20", 400)] {
+        let answer = raw(&server, FORM, sign_in_body(&format!("&resource={resource}"))).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert!(status == 200 || answer.error() == "invalid_target");
+    }
+}
+
+#[tokio::test]
+async fn a_scope_that_needs_a_role_is_left_out_without_it() {
+    let server = Server::start().await;
+    let body = sign_in_body("&scope=read+admin");
+    let without = raw(&server, FORM, body.clone()).await;
+    assert_eq!(without.json["scope"], "read");
+    assert_eq!(without.claims()["aud"], "demo-api");
+    let command = heirloom::user::Command::SetRoles { roles: vec!["admin".to_owned()] };
+    server.app.change(USER.0, command).await.unwrap();
+    let with = raw(&server, FORM, body).await;
+    assert_eq!(with.json["scope"], "admin read");
+    assert_eq!(with.claims()["roles"], serde_json::json!(["admin"]));
+}
