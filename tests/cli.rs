@@ -107,6 +107,7 @@ fn c80_three_mistakes_are_three_messages_and_exit_code_2() {
         let text = err(&output);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 7, "{text}");
+        assert!(text.starts_with(&format!("{}:1: ", path(&file))), "{text}");
         for (line, part) in lines.iter().zip([
             "heirloom.toml:1: `issuer` is no URL",
             "    write for example issuer = \"https://id.example.com\"",

@@ -120,14 +120,17 @@ fn every_setting_of_the_example_that_is_commented_out_is_known() {
     let text = text
         .replace("# [server.tls]", "[server.tls]")
         .replace("# certificate", "certificate")
-        .replace("# key", "key");
+        .replace("# key", "key")
+        .replace("# threads", "threads")
+        .replace("# queue", "queue");
     let folder = Folder::with(&text);
     fs::create_dir(folder.path().join("tls")).unwrap();
     for file in ["web-app.secret", "tls/chain.pem", "tls/key.pem"] {
         fs::write(folder.path().join(file), SECRET).unwrap();
     }
-    let tls = folder.load().unwrap_or_else(|errors| panic!("{errors}")).server.tls.expect("TLS is on");
-    assert_eq!(tls.key, folder.path().join("tls/key.pem"));
+    let config = folder.load().unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config.server.tls.expect("TLS is on").key, folder.path().join("tls/key.pem"));
+    assert_eq!((config.passwords.threads, config.passwords.queue), (3, 40));
 }
 
 #[test]
