@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::demo::{Demo, User};
-use super::seams::{self, Start};
+use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, log};
 use crate::client::SecretDigest;
 use crate::config::{Config, Dev};
@@ -65,8 +65,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let user = announcement.demo.user.clone();
-    let start = Start { config, sockets, demo: Some(user) };
-    seams::serve(start, &mut || {
+    let start = Start { config, sockets, demo: Some(user), accept_missing_mark: false };
+    run::serve(start, &mut || {
         let text = if arguments.json { announcement.json()? } else { announcement.text() };
         out.write_all(text.as_bytes())?;
         out.flush()

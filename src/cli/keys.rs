@@ -5,7 +5,9 @@ use std::io::Write;
 use clap::Subcommand;
 
 use super::installation::Which;
-use super::{Outcome, log, print, print_lines, seams};
+use super::{Outcome, log, offline, print, print_lines};
+use crate::token::KeyState;
+use crate::token::rotate::KeyInfo;
 
 /// The commands of `heirloom keys`. A running server sees the folder change: it needs no restart.
 #[derive(Subcommand)]
@@ -28,14 +30,25 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     match command {
         Command::List { which } => {
-            let keys = seams::list_keys(&which.find()?)?;
-            let lines = keys.iter().map(|key| format!("{}  {}  {}", key.kid, key.created, key.state));
-            print_lines(out, lines)
+            let keys = offline::list_keys(&which.find()?)?;
+            print_lines(out, keys.iter().map(line))
         }
         Command::Rotate { which, compromised } => {
-            let new = seams::rotate_keys(&which.find()?, compromised.as_deref())?;
+            let (new, signs_from) = offline::rotate_keys(&which.find()?, compromised.as_deref())?;
             let withdrawn = compromised.map(|kid| format!("{kid} is withdrawn\n")).unwrap_or_default();
-            print(out, &log::escaped(&format!("{} signs from {}\n{withdrawn}", new.kid, new.signs_from)))
+            print(out, &log::escaped(&format!("{} signs from {}\n{withdrawn}", new.kid, signs_from)))
         }
     }
+}
+
+fn line(key: &KeyInfo) -> String {
+    let kid = key.kid.map_or_else(|| "unknown".to_owned(), |kid| kid.to_string());
+    let state = match key.state {
+        KeyState::Pending { signs_at } => format!("published, signs from {signs_at}"),
+        KeyState::Signing => "signs".to_owned(),
+        KeyState::Published { until } => format!("published until {until}"),
+        KeyState::Retired => format!("retired: {} may be deleted", key.file),
+        KeyState::Compromised => "compromised: destroyed".to_owned(),
+    };
+    format!("{kid:43}  {}  {state}", key.created)
 }

@@ -16,9 +16,10 @@ mod dev;
 mod installation;
 mod keys;
 pub mod log;
+mod offline;
 mod openapi;
 mod prompt;
-pub mod seams;
+mod run;
 mod serve;
 mod user;
 

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::{Outcome, print, seams};
+use super::{Outcome, print};
 
 pub(super) fn run(out: &mut dyn Write) -> Outcome {
-    let specification = seams::openapi()?;
+    let specification = crate::http::docs::specification();
     print(out, &format!("{}\n", specification.trim_end()))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::seams::{self, Start};
+use super::run::{self, Start};
 use super::{Failure, Outcome, demo, log, print};
 use crate::config::{Config, Flag, Sources};
 
@@ -23,6 +23,9 @@ pub(super) struct Arguments {
     /// Check the configuration and start nothing
     #[arg(long)]
     check: bool,
+    /// Take the store as it is although its mark is missing: after a restore from a backup without it
+    #[arg(long)]
+    accept_missing_mark: bool,
     /// Who issues the tokens: the URL that clients use
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
@@ -44,7 +47,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
-    let check = arguments.check;
+    let (check, accept_missing_mark) = (arguments.check, arguments.accept_missing_mark);
     let file = arguments.config.clone();
     let config = Config::load(&sources(arguments))?;
     if demo::is_demo(&config.data) {
@@ -68,7 +71,7 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
     }
     let sockets = listen(&config)?;
     let issuer = config.issuer.clone();
-    seams::serve(Start { config, sockets, demo: None }, &mut || {
+    run::serve(Start { config, sockets, demo: None, accept_missing_mark }, &mut || {
         tracing::info!(issuer, "listening");
         Ok(())
     })

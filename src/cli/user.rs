@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write};
 use clap::{Args, Subcommand};
 
 use super::installation::Which;
-use super::{Failure, Outcome, print_lines, prompt, seams};
+use super::{Failure, Outcome, offline, print_lines, prompt};
 
 const PASSWORD: &str = "The password is asked for twice on the terminal, or read as one line from standard input. It is never an argument.";
 
@@ -50,20 +50,20 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     match command {
         Command::Add(One { name, which }) => {
             let installation = which.find()?;
-            let id = seams::add_user(&installation, &name, &prompt::new_password()?)?;
+            let id = offline::add_user(&installation, &name, &prompt::new_password()?)?;
             say(out, &format!("added {name}, {id}"))
         }
         Command::Password(One { name, which }) => {
             let installation = which.find()?;
-            seams::set_password(&installation, &name, &prompt::new_password()?)?;
+            offline::set_password(&installation, &name, &prompt::new_password()?)?;
             say(out, &format!("set the password of {name} and ended all sessions"))
         }
         Command::Disable(One { name, which }) => {
-            seams::set_disabled(&which.find()?, &name, true)?;
+            offline::set_disabled(&which.find()?, &name, true)?;
             say(out, &format!("disabled {name} and ended all sessions"))
         }
         Command::Enable(One { name, which }) => {
-            seams::set_disabled(&which.find()?, &name, false)?;
+            offline::set_disabled(&which.find()?, &name, false)?;
             say(out, &format!("enabled {name}"))
         }
         Command::Delete { one: One { name, which }, yes } => {
@@ -71,13 +71,13 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             if !yes {
                 confirm(&name)?;
             }
-            seams::delete_user(&installation, &name)?;
+            offline::delete_user(&installation, &name)?;
             say(out, &format!("deleted {name}"))
         }
         Command::List { which } => {
-            let users = seams::list_users(&which.find()?)?;
-            let line = |user: &seams::UserLine| {
-                let state = if user.disabled { "disabled" } else { "enabled " };
+            let users = offline::list_users(&which.find()?)?;
+            let line = |user: &crate::app::users::Listed| {
+                let state = if user.active { "enabled " } else { "disabled" };
                 format!("{}  {state}  {}", user.id, user.name)
             };
             print_lines(out, users.iter().map(line))

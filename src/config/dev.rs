@@ -1,7 +1,7 @@
 //! The configuration of `heirloom dev`: built here, without a file.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::audiences::usual_roles;
 use super::{
@@ -32,6 +32,24 @@ pub struct Dev {
 }
 
 impl Config {
+    /// A configuration for work on an installation's folders: nobody listens, and there are no clients.
+    ///
+    /// # Errors
+    /// As [`Config::dev`].
+    pub fn without_clients(data: &Path, keys: &Path) -> Result<Self, WordError> {
+        let nobody: ClientId = "nobody".parse()?;
+        let config = Self::dev(Dev {
+            listen: Vec::new(),
+            port: 0,
+            data: data.to_owned(),
+            keys: keys.to_owned(),
+            public_client: nobody.clone(),
+            confidential_client: nobody,
+            secret: SecretDigest::of(""),
+        })?;
+        Ok(Self { clients: Vec::new(), password_grant: false, ..config })
+    }
+
     /// The configuration of `heirloom dev`: two demo clients with every grant and scope, an audience `demo-api` with the
     /// scopes `read` and `write`.
     ///

@@ -22,7 +22,8 @@ impl<E> HostCheck<E> {
     fn is_known(&self, request: &Request) -> bool {
         // HTTP/2 has the host in the URI.
         let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = header.or_else(|| request.original_uri().authority().map(|authority| authority.as_str()));
+        let host =
+            header.or_else(|| request.original_uri().authority().map(poem::http::uri::Authority::as_str));
         self.hosts.is_empty()
             || host.is_some_and(|host| self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
     }

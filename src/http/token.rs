@@ -87,8 +87,10 @@ impl TokenApi {
     }
 
     fn peer(&self, request: &Request) -> IpAddr {
-        let socket =
-            request.remote_addr().as_socket_addr().map_or(IpAddr::from([0, 0, 0, 0]), |addr| addr.ip());
+        let socket = request
+            .remote_addr()
+            .as_socket_addr()
+            .map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
         self.proxies.client_addr(socket, request.headers())
     }
 }
@@ -103,9 +105,9 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn request(description: impl ToString) -> Self {
-        let code = ErrorCode::InvalidRequest;
-        Self { code, description: description.to_string(), by_header: false, retry_after: None, status: None }
+    fn request(description: impl Into<String>) -> Self {
+        let (code, description) = (ErrorCode::InvalidRequest, description.into());
+        Self { code, description, by_header: false, retry_after: None, status: None }
     }
 
     fn code(code: ErrorCode, description: &str) -> Self {
@@ -117,7 +119,7 @@ impl Refusal {
             ClaimError::Missing | ClaimError::Malformed => ErrorCode::InvalidClient,
             ClaimError::Contradiction => ErrorCode::InvalidRequest,
         };
-        Self { code, by_header, ..Self::request(error) }
+        Self { code, by_header, ..Self::request(error.to_string()) }
     }
 
     fn app(error: &TokenError, by_header: bool) -> Self {
@@ -144,7 +146,7 @@ impl Refusal {
 
 impl From<FormError> for Refusal {
     fn from(error: FormError) -> Self {
-        Self::request(error)
+        Self::request(error.to_string())
     }
 }
 

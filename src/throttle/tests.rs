@@ -71,8 +71,8 @@ fn c31_a_flood_does_not_touch_who_comes_from_a_familiar_network() {
     let throttle = throttle();
     let home = network(0);
     guess(&throttle, "ann", home, START).unwrap().succeeded(START);
-    // A week of attacks from 100 networks, as fast as they are let in.
-    for minute in 1..7 * 24 * 60 {
+    // Two days of attacks from 100 networks, as fast as they are let in.
+    for minute in 1..2 * 24 * 60 {
         let now = after(minute * 60);
         for n in 1..=100 {
             if let Ok(reservation) = guess(&throttle, "ann", network(n), now) {
@@ -104,7 +104,6 @@ fn c31_under_a_flood_that_never_ends_a_person_on_an_unknown_network_gets_in_too(
                 Ok(reservation) => {
                     reservation.succeeded(now);
                     assert!(waits > 0, "the attack was felt");
-                    println!("in after {second} s and {waits} waits");
                     return;
                 }
                 Err(Throttled { retry_after, by }) => {
@@ -207,10 +206,12 @@ fn threads_whose_clocks_disagree_a_little_do_not_throttle_each_other() {
 
 #[test]
 fn invented_names_neither_push_a_counter_out_nor_close_other_accounts() {
-    let throttle = throttle();
+    // A quarter of the cells, for speed: the names are a quarter too.
+    let settings = Settings { account_cells: 16_384, network_cells: 4096, ..Settings::default() };
+    let throttle = Throttle::new(settings, &[7; 32]);
     assert_eq!(guess_until_throttled(&throttle, "victim", network(1), START), 10);
     // As many as are remembered when four cores hash a hundred a second each, without a pause.
-    for n in 0..350_000 {
+    for n in 0..350_000 / 4 {
         guess(&throttle, &format!("invented {n}"), network(1000 + n), START).unwrap().failed(START);
     }
     assert!(guess(&throttle, "victim", network(2), START).is_err());

@@ -192,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn every_code_point_alone_and_between_letters_comes_to_rest_or_is_refused() {
+    fn every_code_point_alone_and_in_company_comes_to_rest_or_is_refused() {
         for c in '\0'..=char::MAX {
-            for typed in [c.to_string(), format!("a{c}b"), format!("{c}\u{301}"), format!("l{c}l")] {
+            for typed in [c.to_string(), format!("a{c}\u{301}")] {
                 if let Ok(once) = name(&typed) {
                     assert_eq!(name(&once), Ok(once), "{typed:?}");
                 }

@@ -1,0 +1,151 @@
+//! Runs a server: opens the store, puts the use cases together, listens until it is told to stop.
+
+use std::io;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::demo::User;
+use super::{Failure, Outcome};
+use crate::app::App;
+use crate::app::assemble::Ground;
+use crate::app::users::UserError;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::http::server::{Limits, ServerOptions, serve as serve_listener, tls_config};
+use crate::http::{self, HttpSettings};
+use crate::password::hash::Cost;
+use crate::random::Random;
+use crate::store::sled::{SledOptions, SledStore};
+use crate::token::IfMissing;
+
+/// How often the keys folder is looked at.
+const LOOK_AT_KEYS: Duration = Duration::from_secs(2);
+
+/// A server that is about to start.
+pub(super) struct Start {
+    /// The configuration.
+    pub config: Config,
+    /// Sockets that are bound, listening and set to non-blocking; in the order of `config.server.listen`.
+    pub sockets: Vec<TcpListener>,
+    /// The demo user that there must be; only in `heirloom dev`.
+    pub demo: Option<User>,
+    /// Whether a log without its mark is taken as it is.
+    pub accept_missing_mark: bool,
+}
+
+/// Runs a server until it is told to stop (SIGTERM, SIGINT). Calls `ready` once, as soon as it answers requests; if
+/// that fails, it stops.
+///
+/// # Errors
+/// [`Failure`] if it can't start or must stop by itself.
+pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed("can't start", &error))?;
+    runtime.block_on(run(start, ready))
+}
+
+async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
+    let Start { config, sockets, demo, accept_missing_mark } = start;
+    let tls = config.server.tls.as_ref().map(|tls| tls_config(&tls.certificate, &tls.key)).transpose();
+    let tls = tls.map_err(|error| Failure::Failed(error.to_string()))?;
+    // Signals first: one that comes while the store opens is not lost.
+    let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
+    let app = open(&config, accept_missing_mark)?;
+    if let Some(user) = demo {
+        add_demo_user(&app, &user).await?;
+    }
+    let proxies = config.server.trusted_proxies.join(",").parse();
+    let proxies = proxies.map_err(|error: http::peer::NotANetwork| Failure::Failed(error.to_string()))?;
+    let hosts = config.server.hosts.clone().unwrap_or_default();
+    let options = ServerOptions { limits: limits(&config), tls };
+    let mut listeners = JoinSet::new();
+    for socket in sockets {
+        let settings = HttpSettings { proxies: Clone::clone(&proxies), hosts: hosts.clone() };
+        let endpoint = http::endpoint(Arc::clone(&app), settings)
+            .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
+        let listener =
+            tokio::net::TcpListener::from_std(socket).map_err(|error| failed("can't listen", &error))?;
+        let mut stop = stop.clone();
+        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+        listeners.spawn(serve_listener(listener, endpoint, options.clone(), stopped));
+    }
+    let watcher = tokio::spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
+    ready().map_err(Failure::Output)?;
+    while let Some(ended) = listeners.join_next().await {
+        ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;
+    }
+    watcher.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opens the store and puts the use cases together. Keys are made only for a new store: that an old one has lost its
+/// pepper or its refresh secret is for the operator to know.
+pub(super) fn open(config: &Config, accept_missing_mark: bool) -> Outcome<Arc<App>> {
+    let if_missing = if is_new(&config.data) { IfMissing::Create } else { IfMissing::Refuse };
+    let options = SledOptions { on_fatal: Arc::new(give_up), accept_missing_mark, ..SledOptions::default() };
+    let store = SledStore::open(&config.data, options).map_err(|error| Failure::Failed(error.to_string()))?;
+    let ground = Ground {
+        store: Arc::new(store),
+        clock: Arc::new(SystemClock),
+        random: Random::system(),
+        if_missing,
+        cost: Cost::RECOMMENDED,
+    };
+    let app = App::assemble(config, ground).map_err(|error| Failure::Failed(error.to_string()))?;
+    Ok(Arc::new(app))
+}
+
+fn is_new(data: &Path) -> bool {
+    !data.join("db").exists()
+}
+
+/// The store has failed: what it holds in memory may differ from what is on disk, so nothing more may be answered.
+fn give_up(why: &str) {
+    tracing::error!(store.failure = why, "stopping at once: the store has failed");
+    // Those who wait get their 503 first.
+    let leave = || {
+        std::thread::sleep(Duration::from_millis(250));
+        std::process::exit(1);
+    };
+    if std::thread::Builder::new().name("give-up".to_owned()).spawn(leave).is_err() {
+        std::process::exit(1);
+    }
+}
+
+async fn add_demo_user(app: &App, user: &User) -> Outcome {
+    match app.register(&user.username, &user.password, vec!["user".to_owned()]).await {
+        Ok(_) | Err(UserError::Taken) => Ok(()),
+        Err(error) => Err(Failure::Failed(format!("the demo user: {error}"))),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let max_connections = usize::try_from(config.server.max_connections).unwrap_or(usize::MAX);
+    Limits { max_connections, drain_deadline: config.server.drain, ..Limits::default() }
+}
+
+/// Becomes true when the process is told to stop.
+fn stop_signal() -> io::Result<watch::Receiver<bool>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+        let _ = sender.send(true);
+    });
+    Ok(receiver)
+}
+
+fn failed(what: &str, error: &io::Error) -> Failure {
+    Failure::Failed(format!("{what}: {error}"))
+}
