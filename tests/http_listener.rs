@@ -1,4 +1,4 @@
-//! The listener: what it refuses, and how it ends.
+//! The listener: what it serves, and what it refuses.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,9 +17,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use heirloom::http::server::{Limits, ServerOptions, tls_config};
-use raw::{ChildServer, PATIENCE, Raw, RawH2, listen, listen_with, until};
+use raw::{ChildServer, PATIENCE, Raw, RawH2, listen, listen_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 const HEAD: &str = "POST /echo HTTP/1.1\r\nHost: localhost\r\n";
@@ -384,86 +383,4 @@ async fn http2_is_refused_in_the_same_words() {
     }
     client.send(&raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 5, &long)).await;
     assert_eq!(client.frame_of(raw::DATA).await.unwrap().3, b"ok");
-}
-
-#[tokio::test]
-async fn c79_draining_under_load_answers_what_was_accepted() {
-    let server = listen(Limits::default());
-    let mut idle = Raw::connect(server.addr).await;
-    assert_eq!(idle.get("/").await.unwrap().status, 200);
-    let clients: Vec<_> = (0..50)
-        .map(|_| {
-            let addr = server.addr;
-            tokio::spawn(async move {
-                let mut client = Raw::connect(addr).await;
-                let mut answered = 0;
-                while let Some(answer) = client.get("/slow").await {
-                    assert_eq!(answer.status, 200);
-                    answered += 1;
-                    if answer.header("connection") == Some("close") {
-                        client.assert_closed().await;
-                        break;
-                    }
-                }
-                answered
-            })
-        })
-        .collect();
-    until(|| server.seen.answered.load(Ordering::SeqCst) > 200).await;
-    server.shutdown.send(()).unwrap();
-    let start = Instant::now();
-
-    idle.assert_closed().await;
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    let mut answered = 1;
-    for client in clients {
-        answered += timeout(PATIENCE, client).await.unwrap().unwrap();
-    }
-    timeout(Duration::from_secs(3), server.ended).await.expect("drained").unwrap().unwrap();
-    assert_eq!(server.seen.begun.load(Ordering::SeqCst), answered);
-    assert_eq!(server.seen.answered.load(Ordering::SeqCst), answered);
-}
-
-#[tokio::test]
-async fn c79_draining_waits_for_what_is_being_answered() {
-    let server = listen(Limits::default());
-    let mut h1 = Raw::connect(server.addr).await;
-    h1.send("GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    let mut h2 = RawH2::connect(server.addr).await;
-    let held = raw::head(2, "/held");
-    h2.send(&raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &held)).await;
-    until(|| server.seen.held.load(Ordering::SeqCst) == 2).await;
-    server.shutdown.send(()).unwrap();
-    // The listener's refusal of new connections shows that draining has begun.
-    timeout(PATIENCE, async { while TcpStream::connect(server.addr).await.is_ok() {} }).await.unwrap();
-    server.seen.release.notify_waiters();
-    let answer = h1.answer().await.unwrap();
-    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    assert_eq!(h2.frame_of(raw::DATA).await.unwrap().3, b"ok");
-    drop(h2);
-    timeout(Duration::from_secs(3), server.ended).await.expect("drained").unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn c79_stuck_clients_do_not_outlive_the_deadline() {
-    let limits = Limits { drain_deadline: Duration::from_secs(1), ..Limits::default() };
-    let server = listen(limits);
-    let mut clients = Vec::new();
-    for sent in [
-        "GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\na",
-        "GET / HT",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
-    ] {
-        let mut client = Raw::connect(server.addr).await;
-        client.send(sent).await;
-        clients.push(client);
-    }
-    until(|| server.seen.begun.load(Ordering::SeqCst) == 3).await;
-    server.shutdown.send(()).unwrap();
-    let start = Instant::now();
-    timeout(PATIENCE, server.ended).await.unwrap().unwrap().unwrap();
-    let took = start.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1500), "{took:?}");
 }

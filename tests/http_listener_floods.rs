@@ -58,7 +58,7 @@ async fn c14_a_thousand_dripping_connections_are_closed_within_ten_seconds() {
         shortest > Duration::from_secs(5) && longest < Duration::from_secs(10),
         "{shortest:?}, {longest:?}"
     );
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
 }
 
 async fn drip_head(addr: SocketAddr) -> Duration {

@@ -29,8 +29,6 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Random,
-    /// Whether missing keys and secrets are made.
-    pub if_missing: IfMissing,
     /// What a password's hash costs.
     pub cost: Cost,
 }
@@ -53,14 +51,16 @@ pub enum AssembleError {
 }
 
 impl App {
-    /// Puts the use cases together.
+    /// Puts the use cases together. Keys and secrets must be there: that a store has lost them is for the operator to
+    /// know; a new one gets them from [`make_keys`].
     ///
     /// # Errors
     /// [`AssembleError`].
     pub fn assemble(config: &Config, ground: Ground) -> Result<Self, AssembleError> {
-        let Ground { store, clock, random, if_missing, cost } = ground;
+        let Ground { store, clock, random, cost } = ground;
         let now = clock.now();
         let folder = || KeysFolder::at(&config.keys);
+        let if_missing = IfMissing::Refuse;
         let keys = SigningKeys::open(folder(), key_life(config), if_missing, Arc::clone(&clock))?;
         let refresh_secrets = RefreshSecrets::open(folder(), if_missing, now)?;
         let peppers = Peppers::open(folder(), if_missing, now)?;
@@ -97,9 +97,20 @@ impl App {
     }
 }
 
+/// Makes what is missing in the keys folder, for a store that is new.
+///
+/// # Errors
+/// A [`KeyError`] that names the file.
+pub fn make_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError> {
+    let folder = || KeysFolder::at(&config.keys);
+    SigningKeys::open(folder(), key_life(config), IfMissing::Create, Arc::clone(clock))?;
+    RefreshSecrets::open(folder(), IfMissing::Create, clock.now())?;
+    Peppers::open(folder(), IfMissing::Create, clock.now())?;
+    Ok(())
+}
+
 /// How long the signing keys of a configuration are published.
-#[must_use]
-pub fn key_life(config: &Config) -> KeyLife {
+fn key_life(config: &Config) -> KeyLife {
     let lives = config.clients.iter().map(|client| client.lifetimes.access_token);
     let longest = lives.chain([config.tokens.lifetimes.access_token]).max();
     let usual = KeyLife::default();

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +12,15 @@ use tokio::task::JoinSet;
 use super::demo::User;
 use super::{Failure, Outcome};
 use crate::app::App;
-use crate::app::assemble::Ground;
+use crate::app::assemble::{Ground, make_keys};
 use crate::app::users::UserError;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::http::server::{Limits, ServerOptions, serve as serve_listener, tls_config};
 use crate::http::{self, HttpSettings};
 use crate::password::hash::Cost;
 use crate::random::Random;
 use crate::store::sled::{SledOptions, SledStore};
-use crate::token::IfMissing;
 
 /// How often the keys folder is looked at.
 const LOOK_AT_KEYS: Duration = Duration::from_secs(2);
@@ -85,25 +83,17 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     Ok(())
 }
 
-/// Opens the store and puts the use cases together. Keys are made only for a new store: that an old one has lost its
-/// pepper or its refresh secret is for the operator to know.
+/// Opens the store and puts the use cases together. A new store gets its keys first.
 pub(super) fn open(config: &Config, accept_missing_mark: bool) -> Outcome<Arc<App>> {
-    let if_missing = if is_new(&config.data) { IfMissing::Create } else { IfMissing::Refuse };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if !SledStore::is_in(&config.data) {
+        make_keys(config, &clock).map_err(|error| Failure::Failed(error.to_string()))?;
+    }
     let options = SledOptions { on_fatal: Arc::new(give_up), accept_missing_mark, ..SledOptions::default() };
     let store = SledStore::open(&config.data, options).map_err(|error| Failure::Failed(error.to_string()))?;
-    let ground = Ground {
-        store: Arc::new(store),
-        clock: Arc::new(SystemClock),
-        random: Random::system(),
-        if_missing,
-        cost: Cost::RECOMMENDED,
-    };
+    let ground = Ground { store: Arc::new(store), clock, random: Random::system(), cost: Cost::RECOMMENDED };
     let app = App::assemble(config, ground).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok(Arc::new(app))
-}
-
-fn is_new(data: &Path) -> bool {
-    !data.join("db").exists()
 }
 
 /// The store has failed: what it holds in memory may differ from what is on disk, so nothing more may be answered.

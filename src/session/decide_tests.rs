@@ -21,9 +21,9 @@ fn scope(text: &str) -> Scope {
 
 fn policy() -> Policy {
     Policy {
-        access_token: Duration::from_secs(600),
-        refresh_idle: Duration::from_secs(14 * 86_400),
-        refresh_absolute: Duration::from_secs(60 * 86_400),
+        access_token: Duration::from_mins(10),
+        refresh_idle: Duration::from_hours(14 * 24),
+        refresh_absolute: Duration::from_hours(60 * 24),
         retry_window: Some(Duration::from_secs(WINDOW)),
         reuse_ends_family: true,
     }

@@ -91,7 +91,6 @@ impl Setup {
             store,
             clock: Arc::<ManualClock>::clone(&self.clock),
             random: Random::system(),
-            if_missing: IfMissing::Create,
             cost: self.cost,
         };
         let app = Arc::new(App::assemble(&self.config, ground).unwrap());

@@ -150,6 +150,10 @@ pub struct Raw {
 impl Raw {
     pub async fn connect(addr: SocketAddr) -> Self {
         let stream = timeout(PATIENCE, TcpStream::connect(addr)).await.unwrap().unwrap();
+        Self::over(stream)
+    }
+
+    pub fn over(stream: TcpStream) -> Self {
         Self { stream, read: Vec::new() }
     }
 

@@ -22,7 +22,7 @@ use super::{Shared, send_at_once};
 
 /// How long what a refused client still sends is read and dropped, so that it gets to read why: closing a socket
 /// with unread bytes resets it.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_millis(750);
 /// How long an HTTP/2 connection may take to end after it was told to for being idle.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// RFC 9113 §3.4.

@@ -20,13 +20,12 @@ mod refusal;
 mod tls;
 mod wire;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -181,19 +180,24 @@ async fn accept<E: poem::Endpoint + 'static>(
     }
 }
 
-/// Takes the connections that the kernel has accepted already: their requests may have been sent.
+/// Takes the connections that the kernel has accepted already: their requests may have been sent. tokio learns of them
+/// only from its next look at the kernel, so this gives it time for one.
 async fn accept_what_waits<E: poem::Endpoint + 'static>(
     listener: &TcpListener,
     shared: &Arc<Shared<E>>,
     connections: &mut JoinSet<()>,
 ) {
-    while connections.len() < shared.limits.max_connections {
-        match poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
-            Poll::Ready(Ok((stream, peer))) => {
-                connections.spawn(connection::serve(stream, peer, Arc::clone(shared)));
-            }
-            Poll::Ready(Err(_)) | Poll::Pending => return,
+    const AT_MOST: Duration = Duration::from_millis(100);
+    const QUIET: Duration = Duration::from_millis(10);
+    let waiting = async {
+        while connections.len() < shared.limits.max_connections {
+            let Ok(Ok((stream, peer))) = tokio::time::timeout(QUIET, listener.accept()).await else { return };
+            connections.spawn(connection::serve(stream, peer, Arc::clone(shared)));
         }
+    };
+    // A steady stream of new ones must not keep it from ending.
+    if tokio::time::timeout(AT_MOST, waiting).await.is_err() {
+        tracing::debug!("new connections keep coming");
     }
 }
 

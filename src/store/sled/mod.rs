@@ -118,6 +118,12 @@ impl SledStore {
         Ok(Self { shared, places, jobs: Some(jobs), writer: Some(writer) })
     }
 
+    /// Whether there is a store in `folder`, whole or not.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(open::SLED).exists()
+    }
+
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &PathBuf {

@@ -22,6 +22,9 @@ use super::tree::{Fault, Tree};
 use super::writer::seal_at;
 use crate::random::Random;
 
+/// Where sled keeps its files, in the store's folder.
+pub(super) const SLED: &str = "sled";
+
 /// Why a folder can't be opened as a store; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -128,7 +131,7 @@ impl Opening {
         let (mark, marked) = at(&path, MarkFile::open(&path))?;
 
         let mut tree =
-            Tree::open(&self.folder.join("sled"), self.options.cache_bytes).map_err(|f| self.fault(&f))?;
+            Tree::open(&self.folder.join(SLED), self.options.cache_bytes).map_err(|f| self.fault(&f))?;
         let checked = self.check(&tree, marked);
         if let Err(OpenError::Damaged { .. } | OpenError::Io { .. }) = &checked {
             // sled is not to write to what it can't read.
