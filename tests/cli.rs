@@ -367,7 +367,7 @@ fn a_user_that_is_added_while_no_server_runs_can_sign_in() {
     assert_eq!(user(&["add", "Ada"], "a long enough phrase").status.code(), Some(1), "the name is taken");
     assert!(out(&user(&["list"], "")).contains("enabled   ada"));
 
-    let mut sign_in = |password: &str| {
+    let sign_in = |password: &str| {
         let mut running = Running::dev(folder.path(), &["--json"]);
         let line = json(&running.line());
         let form = format!(
@@ -409,7 +409,7 @@ fn keys_are_listed_rotated_and_never_made_anew_for_an_old_store() {
 
     // Without its pepper and its refresh secret nobody could sign in again: the operator must know.
     fs::remove_dir_all(folder.path().join("keys")).unwrap();
-    let lost = run(&["dev", "--port", "0", "--data", path(folder.path())]);
-    assert_eq!(lost.status.code(), Some(1), "{}", out(&lost));
-    assert!(err(&lost).contains("keys"), "{}", err(&lost));
+    let keyless = run(&["dev", "--port", "0", "--data", path(folder.path())]);
+    assert_eq!(keyless.status.code(), Some(1), "{}", out(&keyless));
+    assert!(err(&keyless).contains("keys"), "{}", err(&keyless));
 }
