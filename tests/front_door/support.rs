@@ -1,7 +1,5 @@
 //! A real server on a real listener, in this process, with a clock that moves only when told to.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -24,31 +22,31 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 /// When the clock of a test begins.
-pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 /// The user of most tests.
-pub const USER: (&str, &str) = ("ann", "tulip-quartz-93-lantern");
+pub(crate) const USER: (&str, &str) = ("ann", "tulip-quartz-93-lantern");
 /// The secret of the confidential client.
-pub const SECRET: &str = "s:e%c/r-t+32-characters-or-more!";
+pub(crate) const SECRET: &str = "s:e%c/r-t+32-characters-or-more!";
 /// The public client.
-pub const PUBLIC: &str = "web";
+pub(crate) const PUBLIC: &str = "web";
 /// The confidential client.
-pub const CONFIDENTIAL: &str = "my-web_app";
+pub(crate) const CONFIDENTIAL: &str = "my-web_app";
 
 /// How a server is set up.
-pub struct Setup {
+pub(crate) struct Setup {
     /// The configuration; may be changed.
-    pub config: Config,
+    pub(crate) config: Config,
     /// Around the store; for faults.
-    pub store: Option<Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>>,
+    pub(crate) store: Option<Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>>,
     /// What a hash costs.
-    pub cost: Cost,
+    pub(crate) cost: Cost,
     folder: Arc<tempfile::TempDir>,
     clock: Arc<ManualClock>,
 }
 
 impl Setup {
     /// Two clients, one user to come, an empty store, a fresh folder.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy_keys(&folder.path().join("keys"));
         Self::on(Arc::new(folder), Arc::new(ManualClock::at(NOW)))
@@ -70,15 +68,15 @@ impl Setup {
     }
 
     /// Changes what is registered of a client.
-    pub fn client(&mut self, id: &str, change: impl FnOnce(&mut Registration)) -> &mut Self {
+    pub(crate) fn client(&mut self, id: &str, change: impl FnOnce(&mut Registration)) -> &mut Self {
         let client = self.config.clients.iter_mut().find(|client| client.id.as_str() == id);
         change(client.unwrap());
         self
     }
 
     /// Starts it.
-    pub async fn start(mut self) -> Server {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pub(crate) async fn start(mut self) -> Server {
+        let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         self.config.issuer = format!("http://{address}");
         let sled = SledStore::open(&self.config.data, SledOptions::default()).unwrap();
@@ -115,44 +113,46 @@ impl Setup {
 }
 
 /// The cheapest hash that Argon2 has, so that tests hash a lot.
-pub fn cheap() -> Cost {
+pub(crate) fn cheap() -> Cost {
     Cost::new(64, 1, 1).unwrap()
 }
 
 /// An HTTP client that goes through no proxy.
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
+    // The first caller installs it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     /// Its issuer.
-    pub base: String,
+    pub(crate) base: String,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// An HTTP client.
-    pub client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
     /// Its use cases, for what has no endpoint.
-    pub app: Arc<App>,
+    pub(crate) app: Arc<App>,
     /// Its clock.
-    pub clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
     /// Its configuration.
-    pub config: Config,
+    pub(crate) config: Config,
     folder: Arc<tempfile::TempDir>,
     running: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
 }
 
 /// An answer: status, headers, JSON.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub text: String,
-    pub json: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
 }
 
 impl Answer {
-    pub async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -160,24 +160,24 @@ impl Answer {
     }
 
     /// The `error`, or "" where there is none.
-    pub fn error(&self) -> &str {
+    pub(crate) fn error(&self) -> &str {
         self.json["error"].as_str().unwrap_or_default()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and error in one.
-    pub fn outcome(&self) -> (u16, &str) {
+    pub(crate) fn outcome(&self) -> (u16, &str) {
         (self.status, self.error())
     }
 
-    pub fn access_token(&self) -> String {
+    pub(crate) fn access_token(&self) -> String {
         self.field("access_token")
     }
 
-    pub fn refresh_token(&self) -> String {
+    pub(crate) fn refresh_token(&self) -> String {
         self.field("refresh_token")
     }
 
@@ -187,7 +187,7 @@ impl Answer {
     }
 
     /// The claims of the access token, unverified.
-    pub fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         use base64::Engine as _;
         let token = self.access_token();
         let payload = token.split('.').nth(1).unwrap();
@@ -196,19 +196,19 @@ impl Answer {
     }
 
     /// The session of the access token.
-    pub fn session(&self) -> SessionId {
+    pub(crate) fn session(&self) -> SessionId {
         self.claims()["sid"].as_str().unwrap().parse().unwrap()
     }
 }
 
 impl Server {
     /// With the usual setup and the user.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
     /// With a changed setup and the user.
-    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup::new();
         change(&mut setup);
         let server = setup.start().await;
@@ -217,7 +217,7 @@ impl Server {
     }
 
     /// Stops it, and starts it again on the same folders, with a changed setup. Connections are closed; the clock stands.
-    pub async fn restart(mut self, change: impl FnOnce(&mut Setup)) -> Self {
+    pub(crate) async fn restart(mut self, change: impl FnOnce(&mut Setup)) -> Self {
         let (folder, clock) = (Arc::clone(&self.folder), Arc::clone(&self.clock));
         let config = self.config.clone();
         self.stop().await;
@@ -229,7 +229,7 @@ impl Server {
     }
 
     /// Stops it.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let Some((stop, serving)) = self.running.take() {
             let _ = stop.send(());
             self.client = client();
@@ -238,42 +238,42 @@ impl Server {
     }
 
     /// The data folder.
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.config.data.clone()
     }
 
     /// Moves the clock on.
-    pub fn wait(&self, seconds: u64) {
+    pub(crate) fn wait(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// A form to the token endpoint, without credentials in the header.
-    pub async fn post(&self, form: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&self, form: &[(&str, &str)]) -> Answer {
         self.send(self.token().form(form)).await
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    pub fn token(&self) -> reqwest::RequestBuilder {
+    pub(crate) fn token(&self) -> reqwest::RequestBuilder {
         self.client.post(format!("{}/oauth/token", self.base))
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.client.get(format!("{}{path}", self.base))).await
     }
 
     /// Signs the user in with the public client.
-    pub async fn sign_in(&self) -> Answer {
+    pub(crate) async fn sign_in(&self) -> Answer {
         self.sign_in_as(USER.0, USER.1).await
     }
 
-    pub async fn sign_in_as(&self, name: &str, password: &str) -> Answer {
+    pub(crate) async fn sign_in_as(&self, name: &str, password: &str) -> Answer {
         self.post(&[
             ("grant_type", "password"),
             ("client_id", PUBLIC),
@@ -284,42 +284,42 @@ impl Server {
     }
 
     /// Signs the user in with the confidential client.
-    pub async fn sign_in_confidential(&self) -> Answer {
+    pub(crate) async fn sign_in_confidential(&self) -> Answer {
         let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
         self.send(self.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await
     }
 
     /// Refreshes with the public client.
-    pub async fn refresh(&self, token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, token: &str) -> Answer {
         self.refresh_with(token, &[]).await
     }
 
-    pub async fn refresh_with(&self, token: &str, more: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn refresh_with(&self, token: &str, more: &[(&str, &str)]) -> Answer {
         let mut form = vec![("grant_type", "refresh_token"), ("client_id", PUBLIC), ("refresh_token", token)];
         form.extend_from_slice(more);
         self.post(&form).await
     }
 
     /// Refreshes with the confidential client.
-    pub async fn refresh_confidential(&self, token: &str) -> Answer {
+    pub(crate) async fn refresh_confidential(&self, token: &str) -> Answer {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         self.send(self.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await
     }
 
     /// What the log says of a session, oldest first.
-    pub async fn events(&self, id: SessionId) -> Vec<SessionEvent> {
+    pub(crate) async fn events(&self, id: SessionId) -> Vec<SessionEvent> {
         let stream = Session::stream(id).unwrap();
         let recorded = self.app.store.read_stream(stream, 0, 100_000).await.unwrap();
         recorded.iter().map(|event| SessionEvent::decode(&event.data).unwrap()).collect()
     }
 
     /// The names of what the log says of a session.
-    pub async fn event_names(&self, id: SessionId) -> Vec<&'static str> {
+    pub(crate) async fn event_names(&self, id: SessionId) -> Vec<&'static str> {
         self.events(id).await.iter().map(SessionEvent::name).collect()
     }
 
     /// The position of the newest event.
-    pub async fn position(&self) -> u64 {
+    pub(crate) async fn position(&self) -> u64 {
         let log = self.app.store.read_log(0, 1_000_000).await.unwrap();
         log.last().map_or(0, |event| event.position)
     }
@@ -347,7 +347,7 @@ fn copy_keys(to: &Path) {
 }
 
 /// Sets the permissions of a file or folder.
-pub fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -1,13 +1,10 @@
 //! The password grant through the front door: who gets in, who does not, and what it costs to try.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Server, USER};
 use heirloom::password::hash::Cost;
 use heirloom::user::{Command, vault};
-use support::{Server, USER};
 
 #[tokio::test]
 async fn c28_unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_hashing() {

@@ -1,9 +1,6 @@
 //! `POST /oauth/token` through the front door: transport, client authentication, and what an answer looks like.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 
-mod support;
-
-use support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
+use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
