@@ -48,5 +48,5 @@ keeps!(
     what_is_too_large_is_refused,
     a_reader_never_sees_half_of_an_append,
     a_follower_misses_nothing,
-    the_log_reads_the_same_twice,
+    c75_the_log_reads_the_same_twice,
 );
