@@ -1,10 +1,8 @@
 //! Every store keeps the contract of `heirloom::store`.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
-    clippy::missing_panics_doc,
     unreachable_pub,
     reason = "a test may panic, and its helpers are no interface"
 )]

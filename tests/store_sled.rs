@@ -1,10 +1,9 @@
 //! The care that sled needs: groups and syncs, reads of durable state, removal, limits.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
-    clippy::missing_panics_doc,
     unreachable_pub,
     dead_code,
     reason = "a test may panic, and its helpers are no interface"
@@ -18,6 +17,7 @@ mod disk;
 mod folder;
 
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::Ordering::SeqCst;
@@ -122,7 +122,6 @@ fn what_is_created_is_synced_in_its_folder() {
             "{created}: {synced:?}"
         );
     }
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(root.join("a/b")).unwrap().permissions().mode() & 0o777, 0o700);
 }
 

@@ -2,9 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
-    clippy::missing_panics_doc,
     clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
     unreachable_pub,
     dead_code,
     reason = "a test may panic, and its helpers are no interface"
@@ -151,7 +149,7 @@ async fn one_damaged_slot_is_fine_and_two_need_the_operators_word() {
     }
     let without: [&dyn Fn(); 3] =
         [&|| fs::remove_file(&mark).unwrap(), &|| fs::write(&mark, b"").unwrap(), &|| {
-            fs::write(&mark, vec![7; 8192]).unwrap()
+            fs::write(&mark, vec![7; 8192]).unwrap();
         }];
     for damage in without {
         damage();
