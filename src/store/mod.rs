@@ -127,7 +127,7 @@ impl fmt::Debug for StreamId {
 pub enum Expected {
     /// There is no such stream.
     NoStream,
-    /// The stream is at exactly this version.
+    /// The stream is at exactly this version. `Exact(0)` is never so: a stream without events is no stream.
     Exact(u64),
 }
 

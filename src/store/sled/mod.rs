@@ -70,6 +70,8 @@ pub struct SledOptions {
 }
 
 /// Streams, snapshots and records in a folder of this machine. Dropping it finishes what waits, and blocks for that.
+///
+/// No group opens while a read runs: read long stretches in pages of some hundreds.
 pub struct SledStore {
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
