@@ -369,7 +369,9 @@ fn free_space_is_told_and_held_against_the_floor() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), SledOptions { floor_bytes: 1, ..SledOptions::default() });
     assert!(store.free_space() > 0);
-    assert!(!store.below_floor());
+    assert!(!store.is_nearly_full());
     drop(store);
-    assert!(open(temp.path(), SledOptions { floor_bytes: u64::MAX, ..SledOptions::default() }).below_floor());
+    assert!(
+        open(temp.path(), SledOptions { floor_bytes: u64::MAX, ..SledOptions::default() }).is_nearly_full()
+    );
 }

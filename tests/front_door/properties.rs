@@ -89,7 +89,9 @@ async fn run(steps: Vec<Step>) {
             Step::SignIn => families.push(Family::of(&server.sign_in().await)),
             Step::Revoke => {
                 server.app.change(crate::support::USER.0, Command::EndSessions { keep: None }).await.unwrap();
-                families.iter_mut().for_each(|family| family.over = true);
+                for family in &mut families {
+                    family.over = true;
+                }
             }
             Step::Present { family, back, confidential, scope } => {
                 let index = families.len().saturating_sub(1 + family);

@@ -566,6 +566,9 @@ macro_rules! around {
             ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>> {
                 self.inner.scan(prefix, after, limit)
             }
+            fn is_nearly_full(&self) -> bool {
+                self.inner.is_nearly_full()
+            }
         }
     };
 }

@@ -16,7 +16,7 @@ use heirloom::random::Random;
 use heirloom::session::{Session, SessionEvent};
 use heirloom::store::Store;
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::token::IfMissing;
+use heirloom::token::{IfMissing, KeyLife};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -31,12 +31,15 @@ pub(crate) const PUBLIC: &str = "web";
 /// The confidential client.
 pub(crate) const CONFIDENTIAL: &str = "my-web_app";
 
+/// Puts a store with faults around the real one.
+pub(crate) type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
+
 /// How a server is set up.
 pub(crate) struct Setup {
     /// The configuration; may be changed.
     pub(crate) config: Config,
     /// Around the store; for faults.
-    pub(crate) store: Option<Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>>,
+    pub(crate) store: Option<Around>,
     /// What a hash costs.
     pub(crate) cost: Cost,
     folder: Arc<tempfile::TempDir>,
@@ -330,7 +333,7 @@ fn copy_keys(to: &Path) {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
         let keys = heirloom::token::KeysFolder::at(folder.path());
-        heirloom::token::SigningKeys::open(keys.clone(), Default::default(), IfMissing::Create, clock)
+        heirloom::token::SigningKeys::open(keys.clone(), KeyLife::default(), IfMissing::Create, clock)
             .unwrap();
         heirloom::token::RefreshSecrets::open(keys.clone(), IfMissing::Create, NOW).unwrap();
         heirloom::token::Peppers::open(keys, IfMissing::Create, NOW).unwrap();
