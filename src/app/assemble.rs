@@ -18,7 +18,7 @@ use crate::random::{NoRandomness, Random};
 use crate::store::Store;
 use crate::throttle::{self, Limit, Throttle};
 use crate::token::{
-    IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSecrets, SigningKeys, TokenType,
+    IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSecrets, SigningKeys, TokenType, Verifier,
 };
 
 /// What the use cases stand on.
@@ -69,7 +69,11 @@ impl App {
             queue: usize::try_from(config.passwords.queue).unwrap_or(usize::MAX),
             cost,
         };
+        let plain_jwt = config.audiences.iter().any(|audience| audience.typ == AccessTokenType::Jwt);
+        let issuer = &config.issuer;
         Ok(Self {
+            own_tokens: Verifier::new(issuer, issuer).allow_plain_jwt(plain_jwt),
+            any_tokens: Verifier::for_any_audience(issuer).allow_plain_jwt(plain_jwt),
             settings: settings(config)?,
             clients: config.clients.iter().cloned().collect(),
             keys: Arc::new(keys),

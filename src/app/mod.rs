@@ -10,8 +10,9 @@ use crate::password::pool::HashingPool;
 use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
-use crate::token::{RefreshSecrets, SigningKeys};
+use crate::token::{RefreshSecrets, SigningKeys, Verifier};
 
+pub mod access;
 pub mod assemble;
 pub mod authenticate;
 pub mod clients;
@@ -50,6 +51,10 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Random,
+    /// Verifies access tokens for heirloom's own API.
+    own_tokens: Verifier,
+    /// Verifies access tokens for whomever they are.
+    any_tokens: Verifier,
     /// When this process started.
     pub process_started: Timestamp,
 }

@@ -144,6 +144,15 @@ impl App {
         Ok(listed)
     }
 
+    /// The name of a user; none if the account is deleted.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn name_of(&self, id: UserId) -> Result<Option<String>, TokenError> {
+        let name = self.store.record(vault::display_name(id)).await?;
+        Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
+    }
+
     /// Who has a name.
     pub(super) async fn user_id(&self, name: &Username) -> Result<Option<UserId>, TokenError> {
         match self.store.record(vault::by_name(name)).await? {

@@ -13,14 +13,15 @@ use super::jwks::JwksApi;
 use super::metadata::MetadataApi;
 use super::peer::TrustedProxies;
 use super::token::TokenApi;
+use super::userinfo::UserinfoApi;
 
 /// Every endpoint.
-type Apis = (TokenApi, MetadataApi, JwksApi, HealthApi);
+type Apis = (TokenApi, UserinfoApi, MetadataApi, JwksApi, HealthApi);
 
 /// The endpoints, as one service that describes itself.
 pub(super) fn service(proxies: TrustedProxies) -> OpenApiService<Apis, ()> {
     OpenApiService::new(
-        (TokenApi { proxies }, MetadataApi, JwksApi, HealthApi),
+        (TokenApi { proxies }, UserinfoApi, MetadataApi, JwksApi, HealthApi),
         "heirloom",
         env!("CARGO_PKG_VERSION"),
     )

@@ -75,6 +75,8 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
         let path = request.uri().path().to_owned();
         let mut response = match self.inner.call(request).await {
             Ok(response) => response.into_response(),
+            // An endpoint's own error is an answer already.
+            Err(error) if error.is_from_response() => error.into_response(),
             Err(error) => refusal(&error),
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED

@@ -7,6 +7,7 @@ use poem::{Endpoint, EndpointExt as _, Response, Route};
 
 use crate::app::App;
 
+pub mod bearer;
 pub mod client_auth;
 pub mod docs;
 pub mod error;
@@ -16,8 +17,10 @@ pub mod host;
 pub mod jwks;
 pub mod metadata;
 pub mod peer;
+pub mod problem;
 pub mod server;
 pub mod token;
+pub mod userinfo;
 
 /// What the endpoints need besides the use cases.
 #[derive(Clone, Default)]

@@ -29,6 +29,9 @@ pub(super) enum Tag {
     /// What clients and resource servers discover.
     #[oai(rename = "discovery")]
     Discovery,
+    /// The user's own account and devices.
+    #[oai(rename = "account")]
+    Account,
     /// Whether the server is well.
     #[oai(rename = "health")]
     Health,

@@ -101,6 +101,14 @@ impl Verifier {
         Self { validation, plain_jwt: false }
     }
 
+    /// For tokens of `issuer`, whomever they are for.
+    #[must_use]
+    pub fn for_any_audience(issuer: &str) -> Self {
+        let mut verifier = Self::new(issuer, "");
+        verifier.validation.validate_aud = false;
+        verifier
+    }
+
     /// Takes the `typ` `JWT` too, for audiences that are set to it.
     #[must_use]
     pub fn allow_plain_jwt(mut self, allow: bool) -> Self {

@@ -7,6 +7,7 @@
     reason = "tests may panic"
 )]
 
+mod account;
 mod discovery;
 mod properties;
 mod refresh;

@@ -1,0 +1,86 @@
+//! Access tokens for heirloom's own API, in the `Authorization` header (RFC 6750 §2.1).
+
+use poem::http::header;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OAuthScopes};
+
+use super::problem::ApiError;
+use crate::app::App;
+use crate::app::access::Access;
+
+/// The scopes of heirloom's own API.
+#[derive(OAuthScopes)]
+pub(super) enum ApiScope {
+    /// The user's own account and devices
+    #[oai(rename = "account")]
+    Account,
+    /// Administration; needs the role `admin`
+    #[oai(rename = "admin")]
+    Admin,
+    /// Who the user is
+    #[oai(rename = "profile")]
+    Profile,
+}
+
+/// What stands in the `Authorization` header, not looked at yet.
+pub(super) struct Bearer(Option<String>);
+
+impl Bearer {
+    /// What the token gives access to.
+    ///
+    /// # Errors
+    /// [`ApiError`]: 401 without a good token, 403 without the scope.
+    pub(super) async fn access(&self, app: &App, scope: &'static str) -> Result<Access, ApiError> {
+        let token = self.0.as_deref().ok_or_else(ApiError::no_token)?;
+        app.access(token, scope).await.map_err(|error| ApiError::access(&error))
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Bearer {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        let password = MetaOAuthFlow {
+            authorization_url: None,
+            token_url: Some("/oauth/token"),
+            refresh_url: Some("/oauth/token"),
+            scopes: <ApiScope as OAuthScopes>::meta(),
+        };
+        let flows = MetaOAuthFlows {
+            implicit: None,
+            password: Some(password),
+            client_credentials: None,
+            authorization_code: None,
+        };
+        let scheme = MetaSecurityScheme {
+            ty: "oauth2",
+            description: Some("An access token whose `aud` includes the issuer (RFC 6750)."),
+            name: None,
+            key_in: None,
+            scheme: None,
+            bearer_format: None,
+            flows: Some(flows),
+            openid_connect_url: None,
+        };
+        registry.create_security_scheme("user", scheme);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["user"]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        });
+        Ok(Self(token))
+    }
+}

@@ -1,0 +1,230 @@
+//! Errors of heirloom's own API, as problem documents (RFC 9457).
+
+use poem::http::StatusCode;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object};
+
+use super::error::status;
+use crate::app::TokenError;
+use crate::app::access::AccessError;
+use crate::app::users::UserError;
+use crate::user::name::NameRefused;
+
+/// A problem document (RFC 9457 §3).
+#[derive(Object, Clone, Debug, Default)]
+#[oai(example)]
+pub struct Problem {
+    /// A URN that names the kind of problem, such as `urn:heirloom:problem:invalid`.
+    #[oai(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What to do about it.
+    #[oai(skip_serializing_if_is_none)]
+    pub detail: Option<String>,
+    /// Which fields are wrong.
+    #[oai(skip_serializing_if_is_empty)]
+    pub errors: Vec<FieldError>,
+}
+
+/// A field that is wrong.
+#[derive(Object, Clone, Debug)]
+pub struct FieldError {
+    /// The field, as it is named in the request.
+    pub field: String,
+    /// The rule that it breaks, as a word that a program can read.
+    pub rule: String,
+    /// The rule as a sentence.
+    pub message: String,
+}
+
+impl poem_openapi::types::Example for Problem {
+    fn example() -> Self {
+        let message = "The password has fewer than 8 characters.".to_owned();
+        let error = FieldError { field: "password".to_owned(), rule: "too_short".to_owned(), message };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not what it must be.").with(error)
+    }
+}
+
+impl Problem {
+    /// A problem of the kind `urn:heirloom:problem:<kind>`.
+    #[must_use]
+    pub fn new(status: StatusCode, kind: &str, title: &str) -> Self {
+        let kind = format!("urn:heirloom:problem:{kind}");
+        Self { kind, title: title.to_owned(), status: status.as_u16(), ..Self::default() }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
+    }
+
+    /// With one more field that is wrong.
+    #[must_use]
+    pub fn with(mut self, error: FieldError) -> Self {
+        self.errors.push(error);
+        self
+    }
+}
+
+/// What an endpoint of heirloom's own API answers when it does not do what it was asked.
+#[derive(ApiResponse)]
+#[oai(bad_request_handler = "malformed")]
+pub enum ApiError {
+    /// The request is malformed.
+    #[oai(status = 400, content_type = "application/problem+json")]
+    BadRequest(Json<Problem>),
+    /// There is no access token, or it is not good: `invalid_token`.
+    #[oai(status = 401, content_type = "application/problem+json")]
+    Unauthorized(
+        Json<Problem>,
+        /// `Bearer`, with the error (RFC 6750 §3).
+        #[oai(header = "WWW-Authenticate")]
+        String,
+    ),
+    /// The access token does not have the scope (`insufficient_scope`), or the password is wrong.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    Forbidden(
+        Json<Problem>,
+        /// `Bearer`, with the error (RFC 6750 §3).
+        #[oai(header = "WWW-Authenticate")]
+        Option<String>,
+    ),
+    /// There is no such thing, or it is none of yours.
+    #[oai(status = 404, content_type = "application/problem+json")]
+    NotFound(Json<Problem>),
+    /// It can't be done as things are.
+    #[oai(status = 409, content_type = "application/problem+json")]
+    Conflict(Json<Problem>),
+    /// A field is not what it must be.
+    #[oai(status = 422, content_type = "application/problem+json")]
+    Invalid(Json<Problem>),
+    /// Too many attempts.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooManyRequests(
+        Json<Problem>,
+        /// Seconds to wait.
+        #[oai(header = "Retry-After")]
+        String,
+    ),
+    /// The server failed.
+    #[oai(status = 500, content_type = "application/problem+json")]
+    Failed(Json<Problem>),
+    /// The server is busy or can't reach its disk.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Unavailable(
+        Json<Problem>,
+        /// Seconds to wait.
+        #[oai(header = "Retry-After")]
+        String,
+    ),
+}
+
+/// What poem could not read.
+#[expect(clippy::needless_pass_by_value, reason = "poem-openapi hands it over")]
+fn malformed(error: poem::Error) -> ApiError {
+    let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
+    ApiError::BadRequest(Json(problem.detail(error.to_string())))
+}
+
+impl ApiError {
+    /// There is no access token (RFC 6750 §3.1: then no error code).
+    #[must_use]
+    pub fn no_token() -> Self {
+        let title = "An access token is needed.";
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "no-token", title);
+        Self::Unauthorized(Json(problem), r#"Bearer realm="heirloom""#.to_owned())
+    }
+
+    /// The access token is no good.
+    #[must_use]
+    pub fn access(error: &AccessError) -> Self {
+        let challenge = |code: &str, title: &str| {
+            format!(r#"Bearer realm="heirloom", error="{code}", error_description="{title}""#)
+        };
+        match error {
+            AccessError::Invalid | AccessError::Expired => {
+                let expired = matches!(error, AccessError::Expired);
+                let title =
+                    if expired { "The access token has expired." } else { "The access token is not valid." };
+                let problem = Problem::new(StatusCode::UNAUTHORIZED, "invalid-token", title);
+                Self::Unauthorized(Json(problem), challenge("invalid_token", title))
+            }
+            AccessError::Scope(scope) => {
+                let title = "The access token does not have the scope.";
+                let problem = Problem::new(StatusCode::FORBIDDEN, "insufficient-scope", title);
+                let challenge = format!(r#"{}, scope="{scope}""#, challenge("insufficient_scope", title));
+                Self::Forbidden(Json(problem.detail(format!("It needs the scope {scope}."))), Some(challenge))
+            }
+            AccessError::Failed(error) => Self::token(error),
+        }
+    }
+
+    /// There is no such thing, or it is none of the asker's.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing.")))
+    }
+
+    /// A field is not what it must be.
+    #[must_use]
+    pub fn field(field: &str, rule: &str, message: impl Into<String>) -> Self {
+        let title = "A field is not what it must be.";
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title);
+        let error = FieldError { field: field.to_owned(), rule: rule.to_owned(), message: message.into() };
+        Self::Invalid(Json(problem.with(error)))
+    }
+
+    /// A use case did not do what it was asked.
+    #[must_use]
+    pub fn token(error: &TokenError) -> Self {
+        let code = status(error.code(), false);
+        let problem = |kind: &str| Json(Problem::new(code, kind, error.description()));
+        let seconds = error.retry_after().map_or(1, |wait| wait.as_secs().saturating_add(1)).to_string();
+        if code == StatusCode::TOO_MANY_REQUESTS {
+            Self::TooManyRequests(problem("too-many-attempts"), seconds)
+        } else if code == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!(error = %error, "request not served");
+            Self::Unavailable(problem("unavailable"), seconds)
+        } else if code.is_server_error() {
+            tracing::error!(error = %error, "request failed");
+            Self::Failed(problem("failed"))
+        } else {
+            Self::Forbidden(problem("refused"), None)
+        }
+    }
+
+    /// An account was not made or changed; `name` and `password` are the names of the fields in the request.
+    #[must_use]
+    pub fn user(error: &UserError, name: &str, password: &str) -> Self {
+        use crate::password::PasswordRefused;
+        use crate::password::policy::PolicyRefused;
+        let message = error.to_string();
+        match error {
+            UserError::Name(refused) => {
+                let rule = match refused {
+                    NameRefused::Empty => "empty",
+                    NameRefused::TooLong => "too_long",
+                    NameRefused::Character | NameRefused::Order => "not_permitted",
+                };
+                Self::field(name, rule, message)
+            }
+            UserError::Taken => Self::field(name, "taken", message),
+            UserError::Password(refused) | UserError::Weak(PolicyRefused::Password(refused)) => {
+                let rule = match refused {
+                    PasswordRefused::Empty => "empty",
+                    PasswordRefused::TooLong => "too_long",
+                    PasswordRefused::Character => "not_permitted",
+                };
+                Self::field(password, rule, message)
+            }
+            UserError::Weak(PolicyRefused::TooShort { .. }) => Self::field(password, "too_short", message),
+            UserError::Weak(PolicyRefused::Guessable) => Self::field(password, "guessable", message),
+            UserError::Unknown => Self::not_found(),
+            UserError::Failed(error) => Self::token(error),
+        }
+    }
+}
