@@ -4,7 +4,7 @@ use super::App;
 use super::error::TokenError;
 use super::load::Loaded;
 use crate::clock::Timestamp;
-use crate::oauth::{SessionId, UserId};
+use crate::oauth::{Actor, SessionId, UserId};
 use crate::password::hash::PasswordRecord;
 use crate::password::policy::PolicyRefused;
 use crate::password::pool::{NewPassword, PoolError};
@@ -63,6 +63,20 @@ impl App {
         password: &str,
         roles: Vec<String>,
     ) -> Result<UserId, UserError> {
+        self.register_as(name, password, roles, None).await
+    }
+
+    /// As [`App::register`], and records who did it.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was made.
+    pub async fn register_as(
+        &self,
+        name: &str,
+        password: &str,
+        roles: Vec<String>,
+        by: Option<Actor>,
+    ) -> Result<UserId, UserError> {
         self.has_room().map_err(TokenError::from)?;
         let name: Username = name.parse()?;
         if self.user_id(&name).await?.is_some() {
@@ -72,6 +86,7 @@ impl App {
         let now = self.clock.now();
         let id = UserId::from(self.random.uuid(now).map_err(TokenError::from)?);
         let events = user::decide(None, Command::Register { roles }, now).map_err(|_| UserError::Taken)?;
+        let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
         let records = vec![
             RecordChange::Insert(vault::by_name(&name), id.as_bytes().to_vec()),
             RecordChange::Put(vault::display_name(id), name.as_str().as_bytes().to_vec()),
@@ -95,11 +110,25 @@ impl App {
         password: &str,
         keep: Option<SessionId>,
     ) -> Result<(), UserError> {
+        self.set_password_as(name, password, keep, None).await
+    }
+
+    /// As [`App::set_password`], and records who did it.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was changed.
+    pub async fn set_password_as(
+        &self,
+        name: &str,
+        password: &str,
+        keep: Option<SessionId>,
+        by: Option<Actor>,
+    ) -> Result<(), UserError> {
         let name: Username = name.parse()?;
         let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
         let record = self.hash_new(&name, password).await?;
         let records = vec![password_record(id, &record)];
-        self.change_user(id, Command::ChangePassword { keep }, records).await
+        self.change_user(id, Command::ChangePassword { keep }, by, records).await
     }
 
     /// Switches an account off or on, sets its roles, or ends its sessions.
@@ -107,8 +136,16 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn change(&self, name: &str, command: Command) -> Result<(), UserError> {
+        self.change_as(name, command, None).await
+    }
+
+    /// As [`App::change`], and records who did it.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was changed.
+    pub async fn change_as(&self, name: &str, command: Command, by: Option<Actor>) -> Result<(), UserError> {
         let id = self.user_id(&name.parse()?).await?.ok_or(UserError::Unknown)?;
-        self.change_user(id, command, Vec::new()).await
+        self.change_user(id, command, by, Vec::new()).await
     }
 
     /// Deletes an account: its sessions end, its name is free, and what was personal is gone from the store. Its events,
@@ -117,10 +154,18 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn delete_user(&self, name: &str) -> Result<(), UserError> {
+        self.delete_user_as(name, None).await
+    }
+
+    /// As [`App::delete_user`], and records who did it.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was changed.
+    pub async fn delete_user_as(&self, name: &str, by: Option<Actor>) -> Result<(), UserError> {
         let name: Username = name.parse()?;
         let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
         let keys = [vault::by_name(&name), vault::display_name(id), vault::password(id)];
-        self.change_user(id, Command::Delete, keys.map(RecordChange::Delete).to_vec()).await
+        self.change_user(id, Command::Delete, by, keys.map(RecordChange::Delete).to_vec()).await
     }
 
     /// At most `limit` accounts in the order of their names, behind the name `after`.
@@ -164,10 +209,12 @@ impl App {
         }
     }
 
-    async fn change_user(
+    /// Has a user's command decided, and appends what follows, with records of the vault.
+    pub(super) async fn change_user(
         &self,
         id: UserId,
         command: Command,
+        by: Option<Actor>,
         records: Vec<RecordChange>,
     ) -> Result<(), UserError> {
         for _ in 0..ATTEMPTS {
@@ -178,6 +225,7 @@ impl App {
             if events.is_empty() {
                 return Ok(());
             }
+            let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
             match self.append_user(id, loaded, &events, records.clone()).await {
                 Err(StoreError::WrongExpectedVersion) => {}
                 Err(error) => return Err(TokenError::from(error).into()),

@@ -1,5 +1,6 @@
 //! The protocol's words: what requests and answers are made of. Pure.
 
+pub mod actor;
 pub mod error;
 pub mod kid;
 pub mod refresh_token;
@@ -8,6 +9,7 @@ pub mod scope;
 pub mod standing;
 pub mod words;
 
+pub use actor::Actor;
 pub use error::ErrorCode;
 pub use kid::Kid;
 pub use refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenCodec};

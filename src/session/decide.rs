@@ -19,7 +19,7 @@ use super::command::{Policy, Presented, Refresh, Start};
 use super::event::{EndReason, Issued, SessionEvent, Started};
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
-use crate::oauth::{Generation, Kid, Nonce, Scope};
+use crate::oauth::{Actor, Generation, Kid, Nonce, Scope};
 
 /// How long after a rotation a slow thread or tab may still send the token without ending the family.
 const STRAGGLER: Duration = Duration::from_secs(5);
@@ -164,8 +164,14 @@ pub fn decide(session: Option<&Session>, command: &Refresh<'_>) -> Decision {
 /// Ends a live session; no events if it has ended already.
 #[must_use]
 pub fn end(session: &Session, reason: EndReason, now: Timestamp) -> Vec<SessionEvent> {
+    end_by(session, reason, None, now)
+}
+
+/// As [`end`], and says who did it.
+#[must_use]
+pub fn end_by(session: &Session, reason: EndReason, by: Option<Actor>, now: Timestamp) -> Vec<SessionEvent> {
     match session.status {
-        Status::Live => vec![SessionEvent::Ended { at: now.max(session.last_event_at), reason }],
+        Status::Live => vec![SessionEvent::Ended { at: now.max(session.last_event_at), reason, by }],
         Status::Ended { .. } => Vec::new(),
     }
 }
@@ -175,7 +181,7 @@ fn refuse(denied: Denied) -> Decision {
 }
 
 fn end_and_refuse(at: Timestamp, reason: EndReason, denied: Denied) -> Decision {
-    Decision { events: vec![SessionEvent::Ended { at, reason }], outcome: Err(denied) }
+    Decision { events: vec![SessionEvent::Ended { at, reason, by: None }], outcome: Err(denied) }
 }
 
 fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReason, Denied)> {
@@ -271,7 +277,7 @@ fn reuse(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
     };
     let recorded = |at| now.since(at) < REUSE_RECORDED_EVERY;
     let events = if command.policy.reuse_ends_family {
-        vec![detected, SessionEvent::Ended { at: now, reason: EndReason::Reuse }]
+        vec![detected, SessionEvent::Ended { at: now, reason: EndReason::Reuse, by: None }]
     } else if session.reuse_detected_at.is_some_and(recorded) {
         Vec::new()
     } else {

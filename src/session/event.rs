@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, UserId};
+use crate::oauth::{Actor, Audience, ClientId, Generation, Kid, Nonce, Scope, UserId};
 
 const FORMAT: u8 = 1;
 
@@ -91,6 +91,9 @@ pub enum SessionEvent {
         /// Why.
         #[n(1)]
         reason: EndReason,
+        /// Who did it, if somebody did.
+        #[n(2)]
+        by: Option<Actor>,
     },
 }
 

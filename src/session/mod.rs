@@ -10,6 +10,6 @@ pub mod state;
 pub mod view;
 
 pub use command::{Policy, Presented, Refresh, Start};
-pub use decide::{Decision, Denied, Granted, decide, end, start};
+pub use decide::{Decision, Denied, Granted, decide, end, end_by, start};
 pub use event::{EndReason, Issued, SessionEvent};
 pub use state::{Session, Status};

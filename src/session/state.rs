@@ -100,7 +100,7 @@ impl Session {
             SessionEvent::AccessTokenIssued { access, .. } => session.issued = Some(access.clone()),
             SessionEvent::ReuseDetected { at, .. } => session.reuse_detected_at = Some(*at),
             SessionEvent::ForeignClientRefused { .. } => session.foreign_client_refused = true,
-            SessionEvent::Ended { at, reason } => {
+            SessionEvent::Ended { at, reason, .. } => {
                 if session.status == Status::Live {
                     session.status = Status::Ended { at: *at, reason: *reason };
                 }

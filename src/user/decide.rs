@@ -55,23 +55,27 @@ pub enum Denied {
 /// [`Denied`], and nothing happens.
 pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Vec<UserEvent>, Denied> {
     let user = match (user, command) {
-        (None, Command::Register { roles }) => return Ok(vec![UserEvent::Registered { at, roles }]),
+        (None, Command::Register { roles }) => {
+            return Ok(vec![UserEvent::Registered { at, roles, by: None }]);
+        }
         (Some(_), Command::Register { .. }) => return Err(Denied::Exists),
         (None, _) => return Err(Denied::Unknown),
         (Some(user), _) if user.status == Status::Deleted => return Err(Denied::Unknown),
         (Some(user), command) => (user, command),
     };
     Ok(match user {
-        (_, Command::ChangePassword { keep }) => vec![UserEvent::PasswordChanged { at, kept: keep }],
-        (_, Command::Rehash) => vec![UserEvent::PasswordRehashed { at }],
+        (_, Command::ChangePassword { keep }) => {
+            vec![UserEvent::PasswordChanged { at, kept: keep, by: None }]
+        }
+        (_, Command::Rehash) => vec![UserEvent::PasswordRehashed { at, by: None }],
         (user, Command::Disable) if user.status == Status::Disabled => Vec::new(),
-        (_, Command::Disable) => vec![UserEvent::Disabled { at }],
+        (_, Command::Disable) => vec![UserEvent::Disabled { at, by: None }],
         (user, Command::Enable) if user.status == Status::Active => Vec::new(),
-        (_, Command::Enable) => vec![UserEvent::Enabled { at }],
+        (_, Command::Enable) => vec![UserEvent::Enabled { at, by: None }],
         (user, Command::SetRoles { roles }) if user.roles == roles => Vec::new(),
-        (_, Command::SetRoles { roles }) => vec![UserEvent::RolesChanged { at, roles }],
-        (_, Command::EndSessions { keep }) => vec![UserEvent::SessionsEnded { at, kept: keep }],
-        (_, Command::Delete) => vec![UserEvent::Deleted { at }],
+        (_, Command::SetRoles { roles }) => vec![UserEvent::RolesChanged { at, roles, by: None }],
+        (_, Command::EndSessions { keep }) => vec![UserEvent::SessionsEnded { at, kept: keep, by: None }],
+        (_, Command::Delete) => vec![UserEvent::Deleted { at, by: None }],
         (_, Command::Register { .. }) => Vec::new(),
     })
 }
@@ -79,6 +83,7 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::Actor;
 
     const AT: Timestamp = Timestamp::from_seconds(1);
 
@@ -127,7 +132,16 @@ mod tests {
     fn state_and_events_survive_their_encoding() {
         let user = given(&[registered(), Command::Disable]).unwrap();
         assert_eq!(User::decode(&user.encode()), Ok(user));
-        let event = UserEvent::PasswordChanged { at: AT, kept: Some(SessionId::from([1; 16])) };
+        let event = UserEvent::PasswordChanged { at: AT, kept: Some(SessionId::from([1; 16])), by: None };
         assert_eq!(UserEvent::decode(&event.encode()), Ok(event));
+    }
+
+    #[test]
+    fn an_event_says_who_did_it_and_one_from_before_that_was_recorded_is_read() {
+        let event = UserEvent::Disabled { at: AT, by: None }.done_by(Some(Actor::Operator(0)));
+        assert_eq!(UserEvent::decode(&event.encode()), Ok(event));
+        // Format 1: [3, [1000]].
+        let before = [1, 0x82, 3, 0x81, 0x19, 0x03, 0xE8];
+        assert_eq!(UserEvent::decode(&before), Ok(UserEvent::Disabled { at: AT, by: None }));
     }
 }

@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::SessionId;
+use crate::oauth::{Actor, SessionId};
 
 const FORMAT: u8 = 1;
 
@@ -20,6 +20,9 @@ pub enum UserEvent {
         /// Its first roles.
         #[n(1)]
         roles: Vec<String>,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// The password was changed; all sessions but one at most end.
     #[n(1)]
@@ -30,6 +33,9 @@ pub enum UserEvent {
         /// The session that is kept.
         #[n(1)]
         kept: Option<SessionId>,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// The same password was hashed again, with newer parameters.
     #[n(2)]
@@ -37,6 +43,9 @@ pub enum UserEvent {
         /// When.
         #[n(0)]
         at: Timestamp,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// The account was switched off; its sessions end.
     #[n(3)]
@@ -44,6 +53,9 @@ pub enum UserEvent {
         /// When.
         #[n(0)]
         at: Timestamp,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// The account was switched on again; what had ended stays so.
     #[n(4)]
@@ -51,6 +63,9 @@ pub enum UserEvent {
         /// When.
         #[n(0)]
         at: Timestamp,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// The roles were set.
     #[n(5)]
@@ -61,6 +76,9 @@ pub enum UserEvent {
         /// All roles from now on.
         #[n(1)]
         roles: Vec<String>,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// All sessions but one at most were ended.
     #[n(6)]
@@ -71,6 +89,9 @@ pub enum UserEvent {
         /// The session that is kept.
         #[n(1)]
         kept: Option<SessionId>,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// The account was deleted; what was personal is gone, its sessions end.
     #[n(7)]
@@ -78,10 +99,28 @@ pub enum UserEvent {
         /// When.
         #[n(0)]
         at: Timestamp,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
     },
 }
 
 impl UserEvent {
+    /// The same event, with who did it.
+    #[must_use]
+    pub fn done_by(mut self, actor: Option<Actor>) -> Self {
+        let (Self::Registered { by, .. }
+        | Self::PasswordChanged { by, .. }
+        | Self::PasswordRehashed { by, .. }
+        | Self::Disabled { by, .. }
+        | Self::Enabled { by, .. }
+        | Self::RolesChanged { by, .. }
+        | Self::SessionsEnded { by, .. }
+        | Self::Deleted { by, .. }) = &mut self;
+        *by = actor;
+        self
+    }
+
     /// The event as a store keeps it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
