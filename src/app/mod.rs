@@ -13,6 +13,7 @@ use crate::throttle::Throttle;
 use crate::token::{RefreshSecrets, SigningKeys, Verifier};
 
 pub mod access;
+pub mod admin;
 pub mod assemble;
 pub mod authenticate;
 pub mod clients;

@@ -18,6 +18,9 @@ pub const FILE: &str = "dev.json";
 pub struct Demo {
     /// The demo user.
     pub user: User,
+    /// The demo administrator: a user with the role `admin`. Folders of older versions have none yet.
+    #[serde(default)]
+    pub admin: Option<User>,
     /// The public demo client.
     pub public_client: PublicClient,
     /// The confidential demo client.
@@ -64,6 +67,7 @@ impl Demo {
         let word = |len| random.alphanumeric(len).map_err(|error| Failure::Failed(error.to_string()));
         Ok(Self {
             user: User { username: "demo".to_owned(), password: word(20)? },
+            admin: Some(User { username: "admin".to_owned(), password: word(20)? }),
             public_client: PublicClient { client_id: "demo-public".to_owned() },
             confidential_client: ConfidentialClient {
                 client_id: "demo-confidential".to_owned(),
@@ -92,11 +96,20 @@ impl Demo {
             )));
         }
         let mut demo = kept.clone().map_or_else(|| Self::random(random), Ok)?;
+        if demo.admin.is_none() {
+            demo.admin = Self::random(random)?.admin;
+        }
         change(&mut demo);
         if kept.as_ref() != Some(&demo) {
             demo.keep(data).map_err(file)?;
         }
         Ok(demo)
+    }
+
+    /// The users, with their roles.
+    pub(super) fn users(&self) -> Vec<(User, &'static str)> {
+        let admin = self.admin.iter().map(|admin| (admin.clone(), "admin"));
+        std::iter::once((self.user.clone(), "user")).chain(admin).collect()
     }
 
     /// Writes the file whole or not at all, for its owner only.

@@ -64,8 +64,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     .map_err(wrong)?;
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
-    let user = announcement.demo.user.clone();
-    let start = Start { config, sockets, demo: Some(user), accept_missing_mark: false };
+    let users = announcement.demo.users();
+    let start = Start { config, sockets, demo: users, accept_missing_mark: false };
     run::serve(start, &mut || {
         let text = if arguments.json { announcement.json()? } else { announcement.text() };
         out.write_all(text.as_bytes())?;
@@ -124,13 +124,16 @@ impl Announcement {
     #[must_use]
     pub fn text(&self) -> String {
         let Self { issuer, docs, demo, .. } = self;
-        let Demo { user, public_client, confidential_client } = demo;
+        let Demo { user, admin, public_client, confidential_client } = demo;
+        let admin = admin.as_ref().map_or(("", ""), |admin| (&*admin.username, &*admin.password));
         format!(
             "heirloom dev: a demo, for this machine only. Ctrl+C stops it.\n\
              \n\
              issuer               {issuer}\n\
              docs                 {docs}\n\
              user                 {}\n\
+             password             {}\n\
+             administrator        {}\n\
              password             {}\n\
              public client        {}\n\
              confidential client  {}\n\
@@ -146,6 +149,8 @@ impl Announcement {
              \n",
             user.username,
             user.password,
+            admin.0,
+            admin.1,
             public_client.client_id,
             confidential_client.client_id,
             confidential_client.client_secret,

@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::http::server::{Limits, ServerOptions, serve as serve_listener, tls_config};
 use crate::http::{self, HttpSettings};
+use crate::oauth::Actor;
 use crate::password::hash::Cost;
 use crate::random::Random;
 use crate::store::sled::{SledOptions, SledStore};
@@ -31,8 +32,8 @@ pub(super) struct Start {
     pub config: Config,
     /// Sockets that are bound, listening and set to non-blocking; in the order of `config.server.listen`.
     pub sockets: Vec<TcpListener>,
-    /// The demo user that there must be; only in `heirloom dev`.
-    pub demo: Option<User>,
+    /// The demo users that there must be, with their roles; only in `heirloom dev`.
+    pub demo: Vec<(User, &'static str)>,
     /// Whether a log without its mark is taken as it is.
     pub accept_missing_mark: bool,
 }
@@ -55,8 +56,8 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     // Signals first: one that comes while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     let app = open(&config, accept_missing_mark)?;
-    if let Some(user) = demo {
-        add_demo_user(&app, &user).await?;
+    for (user, role) in &demo {
+        add_demo_user(&app, user, role).await?;
     }
     let proxies = config.server.trusted_proxies.join(",").parse();
     let proxies = proxies.map_err(|error: http::peer::NotANetwork| Failure::Failed(error.to_string()))?;
@@ -109,8 +110,8 @@ fn give_up(why: &str) {
     }
 }
 
-async fn add_demo_user(app: &App, user: &User) -> Outcome {
-    match app.register(&user.username, &user.password, vec!["user".to_owned()]).await {
+async fn add_demo_user(app: &App, user: &User, role: &str) -> Outcome {
+    match app.register_as(&user.username, &user.password, vec![role.to_owned()], Some(Actor::System)).await {
         Ok(_) | Err(UserError::Taken) => Ok(()),
         Err(error) => Err(Failure::Failed(format!("the demo user: {error}"))),
     }

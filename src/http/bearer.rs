@@ -27,6 +27,11 @@ pub(super) enum ApiScope {
 pub(super) struct Bearer(Option<String>);
 
 impl Bearer {
+    /// The token, if there is one.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
     /// What the token gives access to.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::Object;
 
+use super::problem::Problem;
 use crate::oauth::ErrorCode;
 
 /// An error (RFC 6749 §5.2).
@@ -77,6 +78,7 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
             Ok(response) => response.into_response(),
             // An endpoint's own error is an answer already.
             Err(error) if error.is_from_response() => error.into_response(),
+            Err(error) if is_own_api(&path) => problem(&error),
             Err(error) => refusal(&error),
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
@@ -84,11 +86,38 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
         {
             response.headers_mut().insert(header::ALLOW, allowed);
         }
-        if path.starts_with("/oauth/") || !response.status().is_success() {
+        if path.starts_with("/oauth/") || is_own_api(&path) || !response.status().is_success() {
             no_store(&mut response);
         }
         Ok(response)
     }
+}
+
+/// Whether a path is of the API whose errors are problem documents.
+fn is_own_api(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    matches!(first, "account" | "admin")
+}
+
+/// What poem refuses of heirloom's own API.
+fn problem(error: &poem::Error) -> Response {
+    use poem_openapi::types::ToJSON as _;
+    let status = error.status();
+    let (kind, title) = match status {
+        StatusCode::NOT_FOUND => ("not-found", "There is nothing at this path."),
+        StatusCode::METHOD_NOT_ALLOWED => ("method", "This path takes another method."),
+        StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "The request is too large."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("media-type", "The request must be application/json."),
+        status if status.is_server_error() => {
+            tracing::error!(error = %error, "request failed");
+            ("failed", "The server failed. Its log says why.")
+        }
+        _ => ("malformed", "The request is malformed."),
+    };
+    let problem = Problem::new(status, kind, title);
+    // What is wrong with the request, in the words of whatever read it; of our own failures nothing.
+    let problem = if kind == "malformed" { problem.detail(error.to_string()) } else { problem };
+    Response::builder().status(status).content_type("application/problem+json").body(problem.to_json_string())
 }
 
 /// RFC 6749 §5.1: no answer with a token may be cached.

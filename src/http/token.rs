@@ -32,6 +32,9 @@ pub(super) enum Tag {
     /// The user's own account and devices.
     #[oai(rename = "account")]
     Account,
+    /// Administration: users, clients, sessions, events. Needs the scope `admin`.
+    #[oai(rename = "admin")]
+    Admin,
     /// Whether the server is well.
     #[oai(rename = "health")]
     Health,

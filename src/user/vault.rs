@@ -22,6 +22,12 @@ pub fn names() -> RecordKey {
     RecordKey::vault(&[b"n", &[PROFILE_VERSION]])
 }
 
+/// The names that begin with a text, in normal form.
+#[must_use]
+pub fn names_with(prefix: &str) -> RecordKey {
+    RecordKey::vault(&[b"n", &[PROFILE_VERSION], prefix.as_bytes()])
+}
+
 /// The hash of a user's password.
 #[must_use]
 pub fn password(id: UserId) -> RecordKey {

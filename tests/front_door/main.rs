@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod admin;
 mod discovery;
 mod properties;
 mod refresh;

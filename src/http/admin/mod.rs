@@ -1,0 +1,92 @@
+//! `/admin`: administration, by access tokens with the scope `admin`, or over the operator's socket.
+
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use poem::{Addr, Request, RequestBody};
+use poem_openapi::registry::Registry;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::bearer::Bearer;
+use super::problem::ApiError;
+use crate::app::App;
+use crate::oauth::Actor;
+
+mod users;
+
+/// Every endpoint of the administration.
+pub(super) type AdminApis = users::UsersApi;
+
+/// Every endpoint of the administration.
+pub(super) fn apis() -> AdminApis {
+    users::UsersApi
+}
+
+/// The name of [`Addr::Custom`] for a peer on the operator's socket; its text is the peer's user id. Only our own
+/// listener makes addresses.
+pub(super) const OPERATOR: &str = "operator";
+
+/// How many things a page has unless it is said.
+fn page() -> usize {
+    50
+}
+
+/// Who administers: not looked at yet.
+pub(super) struct Admin {
+    /// The use cases.
+    pub(super) app: Arc<App>,
+    by: By,
+}
+
+enum By {
+    /// Whoever holds this access token.
+    Bearer(Bearer),
+    /// A user of the server's machine, whom the operator's socket has let in.
+    Operator(u32),
+}
+
+impl Admin {
+    /// Who administers. Nothing may be answered before this was asked.
+    ///
+    /// # Errors
+    /// [`ApiError`]: 401 without a good access token, 403 without the scope `admin` or, by now, the role.
+    pub(super) async fn actor(&self) -> Result<Actor, ApiError> {
+        match &self.by {
+            By::Operator(uid) => Ok(Actor::Operator(*uid)),
+            By::Bearer(bearer) => {
+                let token = bearer.token().ok_or_else(ApiError::no_token)?;
+                self.app.administrator(token).await.map_err(|error| ApiError::access(&error))
+            }
+        }
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Admin {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Bearer::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        Bearer::security_schemes()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let failed = || poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR);
+        let app = Arc::clone(request.data::<Arc<App>>().ok_or_else(failed)?);
+        let by = match &request.remote_addr().0 {
+            Addr::Custom(OPERATOR, uid) => By::Operator(uid.parse().map_err(|_| failed())?),
+            Addr::SocketAddr(_) | Addr::Unix(_) | Addr::Custom(..) => {
+                By::Bearer(Bearer::from_request(request, body, options).await?)
+            }
+        };
+        Ok(Self { app, by })
+    }
+}

@@ -1,0 +1,367 @@
+//! `/admin/users`.
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+
+use super::Admin;
+use crate::app::App;
+use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
+use crate::app::users::UserError;
+use crate::http::bearer::ApiScope;
+use crate::http::problem::ApiError;
+use crate::http::token::Tag;
+use crate::oauth::UserId;
+use crate::user::{Command, Status};
+
+/// The administration of users.
+pub(in crate::http) struct UsersApi;
+
+/// An account.
+#[derive(Object, Clone)]
+#[oai(example)]
+struct User {
+    /// Its id: the `sub` of access tokens.
+    id: String,
+    /// The name that the user signs in with; left out when the account is deleted.
+    #[oai(skip_serializing_if_is_none)]
+    username: Option<String>,
+    /// Whether it can be used.
+    status: UserStatus,
+    /// What the user may be.
+    roles: Vec<String>,
+}
+
+impl Example for User {
+    fn example() -> Self {
+        Self {
+            id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
+            username: Some("ann".to_owned()),
+            status: UserStatus::Active,
+            roles: vec!["user".to_owned()],
+        }
+    }
+}
+
+/// Whether an account can be used.
+#[derive(Enum, Clone, Copy)]
+#[oai(rename_all = "lowercase")]
+enum UserStatus {
+    /// Yes.
+    Active,
+    /// Not until it is enabled.
+    Disabled,
+    /// Never again.
+    Deleted,
+}
+
+impl From<UserDetails> for User {
+    fn from(user: UserDetails) -> Self {
+        let status = match user.status {
+            Status::Active => UserStatus::Active,
+            Status::Disabled => UserStatus::Disabled,
+            Status::Deleted => UserStatus::Deleted,
+        };
+        Self { id: user.id.to_string(), username: user.name, status, roles: user.roles }
+    }
+}
+
+/// Some accounts.
+#[derive(Object)]
+#[oai(example)]
+struct UserPage {
+    /// The accounts, by name.
+    users: Vec<User>,
+    /// What to send as `after` for the page behind this one; left out when there is none.
+    #[oai(skip_serializing_if_is_none)]
+    next: Option<String>,
+}
+
+impl Example for UserPage {
+    fn example() -> Self {
+        Self { users: vec![User::example()], next: Some("ann".to_owned()) }
+    }
+}
+
+/// A new account.
+#[derive(Object)]
+#[oai(example)]
+struct NewUser {
+    /// The name that the user signs in with.
+    username: String,
+    /// The password.
+    #[oai(validator(max_length = 1024))]
+    password: String,
+    /// What the user may be.
+    #[oai(default)]
+    roles: Vec<String>,
+}
+
+impl Example for NewUser {
+    fn example() -> Self {
+        Self {
+            username: "ann".to_owned(),
+            password: "tulip-quartz-93-lantern".to_owned(),
+            roles: vec!["user".to_owned()],
+        }
+    }
+}
+
+/// Roles.
+#[derive(Object)]
+#[oai(example)]
+struct Roles {
+    /// All roles from now on.
+    roles: Vec<String>,
+}
+
+impl Example for Roles {
+    fn example() -> Self {
+        Self { roles: vec!["user".to_owned(), "moderator".to_owned()] }
+    }
+}
+
+/// A password.
+#[derive(Object)]
+#[oai(example)]
+struct NewPassword {
+    /// The new password.
+    #[oai(validator(max_length = 1024))]
+    password: String,
+}
+
+impl Example for NewPassword {
+    fn example() -> Self {
+        Self { password: "tulip-quartz-93-lantern".to_owned() }
+    }
+}
+
+#[derive(ApiResponse)]
+enum PageAnswer {
+    /// A page.
+    #[oai(status = 200)]
+    Ok(Json<UserPage>),
+}
+
+#[derive(ApiResponse)]
+enum UserAnswer {
+    /// The account as it is now.
+    #[oai(status = 200)]
+    Ok(Json<User>),
+}
+
+#[derive(ApiResponse)]
+enum CreatedAnswer {
+    /// The account was made.
+    #[oai(status = 201)]
+    Created(
+        Json<User>,
+        /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum DoneAnswer {
+    /// It is done.
+    #[oai(status = 204)]
+    Done,
+}
+
+#[OpenApi]
+impl UsersApi {
+    /// Search users by the beginning of their names
+    #[oai(path = "/admin/users", method = "get", tag = "Tag::Admin", operation_id = "admin_list_users")]
+    async fn list(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// How their names begin; left out: all users.
+        Query(prefix): Query<Option<String>>,
+        /// The name behind which the page begins.
+        Query(after): Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        Query(limit): Query<usize>,
+    ) -> Result<PageAnswer, ApiError> {
+        admin.actor().await?;
+        let found =
+            admin.app.find_users(prefix.as_deref().unwrap_or_default(), after.as_deref(), limit).await;
+        let found = found.map_err(|error| ApiError::user(&error, "prefix", "password"))?;
+        let next = found.last().filter(|_| found.len() == limit).and_then(|last| last.name.clone());
+        let users = found.into_iter().map(User::from).collect();
+        Ok(PageAnswer::Ok(Json(UserPage { users, next })))
+    }
+
+    /// Create a user
+    #[oai(path = "/admin/users", method = "post", tag = "Tag::Admin", operation_id = "admin_create_user")]
+    async fn create(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        Json(new): Json<NewUser>,
+    ) -> Result<CreatedAnswer, ApiError> {
+        let actor = admin.actor().await?;
+        let roles = parse_roles(new.roles).map_err(bad_role)?;
+        let id = admin.app.register_as(&new.username, &new.password, roles, Some(actor)).await;
+        let id = id.map_err(|error| refused(&error))?;
+        let location = format!("/admin/users/{id}");
+        Ok(CreatedAnswer::Created(Json(shown(&admin.app, id).await?), location))
+    }
+
+    /// Show a user
+    #[oai(path = "/admin/users/:id", method = "get", tag = "Tag::Admin", operation_id = "admin_show_user")]
+    async fn show(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+    ) -> Result<UserAnswer, ApiError> {
+        admin.actor().await?;
+        Ok(UserAnswer::Ok(Json(shown(&admin.app, user_id(&id).map_err(|error| refused(&error))?).await?)))
+    }
+
+    /// Set a user's roles
+    ///
+    /// They hold from the next refresh on: an access token keeps the roles that it was issued with.
+    #[oai(
+        path = "/admin/users/:id/roles",
+        method = "put",
+        tag = "Tag::Admin",
+        operation_id = "admin_set_roles"
+    )]
+    async fn set_roles(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+        Json(new): Json<Roles>,
+    ) -> Result<UserAnswer, ApiError> {
+        let command = Command::SetRoles { roles: parse_roles(new.roles).map_err(bad_role)? };
+        changed(&admin, &id, command).await
+    }
+
+    /// Disable a user, and end all the user's sessions
+    #[oai(
+        path = "/admin/users/:id/disable",
+        method = "post",
+        tag = "Tag::Admin",
+        operation_id = "admin_disable_user"
+    )]
+    async fn disable(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+    ) -> Result<UserAnswer, ApiError> {
+        changed(&admin, &id, Command::Disable).await
+    }
+
+    /// Enable a user again
+    #[oai(
+        path = "/admin/users/:id/enable",
+        method = "post",
+        tag = "Tag::Admin",
+        operation_id = "admin_enable_user"
+    )]
+    async fn enable(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+    ) -> Result<UserAnswer, ApiError> {
+        changed(&admin, &id, Command::Enable).await
+    }
+
+    /// Set a user's password, and end all the user's sessions
+    #[oai(
+        path = "/admin/users/:id/password",
+        method = "put",
+        tag = "Tag::Admin",
+        operation_id = "admin_set_password"
+    )]
+    async fn set_password(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+        Json(new): Json<NewPassword>,
+    ) -> Result<DoneAnswer, ApiError> {
+        let actor = admin.actor().await?;
+        let done = admin
+            .app
+            .administer_password(user_id(&id).map_err(|error| refused(&error))?, &new.password, actor)
+            .await;
+        done.map(|()| DoneAnswer::Done).map_err(|error| refused(&error))
+    }
+
+    /// End all sessions of a user
+    #[oai(
+        path = "/admin/users/:id/sessions",
+        method = "delete",
+        tag = "Tag::Admin",
+        operation_id = "admin_end_user_sessions"
+    )]
+    async fn end_sessions(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+    ) -> Result<DoneAnswer, ApiError> {
+        let actor = admin.actor().await?;
+        let done = admin
+            .app
+            .administer_user(
+                user_id(&id).map_err(|error| refused(&error))?,
+                Command::EndSessions { keep: None },
+                actor,
+            )
+            .await;
+        done.map(|()| DoneAnswer::Done).map_err(|error| refused(&error))
+    }
+
+    /// Delete a user
+    ///
+    /// The name is free again and what was personal is erased; the events, which say nothing of the person, stay.
+    #[oai(
+        path = "/admin/users/:id",
+        method = "delete",
+        tag = "Tag::Admin",
+        operation_id = "admin_delete_user"
+    )]
+    async fn delete(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+    ) -> Result<DoneAnswer, ApiError> {
+        let actor = admin.actor().await?;
+        let done = admin.app.administer_deletion(user_id(&id).map_err(|error| refused(&error))?, actor).await;
+        done.map(|()| DoneAnswer::Done).map_err(|error| refused(&error))
+    }
+}
+
+async fn changed(admin: &Admin, id: &str, command: Command) -> Result<UserAnswer, ApiError> {
+    let actor = admin.actor().await?;
+    let id = user_id(id).map_err(|error| refused(&error))?;
+    admin.app.administer_user(id, command, actor).await.map_err(|error| refused(&error))?;
+    Ok(UserAnswer::Ok(Json(shown(&admin.app, id).await?)))
+}
+
+async fn shown(app: &App, id: UserId) -> Result<User, ApiError> {
+    let user = app.user_details(id).await.map_err(|error| ApiError::token(&error))?;
+    user.map(User::from).ok_or_else(ApiError::not_found)
+}
+
+fn bad_role(bad: BadRole) -> ApiError {
+    ApiError::field("roles", "not_permitted", bad.to_string())
+}
+
+/// What is no id names nobody.
+fn user_id(text: &str) -> Result<UserId, UserError> {
+    text.parse().map_err(|_| UserError::Unknown)
+}
+
+fn refused(error: &UserError) -> ApiError {
+    ApiError::user(error, "username", "password")
+}
