@@ -45,6 +45,34 @@ pub fn decode<'b, T: Decode<'b, ()>>(format: u8, bytes: &'b [u8]) -> Result<T, D
     }
 }
 
+/// Durations as whole milliseconds: `#[cbor(with = "crate::encoding::millis")]`.
+pub mod millis {
+    use std::time::Duration;
+
+    use minicbor::encode::Write;
+    use minicbor::{Decoder, Encoder};
+
+    /// Writes a duration.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn encode<C, W: Write>(
+        duration: &Duration,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))?.ok()
+    }
+
+    /// Reads a duration.
+    ///
+    /// # Errors
+    /// What is there is no number.
+    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Duration, minicbor::decode::Error> {
+        Ok(Duration::from_millis(d.u64()?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -104,10 +104,11 @@ impl App {
             return Ok(None);
         }
         let Some(user) = self.load_user(session.started.user).await?.state else { return Ok(None) };
-        let Some(registration) = self.clients.find(&session.started.client) else { return Ok(None) };
-        let client = self.client_standing(&registration).await?;
-        let client_holds = client.is_some_and(|client| client.covers(id, session.started.client_epoch));
+        let Some(client) = self.client(&session.started.client).await? else { return Ok(None) };
+        let client_holds =
+            client.usable().is_some_and(|client| client.covers(id, session.started.client_epoch));
         let user_holds = user.is_active() && user.standing.covers(id, session.started.user_epoch);
+        let registration = client.registration;
         let live = LiveSession { id, session, expected: loaded.expected, user, registration };
         Ok((client_holds && user_holds).then_some(live))
     }

@@ -143,6 +143,9 @@ fn settings(config: &Config) -> Result<Settings, WordError> {
         password_grant: config.password_grant,
         scopes,
         password_policy: Policy::new(min_length).unwrap_or_default(),
+        tokens: config.tokens.clone(),
+        default_audience: config.default_audience.clone(),
+        longest_access_token: key_life(config).longest_access_token,
     })
 }
 

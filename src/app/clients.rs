@@ -1,20 +1,29 @@
-//! Which clients there are.
+//! Which clients there are: those that the configuration declares, in memory, and those that were registered here, in
+//! the store. A declared one wins over a registered one with its id.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::client::Registration;
-use crate::oauth::ClientId;
+use super::App;
+use super::error::TokenError;
+use crate::client::vault::{self, Secrets};
+use crate::client::{Registration, Terms};
+use crate::oauth::{ClientId, Standing};
 
 /// The clients that the configuration declares.
 #[derive(Clone, Debug, Default)]
-pub struct Clients(HashMap<ClientId, Arc<Registration>>);
+pub struct Clients(BTreeMap<ClientId, Arc<Registration>>);
 
 impl Clients {
-    /// The client with this id.
+    /// The declared client with this id; [`App::client`] knows them all.
     #[must_use]
     pub fn find(&self, id: &ClientId) -> Option<Arc<Registration>> {
         self.0.get(id).cloned()
+    }
+
+    /// The ids behind `after`, in order.
+    pub fn behind(&self, after: Option<&ClientId>) -> impl Iterator<Item = &ClientId> {
+        self.0.keys().filter(move |id| after.is_none_or(|after| *id > after))
     }
 }
 
@@ -22,5 +31,63 @@ impl FromIterator<Registration> for Clients {
     fn from_iter<I: IntoIterator<Item = Registration>>(registrations: I) -> Self {
         let entry = |registration: Registration| (registration.id.clone(), Arc::new(registration));
         Self(registrations.into_iter().map(entry).collect())
+    }
+}
+
+/// A client, switched off or not.
+#[derive(Clone, Debug)]
+pub struct KnownClient {
+    /// What is registered of it. The secrets of one that is not declared are not in it: see
+    /// [`App::client_secrets`].
+    pub registration: Arc<Registration>,
+    /// Its standing.
+    pub standing: Standing,
+    /// Whether the configuration declares it.
+    pub declared: bool,
+}
+
+impl KnownClient {
+    /// Its standing; none while it is switched off.
+    #[must_use]
+    pub fn usable(&self) -> Option<Standing> {
+        (!self.registration.disabled).then_some(self.standing)
+    }
+}
+
+impl App {
+    /// The client with this id: one load of its stream, where its epoch stands too. Nothing is kept in memory, so
+    /// nothing is ever stale.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn client(&self, id: &ClientId) -> Result<Option<KnownClient>, TokenError> {
+        let stored = self.load_client(id).await?.state.unwrap_or_default();
+        let standing = stored.standing;
+        if let Some(registration) = self.clients.find(id) {
+            return Ok(Some(KnownClient { registration, standing, declared: true }));
+        }
+        let Some(terms) = stored.terms else { return Ok(None) };
+        let registration = self.as_configured(terms).registration(id.clone(), Vec::new(), stored.disabled);
+        Ok(Some(KnownClient { registration: Arc::new(registration), standing, declared: false }))
+    }
+
+    /// The secrets of a client that is not declared.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn client_secrets(&self, id: &ClientId) -> Result<Secrets, TokenError> {
+        let record = self.store.record(vault::secrets(id)).await?;
+        Ok(record.map(|record| Secrets::decode(&record)).transpose()?.unwrap_or_default())
+    }
+
+    /// What holds of what was registered under an earlier configuration: its audience may be gone, and signing keys may
+    /// not be kept as long as its access tokens would live.
+    fn as_configured(&self, mut terms: Terms) -> Terms {
+        let settings = &self.settings;
+        if !settings.scopes.has_audience(&terms.default_audience) {
+            terms.default_audience = settings.default_audience.clone();
+        }
+        terms.lifetimes.access_token = terms.lifetimes.access_token.min(settings.longest_access_token);
+        terms
     }
 }

@@ -2,8 +2,8 @@
 
 use super::App;
 use super::error::TokenError;
-use crate::client::{Client, Registration};
-use crate::oauth::{SessionId, Standing, UserId};
+use crate::client::Client;
+use crate::oauth::{ClientId, SessionId, UserId};
 use crate::session::{Session, SessionEvent, view};
 use crate::store::{Append, Expected, StoreError, StreamId};
 use crate::user::{self, User};
@@ -33,14 +33,8 @@ impl App {
         Ok(())
     }
 
-    /// The standing of a client; none if it is switched off.
-    pub(super) async fn client_standing(
-        &self,
-        registration: &Registration,
-    ) -> Result<Option<Standing>, TokenError> {
-        let client = self.load(Client::stream(&registration.id), Client::decode).await?;
-        let client = client.state.unwrap_or_default();
-        Ok((!registration.disabled && !client.disabled).then_some(client.standing))
+    pub(super) async fn load_client(&self, id: &ClientId) -> Result<Loaded<Client>, TokenError> {
+        self.load(Client::stream(id), Client::decode).await
     }
 
     async fn load<T>(

@@ -1,10 +1,12 @@
 //! The use cases, one file each: they load state, have it decided, append, and mint.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::client::Registration;
 use crate::clock::{Clock, Timestamp};
-use crate::oauth::RefreshTokenCodec;
+use crate::config::TokenRules;
+use crate::oauth::{Audience, RefreshTokenCodec};
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;
 use crate::random::Random;
@@ -71,6 +73,12 @@ pub struct Settings {
     pub scopes: ScopeCatalogue,
     /// The rules for new passwords.
     pub password_policy: Policy,
+    /// What holds for a client that sets nothing itself.
+    pub tokens: TokenRules,
+    /// The resource server of a client that names none.
+    pub default_audience: Audience,
+    /// The longest life of an access token: signing keys are published no longer.
+    pub longest_access_token: Duration,
 }
 
 impl App {

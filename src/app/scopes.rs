@@ -64,6 +64,12 @@ impl ScopeCatalogue {
         self.scopes.keys().map(AsRef::as_ref).chain([Scope::OFFLINE_ACCESS]).collect()
     }
 
+    /// Whether there is such a resource server, or it is heirloom itself.
+    #[must_use]
+    pub fn has_audience(&self, audience: &Audience) -> bool {
+        self.audiences.contains_key(audience)
+    }
+
     /// The `typ` of tokens for `audience`.
     #[must_use]
     pub fn token_type(&self, audience: Option<&Audience>) -> TokenType {

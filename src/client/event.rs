@@ -1,14 +1,16 @@
-//! What happens to a client.
+//! What happens to a client. No event holds a secret, nor a digest of one: see [`super::vault`].
 
 use minicbor::{Decode, Encode};
 
+use super::terms::Terms;
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
+use crate::oauth::Actor;
 
 const FORMAT: u8 = 1;
 
 /// An event on a client's stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ClientEvent {
     /// It was switched off; its sessions end.
     #[n(0)]
@@ -16,6 +18,9 @@ pub enum ClientEvent {
         /// When.
         #[n(0)]
         at: Timestamp,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// It was switched on again; what had ended stays so.
     #[n(1)]
@@ -23,6 +28,9 @@ pub enum ClientEvent {
         /// When.
         #[n(0)]
         at: Timestamp,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
     },
     /// All its sessions were ended.
     #[n(2)]
@@ -30,6 +38,58 @@ pub enum ClientEvent {
         /// When.
         #[n(0)]
         at: Timestamp,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
+    },
+    /// It was registered; sessions of whoever had its id before end.
+    #[n(3)]
+    Registered {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// What was registered.
+        #[n(1)]
+        terms: Terms,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
+    },
+    /// Its registration was changed.
+    #[n(4)]
+    Updated {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// What is registered from now on.
+        #[n(1)]
+        terms: Terms,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
+    },
+    /// It was given a new secret.
+    #[n(5)]
+    SecretRotated {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// Until when the old one is good.
+        #[n(1)]
+        old_until: Timestamp,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
+    },
+    /// It was deleted; its sessions end.
+    #[n(6)]
+    Deleted {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
     },
 }
 

@@ -1,11 +1,16 @@
 //! The client aggregate: who may ask for tokens, and how. Pure.
 
+pub mod decide;
 pub mod event;
 pub mod registration;
 pub mod secret;
 pub mod state;
+pub mod terms;
+pub mod vault;
 
+pub use decide::{Command, Denied, decide};
 pub use event::ClientEvent;
 pub use registration::{Authentication, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy};
 pub use secret::SecretDigest;
 pub use state::Client;
+pub use terms::Terms;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use minicbor::{Decode, Encode};
+
 use super::secret::SecretDigest;
 use crate::oauth::{Audience, ClientId, GrantType, Scope};
 
@@ -42,24 +44,31 @@ pub enum Authentication {
 }
 
 /// Whether a sign-in gives a client a refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum RefreshTokens {
     /// With every sign-in.
+    #[n(0)]
     Always,
     /// Only when the scope `offline_access` is asked for (OpenID Connect Core §11).
+    #[n(1)]
     OfflineAccess,
     /// Never: a session lasts as long as its access token.
+    #[n(2)]
     Never,
 }
 
 /// How long a client's tokens last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Lifetimes {
     /// An access token.
+    #[cbor(n(0), with = "crate::encoding::millis")]
     pub access_token: Duration,
     /// A refresh token that is not used.
+    #[cbor(n(1), with = "crate::encoding::millis")]
     pub refresh_idle: Duration,
     /// A session, whatever is done with it.
+    #[cbor(n(2), with = "crate::encoding::millis")]
     pub refresh_absolute: Duration,
 }
 
@@ -76,11 +85,13 @@ impl Default for Lifetimes {
 }
 
 /// How long a repeated refresh gets the same answer again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum RetryWindow {
     /// This long after the rotation, or after this process's start if that was later. Zero turns retries off.
-    For(Duration),
+    #[n(0)]
+    For(#[cbor(n(0), with = "crate::encoding::millis")] Duration),
     /// Until the successor has been used. For confidential clients.
+    #[n(1)]
     UntilUsed,
 }
 
@@ -96,11 +107,14 @@ impl RetryWindow {
 }
 
 /// What the use of an old refresh token does (RFC 9700 §4.14.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum ReusePolicy {
     /// It ends the family.
     #[default]
+    #[n(0)]
     EndFamily,
     /// It is refused and recorded, and ends nothing. Then the victim of a theft may be the one who is refused.
+    #[n(1)]
     Refuse,
 }

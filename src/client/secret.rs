@@ -7,8 +7,8 @@ use subtle::ConstantTimeEq as _;
 
 /// The SHA-256 of a client secret. Generated secrets have 256 bits: no slow hash is needed, and none is wanted on the
 /// token path.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretDigest([u8; 32]);
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct SecretDigest(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]);
 
 impl SecretDigest {
     /// The digest of `secret`.

@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::event::ClientEvent;
+use super::terms::Terms;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::{ClientId, Standing};
 use crate::store::StreamId;
@@ -11,8 +12,8 @@ const FORMAT: u8 = 1;
 /// The category of clients' streams.
 pub const CATEGORY: u8 = b'c';
 
-/// A client's state beyond its registration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+/// A client's state. One that the configuration declares has a stream only once its sessions have been ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Client {
     /// The epoch that its sessions must have been started in.
     #[n(0)]
@@ -20,6 +21,9 @@ pub struct Client {
     /// Whether it is switched off.
     #[n(1)]
     pub disabled: bool,
+    /// What is registered of it; none if it was deleted, or never registered here.
+    #[n(2)]
+    pub terms: Option<Terms>,
 }
 
 impl Client {
@@ -27,9 +31,20 @@ impl Client {
     #[must_use]
     pub fn apply(self, event: &ClientEvent) -> Self {
         match event {
-            ClientEvent::Disabled { .. } => Self { standing: self.standing.raised(None), disabled: true },
+            ClientEvent::Disabled { .. } => {
+                Self { standing: self.standing.raised(None), disabled: true, ..self }
+            }
             ClientEvent::Enabled { .. } => Self { disabled: false, ..self },
             ClientEvent::SessionsEnded { .. } => Self { standing: self.standing.raised(None), ..self },
+            // Raised here too: the configuration may have declared the id before, and its sessions are not inherited.
+            ClientEvent::Registered { terms, .. } => {
+                Self { standing: self.standing.raised(None), disabled: false, terms: Some(terms.clone()) }
+            }
+            ClientEvent::Updated { terms, .. } => Self { terms: Some(terms.clone()), ..self },
+            ClientEvent::SecretRotated { .. } => self,
+            ClientEvent::Deleted { .. } => {
+                Self { standing: self.standing.raised(None), disabled: false, terms: None }
+            }
         }
     }
 
@@ -51,23 +66,5 @@ impl Client {
     /// A newer format, or bytes that are no snapshot.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Timestamp;
-    use crate::oauth::SessionId;
-
-    #[test]
-    fn switching_a_client_off_and_on_leaves_its_old_sessions_ended() {
-        let at = Timestamp::from_seconds(1);
-        let client = Client::default().apply(&ClientEvent::Disabled { at });
-        assert!(client.disabled);
-        let client = client.apply(&ClientEvent::Enabled { at });
-        assert!(!client.disabled);
-        assert!(!client.standing.covers(SessionId::from([1; 16]), 0));
-        assert_eq!(Client::decode(&client.encode()), Ok(client));
     }
 }

@@ -169,6 +169,12 @@ impl ApiError {
         Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing.")))
     }
 
+    /// It can't be done as things are.
+    #[must_use]
+    pub fn conflict(kind: &str, title: impl AsRef<str>) -> Self {
+        Self::Conflict(Json(Problem::new(StatusCode::CONFLICT, kind, title.as_ref())))
+    }
+
     /// A field is not what it must be.
     #[must_use]
     pub fn field(field: &str, rule: &str, message: impl Into<String>) -> Self {

@@ -63,11 +63,14 @@ impl FromStr for Audience {
 }
 
 /// A grant that a client may be registered for (RFC 6749 §1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
 pub enum GrantType {
     /// `password` (RFC 6749 §4.3).
+    #[n(0)]
     Password,
     /// `refresh_token` (RFC 6749 §6).
+    #[n(1)]
     RefreshToken,
 }
 

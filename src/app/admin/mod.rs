@@ -6,6 +6,8 @@ use super::App;
 use super::access::AccessError;
 use crate::oauth::{Actor, Scope};
 
+pub mod clients;
+pub mod terms;
 pub mod users;
 
 /// The scope of the administration API.

@@ -12,14 +12,16 @@ use super::problem::ApiError;
 use crate::app::App;
 use crate::oauth::Actor;
 
+mod client_body;
+mod clients;
 mod users;
 
 /// Every endpoint of the administration.
-pub(super) type AdminApis = users::UsersApi;
+pub(super) type AdminApis = (users::UsersApi, clients::ClientsApi);
 
 /// Every endpoint of the administration.
 pub(super) fn apis() -> AdminApis {
-    users::UsersApi
+    (users::UsersApi, clients::ClientsApi)
 }
 
 /// The name of [`Addr::Custom`] for a peer on the operator's socket; its text is the peer's user id. Only our own

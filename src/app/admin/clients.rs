@@ -1,0 +1,284 @@
+//! Clients, as an administrator registers and changes them. Those that the configuration declares are read-only here.
+
+use zeroize::Zeroizing;
+
+use super::terms::{TermsRefused, Wishes};
+use crate::app::App;
+use crate::app::clients::KnownClient;
+use crate::app::error::TokenError;
+use crate::app::load::Loaded;
+use crate::client::vault::{self, Secrets};
+use crate::client::{self, Client, ClientEvent, Command, Denied, SecretDigest};
+use crate::clock::Timestamp;
+use crate::oauth::{Actor, ClientId};
+use crate::store::{Append, RecordChange, StoreError};
+
+/// How often a change is decided again because the client has changed meanwhile.
+const ATTEMPTS: usize = 8;
+/// The length of a generated secret: 256 bits.
+const SECRET: usize = 43;
+/// The length of a generated id.
+const ID: usize = 22;
+
+/// Why a client was not registered or changed. The texts are fit for the administrator.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A setting can't be.
+    #[error(transparent)]
+    Terms(#[from] TermsRefused),
+    /// The configuration declares it.
+    #[error("The configuration declares this client; change it there.")]
+    Declared,
+    /// There is one with this id.
+    #[error("There is a client with this id.")]
+    Exists,
+    /// There is none with this id.
+    #[error("There is no such client.")]
+    Unknown,
+    /// It is public, and has no secret.
+    #[error("A public client has no secret, and can't be made a confidential one.")]
+    Kind,
+    /// It could not be done.
+    #[error(transparent)]
+    Failed(#[from] TokenError),
+}
+
+impl From<Denied> for ClientError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Exists => Self::Exists,
+            Denied::Unknown => Self::Unknown,
+            Denied::Kind => Self::Kind,
+        }
+    }
+}
+
+impl From<StoreError> for ClientError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A client, and since when it has its secrets.
+#[derive(Clone, Debug)]
+pub struct ClientDetails {
+    /// The client.
+    pub known: KnownClient,
+    /// Of a registered confidential client: its secrets, newest first.
+    pub secrets: Vec<SecretTimes>,
+}
+
+/// When a secret was made, and until when it is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecretTimes {
+    /// When it was made.
+    pub made: Timestamp,
+    /// Until when it is good; none: until it is replaced.
+    pub until: Option<Timestamp>,
+}
+
+/// A secret that is shown once. Has no `Debug`.
+pub struct NewSecret(pub Zeroizing<String>);
+
+impl App {
+    /// Registers a client; makes up an id if none is wished. The secret of a confidential one is returned, and kept
+    /// nowhere.
+    ///
+    /// # Errors
+    /// [`ClientError`], and nothing was registered.
+    pub async fn register_client(
+        &self,
+        id: Option<ClientId>,
+        confidential: bool,
+        wishes: Wishes,
+        by: Actor,
+    ) -> Result<(ClientId, Option<NewSecret>), ClientError> {
+        self.has_room()?;
+        let terms = wishes.terms(confidential, &self.settings)?;
+        let id = match id {
+            Some(id) => id,
+            None => self.made_up_id()?,
+        };
+        if self.clients.find(&id).is_some() {
+            return Err(ClientError::Exists);
+        }
+        let secret = if confidential { Some(self.new_secret()?) } else { None };
+        let digest = secret.as_ref().map(|secret| SecretDigest::of(&secret.0));
+        self.change_client(&id, &Change { command: Command::Register { terms }, digest, by }).await?;
+        Ok((id, secret))
+    }
+
+    /// Replaces what is registered of a client. It holds from its next token on.
+    ///
+    /// # Errors
+    /// [`ClientError`], and nothing was changed.
+    pub async fn update_client(&self, id: &ClientId, wishes: Wishes, by: Actor) -> Result<(), ClientError> {
+        let stored = self.load_client(id).await?.state.unwrap_or_default().terms;
+        let confidential = match (self.clients.find(id), stored) {
+            (Some(_), _) => return Err(ClientError::Declared),
+            (None, None) => return Err(ClientError::Unknown),
+            (None, Some(terms)) => terms.confidential,
+        };
+        let terms = wishes.terms(confidential, &self.settings)?;
+        self.administer_client(id, Command::Update { terms }, by).await
+    }
+
+    /// Gives a confidential client a new secret. The old one is good until `overlap` is over.
+    ///
+    /// # Errors
+    /// [`ClientError`], and nothing was changed.
+    pub async fn rotate_client_secret(
+        &self,
+        id: &ClientId,
+        overlap: std::time::Duration,
+        by: Actor,
+    ) -> Result<(NewSecret, Timestamp), ClientError> {
+        if self.clients.find(id).is_some() {
+            return Err(ClientError::Declared);
+        }
+        let secret = self.new_secret()?;
+        let old_until = self.clock.now().after(overlap);
+        let digest = Some(SecretDigest::of(&secret.0));
+        self.change_client(id, &Change { command: Command::RotateSecret { old_until }, digest, by }).await?;
+        Ok((secret, old_until))
+    }
+
+    /// Switches a client off or on, deletes it, or ends its sessions; the last for declared ones too.
+    ///
+    /// # Errors
+    /// [`ClientError`], and nothing was changed.
+    pub async fn administer_client(
+        &self,
+        id: &ClientId,
+        command: Command,
+        by: Actor,
+    ) -> Result<(), ClientError> {
+        if command == Command::EndSessions {
+            self.client(id).await?.ok_or(ClientError::Unknown)?;
+        } else if self.clients.find(id).is_some() {
+            return Err(ClientError::Declared);
+        }
+        self.change_client(id, &Change { command, digest: None, by }).await
+    }
+
+    /// A client by its id.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn client_details(&self, id: &ClientId) -> Result<Option<ClientDetails>, TokenError> {
+        let Some(known) = self.client(id).await? else { return Ok(None) };
+        let kept = if known.declared { Secrets::default() } else { self.client_secrets(id).await? };
+        let secrets = kept.good(self.clock.now());
+        let secrets = secrets.map(|kept| SecretTimes { made: kept.made, until: kept.until }).collect();
+        Ok(Some(ClientDetails { known, secrets }))
+    }
+
+    /// At most `limit` clients, declared and registered ones, in the order of their ids, behind `after`.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn list_clients(
+        &self,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<ClientDetails>, TokenError> {
+        let prefix = vault::all_registered();
+        let skip = prefix.as_bytes().len();
+        let stored = self.store.scan(prefix, after.map(vault::registered), limit).await?;
+        let id = |key: &[u8]| std::str::from_utf8(key.get(skip..)?).ok()?.parse::<ClientId>().ok();
+        let mut ids: Vec<ClientId> = stored.iter().filter_map(|(key, _)| id(key.as_bytes())).collect();
+        ids.extend(self.clients.behind(after).take(limit).cloned());
+        ids.sort();
+        ids.dedup();
+        ids.truncate(limit);
+        let mut listed = Vec::with_capacity(ids.len());
+        for id in ids {
+            listed.extend(self.client_details(&id).await?);
+        }
+        Ok(listed)
+    }
+
+    async fn change_client(&self, id: &ClientId, change: &Change) -> Result<(), ClientError> {
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load_client(id).await?;
+            let now = self.clock.now();
+            let before = loaded.state.clone().unwrap_or_default();
+            let events = client::decide(&before, change.command.clone(), Some(change.by), now)?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            let mut records = Vec::new();
+            for event in &events {
+                records.extend(vault::changes(id, event));
+                records.extend(self.secrets_after(id, event, change.digest.as_ref()).await?);
+            }
+            match self.append_client(id, loaded, &events, records).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => return Ok(()),
+            }
+        }
+        Err(StoreError::WrongExpectedVersion.into())
+    }
+
+    /// What becomes of the secrets with an event. The record can't change before the append: it changes only with the
+    /// client's stream.
+    async fn secrets_after(
+        &self,
+        id: &ClientId,
+        event: &ClientEvent,
+        digest: Option<&SecretDigest>,
+    ) -> Result<Option<RecordChange>, TokenError> {
+        let put = |secrets: &Secrets| Some(RecordChange::Put(vault::secrets(id), secrets.encode()));
+        let digest = digest.cloned();
+        Ok(match event {
+            ClientEvent::Registered { at, .. } => {
+                digest.and_then(|digest| put(&Secrets::default().rotated(digest, *at, *at)))
+            }
+            ClientEvent::SecretRotated { at, old_until, .. } => {
+                let secrets = self.client_secrets(id).await?;
+                digest.and_then(|digest| put(&secrets.rotated(digest, *at, *old_until)))
+            }
+            ClientEvent::Deleted { .. } => Some(RecordChange::Delete(vault::secrets(id))),
+            ClientEvent::Disabled { .. }
+            | ClientEvent::Enabled { .. }
+            | ClientEvent::SessionsEnded { .. }
+            | ClientEvent::Updated { .. } => None,
+        })
+    }
+
+    async fn append_client(
+        &self,
+        id: &ClientId,
+        loaded: Loaded<Client>,
+        events: &[ClientEvent],
+        records: Vec<RecordChange>,
+    ) -> Result<(), StoreError> {
+        let after = events.iter().fold(loaded.state.unwrap_or_default(), Client::apply);
+        let append = Append {
+            stream: Client::stream(id).ok_or(StoreError::TooLarge)?,
+            expected: loaded.expected,
+            events: events.iter().map(ClientEvent::encode).collect(),
+            snapshot: after.encode(),
+            records,
+        };
+        self.store.append(append).await.map(drop)
+    }
+
+    fn new_secret(&self) -> Result<NewSecret, TokenError> {
+        Ok(NewSecret(Zeroizing::new(self.random.alphanumeric(SECRET)?)))
+    }
+
+    fn made_up_id(&self) -> Result<ClientId, TokenError> {
+        let id = self.random.alphanumeric(ID)?;
+        id.parse().map_err(|error| TokenError::Internal(format!("{error}")))
+    }
+}
+
+/// What is done to a client, by whom.
+struct Change {
+    command: Command,
+    /// Of the new secret, if there is one.
+    digest: Option<SecretDigest>,
+    by: Actor,
+}

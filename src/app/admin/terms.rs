@@ -1,0 +1,180 @@
+//! What a client may be registered with: the rules that the configuration file keeps too.
+
+use std::time::Duration;
+
+use crate::app::Settings;
+use crate::client::{Authentication, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, Terms};
+use crate::oauth::{Audience, GrantType, Scope};
+
+/// The longest name of a client, in bytes.
+const LONGEST_NAME: usize = 200;
+/// The longest life of a session, in days.
+const LONGEST_DAYS: u64 = 3650;
+
+/// What is asked for. What is left out is as the configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// A name for people.
+    pub name: String,
+    /// The grants; by default all that are on.
+    pub grants: Option<Vec<GrantType>>,
+    /// The scopes that it may ask for.
+    pub scopes: Scope,
+    /// The audience of a token for which neither a scope nor a `resource` names one.
+    pub default_audience: Option<Audience>,
+    /// Whether a sign-in gives it a refresh token.
+    pub refresh_tokens: Option<RefreshTokens>,
+    /// How long an access token lasts.
+    pub access_token: Option<Duration>,
+    /// How long a refresh token lasts that is not used.
+    pub refresh_idle: Option<Duration>,
+    /// How long a session lasts.
+    pub refresh_absolute: Option<Duration>,
+    /// How long a repeated refresh gets the same answer.
+    pub retry_window: Option<RetryWindow>,
+    /// What an old refresh token does.
+    pub reuse: Option<ReusePolicy>,
+}
+
+/// A setting that can't be. The text is fit for the administrator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TermsRefused {
+    /// The setting.
+    pub field: &'static str,
+    /// The rule that it breaks, as a word.
+    pub rule: &'static str,
+    /// The rule as a sentence.
+    pub message: String,
+}
+
+fn refuse<T>(field: &'static str, rule: &'static str, message: impl Into<String>) -> Result<T, TermsRefused> {
+    Err(TermsRefused { field, rule, message: message.into() })
+}
+
+impl Wishes {
+    /// What is registered of a client that wishes so.
+    ///
+    /// # Errors
+    /// [`TermsRefused`].
+    pub fn terms(self, confidential: bool, settings: &Settings) -> Result<Terms, TermsRefused> {
+        if self.name.len() > LONGEST_NAME || self.name.chars().any(char::is_control) {
+            let message = format!("A name has at most {LONGEST_NAME} bytes and no control characters.");
+            return refuse("name", "not_permitted", message);
+        }
+        let grants = grants(self.grants, settings)?;
+        let known = settings.scopes.words();
+        if let Some(unknown) = self.scopes.words().find(|word| !known.contains(word)) {
+            return refuse("scopes", "unknown", format!("No audience has a scope {unknown}."));
+        }
+        let default_audience = self.default_audience.unwrap_or_else(|| settings.default_audience.clone());
+        if !settings.scopes.has_audience(&default_audience) {
+            return refuse("default_audience", "unknown", "There is no such audience.");
+        }
+        let refresh_tokens = refresh_tokens(self.refresh_tokens, &grants, &self.scopes, settings)?;
+        let usual = settings.tokens.lifetimes;
+        let lifetimes = Lifetimes {
+            access_token: self.access_token.unwrap_or(usual.access_token),
+            refresh_idle: self.refresh_idle.unwrap_or(usual.refresh_idle),
+            refresh_absolute: self.refresh_absolute.unwrap_or(usual.refresh_absolute),
+        };
+        check_lifetimes(lifetimes, settings)?;
+        let kind = if confidential { Authentication::Secret(Vec::new()) } else { Authentication::None };
+        let retry_window = self.retry_window.unwrap_or_else(|| settings.tokens.window(&kind));
+        check_window(retry_window, confidential, lifetimes)?;
+        Ok(Terms {
+            name: self.name,
+            confidential,
+            grants,
+            scopes: self.scopes,
+            default_audience,
+            refresh_tokens,
+            lifetimes,
+            retry_window,
+            reuse: self.reuse.unwrap_or(settings.tokens.reuse),
+        })
+    }
+}
+
+fn grants(asked: Option<Vec<GrantType>>, settings: &Settings) -> Result<Vec<GrantType>, TermsRefused> {
+    let is_on = |grant: GrantType| settings.password_grant || grant != GrantType::Password;
+    let Some(asked) = asked else {
+        return Ok(GrantType::ALL.into_iter().filter(|grant| is_on(*grant)).collect());
+    };
+    let mut grants: Vec<GrantType> = Vec::new();
+    for grant in asked {
+        if !is_on(grant) {
+            return refuse("grants", "off", "The password grant is turned off on this server.");
+        }
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    if grants.is_empty() {
+        return refuse("grants", "empty", "A client has at least one grant; to switch it off, disable it.");
+    }
+    Ok(grants)
+}
+
+fn refresh_tokens(
+    asked: Option<RefreshTokens>,
+    grants: &[GrantType],
+    scopes: &Scope,
+    settings: &Settings,
+) -> Result<RefreshTokens, TermsRefused> {
+    if !grants.contains(&GrantType::RefreshToken) {
+        return match asked {
+            None | Some(RefreshTokens::Never) => Ok(RefreshTokens::Never),
+            Some(RefreshTokens::Always | RefreshTokens::OfflineAccess) => {
+                refuse("refresh_tokens", "no_grant", "The client does not have the grant refresh_token.")
+            }
+        };
+    }
+    if asked == Some(RefreshTokens::OfflineAccess) && !scopes.contains(Scope::OFFLINE_ACCESS) {
+        let message = "The client may not ask for offline_access, so it could never get a refresh token.";
+        return refuse("refresh_tokens", "no_scope", message);
+    }
+    Ok(asked.unwrap_or(settings.tokens.refresh_tokens))
+}
+
+fn check_lifetimes(lifetimes: Lifetimes, settings: &Settings) -> Result<(), TermsRefused> {
+    let longest = settings.longest_access_token;
+    if lifetimes.access_token.is_zero() || lifetimes.access_token > longest {
+        let message = format!(
+            "An access token lasts from 1 second to {} seconds, the longest that the configuration sets.",
+            longest.as_secs()
+        );
+        return refuse("access_token", "range", message);
+    }
+    if lifetimes.refresh_idle < lifetimes.access_token {
+        return refuse("refresh_idle", "too_short", "It must not be shorter than access_token.");
+    }
+    if lifetimes.refresh_absolute < lifetimes.refresh_idle {
+        return refuse("refresh_absolute", "too_short", "It must not be shorter than refresh_idle.");
+    }
+    if lifetimes.refresh_absolute > Duration::from_hours(24 * LONGEST_DAYS) {
+        let message = format!("A session lasts at most {LONGEST_DAYS} days.");
+        return refuse("refresh_absolute", "range", message);
+    }
+    Ok(())
+}
+
+/// As the configuration file: see `[tokens] retry_window`.
+fn check_window(window: RetryWindow, confidential: bool, lifetimes: Lifetimes) -> Result<(), TermsRefused> {
+    const FIELD: &str = "retry_window";
+    match window {
+        RetryWindow::UntilUsed if confidential => Ok(()),
+        RetryWindow::UntilUsed => refuse(FIELD, "public", "A public client's retry window is a time."),
+        RetryWindow::For(window) if window > Duration::from_hours(24) => {
+            refuse(FIELD, "range", "A retry window is at most a day.")
+        }
+        RetryWindow::For(window)
+            if !confidential && !window.is_zero() && window.saturating_mul(2) >= lifetimes.access_token =>
+        {
+            let message =
+                "A public client's retry window must be shorter than half of its access token's life.";
+            refuse(FIELD, "too_long", message)
+        }
+        RetryWindow::For(_) => Ok(()),
+    }
+}

@@ -1,0 +1,186 @@
+//! What is done to a client, and what comes of it.
+
+use super::event::ClientEvent;
+use super::state::Client;
+use super::terms::Terms;
+use crate::clock::Timestamp;
+use crate::oauth::Actor;
+
+/// What is done to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Register it.
+    Register {
+        /// What is registered.
+        terms: Terms,
+    },
+    /// Change what is registered.
+    Update {
+        /// What is registered from now on. A public client stays one, and a confidential one too.
+        terms: Terms,
+    },
+    /// Give it a new secret.
+    RotateSecret {
+        /// Until when the old one is good.
+        old_until: Timestamp,
+    },
+    /// Switch it off.
+    Disable,
+    /// Switch it on.
+    Enable,
+    /// End all its sessions. The one thing that is done to clients of the configuration too.
+    EndSessions,
+    /// Delete it.
+    Delete,
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// There is a client with this id.
+    #[error("the client exists")]
+    Exists,
+    /// There is no such client (any more).
+    #[error("there is no such client")]
+    Unknown,
+    /// Public and confidential clients can't be turned into one another, and a public one has no secret.
+    #[error("the client is of the other kind")]
+    Kind,
+}
+
+/// The events that follow from `command` on the client as it is; none if it changes nothing.
+///
+/// # Errors
+/// [`Denied`], and nothing happens.
+pub fn decide(
+    client: &Client,
+    command: Command,
+    by: Option<Actor>,
+    at: Timestamp,
+) -> Result<Vec<ClientEvent>, Denied> {
+    let event = match (command, &client.terms) {
+        (Command::EndSessions, _) => ClientEvent::SessionsEnded { at, by },
+        (Command::Register { terms }, None) => ClientEvent::Registered { at, terms, by },
+        (Command::Register { .. }, Some(_)) => return Err(Denied::Exists),
+        (_, None) => return Err(Denied::Unknown),
+        (Command::Update { terms }, Some(old)) => {
+            if terms.confidential != old.confidential {
+                return Err(Denied::Kind);
+            }
+            if terms == *old {
+                return Ok(Vec::new());
+            }
+            ClientEvent::Updated { at, terms, by }
+        }
+        (Command::RotateSecret { old_until }, Some(terms)) => {
+            if !terms.confidential {
+                return Err(Denied::Kind);
+            }
+            ClientEvent::SecretRotated { at, old_until, by }
+        }
+        (Command::Disable, Some(_)) if client.disabled => return Ok(Vec::new()),
+        (Command::Disable, Some(_)) => ClientEvent::Disabled { at, by },
+        (Command::Enable, Some(_)) if !client.disabled => return Ok(Vec::new()),
+        (Command::Enable, Some(_)) => ClientEvent::Enabled { at, by },
+        (Command::Delete, Some(_)) => ClientEvent::Deleted { at, by },
+    };
+    Ok(vec![event])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::client::{Lifetimes, RefreshTokens, RetryWindow, ReusePolicy};
+    use crate::oauth::{GrantType, SessionId};
+
+    const AT: Timestamp = Timestamp::from_seconds(1);
+
+    fn terms(confidential: bool) -> Terms {
+        Terms {
+            name: "Web".to_owned(),
+            confidential,
+            grants: GrantType::ALL.to_vec(),
+            scopes: "read".parse().unwrap(),
+            default_audience: "api".parse().unwrap(),
+            refresh_tokens: RefreshTokens::OfflineAccess,
+            lifetimes: Lifetimes::default(),
+            retry_window: RetryWindow::For(Duration::from_millis(1500)),
+            reuse: ReusePolicy::Refuse,
+        }
+    }
+
+    fn register() -> Command {
+        Command::Register { terms: terms(true) }
+    }
+
+    fn given(commands: Vec<Command>) -> Client {
+        commands.into_iter().fold(Client::default(), |client, command| {
+            let events = decide(&client, command, Some(Actor::System), AT).unwrap();
+            assert!(events.iter().all(|event| ClientEvent::decode(&event.encode()).as_ref() == Ok(event)));
+            events.iter().fold(client, Client::apply)
+        })
+    }
+
+    fn denied(client: &Client, command: Command) -> Denied {
+        decide(client, command, None, AT).unwrap_err()
+    }
+
+    #[test]
+    fn switching_a_client_off_and_on_leaves_its_old_sessions_ended() {
+        let registered = given(vec![register()]);
+        let epoch = registered.standing.epoch;
+        let client = given(vec![register(), Command::Disable]);
+        assert!(client.disabled);
+        let client = given(vec![register(), Command::Disable, Command::Enable]);
+        assert!(!client.disabled);
+        assert!(!client.standing.covers(SessionId::from([1; 16]), epoch));
+        assert_eq!(Client::decode(&client.encode()), Ok(client));
+    }
+
+    #[test]
+    fn c76_an_id_that_is_registered_again_inherits_no_session() {
+        let epochs: Vec<u32> = [vec![], vec![register()], vec![register(), Command::Delete, register()]]
+            .map(|commands| given(commands).standing.epoch)
+            .to_vec();
+        // Nor one of a client that the configuration declared under this id, in epoch 0.
+        assert!(epochs[0] < epochs[1] && epochs[1] < epochs[2], "{epochs:?}");
+    }
+
+    #[test]
+    fn a_client_that_is_not_there_can_only_be_registered() {
+        let gone = given(vec![register(), Command::Delete]);
+        for client in [Client::default(), gone] {
+            for command in
+                [Command::Update { terms: terms(true) }, Command::Disable, Command::Enable, Command::Delete]
+            {
+                assert_eq!(denied(&client, command), Denied::Unknown);
+            }
+        }
+        assert_eq!(denied(&given(vec![register()]), register()), Denied::Exists);
+    }
+
+    #[test]
+    fn public_and_confidential_clients_stay_what_they_are() {
+        let public = given(vec![Command::Register { terms: terms(false) }]);
+        assert_eq!(denied(&public, Command::Update { terms: terms(true) }), Denied::Kind);
+        assert_eq!(denied(&public, Command::RotateSecret { old_until: AT }), Denied::Kind);
+    }
+
+    #[test]
+    fn doing_it_again_changes_nothing() {
+        let client = given(vec![register(), Command::Disable]);
+        for command in [Command::Disable, Command::Update { terms: terms(true) }] {
+            assert_eq!(decide(&client, command, None, AT), Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_from_before_clients_were_registered_is_read() {
+        // Format 1: [[2], true].
+        let before = [1, 0x82, 0x81, 2, 0xF5];
+        let client = Client::decode(&before).unwrap();
+        assert_eq!((client.standing.epoch, client.disabled, client.terms), (2, true, None));
+    }
+}

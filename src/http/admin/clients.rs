@@ -1,0 +1,385 @@
+//! `/admin/clients`.
+
+use std::time::Duration;
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::Admin;
+use super::client_body::{BadField, Client, ClientSettings, ClientType};
+use crate::app::App;
+use crate::app::admin::clients::ClientError;
+use crate::app::admin::terms::Wishes;
+use crate::client::Command;
+use crate::http::bearer::ApiScope;
+use crate::http::problem::ApiError;
+use crate::http::token::Tag;
+use crate::oauth::ClientId;
+
+/// The longest overlap of two secrets, in seconds: 30 days.
+const LONGEST_OVERLAP: u64 = 2_592_000;
+
+/// The administration of clients.
+pub(in crate::http) struct ClientsApi;
+
+/// A new client.
+#[derive(Object)]
+#[oai(example)]
+struct NewClient {
+    /// Its `client_id`: 1 to 64 letters, digits or any of `. _ ~ -`; made up if it is left out.
+    id: Option<String>,
+    /// Whether it gets a secret.
+    #[oai(rename = "type")]
+    kind: ClientType,
+    /// What is registered of it.
+    #[oai(flatten)]
+    settings: ClientSettings,
+}
+
+impl Example for NewClient {
+    fn example() -> Self {
+        let (id, settings) = (Some("web-app".to_owned()), ClientSettings::example());
+        Self { id, kind: ClientType::Confidential, settings }
+    }
+}
+
+/// A client that was registered.
+#[derive(Object)]
+#[oai(example)]
+struct Registered {
+    /// The client.
+    #[oai(flatten)]
+    client: Client,
+    /// The secret of a confidential client. It is shown this once and kept nowhere.
+    #[oai(skip_serializing_if_is_none)]
+    client_secret: Option<String>,
+}
+
+impl Example for Registered {
+    fn example() -> Self {
+        Self { client: Client::example(), client_secret: Some(NewSecret::example().client_secret) }
+    }
+}
+
+/// How to replace a secret.
+#[derive(Object)]
+#[oai(example)]
+struct Rotation {
+    /// Seconds in which the old secret is good beside the new one: 86,400 unless it is said, 0 to end it at once.
+    #[oai(default = "a_day", validator(maximum(value = "2592000")))]
+    overlap: u64,
+}
+
+const fn a_day() -> u64 {
+    86_400
+}
+
+impl Example for Rotation {
+    fn example() -> Self {
+        Self { overlap: a_day() }
+    }
+}
+
+/// A new secret.
+#[derive(Object)]
+#[oai(example)]
+struct NewSecret {
+    /// The secret. It is shown this once and kept nowhere.
+    client_secret: String,
+    /// Until when the old one is good (RFC 3339).
+    old_expires_at: String,
+}
+
+impl Example for NewSecret {
+    fn example() -> Self {
+        Self {
+            client_secret: "a-secret-of-43-letters-and-digits-made-once".to_owned(),
+            old_expires_at: "2026-02-01T12:00:00.000Z".to_owned(),
+        }
+    }
+}
+
+/// Some clients.
+#[derive(Object)]
+#[oai(example)]
+struct ClientPage {
+    /// The clients, by id.
+    clients: Vec<Client>,
+    /// What to send as `after` for the page behind this one; left out when there is none.
+    #[oai(skip_serializing_if_is_none)]
+    next: Option<String>,
+}
+
+impl Example for ClientPage {
+    fn example() -> Self {
+        Self { clients: vec![Client::example()], next: Some("web-app".to_owned()) }
+    }
+}
+
+#[derive(ApiResponse)]
+enum PageAnswer {
+    /// A page.
+    #[oai(status = 200)]
+    Ok(Json<ClientPage>),
+}
+
+#[derive(ApiResponse)]
+enum ClientAnswer {
+    /// The client as it is now.
+    #[oai(status = 200)]
+    Ok(Json<Client>),
+}
+
+#[derive(ApiResponse)]
+enum RegisteredAnswer {
+    /// The client was registered.
+    #[oai(status = 201)]
+    Created(
+        Json<Registered>,
+        /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum SecretAnswer {
+    /// The new secret.
+    #[oai(status = 200)]
+    Ok(Json<NewSecret>),
+}
+
+#[derive(ApiResponse)]
+enum DoneAnswer {
+    /// It is done.
+    #[oai(status = 204)]
+    Done,
+}
+
+#[OpenApi]
+impl ClientsApi {
+    /// List clients, declared and registered ones
+    #[oai(path = "/admin/clients", method = "get", tag = "Tag::Admin", operation_id = "admin_list_clients")]
+    async fn list(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The id behind which the page begins.
+        Query(after): Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        Query(limit): Query<usize>,
+    ) -> Result<PageAnswer, ApiError> {
+        admin.actor().await?;
+        let after = after.map(|after| after.parse::<ClientId>()).transpose();
+        let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
+        let listed = admin.app.list_clients(after.as_ref(), limit).await;
+        let clients: Vec<Client> =
+            listed.map_err(|error| ApiError::token(&error))?.into_iter().map(Client::from).collect();
+        let next = clients.last().filter(|_| clients.len() == limit).map(|last| last.id.clone());
+        Ok(PageAnswer::Ok(Json(ClientPage { clients, next })))
+    }
+
+    /// Register a client
+    ///
+    /// The secret of a confidential client is in this answer and nowhere else.
+    #[oai(
+        path = "/admin/clients",
+        method = "post",
+        tag = "Tag::Admin",
+        operation_id = "admin_register_client"
+    )]
+    async fn register(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        Json(new): Json<NewClient>,
+    ) -> Result<RegisteredAnswer, ApiError> {
+        let actor = admin.actor().await?;
+        let id = new.id.map(|id| new_id(&id).ok_or(BAD_ID)).transpose().map_err(|bad| bad_field(&bad))?;
+        let wishes = Wishes::try_from(new.settings).map_err(|bad| bad_field(&bad))?;
+        let confidential = new.kind == ClientType::Confidential;
+        let registered = admin.app.register_client(id, confidential, wishes, actor).await;
+        let (id, secret) = registered.map_err(|error| refused(&error))?;
+        let client = shown(&admin.app, &id).await?;
+        let client_secret = secret.map(|secret| secret.0.to_string());
+        let location = format!("/admin/clients/{id}");
+        Ok(RegisteredAnswer::Created(Json(Registered { client, client_secret }), location))
+    }
+
+    /// Show a client
+    #[oai(
+        path = "/admin/clients/:id",
+        method = "get",
+        tag = "Tag::Admin",
+        operation_id = "admin_show_client"
+    )]
+    async fn show(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+    ) -> Result<ClientAnswer, ApiError> {
+        admin.actor().await?;
+        let id = client_id(&id).map_err(|error| refused(&error))?;
+        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+    }
+
+    /// Replace what is registered of a client
+    ///
+    /// All of it: what is left out is as the configuration says. It holds from the next token on.
+    #[oai(
+        path = "/admin/clients/:id",
+        method = "put",
+        tag = "Tag::Admin",
+        operation_id = "admin_update_client"
+    )]
+    async fn update(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+        Json(new): Json<ClientSettings>,
+    ) -> Result<ClientAnswer, ApiError> {
+        let actor = admin.actor().await?;
+        let id = client_id(&id).map_err(|error| refused(&error))?;
+        let wishes = Wishes::try_from(new).map_err(|bad| bad_field(&bad))?;
+        admin.app.update_client(&id, wishes, actor).await.map_err(|error| refused(&error))?;
+        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+    }
+
+    /// Give a confidential client a new secret
+    ///
+    /// The old one stays good until the overlap is over, so that nothing fails while it is being replaced.
+    #[oai(
+        path = "/admin/clients/:id/secret",
+        method = "post",
+        tag = "Tag::Admin",
+        operation_id = "admin_rotate_client_secret"
+    )]
+    async fn rotate(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+        Json(rotation): Json<Rotation>,
+    ) -> Result<SecretAnswer, ApiError> {
+        let actor = admin.actor().await?;
+        let id = client_id(&id).map_err(|error| refused(&error))?;
+        let overlap = Duration::from_secs(rotation.overlap.min(LONGEST_OVERLAP));
+        let rotated = admin.app.rotate_client_secret(&id, overlap, actor).await;
+        let (secret, old_until) = rotated.map_err(|error| refused(&error))?;
+        let (client_secret, old_expires_at) = (secret.0.to_string(), old_until.to_string());
+        Ok(SecretAnswer::Ok(Json(NewSecret { client_secret, old_expires_at })))
+    }
+
+    /// Disable a client, and end all its sessions
+    #[oai(
+        path = "/admin/clients/:id/disable",
+        method = "post",
+        tag = "Tag::Admin",
+        operation_id = "admin_disable_client"
+    )]
+    async fn disable(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+    ) -> Result<ClientAnswer, ApiError> {
+        let id = changed(&admin, &id, Command::Disable).await?;
+        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+    }
+
+    /// Enable a client again
+    #[oai(
+        path = "/admin/clients/:id/enable",
+        method = "post",
+        tag = "Tag::Admin",
+        operation_id = "admin_enable_client"
+    )]
+    async fn enable(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+    ) -> Result<ClientAnswer, ApiError> {
+        let id = changed(&admin, &id, Command::Enable).await?;
+        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+    }
+
+    /// End all sessions of a client, a declared one too
+    #[oai(
+        path = "/admin/clients/:id/sessions",
+        method = "delete",
+        tag = "Tag::Admin",
+        operation_id = "admin_end_client_sessions"
+    )]
+    async fn end_sessions(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+    ) -> Result<DoneAnswer, ApiError> {
+        changed(&admin, &id, Command::EndSessions).await?;
+        Ok(DoneAnswer::Done)
+    }
+
+    /// Delete a client, and end all its sessions
+    ///
+    /// Whoever is registered with its id later inherits nothing.
+    #[oai(
+        path = "/admin/clients/:id",
+        method = "delete",
+        tag = "Tag::Admin",
+        operation_id = "admin_delete_client"
+    )]
+    async fn delete(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+    ) -> Result<DoneAnswer, ApiError> {
+        changed(&admin, &id, Command::Delete).await?;
+        Ok(DoneAnswer::Done)
+    }
+}
+
+async fn changed(admin: &Admin, id: &str, command: Command) -> Result<ClientId, ApiError> {
+    let actor = admin.actor().await?;
+    let id = client_id(id).map_err(|error| refused(&error))?;
+    admin.app.administer_client(&id, command, actor).await.map_err(|error| refused(&error))?;
+    Ok(id)
+}
+
+async fn shown(app: &App, id: &ClientId) -> Result<Client, ApiError> {
+    let client = app.client_details(id).await.map_err(|error| ApiError::token(&error))?;
+    client.map(Client::from).ok_or_else(ApiError::not_found)
+}
+
+/// What is no id names nobody.
+fn client_id(text: &str) -> Result<ClientId, Box<ClientError>> {
+    text.parse().map_err(|_| Box::new(ClientError::Unknown))
+}
+
+const BAD_ID: BadField = BadField("id", "An id has 1 to 64 letters, digits or any of . _ ~ -");
+
+/// A new id is stricter than RFC 6749 §A.1 has it: it needs no encoding in URLs and in `Basic` (RFC 3986 §2.3).
+fn new_id(text: &str) -> Option<ClientId> {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    text.parse().ok().filter(|_| text.bytes().all(unreserved))
+}
+
+fn bad_field(bad: &BadField) -> ApiError {
+    ApiError::field(bad.0, "not_permitted", bad.1)
+}
+
+fn refused(error: &ClientError) -> ApiError {
+    match error {
+        ClientError::Terms(refused) => ApiError::field(refused.field, refused.rule, &*refused.message),
+        ClientError::Exists => ApiError::field("id", "taken", error.to_string()),
+        ClientError::Declared => ApiError::conflict("declared", error.to_string()),
+        ClientError::Kind => ApiError::conflict("kind", error.to_string()),
+        ClientError::Unknown => ApiError::not_found(),
+        ClientError::Failed(error) => ApiError::token(error),
+    }
+}
