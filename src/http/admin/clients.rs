@@ -9,8 +9,10 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Admin;
 use super::client_body::{BadField, Client, ClientSettings, ClientType};
+use super::sessions::{self, SessionPageAnswer};
 use crate::app::App;
 use crate::app::admin::clients::ClientError;
+use crate::app::admin::sessions::SessionsOf;
 use crate::app::admin::terms::Wishes;
 use crate::client::Command;
 use crate::http::bearer::ApiScope;
@@ -305,6 +307,28 @@ impl ClientsApi {
     ) -> Result<ClientAnswer, ApiError> {
         let id = changed(&admin, &id, Command::Enable).await?;
         Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+    }
+
+    /// List the sessions of a client
+    #[oai(
+        path = "/admin/clients/:id/sessions",
+        method = "get",
+        tag = "Tag::Admin",
+        operation_id = "admin_list_client_sessions"
+    )]
+    async fn sessions(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The client's id.
+        Path(id): Path<String>,
+        /// The session behind which the page begins.
+        Query(after): Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        Query(limit): Query<usize>,
+    ) -> Result<SessionPageAnswer, ApiError> {
+        let of = id.parse().ok().map(SessionsOf::Client);
+        sessions::page(&admin, of, after.as_deref(), limit).await
     }
 
     /// End all sessions of a client, a declared one too

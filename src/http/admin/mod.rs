@@ -14,14 +14,15 @@ use crate::oauth::Actor;
 
 mod client_body;
 mod clients;
+mod sessions;
 mod users;
 
 /// Every endpoint of the administration.
-pub(super) type AdminApis = (users::UsersApi, clients::ClientsApi);
+pub(super) type AdminApis = (users::UsersApi, clients::ClientsApi, sessions::SessionsApi);
 
 /// Every endpoint of the administration.
 pub(super) fn apis() -> AdminApis {
-    (users::UsersApi, clients::ClientsApi)
+    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi)
 }
 
 /// The name of [`Addr::Custom`] for a peer on the operator's socket; its text is the peer's user id. Only our own

@@ -6,7 +6,9 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use super::Admin;
+use super::sessions::{self, SessionPageAnswer};
 use crate::app::App;
+use crate::app::admin::sessions::SessionsOf;
 use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
@@ -293,6 +295,28 @@ impl UsersApi {
             .administer_password(user_id(&id).map_err(|error| refused(&error))?, &new.password, actor)
             .await;
         done.map(|()| DoneAnswer::Done).map_err(|error| refused(&error))
+    }
+
+    /// List the sessions of a user
+    #[oai(
+        path = "/admin/users/:id/sessions",
+        method = "get",
+        tag = "Tag::Admin",
+        operation_id = "admin_list_user_sessions"
+    )]
+    async fn sessions(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The user's id.
+        Path(id): Path<String>,
+        /// The session behind which the page begins.
+        Query(after): Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        Query(limit): Query<usize>,
+    ) -> Result<SessionPageAnswer, ApiError> {
+        let of = id.parse().ok().map(SessionsOf::User);
+        sessions::page(&admin, of, after.as_deref(), limit).await
     }
 
     /// End all sessions of a user

@@ -1,0 +1,126 @@
+//! Sessions, as an administrator sees and ends them.
+
+use crate::app::App;
+use crate::app::error::TokenError;
+use crate::clock::Timestamp;
+use crate::oauth::{Actor, ClientId, SessionId, UserId};
+use crate::session::{self, EndReason, Session, Status, view};
+use crate::store::{RecordKey, StoreError};
+
+/// How often an end is decided again because the session has changed meanwhile.
+const ATTEMPTS: usize = 16;
+
+/// A session, and whether it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionDetails {
+    /// Its id.
+    pub id: SessionId,
+    /// Its state.
+    pub session: Session,
+    /// Why nothing of it works any more; none if it is live. An expiry and a raised epoch are reasons before they are
+    /// recorded.
+    pub over: Option<EndReason>,
+    /// When it ended, if that is recorded.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Whose sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionsOf {
+    /// A user's.
+    User(UserId),
+    /// A client's.
+    Client(ClientId),
+}
+
+impl SessionsOf {
+    fn prefix(&self) -> RecordKey {
+        match self {
+            Self::User(user) => view::all_of_user(*user),
+            Self::Client(client) => view::all_of_client(client),
+        }
+    }
+
+    fn key(&self, id: SessionId) -> RecordKey {
+        match self {
+            Self::User(user) => view::of_user(*user, id),
+            Self::Client(client) => view::of_client(client, id),
+        }
+    }
+}
+
+impl App {
+    /// At most `limit` sessions of a user or a client, in the order in which they began, behind `after`; and whether
+    /// there may be more behind them.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn list_sessions(
+        &self,
+        of: &SessionsOf,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<(Vec<SessionDetails>, Option<SessionId>), TokenError> {
+        let page = self.store.scan(of.prefix(), after.map(|after| of.key(after)), limit).await?;
+        let ids: Vec<SessionId> = page.iter().filter_map(|(key, _)| view::session_of(key)).collect();
+        let next = ids.last().copied().filter(|_| page.len() == limit);
+        let mut sessions = Vec::with_capacity(ids.len());
+        for id in ids {
+            sessions.extend(self.session_details(id).await?);
+        }
+        Ok((sessions, next))
+    }
+
+    /// A session by its id.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn session_details(&self, id: SessionId) -> Result<Option<SessionDetails>, TokenError> {
+        let Some(session) = self.load_session(id).await?.state else { return Ok(None) };
+        let (over, ended_at) = match session.status {
+            Status::Ended { at, reason } => (Some(reason), Some(at)),
+            Status::Live => (self.no_longer_holds(id, &session).await?, None),
+        };
+        Ok(Some(SessionDetails { id, session, over, ended_at }))
+    }
+
+    /// Ends a session; no change if it has ended already. False if there is none.
+    ///
+    /// # Errors
+    /// [`TokenError`], and whether it ended is unknown.
+    pub async fn administer_session_end(&self, id: SessionId, by: Actor) -> Result<bool, TokenError> {
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load_session(id).await?;
+            let Some(session) = &loaded.state else { return Ok(false) };
+            let events = session::end_by(session, EndReason::Admin, Some(by), self.clock.now());
+            if events.is_empty() {
+                return Ok(true);
+            }
+            match self.append_session(id, loaded, &events).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Ok(true),
+            }
+        }
+        Err(StoreError::WrongExpectedVersion.into())
+    }
+
+    /// Why a session without an end in the log is over all the same.
+    async fn no_longer_holds(
+        &self,
+        id: SessionId,
+        session: &Session,
+    ) -> Result<Option<EndReason>, TokenError> {
+        let started = &session.started;
+        if session.is_expired(self.clock.now().max(session.last_event_at)) {
+            return Ok(Some(EndReason::Expired));
+        }
+        let user = self.load_user(started.user).await?.state.filter(crate::user::User::is_active);
+        if !user.is_some_and(|user| user.standing.covers(id, started.user_epoch)) {
+            return Ok(Some(EndReason::UserEpoch));
+        }
+        let client = self.client(&started.client).await?.and_then(|client| client.usable());
+        let holds = client.is_some_and(|standing| standing.covers(id, started.client_epoch));
+        Ok((!holds).then_some(EndReason::ClientEpoch))
+    }
+}
