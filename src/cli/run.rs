@@ -65,7 +65,11 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let options = ServerOptions { limits: limits(&config), tls };
     let mut listeners = JoinSet::new();
     for socket in sockets {
-        let settings = HttpSettings { proxies: Clone::clone(&proxies), hosts: hosts.clone() };
+        let settings = HttpSettings {
+            proxies: Clone::clone(&proxies),
+            hosts: hosts.clone(),
+            stopping: Some(stop.clone()),
+        };
         let endpoint = http::endpoint(Arc::clone(&app), settings)
             .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
         let listener =

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use poem::middleware::AddData;
 use poem::{Endpoint, EndpointExt as _, Response, Route};
 
+use tokio::sync::watch;
+
 use crate::app::App;
 
 pub mod admin;
@@ -31,6 +33,8 @@ pub struct HttpSettings {
     /// The only values of `Host` that are answered; empty: any. Keeps web pages out that reach loopback by DNS
     /// rebinding.
     pub hosts: Vec<String>,
+    /// Becomes true when the server stops: what would last longer ends then.
+    pub stopping: Option<watch::Receiver<bool>>,
 }
 
 /// All of heirloom as one endpoint.
@@ -48,6 +52,7 @@ pub fn endpoint(
         .nest("/docs", docs::swagger_ui(&service))
         .at("/openapi.json", docs::spec_endpoint(spec))
         .nest("/", service)
-        .with(AddData::new(app));
+        .with(AddData::new(app))
+        .with(AddData::new(admin::Live::new(settings.stopping)));
     Ok(error::EveryAnswer::new(host::HostCheck::new(route, settings.hosts), methods))
 }

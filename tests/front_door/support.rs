@@ -18,7 +18,7 @@ use heirloom::store::Store;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::token::{IfMissing, KeyLife};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 /// When the clock of a test begins.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(4_102_444_800);
@@ -96,12 +96,18 @@ impl Setup {
             cost: self.cost,
         };
         let app = Arc::new(App::assemble(&self.config, ground).unwrap());
+        let (stop, mut stopped) = watch::channel(false);
         let proxies = self.config.server.trusted_proxies.join(",").parse().unwrap();
-        let endpoint = http::endpoint(Arc::clone(&app), HttpSettings { proxies, hosts: Vec::new() }).unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
+        let endpoint = http::endpoint(
+            Arc::clone(&app),
+            HttpSettings { proxies, hosts: Vec::new(), stopping: Some(stopped.clone()) },
+        )
+        .unwrap();
         let serving = tokio::spawn(async move {
             let options = server::ServerOptions::default();
-            server::serve(listener, endpoint, options, async { drop(stopped.await) }).await.unwrap();
+            server::serve(listener, endpoint, options, async { drop(stopped.wait_for(|stop| *stop).await) })
+                .await
+                .unwrap();
         });
         Server {
             base: format!("http://{address}"),
@@ -140,7 +146,7 @@ pub(crate) struct Server {
     /// Its configuration.
     pub(crate) config: Config,
     folder: Arc<tempfile::TempDir>,
-    running: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
+    running: Option<(watch::Sender<bool>, tokio::task::JoinHandle<()>)>,
 }
 
 /// An answer: status, headers, JSON.
@@ -236,7 +242,7 @@ impl Server {
         let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
         setup.config = self.config.clone();
         if let Some((stop, serving)) = self.running.take() {
-            let _ = stop.send(());
+            let _ = stop.send(true);
             self.client = client();
             serving.await.unwrap();
         }

@@ -7,6 +7,7 @@ use super::access::AccessError;
 use crate::oauth::{Actor, Scope};
 
 pub mod clients;
+pub mod events;
 pub mod sessions;
 pub mod terms;
 pub mod users;

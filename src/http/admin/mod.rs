@@ -1,6 +1,7 @@
 //! `/admin`: administration, by access tokens with the scope `admin`, or over the operator's socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::http::StatusCode;
 use poem::{Addr, Request, RequestBody};
@@ -9,20 +10,26 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::bearer::Bearer;
 use super::problem::ApiError;
-use crate::app::App;
+use crate::app::{App, TokenError};
 use crate::oauth::Actor;
 
 mod client_body;
 mod clients;
+mod event_body;
+#[expect(clippy::too_many_arguments, reason = "each is a parameter of the endpoint")]
+mod events;
+mod live;
 mod sessions;
 mod users;
 
+pub(super) use live::Live;
+
 /// Every endpoint of the administration.
-pub(super) type AdminApis = (users::UsersApi, clients::ClientsApi, sessions::SessionsApi);
+pub(super) type AdminApis = (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi);
 
 /// Every endpoint of the administration.
 pub(super) fn apis() -> AdminApis {
-    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi)
+    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi)
 }
 
 /// The name of [`Addr::Custom`] for a peer on the operator's socket; its text is the peer's user id. Only our own
@@ -32,6 +39,16 @@ pub(super) const OPERATOR: &str = "operator";
 /// How many things a page has unless it is said.
 fn page() -> usize {
     50
+}
+
+/// A defect: what every request is given is not there.
+fn no_data() -> ApiError {
+    ApiError::token(&TokenError::Internal("a request was not given the use cases".to_owned()))
+}
+
+/// As many follow as may.
+fn too_many() -> ApiError {
+    ApiError::token(&TokenError::Busy { retry_after: Duration::from_secs(30) })
 }
 
 /// Who administers: not looked at yet.

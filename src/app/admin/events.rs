@@ -1,0 +1,301 @@
+//! The log, as an administrator reads it.
+
+use crate::app::App;
+use crate::app::error::TokenError;
+use crate::client::{ClientEvent, state as client_state};
+use crate::clock::Timestamp;
+use crate::oauth::{Actor, ClientId, SessionId, UserId};
+use crate::session::{SessionEvent, state as session_state};
+use crate::store::{RecordedEvent, StreamId};
+use crate::user::{UserEvent, state as user_state};
+
+/// How many events are read at a time.
+const PAGE: usize = 100;
+/// How many events one request looks at while it searches for those of a type.
+const LOOKED_AT: usize = 1000;
+
+/// Whose stream an event stands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A session's.
+    Session(SessionId),
+    /// A user's.
+    User(UserId),
+    /// A client's.
+    Client(ClientId),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// To a session.
+    Session(SessionEvent),
+    /// To a user.
+    User(UserEvent),
+    /// To a client.
+    Client(ClientEvent),
+    /// This version of heirloom can't read it.
+    Unreadable,
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// Where it stands in the log.
+    pub position: u64,
+    /// Where it stands on its stream; from 1.
+    pub version: u64,
+    /// Whose stream that is; none if this version of heirloom does not know such streams.
+    pub subject: Option<Subject>,
+    /// What happened.
+    pub happened: Happened,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only those of this stream; then places are versions, else positions.
+    pub stream: Option<Subject>,
+    /// Only those of these types; empty: of all.
+    pub types: Vec<String>,
+}
+
+/// Some events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<LogEvent>,
+    /// The place behind which the search goes on; none if there is nothing behind the place where it began.
+    pub next: Option<u64>,
+}
+
+impl Subject {
+    /// The stream.
+    #[must_use]
+    pub fn stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Session(id) => StreamId::new(session_state::CATEGORY, id.as_bytes()),
+            Self::User(id) => StreamId::new(user_state::CATEGORY, id.as_bytes()),
+            Self::Client(id) => StreamId::new(client_state::CATEGORY, id.as_str().as_bytes()),
+        }
+    }
+
+    fn of(stream: &StreamId) -> Option<Self> {
+        let key = stream.key();
+        match stream.category() {
+            session_state::CATEGORY => Some(Self::Session(SessionId::from(<[u8; 16]>::try_from(key).ok()?))),
+            user_state::CATEGORY => Some(Self::User(UserId::from(<[u8; 16]>::try_from(key).ok()?))),
+            client_state::CATEGORY => std::str::from_utf8(key).ok()?.parse().ok().map(Self::Client),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Session(id) => write!(f, "session:{id}"),
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Client(id) => write!(f, "client:{id}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Subject {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split_once(':') {
+            Some(("session", id)) => id.parse().map(Self::Session).map_err(|_| ()),
+            Some(("user", id)) => id.parse().map(Self::User).map_err(|_| ()),
+            Some(("client", id)) => id.parse().map(Self::Client).map_err(|_| ()),
+            _ => Err(()),
+        }
+    }
+}
+
+impl From<RecordedEvent> for LogEvent {
+    fn from(recorded: RecordedEvent) -> Self {
+        let RecordedEvent { position, version, stream, data } = recorded;
+        let subject = Subject::of(&stream);
+        let read = match &subject {
+            Some(Subject::Session(_)) => SessionEvent::decode(&data).map(Happened::Session),
+            Some(Subject::User(_)) => UserEvent::decode(&data).map(Happened::User),
+            Some(Subject::Client(_)) => ClientEvent::decode(&data).map(Happened::Client),
+            None => Ok(Happened::Unreadable),
+        };
+        Self { position, version, subject, happened: read.unwrap_or(Happened::Unreadable) }
+    }
+}
+
+impl Happened {
+    /// The event's type: a name that is its own over all streams.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Session(event) => event.name(),
+            Self::User(event) => match event {
+                UserEvent::Registered { .. } => "user_registered",
+                UserEvent::PasswordChanged { .. } => "user_password_changed",
+                UserEvent::PasswordRehashed { .. } => "user_password_rehashed",
+                UserEvent::Disabled { .. } => "user_disabled",
+                UserEvent::Enabled { .. } => "user_enabled",
+                UserEvent::RolesChanged { .. } => "user_roles_changed",
+                UserEvent::SessionsEnded { .. } => "user_sessions_ended",
+                UserEvent::Deleted { .. } => "user_deleted",
+            },
+            Self::Client(event) => match event {
+                ClientEvent::Registered { .. } => "client_registered",
+                ClientEvent::Updated { .. } => "client_updated",
+                ClientEvent::SecretRotated { .. } => "client_secret_rotated",
+                ClientEvent::Disabled { .. } => "client_disabled",
+                ClientEvent::Enabled { .. } => "client_enabled",
+                ClientEvent::SessionsEnded { .. } => "client_sessions_ended",
+                ClientEvent::Deleted { .. } => "client_deleted",
+            },
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub const fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Session(event) => Some(event.at()),
+            Self::User(
+                UserEvent::Registered { at, .. }
+                | UserEvent::PasswordChanged { at, .. }
+                | UserEvent::PasswordRehashed { at, .. }
+                | UserEvent::Disabled { at, .. }
+                | UserEvent::Enabled { at, .. }
+                | UserEvent::RolesChanged { at, .. }
+                | UserEvent::SessionsEnded { at, .. }
+                | UserEvent::Deleted { at, .. },
+            )
+            | Self::Client(
+                ClientEvent::Registered { at, .. }
+                | ClientEvent::Updated { at, .. }
+                | ClientEvent::SecretRotated { at, .. }
+                | ClientEvent::Disabled { at, .. }
+                | ClientEvent::Enabled { at, .. }
+                | ClientEvent::SessionsEnded { at, .. }
+                | ClientEvent::Deleted { at, .. },
+            ) => Some(*at),
+            Self::Unreadable => None,
+        }
+    }
+
+    /// Who did it, if that was recorded.
+    #[must_use]
+    pub const fn by(&self) -> Option<Actor> {
+        match self {
+            Self::Session(SessionEvent::Ended { by, .. })
+            | Self::User(
+                UserEvent::Registered { by, .. }
+                | UserEvent::PasswordChanged { by, .. }
+                | UserEvent::PasswordRehashed { by, .. }
+                | UserEvent::Disabled { by, .. }
+                | UserEvent::Enabled { by, .. }
+                | UserEvent::RolesChanged { by, .. }
+                | UserEvent::SessionsEnded { by, .. }
+                | UserEvent::Deleted { by, .. },
+            )
+            | Self::Client(
+                ClientEvent::Registered { by, .. }
+                | ClientEvent::Updated { by, .. }
+                | ClientEvent::SecretRotated { by, .. }
+                | ClientEvent::Disabled { by, .. }
+                | ClientEvent::Enabled { by, .. }
+                | ClientEvent::SessionsEnded { by, .. }
+                | ClientEvent::Deleted { by, .. },
+            ) => *by,
+            Self::Session(
+                SessionEvent::Started(_)
+                | SessionEvent::TokensIssued { .. }
+                | SessionEvent::TokensRotated { .. }
+                | SessionEvent::AccessTokenIssued { .. }
+                | SessionEvent::ReuseDetected { .. }
+                | SessionEvent::ForeignClientRefused { .. },
+            )
+            | Self::Unreadable => None,
+        }
+    }
+}
+
+impl App {
+    /// At most `limit` events behind the place `after`. While it searches for types, it looks at a bounded number of
+    /// events: a page may be empty and have a `next`.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn read_events(
+        &self,
+        filter: &EventFilter,
+        after: u64,
+        limit: usize,
+    ) -> Result<EventPage, TokenError> {
+        let mut page = EventPage::default();
+        let mut looked_at = 0_usize;
+        while page.events.len() < limit && looked_at < LOOKED_AT {
+            let left = limit.saturating_sub(page.events.len());
+            // All types: each event that is read is one of the page.
+            let most = if filter.types.is_empty() { left.min(PAGE) } else { PAGE };
+            let from = page.next.unwrap_or(after);
+            let read = self.read_some(filter, from, most).await?;
+            if read.is_empty() {
+                break;
+            }
+            looked_at = looked_at.saturating_add(read.len());
+            for event in read {
+                if page.events.len() == limit {
+                    break;
+                }
+                page.next = Some(if filter.stream.is_some() { event.version } else { event.position });
+                if filter.types.is_empty() || filter.types.iter().any(|name| name == event.happened.name()) {
+                    page.events.push(event);
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    async fn read_some(
+        &self,
+        filter: &EventFilter,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<LogEvent>, TokenError> {
+        let recorded = match filter.stream.as_ref().map(Subject::stream) {
+            Some(Some(stream)) => self.store.read_stream(stream, after, limit).await?,
+            Some(None) => Vec::new(),
+            None => self.store.read_log(after, limit).await?,
+        };
+        Ok(recorded.into_iter().map(LogEvent::from).collect())
+    }
+
+    /// The position of the newest event; 0 if there is none. Found by asking whether there is anything behind a
+    /// position, twice as far each time and then by halves: some dozens of reads of one row.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn newest_position(&self) -> Result<u64, TokenError> {
+        let (mut low, mut step) = (0_u64, 1024_u64);
+        // There may be an event behind `low`, or it is the newest.
+        let mut high = loop {
+            let tried = low.saturating_add(step);
+            match self.store.read_log(tried, 1).await?.first() {
+                Some(event) => low = event.position,
+                None => break tried,
+            }
+            step = step.saturating_mul(2);
+        };
+        while low < high {
+            let middle = low.saturating_add(high.saturating_sub(low) / 2);
+            match self.store.read_log(middle, 1).await?.first() {
+                Some(event) => low = event.position,
+                None => high = middle,
+            }
+        }
+        Ok(low)
+    }
+}

@@ -1,0 +1,171 @@
+//! Events as JSON. Nonces, of which refresh tokens are made, are left out.
+
+use poem_openapi::Object;
+use poem_openapi::types::{Any, Example};
+use serde_json::{Value, json};
+
+use crate::app::admin::events::{Happened, LogEvent};
+use crate::client::{ClientEvent, RetryWindow, Terms};
+use crate::oauth::{Actor, Scope};
+use crate::session::event::Started;
+use crate::session::{Issued, SessionEvent};
+use crate::user::UserEvent;
+
+/// An event of the log.
+#[derive(Object, Clone)]
+#[oai(example)]
+pub(super) struct Event {
+    /// Where it stands in the log. Positions grow, with gaps.
+    pub(super) position: u64,
+    /// Whose it is: `session:…`, `user:…` or `client:…`.
+    #[oai(skip_serializing_if_is_none)]
+    stream: Option<String>,
+    /// Where it stands on its stream; from 1.
+    version: u64,
+    /// What happened, such as `session_started`; `unreadable` if a newer version of heirloom wrote it.
+    #[oai(rename = "type")]
+    pub(super) name: String,
+    /// When (RFC 3339).
+    #[oai(skip_serializing_if_is_none)]
+    at: Option<String>,
+    /// Who did it, if somebody else than the user and the client did.
+    #[oai(skip_serializing_if_is_none)]
+    by: Option<By>,
+    /// What else it says; what that is depends on the type.
+    data: Any<Value>,
+}
+
+/// Who did something.
+#[derive(Object, Clone)]
+struct By {
+    /// `user`, `administrator`, `operator` or `system`.
+    kind: String,
+    /// The user's id, or the operator's user id on the server's machine.
+    #[oai(skip_serializing_if_is_none)]
+    id: Option<String>,
+}
+
+impl Example for Event {
+    fn example() -> Self {
+        let id = "01890a5d-0000-774b-bcce-b302099a8057".to_owned();
+        Self {
+            position: 4711,
+            stream: Some("session:01890a5d-ac96-774b-bcce-b302099a8057".to_owned()),
+            version: 17,
+            name: "session_ended".to_owned(),
+            at: Some("2026-01-31T12:00:00.000Z".to_owned()),
+            by: Some(By { kind: "administrator".to_owned(), id: Some(id) }),
+            data: Any(json!({"reason": "admin"})),
+        }
+    }
+}
+
+impl From<&LogEvent> for Event {
+    fn from(event: &LogEvent) -> Self {
+        let by = |actor: Actor| By { kind: actor.kind().to_owned(), id: actor.id() };
+        let happened = &event.happened;
+        Self {
+            position: event.position,
+            stream: event.subject.as_ref().map(ToString::to_string),
+            version: event.version,
+            name: happened.name().to_owned(),
+            at: happened.at().map(|at| at.to_string()),
+            by: happened.by().map(by),
+            data: Any(data(happened)),
+        }
+    }
+}
+
+fn data(happened: &Happened) -> Value {
+    match happened {
+        Happened::Session(event) => session(event),
+        Happened::User(event) => user(event),
+        Happened::Client(event) => client(event),
+        Happened::Unreadable => json!({}),
+    }
+}
+
+fn session(event: &SessionEvent) -> Value {
+    match event {
+        SessionEvent::Started(started) => beginning(started),
+        SessionEvent::TokensIssued { access, .. } | SessionEvent::AccessTokenIssued { access, .. } => {
+            json!({"access_token": issued(access)})
+        }
+        SessionEvent::TokensRotated { generation, access, idle_expiry, .. } => json!({
+            "generation": generation.0,
+            "access_token": issued(access),
+            "idle_expiry": idle_expiry.to_string(),
+        }),
+        SessionEvent::ReuseDetected { presented, current, seconds_since, .. } => json!({
+            "presented": presented.0,
+            "current": current.0,
+            "seconds_since": seconds_since,
+        }),
+        SessionEvent::ForeignClientRefused { client, .. } => json!({"client": client.as_str()}),
+        SessionEvent::Ended { reason, .. } => json!({"reason": reason.as_str()}),
+    }
+}
+
+fn beginning(started: &Started) -> Value {
+    json!({
+        "client": started.client.as_str(),
+        "client_epoch": started.client_epoch,
+        "user": started.user.to_string(),
+        "user_epoch": started.user_epoch,
+        "scope": started.scope.to_string(),
+        "audience": started.audience.as_ref().map(ToString::to_string),
+        "absolute_expiry": started.absolute_expiry.to_string(),
+        "idle_expiry": started.idle_expiry.to_string(),
+        "refreshable": started.refreshable,
+    })
+}
+
+fn issued(access: &Issued) -> Value {
+    let scope = access.scope.as_ref().map(Scope::to_string);
+    json!({"iat": access.iat, "exp": access.exp, "scope": scope, "kid": access.kid.to_string()})
+}
+
+fn user(event: &UserEvent) -> Value {
+    match event {
+        UserEvent::Registered { roles, .. } | UserEvent::RolesChanged { roles, .. } => {
+            json!({"roles": roles})
+        }
+        UserEvent::PasswordChanged { kept, .. } | UserEvent::SessionsEnded { kept, .. } => {
+            json!({"kept": kept.map(|id| id.to_string())})
+        }
+        UserEvent::PasswordRehashed { .. }
+        | UserEvent::Disabled { .. }
+        | UserEvent::Enabled { .. }
+        | UserEvent::Deleted { .. } => json!({}),
+    }
+}
+
+fn client(event: &ClientEvent) -> Value {
+    match event {
+        ClientEvent::Registered { terms, .. } | ClientEvent::Updated { terms, .. } => registration(terms),
+        ClientEvent::SecretRotated { old_until, .. } => json!({"old_until": old_until.to_string()}),
+        ClientEvent::Disabled { .. }
+        | ClientEvent::Enabled { .. }
+        | ClientEvent::SessionsEnded { .. }
+        | ClientEvent::Deleted { .. } => json!({}),
+    }
+}
+
+fn registration(terms: &Terms) -> Value {
+    let window = match terms.retry_window {
+        RetryWindow::For(window) => json!(window.as_secs_f64()),
+        RetryWindow::UntilUsed => json!("until-used"),
+    };
+    let grants: Vec<&str> = terms.grants.iter().map(|grant| grant.as_str()).collect();
+    json!({
+        "name": terms.name,
+        "confidential": terms.confidential,
+        "grants": grants,
+        "scope": terms.scopes.to_string(),
+        "default_audience": terms.default_audience.as_str(),
+        "access_token": terms.lifetimes.access_token.as_secs(),
+        "refresh_idle": terms.lifetimes.refresh_idle.as_secs(),
+        "refresh_absolute": terms.lifetimes.refresh_absolute.as_secs(),
+        "retry_window": window,
+    })
+}
