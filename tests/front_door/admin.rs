@@ -2,6 +2,7 @@
 
 mod clients;
 mod events;
+mod load;
 mod sessions;
 mod users;
 
@@ -111,7 +112,7 @@ fn endpoints() -> Vec<(Method, String, Value)> {
 async fn every_endpoint_of_the_administration_needs_the_scope_and_the_role() {
     let office = Office::open().await;
     let endpoints = endpoints();
-    assert!(endpoints.len() >= 24, "{endpoints:?}");
+    assert!(endpoints.len() >= 25, "{endpoints:?}");
     let account = sign_in_for(&office.server, ADMIN, "account").await.access_token();
     // Somebody without the role asks for the scope: it is not granted.
     let asked = sign_in_for(&office.server, USER, "admin account").await;

@@ -19,17 +19,19 @@ mod event_body;
 #[expect(clippy::too_many_arguments, reason = "each is a parameter of the endpoint")]
 mod events;
 mod live;
+mod load;
 mod sessions;
 mod users;
 
 pub(super) use live::Live;
 
 /// Every endpoint of the administration.
-pub(super) type AdminApis = (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi);
+pub(super) type AdminApis =
+    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi, load::LoadApi);
 
 /// Every endpoint of the administration.
 pub(super) fn apis() -> AdminApis {
-    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi)
+    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi, load::LoadApi)
 }
 
 /// The name of [`Addr::Custom`] for a peer on the operator's socket; its text is the peer's user id. Only our own
