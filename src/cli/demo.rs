@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, Outcome};
+use crate::client::SecretDigest;
+use crate::config::{Config, Dev};
+use crate::oauth::words::WordError;
 use crate::random::Random;
 
 /// The file. A folder in which it lies is a demo's: `heirloom serve` refuses it.
@@ -104,6 +108,26 @@ impl Demo {
             demo.keep(data).map_err(file)?;
         }
         Ok(demo)
+    }
+
+    /// The configuration to run it with, on these addresses with this port.
+    pub(super) fn config(
+        &self,
+        (listen, port): (Vec<SocketAddr>, u16),
+        data: PathBuf,
+        keys: PathBuf,
+    ) -> Outcome<Config> {
+        let wrong = |error: WordError| Failure::Usage(error.to_string());
+        Config::dev(Dev {
+            listen,
+            port,
+            data,
+            keys,
+            public_client: self.public_client.client_id.parse().map_err(wrong)?,
+            confidential_client: self.confidential_client.client_id.parse().map_err(wrong)?,
+            secret: SecretDigest::of(&self.confidential_client.client_secret),
+        })
+        .map_err(wrong)
     }
 
     /// The users, with their roles.

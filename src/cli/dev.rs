@@ -10,10 +10,7 @@ use serde::Serialize;
 use super::demo::{Demo, User};
 use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
-use crate::client::SecretDigest;
-use crate::config::{Config, Dev};
 use crate::oauth::ClientId;
-use crate::oauth::words::WordError;
 use crate::random::Random;
 
 /// The arguments of `heirloom dev`.
@@ -51,17 +48,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             client.client_secret.clone_from(secret);
         }
     })?;
-    let wrong = |error: WordError| Failure::Usage(error.to_string());
-    let config = Config::dev(Dev {
-        listen: sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
-        port,
-        data: folders.data,
-        keys: folders.keys,
-        public_client: demo.public_client.client_id.parse().map_err(wrong)?,
-        confidential_client: demo.confidential_client.client_id.parse().map_err(wrong)?,
-        secret: SecretDigest::of(&demo.confidential_client.client_secret),
-    })
-    .map_err(wrong)?;
+    let listen = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    let config = demo.config((listen, port), folders.data, folders.keys)?;
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Outcome;
-use crate::config::{Config, Passwords, Sources};
+use super::demo::{self, Demo};
+use super::{Failure, Outcome};
+use crate::config::{Config, Sources};
+use crate::random::Random;
 
 /// Names an installation.
 #[derive(Args, Clone, Debug)]
@@ -30,11 +32,25 @@ pub struct Installation {
     pub lead_time: Duration,
     /// The longest life of an access token of any client: so long a key is kept.
     pub longest_access_token: Duration,
-    /// What a password must be.
-    pub passwords: Passwords,
 }
 
 impl Which {
+    /// Its configuration: that of the file, or what `heirloom dev` would run the folder with.
+    ///
+    /// # Errors
+    /// [`Failure`] with every mistake of the file.
+    pub(super) fn config(&self) -> Outcome<Config> {
+        if let Some(file) = &self.config {
+            return Ok(Config::load(&Sources::of_process(file.clone(), Vec::new()))?);
+        }
+        let Installation { data, keys, .. } = Installation::under(self.data.as_deref());
+        if demo::is_demo(&data) {
+            let demo = Demo::open(&data, &Random::system(), |_| ())?;
+            return demo.config((Vec::new(), 0), data, keys);
+        }
+        Config::without_clients(&data, &keys).map_err(|error| Failure::Failed(error.to_string()))
+    }
+
     /// Finds it. A configuration file is checked whole.
     pub(super) fn find(&self) -> Outcome<Installation> {
         let Some(file) = &self.config else { return Ok(Installation::under(self.data.as_deref())) };
@@ -46,7 +62,6 @@ impl Which {
             data: config.data,
             keys: config.keys,
             lead_time: config.lead_time,
-            passwords: config.passwords,
         })
     }
 }
@@ -61,7 +76,6 @@ impl Installation {
             keys: folder.join("keys"),
             lead_time: crate::config::LEAD_TIME,
             longest_access_token: crate::client::Lifetimes::default().access_token,
-            passwords: Passwords::default(),
         }
     }
 }

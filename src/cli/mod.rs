@@ -12,6 +12,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::ConfigErrors;
 
+mod administration;
+mod client;
 pub mod demo;
 mod dev;
 mod installation;
@@ -19,9 +21,11 @@ mod keys;
 pub mod log;
 mod offline;
 mod openapi;
+mod operators;
 mod prompt;
 mod run;
 mod serve;
+mod session;
 mod user;
 
 pub use dev::Announcement;
@@ -50,6 +54,12 @@ enum Command {
     /// Add, change and remove users
     #[command(subcommand)]
     User(user::Command),
+    /// Register, change and remove clients
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Show and end sessions
+    #[command(subcommand)]
+    Session(session::Command),
 }
 
 /// Why a command did not do what it was asked. The texts are for the operator.
@@ -120,6 +130,8 @@ fn run(command: Command, out: &mut dyn Write) -> Outcome {
         Command::Openapi => openapi::run(out),
         Command::Keys(command) => keys::run(command, out),
         Command::User(command) => user::run(command, out),
+        Command::Client(command) => client::run(command, out),
+        Command::Session(command) => session::run(command, out),
     }
 }
 

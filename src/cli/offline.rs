@@ -1,21 +1,13 @@
-//! What is done to an installation's folders while no server has them open.
+//! What is done to an installation's keys folder, whether a server runs or not.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Failure, Installation, Outcome, run};
-use crate::app::App;
-use crate::app::users::{Listed, UserError};
+use super::{Failure, Installation, Outcome};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
-use crate::config::Config;
 use crate::oauth::Kid;
 use crate::token::folder::KeysFolder;
 use crate::token::rotate::{KeyInfo, NewKey};
 use crate::token::{KeyError, KeyLife};
-use crate::user::{Command, Username};
-
-/// How many users are read at a time.
-const PAGE: usize = 500;
 
 /// The signing keys, newest first.
 ///
@@ -48,60 +40,6 @@ pub(super) fn rotate_keys(
     Ok((new, signs_from))
 }
 
-/// Adds a user and returns its id.
-///
-/// # Errors
-/// [`Failure`] if the name is taken or not allowed, the password too weak, or a server has the folder open.
-pub(super) fn add_user(installation: &Installation, name: &str, password: &str) -> Outcome<String> {
-    let id = on_store(installation, async |app| app.register(name, password, Vec::new()).await)?;
-    Ok(id.to_string())
-}
-
-/// Sets a user's password and ends the user's sessions.
-///
-/// # Errors
-/// As [`add_user`]; and if there is no such user.
-pub(super) fn set_password(installation: &Installation, name: &str, password: &str) -> Outcome {
-    on_store(installation, async |app| app.set_password(name, password, None).await)
-}
-
-/// Disables a user and ends the user's sessions, or enables it again.
-///
-/// # Errors
-/// As [`set_password`].
-pub(super) fn set_disabled(installation: &Installation, name: &str, disabled: bool) -> Outcome {
-    let command = if disabled { Command::Disable } else { Command::Enable };
-    on_store(installation, async |app| app.change(name, command.clone()).await)
-}
-
-/// Deletes a user: name, profile, password.
-///
-/// # Errors
-/// As [`set_password`].
-pub(super) fn delete_user(installation: &Installation, name: &str) -> Outcome {
-    on_store(installation, async |app| app.delete_user(name).await)
-}
-
-/// Every user, by name.
-///
-/// # Errors
-/// [`Failure`] if the folder can't be read, or a server has it open.
-pub(super) fn list_users(installation: &Installation) -> Outcome<Vec<Listed>> {
-    on_store(installation, async |app| {
-        let mut users = Vec::new();
-        let mut after: Option<Username> = None;
-        loop {
-            let page = app.list_users(after.as_ref(), PAGE).await?;
-            after = page.last().and_then(|last| last.name.parse().ok());
-            let full = page.len() == PAGE;
-            users.extend(page);
-            if !full || after.is_none() {
-                return Ok(users);
-            }
-        }
-    })
-}
-
 fn keys(installation: &Installation) -> (KeysFolder, Timestamp) {
     (KeysFolder::at(&installation.keys), SystemClock.now())
 }
@@ -116,18 +54,4 @@ fn life(installation: &Installation) -> KeyLife {
 
 fn key_failure(error: &KeyError) -> Failure {
     Failure::Failed(error.to_string())
-}
-
-/// Opens the store, does one thing, and closes it.
-fn on_store<T>(
-    installation: &Installation,
-    act: impl AsyncFnOnce(&App) -> Result<T, UserError>,
-) -> Outcome<T> {
-    let mut config = Config::without_clients(&installation.data, &installation.keys)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
-    config.passwords = installation.passwords.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
-    let app: Arc<App> = run::open(&config, false)?;
-    runtime.block_on(act(&app)).map_err(|error| Failure::Failed(error.to_string()))
 }

@@ -10,13 +10,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::demo::User;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, operators};
 use crate::app::App;
 use crate::app::assemble::{Ground, make_keys};
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::http::server::{Limits, ServerOptions, serve as serve_listener, tls_config};
+use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators, tls_config};
 use crate::http::{self, HttpSettings};
 use crate::oauth::Actor;
 use crate::password::hash::Cost;
@@ -78,6 +78,26 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
         listeners.spawn(serve_listener(listener, endpoint, options.clone(), stopped));
     }
+    // The store is open: what lies where the socket will be is stale. The socket goes before the store is closed.
+    let _placed = match operators::listen(&config.data) {
+        Ok((socket, placed)) => {
+            let settings = HttpSettings { stopping: Some(stop.clone()), ..HttpSettings::default() };
+            let endpoint = http::operator::endpoint(Arc::clone(&app), settings)
+                .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
+            let mut stop = stop.clone();
+            let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+            let options = options.clone();
+            listeners.spawn(async move {
+                serve_operators(socket, operators::own_uid(), endpoint, options, stopped).await;
+                Ok(())
+            });
+            Some(placed)
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "heirloom user, client and session can't reach this server");
+            None
+        }
+    };
     let watcher = tokio::spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {

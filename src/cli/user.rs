@@ -1,11 +1,14 @@
-//! `heirloom user`: users, while no server has the folder open.
+//! `heirloom user`: users, of a running server or of a folder that no server has open.
 
 use std::io::{IsTerminal as _, Write};
 
 use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::{Value, json};
 
+use super::administration::{Administration, text};
 use super::installation::Which;
-use super::{Failure, Outcome, offline, print_lines, prompt};
+use super::{Failure, Outcome, print_lines, prompt};
 
 const PASSWORD: &str = "The password is asked for twice on the terminal, or read as one line from standard input. It is never an argument.";
 
@@ -14,14 +17,29 @@ const PASSWORD: &str = "The password is asked for twice on the terminal, or read
 pub(super) enum Command {
     /// Add a user
     #[command(after_help = PASSWORD)]
-    Add(One),
+    Add {
+        #[command(flatten)]
+        one: One,
+        /// A role of the user; may be given several times
+        #[arg(long, value_name = "ROLE")]
+        role: Vec<String>,
+    },
     /// Set a user's password, and end all the user's sessions
     #[command(after_help = PASSWORD)]
     Password(One),
+    /// Set a user's roles: all that the user has from then on
+    Roles {
+        #[command(flatten)]
+        one: One,
+        /// The roles; none takes all away
+        roles: Vec<String>,
+    },
     /// Disable a user, and end all the user's sessions
     Disable(One),
     /// Enable a user again
     Enable(One),
+    /// End all of a user's sessions
+    EndSessions(One),
     /// Delete a user: the name, the profile and the password are erased
     Delete {
         #[command(flatten)]
@@ -47,46 +65,71 @@ pub(super) struct One {
 }
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
-    match command {
-        Command::Add(One { name, which }) => {
-            let installation = which.find()?;
-            let id = offline::add_user(&installation, &name, &prompt::new_password()?)?;
-            say(out, &format!("added {name}, {id}"))
+    let said = match command {
+        Command::Add { one: One { name, which }, role } => {
+            let administration = Administration::of(&which)?;
+            let password = prompt::new_password()?;
+            let new = json!({"username": name, "password": &*password, "roles": role});
+            let user = administration.call(Method::POST, "/admin/users", Some(&new))?;
+            format!("added {name}, {}", text(&user, "id"))
         }
-        Command::Password(One { name, which }) => {
-            let installation = which.find()?;
-            offline::set_password(&installation, &name, &prompt::new_password()?)?;
-            say(out, &format!("set the password of {name} and ended all sessions"))
+        Command::Password(one) => {
+            let administration = Administration::of(&one.which)?;
+            let body = json!({"password": &*prompt::new_password()?});
+            one.call(&administration, (Method::PUT, "/password"), Some(&body))?;
+            format!("set the password of {} and ended all sessions", one.name)
         }
-        Command::Disable(One { name, which }) => {
-            offline::set_disabled(&which.find()?, &name, true)?;
-            say(out, &format!("disabled {name} and ended all sessions"))
+        Command::Roles { one, roles } => {
+            let body = json!({"roles": roles});
+            one.call(&Administration::of(&one.which)?, (Method::PUT, "/roles"), Some(&body))?;
+            format!("the roles of {} are: {}", one.name, roles.join(" "))
         }
-        Command::Enable(One { name, which }) => {
-            offline::set_disabled(&which.find()?, &name, false)?;
-            say(out, &format!("enabled {name}"))
+        Command::Disable(one) => {
+            one.call(&Administration::of(&one.which)?, (Method::POST, "/disable"), None)?;
+            format!("disabled {} and ended all sessions", one.name)
         }
-        Command::Delete { one: One { name, which }, yes } => {
-            let installation = which.find()?;
+        Command::Enable(one) => {
+            one.call(&Administration::of(&one.which)?, (Method::POST, "/enable"), None)?;
+            format!("enabled {}", one.name)
+        }
+        Command::EndSessions(one) => {
+            one.call(&Administration::of(&one.which)?, (Method::DELETE, "/sessions"), None)?;
+            format!("ended all sessions of {}", one.name)
+        }
+        Command::Delete { one, yes } => {
+            let administration = Administration::of(&one.which)?;
             if !yes {
-                confirm(&name)?;
+                confirm(&one.name)?;
             }
-            offline::delete_user(&installation, &name)?;
-            say(out, &format!("deleted {name}"))
+            one.call(&administration, (Method::DELETE, ""), None)?;
+            format!("deleted {}", one.name)
         }
         Command::List { which } => {
-            let users = offline::list_users(&which.find()?)?;
-            let line = |user: &crate::app::users::Listed| {
-                let state = if user.active { "enabled " } else { "disabled" };
-                format!("{}  {state}  {}", user.id, user.name)
-            };
-            print_lines(out, users.iter().map(line))
+            let users = Administration::of(&which)?.list("/admin/users", "users")?;
+            return print_lines(out, users.iter().map(line));
         }
+    };
+    print_lines(out, std::iter::once(said))
+}
+
+impl One {
+    /// Calls an endpoint below the user's.
+    fn call(
+        &self,
+        administration: &Administration,
+        (method, below): (Method, &str),
+        body: Option<&Value>,
+    ) -> Outcome<Value> {
+        let user = administration.user(&self.name)?;
+        administration.call(method, &format!("{user}{below}"), body)
     }
 }
 
-fn say(out: &mut dyn Write, text: &str) -> Outcome {
-    print_lines(out, std::iter::once(text.to_owned()))
+fn line(user: &Value) -> String {
+    let state = if text(user, "status") == "active" { "enabled " } else { "disabled" };
+    let roles = user.get("roles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let roles = roles.collect::<Vec<_>>().join(" ");
+    format!("{}  {state}  {}  {roles}", text(user, "id"), text(user, "username")).trim_end().to_owned()
 }
 
 /// Deleting can't be undone: the name must be typed.

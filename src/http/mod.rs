@@ -19,6 +19,7 @@ pub mod health;
 pub mod host;
 pub mod jwks;
 pub mod metadata;
+pub mod operator;
 pub mod peer;
 pub mod problem;
 pub mod server;

@@ -10,6 +10,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::bearer::Bearer;
 use super::problem::ApiError;
+use super::server::OPERATOR;
 use crate::app::{App, TokenError};
 use crate::oauth::Actor;
 
@@ -33,10 +34,6 @@ pub(super) type AdminApis =
 pub(super) fn apis() -> AdminApis {
     (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi, load::LoadApi)
 }
-
-/// The name of [`Addr::Custom`] for a peer on the operator's socket; its text is the peer's user id. Only our own
-/// listener makes addresses.
-pub(super) const OPERATOR: &str = "operator";
 
 /// How many things a page has unless it is said.
 fn page() -> usize {

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -12,11 +11,13 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use poem::Addr;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::exchange::Exchange;
+use super::listener::Incoming;
 use super::wire::{Link, Stream, Wire, after};
 use super::{Shared, send_at_once};
 
@@ -30,16 +31,22 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves a connection to its end.
 pub(super) async fn serve<E: poem::Endpoint + 'static>(
-    tcp: TcpStream,
-    peer: SocketAddr,
+    incoming: Incoming,
+    peer: Addr,
     shared: Arc<Shared<E>>,
 ) {
     let link = Arc::new(Link::new(Instant::now()));
-    send_at_once(&tcp);
-    match open(tcp, &shared, &link).await {
+    if let Incoming::Tcp(tcp) = &incoming {
+        send_at_once(tcp);
+    }
+    match open(incoming, &shared, &link).await {
         Ok(Some(opened)) => {
-            let exchange =
-                Arc::new(Exchange::new(Arc::clone(&shared), Arc::clone(&link), peer, opened.is_tls()));
+            let exchange = Arc::new(Exchange::new(
+                Arc::clone(&shared),
+                Arc::clone(&link),
+                peer.clone(),
+                opened.is_tls(),
+            ));
             let wire = Wire::new(opened.stream, opened.read, Arc::clone(&shared), Arc::clone(&link));
             if opened.http2 {
                 http2(wire.unchecked(), &shared, &link, exchange).await;
@@ -68,13 +75,14 @@ impl Opened {
 
 /// Shakes hands, and finds the protocol: by ALPN, or else by its first bytes. None when the client sends nothing, or
 /// when the server drains.
-async fn open<E>(tcp: TcpStream, shared: &Arc<Shared<E>>, link: &Link) -> io::Result<Option<Opened>> {
+async fn open<E>(incoming: Incoming, shared: &Arc<Shared<E>>, link: &Link) -> io::Result<Option<Opened>> {
     const DRAINED: Duration = Duration::from_millis(100);
     let deadline = after(link.start, shared.limits.header_read_timeout);
     let opening = async {
-        let mut stream = match &shared.tls {
-            Some(acceptor) => Stream::Tls(Box::new(acceptor.accept(tcp).await?)),
-            None => Stream::Clear(tcp),
+        let mut stream = match (incoming, &shared.tls) {
+            (Incoming::Tcp(tcp), Some(acceptor)) => Stream::Tls(Box::new(acceptor.accept(tcp).await?)),
+            (Incoming::Tcp(tcp), None) => Stream::Clear(tcp),
+            (Incoming::Unix(unix), _) => Stream::Unix(unix),
         };
         let mut read = BytesMut::with_capacity(4096);
         if let Stream::Tls(tls) = &stream

@@ -2,7 +2,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -31,12 +30,12 @@ type Answer = Response<BoxBody<Bytes, io::Error>>;
 pub(super) struct Exchange<E> {
     shared: Arc<Shared<E>>,
     link: Arc<Link>,
-    peer: SocketAddr,
+    peer: Addr,
     tls: bool,
 }
 
 impl<E: poem::Endpoint> Exchange<E> {
-    pub(super) fn new(shared: Arc<Shared<E>>, link: Arc<Link>, peer: SocketAddr, tls: bool) -> Self {
+    pub(super) fn new(shared: Arc<Shared<E>>, link: Arc<Link>, peer: Addr, tls: bool) -> Self {
         Self { shared, link, peer, tls }
     }
 
@@ -90,8 +89,8 @@ impl<E: poem::Endpoint> Exchange<E> {
             return (self.refuse(Refusal::BodyTooLarge), true);
         }
         let scheme = if self.tls { Scheme::HTTPS } else { Scheme::HTTP };
-        let local = LocalAddr(Addr::SocketAddr(self.shared.local));
-        let remote = RemoteAddr(Addr::SocketAddr(self.peer));
+        let local = LocalAddr(self.shared.local.clone());
+        let remote = RemoteAddr(self.peer.clone());
         let parts = RequestParts::from((parts, local, remote, scheme));
         if body.is_end_stream() {
             let request = poem::Request::from_parts(parts, poem::Body::empty());

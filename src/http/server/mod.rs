@@ -16,6 +16,7 @@ mod body;
 mod connection;
 mod exchange;
 mod head;
+mod listener;
 mod refusal;
 mod tls;
 mod wire;
@@ -30,12 +31,15 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use poem::Addr;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 pub use body::{BodyError, read_body};
+use listener::Listener;
+pub use listener::OPERATOR;
 pub use tls::{TlsError, tls_config};
 
 /// What one client may take of the server.
@@ -121,8 +125,31 @@ pub async fn serve<E>(
 where
     E: poem::Endpoint + 'static,
 {
-    let local = listener.local_addr()?;
-    let shared = Arc::new(Shared::new(endpoint, options, local));
+    let local = Addr::SocketAddr(listener.local_addr()?);
+    serve_on(Listener::Tcp(listener), Shared::new(endpoint, options, local), shutdown).await;
+    Ok(())
+}
+
+/// As [`serve`], on a Unix socket in clear text. Only peers with the user id `uid` or root are let in; to the endpoint
+/// such a peer is `Addr::Custom(`[`OPERATOR`]`, <its user id>)`.
+pub async fn serve_operators<E>(
+    listener: UnixListener,
+    uid: u32,
+    endpoint: E,
+    options: ServerOptions,
+    shutdown: impl Future<Output = ()>,
+) where
+    E: poem::Endpoint + 'static,
+{
+    let shared = Shared::new(endpoint, ServerOptions { tls: None, ..options }, Addr::default());
+    serve_on(Listener::Operators { listener, uid }, shared, shutdown).await;
+}
+
+async fn serve_on<E>(listener: Listener, shared: Shared<E>, shutdown: impl Future<Output = ()>)
+where
+    E: poem::Endpoint + 'static,
+{
+    let shared = Arc::new(shared);
     let mut connections = JoinSet::new();
     accept(&listener, &shared, &mut connections, shutdown).await;
 
@@ -137,14 +164,13 @@ where
         tracing::warn!(http.connections = connections.len(), "cutting off what has not ended in time");
         connections.shutdown().await;
     }
-    Ok(())
 }
 
 /// How long accepting rests after it has failed for want of descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 async fn accept<E: poem::Endpoint + 'static>(
-    listener: &TcpListener,
+    listener: &Listener,
     shared: &Arc<Shared<E>>,
     connections: &mut JoinSet<()>,
     shutdown: impl Future<Output = ()>,
@@ -183,7 +209,7 @@ async fn accept<E: poem::Endpoint + 'static>(
 /// Takes the connections that the kernel has accepted already: their requests may have been sent. tokio learns of them
 /// only from its next look at the kernel, so this gives it time for one.
 async fn accept_what_waits<E: poem::Endpoint + 'static>(
-    listener: &TcpListener,
+    listener: &Listener,
     shared: &Arc<Shared<E>>,
     connections: &mut JoinSet<()>,
 ) {
@@ -208,6 +234,7 @@ fn is_of_the_connection(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::PermissionDenied
             | io::ErrorKind::Interrupted
     )
 }
@@ -226,7 +253,7 @@ struct Shared<E> {
     limits: Limits,
     tls: Option<TlsAcceptor>,
     /// The listener's address, which is what a connection's is but for the wildcard.
-    local: SocketAddr,
+    local: Addr,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     /// Set before `drain` is notified.
@@ -237,7 +264,7 @@ struct Shared<E> {
 }
 
 impl<E> Shared<E> {
-    fn new(endpoint: E, options: ServerOptions, local: SocketAddr) -> Self {
+    fn new(endpoint: E, options: ServerOptions, local: Addr) -> Self {
         let limits = options.limits;
         Self {
             endpoint,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
@@ -27,13 +27,17 @@ const CROWDED_IDLE: Duration = Duration::from_secs(1);
 pub(super) enum Stream {
     Clear(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// The operators' socket.
+    Unix(UnixStream),
 }
 
 impl Stream {
-    pub(super) fn tcp(self) -> TcpStream {
+    /// The TCP socket, if it is one.
+    pub(super) fn tcp(self) -> Option<TcpStream> {
         match self {
-            Self::Clear(tcp) => tcp,
-            Self::Tls(tls) => tls.into_inner().0,
+            Self::Clear(tcp) => Some(tcp),
+            Self::Tls(tls) => Some(tls.into_inner().0),
+            Self::Unix(_) => None,
         }
     }
 }
@@ -162,7 +166,7 @@ impl<E> Wire<E> {
     /// it would be lost.
     pub(super) fn unfinished(self) -> Option<TcpStream> {
         let at_rest = matches!(self.phase, Phase::Head | Phase::Request(0)) && self.buf.is_empty();
-        (!self.ended && !at_rest).then(|| self.stream.tcp())
+        if self.ended || at_rest { None } else { self.stream.tcp() }
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -336,6 +340,7 @@ impl<E> AsyncWrite for Wire<E> {
         let written = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
         self.timed(cx, written)
     }
@@ -348,6 +353,7 @@ impl<E> AsyncWrite for Wire<E> {
         let written = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         };
         self.timed(cx, written)
     }
@@ -356,6 +362,7 @@ impl<E> AsyncWrite for Wire<E> {
         match &self.stream {
             Stream::Clear(stream) => stream.is_write_vectored(),
             Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Unix(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -363,6 +370,7 @@ impl<E> AsyncWrite for Wire<E> {
         let flushed = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
         };
         self.timed(cx, flushed)
     }
@@ -371,6 +379,7 @@ impl<E> AsyncWrite for Wire<E> {
         let closed = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         };
         self.timed(cx, closed)
     }
@@ -392,6 +401,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_read(cx, out),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, out),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, out),
         }
     }
 }

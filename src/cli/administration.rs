@@ -1,0 +1,171 @@
+//! The administration API as the commands call it: on the running server's socket, or, when no server runs, in this
+//! process on the folder. Both ways are the same endpoints, so a command does the same either way.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt as _, Response};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use super::installation::Which;
+use super::{Failure, Outcome, operators, run};
+use crate::http::{HttpSettings, operator};
+use crate::user::Username;
+
+/// A way to administer an installation.
+pub(super) struct Administration {
+    runtime: Runtime,
+    way: Way,
+}
+
+enum Way {
+    /// The socket of the server that runs.
+    Socket(PathBuf),
+    /// No server runs: the folder itself.
+    Folder(BoxEndpoint<'static, Response>),
+}
+
+impl Administration {
+    /// Finds the server of an installation, or opens its folder.
+    ///
+    /// # Errors
+    /// [`Failure`] if neither works.
+    pub(super) fn of(which: &Which) -> Outcome<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
+        let config = which.config()?;
+        let socket = operators::path(&config.data);
+        if runs(&socket)? {
+            return Ok(Self { runtime, way: Way::Socket(socket) });
+        }
+        let app = run::open(&config, false)?;
+        let endpoint = operator::endpoint(app, HttpSettings::default());
+        let endpoint = endpoint.map_err(|error| Failure::Failed(error.to_string()))?;
+        Ok(Self { runtime, way: Way::Folder(endpoint.boxed()) })
+    }
+
+    /// Calls an endpoint; the answer's JSON, or null where it has none.
+    ///
+    /// # Errors
+    /// [`Failure`] with what the server says, if it refuses.
+    pub(super) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Outcome<Value> {
+        let uri: Uri = path.parse().map_err(|_| Failure::Usage(format!("{path:?} is no path")))?;
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let (status, bytes) = match &self.way {
+            Way::Socket(socket) => {
+                self.runtime.block_on(over(socket, (method, uri), body)).map_err(|error| {
+                    Failure::Failed(format!("{}: the server did not answer: {error}", socket.display()))
+                })?
+            }
+            Way::Folder(endpoint) => self
+                .runtime
+                .block_on(operator::ask(endpoint, (method, uri), body, operators::own_uid()))
+                .map_err(|error| Failure::Failed(error.to_string()))?,
+        };
+        let answer = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if status.is_success() { Ok(answer) } else { Err(refused(status, &answer)) }
+    }
+
+    /// Every item of a list, a page at a time: `key` is the list's name in the answer.
+    ///
+    /// # Errors
+    /// As [`Administration::call`].
+    pub(super) fn list(&self, path: &str, key: &str) -> Outcome<Vec<Value>> {
+        let mut all = Vec::new();
+        let mut after = String::new();
+        loop {
+            let mut page = self.call(Method::GET, &format!("{path}?limit=100{after}"), None)?;
+            if let Some(Value::Array(items)) = page.get_mut(key).map(Value::take) {
+                all.extend(items);
+            }
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => after = format!("&after={}", escaped(next)),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// The path of the user with a name.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is none.
+    pub(super) fn user(&self, name: &str) -> Outcome<String> {
+        let unknown = || Failure::Failed("There is no such account.".to_owned());
+        let name = name.parse::<Username>().map_err(|error| Failure::Failed(error.to_string()))?;
+        // Of all names that begin with it, a name itself is the first.
+        let path = format!("/admin/users?limit=1&prefix={}", escaped(name.as_str()));
+        let page = self.call(Method::GET, &path, None)?;
+        let user = page.pointer("/users/0").ok_or_else(unknown)?;
+        if user.get("username").and_then(Value::as_str) != Some(name.as_str()) {
+            return Err(unknown());
+        }
+        Ok(format!("/admin/users/{}", text(user, "id")))
+    }
+}
+
+/// A text as a part of a path or a query.
+pub(super) fn escaped(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A field's text; empty if there is none.
+pub(super) fn text<'a>(item: &'a Value, field: &str) -> &'a str {
+    item.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether a server listens on a socket.
+fn runs(socket: &Path) -> Outcome<bool> {
+    // None was there, or its server ended without removing it; or no path as long can be a socket's.
+    let none = |kind| {
+        matches!(
+            kind,
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput
+        )
+    };
+    match UnixStream::connect(socket) {
+        Ok(_) => Ok(true),
+        Err(error) if none(error.kind()) => Ok(false),
+        Err(error) => Err(Failure::File { path: socket.to_path_buf(), error }),
+    }
+}
+
+/// One request over a socket.
+async fn over(
+    socket: &Path,
+    (method, uri): (Method, Uri),
+    body: Option<Bytes>,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let stream = tokio::net::UnixStream::connect(socket).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let mut request = hyper::Request::builder().method(method).uri(uri).header(HOST, "localhost");
+    if body.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let response = sender.send_request(request.body(Full::new(body.unwrap_or_default()))?).await?;
+    let status = response.status();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    drop(sender);
+    connection.await??;
+    Ok((status, bytes))
+}
+
+/// What a problem document says.
+fn refused(status: StatusCode, problem: &Value) -> Failure {
+    let errors = problem.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let messages: Vec<&str> = errors.map(|error| text(error, "message")).collect();
+    let title = problem.get("title").or_else(|| problem.get("error_description")).and_then(Value::as_str);
+    Failure::Failed(match (messages.as_slice(), title) {
+        ([], Some(title)) => title.to_owned(),
+        ([], None) => format!("the server answered {status}"),
+        (messages, _) => messages.join(" "),
+    })
+}

@@ -1,0 +1,150 @@
+//! `heirloom client`: clients, of a running server or of a folder that no server has open.
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::{Map, Value, json};
+
+use super::administration::{Administration, escaped, text};
+use super::installation::Which;
+use super::{Failure, Outcome, print_lines};
+
+const SECRET: &str = "The secret is printed once and kept nowhere.";
+
+/// The commands of `heirloom client`.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Register a client
+    #[command(after_help = SECRET)]
+    Add {
+        #[command(flatten)]
+        which: Which,
+        /// Its id; made up if it is left out
+        id: Option<String>,
+        /// It is an app on a device or in a browser, and gets no secret
+        #[arg(long)]
+        public: bool,
+        /// A name for people
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// A scope that it may ask for; may be given several times
+        #[arg(long, value_name = "SCOPE")]
+        scope: Vec<String>,
+        /// A grant that it may use; may be given several times [default: all that are on]
+        #[arg(long, value_name = "GRANT")]
+        grant: Vec<String>,
+    },
+    /// Show what is registered of a client, as JSON
+    Show(One),
+    /// Give a client a new secret
+    #[command(after_help = SECRET)]
+    RotateSecret {
+        #[command(flatten)]
+        one: One,
+        /// How long the old secret stays good, such as 12h
+        #[arg(long, value_name = "TIME", default_value = "1day", value_parser = humantime::parse_duration)]
+        overlap: Duration,
+    },
+    /// Disable a client, and end all its sessions
+    Disable(One),
+    /// Enable a client again
+    Enable(One),
+    /// End all of a client's sessions
+    EndSessions(One),
+    /// Delete a client, and end all its sessions
+    Delete {
+        #[command(flatten)]
+        one: One,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show every client
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// A client of an installation.
+#[derive(Args)]
+pub(super) struct One {
+    /// The client's id
+    id: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
+    let said = match command {
+        Command::Add { which, id, public, name, scope, grant } => {
+            let kind = if public { "public" } else { "confidential" };
+            let mut new =
+                Map::from_iter([("type".to_owned(), json!(kind)), ("scopes".to_owned(), json!(scope))]);
+            new.extend(id.map(|id| ("id".to_owned(), json!(id))));
+            new.extend(name.map(|name| ("name".to_owned(), json!(name))));
+            new.extend((!grant.is_empty()).then(|| ("grants".to_owned(), json!(grant))));
+            let client = Administration::of(&which)?.call(
+                Method::POST,
+                "/admin/clients",
+                Some(&Value::Object(new)),
+            )?;
+            let secret = text(&client, "client_secret");
+            let secret = if secret.is_empty() { String::new() } else { format!(", its secret: {secret}") };
+            format!("added {}{secret}", text(&client, "id"))
+        }
+        Command::Show(one) => {
+            let client = one.call((Method::GET, ""), None)?;
+            let pretty = serde_json::to_string_pretty(&client).unwrap_or_default();
+            return print_lines(out, pretty.lines().map(str::to_owned));
+        }
+        Command::RotateSecret { one, overlap } => {
+            let body = json!({"overlap": overlap.as_secs()});
+            let new = one.call((Method::POST, "/secret"), Some(&body))?;
+            let (secret, until) = (text(&new, "client_secret"), text(&new, "old_expires_at"));
+            format!("the new secret of {}: {secret}; the old one is good until {until}", one.id)
+        }
+        Command::Disable(one) => {
+            one.call((Method::POST, "/disable"), None)?;
+            format!("disabled {} and ended all sessions", one.id)
+        }
+        Command::Enable(one) => {
+            one.call((Method::POST, "/enable"), None)?;
+            format!("enabled {}", one.id)
+        }
+        Command::EndSessions(one) => {
+            one.call((Method::DELETE, "/sessions"), None)?;
+            format!("ended all sessions of {}", one.id)
+        }
+        Command::Delete { yes: false, .. } => {
+            return Err(Failure::Usage("deleting can't be undone: say --yes".to_owned()));
+        }
+        Command::Delete { one, yes: true } => {
+            one.call((Method::DELETE, ""), None)?;
+            format!("deleted {}", one.id)
+        }
+        Command::List { which } => {
+            let clients = Administration::of(&which)?.list("/admin/clients", "clients")?;
+            return print_lines(out, clients.iter().map(line));
+        }
+    };
+    print_lines(out, std::iter::once(said))
+}
+
+impl One {
+    /// Calls an endpoint below the client's.
+    fn call(&self, (method, below): (Method, &str), body: Option<&Value>) -> Outcome<Value> {
+        let path = format!("/admin/clients/{}{below}", escaped(&self.id));
+        Administration::of(&self.which)?.call(method, &path, body)
+    }
+}
+
+fn line(client: &Value) -> String {
+    let state = if text(client, "status") == "active" { "enabled " } else { "disabled" };
+    let from = if client.get("declared") == Some(&Value::Bool(true)) { "declared  " } else { "registered" };
+    format!("{:12}  {state}  {from}  {}  {}", text(client, "type"), text(client, "id"), text(client, "name"))
+        .trim_end()
+        .to_owned()
+}

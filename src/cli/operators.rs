@@ -1,0 +1,56 @@
+//! The socket of a running server on which `heirloom user`, `client` and `session` reach it: `admin/socket` in the data
+//! folder, in a folder that only the server's user may enter.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixListener;
+
+/// The socket of the server on a data folder.
+pub(super) fn path(data: &Path) -> PathBuf {
+    data.join("admin").join("socket")
+}
+
+/// Who runs this process.
+pub(super) fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A socket that goes when this does. Hold it only while the store is open.
+pub(super) struct Placed(PathBuf);
+
+/// Listens on the socket of a data folder whose store this process has open: what lies there then is stale, and is
+/// replaced.
+///
+/// # Errors
+/// What the operating system says, or that the folder is somebody else's.
+pub(super) fn listen(data: &Path) -> io::Result<(UnixListener, Placed)> {
+    let path = path(data);
+    let folder = data.join("admin");
+    match fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let found = fs::symlink_metadata(&folder)?;
+    if !found.is_dir() || found.uid() != own_uid() {
+        return Err(io::Error::other(format!("{} is not a folder of this user", folder.display())));
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    match fs::remove_file(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok((UnixListener::bind(&path)?, Placed(path)))
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::debug!(error = %error, "the operators' socket could not be removed");
+        }
+    }
+}

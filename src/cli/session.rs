@@ -1,0 +1,85 @@
+//! `heirloom session`: sessions, of a running server or of a folder that no server has open.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::Value;
+
+use super::administration::{Administration, escaped, text};
+use super::installation::Which;
+use super::{Outcome, print_lines};
+
+/// The commands of `heirloom session`.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Show the sessions of a user or a client
+    List {
+        #[command(flatten)]
+        of: Of,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Show a session, as JSON
+    Show(One),
+    /// End a session
+    End(One),
+}
+
+/// Whose sessions.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Of {
+    /// Those of the user with this name
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Those of the client with this id
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+}
+
+/// A session of an installation.
+#[derive(Args)]
+pub(super) struct One {
+    /// The session's id
+    id: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
+    match command {
+        Command::List { of, which } => {
+            let administration = Administration::of(&which)?;
+            let of = match (of.user, of.client) {
+                (Some(name), _) => administration.user(&name)?,
+                (None, id) => format!("/admin/clients/{}", escaped(&id.unwrap_or_default())),
+            };
+            let sessions = administration.list(&format!("{of}/sessions"), "sessions")?;
+            print_lines(out, sessions.iter().map(line))
+        }
+        Command::Show(one) => {
+            let session = one.call(Method::GET)?;
+            let pretty = serde_json::to_string_pretty(&session).unwrap_or_default();
+            print_lines(out, pretty.lines().map(str::to_owned))
+        }
+        Command::End(one) => {
+            one.call(Method::DELETE)?;
+            print_lines(out, std::iter::once(format!("ended {}", one.id)))
+        }
+    }
+}
+
+impl One {
+    fn call(&self, method: Method) -> Outcome<Value> {
+        let path = format!("/admin/sessions/{}", escaped(&self.id));
+        Administration::of(&self.which)?.call(method, &path, None)
+    }
+}
+
+fn line(session: &Value) -> String {
+    let reason = text(session, "reason");
+    let state = if reason.is_empty() { "live".to_owned() } else { format!("ended: {reason}") };
+    let (id, client, at) = (text(session, "id"), text(session, "client"), text(session, "started_at"));
+    format!("{id}  {at}  {client}  {state}")
+}
