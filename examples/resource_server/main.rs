@@ -7,6 +7,8 @@
 //! What a resource server needs of an authorization server is in `verify.rs`: about a hundred lines. This file has the
 //! content. At `/` is the page of `examples/browser`.
 
+#![expect(clippy::needless_pass_by_value, reason = "poem's handlers take their arguments by value")]
+
 mod verify;
 
 use std::sync::Arc;

@@ -1,11 +1,12 @@
 //! Verifies access tokens by the issuer's JWKS (RFC 9068 §4).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// How long the keys are kept. heirloom publishes a new key two hours before it signs.
 const KEEP: Duration = Duration::from_mins(15);
@@ -68,11 +69,10 @@ impl Verifier {
             return Err(Refused::Invalid);
         }
         let key = self.key(&header.kid.ok_or(Refused::Invalid)?).await?;
-        let verified =
-            decode::<Token>(token, &key, &self.validation).map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => Refused::Expired,
-                _ => Refused::Invalid,
-            })?;
+        let verified = decode::<Token>(token, &key, &self.validation).map_err(|error| {
+            let expired = matches!(error.kind(), ErrorKind::ExpiredSignature);
+            if expired { Refused::Expired } else { Refused::Invalid }
+        })?;
         Ok(verified.claims)
     }
 
