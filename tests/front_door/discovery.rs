@@ -67,6 +67,25 @@ async fn c63_a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
 }
 
 #[tokio::test]
+async fn a_retry_is_signed_by_the_key_that_signed_before() {
+    let server = Server::start().await;
+    let first = server.sign_in_confidential().await;
+    server.wait(60);
+    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    folder.rotate_signing(server.now()).unwrap();
+    assert!(server.app.keys.reload().is_empty());
+    server.wait(2 * 3600 - 1);
+    let second = server.refresh_confidential(&first.refresh_token()).await;
+    server.wait(2);
+    assert_ne!(
+        decode_header(second.access_token()).unwrap().kid,
+        Some(server.app.keys.signer().kid().to_string())
+    );
+    let again = server.refresh_confidential(&first.refresh_token()).await;
+    assert_eq!(again.access_token(), second.access_token());
+}
+
+#[tokio::test]
 async fn a_retry_after_a_key_was_compromised_is_signed_by_the_new_one() {
     let server = Server::start().await;
     let first = server.sign_in().await;

@@ -156,6 +156,24 @@ async fn c41_old_hash_parameters_are_replaced_at_the_next_success() {
     assert_eq!(server.app.store.record(vault::password(id)).await.unwrap(), after, "once");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_want_one_name_at_once_one_gets_it() {
+    let server = Server::start().await;
+    let asked: Vec<_> = (0..8)
+        .map(|_| {
+            let app = std::sync::Arc::clone(&server.app);
+            tokio::spawn(
+                async move { app.register("Zoë", "violet-anchor-71-harbour", Vec::new()).await.is_ok() },
+            )
+        })
+        .collect();
+    let mut made = 0;
+    for asked in asked {
+        made += usize::from(asked.await.unwrap());
+    }
+    assert_eq!(made, 1);
+}
+
 #[tokio::test]
 async fn c76_a_name_that_is_taken_again_inherits_nothing() {
     let server = Server::start().await;
