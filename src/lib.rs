@@ -1,4 +1,48 @@
-//! heirloom: an OAuth 2 authorization server in one binary.
+//! heirloom is an OAuth 2 authorization server in one binary. It signs people in, hands out short-lived RS256 access
+//! tokens and long-lived rotating refresh tokens, and records everything that happens to a session as events in an
+//! embedded log. A refresh token is an heirloom: handed down from generation to generation in one family; and when
+//! somebody turns up with an old one, the family is cut off.
+//!
+//! # The promises
+//!
+//! 1. **A lost answer doesn't sign anybody out.** A repeated refresh gets the same successor again: within the retry
+//!    window, and for a client with credentials until the successor has been used.
+//! 2. **A stolen refresh token ends in the open.** Any use of an earlier generation outside that window, however old it
+//!    is, ends exactly that one family, and the log says why.
+//! 3. **What is stored opens nothing.** No refresh token, nor a hash of one, is in the database; passwords are peppered.
+//! 4. **What was answered is on disk.** No answer leaves before the event that it rests on is durable.
+//!
+//! # The way of a request
+//!
+//! ```text
+//! socket ─ http::server ─ http::token ─ app::refresh ─────────┐
+//!            (limits)     (parse,        1 load the session    │ store   (durable state only)
+//!                          authenticate  2 decide              │ session (pure: state, command → decision)
+//!                          the client)   3 append, expecting   │ store   (on a conflict: 1 again, bounded)
+//!                         render ◄────── 4 mint and sign ◄─────┘ token
+//! ```
+//!
+//! One direction, no callbacks: `cli → http → app → {session, user, client, token, password, throttle, store} → oauth`,
+//! and a test holds it.
+//!
+//! # The modules
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | [`cli`] | one file a command: `dev`, `serve`, `openapi`, `keys`, `user` |
+//! | [`config`] | the configuration: typed, and checked whole before anything starts |
+//! | [`http`] | the listener with its limits, one file an endpoint family, the only place that knows status codes |
+//! | [`app`] | one file a use case: [`app::sign_in`], [`app::refresh`], [`app::users`]; how they are put together |
+//! | [`session`] | the aggregate of one sign-in on one device; the ten rows stand in [`session::decide`](mod@session::decide) |
+//! | [`user`], [`client`] | the other two aggregates |
+//! | [`store`] | the contract of streams, snapshots and records; [`store::sled`] keeps it |
+//! | [`token`] | the keys folder, signing keys and their life, access tokens, JWKS |
+//! | [`password`], [`throttle`] | policy, pepper and the hashing pool; brute-force limits |
+//! | [`oauth`] | the protocol's words: error codes, requests, scope, the refresh token's codec |
+//! | [`encoding`] | how events and snapshots become bytes |
+//! | [`clock`], [`random`] | time and randomness as arguments |
+//!
+//! `session`, `user`, `client` and `oauth` are pure: no async, no clock, no random numbers, no I/O.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "tests may panic"))]
 
 pub mod app;

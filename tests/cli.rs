@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use heirloom::cli::Announcement;
 use heirloom::cli::demo::Demo;
@@ -107,6 +107,7 @@ fn c80_three_mistakes_are_three_messages_and_exit_code_2() {
         let text = err(&output);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 7, "{text}");
+        assert!(text.starts_with(&format!("{}:1: ", path(&file))), "{text}");
         for (line, part) in lines.iter().zip([
             "heirloom.toml:1: `issuer` is no URL",
             "    write for example issuer = \"https://id.example.com\"",
@@ -252,4 +253,172 @@ fn the_lines_that_dev_prints_work_when_pasted() {
     assert!(bodies[0].contains("grant_type=password") && bodies[0].contains("client_id=demo-public"));
     assert!(bodies[1].ends_with("grant_type=refresh_token&refresh_token=hrt_0"), "{}", bodies[1]);
     assert!(bodies[2].ends_with("grant_type=refresh_token&refresh_token=hrt_1"), "{}", bodies[2]);
+}
+
+/// A `heirloom dev` that is stopped when the test ends, however it ends.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn dev(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = heirloom(&["dev", "--port", "0", "--data", path(folder)]);
+        Self::start(command.args(arguments).stderr(Stdio::null()))
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout }
+    }
+
+    /// The next line that it prints; empty when it has stopped.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Stops it as a supervisor would, and returns the exit code.
+    fn stop(mut self) -> Option<i32> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| unreachable!("no JSON: {text:?}"))
+}
+
+/// Runs a script; the person would see what it returns.
+fn sh(script: &str) -> String {
+    let shell = Command::new("sh").args(["-c", script]).output().unwrap();
+    assert!(shell.stderr.is_empty(), "{}", err(&shell));
+    out(&shell)
+}
+
+#[test]
+fn dev_prints_its_line_once_it_listens_and_the_same_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = ["--json", "--client-id", "my-web_app", "--client-secret", "s:e%c/r-t"];
+    let mut running = Running::dev(folder.path(), &given);
+    let first = json(&running.line());
+    assert_eq!(first["confidential_client"]["client_id"], "my-web_app");
+    let docs = sh(&format!("curl -sS -o /dev/null -w '%{{http_code}}' {}", first["docs"]));
+    assert_eq!(docs, "200");
+    assert_eq!(running.stop(), Some(0));
+
+    let mut running = Running::dev(folder.path(), &["--json"]);
+    let second = json(&running.line());
+    for part in ["user", "public_client", "confidential_client"] {
+        assert_eq!(first[part], second[part]);
+    }
+    assert_eq!(running.stop(), Some(0));
+}
+
+#[test]
+fn the_lines_that_dev_prints_work_against_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::dev(folder.path(), &[]);
+    let mut script = String::new();
+    while script.matches("curl").count() < 2 {
+        let line = running.line();
+        assert!(!line.is_empty(), "it stopped");
+        if line.contains("curl") {
+            script.push_str(&line);
+        }
+    }
+    let refresh = script.lines().last().unwrap().to_owned();
+    let answers = sh(&format!("{script}{refresh}"));
+    let tokens: Vec<_> = answers.lines().map(|line| json(line)["refresh_token"].to_string()).collect();
+    let [a, b, c] = tokens.as_slice() else { unreachable!("three answers: {answers}") };
+    assert!(a.starts_with("\"hrt_") && a != b && b != c && a != c, "{answers}");
+}
+
+#[test]
+fn a_user_that_is_added_while_no_server_runs_can_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_folder = ["--data", path(folder.path())];
+    let user = |command: &[&str], password: &str| {
+        let mut child = heirloom(&[&["user"], command, &of_folder].concat());
+        let mut child =
+            child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that asks for nothing may be gone already.
+        let _ = writeln!(child.stdin.take().unwrap(), "{password}");
+        child.wait_with_output().unwrap()
+    };
+    // The demo's folder must be there before a user can be added to it.
+    let mut running = Running::dev(folder.path(), &["--json"]);
+    running.line();
+    let busy = user(&["add", "ada"], "a long enough phrase");
+    assert_eq!(busy.status.code(), Some(1));
+    assert!(err(&busy).contains("in use"), "{}", err(&busy));
+    running.stop();
+
+    assert_eq!(user(&["add", "ada"], "").status.code(), Some(1));
+    assert_eq!(user(&["add", "ada"], "short").status.code(), Some(1));
+    let added = user(&["add", "ada"], "a long enough phrase");
+    assert_eq!(added.status.code(), Some(0), "{}", err(&added));
+    assert_eq!(user(&["add", "Ada"], "a long enough phrase").status.code(), Some(1), "the name is taken");
+    assert!(out(&user(&["list"], "")).contains("enabled   ada"));
+
+    let sign_in = |password: &str| {
+        let mut running = Running::dev(folder.path(), &["--json"]);
+        let line = json(&running.line());
+        let form = format!(
+            "-d grant_type=password -d client_id=demo-public -d username=ada -d 'password={password}'"
+        );
+        let answer = json(&sh(&format!("curl -sS {} {form}", line["token_endpoint"])));
+        running.stop();
+        answer
+    };
+    assert!(sign_in("a long enough phrase")["access_token"].is_string());
+    assert_eq!(user(&["password", "ada"], "another good phrase").status.code(), Some(0));
+    assert_eq!(sign_in("a long enough phrase")["error"], "invalid_grant");
+    assert!(sign_in("another good phrase")["access_token"].is_string());
+    assert_eq!(user(&["disable", "ada"], "").status.code(), Some(0));
+    assert_eq!(sign_in("another good phrase")["error"], "invalid_grant");
+    assert_eq!(user(&["enable", "ada"], "").status.code(), Some(0));
+    assert!(sign_in("another good phrase")["access_token"].is_string());
+    assert_eq!(user(&["delete", "ada", "--yes"], "").status.code(), Some(0));
+    assert_eq!(sign_in("another good phrase")["error"], "invalid_grant");
+    assert!(!out(&user(&["list"], "")).contains("ada"));
+}
+
+#[test]
+fn keys_are_listed_rotated_and_never_made_anew_for_an_old_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_folder = ["--data", path(folder.path())];
+    let keys = |command: &[&str]| run(&[&["keys"], command, &of_folder].concat());
+    let mut running = Running::dev(folder.path(), &["--json"]);
+    running.line();
+    running.stop();
+    let list = out(&keys(&["list"]));
+    let first = list.split_whitespace().next().unwrap().to_owned();
+    assert!(list.lines().count() == 1 && list.contains("signs"), "{list}");
+    assert_eq!(keys(&["rotate"]).status.code(), Some(0));
+    assert_eq!(out(&keys(&["list"])).lines().count(), 2);
+    let compromised = keys(&["rotate", "--compromised", &first]);
+    assert!(out(&compromised).contains(&format!("{first} is withdrawn")), "{}", err(&compromised));
+    assert!(out(&keys(&["list"])).contains("compromised"));
+    assert_eq!(keys(&["rotate", "--compromised", "nothing"]).status.code(), Some(2));
+
+    // Without its pepper and its refresh secret nobody could sign in again: the operator must know.
+    fs::remove_dir_all(folder.path().join("keys")).unwrap();
+    let mut command = heirloom(&["dev", "--port", "0", "--data", path(folder.path())]);
+    let mut running = Running::start(command.stderr(Stdio::piped()));
+    assert_eq!(running.line(), "", "it started");
+    let mut said = String::new();
+    running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("keys"), "{said}");
+    assert_eq!(running.child.wait().unwrap().code(), Some(1));
 }

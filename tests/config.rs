@@ -120,14 +120,17 @@ fn every_setting_of_the_example_that_is_commented_out_is_known() {
     let text = text
         .replace("# [server.tls]", "[server.tls]")
         .replace("# certificate", "certificate")
-        .replace("# key", "key");
+        .replace("# key", "key")
+        .replace("# threads", "threads")
+        .replace("# queue", "queue");
     let folder = Folder::with(&text);
     fs::create_dir(folder.path().join("tls")).unwrap();
     for file in ["web-app.secret", "tls/chain.pem", "tls/key.pem"] {
         fs::write(folder.path().join(file), SECRET).unwrap();
     }
-    let tls = folder.load().unwrap_or_else(|errors| panic!("{errors}")).server.tls.expect("TLS is on");
-    assert_eq!(tls.key, folder.path().join("tls/key.pem"));
+    let config = folder.load().unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config.server.tls.expect("TLS is on").key, folder.path().join("tls/key.pem"));
+    assert_eq!((config.passwords.threads, config.passwords.queue), (3, 40));
 }
 
 #[test]
@@ -154,6 +157,29 @@ fn a_syntax_error_does_not_hide_the_other_mistakes_nor_invent_some() {
     assert!(errors.contains("heirloom.toml:1: not valid TOML"), "{errors}");
     assert!(errors.contains("heirloom.toml:4: unknown key `acess_token`"), "{errors}");
     assert!(!errors.contains("`issuer` is missing"), "{errors}");
+}
+
+#[test]
+fn what_only_follows_from_a_syntax_error_is_not_shown() {
+    for text in [
+        "issuer \"https://id.example.com\"",
+        "issuer = https://id.example.com",
+        "issuer = \"https://id.example.com\"\n[tokens]\naccess_token = 10m",
+        "issuer = \"https://id.example.com\"\n[[clients]]\nid = \"a\"\ntype = public",
+    ] {
+        let errors = Folder::with(text).load().unwrap_err();
+        assert_eq!(errors.problems().len(), 1, "{text}\n{errors}");
+    }
+}
+
+#[test]
+fn an_unknown_key_that_is_like_none_lists_those_there_are() {
+    let found = mistakes("colour = 1\n[server]\ncolour = 1");
+    assert!(found[0].contains("default_audience, grants, issuer"), "{found:#?}");
+    assert!(
+        found[1].contains("there are: drain, listen, max_connections, tls, trusted_proxies"),
+        "{found:#?}"
+    );
 }
 
 #[test]

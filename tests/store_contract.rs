@@ -1,10 +1,8 @@
 //! Every store keeps the contract of `heirloom::store`.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
-    clippy::missing_panics_doc,
     unreachable_pub,
     reason = "a test may panic, and its helpers are no interface"
 )]
@@ -48,5 +46,5 @@ keeps!(
     what_is_too_large_is_refused,
     a_reader_never_sees_half_of_an_append,
     a_follower_misses_nothing,
-    the_log_reads_the_same_twice,
+    c75_the_log_reads_the_same_twice,
 );

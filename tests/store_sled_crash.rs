@@ -1,10 +1,10 @@
 //! Processes that are killed, that meet a full disk, and that find the folder taken.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::cast_possible_truncation,
-    clippy::missing_panics_doc,
     unreachable_pub,
     dead_code,
     reason = "a test may panic, and its helpers are no interface"
@@ -47,27 +47,22 @@ fn child() {
 
 /// Appends to several streams, says so, and now and then removes another one.
 async fn write_for_ever(store: Arc<SledStore>) {
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                let name = format!("w{writer}");
-                let mut version = store.load(stream(&name)).await.unwrap().map_or(0, |head| head.version);
-                loop {
-                    let next = append_next(&name, version);
-                    // Whatever fails ends in `on_fatal`.
-                    let Ok(appended) = store.append(next).await else { std::future::pending().await };
-                    version = appended.version;
-                    tell(&format!("{name} {version}"));
-                    if version % 50 == 0 {
-                        make_and_remove(&*store, &format!("gone {writer} {version}")).await;
-                    }
-                }
-            })
-        })
-        .collect();
-    for writer in writers {
-        writer.await.unwrap();
+    for writer in 0..WRITERS {
+        tokio::spawn(write_one(Arc::clone(&store), writer));
+    }
+    // Until the process is killed, or `on_fatal` ends it.
+    std::future::pending::<()>().await;
+}
+
+async fn write_one(store: Arc<SledStore>, writer: usize) {
+    let name = format!("w{writer}");
+    let mut version = store.load(stream(&name)).await.unwrap().map_or(0, |head| head.version);
+    while let Ok(appended) = store.append(append_next(&name, version)).await {
+        version = appended.version;
+        tell(&format!("{name} {version}"));
+        if version % 50 == 0 {
+            make_and_remove(&*store, &format!("gone {writer} {version}")).await;
+        }
     }
 }
 

@@ -2,9 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
-    clippy::missing_panics_doc,
     clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
     unreachable_pub,
     dead_code,
     reason = "a test may panic, and its helpers are no interface"
@@ -151,7 +149,7 @@ async fn one_damaged_slot_is_fine_and_two_need_the_operators_word() {
     }
     let without: [&dyn Fn(); 3] =
         [&|| fs::remove_file(&mark).unwrap(), &|| fs::write(&mark, b"").unwrap(), &|| {
-            fs::write(&mark, vec![7; 8192]).unwrap()
+            fs::write(&mark, vec![7; 8192]).unwrap();
         }];
     for damage in without {
         damage();
@@ -228,8 +226,11 @@ async fn c70_a_failing_disk_ends_the_run_and_loses_nothing() {
         let told = told.lock().unwrap().clone();
         assert!(told.len() == 1 && told[0].contains(temp.path().to_str().unwrap()), "{told:?}");
         drop(store);
+        // After that nobody drops sled: it still has its file, and only the end of the process ends it.
+        let raw = sled::Config::new().path(temp.path().join("data/sled")).segment_size(1 << 20).open();
+        assert!(raw.is_err_and(|error| error.to_string().contains("lock")));
 
-        // sled is left as it is in this process, so look at a copy, as the next process would find it.
+        // So look at a copy, as the next process would find it.
         let next = temp.path().join("next");
         folder::copy(&temp.path().join("data"), &next);
         let store = open(&next).unwrap();
@@ -265,4 +266,18 @@ fn observed(folder: &Path, disk: &Arc<TestDisk>) -> (Arc<SledStore>, Told) {
     let on_fatal = Arc::new(move |why: &str| tell.lock().unwrap().push(why.to_owned()));
     let options = SledOptions { on_fatal, disk: Arc::clone(disk) as _, ..SledOptions::default() };
     (Arc::new(SledStore::open(folder, options).unwrap()), told)
+}
+
+/// sled panics at a file name that is not UTF-8 among its blobs: a panic for certain, in the middle of its opening.
+#[test]
+fn a_panic_of_sled_while_it_opens_is_a_refusal() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let temp = tempfile::tempdir().unwrap();
+    drop(open(temp.path()).unwrap());
+    let name = std::ffi::OsStr::from_bytes(b"\xff");
+    fs::write(temp.path().join("sled/blobs").join(name), b"").unwrap();
+    let error = open(temp.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    let error = error.to_string();
+    assert!(error.contains(temp.path().to_str().unwrap()) && error.contains("blob_io.rs"), "{error}");
 }

@@ -1,10 +1,8 @@
 //! A panic on one of sled's own threads, which are shared by all stores of a process: hence a process of its own.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
-    clippy::missing_panics_doc,
     unreachable_pub,
     dead_code,
     reason = "a test may panic, and its helpers are no interface"

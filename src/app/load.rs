@@ -25,6 +25,14 @@ impl App {
         self.load(user::stream(id), User::decode).await
     }
 
+    /// Refuses what begins something new when the disk is nearly full, so that those who are signed in stay so.
+    pub(super) fn has_room(&self) -> Result<(), StoreError> {
+        if self.store.is_nearly_full() {
+            return Err(StoreError::Unavailable("the disk is nearly full: nothing new is begun".to_owned()));
+        }
+        Ok(())
+    }
+
     /// The standing of a client; none if it is switched off.
     pub(super) async fn client_standing(
         &self,

@@ -37,6 +37,7 @@ impl App {
         if !client.registration.grants.contains(&GrantType::Password) {
             return Err(TokenError::GrantNotRegistered);
         }
+        self.has_room()?;
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.scope.as_ref(), &request.resources, &client.registration)?;
         let account = self.check_password(&request, peer).await?;

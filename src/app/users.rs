@@ -63,6 +63,7 @@ impl App {
         password: &str,
         roles: Vec<String>,
     ) -> Result<UserId, UserError> {
+        self.has_room().map_err(TokenError::from)?;
         let name: Username = name.parse()?;
         if self.user_id(&name).await?.is_some() {
             return Err(UserError::Taken);

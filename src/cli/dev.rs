@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::demo::{Demo, User};
 use super::run::{self, Start};
-use super::{Failure, Installation, Outcome, log};
+use super::{Failure, Installation, Outcome, bind, log};
 use crate::client::SecretDigest;
 use crate::config::{Config, Dev};
 use crate::oauth::ClientId;
@@ -79,13 +79,10 @@ fn listen(port: u16) -> Outcome<(Vec<TcpListener>, u16)> {
         let hint = if error.kind() == io::ErrorKind::AddrInUse { "; --port 0 takes a free one" } else { "" };
         Failure::Failed(format!("can't listen on 127.0.0.1:{port}: {error}{hint}"))
     };
-    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
+    let first = bind((Ipv4Addr::LOCALHOST, port).into()).map_err(taken)?;
     let port = first.local_addr().map_err(taken)?.port();
-    let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+    let second = bind((Ipv6Addr::LOCALHOST, port).into());
     let sockets: Vec<_> = std::iter::once(first).chain(second.ok()).collect();
-    for socket in &sockets {
-        socket.set_nonblocking(true).map_err(taken)?;
-    }
     Ok((sockets, port))
 }
 

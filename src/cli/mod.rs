@@ -4,6 +4,7 @@
 //! command line or the configuration.
 
 use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -105,7 +106,9 @@ pub fn main() -> ExitCode {
     let Err(failure) = run(arguments.command, &mut io::stdout()) else { return ExitCode::SUCCESS };
     let code = failure.exit_code();
     if code != 0 {
-        let _ = writeln!(io::stderr(), "{}", log::escaped(&format!("heirloom: {failure}")));
+        // The mistakes of a configuration begin with their places, as editors like it.
+        let name = if matches!(failure, Failure::Config(_)) { "" } else { "heirloom: " };
+        let _ = writeln!(io::stderr(), "{}", log::escaped(&format!("{name}{failure}")));
     }
     ExitCode::from(code)
 }
@@ -118,6 +121,15 @@ fn run(command: Command, out: &mut dyn Write) -> Outcome {
         Command::Keys(command) => keys::run(command, out),
         Command::User(command) => user::run(command, out),
     }
+}
+
+/// Binds a socket of [`http::server::bind`](crate::http::server::bind), with its long queue, before anything else runs:
+/// a port that is taken stops the start before a folder is touched.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    // The socket outlives this runtime, under which it is only made.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    crate::http::server::bind(address)?.into_std()
 }
 
 /// Writes one answer and sees to it that it has left.

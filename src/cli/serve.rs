@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::run::{self, Start};
-use super::{Failure, Outcome, demo, log, print};
+use super::{Failure, Outcome, bind, demo, log, print};
 use crate::config::{Config, Flag, Sources};
 
 /// The arguments of `heirloom serve`.
@@ -96,9 +96,7 @@ fn sources(arguments: Arguments) -> Sources {
 fn listen(config: &Config) -> Outcome<Vec<TcpListener>> {
     let bind = |address: &std::net::SocketAddr| {
         let failed = |error| Failure::Failed(format!("can't listen on {address}: {error}"));
-        let socket = TcpListener::bind(address).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
-        Ok(socket)
+        bind(*address).map_err(failed)
     };
     config.server.listen.iter().map(bind).collect()
 }

@@ -52,8 +52,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Whether there is anything called `key`.
-    pub(super) fn has(&self, key: &str) -> bool {
+    /// Whether there is anything called `key`, which counts as known.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.known.push(key);
         self.table.contains_key(key)
     }
 
@@ -262,7 +263,8 @@ impl<'a> Section<'a> {
 
     /// Notes every setting that was not read.
     pub(super) fn finish(self) {
-        let whole = if self.name.is_empty() { "the top".to_owned() } else { format!("[{}]", self.name) };
+        let whole =
+            if self.name.is_empty() { "the top of the file".to_owned() } else { format!("[{}]", self.name) };
         for (key, node) in &self.table {
             let message = format!("unknown key `{}` in {whole}", key.escape_debug());
             self.problems.note(&node.place, message, suggest(key, self.known.iter().copied()));
@@ -309,6 +311,7 @@ pub(super) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clo
     }
     let mut all: Vec<_> = known.collect();
     all.sort_unstable();
+    all.dedup();
     if all.is_empty() {
         return "there is none to choose from".to_owned();
     }

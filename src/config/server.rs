@@ -34,7 +34,7 @@ impl Default for Server {
             hosts: None,
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
-            drain: Duration::from_secs(5),
+            drain: Duration::from_secs(8),
         }
     }
 }
@@ -77,15 +77,17 @@ pub enum LogFormat {
 pub struct Passwords {
     /// The shortest that may be chosen, in characters.
     pub min_length: u32,
-    /// Threads that hash; each takes 19 MiB while it does.
+    /// Threads that hash; each takes 19 MiB while it does. One a core, unless it is set.
     pub threads: u32,
-    /// How many sign-ins may wait for a thread; more get 503.
+    /// How many sign-ins may wait for a thread; more get 503. 16 a thread, unless it is set.
     pub queue: u32,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { min_length: 8, threads: 2, queue: 64 }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = u32::try_from(cores).unwrap_or(u32::MAX);
+        Self { min_length: 8, threads, queue: threads.saturating_mul(16) }
     }
 }
 
@@ -100,7 +102,7 @@ pub struct Throttle {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { account_attempts: 5, network_attempts: 50 }
+        Self { account_attempts: 10, network_attempts: 100 }
     }
 }
 
@@ -273,6 +275,7 @@ pub(super) fn passwords(root: &mut Section<'_>) -> Passwords {
     // NIST SP 800-63B-4 §3.1.1.2: at least 8 characters; a maximum below 64 would refuse what it says to take.
     set(&mut passwords.min_length, section.number("min_length", 8..=64));
     set(&mut passwords.threads, section.number("threads", 1..=256));
+    passwords.queue = passwords.threads.saturating_mul(16);
     set(&mut passwords.queue, section.number("queue", 1..=65_536));
     section.finish();
     passwords

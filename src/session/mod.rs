@@ -1,6 +1,6 @@
 //! The session aggregate: one sign-in on one device, one family of refresh tokens. Pure.
 //!
-//! [`decide`] answers a command with events and an outcome, [`Session::apply`] folds the events. What they need of
+//! [`decide()`] answers a command with events and an outcome, [`Session::apply`] folds the events. What they need of
 //! the clock and of randomness comes in with the command.
 
 pub mod command;

@@ -79,6 +79,10 @@ pub trait Store: Send + Sync + 'static {
         after: Option<RecordKey>,
         limit: usize,
     ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>>;
+
+    /// Whether so little space is left that what can wait should be refused: new accounts and sign-ins, before the
+    /// refreshes of those who are signed in. Cheap enough to ask each time.
+    fn is_nearly_full(&self) -> bool;
 }
 
 /// Names a stream: one byte for its category, then the key of the aggregate, at most [`StreamId::MAX_KEY`] bytes.
@@ -127,7 +131,7 @@ impl fmt::Debug for StreamId {
 pub enum Expected {
     /// There is no such stream.
     NoStream,
-    /// The stream is at exactly this version.
+    /// The stream is at exactly this version. `Exact(0)` is never so: a stream without events is no stream.
     Exact(u64),
 }
 

@@ -1,13 +1,15 @@
 //! Through the front door: a real server on a real listener, with a clock that moves only when told to.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "tests may panic"
 )]
 
+mod discovery;
+mod properties;
+mod refresh;
 mod sign_in;
 mod support;
 mod token_endpoint;

@@ -156,6 +156,24 @@ async fn c41_old_hash_parameters_are_replaced_at_the_next_success() {
     assert_eq!(server.app.store.record(vault::password(id)).await.unwrap(), after, "once");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_want_one_name_at_once_one_gets_it() {
+    let server = Server::start().await;
+    let asked: Vec<_> = (0..8)
+        .map(|_| {
+            let app = std::sync::Arc::clone(&server.app);
+            tokio::spawn(
+                async move { app.register("Zoë", "violet-anchor-71-harbour", Vec::new()).await.is_ok() },
+            )
+        })
+        .collect();
+    let mut made = 0;
+    for asked in asked {
+        made += usize::from(asked.await.unwrap());
+    }
+    assert_eq!(made, 1);
+}
+
 #[tokio::test]
 async fn c76_a_name_that_is_taken_again_inherits_nothing() {
     let server = Server::start().await;
@@ -207,4 +225,38 @@ async fn lifetimes_are_the_clients() {
     assert_eq!(last.json["expires_in"], 11, "never past the session's end");
     server.wait(11);
     assert_eq!(server.refresh(&last.refresh_token()).await.outcome(), (400, "invalid_grant"));
+}
+
+/// A statistical run, outside the suite, since it measures time: `cargo test --test front_door -- --ignored c28`.
+#[tokio::test]
+#[ignore = "measures time: run it alone on a quiet machine"]
+async fn c28_unknown_wrong_and_switched_off_take_the_same_time() {
+    const ROUNDS: usize = 150;
+    let server = Server::with(|setup| {
+        setup.cost = Cost::RECOMMENDED;
+        setup.config.throttle.account_attempts = u32::MAX;
+        setup.config.throttle.network_attempts = u32::MAX;
+    })
+    .await;
+    server.app.register("eve", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
+    server.app.change("eve", Command::Disable).await.unwrap();
+    let cases = [("nobody", "x"), (USER.0, "x"), ("eve", "violet-anchor-71-harbour")];
+    let mut times = [const { Vec::new() }; 3];
+    for round in 0..ROUNDS {
+        for offset in 0..cases.len() {
+            let case = (round + offset) % cases.len();
+            let (name, password) = cases[case];
+            let began = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+            assert_eq!(server.sign_in_as(name, password).await.status, 400);
+            times[case].push(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().saturating_sub(began));
+        }
+    }
+    let medians = times.map(|mut times| {
+        times.sort();
+        times[ROUNDS / 2].as_secs_f64() * 1000.0
+    });
+    let (least, most) =
+        (medians.iter().copied().fold(f64::MAX, f64::min), medians.iter().copied().fold(0.0, f64::max));
+    eprintln!("unknown, wrong, switched off: {medians:?} ms");
+    assert!(most / least < 1.05, "{medians:?} ms");
 }

@@ -1,7 +1,6 @@
 //! A real server on a real listener, in this process, with a clock that moves only when told to.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,12 +16,12 @@ use heirloom::random::Random;
 use heirloom::session::{Session, SessionEvent};
 use heirloom::store::Store;
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::token::IfMissing;
+use heirloom::token::{IfMissing, KeyLife};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 /// When the clock of a test begins.
-pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(4_102_444_800);
 /// The user of most tests.
 pub(crate) const USER: (&str, &str) = ("ann", "tulip-quartz-93-lantern");
 /// The secret of the confidential client.
@@ -32,12 +31,15 @@ pub(crate) const PUBLIC: &str = "web";
 /// The confidential client.
 pub(crate) const CONFIDENTIAL: &str = "my-web_app";
 
+/// Puts a store with faults around the real one.
+pub(crate) type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
+
 /// How a server is set up.
 pub(crate) struct Setup {
     /// The configuration; may be changed.
     pub(crate) config: Config,
     /// Around the store; for faults.
-    pub(crate) store: Option<Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>>,
+    pub(crate) store: Option<Around>,
     /// What a hash costs.
     pub(crate) cost: Cost,
     folder: Arc<tempfile::TempDir>,
@@ -68,17 +70,19 @@ impl Setup {
     }
 
     /// Changes what is registered of a client.
-    pub(crate) fn client(&mut self, id: &str, change: impl FnOnce(&mut Registration)) -> &mut Self {
+    pub(crate) fn client(&mut self, id: &str, change: impl FnOnce(&mut Registration)) {
         let client = self.config.clients.iter_mut().find(|client| client.id.as_str() == id);
         change(client.unwrap());
-        self
     }
 
     /// Starts it.
     pub(crate) async fn start(mut self) -> Server {
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        self.config.issuer = format!("http://{address}");
+        // After a restart the port is another one, the issuer is not.
+        if self.config.issuer.ends_with(":0") {
+            self.config.issuer = format!("http://{address}");
+        }
         let sled = SledStore::open(&self.config.data, SledOptions::default()).unwrap();
         let sled: Arc<dyn Store> = Arc::new(sled);
         let store = match self.store {
@@ -101,7 +105,6 @@ impl Setup {
         });
         Server {
             base: format!("http://{address}"),
-            address,
             client: client(),
             app,
             clock: self.clock,
@@ -128,8 +131,6 @@ pub(crate) fn client() -> reqwest::Client {
 pub(crate) struct Server {
     /// Its issuer.
     pub(crate) base: String,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
     /// An HTTP client.
     pub(crate) client: reqwest::Client,
     /// Its use cases, for what has no endpoint.
@@ -217,29 +218,29 @@ impl Server {
     }
 
     /// Stops it, and starts it again on the same folders, with a changed setup. Connections are closed; the clock stands.
-    pub(crate) async fn restart(mut self, change: impl FnOnce(&mut Setup)) -> Self {
-        let (folder, clock) = (Arc::clone(&self.folder), Arc::clone(&self.clock));
-        let config = self.config.clone();
-        self.stop().await;
-        drop(self);
-        let mut setup = Setup::on(folder, clock);
-        setup.config = config;
+    pub(crate) async fn restart(self, change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = self.stopped().await;
         change(&mut setup);
         setup.start().await
     }
 
-    /// Stops it.
-    pub(crate) async fn stop(&mut self) {
+    /// Stops it, does something to its data folder, and starts it again.
+    pub(crate) async fn restart_on(self, change: impl FnOnce(&Path)) -> Self {
+        let setup = self.stopped().await;
+        change(&setup.config.data);
+        setup.start().await
+    }
+
+    /// Stops it; afterwards nothing holds the store.
+    async fn stopped(mut self) -> Setup {
+        let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
+        setup.config = self.config.clone();
         if let Some((stop, serving)) = self.running.take() {
             let _ = stop.send(());
             self.client = client();
             serving.await.unwrap();
         }
-    }
-
-    /// The data folder.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.config.data.clone()
+        setup
     }
 
     /// Moves the clock on.
@@ -332,7 +333,7 @@ fn copy_keys(to: &Path) {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
         let keys = heirloom::token::KeysFolder::at(folder.path());
-        heirloom::token::SigningKeys::open(keys.clone(), Default::default(), IfMissing::Create, clock)
+        heirloom::token::SigningKeys::open(keys.clone(), KeyLife::default(), IfMissing::Create, clock)
             .unwrap();
         heirloom::token::RefreshSecrets::open(keys.clone(), IfMissing::Create, NOW).unwrap();
         heirloom::token::Peppers::open(keys, IfMissing::Create, NOW).unwrap();

@@ -250,6 +250,38 @@ async fn a_resource_is_honoured_or_an_invalid_target() {
 }
 
 #[tokio::test]
+async fn a_token_is_for_one_resource_server() {
+    let server = Server::with(|setup| {
+        let (name, scopes) = ("other-api".parse().unwrap(), "pay".parse().unwrap());
+        let typ = heirloom::config::AccessTokenType::Jwt;
+        setup.config.audiences.push(heirloom::config::AudienceRules { name, scopes, typ });
+        setup.client(PUBLIC, |client| client.scopes = "read write pay account".parse().unwrap());
+    })
+    .await;
+    let mixed = raw(&server, FORM, sign_in_body("&scope=read+pay")).await;
+    assert_refused(&mixed, 400, "invalid_scope");
+    let contradicted = raw(&server, FORM, sign_in_body("&scope=read&resource=other-api")).await;
+    assert_refused(&contradicted, 400, "invalid_scope");
+    for resources in ["&resource=demo-api&resource=other-api", "&resource=demo-api&resource=nobody"] {
+        assert_refused(&raw(&server, FORM, sign_in_body(resources)).await, 400, "invalid_target");
+    }
+    for (more, scope, audience) in [
+        ("&scope=pay", "pay", serde_json::json!("other-api")),
+        ("&resource=other-api", "pay", serde_json::json!("other-api")),
+        ("", "read write", serde_json::json!("demo-api")),
+        ("&scope=account", "account", serde_json::json!(server.base)),
+        ("&scope=account+pay", "account pay", serde_json::json!(["other-api", server.base])),
+    ] {
+        let answer = raw(&server, FORM, sign_in_body(more)).await;
+        assert_eq!(answer.json["scope"], scope, "{more}");
+        assert_eq!(answer.claims()["aud"], audience, "{more}");
+        let header = jsonwebtoken::decode_header(answer.access_token()).unwrap();
+        let typ = if more.contains("pay") || more.contains("other") { "JWT" } else { "at+jwt" };
+        assert_eq!(header.typ.as_deref(), Some(typ), "{more}");
+    }
+}
+
+#[tokio::test]
 async fn a_scope_that_needs_a_role_is_left_out_without_it() {
     let server = Server::start().await;
     let body = sign_in_body("&scope=read+admin");

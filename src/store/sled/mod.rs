@@ -65,11 +65,13 @@ pub struct SledOptions {
     pub limits: GroupLimits,
     /// How many changes may wait for the writer; more wait outside.
     pub queue: usize,
-    /// The free space, in bytes, under which [`SledStore::below_floor`] warns.
+    /// The free space, in bytes, under which [`Store::is_nearly_full`] says so.
     pub floor_bytes: u64,
 }
 
 /// Streams, snapshots and records in a folder of this machine. Dropping it finishes what waits, and blocks for that.
+///
+/// No group opens while a read runs: read long stretches in pages of some hundreds.
 pub struct SledStore {
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
@@ -134,12 +136,6 @@ impl SledStore {
     #[must_use]
     pub fn free_space(&self) -> u64 {
         rustix::fs::statvfs(&self.shared.folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
-    }
-
-    /// Whether the free space is so little that what can wait should be refused.
-    #[must_use]
-    pub fn below_floor(&self) -> bool {
-        self.free_space() < self.shared.floor_bytes
     }
 
     /// What the store has done so far.
@@ -213,6 +209,10 @@ impl Store for SledStore {
         limit: usize,
     ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>> {
         Box::pin(self.shared.read_many(Scan { prefix, after, limit }))
+    }
+
+    fn is_nearly_full(&self) -> bool {
+        self.free_space() < self.shared.floor_bytes
     }
 }
 

@@ -336,7 +336,7 @@ pub async fn a_follower_misses_nothing(store: Tested) {
 }
 
 /// The log read twice is the same, and each stream's events are those of the log.
-pub async fn the_log_reads_the_same_twice(store: Tested) {
+pub async fn c75_the_log_reads_the_same_twice(store: Tested) {
     for round in 0..30_u64 {
         for name in ["a", "b", "c"] {
             let expected = if round == 0 { Expected::NoStream } else { Expected::Exact(round) };

@@ -1,0 +1,213 @@
+//! What clients and resource servers discover: keys, metadata, documentation, health.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
+use oauth2::basic::BasicClient;
+use oauth2::{
+    AuthType, ClientId, ClientSecret, RefreshToken, ResourceOwnerPassword, ResourceOwnerUsername, Scope,
+    TokenResponse as _, TokenUrl,
+};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
+
+#[tokio::test]
+async fn c61_the_jwks_is_public_cacheable_and_open_to_any_origin() {
+    let server = Server::start().await;
+    let jwks = server.get("/.well-known/jwks.json").await;
+    assert_eq!(jwks.status, 200);
+    assert_eq!(jwks.header("content-type"), "application/json");
+    assert_eq!(jwks.header("access-control-allow-origin"), "*");
+    assert!(jwks.header("cache-control").starts_with("public, max-age="));
+    let keys = jwks.json["keys"].as_array().unwrap();
+    assert!(!keys.is_empty());
+    for key in keys {
+        let members: HashSet<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, HashSet::from(["kty", "use", "alg", "kid", "n", "e"]));
+        assert_eq!((key["use"].as_str(), key["alg"].as_str()), (Some("sig"), Some("RS256")));
+    }
+    let kids: HashSet<_> = keys.iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    assert_eq!(kids.len(), keys.len());
+    let etag = jwks.header("etag").to_owned();
+    for (tag, status) in
+        [(etag.as_str(), 304), ("*", 304), (&format!("W/{etag}, \"x\""), 304), ("\"x\"", 200)]
+    {
+        let request = server.client.get(format!("{}/.well-known/jwks.json", server.base));
+        let again = server.send(request.header("if-none-match", tag)).await;
+        assert_eq!(again.status, status, "{tag}");
+        assert_eq!(again.header("etag"), etag);
+    }
+}
+
+#[tokio::test]
+async fn c63_a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
+    let server = Server::start().await;
+    let kid = |answer: &Answer| decode_header(answer.access_token()).unwrap().kid.unwrap();
+    let published = async || -> Vec<String> {
+        let jwks = server.get("/.well-known/jwks.json").await.json;
+        jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let signed_in = server.sign_in_confidential().await;
+    let old = kid(&signed_in);
+    server.wait(60);
+    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let new = folder.rotate_signing(server.now()).unwrap().kid.to_string();
+    assert!(server.app.keys.reload().is_empty());
+    assert_eq!(published().await, [old.clone(), new.clone()], "published at once");
+    assert_eq!(kid(&server.sign_in().await), old, "signs later");
+    // A cache that was filled just before the rotation is two hours old when the new key begins to sign.
+    server.wait(2 * 3600);
+    let second = server.refresh_confidential(&signed_in.refresh_token()).await;
+    assert_eq!(kid(&second), new);
+    assert_eq!(published().await.len(), 2, "kept for the tokens that it signed");
+    server.wait(600 + 2 * 3600);
+    assert_eq!(published().await, [new]);
+}
+
+#[tokio::test]
+async fn a_retry_is_signed_by_the_key_that_signed_before() {
+    let server = Server::start().await;
+    let first = server.sign_in_confidential().await;
+    server.wait(60);
+    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    folder.rotate_signing(server.now()).unwrap();
+    assert!(server.app.keys.reload().is_empty());
+    server.wait(2 * 3600 - 1);
+    let second = server.refresh_confidential(&first.refresh_token()).await;
+    server.wait(2);
+    assert_ne!(
+        decode_header(second.access_token()).unwrap().kid,
+        Some(server.app.keys.signer().kid().to_string())
+    );
+    let again = server.refresh_confidential(&first.refresh_token()).await;
+    assert_eq!(again.access_token(), second.access_token());
+}
+
+#[tokio::test]
+async fn a_retry_after_a_key_was_compromised_is_signed_by_the_new_one() {
+    let server = Server::start().await;
+    let first = server.sign_in().await;
+    let second = server.refresh(&first.refresh_token()).await;
+    server.wait(2);
+    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let old = server.app.keys.signer().kid();
+    let new = folder.compromised_signing(old, server.now()).unwrap().kid;
+    assert!(server.app.keys.reload().is_empty());
+    let retried = server.refresh(&first.refresh_token()).await;
+    assert_eq!(retried.refresh_token(), second.refresh_token());
+    assert_eq!(retried.claims(), second.claims());
+    let header = decode_header(retried.access_token()).unwrap();
+    assert_eq!(header.kid, Some(new.to_string()));
+    verified(&server, &retried.access_token()).await;
+}
+
+#[tokio::test]
+async fn the_metadata_says_what_is_supported() {
+    let server = Server::start().await;
+    let metadata = server.get("/.well-known/oauth-authorization-server").await;
+    let base = &server.base;
+    let expected = json!({
+        "issuer": base,
+        "token_endpoint": format!("{base}/oauth/token"),
+        "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
+        "response_types_supported": [],
+        "grant_types_supported": ["password", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "service_documentation": format!("{base}/docs"),
+    });
+    assert_eq!(metadata.json, expected);
+    assert_eq!(metadata.header("access-control-allow-origin"), "*");
+    assert_eq!(server.get("/.well-known/openid-configuration").await.json, expected);
+}
+
+#[tokio::test]
+async fn the_docs_the_specification_and_the_health_are_there() {
+    let server = Server::start().await;
+    let docs = server.get("/docs").await;
+    assert_eq!(docs.status, 200);
+    assert!(docs.header("content-type").starts_with("text/html") && docs.text.contains("SwaggerUIBundle"));
+    let specification = server.get("/openapi.json").await;
+    assert_eq!(specification.json["info"]["title"], "heirloom");
+    assert_eq!(format!("{}\n", specification.text), heirloom::http::docs::specification());
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(server.get(path).await.json, json!({"status": "ok"}), "{path}");
+    }
+}
+
+/// An OAuth client library signs in and refreshes, and a resource server verifies by the JWKS.
+#[tokio::test]
+async fn the_oauth2_crate_signs_in_and_refreshes_and_jsonwebtoken_verifies() {
+    let server = Server::start().await;
+    for (auth, id, secret) in [
+        (AuthType::BasicAuth, CONFIDENTIAL, Some(SECRET)),
+        (AuthType::RequestBody, CONFIDENTIAL, Some(SECRET)),
+        (AuthType::RequestBody, PUBLIC, None),
+    ] {
+        let url = TokenUrl::new(format!("{}/oauth/token", server.base)).unwrap();
+        let mut client =
+            BasicClient::new(ClientId::new(id.to_owned())).set_token_uri(url).set_auth_type(auth);
+        if let Some(secret) = secret {
+            client = client.set_client_secret(ClientSecret::new(secret.to_owned()));
+        }
+        let (name, password) = (USER.0.to_owned(), USER.1.to_owned());
+        let tokens = client
+            .exchange_password(&ResourceOwnerUsername::new(name), &ResourceOwnerPassword::new(password))
+            .add_scope(Scope::new("read".to_owned()))
+            .request_async(&Http)
+            .await
+            .unwrap();
+        assert_eq!(tokens.expires_in(), Some(Duration::from_mins(10)));
+        let claims = verified(&server, tokens.access_token().secret()).await;
+        assert_eq!((claims["client_id"].as_str(), claims["scope"].as_str()), (Some(id), Some("read")));
+        let mut refresh_token = RefreshToken::new(tokens.refresh_token().unwrap().secret().clone());
+        for _ in 0..3 {
+            let next = client.exchange_refresh_token(&refresh_token).request_async(&Http).await.unwrap();
+            let successor = next.refresh_token().unwrap().secret().clone();
+            assert_ne!(&successor, refresh_token.secret());
+            verified(&server, next.access_token().secret()).await;
+            refresh_token = RefreshToken::new(successor);
+        }
+    }
+}
+
+/// The HTTP client that the `oauth2` crate is given: ours is a newer `reqwest` than its own.
+struct Http;
+
+impl<'c> oauth2::AsyncHttpClient<'c> for Http {
+    type Error = oauth2::HttpClientError<reqwest::Error>;
+    type Future =
+        std::pin::Pin<Box<dyn Future<Output = Result<oauth2::HttpResponse, Self::Error>> + Send + Sync + 'c>>;
+
+    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let sent = crate::support::client()
+            .request(parts.method, parts.uri.to_string())
+            .headers(parts.headers)
+            .body(body)
+            .send();
+        let answered = tokio::spawn(async move {
+            let response = sent.await.unwrap();
+            let (status, headers) = (response.status(), response.headers().clone());
+            let mut answer = oauth2::http::Response::new(response.bytes().await.unwrap().to_vec());
+            (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
+            answer
+        });
+        Box::pin(async move { Ok(answered.await.unwrap()) })
+    }
+}
+
+/// Verifies an access token as a resource server does: by the fetched JWKS alone.
+async fn verified(server: &Server, token: &str) -> Value {
+    let jwks: JwkSet = serde_json::from_value(server.get("/.well-known/jwks.json").await.json).unwrap();
+    let header = decode_header(token).unwrap();
+    assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), Algorithm::RS256));
+    let key = DecodingKey::from_jwk(jwks.find(&header.kid.unwrap()).unwrap()).unwrap();
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.set_audience(&["demo-api"]);
+    validation.set_issuer(&[&server.base]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    decode::<Value>(token, &key, &validation).unwrap().claims
+}
