@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::answer::{Caller, Client, generation};
 use crate::small_key;
 use crate::support::{
-    Ended, Process, file_named, files, free_port, heirloom, run, run_with_input, set_mode, text,
+    Ended, Process, file_named, files, free_port, heirloom, mode, run, run_with_input, set_mode, text,
 };
 
 const USER: (&str, &str) = ("ada", "tulip-quartz-93-lantern");
@@ -161,6 +161,12 @@ async fn a_complete_installation_signs_in_and_refreshes_over_tls() {
         let (_, second) =
             installation.curl(&flags, &format!("grant_type=refresh_token&refresh_token={token}"));
         assert_eq!(generation(second["refresh_token"].as_str().unwrap()), 1, "{second}");
+    }
+    for folder in ["data", "keys"] {
+        assert_eq!(mode(&installation.path(folder)), 0o700, "{folder}");
+    }
+    for file in files(&installation.path("keys")) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
     let log = process.log();
     assert!(log.contains("WARN") && log.contains("RFC 9700"), "a warning about the password grant: {log}");
