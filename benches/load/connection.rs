@@ -36,11 +36,9 @@ impl Connection {
             let read = self.stream.read_buf(&mut self.read).await?;
             anyhow::ensure!(read > 0, "the server closed the connection");
             if let Some((status, head, length)) = parse_head(&self.read)?
-                && let Some(body) = self.read.get(head..head + length)
+                && self.read.len() >= head + length
             {
                 anyhow::ensure!(self.read.len() == head + length, "more than one answer");
-                // The borrow checker does not see that `body` is what is looked up again here.
-                let _ = body;
                 return Ok(Answer { status, body: self.read.get(head..).unwrap_or_default() });
             }
         }
@@ -48,11 +46,13 @@ impl Connection {
 }
 
 impl Answer<'_> {
-    /// The JSON string of the body's member `name`: found, not parsed.
+    /// The string that is the body's member `name`: found, not parsed.
     pub(crate) fn string(&self, name: &str) -> anyhow::Result<&str> {
         let body = std::str::from_utf8(self.body)?;
-        let (_, after) = body.split_once(name).with_context(|| format!("no {name} in the answer"))?;
-        after.split('"').nth(2).with_context(|| format!("{name} is no string"))
+        let mut pieces = body.split('"').skip_while(|piece| *piece != name).skip(1);
+        let (colon, value) = (pieces.next(), pieces.next());
+        anyhow::ensure!(colon.map(str::trim) == Some(":"), "no string {name} in the answer");
+        value.with_context(|| format!("{name} does not end"))
     }
 
     /// Fails unless the status is `status`.

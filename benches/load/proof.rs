@@ -58,7 +58,7 @@ impl Chain {
             target.write_refresh(&mut request, old_then_last);
             let refused = connection.exchange(request.as_bytes()).await?.expect(400)?;
             ensure!(
-                refused.string("\"error\"")? == "invalid_grant",
+                refused.string("error")? == "invalid_grant",
                 "an old token was refused for another reason"
             );
         }
