@@ -14,11 +14,16 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::server::own_cpu_seconds;
 
+/// As long as what is signed of a usual token.
+const MESSAGE: [u8; 600] = [b'x'; 600];
+
 /// What limits a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// RSA-2048 signatures, on all cores.
     Rsa2048,
+    /// The same by aws-lc, which the server does not sign with.
+    Rsa2048AwsLc,
     /// Argon2id hashes at the cost that the server uses, on all cores.
     Argon2,
     /// Nothing that is measured.
@@ -30,6 +35,7 @@ impl Limit {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Rsa2048 => "RSA-2048 signatures, all cores",
+            Self::Rsa2048AwsLc => "the same by aws-lc",
             Self::Argon2 => "Argon2id hashes, all cores",
             Self::None => "",
         }
@@ -55,24 +61,42 @@ impl Rate {
     }
 }
 
+/// The signing key of a server, parsed once by each library.
+pub(crate) struct Keys {
+    /// By ring, which the server signs with.
+    ring: RsaKeyPair,
+    /// By aws-lc, for comparison.
+    aws_lc: aws_lc_rs::rsa::KeyPair,
+}
+
 /// The signing key of the server on a folder.
-pub(crate) fn signing_key(folder: &Path) -> anyhow::Result<RsaKeyPair> {
+pub(crate) fn signing_key(folder: &Path) -> anyhow::Result<Keys> {
     let mut files = fs::read_dir(folder.join("keys"))?.filter_map(Result::ok).map(|entry| entry.path());
     let pem = files.find(|path| path.extension().is_some_and(|extension| extension == "pem"));
     let der = PrivatePkcs8KeyDer::from_pem_slice(&fs::read(pem.context("no signing key")?)?)?;
-    RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|error| anyhow::anyhow!("{error}"))
+    let der = der.secret_pkcs8_der();
+    Ok(Keys {
+        ring: RsaKeyPair::from_pkcs8(der).map_err(|error| anyhow::anyhow!("{error}"))?,
+        aws_lc: aws_lc_rs::rsa::KeyPair::from_pkcs8(der).map_err(|error| anyhow::anyhow!("{error}"))?,
+    })
 }
 
 /// Measures a limit for so long.
-pub(crate) fn measure(limit: Limit, key: &RsaKeyPair, length: Duration) -> anyhow::Result<Rate> {
+pub(crate) fn measure(limit: Limit, keys: &Keys, length: Duration) -> anyhow::Result<Rate> {
     match limit {
         Limit::Rsa2048 => on_all_cores(length, || {
-            let (random, mut room) = (SystemRandom::new(), vec![0; key.public().modulus_len()]);
-            // As long as the signing input of a usual token.
-            let message = [b'x'; 600];
+            let (random, mut room) = (SystemRandom::new(), vec![0; 256]);
             move || {
-                key.sign(&RSA_PKCS1_SHA256, &random, &message, &mut room)
-                    .map_err(|_| anyhow::anyhow!("no signature"))
+                let signed = keys.ring.sign(&RSA_PKCS1_SHA256, &random, &MESSAGE, &mut room);
+                signed.map_err(|_| anyhow::anyhow!("no signature"))
+            }
+        }),
+        Limit::Rsa2048AwsLc => on_all_cores(length, || {
+            let (random, mut room) = (aws_lc_rs::rand::SystemRandom::new(), vec![0; 256]);
+            move || {
+                let sha256 = &aws_lc_rs::signature::RSA_PKCS1_SHA256;
+                let signed = keys.aws_lc.sign(sha256, &random, &MESSAGE, &mut room);
+                signed.map_err(|_| anyhow::anyhow!("no signature"))
             }
         }),
         Limit::Argon2 => on_all_cores(length, || {

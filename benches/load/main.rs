@@ -42,6 +42,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use self::drive::Stage;
+use self::limits::Limit;
 use self::report::{Report, Round};
 use self::server::Server;
 use self::target::Target;
@@ -98,15 +99,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         stage.chains.push(Chain::sign_in(&target).await?);
     }
 
-    let key = limits::signing_key(folder.path())?;
+    let keys = limits::signing_key(folder.path())?;
     let mut report = Report::new(length, &rows);
     for round in 1..=rounds {
         report.fsyncs.push(limits::fsyncs(folder.path(), length / 5)?);
+        report.aws_lc.push(limits::measure(Limit::Rsa2048AwsLc, &keys, length / 5)?);
         for (row, rounds_of_row) in rows.iter().zip(&mut report.rounds) {
             eprintln!("round {round} of {rounds}: {}", row.name);
-            let before = limits::measure(row.limit, &key, length / 5)?;
+            let before = limits::measure(row.limit, &keys, length / 5)?;
             let measured = stage.run(row, length).await?;
-            let limit = limits::measure(row.limit, &key, length / 5)?.mean(&before);
+            let limit = limits::measure(row.limit, &keys, length / 5)?.mean(&before);
             rounds_of_row.push(Round { measured, limit });
         }
     }

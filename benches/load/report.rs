@@ -17,6 +17,8 @@ pub(crate) struct Report<'a> {
     pub(crate) rounds: Vec<Vec<Round>>,
     /// Syncs a second, by round.
     pub(crate) fsyncs: Vec<f64>,
+    /// Signatures by the other library, by round.
+    pub(crate) aws_lc: Vec<Rate>,
     /// The most memory that the server had, in bytes.
     pub(crate) peak_memory: u64,
     /// What was proved, or why not.
@@ -81,7 +83,7 @@ impl<'a> Report<'a> {
     /// Of nothing yet.
     pub(crate) fn new(length: Duration, rows: &'a [Row]) -> Self {
         let rounds = rows.iter().map(|_| Vec::new()).collect();
-        Self { length, rows, rounds, fsyncs: Vec::new(), peak_memory: 0, proof: None }
+        Self { length, rows, rounds, fsyncs: Vec::new(), aws_lc: Vec::new(), peak_memory: 0, proof: None }
     }
 
     /// How many answers were not what they should be.
@@ -142,12 +144,12 @@ impl<'a> Report<'a> {
 
     fn write_limits(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nLimits, in the same run")?;
-        for limit in [Limit::Rsa2048, Limit::Argon2] {
-            let rates = || self.with_limit(limit).flat_map(|(_, rounds)| rounds).map(|round| round.limit);
-            if rates().next().is_some() {
-                let (rate, cpu) =
-                    (median(rates().map(|rate| rate.per_second)), median(rates().map(|rate| rate.cpu_each)));
-                writeln!(out, "{:<30}{rate:>10.0}{:>44.3}", limit.name(), cpu * 1000.0)?;
+        for limit in [Limit::Rsa2048, Limit::Rsa2048AwsLc, Limit::Argon2] {
+            let rates = self.rates(limit);
+            if !rates.is_empty() {
+                let rate = median(rates.iter().map(|rate| rate.per_second));
+                let cpu = median(rates.iter().map(|rate| rate.cpu_each)) * 1000.0;
+                writeln!(out, "{:<30}{rate:>10.0}{cpu:>44.3}", limit.name())?;
             }
         }
         writeln!(out, "{:<30}{:>10.0}", "4 KiB appended and synced", median(self.fsyncs.iter().copied()))
@@ -163,8 +165,12 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    fn with_limit(&self, limit: Limit) -> impl Iterator<Item = (&Row, &Vec<Round>)> {
-        self.rows.iter().zip(&self.rounds).filter(move |(row, _)| row.limit == limit)
+    fn rates(&self, limit: Limit) -> Vec<Rate> {
+        if limit == Limit::Rsa2048AwsLc {
+            return self.aws_lc.clone();
+        }
+        let rows = self.rows.iter().zip(&self.rounds).filter(|(row, _)| row.limit == limit);
+        rows.flat_map(|(_, rounds)| rounds).map(|round| round.limit).collect()
     }
 
     /// All rounds and the medians.
@@ -184,7 +190,8 @@ impl<'a> Report<'a> {
         });
         serde_json::to_string_pretty(&json!({
             "version": env!("CARGO_PKG_VERSION"), "cores": cores(), "seconds_a_row": self.length.as_secs_f64(),
-            "fsyncs_per_second": self.fsyncs, "peak_memory_bytes": self.peak_memory, "proof": self.proof,
+            "fsyncs_per_second": self.fsyncs,
+            "aws_lc_signatures_per_second": self.aws_lc.iter().map(|rate| rate.per_second).collect::<Vec<_>>(), "peak_memory_bytes": self.peak_memory, "proof": self.proof,
             "rows": rows.collect::<Vec<_>>(),
         }))
     }

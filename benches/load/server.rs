@@ -20,18 +20,22 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server on a folder, and waits until it listens.
     pub(crate) fn start(folder: &Path, port: u16) -> anyhow::Result<Self> {
+        let log = folder.join("server.log");
         let mut child = Command::new(env!("CARGO_BIN_EXE_heirloom"))
             .args(["dev", "--json", "--port", &port.to_string(), "--data"])
             .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(fs::File::create(&log)?)
             .spawn()
             .context("the server can't be started")?;
         let stdout = child.stdout.take();
         let mut server = Self { child, announcement: serde_json::Value::Null };
         let mut line = String::new();
         BufReader::new(stdout.context("the server has no output")?).read_line(&mut line)?;
-        server.announcement = serde_json::from_str(&line).context("the server did not start")?;
+        server.announcement = serde_json::from_str(&line).with_context(|| {
+            format!("the server did not start: {}", fs::read_to_string(&log).unwrap_or_default())
+        })?;
         Ok(server)
     }
 
