@@ -9,6 +9,9 @@ use super::drive::Measured;
 use super::limits::{Limit, Rate};
 use super::rows::Row;
 
+/// How many cores other programs may use, the kernel's work for server and generator included, before the table warns.
+const QUIET: f64 = 0.15;
+
 /// All that was measured.
 pub(crate) struct Report<'a> {
     length: Duration,
@@ -60,6 +63,12 @@ impl Round {
 
     fn cpu_of_limit(&self) -> f64 {
         self.server_cpu() / (self.limit.cpu_each * 1000.0)
+    }
+
+    /// What the ratio of the rates would be if CPU time were all that counts and nothing else ran: the CPU time of what
+    /// limits the row over that of server and generator.
+    fn bound_by_cpu(&self) -> f64 {
+        self.limit.cpu_each * 1000.0 / (self.server_cpu() + self.cpu_each(self.measured.own_cpu))
     }
 
     fn others(&self) -> f64 {
@@ -156,11 +165,20 @@ impl<'a> Report<'a> {
     }
 
     fn write_ratios(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "\n{:<30}{:>16}{:>24}", "Ratios", "rate / limit", "server CPU / limit's")?;
+        let [rate, cpu, bound] = ["rate / limit", "server CPU / limit's", "limit's CPU / all"];
+        writeln!(out, "\n{:<30}{rate:>16}{cpu:>24}{bound:>21}", "Ratios")?;
         for (row, rounds) in self.rows.iter().zip(&self.rounds).filter(|(row, _)| row.limit != Limit::None) {
-            let (rate, cpu) =
-                (median(rounds.iter().map(Round::of_limit)), median(rounds.iter().map(Round::cpu_of_limit)));
-            writeln!(out, "{:<30}{rate:>16.2}{cpu:>24.2}", row.name)?;
+            let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
+            let (rate, cpu, bound) = (of(Round::of_limit), of(Round::cpu_of_limit), of(Round::bound_by_cpu));
+            writeln!(out, "{:<30}{rate:>16.2}{cpu:>24.2}{bound:>21.2}", row.name)?;
+        }
+        let others = median(self.rounds.iter().flatten().map(Round::others));
+        if others > QUIET {
+            writeln!(
+                out,
+                "\nNOT QUIET: other programs used {others:.1} cores. Rates, latencies and \"rate / limit\" mean little;\n\
+                 the CPU times and their ratios still do."
+            )?;
         }
         Ok(())
     }
@@ -185,6 +203,7 @@ impl<'a> Report<'a> {
                 "max_ms": of(|round| round.latency(100)), "server_cpu_ms_each": of(Round::server_cpu),
                 "rate_of_limit": limited.then(|| of(Round::of_limit)),
                 "cpu_of_limit": limited.then(|| of(Round::cpu_of_limit)),
+                "bound_by_cpu": limited.then(|| of(Round::bound_by_cpu)),
                 "rounds": rounds.iter().map(Round::json).collect::<Vec<_>>(),
             })
         });
