@@ -38,6 +38,10 @@ async fn c61_the_jwks_is_public_cacheable_and_open_to_any_origin() {
         let again = server.send(request.header("if-none-match", tag)).await;
         assert_eq!(again.status, status, "{tag}");
         assert_eq!(again.header("etag"), etag);
+        // A 304 renews what is cached: it must not say less than the answer that it stands for.
+        for name in ["cache-control", "pragma", "access-control-allow-origin"] {
+            assert_eq!(again.header(name), jwks.header(name), "{tag}: {name}");
+        }
     }
 }
 
