@@ -1,5 +1,9 @@
 //! `POST /oauth/token` through the front door: transport, client authentication, and what an answer looks like.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::faults::{Failing, Fault};
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -199,6 +203,60 @@ async fn c24_an_unknown_client_and_a_wrong_secret_are_the_same_bytes() {
         answers.push(server.send(server.token().basic_auth(id, Some("wrong")).form(&form)).await.text);
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn what_fails_before_the_client_is_known_is_logged_too() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&broken);
+    let server = Server::with(move |setup| {
+        setup.store = Some(Box::new(move |inner| {
+            Arc::new(Failing { inner, broken: switch, fault: Fault::LoadClient })
+        }));
+    })
+    .await;
+    let log = Log::default();
+    // The server runs on this thread.
+    let _capturing = log.capture();
+    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+    let wrong = server.token().basic_auth(CONFIDENTIAL, Some("a-wrong-secret")).form(&form);
+    assert_refused(&server.send(wrong).await, 401, "invalid_client");
+    let text = log.text();
+    assert!(text.contains("client authentication failed") && text.contains(CONFIDENTIAL), "{text}");
+    broken.store(true, Ordering::SeqCst);
+    let right = server.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form);
+    assert_refused(&server.send(right).await, 503, "temporarily_unavailable");
+    let text = log.text();
+    assert!(text.contains("token request failed") && text.contains("a test says so"), "{text}");
+    for secret in ["a-wrong-secret", SECRET, USER.1] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+/// What the server logs.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test]
