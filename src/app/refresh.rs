@@ -30,11 +30,10 @@ impl App {
         }
         // Row 1: without a look at the store.
         let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
-        let resources = self.settings.scopes.without_issuer(request.resources);
         let scope = request.scope.as_ref();
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
-        let asked = Asked { client, token, scope, resources: &resources, nonce };
+        let asked = Asked { client, token, scope, resources: &request.resources, nonce };
         let mut outcome_unknown = false;
         for _ in 0..ATTEMPTS {
             match self.refresh_once(&asked).await {
@@ -75,6 +74,7 @@ impl App {
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
         let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
+        let resources = self.settings.scopes.resource_servers(asked.resources.to_vec(), &granted);
         let RefreshToken { session: id, generation, nonce } = asked.token;
         let command = Refresh {
             session: id,
@@ -83,7 +83,7 @@ impl App {
             client_standing: Some(asked.client.standing),
             user_standing: user.filter(|user| user.is_active()).map(|user| user.standing),
             asked: asked.scope,
-            resources: asked.resources,
+            resources: &resources,
             permitted: &permitted,
             policy: policy(registration),
             nonce: asked.nonce,

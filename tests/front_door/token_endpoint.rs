@@ -305,6 +305,20 @@ async fn a_resource_is_honoured_or_an_invalid_target() {
         assert_eq!(answer.status, status, "{}", answer.text);
         assert!(status == 200 || answer.error() == "invalid_target");
     }
+    // heirloom's own API is a resource too: a token for another one is no answer.
+    let issuer = &server.base;
+    for more in [String::new(), "&scope=read".to_owned()] {
+        let answer = raw(&server, FORM, sign_in_body(&format!("{more}&resource={issuer}"))).await;
+        assert_refused(&answer, 400, "invalid_target");
+    }
+    let own = raw(&server, FORM, sign_in_body(&format!("&scope=profile&resource={issuer}"))).await;
+    assert_eq!(own.claims()["aud"], *issuer);
+    let again = server.refresh_with(&own.refresh_token(), &[("resource", issuer)]).await;
+    assert_eq!(again.claims()["aud"], *issuer);
+    let other = server.sign_in().await.refresh_token();
+    let refused = server.refresh_with(&other, &[("resource", issuer)]).await;
+    assert_refused(&refused, 400, "invalid_target");
+    assert_eq!(server.refresh_with(&other, &[("resource", "demo-api")]).await.status, 200);
 }
 
 #[tokio::test]
