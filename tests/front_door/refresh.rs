@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use heirloom::client::{RetryWindow, ReusePolicy};
 use heirloom::clock::Timestamp;
-use heirloom::oauth::{Generation, Kid, Standing};
+use heirloom::oauth::{Generation, Kid, Scope, Standing};
 use heirloom::session::{self, Policy, Presented, Refresh, Session, SessionEvent};
 use heirloom::store::{Append, Expected};
 use heirloom::user::Command;
@@ -211,6 +211,24 @@ async fn c51_scope_can_be_narrowed_for_one_access_token_and_never_widened() {
     let stale = server.refresh_with(&token, &[("scope", "read write profile")]).await;
     assert_eq!(stale.outcome(), REFUSED, "reuse, not invalid_scope");
     assert_eq!(server.refresh(&plain.refresh_token()).await.outcome(), REFUSED);
+}
+
+/// A request may ask for 64 scopes at most; a client may be registered for more, and gets them when it asks for none.
+#[tokio::test]
+async fn a_client_with_more_scopes_than_a_request_may_name_can_refresh() {
+    let words: Vec<_> = (0..80).map(|index| format!("records:{index}:read")).collect();
+    let scopes: Scope = words.iter().map(String::as_str).collect();
+    let server = Server::with(move |setup| {
+        for audience in &mut setup.config.audiences {
+            audience.scopes = scopes.clone();
+        }
+        setup.client(PUBLIC, |client| client.scopes = scopes.clone());
+    })
+    .await;
+    let first = server.sign_in().await;
+    let second = server.refresh(&first.refresh_token()).await;
+    assert_eq!((second.status, &second.json["scope"]), (200, &first.json["scope"]), "{}", second.text);
+    assert_eq!(second.json["scope"].as_str().unwrap().split(' ').count(), 80);
 }
 
 #[tokio::test]
