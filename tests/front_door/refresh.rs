@@ -305,6 +305,32 @@ async fn c27_a_client_that_is_switched_off_can_not_refresh() {
 }
 
 #[tokio::test]
+async fn c27_a_client_that_is_switched_off_in_the_log_can_neither_sign_in_nor_refresh() {
+    use heirloom::client::{Client, ClientEvent};
+    let server = Server::start().await;
+    let token = server.sign_in().await.refresh_token();
+    let mut expected = Expected::NoStream;
+    let mut client = Client::default();
+    for (event, status) in [
+        (ClientEvent::Disabled { at: server.now() }, (400, "invalid_client")),
+        (ClientEvent::Enabled { at: server.now() }, REFUSED),
+    ] {
+        client = client.apply(&event);
+        let append = Append {
+            stream: Client::stream(&PUBLIC.parse().unwrap()).unwrap(),
+            expected,
+            events: vec![event.encode()],
+            snapshot: client.encode(),
+            records: Vec::new(),
+        };
+        expected = Expected::Exact(server.app.store.append(append).await.unwrap().version);
+        assert_eq!(server.refresh(&token).await.outcome(), status);
+        let signed_in = server.sign_in().await;
+        assert_eq!(signed_in.status == 200, status == REFUSED, "{}", signed_in.text);
+    }
+}
+
+#[tokio::test]
 async fn c54_expiry_is_to_the_second_and_clocks_that_jump_destroy_nothing() {
     const IDLE: u64 = 14 * 86_400;
     for (wait, status) in [(IDLE - 1, 200), (IDLE, 400), (IDLE + 1, 400)] {
@@ -391,6 +417,9 @@ async fn c81_a_withdrawn_role_is_gone_from_the_next_token() {
         .await;
     let after = server.refresh(&next.refresh_token()).await;
     assert_eq!(after.json.get("scope"), None, "{}", after.text);
+    // Asking for it by name does not bring it back.
+    let asked = server.refresh_with(&after.refresh_token(), &[("scope", "read admin")]).await;
+    assert_eq!(asked.json.get("scope"), None, "{}", asked.text);
 }
 
 #[tokio::test]

@@ -96,6 +96,77 @@ async fn sign_ins_that_the_store_fails_count_as_no_guesses() {
 }
 
 #[tokio::test]
+async fn the_same_wrong_password_sent_twice_at_once_counts_once() {
+    let server = Server::with(|setup| setup.config.throttle.account_attempts = 3).await;
+    // Some clients probe Basic, then the body.
+    let statuses = async |guess: &str| {
+        [server.sign_in_as(USER.0, guess).await.status, server.sign_in_as(USER.0, guess).await.status]
+    };
+    assert_eq!(statuses("guess 1").await, [400, 400]);
+    assert_eq!(statuses("guess 2").await, [400, 400]);
+    assert_eq!(statuses("guess 3").await, [400, 400]);
+    assert_eq!(statuses("guess 4").await, [429, 429]);
+}
+
+#[tokio::test]
+async fn c31_c32_who_has_signed_in_from_here_before_is_not_touched_by_strangers() {
+    let server = Server::with(|setup| {
+        setup.config.throttle.account_attempts = 3;
+        setup.config.server.trusted_proxies = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    let from = async |address: &str, password: &str| {
+        let form =
+            [("grant_type", "password"), ("client_id", "web"), ("username", USER.0), ("password", password)];
+        server.send(server.token().header("x-forwarded-for", address).form(&form)).await
+    };
+    assert_eq!(from("192.0.2.1", USER.1).await.status, 200);
+    for guess in 0..3 {
+        assert_eq!(from("203.0.113.9", &format!("guess {guess}")).await.status, 400);
+    }
+    let throttled = from("203.0.113.9", USER.1).await;
+    assert_eq!(throttled.outcome(), (429, "slow_down"));
+    assert_eq!(from("192.0.2.1", USER.1).await.status, 200);
+    assert_eq!(from("203.0.113.9", USER.1).await.status, 429, "the success cleared its own counter only");
+    // Who comes back when told is let in.
+    server.wait(throttled.header("retry-after").parse().unwrap());
+    assert_eq!(from("203.0.113.9", USER.1).await.status, 200);
+}
+
+#[tokio::test]
+async fn sign_ins_that_find_the_pool_busy_count_as_no_guesses() {
+    let server = Server::with(|setup| {
+        setup.config.passwords.threads = 1;
+        setup.config.passwords.queue = 1;
+        setup.config.throttle.account_attempts = 6;
+        setup.cost = Cost::new(64 * 1024, 3, 1).unwrap();
+    })
+    .await;
+    let answers = (0..24).map(|_| {
+        let (client, url) = (server.client.clone(), format!("{}/oauth/token", server.base));
+        let form =
+            [("grant_type", "password"), ("client_id", "web"), ("username", USER.0), ("password", USER.1)];
+        tokio::spawn(async move { client.post(url).form(&form).send().await.unwrap().status().as_u16() })
+    });
+    let mut busy = 0;
+    for answer in answers.collect::<Vec<_>>() {
+        let status = answer.await.unwrap();
+        assert!(status == 200 || status == 503, "{status}");
+        busy += usize::from(status == 503);
+    }
+    assert!(busy > 6, "{busy} busy");
+}
+
+#[tokio::test]
+async fn c70_when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
+    let server = Server::start().await;
+    let token = server.sign_in().await.refresh_token();
+    let server = server.restart(|setup| setup.sled.floor_bytes = u64::MAX).await;
+    assert_eq!(server.sign_in().await.outcome(), (503, "temporarily_unavailable"));
+    assert_eq!(server.refresh(&token).await.status, 200);
+}
+
+#[tokio::test]
 async fn c34_to_c36_passwords_are_whole_and_normalised() {
     let server = Server::start().await;
     let long = "a1-".repeat(25);

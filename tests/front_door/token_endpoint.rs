@@ -117,7 +117,14 @@ async fn c03_to_c08_malformed_and_repeated_parameters() {
 #[tokio::test]
 async fn c09_credentials_in_the_url_are_refused() {
     let server = Server::start().await;
-    for query in ["password=x", "client_secret=x", "refresh_token=x", "%70assword=x", "client_id=web"] {
+    for query in [
+        "x=%zz&password=%zz",
+        "password=x",
+        "client_secret=x",
+        "refresh_token=x",
+        "%70assword=x",
+        "client_id=web",
+    ] {
         let request = server.client.post(format!("{}/oauth/token?{query}", server.base));
         let answer = server.send(request.header("content-type", FORM).body(sign_in_body(""))).await;
         assert_refused(&answer, 400, "invalid_request");
@@ -319,6 +326,35 @@ async fn a_resource_is_honoured_or_an_invalid_target() {
     let refused = server.refresh_with(&other, &[("resource", issuer)]).await;
     assert_refused(&refused, 400, "invalid_target");
     assert_eq!(server.refresh_with(&other, &[("resource", "demo-api")]).await.status, 200);
+}
+
+#[tokio::test]
+async fn c40_a_token_is_for_one_resource_server_and_only_for_one_of_the_clients() {
+    let server = Server::with(|setup| {
+        for (name, scope) in [("billing", "invoices"), ("backstage", "levers")] {
+            let mut rules = setup.config.audiences[0].clone();
+            (rules.name, rules.scopes) = (name.parse().unwrap(), scope.parse().unwrap());
+            setup.config.audiences.push(rules);
+        }
+        setup.client(PUBLIC, |client| {
+            client.scopes = "read write invoices".parse().unwrap();
+            client.refresh_tokens = heirloom::client::RefreshTokens::Never;
+        });
+    })
+    .await;
+    let sent = async |more: &str| raw(&server, FORM, sign_in_body(more)).await;
+    let billing = sent("&resource=billing").await;
+    assert_eq!(
+        (billing.claims()["aud"].as_str(), billing.json["scope"].as_str()),
+        (Some("billing"), Some("invoices"))
+    );
+    assert_eq!(sent("&scope=invoices").await.claims()["aud"], "billing");
+    assert_refused(&sent("&scope=read+invoices").await, 400, "invalid_scope");
+    assert_refused(&sent("&scope=read&resource=billing").await, 400, "invalid_scope");
+    assert_refused(&sent("&resource=billing&resource=demo-api").await, 400, "invalid_target");
+    assert_refused(&sent("&resource=backstage").await, 400, "invalid_target");
+    assert_refused(&sent("&scope=levers").await, 400, "invalid_scope");
+    assert_refused(&sent("&scope=offline_access").await, 400, "invalid_scope");
 }
 
 #[tokio::test]
