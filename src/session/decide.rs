@@ -231,8 +231,10 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
         return retry(session, command, now);
     }
     if is_previous && let Some(rotated_at) = rotated_at {
-        // Time in which the server was down does not count against its clients.
-        let opened = rotated_at.max(command.process_started);
+        // Time in which the server was down does not count against its clients. A start that lies ahead tells nothing: the
+        // clock has been set back since.
+        let started = Some(command.process_started).filter(|started| *started <= now);
+        let opened = rotated_at.max(started.unwrap_or(rotated_at));
         if command.policy.retry_window.is_none_or(|window| now.since(opened) < window) {
             return retry(session, command, now);
         }

@@ -356,6 +356,16 @@ fn c48_time_in_which_the_server_was_down_does_not_count() {
 }
 
 #[test]
+fn a_clock_that_ran_ahead_when_the_process_started_holds_no_window_open() {
+    let mut family = Family::new();
+    family.rotate(T0);
+    family.process_started = T0 + 30 * 86_400;
+    let token = family.tokens[0];
+    assert!(family.present(token, &at(T0 + WINDOW - 1)).outcome.unwrap().retried);
+    assert_eq!(family.present(token, &at(T0 + WINDOW)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
 fn c47_without_a_window_a_second_use_ends_the_family() {
     let mut family = Family::new();
     family.policy.retry_window = Some(Duration::ZERO);
