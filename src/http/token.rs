@@ -18,7 +18,7 @@ use super::peer::TrustedProxies;
 use super::server::{BodyError, read_body};
 use crate::app::{App, TokenError, TokenResponse};
 use crate::oauth::request::{PasswordRequest, RefreshRequest};
-use crate::oauth::{Audience, ClientId, ErrorCode, GrantType, TokenRequest};
+use crate::oauth::{Audience, ClientId, ErrorCode, GrantType, Scope, TokenRequest};
 
 /// The tags of the specification.
 #[derive(Tags)]
@@ -201,7 +201,8 @@ fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
                     "The scope is malformed, or longer than 64 words or 1 KiB.",
                 )
             };
-            Some(scope.parse().map_err(bad)?)
+            // Nothing but spaces is an empty value, which counts as left out.
+            Some(scope.parse().map_err(bad)?).filter(|scope: &Scope| !scope.is_empty())
         }
         None => None,
     };

@@ -112,6 +112,8 @@ async fn c03_to_c08_malformed_and_repeated_parameters() {
     let ignored = raw(&server, FORM, sign_in_body("&scope=&unknown=1&resource=&audience=x")).await;
     assert_eq!(ignored.status, 200, "{}", ignored.text);
     assert_eq!(ignored.json["scope"], "read write");
+    let blank = raw(&server, FORM, sign_in_body("&scope=%20")).await;
+    assert_eq!(blank.json["scope"], "read write");
 }
 
 #[tokio::test]
