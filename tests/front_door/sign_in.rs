@@ -266,10 +266,35 @@ async fn c41_old_hash_parameters_are_replaced_at_the_next_success() {
 }
 
 #[tokio::test]
+async fn changes_of_one_account_at_once_all_land() {
+    let server = Server::start().await;
+    let before = server.position().await;
+    let roles = ["a", "b", "c", "d", "e", "f"].map(|role| {
+        let app = Arc::clone(&server.app);
+        tokio::spawn(
+            async move { app.change(USER.0, Command::SetRoles { roles: vec![role.to_owned()] }).await },
+        )
+    });
+    for change in roles {
+        change.await.unwrap().unwrap();
+    }
+    let log = server.app.store.read_log(before, 100).await.unwrap();
+    assert_eq!(log.len(), 6);
+}
+
+#[tokio::test]
 async fn c76_a_name_that_is_taken_again_inherits_nothing() {
     let server = Server::start().await;
     let old = server.sign_in().await;
+    let id = old.claims()["sub"].as_str().unwrap().parse().unwrap();
+    let personal = [vault::by_name(&USER.0.parse().unwrap()), vault::display_name(id), vault::password(id)];
+    for key in &personal {
+        assert!(server.app.store.record(key.clone()).await.unwrap().is_some(), "{key:?}");
+    }
     server.app.delete_user(USER.0).await.unwrap();
+    for key in &personal {
+        assert_eq!(server.app.store.record(key.clone()).await.unwrap(), None, "{key:?}");
+    }
     assert_eq!(server.sign_in().await.outcome(), (400, "invalid_grant"));
     server.app.register(USER.0, USER.1, Vec::new()).await.unwrap();
     let new = server.sign_in().await;
