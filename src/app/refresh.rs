@@ -5,7 +5,7 @@ use super::error::TokenError;
 use super::mint::TokenResponse;
 use super::{App, policy};
 use crate::oauth::request::RefreshRequest;
-use crate::oauth::{Audience, GrantType, RefreshToken, Scope, SessionId};
+use crate::oauth::{Audience, GrantType, Nonce, RefreshToken, Scope, SessionId};
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
 use crate::store::StoreError;
 use crate::user::User;
@@ -30,8 +30,10 @@ impl App {
         }
         // Row 1: without a look at the store.
         let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
-        let resources = self.settings.scopes.without_issuer(request.resources);
-        let asked = Asked { client, token, scope: request.scope.as_ref(), resources: &resources };
+        let scope = request.scope.as_ref();
+        // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
+        let nonce = self.random.bytes()?.into();
+        let asked = Asked { client, token, scope, resources: &request.resources, nonce };
         let mut outcome_unknown = false;
         for _ in 0..ATTEMPTS {
             match self.refresh_once(&asked).await {
@@ -53,7 +55,7 @@ impl App {
             Some(state) => self.load_user(state.started.user).await?.state,
             None => None,
         };
-        let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref())?;
+        let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref());
         let after = if decision.events.is_empty() {
             session.state
         } else {
@@ -67,16 +69,12 @@ impl App {
         self.mint(id, &session.started, &decision.outcome?, &roles)
     }
 
-    fn decide_refresh(
-        &self,
-        asked: &Asked<'_>,
-        session: Option<&Session>,
-        user: Option<&User>,
-    ) -> Result<Decision, TokenError> {
+    fn decide_refresh(&self, asked: &Asked<'_>, session: Option<&Session>, user: Option<&User>) -> Decision {
         let registration = &asked.client.registration;
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
         let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
+        let resources = self.settings.scopes.resource_servers(asked.resources.to_vec(), &granted);
         let RefreshToken { session: id, generation, nonce } = asked.token;
         let command = Refresh {
             session: id,
@@ -85,15 +83,15 @@ impl App {
             client_standing: Some(asked.client.standing),
             user_standing: user.filter(|user| user.is_active()).map(|user| user.standing),
             asked: asked.scope,
-            resources: asked.resources,
+            resources: &resources,
             permitted: &permitted,
             policy: policy(registration),
-            nonce: self.random.bytes()?.into(),
+            nonce: asked.nonce,
             kid: self.keys.signer().kid(),
             now: self.clock.now(),
             process_started: self.process_started,
         };
-        Ok(session::decide(session, &command))
+        session::decide(session, &command)
     }
 }
 
@@ -103,6 +101,7 @@ struct Asked<'a> {
     token: RefreshToken,
     scope: Option<&'a Scope>,
     resources: &'a [Audience],
+    nonce: Nonce,
 }
 
 /// What an operator wants to know of at once. That the request was refused is logged at the boundary.

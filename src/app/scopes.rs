@@ -76,7 +76,8 @@ impl ScopeCatalogue {
     ///
     /// # Errors
     /// [`TokenError::Scope`] for a scope that the client is not registered for and for scopes of two audiences;
-    /// [`TokenError::Target`] for a resource that is unknown or none of the client's (RFC 8707 §2).
+    /// [`TokenError::Target`] for a resource that is unknown, none of the client's, or heirloom itself without one of its
+    /// scopes (RFC 8707 §2).
     pub fn grant(
         &self,
         asked: Option<&Scope>,
@@ -84,6 +85,10 @@ impl ScopeCatalogue {
         registration: &Registration,
     ) -> Result<Grant, TokenError> {
         let target = self.target(resources, registration)?;
+        // RFC 8707 §2: a token that is not for the resource is no answer to who asked for it.
+        if resources.contains(&self.issuer) && !asked.is_some_and(|asked| self.has_own(asked)) {
+            return Err(TokenError::Target);
+        }
         let Some(asked) = asked else {
             let audience = target.unwrap_or(&registration.default_audience).clone();
             let scope = registration.scopes.filtered(|word| self.audience_of(word) == Some(&audience));
@@ -126,10 +131,14 @@ impl ScopeCatalogue {
         audience.into_iter().chain(own).map(Audience::as_str).collect()
     }
 
-    /// The resource servers among `resources`, without heirloom itself.
+    /// Of `resources`, those that have to be a session's one resource server: heirloom itself is left out where one of
+    /// its scopes is `granted`.
     #[must_use]
-    pub fn without_issuer(&self, resources: Vec<Audience>) -> Vec<Audience> {
-        resources.into_iter().filter(|resource| *resource != self.issuer).collect()
+    pub fn resource_servers(&self, mut resources: Vec<Audience>, granted: &Scope) -> Vec<Audience> {
+        if self.has_own(granted) {
+            resources.retain(|resource| *resource != self.issuer);
+        }
+        resources
     }
 
     fn target<'a>(

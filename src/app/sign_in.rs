@@ -14,6 +14,7 @@ use crate::oauth::request::PasswordRequest;
 use crate::oauth::{GrantType, Scope, SessionId, UserId};
 use crate::password::Password;
 use crate::password::hash::PasswordRecord;
+use crate::password::pool::Verdict;
 use crate::session::{self, Start};
 use crate::store::{Append, Expected, StoreError};
 use crate::throttle::Attempt;
@@ -59,20 +60,15 @@ impl App {
             };
             self.throttle.reserve(attempt, self.clock.now()).map_err(throttled)?
         };
-        let found = match &name {
-            Some(name) => self.account(name).await?,
-            None => None,
-        };
-        let record = found.as_ref().map(|(_, record)| record.clone());
-        let verdict = match self.passwords.verify(password, record).await {
-            Ok(verdict) => verdict,
+        let (found, verdict) = match self.verify(name.as_ref(), password).await {
+            Ok(verified) => verified,
             Err(error) => {
                 reservation.abandoned();
-                return Err(error.into());
+                return Err(error);
             }
         };
         match found {
-            Some((account, _)) if verdict.matches && account.state.is_active() => {
+            Some(account) if verdict.matches && account.state.is_active() => {
                 reservation.succeeded(self.clock.now());
                 if let Some(rehashed) = verdict.rehashed {
                     self.store_rehashed(&account, &rehashed).await;
@@ -84,6 +80,20 @@ impl App {
                 Err(TokenError::Credentials)
             }
         }
+    }
+
+    /// The account with this name, if there is one, and whether `password` is its password; the same work in either case.
+    async fn verify(
+        &self,
+        name: Option<&Username>,
+        password: Password,
+    ) -> Result<(Option<Account>, Verdict), TokenError> {
+        let found = match name {
+            Some(name) => self.account(name).await?,
+            None => None,
+        };
+        let (account, record) = found.unzip();
+        Ok((account, self.passwords.verify(password, record).await?))
     }
 
     async fn account(&self, name: &Username) -> Result<Option<(Account, PasswordRecord)>, TokenError> {

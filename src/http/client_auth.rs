@@ -134,6 +134,23 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_has_any_case_and_padding_may_be_left_out() {
+        for value in ["Basic d2ViOnNlY3JldDE=", "basic d2ViOnNlY3JldDE", "BASIC  d2ViOnNlY3JldDE= "] {
+            assert_eq!(claimed(Some(value), ""), Ok(one("web", Some("secret1"))), "{value}");
+        }
+    }
+
+    #[test]
+    fn two_authorization_headers_are_malformed() {
+        let mut headers = HeaderMap::new();
+        for secret in ["secret", "another"] {
+            headers.append(header::AUTHORIZATION, basic_header("web", secret).parse().unwrap());
+        }
+        let claim = claim(&headers, &mut Form::default()).map(|claim| claim.by_header);
+        assert_eq!(claim, Err(ClaimError::Malformed));
+    }
+
+    #[test]
     fn c20_c21_two_ways_must_not_contradict_each_other() {
         let header = basic_header("web", "secret");
         assert_eq!(claimed(Some(&header), "client_id=web"), Ok(one("web", Some("secret"))));

@@ -226,9 +226,15 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
     let presented = command.presented.generation;
     let is_previous = presented.next() == Some(session.generation);
     let rotated_at = session.rotated_at(presented);
+    // This very request rotated it, and was not told that its append had landed. No retry, so no window counts.
+    if is_previous && session.nonce == Some(command.nonce) {
+        return retry(session, command, now);
+    }
     if is_previous && let Some(rotated_at) = rotated_at {
-        // Time in which the server was down does not count against its clients.
-        let opened = rotated_at.max(command.process_started);
+        // Time in which the server was down does not count against its clients. A start that lies ahead tells nothing: the
+        // clock has been set back since.
+        let started = Some(command.process_started).filter(|started| *started <= now);
+        let opened = rotated_at.max(started.unwrap_or(rotated_at));
         if command.policy.retry_window.is_none_or(|window| now.since(opened) < window) {
             return retry(session, command, now);
         }

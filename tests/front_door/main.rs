@@ -8,6 +8,7 @@
 )]
 
 mod discovery;
+mod faults;
 mod properties;
 mod refresh;
 mod sign_in;
