@@ -1,11 +1,11 @@
 //! The refresh token grant (RFC 6749 §6).
 
-use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::mint::TokenResponse;
 use super::{App, policy};
+use crate::client::Registration;
 use crate::oauth::request::RefreshRequest;
-use crate::oauth::{Audience, GrantType, Nonce, RefreshToken, Scope, SessionId};
+use crate::oauth::{Audience, GrantType, Nonce, RefreshToken, Scope, SessionId, Standing};
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
 use crate::store::StoreError;
 use crate::user::User;
@@ -22,18 +22,19 @@ impl App {
     /// [`TokenError`]. Nothing is answered before the events that the answer rests on are durable.
     pub async fn refresh(
         &self,
-        client: &AuthenticatedClient,
+        client: &Registration,
         request: RefreshRequest,
     ) -> Result<TokenResponse, TokenError> {
-        if !client.registration.grants.contains(&GrantType::RefreshToken) {
+        if !client.grants.contains(&GrantType::RefreshToken) {
             return Err(TokenError::GrantNotRegistered);
         }
         // Row 1: without a look at the store.
         let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.scope.as_ref();
+        let client_standing = self.client_standing(client).await?;
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
-        let asked = Asked { client, token, scope, resources: &request.resources, nonce };
+        let asked = Asked { client, client_standing, token, scope, resources: &request.resources, nonce };
         let mut outcome_unknown = false;
         for _ in 0..ATTEMPTS {
             match self.refresh_once(&asked).await {
@@ -70,7 +71,7 @@ impl App {
     }
 
     fn decide_refresh(&self, asked: &Asked<'_>, session: Option<&Session>, user: Option<&User>) -> Decision {
-        let registration = &asked.client.registration;
+        let registration = asked.client;
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
         let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
@@ -80,7 +81,7 @@ impl App {
             session: id,
             presented: Presented { generation, nonce },
             client: &registration.id,
-            client_standing: Some(asked.client.standing),
+            client_standing: asked.client_standing,
             user_standing: user.filter(|user| user.is_active()).map(|user| user.standing),
             asked: asked.scope,
             resources: &resources,
@@ -97,7 +98,8 @@ impl App {
 
 /// What one request asks for, through all attempts.
 struct Asked<'a> {
-    client: &'a AuthenticatedClient,
+    client: &'a Registration,
+    client_standing: Option<Standing>,
     token: RefreshToken,
     scope: Option<&'a Scope>,
     resources: &'a [Audience],

@@ -11,6 +11,7 @@ use crate::token::signing::TokenType;
 #[derive(Clone, Debug)]
 pub struct ScopeCatalogue {
     issuer: Audience,
+    default_audience: Audience,
     audiences: BTreeMap<Audience, TokenType>,
     scopes: HashMap<Box<str>, ScopeEntry>,
 }
@@ -34,12 +35,18 @@ impl ScopeCatalogue {
     /// The scopes of heirloom's own API. Only they bring the issuer into `aud`.
     pub const OWN: [&'static str; 3] = ["account", "admin", "profile"];
 
-    /// A catalogue with heirloom's own scopes, under the audience `issuer`.
+    /// A catalogue with heirloom's own scopes, under the audience `issuer`. A token for which nothing names another
+    /// audience is for `default_audience`.
     #[must_use]
-    pub fn new(issuer: Audience) -> Self {
+    pub fn new(issuer: Audience, default_audience: Audience) -> Self {
         let own = |word: &str| (word.into(), ScopeEntry { audience: issuer.clone(), requires: Vec::new() });
         let scopes = Self::OWN.into_iter().map(own).collect();
-        Self { audiences: BTreeMap::from([(issuer.clone(), TokenType::AtJwt)]), issuer, scopes }
+        Self {
+            audiences: BTreeMap::from([(issuer.clone(), TokenType::AtJwt)]),
+            issuer,
+            default_audience,
+            scopes,
+        }
     }
 
     /// Adds a resource server and its scopes.
@@ -127,7 +134,9 @@ impl ScopeCatalogue {
     /// The audiences of a token (RFC 9068 §2.2): the resource server, and the issuer if a scope of its own is in it.
     #[must_use]
     pub fn audiences<'a>(&'a self, audience: Option<&'a Audience>, scope: &Scope) -> Vec<&'a str> {
-        let own = (audience.is_none() || self.has_own(scope)).then_some(&self.issuer);
+        let own = self.has_own(scope).then_some(&self.issuer);
+        // RFC 9068 §2.2 wants an `aud` always; the issuer's own API is never opened without its scopes.
+        let audience = audience.or_else(|| own.is_none().then_some(&self.default_audience));
         audience.into_iter().chain(own).map(Audience::as_str).collect()
     }
 

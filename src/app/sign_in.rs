@@ -3,15 +3,14 @@
 
 use std::net::IpAddr;
 
-use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::load::Loaded;
 use super::mint::TokenResponse;
 use super::scopes::Grant;
 use super::{App, policy};
-use crate::client::RefreshTokens;
+use crate::client::{RefreshTokens, Registration};
 use crate::oauth::request::PasswordRequest;
-use crate::oauth::{GrantType, Scope, SessionId, UserId};
+use crate::oauth::{GrantType, Scope, SessionId, Standing, UserId};
 use crate::password::Password;
 use crate::password::hash::PasswordRecord;
 use crate::password::pool::Verdict;
@@ -28,21 +27,27 @@ impl App {
     /// [`TokenError::Credentials`], after the same work.
     pub async fn sign_in(
         &self,
-        client: &AuthenticatedClient,
+        client: &Registration,
         request: PasswordRequest,
         peer: IpAddr,
     ) -> Result<TokenResponse, TokenError> {
         if !self.settings.password_grant {
             return Err(TokenError::PasswordGrantOff);
         }
-        if !client.registration.grants.contains(&GrantType::Password) {
+        if !client.grants.contains(&GrantType::Password) {
             return Err(TokenError::GrantNotRegistered);
         }
         self.has_room()?;
         let catalogue = &self.settings.scopes;
-        let grant = catalogue.grant(request.scope.as_ref(), &request.resources, &client.registration)?;
+        let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
+        let standing = self.client_standing(client).await?.ok_or(TokenError::Client)?;
         let account = self.check_password(&request, peer).await?;
-        self.start_session(client, account, grant).await
+        let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
+        // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
+        if request.scope.is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
+            return Err(TokenError::Scope);
+        }
+        self.start_session((client, standing), account, (grant, permitted)).await
     }
 
     /// The account whose name and password these are.
@@ -128,27 +133,25 @@ impl App {
 
     async fn start_session(
         &self,
-        client: &AuthenticatedClient,
+        (client, standing): (&Registration, Standing),
         account: Account,
-        grant: Grant,
+        (grant, permitted): (Grant, Scope),
     ) -> Result<TokenResponse, TokenError> {
-        let registration = &client.registration;
-        let refreshable = match registration.refresh_tokens {
+        let refreshable = match client.refresh_tokens {
             RefreshTokens::Always => true,
             RefreshTokens::OfflineAccess => grant.scope.contains(Scope::OFFLINE_ACCESS),
             RefreshTokens::Never => false,
         };
         let now = self.clock.now();
         let id = SessionId::from(self.random.uuid(now)?);
-        let permitted = self.settings.scopes.permitted(&grant.scope, registration, &account.state.roles);
         let decision = session::start(Start {
-            client: (registration.id.clone(), client.standing),
+            client: (client.id.clone(), standing),
             user: (account.id, account.state.standing),
             scope: grant.scope,
             permitted,
             audience: grant.audience,
-            refreshable: refreshable && registration.grants.contains(&GrantType::RefreshToken),
-            policy: policy(registration),
+            refreshable: refreshable && client.grants.contains(&GrantType::RefreshToken),
+            policy: policy(client),
             nonce: self.random.bytes()?.into(),
             kid: self.keys.signer().kid(),
             now,

@@ -64,13 +64,13 @@ impl TokenApi {
         let mut form = read_form(form).await?;
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
+        let Claim { readings, by_header } = claim;
         let refuse = |error: TokenError| Refusal::app(&error, by_header);
         let parsed = parse(&mut form)?;
-        let Claim { readings, .. } = claim;
         // What is no client_id at all is not repeated in the log.
         let claimed = readings.iter().find_map(|reading| reading.id.parse::<ClientId>().ok());
         let (grant, peer) = (parsed.grant_type().as_str(), self.peer(request));
-        let answer = match app.authenticate(&readings).await {
+        let answer = match app.authenticate(&readings) {
             Ok(client) => match parsed {
                 TokenRequest::Password(password) => app.sign_in(&client, password, peer).await,
                 TokenRequest::Refresh(refresh) => app.refresh(&client, refresh).await,
@@ -137,7 +137,7 @@ impl Refusal {
     fn render(self) -> TokenAnswer {
         let body = Json(ErrorBody::new(self.code, &self.description));
         // RFC 9110 §10.2.3: whole seconds; rounded up, so that who comes back is not early.
-        let seconds = self.retry_after.map_or(1, |wait| wait.as_secs().saturating_add(1)).to_string();
+        let seconds = self.retry_after.map_or(1, |wait| wait.as_millis().div_ceil(1000).max(1)).to_string();
         match self.status.unwrap_or_else(|| status(self.code, self.by_header)) {
             StatusCode::UNAUTHORIZED => {
                 TokenAnswer::Unauthorized(body, r#"Basic realm="heirloom", charset="UTF-8""#.to_owned())

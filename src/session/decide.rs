@@ -212,6 +212,10 @@ fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision 
         return end_and_refuse(now, EndReason::Expired, Denied::Expired);
     };
     let access = issue(&terms(session, command), &scope, command.now);
+    // In its last second a session has no access token to give: some clients read 0 as "never expires".
+    if access.exp <= command.now.seconds() {
+        return refuse(Denied::Expired);
+    }
     let idle_expiry = now.after(command.policy.refresh_idle).min(session.started.absolute_expiry);
     let Refresh { nonce, .. } = *command;
     let event =
@@ -296,7 +300,11 @@ fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
         None => Ok(granted.intersection(command.permitted)),
         // RFC 6749 §6: the requested scope MUST NOT include any scope not originally granted.
         Some(asked) if !asked.is_within(granted) => Err(Denied::Scope),
-        Some(asked) => Ok(asked.intersection(command.permitted)),
+        Some(asked) => {
+            let scope = asked.intersection(command.permitted);
+            // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
+            if scope.is_empty() && !asked.is_empty() { Err(Denied::Scope) } else { Ok(scope) }
+        }
     }
 }
 

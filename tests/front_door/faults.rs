@@ -49,17 +49,15 @@ macro_rules! around {
     };
 }
 
-/// Counts how often a session is loaded.
+/// Counts how often anything is loaded.
 pub(crate) struct Counting {
     pub(crate) inner: Arc<dyn Store>,
-    pub(crate) session_loads: Arc<AtomicUsize>,
+    pub(crate) loads: Arc<AtomicUsize>,
 }
 
 impl Counting {
     fn count(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-        if stream.category() == b's' {
-            self.session_loads.fetch_add(1, Ordering::SeqCst);
-        }
+        self.loads.fetch_add(1, Ordering::SeqCst);
         self.inner.load(stream)
     }
 

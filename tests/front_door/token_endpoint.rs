@@ -398,6 +398,8 @@ async fn a_scope_that_needs_a_role_is_left_out_without_it() {
     let without = raw(&server, FORM, body.clone()).await;
     assert_eq!(without.json["scope"], "read");
     assert_eq!(without.claims()["aud"], "demo-api");
+    let only = raw(&server, FORM, sign_in_body("&scope=admin")).await;
+    assert_refused(&only, 400, "invalid_scope");
     let command = heirloom::user::Command::SetRoles { roles: vec!["admin".to_owned()] };
     server.app.change(USER.0, command).await.unwrap();
     let with = raw(&server, FORM, body).await;
