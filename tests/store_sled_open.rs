@@ -281,3 +281,38 @@ fn a_panic_of_sled_while_it_opens_is_a_refusal() {
     let error = error.to_string();
     assert!(error.contains(temp.path().to_str().unwrap()) && error.contains("blob_io.rs"), "{error}");
 }
+
+/// sled takes a snapshot that it was writing when the process ended for a whole one. A kill or a full disk in that moment
+/// must not end the store for good.
+#[tokio::test]
+async fn a_snapshot_that_sled_did_not_finish_is_not_in_the_way() {
+    let temp = tempfile::tempdir().unwrap();
+    with_events(temp.path(), &["a", "b"]).await;
+    for left in [&b""[..], &[7; 64]] {
+        fs::write(temp.path().join("sled/snap.00000000FFFFFFFF.generating"), left).unwrap();
+        assert_eq!(count(temp.path()).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn the_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    // Made by hand, as for a service.
+    fs::create_dir(&data).unwrap();
+    for _ in 0..2 {
+        for path in [&data, &data.join("sled")].into_iter().filter(|path| path.exists()) {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        with_events(&data, &[]).await;
+        assert_eq!([mode(&data), mode(&data.join("sled"))], [0o700; 2]);
+        assert_eq!([mode(&data.join("lock")), mode(&data.join("mark"))], [0o600; 2]);
+    }
+    // With something else in it, it is not ours to close; what is in it stays closed.
+    fs::write(data.join("somebody's"), "").unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    with_events(&data, &[]).await;
+    assert_eq!([mode(&data), mode(&data.join("sled"))], [0o755, 0o700]);
+}
