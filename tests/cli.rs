@@ -523,3 +523,57 @@ fn secrets_are_rotated_under_a_running_server_and_destroyed() {
         assert!(answer["refresh_token"].is_string(), "a password of the first pepper is good: {answer}");
     }
 }
+
+/// Fills a pipe, so that whoever writes to it next waits for ever.
+fn fill(pipe: &std::io::PipeWriter) {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let flags = fcntl_getfl(pipe).unwrap();
+    fcntl_setfl(pipe, flags | OFlags::NONBLOCK).unwrap();
+    while rustix::io::write(pipe, b"x").is_ok() {}
+    fcntl_setfl(pipe, flags).unwrap();
+}
+
+#[test]
+fn c70_a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    for read in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, writer) = std::io::pipe().unwrap();
+        let dev = "trap '' XFSZ; exec \"$0\" dev --port 0 --json --data \"$1\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", dev, env!("CARGO_BIN_EXE_heirloom"), path(folder.path())]);
+        let mut running = Running::start(command.stderr(writer.try_clone().unwrap()));
+        let line = json(&running.line());
+        let sign_in = format!(
+            "curl -sS -m 5 {} -d client_id=demo-public -d grant_type=password -d username={} -d password={}",
+            line["token_endpoint"], line["user"]["username"], line["user"]["password"]
+        );
+        let before = json(&sh(&sign_in));
+        if !read {
+            fill(&writer);
+        }
+        let limit = Rlimit { current: Some(1), maximum: Some(1) };
+        prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit).unwrap();
+        // 503 if it can still say so.
+        let _ = Command::new("sh").args(["-c", &sign_in]).output().unwrap();
+        let gone = (0..500).find(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            running.child.try_wait().unwrap().is_some()
+        });
+        assert!(gone.is_some(), "it goes on, read: {read}");
+        assert_eq!(running.child.wait().unwrap().code(), Some(1));
+        // Every writing end must be closed before what was written can be read to its end.
+        drop((command, writer));
+        if read {
+            let mut said = String::new();
+            log.read_to_string(&mut said).unwrap();
+            assert!(said.contains("the store has failed") && said.contains(path(folder.path())), "{said}");
+            assert!(!said.contains("panicked") && !said.contains("backup"), "{said}");
+        }
+        let mut running = Running::dev(folder.path(), &["--json"]);
+        let token = &before["refresh_token"];
+        let form = format!("-d client_id=demo-public -d grant_type=refresh_token -d refresh_token={token}");
+        let after = json(&sh(&format!("curl -sS {} {form}", json(&running.line())["token_endpoint"])));
+        assert!(after["access_token"].is_string(), "{after}");
+    }
+}

@@ -335,7 +335,7 @@ fn tighten(folder: &Path) -> io::Result<()> {
             return Ok(());
         }
     }
-    if fs::metadata(folder)?.permissions().mode() & 0o077 == 0 {
+    if fs::metadata(folder)?.permissions().mode().trailing_zeros() >= 6 {
         return Ok(());
     }
     fs::set_permissions(folder, Permissions::from_mode(0o700))
