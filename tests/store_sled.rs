@@ -85,6 +85,25 @@ fn spawn(store: &Arc<SledStore>, append: Append) -> JoinHandle<Result<Appended, 
     tokio::spawn(async move { store.append(append).await })
 }
 
+/// A name that one append of a group gives up is free for the next one of the same group, and taken after that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_deleted_in_a_group_can_be_inserted_in_it_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = TestDisk::new();
+    let store = open(temp.path(), options(&disk));
+    let insert = |name: &str| Append {
+        records: vec![RecordChange::Insert(key("r"), name.into())],
+        ..append(name, NEW, &["1"])
+    };
+    store.append(insert("first")).await.unwrap();
+    let delete = vec![RecordChange::Delete(key("r"))];
+    let delete = Append { records: delete, ..append("first", Expected::Exact(1), &["2"]) };
+    let answers = in_one_group(&store, &disk, vec![delete, insert("second"), insert("third")]).await;
+    assert!(answers[0].is_ok() && answers[1].is_ok(), "{answers:?}");
+    assert_eq!(answers[2], Err(StoreError::RecordExists));
+    assert_eq!(store.record(key("r")).await.unwrap(), Some(b"second".to_vec()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_is_synced_once() {
     let temp = tempfile::tempdir().unwrap();
@@ -372,6 +391,7 @@ async fn swapped_values_are_met_by(meet: &str) {
     assert!(why.contains("restore"), "{meet}: {why}");
     // The run ends: nothing is answered any more, not even what is whole, and the operator is told once.
     assert!(matches!(store.load(stream("c")).await, Err(StoreError::Unavailable(_))), "{meet}");
+    until("the operator is told", || !told.lock().unwrap().is_empty()).await;
     let said = told.lock().unwrap().join("\n");
     assert!(said.contains("restore") && said.contains(temp.path().to_str().unwrap()), "{meet}: {said}");
     assert_eq!(said.lines().count(), 1, "{meet}: {said}");
