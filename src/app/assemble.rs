@@ -126,7 +126,7 @@ fn key_life(config: &Config) -> KeyLife {
 }
 
 fn settings(config: &Config) -> Result<Settings, WordError> {
-    let mut scopes = ScopeCatalogue::new(config.issuer.parse()?);
+    let mut scopes = ScopeCatalogue::new(config.issuer.parse()?, config.default_audience.clone());
     for audience in &config.audiences {
         let typ = match audience.typ {
             AccessTokenType::AtJwt => TokenType::AtJwt,

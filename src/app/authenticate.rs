@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::App;
 use super::error::TokenError;
 use crate::client::{Authentication, Registration, SecretDigest};
-use crate::oauth::{ClientId, Standing};
+use crate::oauth::ClientId;
 
 /// Who a client says it is. Has no `Debug`: it holds a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,24 +18,15 @@ pub struct Credentials {
     pub secret: Option<Zeroizing<String>>,
 }
 
-/// A client that has proved who it is.
-pub struct AuthenticatedClient {
-    /// What is registered of it.
-    pub registration: Arc<Registration>,
-    /// Its standing.
-    pub standing: Standing,
-}
-
 impl App {
     /// Authenticates a client by the readings of its credentials; one that is right suffices. They are one attempt.
     ///
     /// # Errors
     /// [`TokenError::Client`] if none is right; an unknown client costs the same work as a wrong secret.
-    pub async fn authenticate(&self, readings: &[Credentials]) -> Result<AuthenticatedClient, TokenError> {
+    pub fn authenticate(&self, readings: &[Credentials]) -> Result<Arc<Registration>, TokenError> {
         let registrations: Vec<_> = readings.iter().map(|reading| self.authenticate_one(reading)).collect();
-        let registration = registrations.into_iter().flatten().next().ok_or(TokenError::Client)?;
-        let standing = self.client_standing(&registration).await?.ok_or(TokenError::Client)?;
-        Ok(AuthenticatedClient { registration, standing })
+        let registration = registrations.into_iter().flatten().next();
+        registration.filter(|registration| !registration.disabled).ok_or(TokenError::Client)
     }
 
     fn authenticate_one(&self, reading: &Credentials) -> Option<Arc<Registration>> {

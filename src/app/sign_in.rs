@@ -3,17 +3,17 @@
 
 use std::net::IpAddr;
 
-use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::load::Loaded;
 use super::mint::TokenResponse;
 use super::scopes::Grant;
 use super::{App, policy};
-use crate::client::RefreshTokens;
+use crate::client::{RefreshTokens, Registration};
 use crate::oauth::request::PasswordRequest;
-use crate::oauth::{GrantType, Scope, SessionId, UserId};
+use crate::oauth::{GrantType, Scope, SessionId, Standing, UserId};
 use crate::password::Password;
 use crate::password::hash::PasswordRecord;
+use crate::password::pool::Verdict;
 use crate::session::{self, Start};
 use crate::store::{Append, Expected, StoreError};
 use crate::throttle::Attempt;
@@ -27,21 +27,27 @@ impl App {
     /// [`TokenError::Credentials`], after the same work.
     pub async fn sign_in(
         &self,
-        client: &AuthenticatedClient,
+        client: &Registration,
         request: PasswordRequest,
         peer: IpAddr,
     ) -> Result<TokenResponse, TokenError> {
         if !self.settings.password_grant {
             return Err(TokenError::PasswordGrantOff);
         }
-        if !client.registration.grants.contains(&GrantType::Password) {
+        if !client.grants.contains(&GrantType::Password) {
             return Err(TokenError::GrantNotRegistered);
         }
         self.has_room()?;
         let catalogue = &self.settings.scopes;
-        let grant = catalogue.grant(request.scope.as_ref(), &request.resources, &client.registration)?;
+        let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
+        let standing = self.client_standing(client).await?.ok_or(TokenError::Client)?;
         let account = self.check_password(&request, peer).await?;
-        self.start_session(client, account, grant).await
+        let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
+        // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
+        if request.scope.is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
+            return Err(TokenError::Scope);
+        }
+        self.start_session((client, standing), account, (grant, permitted)).await
     }
 
     /// The account whose name and password these are.
@@ -59,20 +65,15 @@ impl App {
             };
             self.throttle.reserve(attempt, self.clock.now()).map_err(throttled)?
         };
-        let found = match &name {
-            Some(name) => self.account(name).await?,
-            None => None,
-        };
-        let record = found.as_ref().map(|(_, record)| record.clone());
-        let verdict = match self.passwords.verify(password, record).await {
-            Ok(verdict) => verdict,
+        let (found, verdict) = match self.verify(name.as_ref(), password).await {
+            Ok(verified) => verified,
             Err(error) => {
                 reservation.abandoned();
-                return Err(error.into());
+                return Err(error);
             }
         };
         match found {
-            Some((account, _)) if verdict.matches && account.state.is_active() => {
+            Some(account) if verdict.matches && account.state.is_active() => {
                 reservation.succeeded(self.clock.now());
                 if let Some(rehashed) = verdict.rehashed {
                     self.store_rehashed(&account, &rehashed).await;
@@ -84,6 +85,20 @@ impl App {
                 Err(TokenError::Credentials)
             }
         }
+    }
+
+    /// The account with this name, if there is one, and whether `password` is its password; the same work in either case.
+    async fn verify(
+        &self,
+        name: Option<&Username>,
+        password: Password,
+    ) -> Result<(Option<Account>, Verdict), TokenError> {
+        let found = match name {
+            Some(name) => self.account(name).await?,
+            None => None,
+        };
+        let (account, record) = found.unzip();
+        Ok((account, self.passwords.verify(password, record).await?))
     }
 
     async fn account(&self, name: &Username) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
@@ -118,27 +133,25 @@ impl App {
 
     async fn start_session(
         &self,
-        client: &AuthenticatedClient,
+        (client, standing): (&Registration, Standing),
         account: Account,
-        grant: Grant,
+        (grant, permitted): (Grant, Scope),
     ) -> Result<TokenResponse, TokenError> {
-        let registration = &client.registration;
-        let refreshable = match registration.refresh_tokens {
+        let refreshable = match client.refresh_tokens {
             RefreshTokens::Always => true,
             RefreshTokens::OfflineAccess => grant.scope.contains(Scope::OFFLINE_ACCESS),
             RefreshTokens::Never => false,
         };
         let now = self.clock.now();
         let id = SessionId::from(self.random.uuid(now)?);
-        let permitted = self.settings.scopes.permitted(&grant.scope, registration, &account.state.roles);
         let decision = session::start(Start {
-            client: (registration.id.clone(), client.standing),
+            client: (client.id.clone(), standing),
             user: (account.id, account.state.standing),
             scope: grant.scope,
             permitted,
             audience: grant.audience,
-            refreshable: refreshable && registration.grants.contains(&GrantType::RefreshToken),
-            policy: policy(registration),
+            refreshable: refreshable && client.grants.contains(&GrantType::RefreshToken),
+            policy: policy(client),
             nonce: self.random.bytes()?.into(),
             kid: self.keys.signer().kid(),
             now,

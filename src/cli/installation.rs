@@ -32,6 +32,8 @@ pub struct Installation {
     pub longest_access_token: Duration,
     /// What a password must be.
     pub passwords: Passwords,
+    /// Whether it is a demo, which only `heirloom dev` begins.
+    pub demo: bool,
 }
 
 impl Which {
@@ -47,6 +49,7 @@ impl Which {
             keys: config.keys,
             lead_time: config.lead_time,
             passwords: config.passwords,
+            demo: false,
         })
     }
 }
@@ -62,6 +65,7 @@ impl Installation {
             lead_time: crate::config::LEAD_TIME,
             longest_access_token: crate::client::Lifetimes::default().access_token,
             passwords: Passwords::default(),
+            demo: true,
         }
     }
 }

@@ -9,8 +9,10 @@ use crate::app::users::{Listed, UserError};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::config::Config;
 use crate::oauth::Kid;
+use crate::store::sled::SledStore;
 use crate::token::folder::KeysFolder;
-use crate::token::rotate::{KeyInfo, NewKey};
+use crate::token::name::SecretKind;
+use crate::token::rotate::{KeyInfo, NewKey, SecretInfo};
 use crate::token::{KeyError, KeyLife};
 use crate::user::{Command, Username};
 
@@ -48,11 +50,45 @@ pub(super) fn rotate_keys(
     Ok((new, signs_from))
 }
 
+/// The refresh secrets and the peppers, by kind and id.
+///
+/// # Errors
+/// [`Failure`] if the folder can't be read.
+pub(super) fn list_secrets(installation: &Installation) -> Outcome<Vec<SecretInfo>> {
+    keys(installation).0.secrets().map_err(|error| key_failure(&error))
+}
+
+/// Adds a refresh secret or a pepper and returns it.
+///
+/// # Errors
+/// [`Failure`] if all ids are taken, or the folder can't be written.
+pub(super) fn rotate_secret(installation: &Installation, kind: SecretKind) -> Outcome<SecretInfo> {
+    let (folder, now) = keys(installation);
+    let new = match kind {
+        SecretKind::Refresh => folder.rotate_refresh_secret(now),
+        SecretKind::Pepper => folder.rotate_pepper(now),
+    };
+    new.map_err(|error| key_failure(&error))
+}
+
+/// Destroys a refresh secret. Returns the one in its place, if it was the newest.
+///
+/// # Errors
+/// [`Failure`] if there is none with this id, or the folder can't be written.
+pub(super) fn destroy_refresh_secret(installation: &Installation, id: u8) -> Outcome<Option<SecretInfo>> {
+    let (folder, now) = keys(installation);
+    folder.compromised_refresh_secret(id, now).map_err(|error| key_failure(&error))
+}
+
 /// Adds a user and returns its id.
 ///
 /// # Errors
 /// [`Failure`] if the name is taken or not allowed, the password too weak, or a server has the folder open.
 pub(super) fn add_user(installation: &Installation, name: &str, password: &str) -> Outcome<String> {
+    // The first user of an installation may come before its first start; a demo has its own.
+    if installation.demo {
+        must_be_there(installation)?;
+    }
     let id = on_store(installation, async |app| app.register(name, password, Vec::new()).await)?;
     Ok(id.to_string())
 }
@@ -62,6 +98,7 @@ pub(super) fn add_user(installation: &Installation, name: &str, password: &str) 
 /// # Errors
 /// As [`add_user`]; and if there is no such user.
 pub(super) fn set_password(installation: &Installation, name: &str, password: &str) -> Outcome {
+    must_be_there(installation)?;
     on_store(installation, async |app| app.set_password(name, password, None).await)
 }
 
@@ -71,6 +108,7 @@ pub(super) fn set_password(installation: &Installation, name: &str, password: &s
 /// As [`set_password`].
 pub(super) fn set_disabled(installation: &Installation, name: &str, disabled: bool) -> Outcome {
     let command = if disabled { Command::Disable } else { Command::Enable };
+    must_be_there(installation)?;
     on_store(installation, async |app| app.change(name, command.clone()).await)
 }
 
@@ -79,6 +117,7 @@ pub(super) fn set_disabled(installation: &Installation, name: &str, disabled: bo
 /// # Errors
 /// As [`set_password`].
 pub(super) fn delete_user(installation: &Installation, name: &str) -> Outcome {
+    must_be_there(installation)?;
     on_store(installation, async |app| app.delete_user(name).await)
 }
 
@@ -87,6 +126,7 @@ pub(super) fn delete_user(installation: &Installation, name: &str) -> Outcome {
 /// # Errors
 /// [`Failure`] if the folder can't be read, or a server has it open.
 pub(super) fn list_users(installation: &Installation) -> Outcome<Vec<Listed>> {
+    must_be_there(installation)?;
     on_store(installation, async |app| {
         let mut users = Vec::new();
         let mut after: Option<Username> = None;
@@ -116,6 +156,17 @@ fn life(installation: &Installation) -> KeyLife {
 
 fn key_failure(error: &KeyError) -> Failure {
     Failure::Failed(error.to_string())
+}
+
+/// A mistyped folder must not become a new, empty installation.
+fn must_be_there(installation: &Installation) -> Outcome {
+    if SledStore::is_in(&installation.data) {
+        return Ok(());
+    }
+    let begin =
+        if installation.demo { "`heirloom dev`" } else { "`heirloom serve`, or `heirloom user add`," };
+    let folder = installation.data.display();
+    Err(Failure::Failed(format!("there is no store in {folder}: {begin} makes one; nothing was changed")))
 }
 
 /// Opens the store, does one thing, and closes it.

@@ -98,13 +98,15 @@ pub(super) fn open(config: &Config, accept_missing_mark: bool) -> Outcome<Arc<Ap
 
 /// The store has failed: what it holds in memory may differ from what is on disk, so nothing more may be answered.
 fn give_up(why: &str) {
-    tracing::error!(store.failure = why, "stopping at once: the store has failed");
     // Those who wait get their 503 first.
     let leave = || {
         std::thread::sleep(Duration::from_millis(250));
         std::process::exit(1);
     };
-    if std::thread::Builder::new().name("give-up".to_owned()).spawn(leave).is_err() {
+    // Before the log is written to: whoever reads that may have stopped, and then the write never ends.
+    let leaving = std::thread::Builder::new().name("give-up".to_owned()).spawn(leave);
+    tracing::error!(store.failure = why, "stopping at once: the store has failed");
+    if leaving.is_err() {
         std::process::exit(1);
     }
 }

@@ -78,7 +78,8 @@ struct TokenRequestBody {
     password: Option<String>,
     /// With `refresh_token`: the newest refresh token.
     refresh_token: Option<String>,
-    /// The scope, separated by spaces. Left out: all that the client may have (sign-in), all that was granted (refresh).
+    /// The scope, separated by spaces. Left out: at sign-in, all that the client may have of one resource server, without
+    /// `offline_access` and heirloom's own `account`, `admin` and `profile`; at a refresh, all that was granted.
     #[oai(validator(max_length = 1024))]
     scope: Option<String>,
     /// The resource server that the access token is for (RFC 8707).

@@ -84,7 +84,9 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
         {
             response.headers_mut().insert(header::ALLOW, allowed);
         }
-        if path.starts_with("/oauth/") || !response.status().is_success() {
+        let status = response.status();
+        // RFC 9111 §4.3.4: a 304 renews what is cached, by its own `Cache-Control`.
+        if path.starts_with("/oauth/") || status.is_client_error() || status.is_server_error() {
             no_store(&mut response);
         }
         Ok(response)

@@ -18,7 +18,7 @@ use super::peer::TrustedProxies;
 use super::server::{BodyError, read_body};
 use crate::app::{App, TokenError, TokenResponse};
 use crate::oauth::request::{PasswordRequest, RefreshRequest};
-use crate::oauth::{Audience, ErrorCode, GrantType, TokenRequest};
+use crate::oauth::{Audience, ClientId, ErrorCode, GrantType, Scope, TokenRequest};
 
 /// The tags of the specification.
 #[derive(Tags)]
@@ -67,23 +67,30 @@ impl TokenApi {
         let mut form = read_form(form).await?;
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
+        let Claim { readings, by_header } = claim;
         let refuse = |error: TokenError| Refusal::app(&error, by_header);
         let parsed = parse(&mut form)?;
-        let Claim { readings, .. } = claim;
-        let client = app.authenticate(&readings).await.map_err(refuse)?;
-        let id = client.registration.id.clone();
-        let grant = parsed.grant_type().as_str();
-        let answer = match parsed {
-            TokenRequest::Password(password) => app.sign_in(&client, password, self.peer(request)).await,
-            TokenRequest::Refresh(refresh) => app.refresh(&client, refresh).await,
+        // What is no client_id at all is not repeated in the log.
+        let claimed = readings.iter().find_map(|reading| reading.id.parse::<ClientId>().ok());
+        let (grant, peer) = (parsed.grant_type().as_str(), self.peer(request));
+        let answer = match app.authenticate(&readings) {
+            Ok(client) => match parsed {
+                TokenRequest::Password(password) => app.sign_in(&client, password, peer).await,
+                TokenRequest::Refresh(refresh) => app.refresh(&client, refresh).await,
+            },
+            Err(error) => Err(error),
         };
+        let id = claimed.as_ref().map_or("", ClientId::as_str);
         match &answer {
-            Ok(_) => tracing::debug!(client.id = %id, oauth.grant = grant, "tokens issued"),
+            Ok(_) => tracing::debug!(client.id = id, oauth.grant = grant, "tokens issued"),
             Err(error) if status(error.code(), false).is_server_error() => {
-                tracing::error!(client.id = %id, oauth.grant = grant, error = %error, "token request failed");
+                tracing::error!(client.id = id, oauth.grant = grant, error = %error, "token request failed");
+            }
+            Err(TokenError::Client) => {
+                tracing::warn!(client.id = id, peer.address = %peer, "client authentication failed");
             }
             Err(error) => {
-                tracing::info!(client.id = %id, oauth.grant = grant, error = %error, "token request refused");
+                tracing::info!(client.id = id, oauth.grant = grant, error = %error, "token request refused");
             }
         }
         answer.map_err(refuse)
@@ -133,7 +140,7 @@ impl Refusal {
     fn render(self) -> TokenAnswer {
         let body = Json(ErrorBody::new(self.code, &self.description));
         // RFC 9110 §10.2.3: whole seconds; rounded up, so that who comes back is not early.
-        let seconds = self.retry_after.map_or(1, |wait| wait.as_secs().saturating_add(1)).to_string();
+        let seconds = self.retry_after.map_or(1, |wait| wait.as_millis().div_ceil(1000).max(1)).to_string();
         match self.status.unwrap_or_else(|| status(self.code, self.by_header)) {
             StatusCode::UNAUTHORIZED => {
                 TokenAnswer::Unauthorized(body, r#"Basic realm="heirloom", charset="UTF-8""#.to_owned())
@@ -197,7 +204,8 @@ fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
                     "The scope is malformed, or longer than 64 words or 1 KiB.",
                 )
             };
-            Some(scope.parse().map_err(bad)?)
+            // Nothing but spaces is an empty value, which counts as left out.
+            Some(scope.parse().map_err(bad)?).filter(|scope: &Scope| !scope.is_empty())
         }
         None => None,
     };

@@ -9,6 +9,7 @@
 
 mod account;
 mod discovery;
+mod faults;
 mod properties;
 mod refresh;
 mod sign_in;
