@@ -2,7 +2,7 @@
 //!
 //! | # | the token, the session | answer | events |
 //! |---|---|---|---|
-//! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none; never gets here |
+//! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none: it never gets here, nor to the store |
 //! | 2 | session unknown, or ended | `invalid_grant` | none |
 //! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
 //! | 4 | absolute or idle expiry reached | `invalid_grant` | none |
