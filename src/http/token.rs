@@ -70,8 +70,9 @@ impl TokenApi {
         let Claim { readings, by_header } = claim;
         let refuse = |error: TokenError| Refusal::app(&error, by_header);
         let parsed = parse(&mut form)?;
-        // What is no client_id at all is not repeated in the log.
-        let claimed = readings.iter().find_map(|reading| reading.id.parse::<ClientId>().ok());
+        // What is no client's id is not repeated in the log: it may be a secret in the wrong field.
+        let ids = readings.iter().filter_map(|reading| reading.id.parse::<ClientId>().ok());
+        let claimed = ids.into_iter().find(|id| app.clients.find(id).is_some());
         let (grant, peer) = (parsed.grant_type().as_str(), self.peer(request));
         let answer = match app.authenticate(&readings) {
             Ok(client) => match parsed {
