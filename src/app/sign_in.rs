@@ -40,17 +40,25 @@ impl App {
         self.has_room()?;
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.scope.as_ref(), &request.resources, &client.registration)?;
-        let account = self.check_password(&request, peer).await?;
+        let account = self.check_password(&request.username, &request.password, peer).await?;
         self.start_session(client, account, grant).await
     }
 
     /// The account whose name and password these are.
-    async fn check_password(&self, request: &PasswordRequest, peer: IpAddr) -> Result<Account, TokenError> {
+    pub(super) async fn check_password(
+        &self,
+        username: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<Account, TokenError> {
         // What can't be a password is nobody's; a long one is refused before any hash.
-        let password = Password::parse(&request.password).map_err(|_| TokenError::Credentials)?;
-        let name = request.username.parse::<Username>().ok();
+        let password = Password::parse(password).map_err(|_| TokenError::Credentials)?;
+        let name = username.parse::<Username>().ok();
+        let named = self.account_named(username).await?;
         let reservation = {
-            let account = name.as_ref().map_or(request.username.as_bytes(), |name| name.as_str().as_bytes());
+            let typed = name.as_ref().map_or(username.as_bytes(), |name| name.as_str().as_bytes());
+            // One account has one counter, whichever of its names is typed.
+            let account = named.as_ref().map_or(typed, |id| id.as_bytes().as_slice());
             let digest = self.throttle.digest(password.as_bytes());
             let attempt = Attempt { account, peer, password: digest };
             let throttled = |error: crate::throttle::Throttled| {
@@ -59,8 +67,8 @@ impl App {
             };
             self.throttle.reserve(attempt, self.clock.now()).map_err(throttled)?
         };
-        let found = match &name {
-            Some(name) => self.account(name).await?,
+        let found = match named {
+            Some(id) => self.account(id).await?,
             None => None,
         };
         let record = found.as_ref().map(|(_, record)| record.clone());
@@ -86,10 +94,7 @@ impl App {
         }
     }
 
-    async fn account(&self, name: &Username) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
-        let Some(id) = self.user_id(name).await? else {
-            return Ok(None);
-        };
+    async fn account(&self, id: UserId) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
         let Loaded { state, expected } = self.load_user(id).await?;
         let record = self.store.record(vault::password(id)).await?;
         let (Some(state), Some(record)) = (state, record) else {
@@ -170,8 +175,8 @@ impl App {
 }
 
 /// An account that was found.
-struct Account {
-    id: UserId,
-    state: User,
+pub(super) struct Account {
+    pub(super) id: UserId,
+    pub(super) state: User,
     expected: Expected,
 }

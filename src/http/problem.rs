@@ -8,7 +8,9 @@ use super::error::status;
 use crate::app::TokenError;
 use crate::app::access::AccessError;
 use crate::app::users::UserError;
+use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
+use crate::user::profile::DisplayNameRefused;
 
 /// A problem document (RFC 9457 §3).
 #[derive(Object, Clone, Debug, Default)]
@@ -127,7 +129,10 @@ pub enum ApiError {
 #[expect(clippy::needless_pass_by_value, reason = "poem-openapi hands it over")]
 fn malformed(error: poem::Error) -> ApiError {
     let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
-    ApiError::BadRequest(Json(problem.detail(error.to_string())))
+    // Behind these words poem repeats the value, which may be a password.
+    let reason = error.to_string();
+    let reason = reason.split_once(", found ").map_or(reason.as_str(), |(reason, _)| reason);
+    ApiError::BadRequest(Json(problem.detail(reason)))
 }
 
 impl ApiError {
@@ -167,6 +172,12 @@ impl ApiError {
     #[must_use]
     pub fn not_found() -> Self {
         Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing.")))
+    }
+
+    /// It is not the asker's to do, whatever the access token.
+    #[must_use]
+    pub fn forbidden(kind: &str, title: &str) -> Self {
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, kind, title)), None)
     }
 
     /// A field is not what it must be.
@@ -213,6 +224,27 @@ impl ApiError {
                 Self::field(name, rule, message)
             }
             UserError::Taken => Self::field(name, "taken", message),
+            UserError::Email(refused) => {
+                let rule = match refused {
+                    EmailRefused::Empty => "empty",
+                    EmailRefused::TooLong => "too_long",
+                    EmailRefused::Malformed => "malformed",
+                };
+                Self::field("email", rule, message)
+            }
+            UserError::EmailTaken => Self::field("email", "taken", message),
+            UserError::DisplayName(refused) => {
+                let rule = match refused {
+                    DisplayNameRefused::Empty => "empty",
+                    DisplayNameRefused::TooLong => "too_long",
+                    DisplayNameRefused::Character => "not_permitted",
+                };
+                Self::field("display_name", rule, message)
+            }
+            UserError::NotInvited => Self::field("invitation", "required", message),
+            UserError::Invitation => Self::field("invitation", "not_valid", message),
+            UserError::Closed => Self::forbidden("registration-closed", &message),
+            UserError::WrongPassword => Self::forbidden("wrong-password", &message),
             UserError::Password(refused) | UserError::Weak(PolicyRefused::Password(refused)) => {
                 let rule = match refused {
                     PasswordRefused::Empty => "empty",

@@ -7,6 +7,7 @@
 //! | `d`, id | the name as it is kept, for people |
 //! | `f`, id | the profile: e-mail address, display name |
 //! | `m`, profile version, normalised address | the id of the user who signs in with it |
+//! | `s`, id, session's id | the device of a session |
 //! | `i`, SHA-256 of the code | an invitation: the id that the account will have, and until when |
 
 use super::email::Email;
@@ -50,6 +51,12 @@ pub fn profile(id: UserId) -> RecordKey {
 #[must_use]
 pub fn by_address(address: &Email) -> RecordKey {
     RecordKey::vault(&[b"m", &[PROFILE_VERSION], address.key().as_bytes()])
+}
+
+/// What is kept of the devices of a user, one record a session.
+#[must_use]
+pub fn devices(id: UserId) -> RecordKey {
+    RecordKey::vault(&[b"s", id.as_bytes()])
 }
 
 /// An invitation, by the SHA-256 of its code.

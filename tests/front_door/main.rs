@@ -12,5 +12,6 @@ mod discovery;
 mod properties;
 mod refresh;
 mod sign_in;
+mod sign_up;
 mod support;
 mod token_endpoint;
