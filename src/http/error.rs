@@ -4,6 +4,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::Object;
 
+use super::problem;
 use crate::oauth::ErrorCode;
 
 /// An error (RFC 6749 §5.2).
@@ -77,7 +78,7 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
             Ok(response) => response.into_response(),
             // An endpoint's own error is an answer already.
             Err(error) if error.is_from_response() => error.into_response(),
-            Err(error) => refusal(&error),
+            Err(error) => refusal(&error, OWN_API.iter().any(|prefix| path.starts_with(prefix))),
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
             && let Some(allowed) = self.allowed(&path)
@@ -101,7 +102,10 @@ fn no_store(response: &mut Response) {
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
 }
 
-fn refusal(error: &poem::Error) -> Response {
+/// Heirloom's own API answers with problem documents (RFC 9457), the protocol's endpoints as RFC 6749 says.
+const OWN_API: [&str; 3] = ["/account", "/admin", "/oauth/userinfo"];
+
+fn refusal(error: &poem::Error, is_own_api: bool) -> Response {
     let status = error.status();
     let (code, description) = match status {
         StatusCode::NOT_FOUND => (ErrorCode::InvalidRequest, "There is nothing at this path."),
@@ -117,7 +121,11 @@ fn refusal(error: &poem::Error) -> Response {
         }
         _ => (ErrorCode::InvalidRequest, "The request is malformed."),
     };
-    json(status, &ErrorBody::new(code, description))
+    if is_own_api {
+        problem::refusal(error, description)
+    } else {
+        json(status, &ErrorBody::new(code, description))
+    }
 }
 
 /// An error as an answer.

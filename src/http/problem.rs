@@ -1,7 +1,10 @@
 //! Errors of heirloom's own API, as problem documents (RFC 9457).
 
+use poem::Response;
 use poem::http::StatusCode;
+use poem_openapi::error::{ParseParamError, ParseRequestPayloadError};
 use poem_openapi::payload::Json;
+use poem_openapi::types::ToJSON as _;
 use poem_openapi::{ApiResponse, Object};
 
 use super::error::status;
@@ -74,7 +77,6 @@ impl Problem {
 
 /// What an endpoint of heirloom's own API answers when it does not do what it was asked.
 #[derive(ApiResponse)]
-#[oai(bad_request_handler = "malformed")]
 pub enum ApiError {
     /// The request is malformed.
     #[oai(status = 400, content_type = "application/problem+json")]
@@ -125,14 +127,25 @@ pub enum ApiError {
     ),
 }
 
-/// What poem could not read.
-#[expect(clippy::needless_pass_by_value, reason = "poem-openapi hands it over")]
-fn malformed(error: poem::Error) -> ApiError {
-    let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
-    // Behind these words poem repeats the value, which may be a password.
-    let reason = error.to_string();
-    let reason = reason.split_once(", found ").map_or(reason.as_str(), |(reason, _)| reason);
-    ApiError::BadRequest(Json(problem.detail(reason)))
+/// What poem itself refuses (no such path, a body that is no JSON, …) as a problem document, with `title` in words.
+pub(super) fn refusal(error: &poem::Error, title: &str) -> Response {
+    let status = error.status();
+    let kind = match status {
+        StatusCode::NOT_FOUND => "not-found",
+        StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
+        StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+        status if status.is_server_error() => "failed",
+        _ => "malformed",
+    };
+    let mut problem = Problem::new(status, kind, title);
+    if error.is::<ParseRequestPayloadError>() || error.is::<ParseParamError>() {
+        // Behind these words the library repeats the value, which may be a password.
+        let reason = error.to_string();
+        let reason = reason.split_once(", found ").map_or(reason.as_str(), |(reason, _)| reason);
+        problem = problem.detail(reason);
+    }
+    let answer = Response::builder().status(status).content_type("application/problem+json");
+    answer.body(problem.to_json_string())
 }
 
 impl ApiError {
