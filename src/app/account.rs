@@ -84,7 +84,13 @@ impl App {
                 email: email.clone().unwrap_or_else(|| before.email.clone()),
                 display_name: display_name.clone().unwrap_or_else(|| before.display_name.clone()),
             };
-            let records = self.profile_changes((id, &name.parse()?), &before, &after).await?;
+            let mut records = Vec::new();
+            if email.is_some() {
+                records = self.address_changes((id, &name.parse()?), &before, &after).await?;
+            }
+            if before != after {
+                records.push(RecordChange::Put(vault::profile(id), after.encode()));
+            }
             if records.is_empty() {
                 return Ok(OwnAccount { id, name, profile: after });
             }
@@ -225,8 +231,8 @@ impl App {
         Ok(())
     }
 
-    /// The record changes that lead from one profile to another; none if nothing changes.
-    async fn profile_changes(
+    /// The record changes that lead from the sign-in names of one profile to those of another.
+    async fn address_changes(
         &self,
         (id, name): (UserId, &Username),
         before: &Profile,
@@ -249,9 +255,6 @@ impl App {
                 Some(owner) if owner == id => {}
                 Some(_) => return Err(UserError::EmailTaken),
             }
-        }
-        if before != after {
-            records.push(RecordChange::Put(vault::profile(id), after.encode()));
         }
         Ok(records)
     }

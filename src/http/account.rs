@@ -223,10 +223,8 @@ impl Example for AccountBody {
 #[oai(rename = "AccountChange", example, deny_unknown_fields)]
 struct ChangeBody {
     /// Another e-mail address; `null`: none.
-    #[oai(default)]
     email: MaybeUndefined<String>,
     /// Another display name; `null`: none.
-    #[oai(default)]
     display_name: MaybeUndefined<String>,
 }
 

@@ -9,6 +9,7 @@
 
 mod account;
 mod discovery;
+mod own_account;
 mod properties;
 mod refresh;
 mod sign_in;
