@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use super::App;
 use super::access::LiveSession;
 use super::error::TokenError;
+use super::load::Loaded;
 use super::sign_in::Account;
 use super::users::{ATTEMPTS, UserError, password_record};
+use crate::clock::Timestamp;
 use crate::oauth::{Standing, UserId};
 use crate::password::Password;
 use crate::store::{RecordChange, StoreError};
-use crate::user::{self, Command, DisplayName, Email, Profile, Username, vault};
+use crate::user::{self, Command, DisplayName, Email, Profile, User, UserEvent, Username, vault};
 
 /// An account, as its owner sees it. Has no `Debug`: it says who somebody is.
 pub struct OwnAccount {
@@ -22,13 +24,25 @@ pub struct OwnAccount {
     pub profile: Profile,
 }
 
-/// What is to change in a profile, as it was typed; `None` stays as it is. Has no `Debug`: it says who somebody is.
+/// What is to change in a profile, as it was typed. Has no `Debug`: it says who somebody is.
 #[derive(Default)]
 pub struct ProfileChange {
-    /// Another e-mail address, or none.
-    pub email: Option<Option<String>>,
-    /// Another display name, or none.
-    pub display_name: Option<Option<String>>,
+    /// The e-mail address.
+    pub email: Change<String>,
+    /// The display name.
+    pub display_name: Change<String>,
+}
+
+/// What becomes of a field.
+#[derive(Clone, Default)]
+pub enum Change<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is taken away.
+    Clear,
+    /// It becomes this.
+    Set(T),
 }
 
 /// How many records are deleted in one append.
@@ -72,20 +86,20 @@ impl App {
         change: ProfileChange,
         peer: IpAddr,
     ) -> Result<OwnAccount, UserError> {
-        let email: Option<Option<Email>> = parsed(change.email)?;
-        let display_name: Option<Option<DisplayName>> = parsed(change.display_name)?;
-        if self.settings.accounts.login_with_email && matches!(email, Some(Some(_))) {
+        let email: Change<Email> = change.email.parsed()?;
+        let display_name: Change<DisplayName> = change.display_name.parsed()?;
+        if self.settings.accounts.login_with_email && matches!(email, Change::Set(_)) {
             self.count_sign_up(peer)?;
         }
         for _ in 0..ATTEMPTS {
             let loaded = self.load_user(id).await?;
             let OwnAccount { name, profile: before, .. } = self.own_account(id).await?;
             let after = Profile {
-                email: email.clone().unwrap_or_else(|| before.email.clone()),
-                display_name: display_name.clone().unwrap_or_else(|| before.display_name.clone()),
+                email: email.clone().applied_to(before.email.clone()),
+                display_name: display_name.clone().applied_to(before.display_name.clone()),
             };
             let mut records = Vec::new();
-            if email.is_some() {
+            if !matches!(email, Change::Keep) {
                 records = self.address_changes((id, &name.parse()?), &before, &after).await?;
             }
             if before != after {
@@ -94,8 +108,7 @@ impl App {
             if records.is_empty() {
                 return Ok(OwnAccount { id, name, profile: after });
             }
-            let decided = user::decide(loaded.state.as_ref(), Command::ChangeProfile, self.clock.now());
-            let events = decided.map_err(|_| UserError::Unknown)?;
+            let events = decided(&loaded, Command::ChangeProfile, self.clock.now())?;
             match self.append_user(id, loaded, &events, records).await {
                 Ok(()) => return Ok(OwnAccount { id, name, profile: after }),
                 Err(StoreError::WrongExpectedVersion) => {}
@@ -121,11 +134,12 @@ impl App {
         let proved = self.prove(live.user_id(), &name, old, peer).await?;
         let record = self.hash_new(&name.parse()?, &profile, new).await?;
         for _ in 0..ATTEMPTS {
-            let command = Command::ChangePassword { keep: Some(live.id) };
+            let loaded = self.load_as_proved(proved.id, Some(proved.state.standing)).await?;
+            let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id) }, self.clock.now())?;
             let records = vec![password_record(proved.id, &record)];
-            match self.change_as_proved(proved.id, Some(proved.state.standing), command, records).await {
-                Err(UserError::Failed(TokenError::Store(StoreError::WrongExpectedVersion))) => {}
-                answer => return answer,
+            match self.append_user(proved.id, loaded, &events, records).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                answer => return Ok(answer.map_err(TokenError::from)?),
             }
         }
         Err(TokenError::from(StoreError::WrongExpectedVersion).into())
@@ -159,6 +173,8 @@ impl App {
 
     async fn erase_account(&self, id: UserId, standing: Option<Standing>) -> Result<(), UserError> {
         for _ in 0..ATTEMPTS {
+            // First: whatever changes what is read below also changes this version.
+            let loaded = self.load_as_proved(id, standing).await?;
             let OwnAccount { name, profile, .. } = self.own_account(id).await?;
             let name: Username = name.parse()?;
             let keys =
@@ -170,9 +186,10 @@ impl App {
                     records.push(RecordChange::Delete(vault::by_address(&address)));
                 }
             }
-            match self.change_as_proved(id, standing, Command::Delete, records).await {
-                Err(UserError::Failed(TokenError::Store(StoreError::WrongExpectedVersion))) => {}
-                answer => return answer,
+            let events = decided(&loaded, Command::Delete, self.clock.now())?;
+            match self.append_user(id, loaded, &events, records).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                answer => return Ok(answer.map_err(TokenError::from)?),
             }
         }
         Err(TokenError::from(StoreError::WrongExpectedVersion).into())
@@ -210,25 +227,19 @@ impl App {
         }
     }
 
-    /// Appends what follows from `command`, once. The records were made from what `id` was a moment ago, and a password
-    /// was proved under `standing`: if either has changed since, `WrongExpectedVersion`.
-    async fn change_as_proved(
+    /// The user as it is now. If a password was proved under `standing` and something has raised the epoch since, as
+    /// every change of the password does, `WrongExpectedVersion`: the client may ask again.
+    async fn load_as_proved(
         &self,
         id: UserId,
         standing: Option<Standing>,
-        command: Command,
-        records: Vec<RecordChange>,
-    ) -> Result<(), UserError> {
+    ) -> Result<Loaded<User>, UserError> {
         let loaded = self.load_user(id).await?;
         let now = loaded.state.as_ref().map(|user| user.standing);
-        // Whatever sets another password raises the epoch.
         if standing.is_some() && standing != now {
             return Err(TokenError::from(StoreError::WrongExpectedVersion).into());
         }
-        let decided = user::decide(loaded.state.as_ref(), command, self.clock.now());
-        let events = decided.map_err(|_| UserError::Unknown)?;
-        self.append_user(id, loaded, &events, records).await.map_err(TokenError::from)?;
-        Ok(())
+        Ok(loaded)
     }
 
     /// The record changes that lead from the sign-in names of one profile to those of another.
@@ -260,7 +271,28 @@ impl App {
     }
 }
 
-/// What was typed, parsed where there is something.
-fn parsed<T: std::str::FromStr>(typed: Option<Option<String>>) -> Result<Option<Option<T>>, T::Err> {
-    typed.map(|typed| typed.map(|typed| typed.parse()).transpose()).transpose()
+/// What follows from `command` on an account.
+fn decided(loaded: &Loaded<User>, command: Command, now: Timestamp) -> Result<Vec<UserEvent>, UserError> {
+    user::decide(loaded.state.as_ref(), command, now).map_err(|_| UserError::Unknown)
+}
+
+impl Change<String> {
+    /// What was typed, parsed where there is something.
+    fn parsed<T: std::str::FromStr>(self) -> Result<Change<T>, T::Err> {
+        Ok(match self {
+            Self::Keep => Change::Keep,
+            Self::Clear => Change::Clear,
+            Self::Set(typed) => Change::Set(typed.parse()?),
+        })
+    }
+}
+
+impl<T> Change<T> {
+    fn applied_to(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => before,
+            Self::Clear => None,
+            Self::Set(after) => Some(after),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::peer::TrustedProxies;
 use super::problem::ApiError;
 use super::token::Tag;
 use crate::app::App;
-use crate::app::account::{OwnAccount, ProfileChange};
+use crate::app::account::{Change, OwnAccount, ProfileChange};
 use crate::app::sign_up::NewAccount;
 use crate::app::users::UserError;
 
@@ -76,8 +76,7 @@ impl AccountApi {
     ) -> Result<Seen, ApiError> {
         let access = token.access(&app, SCOPE).await?;
         let Json(ChangeBody { email, display_name }) = body;
-        let email = changed(email);
-        let change = ProfileChange { email, display_name: changed(display_name) };
+        let change = ProfileChange { email: changed(email), display_name: changed(display_name) };
         let id = access.live.user_id();
         let account = app.change_profile(id, change, self.proxies.peer(request)).await.map_err(refused)?;
         Ok(Seen::Ok(Json(AccountBody::new(account, access.live.user.roles))))
@@ -130,12 +129,11 @@ fn refused(error: UserError) -> ApiError {
     ApiError::user(&error, "username", "password")
 }
 
-/// `None`: left as it is.
-fn changed<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
+fn changed<T>(value: MaybeUndefined<T>) -> Change<T> {
     match value {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
+        MaybeUndefined::Undefined => Change::Keep,
+        MaybeUndefined::Null => Change::Clear,
+        MaybeUndefined::Value(value) => Change::Set(value),
     }
 }
 
