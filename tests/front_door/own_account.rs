@@ -324,6 +324,9 @@ async fn an_address_becomes_a_name_when_it_is_set_once_more_and_deleting_frees_o
     assert_eq!(patch(&server, &eve, json!({"display_name": "Eve"})).await.status, 200, "hers is not touched");
     assert_eq!(delete(&server, &eve, PASSWORD).await.status, 204);
     assert_eq!(sign_in(&server, "both@example.com", PASSWORD).await.status, 200, "it is bob's");
+    let server = server.restart(|setup| setup.config.accounts.login_with_email = false).await;
+    assert_eq!(sign_in(&server, "both@example.com", PASSWORD).await.status, 400);
+    assert_eq!(sign_in(&server, "bob", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use heirloom::config::SignUp;
+use heirloom::password::hash::Cost;
 use heirloom::store::RecordKey;
 use heirloom::user::{UserEvent, vault};
 use serde_json::{Value, json};
@@ -154,7 +155,12 @@ async fn nobody_signs_up_where_it_is_closed() {
 
 #[tokio::test]
 async fn an_invitation_is_good_for_one_account_and_brings_its_roles() {
-    let server = Server::with(|setup| setup.config.accounts.registration = SignUp::Invite).await;
+    let server = Server::with(|setup| {
+        setup.config.accounts.registration = SignUp::Invite;
+        // So that several are hashed at the same time, having found the invitation unused.
+        setup.cost = Cost::RECOMMENDED;
+    })
+    .await;
     let eve = || person("eve", "eve@example.com");
     assert_refused(&sign_up(&server, &eve()).await, "invitation", "required");
     let invited = server.app.invite(vec!["moderator".to_owned()], Duration::from_hours(1)).await.unwrap();
@@ -162,6 +168,7 @@ async fn an_invitation_is_good_for_one_account_and_brings_its_roles() {
     // A sign-up that fails does not use it up.
     let weak = but(but(eve(), "invitation", code), "password", "iloveyou");
     assert_refused(&sign_up(&server, &weak).await, "password", "guessable");
+    let before = server.app.passwords.hashes_started();
     let tries = (0..8).map(|index| {
         let body = person(&format!("eve-{index}"), &format!("eve-{index}@example.com"));
         let body = but(body, "invitation", code);
@@ -177,6 +184,7 @@ async fn an_invitation_is_good_for_one_account_and_brings_its_roles() {
             assert_refused(&answer, "invitation", "not_valid");
         }
     }
+    assert!(server.app.passwords.hashes_started() - before > 1, "they met");
     assert_eq!(made.len(), 1);
     assert_eq!(made[0].json["roles"], json!(["moderator"]));
     assert_eq!(made[0].json["id"], invited.account.to_string());
