@@ -89,7 +89,7 @@ impl App {
         let email: Change<Email> = change.email.parsed()?;
         let display_name: Change<DisplayName> = change.display_name.parsed()?;
         if self.settings.accounts.login_with_email && matches!(email, Change::Set(_)) {
-            self.count_sign_up(peer)?;
+            self.count_sign_up(peer)?.failed(self.clock.now());
         }
         for _ in 0..ATTEMPTS {
             let loaded = self.load_user(id).await?;

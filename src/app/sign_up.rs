@@ -15,7 +15,7 @@ use crate::config::SignUp;
 use crate::oauth::UserId;
 use crate::password::Password;
 use crate::store::{Expected, RecordChange, StoreError};
-use crate::throttle::Attempt;
+use crate::throttle::{Attempt, Reservation};
 use crate::user::vault::{self, Invitation};
 use crate::user::{self, Command, Email, Profile, Status, Username};
 
@@ -63,7 +63,7 @@ const SWEPT: usize = 4;
 
 impl App {
     /// Makes an account for whoever signs up, if [`SignUp`] permits it. Counted by the peer's network, whatever becomes
-    /// of it: a sign-up costs a hash, and tells whether a name is taken.
+    /// of it, unless the server is too busy to look: a sign-up costs a hash, and tells whether a name is taken.
     ///
     /// # Errors
     /// [`UserError`], and nothing was made.
@@ -79,15 +79,21 @@ impl App {
         let email = new.email.as_deref().map(str::parse).transpose()?;
         let display_name = new.display_name.as_deref().map(str::parse).transpose()?;
         Password::parse(&new.password)?;
-        self.count_sign_up(peer)?;
-        self.make_account(Draft {
+        let counted = self.count_sign_up(peer)?;
+        let draft = Draft {
             name,
             profile: Profile { email, display_name },
             password: &new.password,
             roles: accounts.roles.clone(),
             invitation: new.invitation.as_ref().map(|code| code.as_str()),
-        })
-        .await
+        };
+        let made = self.make_account(draft).await;
+        match &made {
+            // Nothing was hashed.
+            Err(UserError::Failed(TokenError::Busy { .. })) => counted.abandoned(),
+            Ok(_) | Err(_) => counted.failed(self.clock.now()),
+        }
+        made
     }
 
     /// Makes an invitation: who has its code may make one account, with these roles, within `valid_for`.
@@ -178,19 +184,12 @@ impl App {
     }
 
     /// Counts a request that costs a hash or tells what is taken, by the peer's network.
-    pub(super) fn count_sign_up(&self, peer: IpAddr) -> Result<(), UserError> {
+    pub(super) fn count_sign_up(&self, peer: IpAddr) -> Result<Reservation<'_>, UserError> {
         let attempt = Attempt { account: b"", peer, password: self.sign_ups.digest(b"") };
-        let now = self.clock.now();
-        match self.sign_ups.reserve(attempt, now) {
-            Ok(counted) => {
-                counted.failed(now);
-                Ok(())
-            }
-            Err(throttled) => {
-                tracing::warn!(peer.address = %peer, "sign-up throttled");
-                Err(TokenError::Throttled { retry_after: throttled.retry_after }.into())
-            }
-        }
+        self.sign_ups.reserve(attempt, self.clock.now()).map_err(|throttled| {
+            tracing::warn!(peer.address = %peer, "sign-up throttled");
+            TokenError::Throttled { retry_after: throttled.retry_after }.into()
+        })
     }
 
     /// That nobody signs in with one of these addresses.

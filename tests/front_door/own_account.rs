@@ -173,6 +173,12 @@ async fn a_password_change_needs_the_old_password_and_a_good_new_one() {
     // c36: what is typed decomposed is the same password.
     assert_eq!(change_password(&server, &token, USER.1, "cafe\u{301}  noir et  lait").await.status, 204);
     assert_eq!(change_password(&server, &token, "café  noir et  lait", NEW).await.status, 204);
+    // c35: a password is looked at whole.
+    let head = "a1-".repeat(24);
+    let [at_73_a, at_73_b] = ["A", "B"].map(|letter| format!("{head}{letter}tail"));
+    assert_eq!(change_password(&server, &token, NEW, &at_73_a).await.status, 204);
+    assert_eq!(kind(&change_password(&server, &token, &at_73_b, NEW).await), (403, "wrong-password"));
+    assert_eq!(change_password(&server, &token, &at_73_a, NEW).await.status, 204);
 }
 
 #[tokio::test]

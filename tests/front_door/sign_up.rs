@@ -243,6 +243,50 @@ async fn sign_ups_are_throttled_by_network_and_sign_ins_are_not_touched_by_it() 
 }
 
 #[tokio::test]
+async fn c33_a_forwarded_address_is_no_way_around_the_limit() {
+    let server = Server::with(|setup| setup.config.throttle.network_sign_ups = 3).await;
+    let mut statuses = Vec::new();
+    for index in 0..5 {
+        let request = server.client.post(format!("{}/account", server.base));
+        let request = request.header("x-forwarded-for", format!("203.0.113.{index}"));
+        let body = person(&format!("eve-{index}"), "eve@example.com");
+        statuses.push(server.send(request.json(&body)).await.status);
+    }
+    assert_eq!(statuses, [201, 201, 201, 429, 429]);
+}
+
+#[tokio::test]
+async fn c37_sign_ups_that_overflow_the_hashing_pool_are_503_with_retry_after_and_not_counted() {
+    let server = Server::with(|setup| {
+        setup.config.passwords.threads = 1;
+        setup.config.passwords.queue = 1;
+        setup.config.throttle.network_sign_ups = 17;
+        setup.cost = Cost::RECOMMENDED;
+    })
+    .await;
+    let storm = (0..16).map(|index| {
+        let body = person(&format!("eve-{index}"), &format!("eve-{index}@example.com"));
+        let request = server.client.post(format!("{}/account", server.base)).json(&body);
+        tokio::spawn(async move { Answer::of(request.send().await.unwrap()).await })
+    });
+    let (mut made, mut busy) = (0_u32, 0_u32);
+    for answer in storm.collect::<Vec<_>>() {
+        let answer = answer.await.unwrap();
+        made += u32::from(answer.status == 201);
+        if answer.status != 201 {
+            assert_eq!(answer.status, 503, "{}", answer.text);
+            assert!(!answer.header("retry-after").is_empty());
+            assert_eq!(answer.json["type"], "urn:heirloom:problem:unavailable");
+            busy += 1;
+        }
+    }
+    assert!(made > 0 && busy > 2, "{made} made, {busy} told to come back");
+    for name in ["kim", "lea"] {
+        assert_eq!(sign_up(&server, &person(name, "k@example.com")).await.status, 201, "not counted");
+    }
+}
+
+#[tokio::test]
 async fn with_login_with_email_an_address_is_one_account_and_one_counter() {
     let server = Server::with(|setup| {
         by_email(setup);
