@@ -148,10 +148,8 @@ struct SignUpBody {
     /// What the user likes to be called.
     display_name: Option<String>,
     /// The password: 8 characters or more (the server may ask for more), and not easy to guess.
-    #[oai(write_only)]
     password: Password,
     /// The code of an invitation.
-    #[oai(write_only)]
     invitation: Option<String>,
 }
 
@@ -235,7 +233,7 @@ impl Example for ChangeBody {
 
 /// The old and the new password.
 #[derive(Object)]
-#[oai(rename = "PasswordChange", example, deny_unknown_fields, write_only_all)]
+#[oai(rename = "PasswordChange", example, deny_unknown_fields)]
 struct PasswordBody {
     /// The password as it is now.
     current_password: Password,
@@ -254,7 +252,7 @@ impl Example for PasswordBody {
 
 /// The proof that it is the user who deletes the account.
 #[derive(Object)]
-#[oai(rename = "AccountDeletion", example, deny_unknown_fields, write_only_all)]
+#[oai(rename = "AccountDeletion", example, deny_unknown_fields)]
 struct DeleteBody {
     /// The password.
     password: Password,
