@@ -150,6 +150,7 @@ struct SignUpBody {
     /// The password: 8 characters or more (the server may ask for more), and not easy to guess.
     password: Password,
     /// The code of an invitation.
+    #[oai(skip_serializing_if_is_none)]
     invitation: Option<String>,
 }
 
