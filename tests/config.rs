@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use heirloom::client::{Authentication, RefreshTokens, RetryWindow, ReusePolicy, SecretDigest};
-use heirloom::config::{AccessTokenType, Config, ConfigErrors, Flag, LogFormat, Sources};
+use heirloom::config::{AccessTokenType, Accounts, Config, ConfigErrors, Flag, LogFormat, SignUp, Sources};
 use heirloom::oauth::GrantType;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -101,6 +101,7 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(config.tokens, plain.tokens);
     assert_eq!(config.passwords, plain.passwords);
     assert_eq!(config.throttle, plain.throttle);
+    assert_eq!(config.accounts, plain.accounts);
     assert_eq!(config.lead_time, plain.lead_time);
     assert_eq!(config.data, folder.path().join("data"));
     assert_eq!(config.keys, folder.path().join("keys"));
@@ -265,6 +266,19 @@ fn the_password_grant_is_off_until_it_is_turned_on() {
     let on = load(&format!("[grants]\npassword = true\n{client}"));
     assert_eq!(on.clients[0].grants, GrantType::ALL);
     assert!(on.warnings().iter().any(|warning| warning.contains("RFC 9700")));
+}
+
+#[test]
+fn nobody_signs_up_until_the_configuration_says_who_may() {
+    assert_eq!(load("").accounts, Accounts::default());
+    assert_eq!(load("").accounts.registration, SignUp::Closed);
+    let text = "[accounts]\nregistration = \"invite\"\nlogin_with_email = true\nroles = [\"user\"]";
+    let expected =
+        Accounts { registration: SignUp::Invite, login_with_email: true, roles: vec!["user".to_owned()] };
+    assert_eq!(load(text).accounts, expected);
+    refused("[accounts]\nregistration = \"all\"", 3, "write \"open\" or \"invite\" or \"closed\"");
+    refused("[accounts]\nroles = [\"a b\"]", 3, "a role is a word without spaces");
+    refused("[throttle]\nnetwork_sign_ups = 0", 3, "from 1 to 1000000");
 }
 
 #[test]

@@ -81,6 +81,7 @@ impl App {
             refresh_secrets: Arc::new(refresh_secrets),
             passwords: HashingPool::start(pool, hash_peppers(&peppers), random.clone())?,
             throttle: Throttle::new(limits(config), &random.bytes()?),
+            sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
             process_started: now,
             store,
             clock,
@@ -143,6 +144,7 @@ fn settings(config: &Config) -> Result<Settings, WordError> {
         password_grant: config.password_grant,
         scopes,
         password_policy: Policy::new(min_length).unwrap_or_default(),
+        accounts: config.accounts.clone(),
     })
 }
 
@@ -155,6 +157,13 @@ fn limits(config: &Config) -> throttle::Settings {
         network: free(config.throttle.network_attempts, usual.network),
         ..usual
     }
+}
+
+/// Sign-ups are counted by network alone: there is no account yet to count by.
+fn sign_up_limits(config: &Config) -> throttle::Settings {
+    let usual = throttle::Settings::default();
+    let network = Limit { free: config.throttle.network_sign_ups, ..usual.network };
+    throttle::Settings { network, network_cells: usual.network_cells, ..throttle::Settings::off() }
 }
 
 fn codec(secrets: &RefreshSecrets) -> RefreshTokenCodec {

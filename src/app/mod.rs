@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::client::Registration;
 use crate::clock::{Clock, Timestamp};
+use crate::config::Accounts;
 use crate::oauth::RefreshTokenCodec;
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;
@@ -13,6 +14,7 @@ use crate::throttle::Throttle;
 use crate::token::{RefreshSecrets, SigningKeys, Verifier};
 
 pub mod access;
+pub mod account;
 pub mod assemble;
 pub mod authenticate;
 pub mod clients;
@@ -22,6 +24,7 @@ pub mod mint;
 pub mod refresh;
 pub mod scopes;
 pub mod sign_in;
+pub mod sign_up;
 pub mod users;
 
 pub use clients::Clients;
@@ -47,6 +50,8 @@ pub struct App {
     pub passwords: HashingPool,
     /// Counts failed sign-ins.
     pub throttle: Throttle,
+    /// Counts sign-ups, by network alone.
+    sign_ups: Throttle,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -70,6 +75,8 @@ pub struct Settings {
     pub scopes: ScopeCatalogue,
     /// The rules for new passwords.
     pub password_policy: Policy,
+    /// Who may sign up, and what an account begins with.
+    pub accounts: Accounts,
 }
 
 impl App {

@@ -41,7 +41,7 @@ impl App {
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
         let standing = self.client_standing(client).await?.ok_or(TokenError::Client)?;
-        let account = self.check_password(&request, peer).await?;
+        let account = self.check_password(&request.username, &request.password, peer).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
         if request.scope.is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
@@ -51,12 +51,20 @@ impl App {
     }
 
     /// The account whose name and password these are.
-    async fn check_password(&self, request: &PasswordRequest, peer: IpAddr) -> Result<Account, TokenError> {
+    pub(super) async fn check_password(
+        &self,
+        username: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<Account, TokenError> {
         // What can't be a password is nobody's; a long one is refused before any hash.
-        let password = Password::parse(&request.password).map_err(|_| TokenError::Credentials)?;
-        let name = request.username.parse::<Username>().ok();
+        let password = Password::parse(password).map_err(|_| TokenError::Credentials)?;
+        let name = username.parse::<Username>().ok();
+        let named = self.account_named(username).await?;
         let reservation = {
-            let account = name.as_ref().map_or(request.username.as_bytes(), |name| name.as_str().as_bytes());
+            let typed = name.as_ref().map_or(username.as_bytes(), |name| name.as_str().as_bytes());
+            // One account has one counter, whichever of its names is typed.
+            let account = named.as_ref().map_or(typed, |id| id.as_bytes().as_slice());
             let digest = self.throttle.digest(password.as_bytes());
             let attempt = Attempt { account, peer, password: digest };
             let throttled = |error: crate::throttle::Throttled| {
@@ -65,7 +73,7 @@ impl App {
             };
             self.throttle.reserve(attempt, self.clock.now()).map_err(throttled)?
         };
-        let (found, verdict) = match self.verify(name.as_ref(), password).await {
+        let (found, verdict) = match self.verify(named, password).await {
             Ok(verified) => verified,
             Err(error) => {
                 reservation.abandoned();
@@ -87,24 +95,21 @@ impl App {
         }
     }
 
-    /// The account with this name, if there is one, and whether `password` is its password; the same work in either case.
+    /// The account with this id, if there is one, and whether `password` is its password; the same work in either case.
     async fn verify(
         &self,
-        name: Option<&Username>,
+        id: Option<UserId>,
         password: Password,
     ) -> Result<(Option<Account>, Verdict), TokenError> {
-        let found = match name {
-            Some(name) => self.account(name).await?,
+        let found = match id {
+            Some(id) => self.account(id).await?,
             None => None,
         };
         let (account, record) = found.unzip();
         Ok((account, self.passwords.verify(password, record).await?))
     }
 
-    async fn account(&self, name: &Username) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
-        let Some(id) = self.user_id(name).await? else {
-            return Ok(None);
-        };
+    async fn account(&self, id: UserId) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
         let Loaded { state, expected } = self.load_user(id).await?;
         let record = self.store.record(vault::password(id)).await?;
         let (Some(state), Some(record)) = (state, record) else {
@@ -183,8 +188,8 @@ impl App {
 }
 
 /// An account that was found.
-struct Account {
-    id: UserId,
-    state: User,
+pub(super) struct Account {
+    pub(super) id: UserId,
+    pub(super) state: User,
     expected: Expected,
 }

@@ -2,19 +2,21 @@
 
 use super::App;
 use super::error::TokenError;
-use super::load::Loaded;
+use super::sign_up::Draft;
 use crate::clock::Timestamp;
 use crate::oauth::{SessionId, UserId};
 use crate::password::hash::PasswordRecord;
 use crate::password::policy::PolicyRefused;
 use crate::password::pool::{NewPassword, PoolError};
 use crate::password::{Password, PasswordRefused};
-use crate::store::{Expected, RecordChange, StoreError};
+use crate::store::{RecordChange, RecordKey, StoreError};
+use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
-use crate::user::{self, Command, Username, vault};
+use crate::user::profile::DisplayNameRefused;
+use crate::user::{self, Command, DisplayName, Email, Profile, Username, vault};
 
 /// How often a change is decided again because the account has changed meanwhile.
-const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 8;
 
 /// Why an account was not made or changed. The texts are fit for the person who asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,27 @@ pub enum UserError {
     /// Somebody has the name.
     #[error("The name is taken.")]
     Taken,
+    /// The e-mail address can't be one.
+    #[error(transparent)]
+    Email(#[from] EmailRefused),
+    /// Somebody signs in with the e-mail address.
+    #[error("The e-mail address is taken.")]
+    EmailTaken,
+    /// The display name can't be one.
+    #[error(transparent)]
+    DisplayName(#[from] DisplayNameRefused),
+    /// Nobody may sign up.
+    #[error("Nobody can sign up here.")]
+    Closed,
+    /// Who signs up needs an invitation.
+    #[error("Signing up needs an invitation.")]
+    NotInvited,
+    /// The invitation's code is unknown, was used before, or is too old.
+    #[error("The invitation is unknown, used or expired.")]
+    Invitation,
+    /// The password of the account is another one.
+    #[error("The password is wrong.")]
+    WrongPassword,
     /// There is no such account.
     #[error("There is no such account.")]
     Unknown,
@@ -63,26 +86,8 @@ impl App {
         password: &str,
         roles: Vec<String>,
     ) -> Result<UserId, UserError> {
-        self.has_room().map_err(TokenError::from)?;
-        let name: Username = name.parse()?;
-        if self.user_id(&name).await?.is_some() {
-            return Err(UserError::Taken);
-        }
-        let record = self.hash_new(&name, password).await?;
-        let now = self.clock.now();
-        let id = UserId::from(self.random.uuid(now).map_err(TokenError::from)?);
-        let events = user::decide(None, Command::Register { roles }, now).map_err(|_| UserError::Taken)?;
-        let records = vec![
-            RecordChange::Insert(vault::by_name(&name), id.as_bytes().to_vec()),
-            RecordChange::Put(vault::display_name(id), name.as_str().as_bytes().to_vec()),
-            password_record(id, &record),
-        ];
-        let new = Loaded { state: None, expected: Expected::NoStream };
-        match self.append_user(id, new, &events, records).await {
-            Ok(()) => Ok(id),
-            Err(StoreError::RecordExists) => Err(UserError::Taken),
-            Err(error) => Err(TokenError::from(error).into()),
-        }
+        let profile = Profile::default();
+        self.make_account(Draft { name: name.parse()?, profile, password, roles, invitation: None }).await
     }
 
     /// Sets a new password, which ends all sessions but `keep`.
@@ -97,7 +102,7 @@ impl App {
     ) -> Result<(), UserError> {
         let name: Username = name.parse()?;
         let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
-        let record = self.hash_new(&name, password).await?;
+        let record = self.hash_new(&name, &self.profile(id).await?, password).await?;
         let records = vec![password_record(id, &record)];
         self.change_user(id, Command::ChangePassword { keep }, records).await
     }
@@ -117,10 +122,8 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn delete_user(&self, name: &str) -> Result<(), UserError> {
-        let name: Username = name.parse()?;
-        let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
-        let keys = [vault::by_name(&name), vault::display_name(id), vault::password(id)];
-        self.change_user(id, Command::Delete, keys.map(RecordChange::Delete).to_vec()).await
+        let id = self.user_id(&name.parse()?).await?.ok_or(UserError::Unknown)?;
+        self.erase(id, None).await
     }
 
     /// At most `limit` accounts in the order of their names, behind the name `after`.
@@ -153,9 +156,35 @@ impl App {
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
 
+    /// The account that somebody who typed `typed` to sign in means: by its name or, where that is permitted, by its
+    /// e-mail address.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn account_named(&self, typed: &str) -> Result<Option<UserId>, TokenError> {
+        if let Ok(name) = typed.parse::<Username>()
+            && let Some(id) = self.user_id(&name).await?
+        {
+            return Ok(Some(id));
+        }
+        match typed.parse::<Email>() {
+            Ok(address) if self.settings.accounts.login_with_email => self.address_owner(&address).await,
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
     /// Who has a name.
     pub(super) async fn user_id(&self, name: &Username) -> Result<Option<UserId>, TokenError> {
-        match self.store.record(vault::by_name(name)).await? {
+        self.id_in(vault::by_name(name)).await
+    }
+
+    /// Who has an e-mail address to sign in with.
+    pub(super) async fn address_owner(&self, address: &Email) -> Result<Option<UserId>, TokenError> {
+        self.id_in(vault::by_address(address)).await
+    }
+
+    async fn id_in(&self, key: RecordKey) -> Result<Option<UserId>, TokenError> {
+        match self.store.record(key).await? {
             None => Ok(None),
             Some(id) => match <[u8; 16]>::try_from(id.as_slice()) {
                 Ok(id) => Ok(Some(UserId::from(id))),
@@ -164,7 +193,7 @@ impl App {
         }
     }
 
-    async fn change_user(
+    pub(super) async fn change_user(
         &self,
         id: UserId,
         command: Command,
@@ -187,9 +216,19 @@ impl App {
         Err(TokenError::from(StoreError::WrongExpectedVersion).into())
     }
 
-    async fn hash_new(&self, name: &Username, password: &str) -> Result<PasswordRecord, UserError> {
+    pub(super) async fn hash_new(
+        &self,
+        name: &Username,
+        profile: &Profile,
+        password: &str,
+    ) -> Result<PasswordRecord, UserError> {
         let password = Password::parse(password)?;
-        let about = vec![name.as_str().to_owned()];
+        let about = [
+            Some(name.as_str()),
+            profile.email.as_ref().map(Email::as_str),
+            profile.display_name.as_ref().map(DisplayName::as_str),
+        ];
+        let about = about.into_iter().flatten().map(str::to_owned).collect();
         let rules = NewPassword { policy: self.settings.password_policy, about };
         self.passwords.hash_new(password, rules).await.map_err(|error| match error {
             PoolError::NotAccepted(refused) => UserError::Weak(refused),

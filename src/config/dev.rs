@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::audiences::usual_roles;
 use super::{
-    AccessTokenType, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server, Throttle,
-    TokenRules,
+    AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server, SignUp,
+    Throttle, TokenRules,
 };
 use crate::client::{Authentication, RefreshTokens, Registration, SecretDigest};
 use crate::oauth::words::WordError;
@@ -47,11 +47,12 @@ impl Config {
             confidential_client: nobody,
             secret: SecretDigest::of(""),
         })?;
-        Ok(Self { clients: Vec::new(), password_grant: false, ..config })
+        let accounts = Accounts::default();
+        Ok(Self { clients: Vec::new(), password_grant: false, accounts, ..config })
     }
 
     /// The configuration of `heirloom dev`: two demo clients with every grant and scope, an audience `demo-api` with the
-    /// scopes `read` and `write`.
+    /// scopes `read` and `write`, and anybody may sign up.
     ///
     /// # Errors
     /// None in practice: [`WordError`] if a fixed name were not what it should be.
@@ -96,6 +97,11 @@ impl Config {
             audiences: vec![audience],
             scope_roles: usual_roles(),
             password_grant: true,
+            accounts: Accounts {
+                registration: SignUp::Open,
+                roles: vec!["user".to_owned()],
+                ..Accounts::default()
+            },
             passwords: Passwords::default(),
             throttle: Throttle::default(),
             clients,

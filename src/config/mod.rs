@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::client::Registration;
 use crate::oauth::Audience;
 
+mod accounts;
 mod audiences;
 mod clients;
 mod dev;
@@ -20,6 +21,7 @@ mod sources;
 mod tokens;
 mod tree;
 
+pub use accounts::{Accounts, SignUp};
 pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
 pub use dev::Dev;
@@ -58,6 +60,8 @@ pub struct Config {
     pub scope_roles: ScopeRoles,
     /// Whether the password grant is on (RFC 9700 §2.4 says that it should not be).
     pub password_grant: bool,
+    /// Who may sign up, and what an account begins with.
+    pub accounts: Accounts,
     /// What a password must be, and how many are hashed at a time.
     pub passwords: Passwords,
     /// Brute-force limits.
@@ -92,6 +96,7 @@ impl Config {
         let catalogue = audiences::audiences(&mut root, issuer.as_deref());
         let scope_roles = audiences::roles(&mut root, &catalogue);
         let password_grant = password_grant(&mut root);
+        let accounts = accounts::accounts(&mut root);
         let passwords = server::passwords(&mut root);
         let throttle = server::throttle(&mut root);
         let around =
@@ -110,6 +115,7 @@ impl Config {
             default_audience: catalogue.default?,
             scope_roles,
             password_grant,
+            accounts,
             passwords,
             throttle,
             clients,

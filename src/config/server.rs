@@ -98,11 +98,13 @@ pub struct Throttle {
     pub account_attempts: u32,
     /// Failed sign-ins from one network before the delays begin.
     pub network_attempts: u32,
+    /// Sign-ups from one network, whatever becomes of them, before the delays begin.
+    pub network_sign_ups: u32,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { account_attempts: 10, network_attempts: 100 }
+        Self { account_attempts: 10, network_attempts: 100, network_sign_ups: 20 }
     }
 }
 
@@ -287,6 +289,7 @@ pub(super) fn throttle(root: &mut Section<'_>) -> Throttle {
     let mut throttle = Throttle::default();
     set(&mut throttle.account_attempts, section.number("account_attempts", 1..=1000));
     set(&mut throttle.network_attempts, section.number("network_attempts", 1..=1_000_000));
+    set(&mut throttle.network_sign_ups, section.number("network_sign_ups", 1..=1_000_000));
     section.finish();
     throttle
 }

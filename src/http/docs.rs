@@ -8,6 +8,7 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, LicenseObject, Object, OpenApiService,
 };
 
+use super::account::AccountApi;
 use super::health::HealthApi;
 use super::jwks::JwksApi;
 use super::metadata::MetadataApi;
@@ -16,12 +17,12 @@ use super::token::TokenApi;
 use super::userinfo::UserinfoApi;
 
 /// Every endpoint.
-type Apis = (TokenApi, UserinfoApi, MetadataApi, JwksApi, HealthApi);
+type Apis = (TokenApi, UserinfoApi, AccountApi, MetadataApi, JwksApi, HealthApi);
 
 /// The endpoints, as one service that describes itself.
 pub(super) fn service(proxies: TrustedProxies) -> OpenApiService<Apis, ()> {
     OpenApiService::new(
-        (TokenApi { proxies }, UserinfoApi, MetadataApi, JwksApi, HealthApi),
+        (TokenApi { proxies: proxies.clone() }, UserinfoApi, AccountApi { proxies }, MetadataApi, JwksApi, HealthApi),
         "heirloom",
         env!("CARGO_PKG_VERSION"),
     )

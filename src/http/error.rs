@@ -4,6 +4,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::Object;
 
+use super::problem;
 use crate::oauth::ErrorCode;
 
 /// An error (RFC 6749 §5.2).
@@ -50,7 +51,7 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
 }
 
 /// Turns what poem itself refuses (no such path, another method, …) into the same JSON as every other error, and keeps
-/// every answer under `/oauth/` out of caches.
+/// every answer with tokens or about persons out of caches.
 pub struct EveryAnswer<E> {
     inner: E,
     methods: Vec<(String, String)>,
@@ -77,7 +78,7 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
             Ok(response) => response.into_response(),
             // An endpoint's own error is an answer already.
             Err(error) if error.is_from_response() => error.into_response(),
-            Err(error) => refusal(&error),
+            Err(error) => refusal(&error, OWN_API.iter().any(|prefix| path.starts_with(prefix))),
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
             && let Some(allowed) = self.allowed(&path)
@@ -85,22 +86,28 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
             response.headers_mut().insert(header::ALLOW, allowed);
         }
         let status = response.status();
+        let is_personal = NEVER_STORED.iter().any(|prefix| path.starts_with(prefix));
         // RFC 9111 §4.3.4: a 304 renews what is cached, by its own `Cache-Control`.
-        if path.starts_with("/oauth/") || status.is_client_error() || status.is_server_error() {
+        if is_personal || status.is_client_error() || status.is_server_error() {
             no_store(&mut response);
         }
         Ok(response)
     }
 }
 
-/// RFC 6749 §5.1: no answer with a token may be cached.
+/// What no cache may keep: answers with tokens (RFC 6749 §5.1) and about persons.
+const NEVER_STORED: [&str; 3] = ["/oauth/", "/account", "/admin"];
+
 fn no_store(response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
 }
 
-fn refusal(error: &poem::Error) -> Response {
+/// Heirloom's own API answers with problem documents (RFC 9457), the protocol's endpoints as RFC 6749 says.
+const OWN_API: [&str; 3] = ["/account", "/admin", "/oauth/userinfo"];
+
+fn refusal(error: &poem::Error, is_own_api: bool) -> Response {
     let status = error.status();
     let (code, description) = match status {
         StatusCode::NOT_FOUND => (ErrorCode::InvalidRequest, "There is nothing at this path."),
@@ -116,7 +123,11 @@ fn refusal(error: &poem::Error) -> Response {
         }
         _ => (ErrorCode::InvalidRequest, "The request is malformed."),
     };
-    json(status, &ErrorBody::new(code, description))
+    if is_own_api {
+        problem::refusal(error, description)
+    } else {
+        json(status, &ErrorBody::new(code, description))
+    }
 }
 
 /// An error as an answer.

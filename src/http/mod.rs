@@ -7,6 +7,7 @@ use poem::{Endpoint, EndpointExt as _, Response, Route};
 
 use crate::app::App;
 
+pub mod account;
 pub mod bearer;
 pub mod client_auth;
 pub mod docs;

@@ -98,11 +98,7 @@ impl TokenApi {
     }
 
     fn peer(&self, request: &Request) -> IpAddr {
-        let socket = request
-            .remote_addr()
-            .as_socket_addr()
-            .map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
-        self.proxies.client_addr(socket, request.headers())
+        self.proxies.peer(request)
     }
 }
 

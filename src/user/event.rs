@@ -79,6 +79,26 @@ pub enum UserEvent {
         #[n(0)]
         at: Timestamp,
     },
+    /// Somebody may make this account who shows the code of the invitation.
+    #[n(8)]
+    Invited {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The roles that it will begin with.
+        #[n(1)]
+        roles: Vec<String>,
+        /// Until when.
+        #[n(2)]
+        until: Timestamp,
+    },
+    /// The profile was changed.
+    #[n(9)]
+    ProfileChanged {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
 }
 
 impl UserEvent {

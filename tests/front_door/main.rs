@@ -10,8 +10,10 @@
 mod account;
 mod discovery;
 mod faults;
+mod own_account;
 mod properties;
 mod refresh;
 mod sign_in;
+mod sign_up;
 mod support;
 mod token_endpoint;
