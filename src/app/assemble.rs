@@ -81,6 +81,7 @@ impl App {
             refresh_secrets: Arc::new(refresh_secrets),
             passwords: HashingPool::start(pool, hash_peppers(&peppers), random.clone())?,
             throttle: Throttle::new(limits(config), &random.bytes()?),
+            sweeper: super::sweep::Sweeper::default(),
             process_started: now,
             store,
             clock,
@@ -143,6 +144,7 @@ fn settings(config: &Config) -> Result<Settings, WordError> {
         password_grant: config.password_grant,
         scopes,
         password_policy: Policy::new(min_length).unwrap_or_default(),
+        sessions: config.sessions.clone(),
     })
 }
 

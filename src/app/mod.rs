@@ -16,13 +16,18 @@ pub mod access;
 pub mod assemble;
 pub mod authenticate;
 pub mod clients;
+pub mod devices;
 pub mod error;
 pub mod load;
 pub mod mint;
 pub mod refresh;
 pub mod scopes;
 pub mod sign_in;
+pub mod steady;
+pub mod sweep;
+pub mod timeline;
 pub mod users;
+pub mod views;
 
 pub use clients::Clients;
 pub use error::TokenError;
@@ -55,6 +60,8 @@ pub struct App {
     own_tokens: Verifier,
     /// Verifies access tokens for whomever they are.
     any_tokens: Verifier,
+    /// How the sweeper is getting on.
+    pub sweeper: sweep::Sweeper,
     /// When this process started.
     pub process_started: Timestamp,
 }
@@ -70,6 +77,8 @@ pub struct Settings {
     pub scopes: ScopeCatalogue,
     /// The rules for new passwords.
     pub password_policy: Policy,
+    /// How many sessions a user may have, and how long ended ones are kept.
+    pub sessions: crate::config::Sessions,
 }
 
 impl App {

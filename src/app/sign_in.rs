@@ -14,8 +14,8 @@ use crate::oauth::request::PasswordRequest;
 use crate::oauth::{GrantType, Scope, SessionId, UserId};
 use crate::password::Password;
 use crate::password::hash::PasswordRecord;
-use crate::session::{self, Start};
-use crate::store::{Append, Expected, StoreError};
+use crate::session::{self, Device, Start, device};
+use crate::store::{Append, Expected, RecordChange, StoreError};
 use crate::throttle::Attempt;
 use crate::user::{self, Command, User, Username, vault};
 
@@ -41,7 +41,8 @@ impl App {
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.scope.as_ref(), &request.resources, &client.registration)?;
         let account = self.check_password(&request, peer).await?;
-        self.start_session(client, account, grant).await
+        let device = Device::new(request.user_agent.as_deref(), request.device_label.as_deref());
+        self.start_session(client, account, SignIn { grant, device }).await
     }
 
     /// The account whose name and password these are.
@@ -120,8 +121,9 @@ impl App {
         &self,
         client: &AuthenticatedClient,
         account: Account,
-        grant: Grant,
+        what: SignIn,
     ) -> Result<TokenResponse, TokenError> {
+        let SignIn { grant, device } = what;
         let registration = &client.registration;
         let refreshable = match registration.refresh_tokens {
             RefreshTokens::Always => true,
@@ -144,7 +146,11 @@ impl App {
             now,
         });
         let new = Loaded { state: None, expected: Expected::NoStream };
-        let session = self.append_session(id, new, &decision.events).await?;
+        let recorded = (!device.is_unknown())
+            .then(|| RecordChange::Put(device::record(account.id, id), device.encode()));
+        let records = recorded.into_iter().collect();
+        let session = self.append_session_with(id, new, &decision.events, records).await?;
+        self.evict_beyond_the_limit(account.id, id).await;
         self.mint(id, &session.started, &decision.outcome?, &account.state.roles)
     }
 
@@ -154,7 +160,7 @@ impl App {
         id: UserId,
         loaded: Loaded<User>,
         events: &[user::UserEvent],
-        records: Vec<crate::store::RecordChange>,
+        records: Vec<RecordChange>,
     ) -> Result<(), StoreError> {
         let stream = user::stream(id).ok_or(StoreError::TooLarge)?;
         let after = events.iter().fold(loaded.state.unwrap_or_default(), User::apply);
@@ -167,6 +173,12 @@ impl App {
         };
         self.store.append(append).await.map(drop)
     }
+}
+
+/// What a user signs in for, and on what.
+struct SignIn {
+    grant: Grant,
+    device: Device,
 }
 
 /// An account that was found.

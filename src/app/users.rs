@@ -120,7 +120,8 @@ impl App {
         let name: Username = name.parse()?;
         let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
         let keys = [vault::by_name(&name), vault::display_name(id), vault::password(id)];
-        self.change_user(id, Command::Delete, keys.map(RecordChange::Delete).to_vec()).await
+        self.change_user(id, Command::Delete, keys.map(RecordChange::Delete).to_vec()).await?;
+        Ok(self.forget_devices(id).await?)
     }
 
     /// At most `limit` accounts in the order of their names, behind the name `after`.
@@ -164,7 +165,7 @@ impl App {
         }
     }
 
-    async fn change_user(
+    pub(super) async fn change_user(
         &self,
         id: UserId,
         command: Command,

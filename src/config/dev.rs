@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::audiences::usual_roles;
 use super::{
-    AccessTokenType, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server, Throttle,
-    TokenRules,
+    AccessTokenType, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server, Sessions,
+    Throttle, TokenRules,
 };
 use crate::client::{Authentication, RefreshTokens, Registration, SecretDigest};
 use crate::oauth::words::WordError;
@@ -98,6 +98,7 @@ impl Config {
             password_grant: true,
             passwords: Passwords::default(),
             throttle: Throttle::default(),
+            sessions: Sessions::default(),
             clients,
         })
     }

@@ -8,6 +8,7 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, LicenseObject, Object, OpenApiService,
 };
 
+use super::devices::DevicesApi;
 use super::health::HealthApi;
 use super::jwks::JwksApi;
 use super::metadata::MetadataApi;
@@ -16,12 +17,12 @@ use super::token::TokenApi;
 use super::userinfo::UserinfoApi;
 
 /// Every endpoint.
-type Apis = (TokenApi, UserinfoApi, MetadataApi, JwksApi, HealthApi);
+type Apis = (TokenApi, UserinfoApi, DevicesApi, MetadataApi, JwksApi, HealthApi);
 
 /// The endpoints, as one service that describes itself.
 pub(super) fn service(proxies: TrustedProxies) -> OpenApiService<Apis, ()> {
     OpenApiService::new(
-        (TokenApi { proxies }, UserinfoApi, MetadataApi, JwksApi, HealthApi),
+        (TokenApi { proxies }, UserinfoApi, DevicesApi, MetadataApi, JwksApi, HealthApi),
         "heirloom",
         env!("CARGO_PKG_VERSION"),
     )
@@ -83,6 +84,9 @@ struct TokenRequestBody {
     scope: Option<String>,
     /// The resource server that the access token is for (RFC 8707).
     resource: Option<String>,
+    /// With `password`: what the user's list of devices calls this one, such as `Ann's phone`.
+    #[oai(validator(max_length = 64))]
+    device_label: Option<String>,
     /// The client, unless the `Authorization` header names it.
     client_id: Option<String>,
     /// The client's secret, unless it is a public client or the `Authorization` header has it.

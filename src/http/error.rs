@@ -50,7 +50,7 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
 }
 
 /// Turns what poem itself refuses (no such path, another method, …) into the same JSON as every other error, and keeps
-/// every answer under `/oauth/` out of caches.
+/// every answer with tokens or about persons out of caches.
 pub struct EveryAnswer<E> {
     inner: E,
     methods: Vec<(String, String)>,
@@ -84,14 +84,17 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
         {
             response.headers_mut().insert(header::ALLOW, allowed);
         }
-        if path.starts_with("/oauth/") || !response.status().is_success() {
+        let is_personal = NEVER_STORED.iter().any(|prefix| path.starts_with(prefix));
+        if is_personal || !response.status().is_success() {
             no_store(&mut response);
         }
         Ok(response)
     }
 }
 
-/// RFC 6749 §5.1: no answer with a token may be cached.
+/// What no cache may keep: answers with tokens (RFC 6749 §5.1) and about persons.
+const NEVER_STORED: [&str; 3] = ["/oauth/", "/account", "/admin"];
+
 fn no_store(response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

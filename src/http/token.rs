@@ -68,7 +68,7 @@ impl TokenApi {
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
         let refuse = |error: TokenError| Refusal::app(&error, by_header);
-        let parsed = parse(&mut form)?;
+        let parsed = parse(&mut form, request)?;
         let Claim { readings, .. } = claim;
         let client = app.authenticate(&readings).await.map_err(refuse)?;
         let id = client.registration.id.clone();
@@ -183,7 +183,7 @@ async fn read_form(form: TokenForm<'_>) -> Result<Form, Refusal> {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
+fn parse(form: &mut Form, request: &Request) -> Result<TokenRequest, Refusal> {
     let missing = |name: &str| Refusal::request(format!("The parameter {name} is missing."));
     let grant = form.take("grant_type").ok_or_else(|| missing("grant_type"))?;
     let grant: GrantType = grant.parse().map_err(|_| {
@@ -212,6 +212,8 @@ fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
             password: form.take("password").ok_or_else(|| missing("password"))?,
             scope,
             resources,
+            user_agent: user_agent(request),
+            device_label: form.take("device_label").map(|label| label.to_string()),
         }),
         GrantType::RefreshToken => TokenRequest::Refresh(RefreshRequest {
             refresh_token: form.take("refresh_token").ok_or_else(|| missing("refresh_token"))?.to_string(),
@@ -219,6 +221,12 @@ fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
             resources,
         }),
     })
+}
+
+/// What the device calls itself.
+fn user_agent(request: &Request) -> Option<String> {
+    let value = request.headers().get(header::USER_AGENT)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// Tokens (RFC 6749 §5.1).
