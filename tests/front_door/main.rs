@@ -8,9 +8,12 @@
 )]
 
 mod account;
+mod counting;
+mod devices;
 mod discovery;
 mod properties;
 mod refresh;
 mod sign_in;
 mod support;
+mod sweep;
 mod token_endpoint;
