@@ -78,11 +78,12 @@ impl App {
         events: &[SessionEvent],
         more: Vec<RecordChange>,
     ) -> Result<Session, StoreError> {
-        let after = events.iter().fold(loaded.state.clone(), Session::apply);
+        let before = loaded.state.as_ref().map(|session| session.status);
+        let after = events.iter().fold(loaded.state, Session::apply);
         let (Some(stream), Some(after)) = (Session::stream(id), after) else {
             return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
         };
-        let mut records = view::changes(id, loaded.state.as_ref(), &after);
+        let mut records = view::changes(id, before, &after);
         records.extend(more);
         let append = Append {
             stream,

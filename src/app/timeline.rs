@@ -237,7 +237,7 @@ const fn why(reason: EndReason) -> &'static str {
         EndReason::User => "it was ended from the list of devices.",
         EndReason::Admin => "an administrator ended it.",
         EndReason::UserEpoch => {
-            "the account's other sessions were all ended, as when the password is changed, everything is signed out, or \
+            "the account's sessions were ended all at once, as when the password is changed, everything is signed out, or \
              the account is switched off or deleted."
         }
         EndReason::ClientEpoch => "all sessions of the app were ended.",

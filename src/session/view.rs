@@ -14,6 +14,7 @@
 //! refresh, which moves the expiry, never touches the queue. An entry that was queued again outlives a session that is
 //! ended before; whoever pops it then drops it.
 
+use super::event::Started;
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{ClientId, SessionId, UserId};
@@ -26,23 +27,28 @@ pub const VERSION: u8 = 2;
 /// What of the keys under a version is this module's.
 const KINDS: [&[u8]; 4] = [b"u", b"c", b"e", b"r"];
 
-/// The record changes that land with events that take a session from `before` to `after`.
+/// The record changes that land with events that take a session from the status `before` (`None`: it was not there) to
+/// the state `after`.
 #[must_use]
-pub fn changes(id: SessionId, before: Option<&Session>, after: &Session) -> Vec<RecordChange> {
-    if before.is_some_and(|before| before.status == after.status) {
+pub fn changes(id: SessionId, before: Option<Status>, after: &Session) -> Vec<RecordChange> {
+    if before == Some(after.status) {
         return Vec::new();
     }
-    let old = before.map(|before| entries(id, before)).unwrap_or_default();
+    let old = before.map(|status| entries_of(id, &after.started, status)).unwrap_or_default();
     let new = entries(id, after);
     let dropped = old.into_iter().filter(|key| !new.contains(key)).map(RecordChange::Delete);
     dropped.chain(new.iter().cloned().map(|key| RecordChange::Put(key, Vec::new()))).collect()
 }
 
-/// The records that there are of a session: a function of its status and its beginning alone.
+/// The records that there are of a session.
 #[must_use]
 pub fn entries(id: SessionId, session: &Session) -> Vec<RecordKey> {
-    let started = &session.started;
-    match session.status {
+    entries_of(id, &session.started, session.status)
+}
+
+/// They follow from its beginning, which never changes, and its status alone.
+fn entries_of(id: SessionId, started: &Started, status: Status) -> Vec<RecordKey> {
+    match status {
         Status::Live => vec![
             of_user(started.user, id),
             of_client(&started.client, id),
@@ -129,7 +135,7 @@ fn client_key(client: &ClientId) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::event::{EndReason, SessionEvent, Started};
+    use crate::session::event::{EndReason, SessionEvent};
 
     fn started() -> Session {
         let at = Timestamp::from_seconds(1000);
@@ -160,9 +166,9 @@ mod tests {
         let ended = Session::apply(Some(live.clone()), &end).unwrap();
         let gone: Vec<_> = entries(id, &live).into_iter().map(RecordChange::Delete).collect();
         let kept = RecordChange::Put(removable(Timestamp::from_seconds(2000), id), Vec::new());
-        assert_eq!(changes(id, Some(&live), &ended), [gone, vec![kept]].concat());
-        assert_eq!(changes(id, Some(&live), &live), Vec::new());
-        assert_eq!(changes(id, Some(&ended), &ended), Vec::new());
+        assert_eq!(changes(id, Some(live.status), &ended), [gone, vec![kept]].concat());
+        assert_eq!(changes(id, Some(live.status), &live), Vec::new());
+        assert_eq!(changes(id, Some(ended.status), &ended), Vec::new());
     }
 
     #[test]

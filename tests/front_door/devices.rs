@@ -2,7 +2,7 @@
 
 use heirloom::clock::Timestamp;
 use heirloom::oauth::{SessionId, UserId};
-use heirloom::session::{Session, SessionEvent, device, view};
+use heirloom::session::{Issued, Session, SessionEvent, device, view};
 use heirloom::store::{Append, Expected, StreamId};
 use serde_json::{Value, json};
 
@@ -231,18 +231,19 @@ async fn a_sign_in_beyond_the_limit_ends_the_session_that_was_seen_longest_ago()
     assert!(!lives(&server, &mut devices[1]).await);
     assert_eq!(timeline(&server, &token, devices[1].session(), "").await.json["end"]["reason"], "evicted");
 
-    // What is over already goes before what lives.
-    server.app.end_all_sessions(user(&four), Some(four.session())).await.unwrap();
+    // What is over already goes before what lives, even if it was seen later.
+    server.app.end_all_sessions(user(&four), Some(devices[2].session())).await.unwrap();
     server.wait(1);
     let five = sign_in_on(&server, FIREFOX, "five").await;
-    assert_eq!(labels(&server, &five.access_token()).await, ["four", "five"]);
+    assert_eq!(labels(&server, &five.access_token()).await, ["three", "five"]);
     server.wait(1);
     let six = sign_in_on(&server, FIREFOX, "six").await;
-    assert_eq!(labels(&server, &six.access_token()).await, ["four", "five", "six"]);
+    assert_eq!(labels(&server, &six.access_token()).await, ["three", "five", "six"]);
     let index = server.app.store.scan(view::all_of_user(user(&six)), None, 100).await.unwrap();
     assert_eq!(index.len(), 3, "the index forgets what ended");
-    let names = server.event_names(devices[2].session()).await;
-    assert_eq!(names.last(), Some(&"session_ended"));
+    let told = timeline(&server, &six.access_token(), four.session(), "").await;
+    assert_eq!(told.json["end"]["reason"], "user_epoch");
+    assert_eq!(server.event_names(four.session()).await.last(), Some(&"session_ended"));
 }
 
 #[tokio::test]
@@ -319,8 +320,22 @@ async fn the_timeline_says_why_somebody_was_signed_out() {
     assert_eq!(json!(joined), told.json["events"]);
 }
 
+/// What another client's attempt writes.
+fn foreign(at: Timestamp, _: &Issued) -> SessionEvent {
+    SessionEvent::ForeignClientRefused { at, client: "other".parse().unwrap() }
+}
+
+/// What a retry writes that needs another access token.
+fn another_access_token(at: Timestamp, access: &Issued) -> SessionEvent {
+    SessionEvent::AccessTokenIssued { at, access: access.clone() }
+}
+
 /// A session that was refreshed `rotations` times, with something else after each `every`.
-async fn refreshed_session(server: &Server, rotations: u32, every: u32) -> (Answer, SessionId) {
+async fn refreshed_session(
+    server: &Server,
+    rotations: u32,
+    (every, other): (u32, fn(Timestamp, &Issued) -> SessionEvent),
+) -> (Answer, SessionId) {
     let signed_in = sign_in_on(server, FIREFOX, "long").await;
     let id = signed_in.session();
     let stream = Session::stream(id).unwrap();
@@ -339,7 +354,7 @@ async fn refreshed_session(server: &Server, rotations: u32, every: u32) -> (Answ
             idle_expiry,
         });
         if number % every == 0 {
-            events.push(SessionEvent::ForeignClientRefused { at, client: "other".parse().unwrap() });
+            events.push(other(at, &access));
         }
         if events.len() >= 60 || number == rotations {
             session = events.iter().fold(session, Session::apply);
@@ -361,7 +376,7 @@ async fn a_long_timeline_is_told_after_few_reads() {
     let mut counts = None;
     let server = Server::with(|setup| counts = Some(counted(setup))).await;
     let counts = counts.unwrap();
-    let (signed_in, id) = refreshed_session(&server, 12_000, 5000).await;
+    let (signed_in, id) = refreshed_session(&server, 12_000, (5000, foreign)).await;
     counts.take();
     let told = timeline(&server, &signed_in.access_token(), id, "").await;
     let (reads, rows) = counts.take();
@@ -381,7 +396,7 @@ async fn a_timeline_with_no_rows_in_it_comes_in_pages_that_miss_nothing() {
     let mut counts = None;
     let server = Server::with(|setup| counts = Some(counted(setup))).await;
     let counts = counts.unwrap();
-    let (signed_in, id) = refreshed_session(&server, 1500, 2).await;
+    let (signed_in, id) = refreshed_session(&server, 1500, (2, foreign)).await;
     let token = signed_in.access_token();
     let (mut refreshes, mut others, mut after, mut pages) = (0, 0, 0, 0);
     loop {
@@ -402,6 +417,23 @@ async fn a_timeline_with_no_rows_in_it_comes_in_pages_that_miss_nothing() {
         after = next;
     }
     assert_eq!((refreshes, others, pages), (1500, 750, 16));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_skipped_is_told_in_bounded_pages() {
+    let mut counts = None;
+    let server = Server::with(|setup| counts = Some(counted(setup))).await;
+    let counts = counts.unwrap();
+    let (signed_in, id) = refreshed_session(&server, 3000, (1, another_access_token)).await;
+    let token = signed_in.access_token();
+    counts.take();
+    let first = timeline(&server, &token, id, "").await;
+    assert!(counts.take().0 < 80);
+    let next = first.json["next"].as_u64().unwrap();
+    let second = timeline(&server, &token, id, &format!("?after={next}")).await;
+    let refreshes = |page: &Answer| page.json["events"].as_array().unwrap().last().unwrap()["count"].as_u64();
+    assert_eq!(refreshes(&first).unwrap() + refreshes(&second).unwrap(), 6000);
+    assert_eq!(second.json.get("next"), None);
 }
 
 #[tokio::test]

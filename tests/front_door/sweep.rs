@@ -268,7 +268,7 @@ async fn a_store_with_older_indexes_gets_new_ones_from_its_log() {
     let expected = dump(&server).await;
     assert_eq!(expected.len(), 30 * 3 + 10);
     // As an older version left it.
-    let mut old: Vec<_> = expected.into_iter().map(|key| RecordChange::Delete(key.clone())).collect();
+    let mut old: Vec<_> = expected.into_iter().map(RecordChange::Delete).collect();
     for device in &devices {
         let id = device.session();
         old.push(RecordChange::Put(RecordKey::view(1, &[b"u", user.as_bytes(), id.as_bytes()]), Vec::new()));
