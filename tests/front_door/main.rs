@@ -16,4 +16,5 @@ mod refresh;
 mod sign_in;
 mod support;
 mod sweep;
+mod timeline;
 mod token_endpoint;
