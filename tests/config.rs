@@ -102,6 +102,7 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(config.passwords, plain.passwords);
     assert_eq!(config.throttle, plain.throttle);
     assert_eq!(config.accounts, plain.accounts);
+    assert_eq!(config.sessions, plain.sessions);
     assert_eq!(config.lead_time, plain.lead_time);
     assert_eq!(config.data, folder.path().join("data"));
     assert_eq!(config.keys, folder.path().join("keys"));

@@ -45,9 +45,6 @@ pub enum Change<T> {
     Set(T),
 }
 
-/// How many records are deleted in one append.
-const DEVICES_AT_A_TIME: usize = 64;
-
 impl App {
     /// The account `id`.
     ///
@@ -168,7 +165,7 @@ impl App {
         self.forget_devices(id).await?;
         self.erase_account(id, standing).await?;
         // ...and again, for what has signed in meanwhile.
-        self.forget_devices(id).await
+        Ok(self.forget_devices(id).await?)
     }
 
     async fn erase_account(&self, id: UserId, standing: Option<Standing>) -> Result<(), UserError> {
@@ -193,23 +190,6 @@ impl App {
             }
         }
         Err(TokenError::from(StoreError::WrongExpectedVersion).into())
-    }
-
-    /// Deletes what is kept of the devices of a user, a page at a time: there may be more than fit into one append.
-    async fn forget_devices(&self, id: UserId) -> Result<(), UserError> {
-        loop {
-            let page = self.store.scan(vault::devices(id), None, DEVICES_AT_A_TIME).await;
-            let page = page.map_err(TokenError::from)?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            let records: Vec<_> = page.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect();
-            let loaded = self.load_user(id).await?;
-            match self.append_user(id, loaded, &[], records).await {
-                Ok(()) | Err(StoreError::WrongExpectedVersion) => {}
-                Err(error) => return Err(TokenError::from(error).into()),
-            }
-        }
     }
 
     /// The account, if `password` is its password: counted like a sign-in.

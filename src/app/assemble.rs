@@ -82,6 +82,7 @@ impl App {
             passwords: HashingPool::start(pool, hash_peppers(&peppers), random.clone())?,
             throttle: Throttle::new(limits(config), &random.bytes()?),
             sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
+            sweeper: super::sweep::Sweeper::default(),
             process_started: now,
             store,
             clock,
@@ -145,6 +146,7 @@ fn settings(config: &Config) -> Result<Settings, WordError> {
         scopes,
         password_policy: Policy::new(min_length).unwrap_or_default(),
         accounts: config.accounts.clone(),
+        sessions: config.sessions.clone(),
     })
 }
 

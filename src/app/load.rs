@@ -3,9 +3,9 @@
 use super::App;
 use super::error::TokenError;
 use crate::client::{Client, Registration};
-use crate::oauth::{SessionId, Standing, UserId};
+use crate::oauth::{ClientId, SessionId, Standing, UserId};
 use crate::session::{Session, SessionEvent, view};
-use crate::store::{Append, Expected, StoreError, StreamId};
+use crate::store::{Append, Expected, RecordChange, StoreError, StreamId};
 use crate::user::{self, User};
 
 /// An aggregate's state, and the version of its stream that this is.
@@ -25,6 +25,10 @@ impl App {
         self.load(user::stream(id), User::decode).await
     }
 
+    pub(super) async fn load_client(&self, id: &ClientId) -> Result<Loaded<Client>, TokenError> {
+        self.load(Client::stream(id), Client::decode).await
+    }
+
     /// Refuses what begins something new when the disk is nearly full, so that those who are signed in stay so.
     pub(super) fn has_room(&self) -> Result<(), StoreError> {
         if self.store.is_nearly_full() {
@@ -38,8 +42,7 @@ impl App {
         &self,
         registration: &Registration,
     ) -> Result<Option<Standing>, TokenError> {
-        let client = self.load(Client::stream(&registration.id), Client::decode).await?;
-        let client = client.state.unwrap_or_default();
+        let client = self.load_client(&registration.id).await?.state.unwrap_or_default();
         Ok((!registration.disabled && !client.disabled).then_some(client.standing))
     }
 
@@ -64,19 +67,41 @@ impl App {
         loaded: Loaded<Session>,
         events: &[SessionEvent],
     ) -> Result<Session, StoreError> {
-        let (Some(stream), Some(after)) =
-            (Session::stream(id), events.iter().fold(loaded.state, Session::apply))
-        else {
+        self.append_session_with(id, loaded, events, Vec::new()).await
+    }
+
+    /// As [`App::append_session`], with more record changes that land with the events.
+    pub(super) async fn append_session_with(
+        &self,
+        id: SessionId,
+        loaded: Loaded<Session>,
+        events: &[SessionEvent],
+        more: Vec<RecordChange>,
+    ) -> Result<Session, StoreError> {
+        let before = loaded.state.as_ref().map(|session| session.status);
+        let after = events.iter().fold(loaded.state, Session::apply);
+        let (Some(stream), Some(after)) = (Session::stream(id), after) else {
             return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
         };
+        let mut records = view::changes(id, before, &after);
+        records.extend(more);
         let append = Append {
             stream,
             expected: loaded.expected,
             events: events.iter().map(SessionEvent::encode).collect(),
             snapshot: after.encode(),
-            records: events.iter().flat_map(|event| view::changes(id, event)).collect(),
+            records,
         };
         self.store.append(append).await?;
         Ok(after)
+    }
+
+    /// Changes records that no stream guards any more, or that need no guard.
+    pub(super) async fn change_records(&self, records: Vec<RecordChange>) -> Result<(), StoreError> {
+        // A stream that never is: an append without events makes none.
+        let stream = StreamId::new(b'-', b"records").ok_or(StoreError::TooLarge)?;
+        let (events, snapshot) = (Vec::new(), Vec::new());
+        let append = Append { stream, expected: Expected::NoStream, events, snapshot, records };
+        self.store.append(append).await.map(drop)
     }
 }

@@ -18,6 +18,7 @@ pub mod account;
 pub mod assemble;
 pub mod authenticate;
 pub mod clients;
+pub mod devices;
 pub mod error;
 pub mod load;
 pub mod mint;
@@ -25,7 +26,11 @@ pub mod refresh;
 pub mod scopes;
 pub mod sign_in;
 pub mod sign_up;
+pub mod steady;
+pub mod sweep;
+pub mod timeline;
 pub mod users;
+pub mod views;
 
 pub use clients::Clients;
 pub use error::TokenError;
@@ -60,6 +65,8 @@ pub struct App {
     own_tokens: Verifier,
     /// Verifies access tokens for whomever they are.
     any_tokens: Verifier,
+    /// How the sweeper is getting on.
+    pub sweeper: sweep::Sweeper,
     /// When this process started.
     pub process_started: Timestamp,
 }
@@ -77,6 +84,8 @@ pub struct Settings {
     pub password_policy: Policy,
     /// Who may sign up, and what an account begins with.
     pub accounts: Accounts,
+    /// How many sessions a user may have, and how long ended ones are kept.
+    pub sessions: crate::config::Sessions,
 }
 
 impl App {

@@ -14,8 +14,8 @@ use crate::oauth::{GrantType, Scope, SessionId, Standing, UserId};
 use crate::password::Password;
 use crate::password::hash::PasswordRecord;
 use crate::password::pool::Verdict;
-use crate::session::{self, Start};
-use crate::store::{Append, Expected, StoreError};
+use crate::session::{self, Device, Start, device};
+use crate::store::{Append, Expected, RecordChange, StoreError};
 use crate::throttle::Attempt;
 use crate::user::{self, Command, User, Username, vault};
 
@@ -44,10 +44,11 @@ impl App {
         let account = self.check_password(&request.username, &request.password, peer).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
-        if request.scope.is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
+        if request.scope.as_ref().is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
             return Err(TokenError::Scope);
         }
-        self.start_session((client, standing), account, (grant, permitted)).await
+        let device = Device::new(request.user_agent.as_deref(), request.device_label.as_deref());
+        self.start_session((client, standing), account, SignIn { grant, permitted, device }).await
     }
 
     /// The account whose name and password these are.
@@ -140,8 +141,9 @@ impl App {
         &self,
         (client, standing): (&Registration, Standing),
         account: Account,
-        (grant, permitted): (Grant, Scope),
+        what: SignIn,
     ) -> Result<TokenResponse, TokenError> {
+        let SignIn { grant, permitted, device } = what;
         let refreshable = match client.refresh_tokens {
             RefreshTokens::Always => true,
             RefreshTokens::OfflineAccess => grant.scope.contains(Scope::OFFLINE_ACCESS),
@@ -162,7 +164,11 @@ impl App {
             now,
         });
         let new = Loaded { state: None, expected: Expected::NoStream };
-        let session = self.append_session(id, new, &decision.events).await?;
+        let recorded = (!device.is_unknown())
+            .then(|| RecordChange::Put(device::record(account.id, id), device.encode()));
+        let records = recorded.into_iter().collect();
+        let session = self.append_session_with(id, new, &decision.events, records).await?;
+        self.evict_beyond_the_limit(account.id, id).await;
         self.mint(id, &session.started, &decision.outcome?, &account.state.roles)
     }
 
@@ -172,7 +178,7 @@ impl App {
         id: UserId,
         loaded: Loaded<User>,
         events: &[user::UserEvent],
-        records: Vec<crate::store::RecordChange>,
+        records: Vec<RecordChange>,
     ) -> Result<(), StoreError> {
         let stream = user::stream(id).ok_or(StoreError::TooLarge)?;
         let after = events.iter().fold(loaded.state.unwrap_or_default(), User::apply);
@@ -185,6 +191,14 @@ impl App {
         };
         self.store.append(append).await.map(drop)
     }
+}
+
+/// What a user signs in for, and on what.
+struct SignIn {
+    grant: Grant,
+    /// What of it the user's roles permit now.
+    permitted: Scope,
+    device: Device,
 }
 
 /// An account that was found.

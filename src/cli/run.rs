@@ -24,6 +24,8 @@ use crate::store::sled::{SledOptions, SledStore};
 
 /// How often the keys folder is looked at.
 const LOOK_AT_KEYS: Duration = Duration::from_secs(2);
+/// How often it is looked for sessions that are over.
+const SWEEP: Duration = Duration::from_secs(30);
 
 /// A server that is about to start.
 pub(super) struct Start {
@@ -55,6 +57,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     // Signals first: one that comes while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     let app = open(&config, accept_missing_mark)?;
+    app.prepare_views().await.map_err(|error| Failure::Failed(format!("the store: {error}")))?;
     if let Some(user) = demo {
         add_demo_user(&app, &user).await?;
     }
@@ -74,11 +77,13 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         listeners.spawn(serve_listener(listener, endpoint, options.clone(), stopped));
     }
     let watcher = tokio::spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
+    let sweeper = tokio::spawn(Arc::clone(&app).keep_sweeping(SWEEP));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;
     }
     watcher.abort();
+    sweeper.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::audiences::usual_roles;
 use super::{
-    AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server, SignUp,
-    Throttle, TokenRules,
+    AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server,
+    Sessions, SignUp, Throttle, TokenRules,
 };
 use crate::client::{Authentication, RefreshTokens, Registration, SecretDigest};
 use crate::oauth::words::WordError;
@@ -104,6 +104,7 @@ impl Config {
             },
             passwords: Passwords::default(),
             throttle: Throttle::default(),
+            sessions: Sessions::default(),
             clients,
         })
     }

@@ -26,7 +26,7 @@ pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
 pub use dev::Dev;
 pub use problem::{ConfigErrors, Place, Problem};
-pub use server::{Log, LogFormat, Passwords, Server, Throttle, Tls};
+pub use server::{Log, LogFormat, Passwords, Server, Sessions, Throttle, Tls};
 pub use sources::{Flag, PREFIX, Sources};
 pub use tokens::TokenRules;
 
@@ -66,6 +66,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// Brute-force limits.
     pub throttle: Throttle,
+    /// How many sessions a user may have, and how long ended ones are kept.
+    pub sessions: Sessions,
     /// The clients that are declared here.
     pub clients: Vec<Registration>,
 }
@@ -99,6 +101,7 @@ impl Config {
         let accounts = accounts::accounts(&mut root);
         let passwords = server::passwords(&mut root);
         let throttle = server::throttle(&mut root);
+        let sessions = server::sessions(&mut root);
         let around =
             clients::Surroundings { rules: &rules, catalogue: &catalogue, password_grant, short_secrets };
         let clients = clients::clients(&mut root, &around);
@@ -118,6 +121,7 @@ impl Config {
             accounts,
             passwords,
             throttle,
+            sessions,
             clients,
         })
     }

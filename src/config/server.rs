@@ -108,6 +108,21 @@ impl Default for Throttle {
     }
 }
 
+/// `[sessions]`: how many a user may have, and how long ended ones are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// The most sessions of one user; a sign-in beyond it ends the one that was seen longest ago.
+    pub per_user: u32,
+    /// How long an ended session is kept, with its events and what its device said.
+    pub retention: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { per_user: 50, retention: Duration::from_hours(90 * 24) }
+    }
+}
+
 /// Reads `issuer` (RFC 8414 §2), the same text everywhere: clients and resource servers compare it byte by byte.
 pub(super) fn issuer(root: &mut Section<'_>) -> Option<String> {
     const EXAMPLE: &str = "write for example issuer = \"https://id.example.com\"";
@@ -292,6 +307,18 @@ pub(super) fn throttle(root: &mut Section<'_>) -> Throttle {
     set(&mut throttle.network_sign_ups, section.number("network_sign_ups", 1..=1_000_000));
     section.finish();
     throttle
+}
+
+/// Reads `[sessions]`.
+pub(super) fn sessions(root: &mut Section<'_>) -> Sessions {
+    let mut section = root.section("sessions");
+    let mut sessions = Sessions::default();
+    set(&mut sessions.per_user, section.number("per_user", 1..=1000));
+    if let Some(at) = section.duration("retention", &seconds(3600, 3650 * 86_400)) {
+        sessions.retention = at.value;
+    }
+    section.finish();
+    sessions
 }
 
 fn set(setting: &mut u32, read: Option<At<u32>>) {

@@ -9,6 +9,7 @@ use poem_openapi::{
 };
 
 use super::account::AccountApi;
+use super::devices::DevicesApi;
 use super::health::HealthApi;
 use super::jwks::JwksApi;
 use super::metadata::MetadataApi;
@@ -17,12 +18,12 @@ use super::token::TokenApi;
 use super::userinfo::UserinfoApi;
 
 /// Every endpoint.
-type Apis = (TokenApi, UserinfoApi, AccountApi, MetadataApi, JwksApi, HealthApi);
+type Apis = (TokenApi, UserinfoApi, AccountApi, DevicesApi, MetadataApi, JwksApi, HealthApi);
 
 /// The endpoints, as one service that describes itself.
 pub(super) fn service(proxies: TrustedProxies) -> OpenApiService<Apis, ()> {
     OpenApiService::new(
-        (TokenApi { proxies: proxies.clone() }, UserinfoApi, AccountApi { proxies }, MetadataApi, JwksApi, HealthApi),
+        (TokenApi { proxies: proxies.clone() }, UserinfoApi, AccountApi { proxies }, DevicesApi, MetadataApi, JwksApi, HealthApi),
         "heirloom",
         env!("CARGO_PKG_VERSION"),
     )
@@ -85,6 +86,9 @@ struct TokenRequestBody {
     scope: Option<String>,
     /// The resource server that the access token is for (RFC 8707).
     resource: Option<String>,
+    /// With `password`: what the user's list of devices calls this one, such as `Ann's phone`.
+    #[oai(validator(max_length = 64))]
+    device_label: Option<String>,
     /// The client, unless the `Authorization` header names it.
     client_id: Option<String>,
     /// The client's secret, unless it is a public client or the `Authorization` header has it.

@@ -10,6 +10,7 @@ use crate::app::App;
 pub mod account;
 pub mod bearer;
 pub mod client_auth;
+pub mod devices;
 pub mod docs;
 pub mod error;
 pub mod form;

@@ -69,7 +69,7 @@ impl TokenApi {
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
         let Claim { readings, by_header } = claim;
         let refuse = |error: TokenError| Refusal::app(&error, by_header);
-        let parsed = parse(&mut form)?;
+        let parsed = parse(&mut form, request)?;
         // What is no client's id is not repeated in the log: it may be a secret in the wrong field.
         let ids = readings.iter().filter_map(|reading| reading.id.parse::<ClientId>().ok());
         let claimed = ids.into_iter().find(|id| app.clients.find(id).is_some());
@@ -187,7 +187,7 @@ async fn read_form(form: TokenForm<'_>) -> Result<Form, Refusal> {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
+fn parse(form: &mut Form, request: &Request) -> Result<TokenRequest, Refusal> {
     let missing = |name: &str| Refusal::request(format!("The parameter {name} is missing."));
     let grant = form.take("grant_type").ok_or_else(|| missing("grant_type"))?;
     let grant: GrantType = grant.parse().map_err(|_| {
@@ -217,6 +217,8 @@ fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
             password: form.take("password").ok_or_else(|| missing("password"))?,
             scope,
             resources,
+            user_agent: user_agent(request),
+            device_label: form.take("device_label").map(|label| label.to_string()),
         }),
         GrantType::RefreshToken => TokenRequest::Refresh(RefreshRequest {
             refresh_token: form.take("refresh_token").ok_or_else(|| missing("refresh_token"))?.to_string(),
@@ -224,6 +226,12 @@ fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
             resources,
         }),
     })
+}
+
+/// What the device calls itself.
+fn user_agent(request: &Request) -> Option<String> {
+    let value = request.headers().get(header::USER_AGENT)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// Tokens (RFC 6749 §5.1).

@@ -53,12 +53,6 @@ pub fn by_address(address: &Email) -> RecordKey {
     RecordKey::vault(&[b"m", &[PROFILE_VERSION], address.key().as_bytes()])
 }
 
-/// What is kept of the devices of a user, one record a session.
-#[must_use]
-pub fn devices(id: UserId) -> RecordKey {
-    RecordKey::vault(&[b"s", id.as_bytes()])
-}
-
 /// An invitation, by the SHA-256 of its code.
 #[must_use]
 pub fn invitation(digest: &[u8; 32]) -> RecordKey {

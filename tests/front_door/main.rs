@@ -8,6 +8,8 @@
 )]
 
 mod account;
+mod counting;
+mod devices;
 mod discovery;
 mod faults;
 mod own_account;
@@ -16,4 +18,6 @@ mod refresh;
 mod sign_in;
 mod sign_up;
 mod support;
+mod sweep;
+mod timeline;
 mod token_endpoint;

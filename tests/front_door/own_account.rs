@@ -277,7 +277,7 @@ async fn remember_devices(server: &Server, id: heirloom::oauth::UserId, many: u8
     let stream = heirloom::user::stream(id).unwrap();
     let snapshot = server.app.store.load(stream.clone()).await.unwrap().unwrap();
     let key = |index: u8| {
-        let bytes = [vault::devices(id).as_bytes(), &[index; 16]].concat();
+        let bytes = [heirloom::session::device::records_of(id).as_bytes(), &[index; 16]].concat();
         RecordChange::Put(heirloom::store::RecordKey::from_bytes(&bytes), b"a device of bob's".to_vec())
     };
     for first in (0..many).step_by(50) {
