@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use heirloom::store::RecordChange;
-use heirloom::user::{Command, UserEvent, vault};
+use heirloom::user::{Command, UserEvent};
 use reqwest::Method;
 use serde_json::{Value, json};
 
