@@ -11,6 +11,7 @@
 
 mod verify;
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use poem::http::{StatusCode, header};
@@ -43,7 +44,8 @@ async fn main() -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let acceptor = poem::listener::TcpAcceptor::from_std(listener)?;
-    eprintln!("resource server at http://{address}");
+    // One line, for who starts it.
+    writeln!(std::io::stdout(), "http://{address}")?;
     Ok(Server::new_with_acceptor(acceptor).run(app).await?)
 }
 

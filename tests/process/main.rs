@@ -16,6 +16,7 @@ mod keys;
 mod killed;
 mod pages;
 mod production;
+mod resource_server;
 mod secrets;
 #[path = "../support/small_key.rs"]
 mod small_key;
