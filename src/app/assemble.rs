@@ -16,6 +16,7 @@ use crate::password::policy::Policy;
 use crate::password::pool::{HashingPool, PoolOptions};
 use crate::random::{NoRandomness, Random};
 use crate::store::Store;
+use crate::throttle::bucket::{Buckets, Rate};
 use crate::throttle::{self, Limit, Throttle};
 use crate::token::{
     IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSecrets, SigningKeys, TokenType, Verifier,
@@ -81,6 +82,10 @@ impl App {
             refresh_secrets: Arc::new(refresh_secrets),
             passwords: HashingPool::start(pool, hash_peppers(&peppers), random.clone())?,
             throttle: Throttle::new(limits(config), &random.bytes()?),
+            refreshes: Buckets::new(Rate {
+                burst: config.throttle.refresh_burst,
+                every: config.throttle.refresh_every,
+            }),
             process_started: now,
             store,
             clock,

@@ -10,6 +10,7 @@ use crate::password::pool::HashingPool;
 use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
+use crate::throttle::bucket::Buckets;
 use crate::token::{RefreshSecrets, SigningKeys, Verifier};
 
 pub mod access;
@@ -17,9 +18,11 @@ pub mod assemble;
 pub mod authenticate;
 pub mod clients;
 pub mod error;
+pub mod introspect;
 pub mod load;
 pub mod mint;
 pub mod refresh;
+pub mod revoke;
 pub mod scopes;
 pub mod sign_in;
 pub mod users;
@@ -47,6 +50,8 @@ pub struct App {
     pub passwords: HashingPool,
     /// Counts failed sign-ins.
     pub throttle: Throttle,
+    /// Limits how often one session is refreshed.
+    refreshes: Buckets,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

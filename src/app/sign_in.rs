@@ -145,7 +145,7 @@ impl App {
         });
         let new = Loaded { state: None, expected: Expected::NoStream };
         let session = self.append_session(id, new, &decision.events).await?;
-        self.mint(id, &session.started, &decision.outcome?, &account.state.roles)
+        self.mint(id, &session, &decision.outcome?, &account.state.roles)
     }
 
     /// Appends a user's events to what was loaded, with records of the vault.

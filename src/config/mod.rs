@@ -11,6 +11,7 @@ use crate::client::Registration;
 use crate::oauth::Audience;
 
 mod audiences;
+mod browser;
 mod clients;
 mod dev;
 mod problem;
@@ -94,8 +95,13 @@ impl Config {
         let password_grant = password_grant(&mut root);
         let passwords = server::passwords(&mut root);
         let throttle = server::throttle(&mut root);
-        let around =
-            clients::Surroundings { rules: &rules, catalogue: &catalogue, password_grant, short_secrets };
+        let around = clients::Surroundings {
+            rules: &rules,
+            catalogue: &catalogue,
+            password_grant,
+            short_secrets,
+            issuer: issuer.as_deref(),
+        };
         let clients = clients::clients(&mut root, &around);
         root.finish();
         Some(Self {
