@@ -14,7 +14,7 @@ pub enum Active {
     /// An access token, as it says itself; its session is live.
     Access(AccessToken),
     /// The newest refresh token of a session.
-    Refresh(LiveSession),
+    Refresh(Box<LiveSession>),
 }
 
 impl App {
@@ -58,6 +58,6 @@ impl App {
         let newest =
             live.filter(|live| decide::current(&live.session) == Some(Presented { generation, nonce }));
         let own = newest.filter(|live| live.session.started.client == client.registration.id);
-        Ok(own.map(Active::Refresh))
+        Ok(own.map(Box::new).map(Active::Refresh))
     }
 }

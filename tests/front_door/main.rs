@@ -8,9 +8,13 @@
 )]
 
 mod account;
+mod browser;
 mod discovery;
+mod introspection;
 mod properties;
 mod refresh;
+mod refresh_rate;
+mod revocation;
 mod sign_in;
 mod support;
 mod token_endpoint;

@@ -595,9 +595,9 @@ impl Counting {
 around!(Counting, Self::count, Self::append_as_is);
 
 /// Appends that do not land, while it is broken.
-struct Failing {
-    inner: Arc<dyn Store>,
-    broken: Arc<AtomicBool>,
+pub(crate) struct Failing {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) broken: Arc<AtomicBool>,
 }
 
 impl Failing {
