@@ -12,7 +12,7 @@ use crate::token::AccessToken;
 /// A token that is good.
 pub enum Active {
     /// An access token, as it says itself; its session is live.
-    Access(AccessToken),
+    Access(Box<AccessToken>),
     /// The newest refresh token of a session.
     Refresh(Box<LiveSession>),
 }
@@ -44,7 +44,7 @@ impl App {
         if !registration.introspects.iter().any(is_for) {
             return Ok(None);
         }
-        Ok(self.live(session).await?.map(|_| Active::Access(token)))
+        Ok(self.live(session).await?.map(|_| Active::Access(Box::new(token))))
     }
 
     /// A look changes nothing: an old generation is not active, and no reuse either.

@@ -142,7 +142,7 @@ async fn answer(
     let issuer = &app.settings.issuer;
     let introspection = match active {
         None => Introspection::default(),
-        Some(Active::Access(token)) => of_access_token(token, issuer),
+        Some(Active::Access(token)) => of_access_token(*token, issuer),
         Some(Active::Refresh(live)) => of_refresh_token(&live, issuer),
     };
     Ok(IntrospectionAnswer::Ok(Json(introspection)))

@@ -22,7 +22,7 @@ fn with_browser(setup: &mut Setup) {
 
 fn with_https(setup: &mut Setup) {
     with_browser(setup);
-    setup.config.issuer = "https://id.example.com".to_owned();
+    "https://id.example.com".clone_into(&mut setup.config.issuer);
 }
 
 fn post(server: &Server, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
@@ -80,7 +80,7 @@ async fn the_cookie_lasts_until_the_token_expires_also_after_a_retry() {
     let server = Server::with(|setup| {
         with_browser(setup);
         setup.client(BROWSER, |client| {
-            client.lifetimes.refresh_absolute = std::time::Duration::from_secs(20 * 86_400);
+            client.lifetimes.refresh_absolute = std::time::Duration::from_hours(20 * 24);
         });
     })
     .await;
@@ -139,7 +139,7 @@ async fn cookies_come_with_others_with_garbage_and_in_several_lines() {
         (format!("{name}=hrt_other; {pair}"), REFUSED),
         (format!("{pair}; {name}=hrt_other"), REFUSED),
         (format!("{name}="), GONE),
-        (format!("{name}"), GONE),
+        (name.to_owned(), GONE),
         (format!("{name}=nonsense"), GONE),
         (format!("{name}=\"; drop\""), GONE),
     ] {

@@ -1,11 +1,14 @@
 //! `POST /oauth/introspect` (RFC 7662).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use heirloom::client::{Authentication, Delivery, RefreshTokens, Registration, SecretDigest};
 use heirloom::session::EndReason;
-use heirloom::store::Store;
 use heirloom::user::Command;
 use serde_json::json;
 
+use crate::refresh::Unreadable;
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 /// The resource server of the audience `demo-api`.
@@ -150,4 +153,22 @@ async fn nobody_scans_for_tokens_without_a_secret() {
     assert_eq!(introspect(&server, (PUBLIC, ""), &token).await.outcome(), (401, "invalid_client"));
     let nothing = server.client.post(&url).basic_auth(API.0, Some(API.1)).form(&[("token", "")]);
     assert_eq!(server.send(nothing).await.outcome(), (400, "invalid_request"));
+}
+
+#[tokio::test]
+async fn c68_a_store_that_can_not_be_read_is_503_and_says_nothing_of_the_token() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let server = Server::with(|setup| {
+        with_a_resource_server(setup);
+        let broken = Arc::clone(&broken);
+        setup.store = Some(Box::new(|inner| Arc::new(Unreadable { inner, broken })));
+    })
+    .await;
+    let token = server.sign_in().await.access_token();
+    broken.store(true, Ordering::SeqCst);
+    let answer = introspect(&server, API, &token).await;
+    assert_eq!(answer.outcome(), (503, "temporarily_unavailable"));
+    assert!(answer.json.get("active").is_none());
+    broken.store(false, Ordering::SeqCst);
+    assert_eq!(introspect(&server, API, &token).await.json["active"], true);
 }

@@ -615,6 +615,27 @@ impl Failing {
 
 around!(Failing, Self::load_as_is, Self::fail);
 
+/// Loads that fail, while it is broken.
+pub(crate) struct Unreadable {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) broken: Arc<AtomicBool>,
+}
+
+impl Unreadable {
+    fn fail(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Box::pin(async { nobody_knows() });
+        }
+        self.inner.load(stream)
+    }
+
+    fn append_as_is(&self, append: Append) -> StoreFuture<'_, Appended> {
+        self.inner.append(append)
+    }
+}
+
+around!(Unreadable, Self::fail, Self::append_as_is);
+
 fn nobody_knows<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("a test says so".to_owned()))
 }

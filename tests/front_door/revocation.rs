@@ -22,10 +22,10 @@ async fn revoke_confidential(server: &Server, token: &str) -> Answer {
 }
 
 async fn how_it_ended(server: &Server, id: SessionId) -> Option<EndReason> {
-    server.events(id).await.iter().find_map(|event| match event {
-        SessionEvent::Ended { reason, .. } => Some(*reason),
-        _ => None,
-    })
+    let ended = |event: &SessionEvent| {
+        if let SessionEvent::Ended { reason, .. } = event { Some(*reason) } else { None }
+    };
+    server.events(id).await.iter().find_map(ended)
 }
 
 fn assert_done(answer: &Answer) {
