@@ -24,9 +24,9 @@ use crate::client::{Delivery, Registration};
 pub(super) struct Caller(Arc<OnceLock<Arc<Registration>>>);
 
 impl Caller {
-    /// The one of this request.
-    pub(super) fn of(request: &Request) -> Self {
-        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    /// The one of this request; `None` if nobody wants to know, since it comes from no page.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        request.extensions().get::<Self>().cloned()
     }
 
     /// It is this client.

@@ -36,8 +36,10 @@ impl Posted {
         let mut form = read_form(request, body).await?;
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
         let named = |id: &str| app.clients.find(&id.parse::<ClientId>().ok()?);
-        if let Some(client) = claim.readings.iter().find_map(|reading| named(&reading.id)) {
-            Caller::of(request).is(client);
+        if let Some(caller) = Caller::of(request)
+            && let Some(client) = claim.readings.iter().find_map(|reading| named(&reading.id))
+        {
+            caller.is(client);
         }
         Ok(Self { form, claim })
     }

@@ -123,10 +123,14 @@ impl TokenApi {
     }
 }
 
-/// A refresh token goes into the body or into the cookie, never into both.
+/// A refresh token goes into the body or into the cookie, never into both. Who signs in without one must not be left
+/// with the cookie of whoever was signed in before.
 fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenAnswer {
     let seconds = response.refresh_expires_in;
-    let set = cookie.and_then(|cookie| Some(cookie.set(&response.refresh_token.take()?, seconds)));
+    let set = cookie.map(|cookie| match response.refresh_token.take() {
+        Some(token) => cookie.set(&token, seconds),
+        None => cookie.clear(),
+    });
     TokenAnswer::Ok(Json(response.into()), set)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use heirloom::client::RefreshTokens;
 use heirloom::oauth::SessionId;
 use reqwest::{Method, RequestBuilder};
 
@@ -237,6 +238,21 @@ async fn c45_two_tabs_that_refresh_at_once_get_the_same_successor() {
     }
     sessions.dedup();
     assert_eq!(sessions.len(), 1);
+}
+
+#[tokio::test]
+async fn who_signs_in_without_a_refresh_token_is_not_left_with_anothers_cookie() {
+    let server = Server::with(|setup| {
+        with_browser(setup);
+        setup.client(BROWSER, |client| client.refresh_tokens = RefreshTokens::OfflineAccess);
+    })
+    .await;
+    let form: Vec<_> = SIGN_IN.into_iter().chain([("scope", "read offline_access")]).collect();
+    let with = server.send(post(&server, "/oauth/token", &form).header("origin", APP)).await;
+    assert!(with.header("set-cookie").contains("=hrt_"));
+    let without = sign_in(&server).await;
+    let header = without.header("set-cookie");
+    assert!(header.contains("Max-Age=0") && !header.contains("hrt_"), "{header}");
 }
 
 async fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Answer {
