@@ -329,6 +329,36 @@ fn dev_prints_its_line_once_it_listens_and_the_same_after_a_restart() {
 }
 
 #[test]
+fn dev_takes_a_client_in_a_browser_for_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = ["--json", "--browser-client-id", "spa", "--browser-origin", "http://localhost:3000"];
+    let mut running = Running::dev(folder.path(), &given);
+    let announced = json(&running.line());
+    let members: Vec<_> = announced.as_object().unwrap().keys().collect();
+    let known =
+        ["issuer", "token_endpoint", "jwks_uri", "docs", "user", "public_client", "confidential_client"];
+    assert_eq!(members, known, "the line is as it was");
+    let (user, url) = (&announced["user"], &announced["token_endpoint"]);
+    let answer = sh(&format!(
+        "curl -sS -D - -o /dev/null {url} -H 'Origin: http://localhost:3000' -d grant_type=password -d client_id=spa \
+         -d username={} -d password={}",
+        user["username"], user["password"]
+    ));
+    let answer = answer.to_lowercase();
+    assert!(answer.contains("set-cookie: heirloom_"), "{answer}");
+    assert!(answer.contains("access-control-allow-origin: http://localhost:3000"), "{answer}");
+    assert_eq!(running.stop(), Some(0));
+    for wrong in [
+        &["--browser-client-id", "spa"][..],
+        &["--browser-client-id", "spa", "--browser-origin", "http://app.example.com"],
+        &["--browser-client-id", "spa", "--browser-origin", "nonsense"],
+    ] {
+        let all = [&["dev", "--port", "0", "--data", path(folder.path())], wrong].concat();
+        assert_eq!(run(&all).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn the_lines_that_dev_prints_work_against_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = Running::dev(folder.path(), &[]);

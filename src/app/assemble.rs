@@ -16,6 +16,7 @@ use crate::password::policy::Policy;
 use crate::password::pool::{HashingPool, PoolOptions};
 use crate::random::{NoRandomness, Random};
 use crate::store::Store;
+use crate::throttle::bucket::{Buckets, Rate};
 use crate::throttle::{self, Limit, Throttle};
 use crate::token::{
     IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSecrets, SigningKeys, TokenType, Verifier,
@@ -83,6 +84,10 @@ impl App {
             throttle: Throttle::new(limits(config), &random.bytes()?),
             sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
             sweeper: super::sweep::Sweeper::default(),
+            refreshes: Buckets::new(Rate {
+                burst: config.throttle.refresh_burst,
+                every: config.throttle.refresh_every,
+            }),
             process_started: now,
             store,
             clock,

@@ -11,6 +11,11 @@ use crate::oauth::ClientId;
 pub struct Clients(HashMap<ClientId, Arc<Registration>>);
 
 impl Clients {
+    /// All of them, in no order.
+    pub fn every(&self) -> impl Iterator<Item = &Arc<Registration>> {
+        self.0.values()
+    }
+
     /// The client with this id.
     #[must_use]
     pub fn find(&self, id: &ClientId) -> Option<Arc<Registration>> {

@@ -11,6 +11,7 @@ use crate::password::pool::HashingPool;
 use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
+use crate::throttle::bucket::Buckets;
 use crate::token::{RefreshSecrets, SigningKeys, Verifier};
 
 pub mod access;
@@ -20,9 +21,11 @@ pub mod authenticate;
 pub mod clients;
 pub mod devices;
 pub mod error;
+pub mod introspect;
 pub mod load;
 pub mod mint;
 pub mod refresh;
+pub mod revoke;
 pub mod scopes;
 pub mod sign_in;
 pub mod sign_up;
@@ -57,6 +60,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Counts sign-ups, by network alone.
     sign_ups: Throttle,
+    /// Limits how often one session is refreshed.
+    refreshes: Buckets,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

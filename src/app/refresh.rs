@@ -57,6 +57,7 @@ impl App {
             None => None,
         };
         let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref());
+        self.keep_the_rate(id, &decision)?;
         let after = if decision.events.is_empty() {
             session.state
         } else {
@@ -66,8 +67,21 @@ impl App {
             return Err(Denied::Unknown.into());
         };
         report(id, &session, &decision.events);
+        if writes_tokens(&decision) {
+            self.refreshes.take(id.as_bytes(), self.clock.now());
+        }
         let roles = user.map(|user| user.roles).unwrap_or_default();
-        self.mint(id, &session.started, &decision.outcome?, &roles)
+        self.mint(id, &session, &decision.outcome?, &roles)
+    }
+
+    /// Refuses, before anything is written, a client that refreshes one session in a loop. What has been answered
+    /// already is answered again without limit.
+    fn keep_the_rate(&self, id: SessionId, decision: &Decision) -> Result<(), TokenError> {
+        if !writes_tokens(decision) {
+            return Ok(());
+        }
+        let retry_after = self.refreshes.wait(id.as_bytes(), self.clock.now());
+        if retry_after.is_zero() { Ok(()) } else { Err(TokenError::TooManyRefreshes { retry_after }) }
     }
 
     fn decide_refresh(&self, asked: &Asked<'_>, session: Option<&Session>, user: Option<&User>) -> Decision {
@@ -94,6 +108,11 @@ impl App {
         };
         session::decide(session, &command)
     }
+}
+
+/// Whether tokens are granted that have not been granted before.
+const fn writes_tokens(decision: &Decision) -> bool {
+    decision.outcome.is_ok() && !decision.events.is_empty()
 }
 
 /// What one request asks for, through all attempts.

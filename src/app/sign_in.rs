@@ -169,7 +169,7 @@ impl App {
         let records = recorded.into_iter().collect();
         let session = self.append_session_with(id, new, &decision.events, records).await?;
         self.evict_beyond_the_limit(account.id, id).await;
-        self.mint(id, &session.started, &decision.outcome?, &account.state.roles)
+        self.mint(id, &session, &decision.outcome?, &account.state.roles)
     }
 
     /// Appends a user's events to what was loaded, with records of the vault.

@@ -12,8 +12,8 @@ use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
 use crate::client::SecretDigest;
 use crate::config::{Config, Dev};
-use crate::oauth::ClientId;
 use crate::oauth::words::WordError;
+use crate::oauth::{ClientId, Origin};
 use crate::random::Random;
 
 /// The arguments of `heirloom dev`.
@@ -37,6 +37,12 @@ pub(super) struct Arguments {
     /// The secret of the confidential client; for tests
     #[arg(long, hide = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     client_secret: Option<String>,
+    /// The id of one more client, which has its refresh tokens in a cookie; for tests and examples
+    #[arg(long, hide = true, requires = "browser_origin")]
+    browser_client_id: Option<ClientId>,
+    /// The origin of its pages: https, or http on loopback
+    #[arg(long, hide = true, requires = "browser_client_id")]
+    browser_origin: Option<Origin>,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -52,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
     })?;
     let wrong = |error: WordError| Failure::Usage(error.to_string());
-    let config = Config::dev(Dev {
+    let mut config = Config::dev(Dev {
         listen: sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
         port,
         data: folders.data,
@@ -62,6 +68,14 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         secret: SecretDigest::of(&demo.confidential_client.client_secret),
     })
     .map_err(wrong)?;
+    if let (Some(id), Some(origin)) = (&arguments.browser_client_id, &arguments.browser_origin) {
+        if !origin.is_https() && !origin.is_loopback() {
+            return Err(Failure::Usage(format!(
+                "--browser-origin {origin} is neither https nor on loopback"
+            )));
+        }
+        config = config.with_browser_client(id.clone(), origin.clone());
+    }
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let user = announcement.demo.user.clone();

@@ -6,6 +6,8 @@ pub mod secret;
 pub mod state;
 
 pub use event::ClientEvent;
-pub use registration::{Authentication, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy};
+pub use registration::{
+    Authentication, Delivery, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy,
+};
 pub use secret::SecretDigest;
 pub use state::Client;

@@ -8,9 +8,9 @@ use super::{
     AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server,
     Sessions, SignUp, Throttle, TokenRules,
 };
-use crate::client::{Authentication, RefreshTokens, Registration, SecretDigest};
+use crate::client::{Authentication, Delivery, RefreshTokens, Registration, SecretDigest};
 use crate::oauth::words::WordError;
-use crate::oauth::{ClientId, GrantType, Scope};
+use crate::oauth::{ClientId, GrantType, Origin, Scope};
 
 /// What differs from one `heirloom dev` to another.
 #[derive(Clone, Debug)]
@@ -51,6 +51,23 @@ impl Config {
         Ok(Self { clients: Vec::new(), password_grant: false, accounts, ..config })
     }
 
+    /// With one more client, like the public one but for its refresh tokens, which it gets in a cookie: the app whose
+    /// pages come from `origin`.
+    #[must_use]
+    pub fn with_browser_client(mut self, id: ClientId, origin: Origin) -> Self {
+        let public =
+            self.clients.iter().find(|client| client.authentication == Authentication::None).cloned();
+        let browser = public.map(|public| Registration {
+            id,
+            name: "Demo (browser)".to_owned(),
+            origins: vec![origin],
+            delivery: Delivery::Cookie,
+            ..public
+        });
+        self.clients.extend(browser);
+        self
+    }
+
     /// The configuration of `heirloom dev`: two demo clients with every grant and scope, an audience `demo-api` with the
     /// scopes `read` and `write`, and anybody may sign up.
     ///
@@ -69,6 +86,7 @@ impl Config {
             id,
             name: name.to_owned(),
             retry_window: tokens.window(&authentication),
+            revoke_access_tokens: matches!(authentication, Authentication::Secret(_)),
             authentication,
             grants: GrantType::ALL.to_vec(),
             scopes: scopes.clone(),
@@ -76,6 +94,9 @@ impl Config {
             refresh_tokens: RefreshTokens::Always,
             lifetimes: tokens.lifetimes,
             reuse: tokens.reuse,
+            introspects: Vec::new(),
+            origins: Vec::new(),
+            delivery: Delivery::Body,
             disabled: false,
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
@@ -103,7 +124,7 @@ impl Config {
                 ..Accounts::default()
             },
             passwords: Passwords::default(),
-            throttle: Throttle::default(),
+            throttle: Throttle { refresh_burst: 0, ..Throttle::default() },
             sessions: Sessions::default(),
             clients,
         })

@@ -12,6 +12,7 @@ use crate::oauth::Audience;
 
 mod accounts;
 mod audiences;
+mod browser;
 mod clients;
 mod dev;
 mod problem;
@@ -102,8 +103,13 @@ impl Config {
         let passwords = server::passwords(&mut root);
         let throttle = server::throttle(&mut root);
         let sessions = server::sessions(&mut root);
-        let around =
-            clients::Surroundings { rules: &rules, catalogue: &catalogue, password_grant, short_secrets };
+        let around = clients::Surroundings {
+            rules: &rules,
+            catalogue: &catalogue,
+            password_grant,
+            short_secrets,
+            issuer: issuer.as_deref(),
+        };
         let clients = clients::clients(&mut root, &around);
         root.finish();
         Some(Self {

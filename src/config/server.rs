@@ -100,11 +100,21 @@ pub struct Throttle {
     pub network_attempts: u32,
     /// Sign-ups from one network, whatever becomes of them, before the delays begin.
     pub network_sign_ups: u32,
+    /// How often one session may be refreshed at once; 0: as often as anybody likes.
+    pub refresh_burst: u32,
+    /// How long it takes until one more refresh of it is free.
+    pub refresh_every: Duration,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { account_attempts: 10, network_attempts: 100, network_sign_ups: 20 }
+        Self {
+            account_attempts: 10,
+            network_attempts: 100,
+            network_sign_ups: 20,
+            refresh_burst: 60,
+            refresh_every: Duration::from_secs(1),
+        }
     }
 }
 
@@ -305,6 +315,12 @@ pub(super) fn throttle(root: &mut Section<'_>) -> Throttle {
     set(&mut throttle.account_attempts, section.number("account_attempts", 1..=1000));
     set(&mut throttle.network_attempts, section.number("network_attempts", 1..=1_000_000));
     set(&mut throttle.network_sign_ups, section.number("network_sign_ups", 1..=1_000_000));
+    set(&mut throttle.refresh_burst, section.number("refresh_burst", 0..=10_000));
+    if let Some(every) =
+        section.duration("refresh_every", &(Duration::from_millis(1)..=Duration::from_hours(1)))
+    {
+        throttle.refresh_every = every.value;
+    }
     section.finish();
     throttle
 }

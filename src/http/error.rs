@@ -1,5 +1,7 @@
 //! The one place that knows status codes: reasons become answers.
 
+use std::sync::Arc;
+
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::Object;
@@ -43,7 +45,8 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
         | ErrorCode::UnauthorizedClient
         | ErrorCode::UnsupportedGrantType
         | ErrorCode::InvalidScope
-        | ErrorCode::InvalidTarget => StatusCode::BAD_REQUEST,
+        | ErrorCode::InvalidTarget
+        | ErrorCode::UnsupportedTokenType => StatusCode::BAD_REQUEST,
         ErrorCode::SlowDown => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
@@ -54,18 +57,25 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
 /// every answer with tokens or about persons out of caches.
 pub struct EveryAnswer<E> {
     inner: E,
-    methods: Vec<(String, String)>,
+    methods: Arc<Methods>,
+}
+
+/// The paths, and what `Allow` says for each.
+pub struct Methods(pub Vec<(String, String)>);
+
+impl Methods {
+    /// What `Allow` says for a path.
+    #[must_use]
+    pub fn allowed(&self, path: &str) -> Option<HeaderValue> {
+        let (_, methods) = self.0.iter().find(|(template, _)| fits(template, path))?;
+        HeaderValue::from_str(methods).ok()
+    }
 }
 
 impl<E> EveryAnswer<E> {
-    /// Around `inner`; `methods` are the paths and what `Allow` says for each.
-    pub const fn new(inner: E, methods: Vec<(String, String)>) -> Self {
+    /// Around `inner`, whose paths take `methods`.
+    pub const fn new(inner: E, methods: Arc<Methods>) -> Self {
         Self { inner, methods }
-    }
-
-    fn allowed(&self, path: &str) -> Option<HeaderValue> {
-        let (_, methods) = self.methods.iter().find(|(template, _)| fits(template, path))?;
-        HeaderValue::from_str(methods).ok()
     }
 }
 
@@ -81,7 +91,7 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
             Err(error) => refusal(&error, OWN_API.iter().any(|prefix| path.starts_with(prefix))),
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Some(allowed) = self.allowed(&path)
+            && let Some(allowed) = self.methods.allowed(&path)
         {
             response.headers_mut().insert(header::ALLOW, allowed);
         }

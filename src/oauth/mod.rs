@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod kid;
+pub mod origin;
 pub mod refresh_token;
 pub mod request;
 pub mod scope;
@@ -10,6 +11,7 @@ pub mod words;
 
 pub use error::ErrorCode;
 pub use kid::Kid;
+pub use origin::Origin;
 pub use refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenCodec};
 pub use request::TokenRequest;
 pub use scope::Scope;

@@ -114,6 +114,10 @@ async fn the_metadata_says_what_is_supported() {
     let expected = json!({
         "issuer": base,
         "token_endpoint": format!("{base}/oauth/token"),
+        "revocation_endpoint": format!("{base}/oauth/revoke"),
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint": format!("{base}/oauth/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
         "response_types_supported": [],

@@ -81,6 +81,8 @@ pub(crate) enum Fault {
     Record,
     /// Load clients.
     LoadClient,
+    /// Load anything.
+    Load,
 }
 
 /// A store that fails while it is broken.
@@ -100,7 +102,8 @@ impl Failing {
     }
 
     fn load_or_fail(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-        if stream.category() == b'c' && self.fails(Fault::LoadClient) {
+        let of_client = stream.category() == b'c' && self.fails(Fault::LoadClient);
+        if of_client || self.fails(Fault::Load) {
             return Box::pin(async { nobody_knows() });
         }
         self.inner.load(stream)

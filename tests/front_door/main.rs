@@ -8,13 +8,17 @@
 )]
 
 mod account;
+mod browser;
 mod counting;
 mod devices;
 mod discovery;
 mod faults;
+mod introspection;
 mod own_account;
 mod properties;
 mod refresh;
+mod refresh_rate;
+mod revocation;
 mod sign_in;
 mod sign_up;
 mod support;
