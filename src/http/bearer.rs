@@ -18,9 +18,6 @@ pub(super) enum ApiScope {
     /// The user's own account and devices
     #[oai(rename = "account")]
     Account,
-    /// Administration; needs the role `admin`
-    #[oai(rename = "admin")]
-    Admin,
     /// Who the user is
     #[oai(rename = "profile")]
     Profile,

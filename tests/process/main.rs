@@ -22,3 +22,4 @@ mod secrets;
 mod small_key;
 mod stopped;
 mod support;
+mod tour;
