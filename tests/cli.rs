@@ -82,6 +82,9 @@ fn a_wrong_command_line_exits_with_2() {
         (&["user", "add", "ada", "secret"], "secret"),
         (&["user", "list", "--config", "f", "--data", "d"], "cannot be used with"),
         (&["user", "delete", "ada"], "--yes"),
+        (&["keys", "rotate", "--pepper", "--refresh-secret"], "cannot be used with"),
+        (&["keys", "rotate", "--pepper", "--compromised", "1"], "cannot be used with"),
+        (&["keys", "rotate", "--refresh-secret", "--compromised", "kid"], "1 to 255"),
         (&["serve", "--config", "/nowhere/heirloom.toml"], "/nowhere/heirloom.toml: can't be read"),
         (&["user", "list", "--config", "/nowhere/heirloom.toml"], "can't be read"),
     ] {
@@ -281,6 +284,44 @@ fn dev_prints_its_line_once_it_listens_and_the_same_after_a_restart() {
 }
 
 #[test]
+fn dev_takes_a_client_in_a_browser_for_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = ["--json", "--browser-client-id", "spa", "--browser-origin", "http://localhost:3000"];
+    let mut running = Running::dev(folder.path(), &given);
+    let announced = json(&running.line());
+    let members: Vec<_> = announced.as_object().unwrap().keys().collect();
+    let known = [
+        "issuer",
+        "token_endpoint",
+        "jwks_uri",
+        "docs",
+        "user",
+        "admin",
+        "public_client",
+        "confidential_client",
+    ];
+    assert_eq!(members, known, "the line is as it was");
+    let (user, url) = (&announced["user"], &announced["token_endpoint"]);
+    let answer = sh(&format!(
+        "curl -sS -D - -o /dev/null {url} -H 'Origin: http://localhost:3000' -d grant_type=password -d client_id=spa \
+         -d username={} -d password={}",
+        user["username"], user["password"]
+    ));
+    let answer = answer.to_lowercase();
+    assert!(answer.contains("set-cookie: heirloom_"), "{answer}");
+    assert!(answer.contains("access-control-allow-origin: http://localhost:3000"), "{answer}");
+    assert_eq!(running.stop(), Some(0));
+    for wrong in [
+        &["--browser-client-id", "spa"][..],
+        &["--browser-client-id", "spa", "--browser-origin", "http://app.example.com"],
+        &["--browser-client-id", "spa", "--browser-origin", "nonsense"],
+    ] {
+        let all = [&["dev", "--port", "0", "--data", path(folder.path())], wrong].concat();
+        assert_eq!(run(&all).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn the_lines_that_dev_prints_work_against_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = Running::dev(folder.path(), &[]);
@@ -356,9 +397,10 @@ fn keys_are_listed_rotated_and_never_made_anew_for_an_old_store() {
     running.stop();
     let list = out(&keys(&["list"]));
     let first = list.split_whitespace().next().unwrap().to_owned();
-    assert!(list.lines().count() == 1 && list.contains("signs"), "{list}");
+    assert!(list.lines().count() == 3 && list.contains("signs"), "{list}");
+    assert!(list.contains("refresh secret 1 ") && list.contains("pepper 1 "), "{list}");
     assert_eq!(keys(&["rotate"]).status.code(), Some(0));
-    assert_eq!(out(&keys(&["list"])).lines().count(), 2);
+    assert_eq!(out(&keys(&["list"])).lines().count(), 4);
     let compromised = keys(&["rotate", "--compromised", &first]);
     assert!(out(&compromised).contains(&format!("{first} is withdrawn")), "{}", err(&compromised));
     assert!(out(&keys(&["list"])).contains("compromised"));
@@ -373,4 +415,155 @@ fn keys_are_listed_rotated_and_never_made_anew_for_an_old_store() {
     running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("keys"), "{said}");
     assert_eq!(running.child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_mistyped_folder_does_not_become_an_installation() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heirloom.toml");
+    fs::write(&file, "issuer = \"https://id.example.com\"").unwrap();
+    let commands: [&[&str]; 5] = [
+        &["user", "add", "ada"],
+        &["user", "list"],
+        &["user", "password", "ada"],
+        &["user", "disable", "ada"],
+        &["user", "delete", "ada", "--yes"],
+    ];
+    for (command, which) in commands.iter().flat_map(|command| [(command, "--data"), (command, "--config")]) {
+        if command[1] == "add" && which == "--config" {
+            continue;
+        }
+        let place = if which == "--data" { folder.path() } else { &file };
+        let mut command = heirloom(&[command, &[which, path(place)][..]].concat());
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _ = writeln!(child.stdin.take().unwrap(), "a long enough phrase");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert!(err(&output).contains("there is no store in"), "{command:?}: {}", err(&output));
+        assert!(!folder.path().join("data").exists() && !folder.path().join("keys").exists(), "{command:?}");
+    }
+    // In production, the first user may come before the first start.
+    let mut command = heirloom(&["user", "add", "ada", "--config", path(&file)]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "a long enough phrase").unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+}
+
+#[test]
+fn secrets_are_rotated_under_a_running_server_and_destroyed() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys =
+        |arguments: &[&str]| out(&run(&[&["keys"], arguments, &["--data", path(folder.path())]].concat()));
+    let mut running = Running::dev(folder.path(), &["--json"]);
+    let line = json(&running.line());
+    let answer = |form: &str| {
+        let client = "-d client_id=demo-public";
+        json(&sh(&format!("curl -sS {} {client} {form}", line["token_endpoint"])))
+    };
+    let (name, password) = (&line["user"]["username"], &line["user"]["password"]);
+    let sign_in = format!("-d grant_type=password -d username={name} -d password={password}");
+    let refresh =
+        |token: &serde_json::Value| answer(&format!("-d grant_type=refresh_token -d refresh_token={token}"));
+    // The first byte of a refresh token is the id of its secret.
+    let by_the_second =
+        |answer: &serde_json::Value| answer["refresh_token"].as_str().unwrap().starts_with("hrt_Ag");
+    let before = answer(&sign_in);
+    assert!(!by_the_second(&before));
+
+    assert!(keys(&["rotate", "--refresh-secret"]).contains("refresh secret 2 makes refresh tokens"));
+    let until = |what: &dyn Fn() -> bool| {
+        (0..200).any(|_| {
+            what() || {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                false
+            }
+        })
+    };
+    assert!(until(&|| by_the_second(&answer(&sign_in))), "the running server takes it in");
+    let after = refresh(&before["refresh_token"]);
+    assert!(by_the_second(&after), "a token of the first secret is still good: {after}");
+
+    assert!(keys(&["rotate", "--refresh-secret", "--compromised", "2"]).contains("refresh secret 3 makes"));
+    assert!(until(&|| refresh(&after["refresh_token"])["error"] == "invalid_grant"));
+    assert!(
+        run(&["keys", "rotate", "--refresh-secret", "--compromised", "2", "--data", path(folder.path())])
+            .status
+            .code()
+            == Some(1)
+    );
+
+    assert!(keys(&["rotate", "--pepper"]).contains("pepper 2 is added; restart the server"));
+    let list = keys(&["list"]);
+    for part in [
+        "refresh secret 1 ",
+        "refresh secret 2 ",
+        "compromised: destroyed",
+        "refresh secret 3 ",
+        "pepper 1 ",
+        "pepper 2 ",
+    ] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    assert_eq!(running.stop(), Some(0));
+    let mut running = Running::dev(folder.path(), &["--json"]);
+    let line = json(&running.line());
+    let form = format!("-d client_id=demo-public {sign_in}");
+    for _ in 0..2 {
+        let answer = json(&sh(&format!("curl -sS {} {form}", line["token_endpoint"])));
+        assert!(answer["refresh_token"].is_string(), "a password of the first pepper is good: {answer}");
+    }
+}
+
+/// Fills a pipe, so that whoever writes to it next waits for ever.
+fn fill(pipe: &std::io::PipeWriter) {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let flags = fcntl_getfl(pipe).unwrap();
+    fcntl_setfl(pipe, flags | OFlags::NONBLOCK).unwrap();
+    while rustix::io::write(pipe, b"x").is_ok() {}
+    fcntl_setfl(pipe, flags).unwrap();
+}
+
+#[test]
+fn c70_a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    for read in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, writer) = std::io::pipe().unwrap();
+        let dev = "trap '' XFSZ; exec \"$0\" dev --port 0 --json --data \"$1\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", dev, env!("CARGO_BIN_EXE_heirloom"), path(folder.path())]);
+        let mut running = Running::start(command.stderr(writer.try_clone().unwrap()));
+        let line = json(&running.line());
+        let sign_in = format!(
+            "curl -sS -m 5 {} -d client_id=demo-public -d grant_type=password -d username={} -d password={}",
+            line["token_endpoint"], line["user"]["username"], line["user"]["password"]
+        );
+        let before = json(&sh(&sign_in));
+        if !read {
+            fill(&writer);
+        }
+        let limit = Rlimit { current: Some(1), maximum: Some(1) };
+        prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit).unwrap();
+        // 503 if it can still say so.
+        let _ = Command::new("sh").args(["-c", &sign_in]).output().unwrap();
+        let gone = (0..500).find(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            running.child.try_wait().unwrap().is_some()
+        });
+        assert!(gone.is_some(), "it goes on, read: {read}");
+        assert_eq!(running.child.wait().unwrap().code(), Some(1));
+        // Every writing end must be closed before what was written can be read to its end.
+        drop((command, writer));
+        if read {
+            let mut said = String::new();
+            log.read_to_string(&mut said).unwrap();
+            assert!(said.contains("the store has failed") && said.contains(path(folder.path())), "{said}");
+            assert!(!said.contains("panicked") && !said.contains("backup"), "{said}");
+        }
+        let mut running = Running::dev(folder.path(), &["--json"]);
+        let token = &before["refresh_token"];
+        let form = format!("-d client_id=demo-public -d grant_type=refresh_token -d refresh_token={token}");
+        let after = json(&sh(&format!("curl -sS {} {form}", json(&running.line())["token_endpoint"])));
+        assert!(after["access_token"].is_string(), "{after}");
+    }
 }

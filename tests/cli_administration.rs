@@ -77,7 +77,7 @@ fn administer(folder: &Path) -> String {
     );
     let list = says(folder, &["client", "list"], "");
     assert!(list.contains("registered  my-tv.app  TV") && list.contains("declared    demo-public"), "{list}");
-    let declared = command(folder, &["client", "disable", "demo-public"], "");
+    let declared = command(folder, &["client", "delete", "demo-public", "--yes"], "");
     assert!(err(&declared).contains("configuration declares"), "{}", err(&declared));
     let unknown = command(folder, &["client", "add", "x", "--scope", "nothing"], "");
     assert!(err(&unknown).contains("No audience has a scope nothing."), "{}", err(&unknown));

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use heirloom::client::{Authentication, RefreshTokens, RetryWindow, ReusePolicy, SecretDigest};
-use heirloom::config::{AccessTokenType, Config, ConfigErrors, Flag, LogFormat, Sources};
+use heirloom::client::{Authentication, Delivery, RefreshTokens, RetryWindow, ReusePolicy, SecretDigest};
+use heirloom::config::{AccessTokenType, Accounts, Config, ConfigErrors, Flag, LogFormat, SignUp, Sources};
 use heirloom::oauth::GrantType;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -92,7 +92,9 @@ fn three_lines_are_enough() {
 fn the_example_holds_and_its_defaults_are_the_defaults() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/heirloom.toml")).unwrap();
     let folder = Folder::with(&text);
-    fs::write(folder.path().join("web-app.secret"), format!("{SECRET}\n")).unwrap();
+    for file in ["web-app.secret", "api-server.secret"] {
+        fs::write(folder.path().join(file), format!("{SECRET}\n")).unwrap();
+    }
     let config = folder.load().unwrap_or_else(|errors| panic!("{errors}"));
 
     let plain = load("");
@@ -101,17 +103,57 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(config.tokens, plain.tokens);
     assert_eq!(config.passwords, plain.passwords);
     assert_eq!(config.throttle, plain.throttle);
+    assert_eq!(config.accounts, plain.accounts);
+    assert_eq!(config.sessions, plain.sessions);
     assert_eq!(config.lead_time, plain.lead_time);
     assert_eq!(config.data, folder.path().join("data"));
     assert_eq!(config.keys, folder.path().join("keys"));
 
-    let [phone, web] = config.clients.as_slice() else { panic!("two clients") };
+    let [phone, web, browser, api] = config.clients.as_slice() else { panic!("four clients") };
     assert_eq!(phone.authentication, Authentication::None);
     assert_eq!(phone.retry_window, RetryWindow::For(Duration::from_mins(1)));
     assert_eq!(phone.lifetimes.refresh_absolute, Duration::from_hours(180 * 24));
     assert_eq!(web.authentication, Authentication::Secret(vec![SecretDigest::of(SECRET)]));
     assert_eq!(web.retry_window, RetryWindow::UntilUsed);
     assert_eq!(web.grants, GrantType::ALL);
+    assert!(web.revoke_access_tokens && !phone.revoke_access_tokens);
+    assert_eq!((web.delivery, &web.origins[..], &web.introspects[..]), (Delivery::Body, &[][..], &[][..]));
+    assert_eq!(browser.delivery, Delivery::Cookie);
+    assert_eq!(browser.origins, ["https://app.example.com".parse().unwrap()]);
+    assert!(api.grants.is_empty());
+    assert_eq!(api.introspects, ["https://api.example.com".parse().unwrap()]);
+}
+
+#[test]
+fn what_is_registered_for_a_browser_holds_together() {
+    const SPA: &str = "[[clients]]\nid = \"spa\"\ntype = \"public\"\n";
+    let cookie = format!("{SPA}refresh_token_delivery = \"cookie\"\n");
+    for (text, part) in [
+        (format!("{SPA}origins = [\"https://app.example.com/\"]\n"), "an origin is"),
+        (format!("{SPA}origins = [\"null\"]\n"), "an origin is"),
+        (format!("{SPA}origins = [\"*\"]\n"), "an origin is"),
+        (format!("{SPA}origins = [\"http://app.example.com\"]\n"), "is not https"),
+        (format!("{SPA}origins = [\"http://localhost:3000\"]\n"), "is not https"),
+        (format!("{SPA}origins = [\"https://a.example\", \"https://a.example\"]\n"), "listed twice"),
+        (cookie.clone(), "no `origins`"),
+        (format!("{SPA}refresh_token_delivery = \"header\"\n"), "can't be \"header\""),
+        (
+            format!("{cookie}origins = [\"https://a.example\"]\nsecret = \"{SECRET}\"\n")
+                .replace("public", "confidential"),
+            "a confidential client has no cookie",
+        ),
+        (format!("{SPA}introspects = [\"https://id.example.com/api\"]\n"), "can't introspect"),
+        (format!("{SPA}introspects = [\"https://other.example\"]\n"), "there is no audience"),
+    ] {
+        let mistakes = mistakes(&text);
+        assert!(mistakes.iter().any(|mistake| mistake.contains(part)), "{text}: {mistakes:?}");
+    }
+    let local = "issuer = \"http://localhost:8080\"\n";
+    let folder = Folder::with(&format!("{local}{cookie}origins = [\"http://localhost:3000\"]\n"));
+    assert_eq!(folder.load().unwrap().clients[0].delivery, Delivery::Cookie);
+    let plain = "issuer = \"http://id.internal\"\nallow_insecure_issuer = true\n";
+    let folder = Folder::with(&format!("{plain}{cookie}origins = [\"https://a.example\"]\n"));
+    assert!(folder.load().unwrap_err().to_string().contains("the issuer is not https"));
 }
 
 #[test]
@@ -125,7 +167,7 @@ fn every_setting_of_the_example_that_is_commented_out_is_known() {
         .replace("# queue", "queue");
     let folder = Folder::with(&text);
     fs::create_dir(folder.path().join("tls")).unwrap();
-    for file in ["web-app.secret", "tls/chain.pem", "tls/key.pem"] {
+    for file in ["web-app.secret", "api-server.secret", "tls/chain.pem", "tls/key.pem"] {
         fs::write(folder.path().join(file), SECRET).unwrap();
     }
     let config = folder.load().unwrap_or_else(|errors| panic!("{errors}"));
@@ -265,6 +307,19 @@ fn the_password_grant_is_off_until_it_is_turned_on() {
     let on = load(&format!("[grants]\npassword = true\n{client}"));
     assert_eq!(on.clients[0].grants, GrantType::ALL);
     assert!(on.warnings().iter().any(|warning| warning.contains("RFC 9700")));
+}
+
+#[test]
+fn nobody_signs_up_until_the_configuration_says_who_may() {
+    assert_eq!(load("").accounts, Accounts::default());
+    assert_eq!(load("").accounts.registration, SignUp::Closed);
+    let text = "[accounts]\nregistration = \"invite\"\nlogin_with_email = true\nroles = [\"user\"]";
+    let expected =
+        Accounts { registration: SignUp::Invite, login_with_email: true, roles: vec!["user".to_owned()] };
+    assert_eq!(load(text).accounts, expected);
+    refused("[accounts]\nregistration = \"all\"", 3, "write \"open\" or \"invite\" or \"closed\"");
+    refused("[accounts]\nroles = [\"a b\"]", 3, "a role is a word without spaces");
+    refused("[throttle]\nnetwork_sign_ups = 0", 3, "from 1 to 1000000");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Signing keys from their creation to their end: the folder, the JWKS, and caches that are behind.
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "helpers of tests may panic")]
 
+#[path = "support/small_key.rs"]
+mod small_key;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -136,15 +139,7 @@ fn the_jwks_is_made_again_only_when_the_published_set_changes() {
 
 #[test]
 fn c62_a_key_that_is_small_broken_or_readable_stops_the_start_and_is_named() {
-    let small = "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAMsvlDvtwIC0c4HKEPVf+PRlThrW0tjNN/MhCT1Za2mMWytl7F3w4x+SU4dtbuKv\
-        uSbOf+VrXdaauo4xqcgkXBCCLzAzXXGaj9HE5FPsuAF255tlWxNyD9FnYXCxq4yR7gBSzW07NyP+hPKsu+iaDOrLd9OxcOD4pF3OliT+UG03AgMBAAECgYAVsJqOWy71\
-        jk3WSQ/OYdRdooLX8p7HbgDO/3PRDL6eodEJrPOyg4h7Uk+AYXo40LFfJyQYBYIa6qGHlF2fc+Iv4Dyt0wJLAyxjdbMGCB39f9L2pPO7TvANMBlT+9iShVzCdNnjzpWC\
-        WA7JkG9VJtdfF7XsT4ALjza3Vq5rZPH0QQJBAOw+TmlG5kn+eIK8CHrdUMq8XsrQNvpNaGCPp7ng6fEC+syI2n2sP5RVHOrCFpcfZug9/FQoWDOP0Zsp3iwOag8CQQDc\
-        LYzCnnKGTqd9WJs/WyStUqqHuF9e5mmbStRXfyse0nArNqTfc7tfwNPiJPD2UiWDURz770iKcwJFEb6TH5JZAkBganFgAAKesk+Gs60WT9rYUxaw2VeGwi7WMer3Lrbr\
-        mRa4gSYC4li0diQuH3ZOyQ8bu6iOxERzDsAx/l1hR6S7AkEAiPo9jAaPMUdVpAGv8+Z8FuhK90yY6K1oHhibqiOPbAl3hyrjv7B8bcHFD/fzgQryE5Qu9/2Rn7CVROsZ\
-        KOaHYQJAdCxi/5uOL6ZOhlAXZsL7flq7++PIaglHBXgD5svj+qEIPzHnAGIe4lN6mxlfh+L2xXh1PnanjvIAcoYvFX0EVw==";
-    // Put together here, so that no scanner takes it for a key in use.
-    let small = format!("-----BEGIN {0} KEY-----\n{small}\n-----END {0} KEY-----\n", "PRIVATE");
+    let small = small_key::pem();
     let name = "signing-20270101T000000Z-mine.pem";
     for (contents, says) in [
         (small.as_str(), "2048"),

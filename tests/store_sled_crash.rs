@@ -35,6 +35,13 @@ fn child() {
         tell(&format!("fatal: {why}"));
         std::process::exit(3);
     });
+    if task == "start" {
+        let refused = SledStore::open(&folder, SledOptions::default()).unwrap_err();
+        return tell(&format!(
+            "{}{refused}",
+            if matches!(refused, OpenError::Refused { .. }) { "" } else { "WRONG " }
+        ));
+    }
     let store =
         Arc::new(SledStore::open(&folder, SledOptions { on_fatal, ..SledOptions::default() }).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -185,6 +192,22 @@ async fn c70_a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing()
         assert!(said.acknowledged > 10, "{} acknowledged", said.acknowledged);
         said.holds(temp.path()).await;
     }
+}
+
+/// A disk that is full at the start is told as such, and damages nothing: it starts again once there is room.
+#[tokio::test]
+async fn c70_a_start_on_a_full_disk_is_refused_and_does_no_harm() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = SledStore::open(temp.path(), SledOptions::default()).unwrap();
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    drop(store);
+    // The lock and the mark fit; what sled wants to write does not.
+    let mut started = start("start", temp.path(), "trap '' XFSZ; ulimit -f 1");
+    let said = started.line().unwrap();
+    assert!(said.contains("too large") && !said.contains("WRONG") && !said.contains("backup"), "{said}");
+    assert!(started.end().status.success());
+    let store = SledStore::open(temp.path(), SledOptions::default()).unwrap();
+    assert_eq!(store.load(stream("a")).await.unwrap().unwrap().version, 1);
 }
 
 /// Holds the folder until its standard input says to go on.

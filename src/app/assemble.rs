@@ -16,6 +16,7 @@ use crate::password::policy::Policy;
 use crate::password::pool::{HashingPool, PoolOptions};
 use crate::random::{NoRandomness, Random};
 use crate::store::Store;
+use crate::throttle::bucket::{Buckets, Rate};
 use crate::throttle::{self, Limit, Throttle};
 use crate::token::{
     IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSecrets, SigningKeys, TokenType, Verifier,
@@ -81,6 +82,12 @@ impl App {
             refresh_secrets: Arc::new(refresh_secrets),
             passwords: HashingPool::start(pool, hash_peppers(&peppers), random.clone())?,
             throttle: Throttle::new(limits(config), &random.bytes()?),
+            sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
+            sweeper: super::sweep::Sweeper::default(),
+            refreshes: Buckets::new(Rate {
+                burst: config.throttle.refresh_burst,
+                every: config.throttle.refresh_every,
+            }),
             process_started: now,
             store,
             clock,
@@ -126,7 +133,7 @@ fn key_life(config: &Config) -> KeyLife {
 }
 
 fn settings(config: &Config) -> Result<Settings, WordError> {
-    let mut scopes = ScopeCatalogue::new(config.issuer.parse()?);
+    let mut scopes = ScopeCatalogue::new(config.issuer.parse()?, config.default_audience.clone());
     for audience in &config.audiences {
         let typ = match audience.typ {
             AccessTokenType::AtJwt => TokenType::AtJwt,
@@ -146,6 +153,8 @@ fn settings(config: &Config) -> Result<Settings, WordError> {
         tokens: config.tokens.clone(),
         default_audience: config.default_audience.clone(),
         longest_access_token: key_life(config).longest_access_token,
+        accounts: config.accounts.clone(),
+        sessions: config.sessions.clone(),
     })
 }
 
@@ -158,6 +167,13 @@ fn limits(config: &Config) -> throttle::Settings {
         network: free(config.throttle.network_attempts, usual.network),
         ..usual
     }
+}
+
+/// Sign-ups are counted by network alone: there is no account yet to count by.
+fn sign_up_limits(config: &Config) -> throttle::Settings {
+    let usual = throttle::Settings::default();
+    let network = Limit { free: config.throttle.network_sign_ups, ..usual.network };
+    throttle::Settings { network, network_cells: usual.network_cells, ..throttle::Settings::off() }
 }
 
 fn codec(secrets: &RefreshSecrets) -> RefreshTokenCodec {

@@ -7,14 +7,19 @@ use std::sync::Arc;
 use super::App;
 use super::error::TokenError;
 use crate::client::vault::{self, Secrets};
-use crate::client::{Registration, Terms};
-use crate::oauth::{ClientId, Standing};
+use crate::client::{Delivery, Registration, Terms};
+use crate::oauth::{ClientId, Origin, Standing};
 
 /// The clients that the configuration declares.
 #[derive(Clone, Debug, Default)]
 pub struct Clients(BTreeMap<ClientId, Arc<Registration>>);
 
 impl Clients {
+    /// All declared ones, in the order of their ids.
+    pub fn every(&self) -> impl Iterator<Item = &Arc<Registration>> {
+        self.0.values()
+    }
+
     /// The declared client with this id; [`App::client`] knows them all.
     #[must_use]
     pub fn find(&self, id: &ClientId) -> Option<Arc<Registration>> {
@@ -44,13 +49,15 @@ pub struct KnownClient {
     pub standing: Standing,
     /// Whether the configuration declares it.
     pub declared: bool,
+    /// Whether it is switched off: by the configuration, or by an administrator.
+    pub disabled: bool,
 }
 
 impl KnownClient {
     /// Its standing; none while it is switched off.
     #[must_use]
     pub fn usable(&self) -> Option<Standing> {
-        (!self.registration.disabled).then_some(self.standing)
+        (!self.disabled).then_some(self.standing)
     }
 }
 
@@ -64,11 +71,13 @@ impl App {
         let stored = self.load_client(id).await?.state.unwrap_or_default();
         let standing = stored.standing;
         if let Some(registration) = self.clients.find(id) {
-            return Ok(Some(KnownClient { registration, standing, declared: true }));
+            let disabled = registration.disabled || stored.disabled;
+            return Ok(Some(KnownClient { registration, standing, declared: true, disabled }));
         }
         let Some(terms) = stored.terms else { return Ok(None) };
         let registration = self.as_configured(terms).registration(id.clone(), Vec::new(), stored.disabled);
-        Ok(Some(KnownClient { registration: Arc::new(registration), standing, declared: false }))
+        let (registration, disabled) = (Arc::new(registration), stored.disabled);
+        Ok(Some(KnownClient { registration, standing, declared: false, disabled }))
     }
 
     /// The secrets of a client that is not declared.
@@ -78,6 +87,18 @@ impl App {
     pub async fn client_secrets(&self, id: &ClientId) -> Result<Secrets, TokenError> {
         let record = self.store.record(vault::secrets(id)).await?;
         Ok(record.map(|record| Secrets::decode(&record)).transpose()?.unwrap_or_default())
+    }
+
+    /// Whether a registered client has pages that come from `origin`; with a cookie, if one of them has. Declared ones
+    /// don't count.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn registered_from(&self, origin: &str) -> Result<Option<Delivery>, TokenError> {
+        let Ok(origin) = origin.parse::<Origin>() else { return Ok(None) };
+        // Those with a cookie come first.
+        let found = self.store.scan(vault::all_from(&origin), None, 1).await?;
+        Ok(found.first().and_then(|(key, _)| vault::delivery_of(&origin, key)))
     }
 
     /// What holds of what was registered under an earlier configuration: its audience may be gone, and signing keys may

@@ -37,6 +37,12 @@ pub enum TokenError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// One session was refreshed too often in a short time.
+    #[error("the session is refreshed too often")]
+    TooManyRefreshes {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// A scope that the client may not have, or scopes of two audiences.
     #[error("the scope is not the client's, or of two audiences")]
     Scope,
@@ -46,6 +52,9 @@ pub enum TokenError {
     /// The refresh token is none of ours.
     #[error("not a refresh token of this server")]
     NotAToken,
+    /// The client's access tokens can't be revoked.
+    #[error("the client is not set to revoke access tokens")]
+    AccessTokenRevocation,
     /// The session does not allow it.
     #[error(transparent)]
     Session(#[from] Denied),
@@ -69,10 +78,11 @@ impl TokenError {
             Self::GrantNotRegistered => ErrorCode::UnauthorizedClient,
             Self::PasswordGrantOff => ErrorCode::UnsupportedGrantType,
             Self::Credentials | Self::NotAToken => ErrorCode::InvalidGrant,
-            Self::Throttled { .. } => ErrorCode::SlowDown,
+            Self::Throttled { .. } | Self::TooManyRefreshes { .. } => ErrorCode::SlowDown,
             Self::Busy { .. } => ErrorCode::TemporarilyUnavailable,
             Self::Scope => ErrorCode::InvalidScope,
             Self::Target => ErrorCode::InvalidTarget,
+            Self::AccessTokenRevocation => ErrorCode::UnsupportedTokenType,
             Self::Session(denied) => match denied {
                 Denied::Unknown
                 | Denied::Ended(_)
@@ -105,10 +115,16 @@ impl TokenError {
             Self::PasswordGrantOff => "The password grant is turned off on this server.",
             Self::Credentials => "The username or the password is wrong.",
             Self::Throttled { .. } => "Too many failed sign-ins. Wait before the next one.",
+            Self::TooManyRefreshes { .. } => {
+                "This session is refreshed too often. Wait before the next refresh."
+            }
             Self::Busy { .. } => "The server is busy. Try again in a moment.",
             Self::Scope => "The scope is unknown, not registered for the client, or of two resource servers.",
             Self::Target => "The resource is unknown or not registered for the client.",
             Self::NotAToken => Self::BAD_REFRESH_TOKEN,
+            Self::AccessTokenRevocation => {
+                "This client's access tokens cannot be revoked. Revoke the refresh token."
+            }
             Self::Session(denied) => match denied {
                 Denied::Unknown
                 | Denied::Ended(_)
@@ -136,7 +152,9 @@ impl TokenError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
+            Self::Throttled { retry_after }
+            | Self::TooManyRefreshes { retry_after }
+            | Self::Busy { retry_after } => Some(*retry_after),
             Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
                 Some(Duration::from_secs(1))
             }
@@ -147,6 +165,7 @@ impl TokenError {
             | Self::Scope
             | Self::Target
             | Self::NotAToken
+            | Self::AccessTokenRevocation
             | Self::Session(_)
             | Self::Store(StoreError::RecordExists | StoreError::TooLarge | StoreError::Corrupt(_))
             | Self::Undecodable(_)

@@ -2,10 +2,10 @@
 
 use super::App;
 use super::error::TokenError;
-use crate::client::Client;
-use crate::oauth::{ClientId, SessionId, UserId};
+use crate::client::{Client, Registration};
+use crate::oauth::{ClientId, SessionId, Standing, UserId};
 use crate::session::{Session, SessionEvent, view};
-use crate::store::{Append, Expected, StoreError, StreamId};
+use crate::store::{Append, Expected, RecordChange, StoreError, StreamId};
 use crate::user::{self, User};
 
 /// An aggregate's state, and the version of its stream that this is.
@@ -25,6 +25,10 @@ impl App {
         self.load(user::stream(id), User::decode).await
     }
 
+    pub(super) async fn load_client(&self, id: &ClientId) -> Result<Loaded<Client>, TokenError> {
+        self.load(Client::stream(id), Client::decode).await
+    }
+
     /// Refuses what begins something new when the disk is nearly full, so that those who are signed in stay so.
     pub(super) fn has_room(&self) -> Result<(), StoreError> {
         if self.store.is_nearly_full() {
@@ -33,8 +37,17 @@ impl App {
         Ok(())
     }
 
-    pub(super) async fn load_client(&self, id: &ClientId) -> Result<Loaded<Client>, TokenError> {
-        self.load(Client::stream(id), Client::decode).await
+    /// The standing of a client; none if it is switched off or gone.
+    pub(super) async fn client_standing(
+        &self,
+        registration: &Registration,
+    ) -> Result<Option<Standing>, TokenError> {
+        let stored = self.load_client(&registration.id).await?.state.unwrap_or_default();
+        let usable = match self.clients.find(&registration.id) {
+            Some(declared) => !declared.disabled,
+            None => stored.terms.is_some(),
+        };
+        Ok((usable && !stored.disabled).then_some(stored.standing))
     }
 
     async fn load<T>(
@@ -58,19 +71,41 @@ impl App {
         loaded: Loaded<Session>,
         events: &[SessionEvent],
     ) -> Result<Session, StoreError> {
-        let (Some(stream), Some(after)) =
-            (Session::stream(id), events.iter().fold(loaded.state, Session::apply))
-        else {
+        self.append_session_with(id, loaded, events, Vec::new()).await
+    }
+
+    /// As [`App::append_session`], with more record changes that land with the events.
+    pub(super) async fn append_session_with(
+        &self,
+        id: SessionId,
+        loaded: Loaded<Session>,
+        events: &[SessionEvent],
+        more: Vec<RecordChange>,
+    ) -> Result<Session, StoreError> {
+        let before = loaded.state.as_ref().map(|session| session.status);
+        let after = events.iter().fold(loaded.state, Session::apply);
+        let (Some(stream), Some(after)) = (Session::stream(id), after) else {
             return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
         };
+        let mut records = view::changes(id, before, &after);
+        records.extend(more);
         let append = Append {
             stream,
             expected: loaded.expected,
             events: events.iter().map(SessionEvent::encode).collect(),
             snapshot: after.encode(),
-            records: events.iter().flat_map(|event| view::changes(id, event)).collect(),
+            records,
         };
         self.store.append(append).await?;
         Ok(after)
+    }
+
+    /// Changes records that no stream guards any more, or that need no guard.
+    pub(super) async fn change_records(&self, records: Vec<RecordChange>) -> Result<(), StoreError> {
+        // A stream that never is: an append without events makes none.
+        let stream = StreamId::new(b'-', b"records").ok_or(StoreError::TooLarge)?;
+        let (events, snapshot) = (Vec::new(), Vec::new());
+        let append = Append { stream, expected: Expected::NoStream, events, snapshot, records };
+        self.store.append(append).await.map(drop)
     }
 }

@@ -3,8 +3,7 @@
 use super::App;
 use super::error::TokenError;
 use crate::oauth::{RefreshToken, SessionId};
-use crate::session::Granted;
-use crate::session::event::Started;
+use crate::session::{Granted, Session};
 use crate::token::claims::{AccessTokenClaims, jti};
 
 /// A successful answer of the token endpoint (RFC 6749 §5.1). Has no `Debug`: it holds tokens.
@@ -15,19 +14,22 @@ pub struct TokenResponse {
     pub expires_in: u64,
     /// The refresh token, if the client gets one.
     pub refresh_token: Option<String>,
+    /// Seconds until the refresh token expires, if it is not used.
+    pub refresh_expires_in: u64,
     /// The access token's scope; empty if there is none.
     pub scope: String,
 }
 
 impl App {
-    /// Makes the tokens that `granted` says, of a session that began as `started`. The same grant gives the same tokens.
+    /// Makes the tokens that `granted` says, of `session`. The same grant gives the same tokens.
     pub(super) fn mint(
         &self,
         id: SessionId,
-        started: &Started,
+        session: &Session,
         granted: &Granted,
         roles: &[String],
     ) -> Result<TokenResponse, TokenError> {
+        let started = &session.started;
         let scope = granted.scope.to_string();
         let audiences = self.settings.scopes.audiences(started.audience.as_ref(), &granted.scope);
         let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
@@ -52,7 +54,9 @@ impl App {
         let refresh_token = granted.refresh.map(|place| {
             codec.encode(&RefreshToken { session: id, generation: place.generation, nonce: place.nonce })
         });
-        let expires_in = granted.access.exp.saturating_sub(self.clock.now().seconds());
-        Ok(TokenResponse { access_token, expires_in, refresh_token, scope })
+        let now = self.clock.now();
+        let expires_in = granted.access.exp.saturating_sub(now.seconds());
+        let refresh_expires_in = session.idle_expiry.min(started.absolute_expiry).since(now).as_secs();
+        Ok(TokenResponse { access_token, expires_in, refresh_token, refresh_expires_in, scope })
     }
 }

@@ -5,27 +5,37 @@ use std::time::Duration;
 
 use crate::client::Registration;
 use crate::clock::{Clock, Timestamp};
-use crate::config::TokenRules;
+use crate::config::{Accounts, TokenRules};
 use crate::oauth::{Audience, RefreshTokenCodec};
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;
 use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
+use crate::throttle::bucket::Buckets;
 use crate::token::{RefreshSecrets, SigningKeys, Verifier};
 
 pub mod access;
+pub mod account;
 pub mod admin;
 pub mod assemble;
 pub mod authenticate;
 pub mod clients;
+pub mod devices;
 pub mod error;
+pub mod introspect;
 pub mod load;
 pub mod mint;
 pub mod refresh;
+pub mod revoke;
 pub mod scopes;
 pub mod sign_in;
+pub mod sign_up;
+pub mod steady;
+pub mod sweep;
+pub mod timeline;
 pub mod users;
+pub mod views;
 
 pub use clients::Clients;
 pub use error::TokenError;
@@ -50,6 +60,10 @@ pub struct App {
     pub passwords: HashingPool,
     /// Counts failed sign-ins.
     pub throttle: Throttle,
+    /// Counts sign-ups, by network alone.
+    sign_ups: Throttle,
+    /// Limits how often one session is refreshed.
+    refreshes: Buckets,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -58,6 +72,8 @@ pub struct App {
     own_tokens: Verifier,
     /// Verifies access tokens for whomever they are.
     any_tokens: Verifier,
+    /// How the sweeper is getting on.
+    pub sweeper: sweep::Sweeper,
     /// When this process started.
     pub process_started: Timestamp,
 }
@@ -79,6 +95,10 @@ pub struct Settings {
     pub default_audience: Audience,
     /// The longest life of an access token: signing keys are published no longer.
     pub longest_access_token: Duration,
+    /// Who may sign up, and what an account begins with.
+    pub accounts: Accounts,
+    /// How many sessions a user may have, and how long ended ones are kept.
+    pub sessions: crate::config::Sessions,
 }
 
 impl App {

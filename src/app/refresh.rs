@@ -1,11 +1,11 @@
 //! The refresh token grant (RFC 6749 §6).
 
-use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::mint::TokenResponse;
 use super::{App, policy};
+use crate::client::Registration;
 use crate::oauth::request::RefreshRequest;
-use crate::oauth::{Audience, GrantType, RefreshToken, Scope, SessionId};
+use crate::oauth::{Audience, GrantType, Nonce, RefreshToken, Scope, SessionId, Standing};
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
 use crate::store::StoreError;
 use crate::user::User;
@@ -22,16 +22,19 @@ impl App {
     /// [`TokenError`]. Nothing is answered before the events that the answer rests on are durable.
     pub async fn refresh(
         &self,
-        client: &AuthenticatedClient,
+        client: &Registration,
         request: RefreshRequest,
     ) -> Result<TokenResponse, TokenError> {
-        if !client.registration.grants.contains(&GrantType::RefreshToken) {
+        if !client.grants.contains(&GrantType::RefreshToken) {
             return Err(TokenError::GrantNotRegistered);
         }
         // Row 1: without a look at the store.
         let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
-        let resources = self.settings.scopes.without_issuer(request.resources);
-        let asked = Asked { client, token, scope: request.scope.as_ref(), resources: &resources };
+        let scope = request.scope.as_ref();
+        let client_standing = self.client_standing(client).await?;
+        // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
+        let nonce = self.random.bytes()?.into();
+        let asked = Asked { client, client_standing, token, scope, resources: &request.resources, nonce };
         let mut outcome_unknown = false;
         for _ in 0..ATTEMPTS {
             match self.refresh_once(&asked).await {
@@ -53,7 +56,8 @@ impl App {
             Some(state) => self.load_user(state.started.user).await?.state,
             None => None,
         };
-        let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref())?;
+        let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref());
+        self.keep_the_rate(id, &decision)?;
         let after = if decision.events.is_empty() {
             session.state
         } else {
@@ -63,46 +67,62 @@ impl App {
             return Err(Denied::Unknown.into());
         };
         report(id, &session, &decision.events);
+        if writes_tokens(&decision) {
+            self.refreshes.take(id.as_bytes(), self.clock.now());
+        }
         let roles = user.map(|user| user.roles).unwrap_or_default();
-        self.mint(id, &session.started, &decision.outcome?, &roles)
+        self.mint(id, &session, &decision.outcome?, &roles)
     }
 
-    fn decide_refresh(
-        &self,
-        asked: &Asked<'_>,
-        session: Option<&Session>,
-        user: Option<&User>,
-    ) -> Result<Decision, TokenError> {
-        let registration = &asked.client.registration;
+    /// Refuses, before anything is written, a client that refreshes one session in a loop. What has been answered
+    /// already is answered again without limit.
+    fn keep_the_rate(&self, id: SessionId, decision: &Decision) -> Result<(), TokenError> {
+        if !writes_tokens(decision) {
+            return Ok(());
+        }
+        let retry_after = self.refreshes.wait(id.as_bytes(), self.clock.now());
+        if retry_after.is_zero() { Ok(()) } else { Err(TokenError::TooManyRefreshes { retry_after }) }
+    }
+
+    fn decide_refresh(&self, asked: &Asked<'_>, session: Option<&Session>, user: Option<&User>) -> Decision {
+        let registration = asked.client;
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
         let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
+        let resources = self.settings.scopes.resource_servers(asked.resources.to_vec(), &granted);
         let RefreshToken { session: id, generation, nonce } = asked.token;
         let command = Refresh {
             session: id,
             presented: Presented { generation, nonce },
             client: &registration.id,
-            client_standing: Some(asked.client.standing),
+            client_standing: asked.client_standing,
             user_standing: user.filter(|user| user.is_active()).map(|user| user.standing),
             asked: asked.scope,
-            resources: asked.resources,
+            resources: &resources,
             permitted: &permitted,
             policy: policy(registration),
-            nonce: self.random.bytes()?.into(),
+            nonce: asked.nonce,
             kid: self.keys.signer().kid(),
             now: self.clock.now(),
             process_started: self.process_started,
         };
-        Ok(session::decide(session, &command))
+        session::decide(session, &command)
     }
+}
+
+/// Whether tokens are granted that have not been granted before.
+const fn writes_tokens(decision: &Decision) -> bool {
+    decision.outcome.is_ok() && !decision.events.is_empty()
 }
 
 /// What one request asks for, through all attempts.
 struct Asked<'a> {
-    client: &'a AuthenticatedClient,
+    client: &'a Registration,
+    client_standing: Option<Standing>,
     token: RefreshToken,
     scope: Option<&'a Scope>,
     resources: &'a [Audience],
+    nonce: Nonce,
 }
 
 /// What an operator wants to know of at once. That the request was refused is logged at the boundary.

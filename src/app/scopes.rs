@@ -11,6 +11,7 @@ use crate::token::signing::TokenType;
 #[derive(Clone, Debug)]
 pub struct ScopeCatalogue {
     issuer: Audience,
+    default_audience: Audience,
     audiences: BTreeMap<Audience, TokenType>,
     scopes: HashMap<Box<str>, ScopeEntry>,
 }
@@ -34,12 +35,18 @@ impl ScopeCatalogue {
     /// The scopes of heirloom's own API. Only they bring the issuer into `aud`.
     pub const OWN: [&'static str; 3] = ["account", "admin", "profile"];
 
-    /// A catalogue with heirloom's own scopes, under the audience `issuer`.
+    /// A catalogue with heirloom's own scopes, under the audience `issuer`. A token for which nothing names another
+    /// audience is for `default_audience`.
     #[must_use]
-    pub fn new(issuer: Audience) -> Self {
+    pub fn new(issuer: Audience, default_audience: Audience) -> Self {
         let own = |word: &str| (word.into(), ScopeEntry { audience: issuer.clone(), requires: Vec::new() });
         let scopes = Self::OWN.into_iter().map(own).collect();
-        Self { audiences: BTreeMap::from([(issuer.clone(), TokenType::AtJwt)]), issuer, scopes }
+        Self {
+            audiences: BTreeMap::from([(issuer.clone(), TokenType::AtJwt)]),
+            issuer,
+            default_audience,
+            scopes,
+        }
     }
 
     /// Adds a resource server and its scopes.
@@ -82,7 +89,8 @@ impl ScopeCatalogue {
     ///
     /// # Errors
     /// [`TokenError::Scope`] for a scope that the client is not registered for and for scopes of two audiences;
-    /// [`TokenError::Target`] for a resource that is unknown or none of the client's (RFC 8707 §2).
+    /// [`TokenError::Target`] for a resource that is unknown, none of the client's, or heirloom itself without one of its
+    /// scopes (RFC 8707 §2).
     pub fn grant(
         &self,
         asked: Option<&Scope>,
@@ -90,6 +98,10 @@ impl ScopeCatalogue {
         registration: &Registration,
     ) -> Result<Grant, TokenError> {
         let target = self.target(resources, registration)?;
+        // RFC 8707 §2: a token that is not for the resource is no answer to who asked for it.
+        if resources.contains(&self.issuer) && !asked.is_some_and(|asked| self.has_own(asked)) {
+            return Err(TokenError::Target);
+        }
         let Some(asked) = asked else {
             let audience = target.unwrap_or(&registration.default_audience).clone();
             let scope = registration.scopes.filtered(|word| self.audience_of(word) == Some(&audience));
@@ -128,14 +140,20 @@ impl ScopeCatalogue {
     /// The audiences of a token (RFC 9068 §2.2): the resource server, and the issuer if a scope of its own is in it.
     #[must_use]
     pub fn audiences<'a>(&'a self, audience: Option<&'a Audience>, scope: &Scope) -> Vec<&'a str> {
-        let own = (audience.is_none() || self.has_own(scope)).then_some(&self.issuer);
+        let own = self.has_own(scope).then_some(&self.issuer);
+        // RFC 9068 §2.2 wants an `aud` always; the issuer's own API is never opened without its scopes.
+        let audience = audience.or_else(|| own.is_none().then_some(&self.default_audience));
         audience.into_iter().chain(own).map(Audience::as_str).collect()
     }
 
-    /// The resource servers among `resources`, without heirloom itself.
+    /// Of `resources`, those that have to be a session's one resource server: heirloom itself is left out where one of
+    /// its scopes is `granted`.
     #[must_use]
-    pub fn without_issuer(&self, resources: Vec<Audience>) -> Vec<Audience> {
-        resources.into_iter().filter(|resource| *resource != self.issuer).collect()
+    pub fn resource_servers(&self, mut resources: Vec<Audience>, granted: &Scope) -> Vec<Audience> {
+        if self.has_own(granted) {
+            resources.retain(|resource| *resource != self.issuer);
+        }
+        resources
     }
 
     fn target<'a>(

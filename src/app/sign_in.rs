@@ -3,19 +3,19 @@
 
 use std::net::IpAddr;
 
-use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::load::Loaded;
 use super::mint::TokenResponse;
 use super::scopes::Grant;
 use super::{App, policy};
-use crate::client::RefreshTokens;
+use crate::client::{RefreshTokens, Registration};
 use crate::oauth::request::PasswordRequest;
-use crate::oauth::{GrantType, Scope, SessionId, UserId};
+use crate::oauth::{GrantType, Scope, SessionId, Standing, UserId};
 use crate::password::Password;
 use crate::password::hash::PasswordRecord;
-use crate::session::{self, Start};
-use crate::store::{Append, Expected, StoreError};
+use crate::password::pool::Verdict;
+use crate::session::{self, Device, Start, device};
+use crate::store::{Append, Expected, RecordChange, StoreError};
 use crate::throttle::Attempt;
 use crate::user::{self, Command, User, Username, vault};
 
@@ -27,30 +27,45 @@ impl App {
     /// [`TokenError::Credentials`], after the same work.
     pub async fn sign_in(
         &self,
-        client: &AuthenticatedClient,
+        client: &Registration,
         request: PasswordRequest,
         peer: IpAddr,
     ) -> Result<TokenResponse, TokenError> {
         if !self.settings.password_grant {
             return Err(TokenError::PasswordGrantOff);
         }
-        if !client.registration.grants.contains(&GrantType::Password) {
+        if !client.grants.contains(&GrantType::Password) {
             return Err(TokenError::GrantNotRegistered);
         }
         self.has_room()?;
         let catalogue = &self.settings.scopes;
-        let grant = catalogue.grant(request.scope.as_ref(), &request.resources, &client.registration)?;
-        let account = self.check_password(&request, peer).await?;
-        self.start_session(client, account, grant).await
+        let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
+        let standing = self.client_standing(client).await?.ok_or(TokenError::Client)?;
+        let account = self.check_password(&request.username, &request.password, peer).await?;
+        let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
+        // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
+        if request.scope.as_ref().is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
+            return Err(TokenError::Scope);
+        }
+        let device = Device::new(request.user_agent.as_deref(), request.device_label.as_deref());
+        self.start_session((client, standing), account, SignIn { grant, permitted, device }).await
     }
 
     /// The account whose name and password these are.
-    async fn check_password(&self, request: &PasswordRequest, peer: IpAddr) -> Result<Account, TokenError> {
+    pub(super) async fn check_password(
+        &self,
+        username: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<Account, TokenError> {
         // What can't be a password is nobody's; a long one is refused before any hash.
-        let password = Password::parse(&request.password).map_err(|_| TokenError::Credentials)?;
-        let name = request.username.parse::<Username>().ok();
+        let password = Password::parse(password).map_err(|_| TokenError::Credentials)?;
+        let name = username.parse::<Username>().ok();
+        let named = self.account_named(username).await?;
         let reservation = {
-            let account = name.as_ref().map_or(request.username.as_bytes(), |name| name.as_str().as_bytes());
+            let typed = name.as_ref().map_or(username.as_bytes(), |name| name.as_str().as_bytes());
+            // One account has one counter, whichever of its names is typed.
+            let account = named.as_ref().map_or(typed, |id| id.as_bytes().as_slice());
             let digest = self.throttle.digest(password.as_bytes());
             let attempt = Attempt { account, peer, password: digest };
             let throttled = |error: crate::throttle::Throttled| {
@@ -59,20 +74,15 @@ impl App {
             };
             self.throttle.reserve(attempt, self.clock.now()).map_err(throttled)?
         };
-        let found = match &name {
-            Some(name) => self.account(name).await?,
-            None => None,
-        };
-        let record = found.as_ref().map(|(_, record)| record.clone());
-        let verdict = match self.passwords.verify(password, record).await {
-            Ok(verdict) => verdict,
+        let (found, verdict) = match self.verify(named, password).await {
+            Ok(verified) => verified,
             Err(error) => {
                 reservation.abandoned();
-                return Err(error.into());
+                return Err(error);
             }
         };
         match found {
-            Some((account, _)) if verdict.matches && account.state.is_active() => {
+            Some(account) if verdict.matches && account.state.is_active() => {
                 reservation.succeeded(self.clock.now());
                 if let Some(rehashed) = verdict.rehashed {
                     self.store_rehashed(&account, &rehashed).await;
@@ -86,10 +96,21 @@ impl App {
         }
     }
 
-    async fn account(&self, name: &Username) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
-        let Some(id) = self.user_id(name).await? else {
-            return Ok(None);
+    /// The account with this id, if there is one, and whether `password` is its password; the same work in either case.
+    async fn verify(
+        &self,
+        id: Option<UserId>,
+        password: Password,
+    ) -> Result<(Option<Account>, Verdict), TokenError> {
+        let found = match id {
+            Some(id) => self.account(id).await?,
+            None => None,
         };
+        let (account, record) = found.unzip();
+        Ok((account, self.passwords.verify(password, record).await?))
+    }
+
+    async fn account(&self, id: UserId) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
         let Loaded { state, expected } = self.load_user(id).await?;
         let record = self.store.record(vault::password(id)).await?;
         let (Some(state), Some(record)) = (state, record) else {
@@ -118,34 +139,37 @@ impl App {
 
     async fn start_session(
         &self,
-        client: &AuthenticatedClient,
+        (client, standing): (&Registration, Standing),
         account: Account,
-        grant: Grant,
+        what: SignIn,
     ) -> Result<TokenResponse, TokenError> {
-        let registration = &client.registration;
-        let refreshable = match registration.refresh_tokens {
+        let SignIn { grant, permitted, device } = what;
+        let refreshable = match client.refresh_tokens {
             RefreshTokens::Always => true,
             RefreshTokens::OfflineAccess => grant.scope.contains(Scope::OFFLINE_ACCESS),
             RefreshTokens::Never => false,
         };
         let now = self.clock.now();
         let id = SessionId::from(self.random.uuid(now)?);
-        let permitted = self.settings.scopes.permitted(&grant.scope, registration, &account.state.roles);
         let decision = session::start(Start {
-            client: (registration.id.clone(), client.standing),
+            client: (client.id.clone(), standing),
             user: (account.id, account.state.standing),
             scope: grant.scope,
             permitted,
             audience: grant.audience,
-            refreshable: refreshable && registration.grants.contains(&GrantType::RefreshToken),
-            policy: policy(registration),
+            refreshable: refreshable && client.grants.contains(&GrantType::RefreshToken),
+            policy: policy(client),
             nonce: self.random.bytes()?.into(),
             kid: self.keys.signer().kid(),
             now,
         });
         let new = Loaded { state: None, expected: Expected::NoStream };
-        let session = self.append_session(id, new, &decision.events).await?;
-        self.mint(id, &session.started, &decision.outcome?, &account.state.roles)
+        let recorded = (!device.is_unknown())
+            .then(|| RecordChange::Put(device::record(account.id, id), device.encode()));
+        let records = recorded.into_iter().collect();
+        let session = self.append_session_with(id, new, &decision.events, records).await?;
+        self.evict_beyond_the_limit(account.id, id).await;
+        self.mint(id, &session, &decision.outcome?, &account.state.roles)
     }
 
     /// Appends a user's events to what was loaded, with records of the vault.
@@ -154,7 +178,7 @@ impl App {
         id: UserId,
         loaded: Loaded<User>,
         events: &[user::UserEvent],
-        records: Vec<crate::store::RecordChange>,
+        records: Vec<RecordChange>,
     ) -> Result<(), StoreError> {
         let stream = user::stream(id).ok_or(StoreError::TooLarge)?;
         let after = events.iter().fold(loaded.state.unwrap_or_default(), User::apply);
@@ -169,9 +193,17 @@ impl App {
     }
 }
 
+/// What a user signs in for, and on what.
+struct SignIn {
+    grant: Grant,
+    /// What of it the user's roles permit now.
+    permitted: Scope,
+    device: Device,
+}
+
 /// An account that was found.
-struct Account {
-    id: UserId,
-    state: User,
+pub(super) struct Account {
+    pub(super) id: UserId,
+    pub(super) state: User,
     expected: Expected,
 }

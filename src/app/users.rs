@@ -2,19 +2,21 @@
 
 use super::App;
 use super::error::TokenError;
-use super::load::Loaded;
+use super::sign_up::Draft;
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, SessionId, UserId};
 use crate::password::hash::PasswordRecord;
 use crate::password::policy::PolicyRefused;
 use crate::password::pool::{NewPassword, PoolError};
 use crate::password::{Password, PasswordRefused};
-use crate::store::{Expected, RecordChange, StoreError};
+use crate::store::{RecordChange, RecordKey, StoreError};
+use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
-use crate::user::{self, Command, Username, vault};
+use crate::user::profile::DisplayNameRefused;
+use crate::user::{self, Command, DisplayName, Email, Profile, Username, vault};
 
 /// How often a change is decided again because the account has changed meanwhile.
-const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 8;
 
 /// Why an account was not made or changed. The texts are fit for the person who asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,25 +33,33 @@ pub enum UserError {
     /// Somebody has the name.
     #[error("The name is taken.")]
     Taken,
+    /// The e-mail address can't be one.
+    #[error(transparent)]
+    Email(#[from] EmailRefused),
+    /// Somebody signs in with the e-mail address.
+    #[error("The e-mail address is taken.")]
+    EmailTaken,
+    /// The display name can't be one.
+    #[error(transparent)]
+    DisplayName(#[from] DisplayNameRefused),
+    /// Nobody may sign up.
+    #[error("Nobody can sign up here.")]
+    Closed,
+    /// Who signs up needs an invitation.
+    #[error("Signing up needs an invitation.")]
+    NotInvited,
+    /// The invitation's code is unknown, was used before, or is too old.
+    #[error("The invitation is unknown, used or expired.")]
+    Invitation,
+    /// The password of the account is another one.
+    #[error("The password is wrong.")]
+    WrongPassword,
     /// There is no such account.
     #[error("There is no such account.")]
     Unknown,
     /// It could not be done.
     #[error(transparent)]
     Failed(#[from] TokenError),
-}
-
-/// An account, for lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its name.
-    pub name: String,
-    /// Its id.
-    pub id: UserId,
-    /// Whether it can be used.
-    pub active: bool,
-    /// Its roles.
-    pub roles: Vec<String>,
 }
 
 impl App {
@@ -77,27 +87,8 @@ impl App {
         roles: Vec<String>,
         by: Option<Actor>,
     ) -> Result<UserId, UserError> {
-        self.has_room().map_err(TokenError::from)?;
-        let name: Username = name.parse()?;
-        if self.user_id(&name).await?.is_some() {
-            return Err(UserError::Taken);
-        }
-        let record = self.hash_new(&name, password).await?;
-        let now = self.clock.now();
-        let id = UserId::from(self.random.uuid(now).map_err(TokenError::from)?);
-        let events = user::decide(None, Command::Register { roles }, now).map_err(|_| UserError::Taken)?;
-        let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
-        let records = vec![
-            RecordChange::Insert(vault::by_name(&name), id.as_bytes().to_vec()),
-            RecordChange::Put(vault::display_name(id), name.as_str().as_bytes().to_vec()),
-            password_record(id, &record),
-        ];
-        let new = Loaded { state: None, expected: Expected::NoStream };
-        match self.append_user(id, new, &events, records).await {
-            Ok(()) => Ok(id),
-            Err(StoreError::RecordExists) => Err(UserError::Taken),
-            Err(error) => Err(TokenError::from(error).into()),
-        }
+        let profile = Profile::default();
+        self.make_account(Draft { name: name.parse()?, profile, password, roles, invitation: None, by }).await
     }
 
     /// Sets a new password, which ends all sessions but `keep`.
@@ -126,7 +117,7 @@ impl App {
     ) -> Result<(), UserError> {
         let name: Username = name.parse()?;
         let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
-        let record = self.hash_new(&name, password).await?;
+        let record = self.hash_new(&name, &self.profile(id).await?, password).await?;
         let records = vec![password_record(id, &record)];
         self.change_user(id, Command::ChangePassword { keep }, by, records).await
     }
@@ -136,16 +127,8 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn change(&self, name: &str, command: Command) -> Result<(), UserError> {
-        self.change_as(name, command, None).await
-    }
-
-    /// As [`App::change`], and records who did it.
-    ///
-    /// # Errors
-    /// [`UserError`], and nothing was changed.
-    pub async fn change_as(&self, name: &str, command: Command, by: Option<Actor>) -> Result<(), UserError> {
         let id = self.user_id(&name.parse()?).await?.ok_or(UserError::Unknown)?;
-        self.change_user(id, command, by, Vec::new()).await
+        self.change_user(id, command, None, Vec::new()).await
     }
 
     /// Deletes an account: its sessions end, its name is free, and what was personal is gone from the store. Its events,
@@ -154,39 +137,8 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn delete_user(&self, name: &str) -> Result<(), UserError> {
-        self.delete_user_as(name, None).await
-    }
-
-    /// As [`App::delete_user`], and records who did it.
-    ///
-    /// # Errors
-    /// [`UserError`], and nothing was changed.
-    pub async fn delete_user_as(&self, name: &str, by: Option<Actor>) -> Result<(), UserError> {
-        let name: Username = name.parse()?;
-        let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
-        let keys = [vault::by_name(&name), vault::display_name(id), vault::password(id)];
-        self.change_user(id, Command::Delete, by, keys.map(RecordChange::Delete).to_vec()).await
-    }
-
-    /// At most `limit` accounts in the order of their names, behind the name `after`.
-    ///
-    /// # Errors
-    /// [`UserError`].
-    pub async fn list_users(&self, after: Option<&Username>, limit: usize) -> Result<Vec<Listed>, UserError> {
-        let prefix = vault::names();
-        let skip = prefix.as_bytes().len();
-        let page =
-            self.store.scan(prefix, after.map(vault::by_name), limit).await.map_err(TokenError::from)?;
-        let mut listed = Vec::with_capacity(page.len());
-        for (key, id) in page {
-            let name = String::from_utf8_lossy(key.as_bytes().get(skip..).unwrap_or_default()).into_owned();
-            let Ok(id) = <[u8; 16]>::try_from(id.as_slice()).map(UserId::from) else {
-                return Err(TokenError::Internal("a name leads to no id".to_owned()).into());
-            };
-            let user = self.load_user(id).await?.state.unwrap_or_default();
-            listed.push(Listed { name, id, active: user.is_active(), roles: user.roles });
-        }
-        Ok(listed)
+        let id = self.user_id(&name.parse()?).await?.ok_or(UserError::Unknown)?;
+        self.erase(id, None, None).await
     }
 
     /// The name of a user; none if the account is deleted.
@@ -198,9 +150,35 @@ impl App {
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
 
+    /// The account that somebody who typed `typed` to sign in means: by its name or, where that is permitted, by its
+    /// e-mail address.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn account_named(&self, typed: &str) -> Result<Option<UserId>, TokenError> {
+        if let Ok(name) = typed.parse::<Username>()
+            && let Some(id) = self.user_id(&name).await?
+        {
+            return Ok(Some(id));
+        }
+        match typed.parse::<Email>() {
+            Ok(address) if self.settings.accounts.login_with_email => self.address_owner(&address).await,
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
     /// Who has a name.
     pub(super) async fn user_id(&self, name: &Username) -> Result<Option<UserId>, TokenError> {
-        match self.store.record(vault::by_name(name)).await? {
+        self.id_in(vault::by_name(name)).await
+    }
+
+    /// Who has an e-mail address to sign in with.
+    pub(super) async fn address_owner(&self, address: &Email) -> Result<Option<UserId>, TokenError> {
+        self.id_in(vault::by_address(address)).await
+    }
+
+    async fn id_in(&self, key: RecordKey) -> Result<Option<UserId>, TokenError> {
+        match self.store.record(key).await? {
             None => Ok(None),
             Some(id) => match <[u8; 16]>::try_from(id.as_slice()) {
                 Ok(id) => Ok(Some(UserId::from(id))),
@@ -235,9 +213,19 @@ impl App {
         Err(TokenError::from(StoreError::WrongExpectedVersion).into())
     }
 
-    async fn hash_new(&self, name: &Username, password: &str) -> Result<PasswordRecord, UserError> {
+    pub(super) async fn hash_new(
+        &self,
+        name: &Username,
+        profile: &Profile,
+        password: &str,
+    ) -> Result<PasswordRecord, UserError> {
         let password = Password::parse(password)?;
-        let about = vec![name.as_str().to_owned()];
+        let about = [
+            Some(name.as_str()),
+            profile.email.as_ref().map(Email::as_str),
+            profile.display_name.as_ref().map(DisplayName::as_str),
+        ];
+        let about = about.into_iter().flatten().map(str::to_owned).collect();
         let rules = NewPassword { policy: self.settings.password_policy, about };
         self.passwords.hash_new(password, rules).await.map_err(|error| match error {
             PoolError::NotAccepted(refused) => UserError::Weak(refused),

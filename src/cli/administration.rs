@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use super::installation::Which;
 use super::{Failure, Outcome, operators, run};
 use crate::http::{HttpSettings, operator};
+use crate::store::sled::SledStore;
 use crate::user::Username;
 
 /// A way to administer an installation.
@@ -39,6 +40,19 @@ impl Administration {
     /// # Errors
     /// [`Failure`] if neither works.
     pub(super) fn of(which: &Which) -> Outcome<Self> {
+        Self::open(which, false)
+    }
+
+    /// As [`Administration::of`], for the first user or client of an installation, which may come before its first start:
+    /// with a configuration file it makes the store that is not there. A demo only `heirloom dev` begins.
+    ///
+    /// # Errors
+    /// [`Failure`] if neither works.
+    pub(super) fn begin(which: &Which) -> Outcome<Self> {
+        Self::open(which, !which.is_demo())
+    }
+
+    fn open(which: &Which, new: bool) -> Outcome<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
         let config = which.config()?;
@@ -46,7 +60,17 @@ impl Administration {
         if runs(&socket)? {
             return Ok(Self { runtime, way: Way::Socket(socket) });
         }
+        // A mistyped folder must not become a new, empty installation.
+        if !new && !SledStore::is_in(&config.data) {
+            let begin =
+                if which.is_demo() { "`heirloom dev`" } else { "`heirloom serve`, or `heirloom user add`," };
+            let folder = config.data.display();
+            let text = format!("there is no store in {folder}: {begin} makes one; nothing was changed");
+            return Err(Failure::Failed(text));
+        }
         let app = run::open(&config, false)?;
+        let ready = runtime.block_on(app.prepare_views());
+        ready.map_err(|error| Failure::Failed(format!("the store: {error}")))?;
         let endpoint = operator::endpoint(app, HttpSettings::default());
         let endpoint = endpoint.map_err(|error| Failure::Failed(error.to_string()))?;
         Ok(Self { runtime, way: Way::Folder(endpoint.boxed()) })

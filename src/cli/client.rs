@@ -86,7 +86,7 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             new.extend(id.map(|id| ("id".to_owned(), json!(id))));
             new.extend(name.map(|name| ("name".to_owned(), json!(name))));
             new.extend((!grant.is_empty()).then(|| ("grants".to_owned(), json!(grant))));
-            let client = Administration::of(&which)?.call(
+            let client = Administration::begin(&which)?.call(
                 Method::POST,
                 "/admin/clients",
                 Some(&Value::Object(new)),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::demo::{Demo, User};
 use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
-use crate::oauth::ClientId;
+use crate::oauth::{ClientId, Origin};
 use crate::random::Random;
 
 /// The arguments of `heirloom dev`.
@@ -34,6 +34,12 @@ pub(super) struct Arguments {
     /// The secret of the confidential client; for tests
     #[arg(long, hide = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     client_secret: Option<String>,
+    /// The id of one more client, which has its refresh tokens in a cookie; for tests and examples
+    #[arg(long, hide = true, requires = "browser_origin")]
+    browser_client_id: Option<ClientId>,
+    /// The origin of its pages: https, or http on loopback
+    #[arg(long, hide = true, requires = "browser_client_id")]
+    browser_origin: Option<Origin>,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -49,7 +55,15 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
     })?;
     let listen = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-    let config = demo.config((listen, port), folders.data, folders.keys)?;
+    let mut config = demo.config((listen, port), folders.data, folders.keys)?;
+    if let (Some(id), Some(origin)) = (&arguments.browser_client_id, &arguments.browser_origin) {
+        if !origin.is_https() && !origin.is_loopback() {
+            return Err(Failure::Usage(format!(
+                "--browser-origin {origin} is neither https nor on loopback"
+            )));
+        }
+        config = config.with_browser_client(id.clone(), origin.clone());
+    }
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();

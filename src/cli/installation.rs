@@ -51,6 +51,11 @@ impl Which {
         Config::without_clients(&data, &keys).map_err(|error| Failure::Failed(error.to_string()))
     }
 
+    /// Whether it is one of `heirloom dev`.
+    pub(super) const fn is_demo(&self) -> bool {
+        self.config.is_none()
+    }
+
     /// Finds it. A configuration file is checked whole.
     pub(super) fn find(&self) -> Outcome<Installation> {
         let Some(file) = &self.config else { return Ok(Installation::under(self.data.as_deref())) };

@@ -1,18 +1,19 @@
-//! `heirloom keys`: the signing keys.
+//! `heirloom keys`: the signing keys, the refresh secrets and the peppers.
 
 use std::io::Write;
 
 use clap::Subcommand;
 
 use super::installation::Which;
-use super::{Outcome, log, offline, print, print_lines};
+use super::{Failure, Outcome, log, offline, print, print_lines};
 use crate::token::KeyState;
-use crate::token::rotate::KeyInfo;
+use crate::token::name::SecretKind;
+use crate::token::rotate::{KeyInfo, SecretInfo, SecretState};
 
-/// The commands of `heirloom keys`. A running server sees the folder change: it needs no restart.
+/// The commands of `heirloom keys`. A running server sees the folder change: only a new pepper needs a restart.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Show the signing keys, newest first
+    /// Show the signing keys, newest first, and the secrets
     List {
         #[command(flatten)]
         which: Which,
@@ -21,8 +22,14 @@ pub(super) enum Command {
     Rotate {
         #[command(flatten)]
         which: Which,
-        /// Replace this key at once and withdraw it: what it has signed is refused from then on
-        #[arg(long, value_name = "KID", allow_hyphen_values = true)]
+        /// Add a refresh secret instead: it makes all refresh tokens from now on, and the older ones stay good
+        #[arg(long)]
+        refresh_secret: bool,
+        /// Add a pepper instead: a restarted server hashes with it, each password when its user signs in
+        #[arg(long, conflicts_with_all = ["refresh_secret", "compromised"])]
+        pepper: bool,
+        /// Replace the signing key KID, or the refresh secret ID, and destroy it: what it made is refused from then on
+        #[arg(long, value_name = "KID|ID", allow_hyphen_values = true)]
         compromised: Option<String>,
     },
 }
@@ -30,15 +37,48 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     match command {
         Command::List { which } => {
-            let keys = offline::list_keys(&which.find()?)?;
-            print_lines(out, keys.iter().map(line))
+            let installation = which.find()?;
+            let keys = offline::list_keys(&installation)?;
+            let secrets = offline::list_secrets(&installation)?;
+            print_lines(out, keys.iter().map(line).chain(secrets.iter().map(secret_line)))
         }
-        Command::Rotate { which, compromised } => {
+        Command::Rotate { which, refresh_secret: true, compromised: Some(id), .. } => {
+            let id = id
+                .parse()
+                .map_err(|_| Failure::Usage(format!("{id}: the id of a refresh secret is 1 to 255")))?;
+            let new = offline::destroy_refresh_secret(&which.find()?, id)?;
+            let new = new.map(|new| format!("{} makes refresh tokens\n", name(&new))).unwrap_or_default();
+            print(out, &format!("refresh secret {id} is destroyed: what it made is refused\n{new}"))
+        }
+        Command::Rotate { which, refresh_secret: true, .. } => {
+            let new = offline::rotate_secret(&which.find()?, SecretKind::Refresh)?;
+            print(out, &format!("{} makes refresh tokens; the older ones stay good\n", name(&new)))
+        }
+        Command::Rotate { which, pepper: true, .. } => {
+            let new = offline::rotate_secret(&which.find()?, SecretKind::Pepper)?;
+            let note = "restart the server now: it takes peppers in only when it starts";
+            print(out, &format!("{} is added; {note}\n", name(&new)))
+        }
+        Command::Rotate { which, compromised, .. } => {
             let (new, signs_from) = offline::rotate_keys(&which.find()?, compromised.as_deref())?;
             let withdrawn = compromised.map(|kid| format!("{kid} is withdrawn\n")).unwrap_or_default();
             print(out, &log::escaped(&format!("{} signs from {}\n{withdrawn}", new.kid, signs_from)))
         }
     }
+}
+
+fn secret_line(secret: &SecretInfo) -> String {
+    let state = match (secret.state, secret.kind) {
+        (SecretState::Current, SecretKind::Refresh) => "makes refresh tokens",
+        (SecretState::Current, SecretKind::Pepper) => "goes into new hashes",
+        (SecretState::Checking, _) => "checks what is older",
+        (SecretState::Compromised, _) => "compromised: destroyed",
+    };
+    format!("{:43}  {}  {state}", name(secret), secret.created)
+}
+
+fn name(secret: &SecretInfo) -> String {
+    format!("{} {}", secret.kind, secret.id)
 }
 
 fn line(key: &KeyInfo) -> String {

@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{Failure, Outcome};
 use crate::config::{Log, LogFormat};
 
-/// Begins to log. `RUST_LOG` wins over the configured filter.
+/// Begins to log. `RUST_LOG` wins over the configured filter. Of other crates than this one, nothing below `info` is
+/// logged in any case.
 ///
 /// # Errors
 /// [`Failure::Usage`] if `RUST_LOG` is no filter.
@@ -32,12 +35,19 @@ fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Sub
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(OneLine(writer));
+    let lines = tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet));
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(OneLine(writer));
     match format {
-        LogFormat::Text => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Text => Box::new(lines.with(layer)),
+        LogFormat::Json => Box::new(lines.with(layer.json().flatten_event(true))),
     }
+}
+
+/// Whether a line may be written, whatever the filter says. Libraries don't know what is secret: below `info`, the one
+/// for HTTP/2 repeats paths and hosts that it can't read, and those may hold tokens and passwords.
+fn is_discreet(line: &Metadata<'_>) -> bool {
+    let crate_name = line.target().split("::").next();
+    crate_name == Some(env!("CARGO_CRATE_NAME")) || *line.level() <= Level::INFO
 }
 
 /// Makes writers that turn each write, which is one event, into one line.
@@ -107,13 +117,17 @@ mod tests {
     }
 
     fn logged(format: LogFormat) -> String {
-        let memory = Memory::default();
-        let writer = memory.clone();
-        let subscriber = subscriber(format, EnvFilter::new("info"), move || writer.clone());
-        tracing::subscriber::with_default(subscriber, || {
+        written(format, "info", || {
             let name = "a\u{1b}[31m\r\n2026 forged\u{9b}\u{202e}\u{7f}";
             tracing::info!(user.name = name, "{name}");
-        });
+        })
+    }
+
+    fn written(format: LogFormat, filter: &str, log: impl FnOnce()) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = subscriber(format, EnvFilter::new(filter), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, log);
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -128,6 +142,21 @@ mod tests {
         }
         let parsed: serde_json::Value = serde_json::from_str(&logged(LogFormat::Json)).unwrap();
         assert_eq!(parsed["message"], parsed["user.name"]);
+    }
+
+    #[test]
+    fn c77_libraries_say_nothing_below_info_whatever_is_asked_for() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let log = written(format, "trace,h2=trace", || {
+                tracing::debug!(target: "h2::server", "malformed path (b\"/?token=secret\")");
+                tracing::trace!(target: "h2", "secret");
+                tracing::debug!(target: "heirloom_like", "secret");
+                tracing::warn!(target: "h2", "a library warns");
+                tracing::trace!("our own");
+            });
+            assert!(!log.contains("secret"), "{log}");
+            assert!(log.contains("a library warns") && log.contains("our own"), "{log}");
+        }
     }
 
     #[test]

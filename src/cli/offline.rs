@@ -6,7 +6,8 @@ use super::{Failure, Installation, Outcome};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::oauth::Kid;
 use crate::token::folder::KeysFolder;
-use crate::token::rotate::{KeyInfo, NewKey};
+use crate::token::name::SecretKind;
+use crate::token::rotate::{KeyInfo, NewKey, SecretInfo};
 use crate::token::{KeyError, KeyLife};
 
 /// The signing keys, newest first.
@@ -38,6 +39,36 @@ pub(super) fn rotate_keys(
     let new = new.map_err(|error| key_failure(&error))?;
     let signs_from = new.created.after(wait);
     Ok((new, signs_from))
+}
+
+/// The refresh secrets and the peppers, by kind and id.
+///
+/// # Errors
+/// [`Failure`] if the folder can't be read.
+pub(super) fn list_secrets(installation: &Installation) -> Outcome<Vec<SecretInfo>> {
+    keys(installation).0.secrets().map_err(|error| key_failure(&error))
+}
+
+/// Adds a refresh secret or a pepper and returns it.
+///
+/// # Errors
+/// [`Failure`] if all ids are taken, or the folder can't be written.
+pub(super) fn rotate_secret(installation: &Installation, kind: SecretKind) -> Outcome<SecretInfo> {
+    let (folder, now) = keys(installation);
+    let new = match kind {
+        SecretKind::Refresh => folder.rotate_refresh_secret(now),
+        SecretKind::Pepper => folder.rotate_pepper(now),
+    };
+    new.map_err(|error| key_failure(&error))
+}
+
+/// Destroys a refresh secret. Returns the one in its place, if it was the newest.
+///
+/// # Errors
+/// [`Failure`] if there is none with this id, or the folder can't be written.
+pub(super) fn destroy_refresh_secret(installation: &Installation, id: u8) -> Outcome<Option<SecretInfo>> {
+    let (folder, now) = keys(installation);
+    folder.compromised_refresh_secret(id, now).map_err(|error| key_failure(&error))
 }
 
 fn keys(installation: &Installation) -> (KeysFolder, Timestamp) {

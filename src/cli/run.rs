@@ -25,6 +25,8 @@ use crate::store::sled::{SledOptions, SledStore};
 
 /// How often the keys folder is looked at.
 const LOOK_AT_KEYS: Duration = Duration::from_secs(2);
+/// How often it is looked for sessions that are over.
+const SWEEP: Duration = Duration::from_secs(30);
 
 /// A server that is about to start.
 pub(super) struct Start {
@@ -56,6 +58,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     // Signals first: one that comes while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     let app = open(&config, accept_missing_mark)?;
+    app.prepare_views().await.map_err(|error| Failure::Failed(format!("the store: {error}")))?;
     for (user, role) in &demo {
         add_demo_user(&app, user, role).await?;
     }
@@ -99,11 +102,13 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         }
     };
     let watcher = tokio::spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
+    let sweeper = tokio::spawn(Arc::clone(&app).keep_sweeping(SWEEP));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;
     }
     watcher.abort();
+    sweeper.abort();
     tracing::info!("stopped");
     Ok(())
 }
@@ -123,13 +128,15 @@ pub(super) fn open(config: &Config, accept_missing_mark: bool) -> Outcome<Arc<Ap
 
 /// The store has failed: what it holds in memory may differ from what is on disk, so nothing more may be answered.
 fn give_up(why: &str) {
-    tracing::error!(store.failure = why, "stopping at once: the store has failed");
     // Those who wait get their 503 first.
     let leave = || {
         std::thread::sleep(Duration::from_millis(250));
         std::process::exit(1);
     };
-    if std::thread::Builder::new().name("give-up".to_owned()).spawn(leave).is_err() {
+    // Before the log is written to: whoever reads that may have stopped, and then the write never ends.
+    let leaving = std::thread::Builder::new().name("give-up".to_owned()).spawn(leave);
+    tracing::error!(store.failure = why, "stopping at once: the store has failed");
+    if leaving.is_err() {
         std::process::exit(1);
     }
 }

@@ -67,7 +67,7 @@ pub(super) struct One {
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     let said = match command {
         Command::Add { one: One { name, which }, role } => {
-            let administration = Administration::of(&which)?;
+            let administration = Administration::begin(&which)?;
             let password = prompt::new_password()?;
             let new = json!({"username": name, "password": &*password, "roles": role});
             let user = administration.call(Method::POST, "/admin/users", Some(&new))?;

@@ -28,7 +28,7 @@ pub enum Command {
     Disable,
     /// Switch it on.
     Enable,
-    /// End all its sessions. The one thing that is done to clients of the configuration too.
+    /// End all its sessions.
     EndSessions,
     /// Delete it.
     Delete,
@@ -48,18 +48,35 @@ pub enum Denied {
     Kind,
 }
 
-/// The events that follow from `command` on the client as it is; none if it changes nothing.
+/// A command, with what deciding it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What is done.
+    pub command: Command,
+    /// Whether the configuration declares the client. Then it can be switched off and on and its sessions can be ended,
+    /// without a restart; what is registered of it stands in the configuration.
+    pub declared: bool,
+    /// Who does it.
+    pub by: Option<Actor>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The events that follow from an order on the client as it is; none if it changes nothing.
 ///
 /// # Errors
 /// [`Denied`], and nothing happens.
-pub fn decide(
-    client: &Client,
-    command: Command,
-    by: Option<Actor>,
-    at: Timestamp,
-) -> Result<Vec<ClientEvent>, Denied> {
+pub fn decide(client: &Client, order: Order) -> Result<Vec<ClientEvent>, Denied> {
+    let Order { command, declared, by, at } = order;
     let event = match (command, &client.terms) {
+        (Command::EndSessions | Command::Disable | Command::Enable, None) if !declared => {
+            return Err(Denied::Unknown);
+        }
         (Command::EndSessions, _) => ClientEvent::SessionsEnded { at, by },
+        (Command::Disable, _) if client.disabled => return Ok(Vec::new()),
+        (Command::Disable, _) => ClientEvent::Disabled { at, by },
+        (Command::Enable, _) if !client.disabled => return Ok(Vec::new()),
+        (Command::Enable, _) => ClientEvent::Enabled { at, by },
         (Command::Register { terms }, None) => ClientEvent::Registered { at, terms, by },
         (Command::Register { .. }, Some(_)) => return Err(Denied::Exists),
         (_, None) => return Err(Denied::Unknown),
@@ -78,10 +95,6 @@ pub fn decide(
             }
             ClientEvent::SecretRotated { at, old_until, by }
         }
-        (Command::Disable, Some(_)) if client.disabled => return Ok(Vec::new()),
-        (Command::Disable, Some(_)) => ClientEvent::Disabled { at, by },
-        (Command::Enable, Some(_)) if !client.disabled => return Ok(Vec::new()),
-        (Command::Enable, Some(_)) => ClientEvent::Enabled { at, by },
         (Command::Delete, Some(_)) => ClientEvent::Deleted { at, by },
     };
     Ok(vec![event])
@@ -92,7 +105,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::client::{Lifetimes, RefreshTokens, RetryWindow, ReusePolicy};
+    use crate::client::{Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy};
     use crate::oauth::{GrantType, SessionId};
 
     const AT: Timestamp = Timestamp::from_seconds(1);
@@ -108,6 +121,10 @@ mod tests {
             lifetimes: Lifetimes::default(),
             retry_window: RetryWindow::For(Duration::from_millis(1500)),
             reuse: ReusePolicy::Refuse,
+            revoke_access_tokens: true,
+            introspects: vec!["api".parse().unwrap()],
+            origins: vec!["https://app.example.com".parse().unwrap()],
+            delivery: Delivery::Cookie,
         }
     }
 
@@ -117,14 +134,18 @@ mod tests {
 
     fn given(commands: Vec<Command>) -> Client {
         commands.into_iter().fold(Client::default(), |client, command| {
-            let events = decide(&client, command, Some(Actor::System), AT).unwrap();
+            let events = decide(&client, order(command, false)).unwrap();
             assert!(events.iter().all(|event| ClientEvent::decode(&event.encode()).as_ref() == Ok(event)));
             events.iter().fold(client, Client::apply)
         })
     }
 
     fn denied(client: &Client, command: Command) -> Denied {
-        decide(client, command, None, AT).unwrap_err()
+        decide(client, order(command, false)).unwrap_err()
+    }
+
+    fn order(command: Command, declared: bool) -> Order {
+        Order { command, declared, by: Some(Actor::System), at: AT }
     }
 
     #[test]
@@ -152,13 +173,25 @@ mod tests {
     fn a_client_that_is_not_there_can_only_be_registered() {
         let gone = given(vec![register(), Command::Delete]);
         for client in [Client::default(), gone] {
-            for command in
-                [Command::Update { terms: terms(true) }, Command::Disable, Command::Enable, Command::Delete]
-            {
+            for command in [
+                Command::Update { terms: terms(true) },
+                Command::Disable,
+                Command::EndSessions,
+                Command::Delete,
+            ] {
                 assert_eq!(denied(&client, command), Denied::Unknown);
             }
         }
         assert_eq!(denied(&given(vec![register()]), register()), Denied::Exists);
+    }
+
+    #[test]
+    fn a_declared_client_is_switched_off_and_on_and_nothing_else() {
+        let off = decide(&Client::default(), order(Command::Disable, true)).unwrap();
+        let off = off.iter().fold(Client::default(), Client::apply);
+        assert!(off.disabled && off.standing.epoch == 1);
+        assert!(decide(&off, order(Command::Enable, true)).is_ok_and(|events| events.len() == 1));
+        assert_eq!(decide(&off, order(Command::Delete, true)), Err(Denied::Unknown));
     }
 
     #[test]
@@ -172,7 +205,7 @@ mod tests {
     fn doing_it_again_changes_nothing() {
         let client = given(vec![register(), Command::Disable]);
         for command in [Command::Disable, Command::Update { terms: terms(true) }] {
-            assert_eq!(decide(&client, command, None, AT), Ok(Vec::new()));
+            assert_eq!(decide(&client, order(command, false)), Ok(Vec::new()));
         }
     }
 

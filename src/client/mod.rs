@@ -8,9 +8,11 @@ pub mod state;
 pub mod terms;
 pub mod vault;
 
-pub use decide::{Command, Denied, decide};
+pub use decide::{Command, Denied, Order, decide};
 pub use event::ClientEvent;
-pub use registration::{Authentication, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy};
+pub use registration::{
+    Authentication, Delivery, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy,
+};
 pub use secret::SecretDigest;
 pub use state::Client;
 pub use terms::Terms;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 
 use super::secret::SecretDigest;
-use crate::oauth::{Audience, ClientId, GrantType, Scope};
+use crate::oauth::{Audience, ClientId, GrantType, Origin, Scope};
 
 /// A client as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,14 @@ pub struct Registration {
     pub retry_window: RetryWindow,
     /// What an old refresh token does.
     pub reuse: ReusePolicy,
+    /// Whether revoking an access token of it ends the session (RFC 7009 §2 leaves it to the server).
+    pub revoke_access_tokens: bool,
+    /// The resource servers that it is: it may introspect the access tokens whose `aud` has one of them (RFC 7662).
+    pub introspects: Vec<Audience>,
+    /// Where its pages come from: browsers let only these read what it is answered.
+    pub origins: Vec<Origin>,
+    /// How it gets its refresh tokens.
+    pub delivery: Delivery,
     /// Whether it is switched off.
     pub disabled: bool,
 }
@@ -56,6 +64,19 @@ pub enum RefreshTokens {
     /// Never: a session lasts as long as its access token.
     #[n(2)]
     Never,
+}
+
+/// How a client gets its refresh tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Delivery {
+    /// In the body of the answer (RFC 6749 §5.1).
+    #[default]
+    #[n(0)]
+    Body,
+    /// In a cookie that scripts can't read; then every request of the client needs an `Origin` that is its own.
+    #[n(1)]
+    Cookie,
 }
 
 /// How long a client's tokens last.

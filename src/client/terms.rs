@@ -2,9 +2,11 @@
 
 use minicbor::{Decode, Encode};
 
-use super::registration::{Authentication, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy};
+use super::registration::{
+    Authentication, Delivery, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy,
+};
 use super::secret::SecretDigest;
-use crate::oauth::{Audience, ClientId, GrantType, Scope};
+use crate::oauth::{Audience, ClientId, GrantType, Origin, Scope};
 
 /// What is registered of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -36,6 +38,18 @@ pub struct Terms {
     /// What an old refresh token does.
     #[n(8)]
     pub reuse: ReusePolicy,
+    /// Whether revoking an access token of it ends the session.
+    #[n(9)]
+    pub revoke_access_tokens: bool,
+    /// The resource servers that it is.
+    #[n(10)]
+    pub introspects: Vec<Audience>,
+    /// Where its pages come from.
+    #[n(11)]
+    pub origins: Vec<Origin>,
+    /// How it gets its refresh tokens.
+    #[n(12)]
+    pub delivery: Delivery,
 }
 
 impl Terms {
@@ -55,23 +69,11 @@ impl Terms {
             lifetimes: self.lifetimes,
             retry_window: self.retry_window,
             reuse: self.reuse,
+            revoke_access_tokens: self.revoke_access_tokens,
+            introspects: self.introspects,
+            origins: self.origins,
+            delivery: self.delivery,
             disabled,
-        }
-    }
-}
-
-impl From<&Registration> for Terms {
-    fn from(registration: &Registration) -> Self {
-        Self {
-            name: registration.name.clone(),
-            confidential: matches!(registration.authentication, Authentication::Secret(_)),
-            grants: registration.grants.clone(),
-            scopes: registration.scopes.clone(),
-            default_audience: registration.default_audience.clone(),
-            refresh_tokens: registration.refresh_tokens,
-            lifetimes: registration.lifetimes,
-            retry_window: registration.retry_window,
-            reuse: registration.reuse,
         }
     }
 }

@@ -4,14 +4,16 @@
 //! |---|---|
 //! | vault: `S`, id | the digests of its secrets |
 //! | view: `k`, id | nothing: the clients that are registered here |
+//! | view: `o`, origin, 0, how it gets refresh tokens, id | nothing: where pages of registered clients come from |
 
 use minicbor::{Decode, Encode};
 
-use super::event::ClientEvent;
+use super::registration::Delivery;
 use super::secret::SecretDigest;
+use super::state::Client;
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::ClientId;
+use crate::oauth::{ClientId, Origin};
 use crate::store::{RecordChange, RecordKey};
 
 const FORMAT: u8 = 1;
@@ -88,18 +90,43 @@ pub fn all_registered() -> RecordKey {
     RecordKey::view(VERSION, &[b"k"])
 }
 
-/// The changes to the index that land with `event` of the client `id`.
+/// The registered clients with pages from an origin, those with a cookie first.
 #[must_use]
-pub fn changes(id: &ClientId, event: &ClientEvent) -> Option<RecordChange> {
-    match event {
-        ClientEvent::Registered { .. } => Some(RecordChange::Put(registered(id), Vec::new())),
-        ClientEvent::Deleted { .. } => Some(RecordChange::Delete(registered(id))),
-        ClientEvent::Disabled { .. }
-        | ClientEvent::Enabled { .. }
-        | ClientEvent::SessionsEnded { .. }
-        | ClientEvent::Updated { .. }
-        | ClientEvent::SecretRotated { .. } => None,
+pub fn all_from(origin: &Origin) -> RecordKey {
+    RecordKey::view(VERSION, &[b"o", origin.as_str().as_bytes(), &[0]])
+}
+
+/// How the client of a key under [`all_from`] gets its refresh tokens.
+#[must_use]
+pub fn delivery_of(origin: &Origin, key: &RecordKey) -> Option<Delivery> {
+    let rest = key.as_bytes().strip_prefix(all_from(origin).as_bytes())?;
+    match rest.first()? {
+        b'0' => Some(Delivery::Cookie),
+        _ => Some(Delivery::Body),
     }
+}
+
+/// The changes to the indexes that land with what takes the client `id` from `before` to `after`.
+#[must_use]
+pub fn changes(id: &ClientId, before: &Client, after: &Client) -> Vec<RecordChange> {
+    let (old, new) = (entries(id, before), entries(id, after));
+    let dropped = old.iter().filter(|key| !new.contains(key)).cloned().map(RecordChange::Delete);
+    let added = new.iter().filter(|key| !old.contains(key)).cloned();
+    dropped.chain(added.map(|key| RecordChange::Put(key, Vec::new()))).collect()
+}
+
+/// The records that there are of a client in the indexes.
+fn entries(id: &ClientId, client: &Client) -> Vec<RecordKey> {
+    let Some(terms) = &client.terms else { return Vec::new() };
+    let delivery: &[u8] = match terms.delivery {
+        Delivery::Cookie => b"0",
+        Delivery::Body => b"1",
+    };
+    let from = |origin: &Origin| {
+        let parts = [b"o", origin.as_str().as_bytes(), &[0], delivery, id.as_str().as_bytes()];
+        RecordKey::view(VERSION, &parts)
+    };
+    std::iter::once(registered(id)).chain(terms.origins.iter().map(from)).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::audiences::{Catalogue, scope};
+use super::browser;
 use super::problem::Place;
 use super::section::{At, Section, suggest};
 use super::tokens::{self, TokenRules};
@@ -25,6 +26,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) catalogue: &'a Catalogue,
     pub(super) password_grant: bool,
     pub(super) short_secrets: bool,
+    /// `None` only if there are mistakes.
+    pub(super) issuer: Option<&'a str>,
 }
 
 /// Reads every `[[clients]]`.
@@ -53,13 +56,22 @@ pub(super) fn clients(root: &mut Section<'_>, around: &Surroundings<'_>) -> Vec<
 fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<'_>) -> Option<Registration> {
     let name = section.text("name").map(|at| at.value).unwrap_or_default();
     let authentication = authentication(&mut section, around.short_secrets);
-    let grants = grants(&mut section, around.password_grant);
+    let introspects = around.catalogue.find_all(&mut section, "introspects");
+    let grants = grants(&mut section, around.password_grant, !introspects.is_empty());
     let scopes = scopes(&mut section, around.catalogue);
     let default_audience = default_audience(&mut section, around.catalogue);
     let refresh_tokens = refresh_tokens(&mut section, &grants, &scopes, around.rules);
     let lifetimes = tokens::lifetimes(&mut section, around.rules.lifetimes);
     let retry_window = retry_window(&mut section, authentication.as_ref(), &lifetimes, around.rules);
     let reuse = tokens::reuse(&mut section).unwrap_or(around.rules.reuse);
+    let browser = browser::browser(&mut section, authentication.as_ref(), around.issuer);
+    let confidential = matches!(authentication, Some(Authentication::Secret(_)));
+    if !confidential && let Some(first) = introspects.first() {
+        let suggestion =
+            "a resource server is type = \"confidential\", with grants = [] if it is nothing else";
+        section.problems.note(&first.place, "a public client can't introspect tokens", suggestion);
+    }
+    let revoke_access_tokens = section.boolean("revoke_access_tokens").map_or(confidential, |at| at.value);
     let disabled = section.boolean("disabled").is_some_and(|at| at.value);
     section.finish();
     Some(Registration {
@@ -73,6 +85,10 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
         lifetimes: lifetimes.value,
         retry_window: retry_window?,
         reuse,
+        revoke_access_tokens,
+        introspects: introspects.into_iter().map(|at| at.value).collect(),
+        origins: browser.origins,
+        delivery: browser.delivery,
         disabled,
     })
 }
@@ -168,8 +184,8 @@ fn check_secret(section: &Section<'_>, place: &Place, text: &str, short_secrets:
     }
 }
 
-/// Reads `grants`; without it a client has every grant that is on.
-fn grants(section: &mut Section<'_>, password_grant: bool) -> Vec<GrantType> {
+/// Reads `grants`; without it a client has every grant that is on. Only a resource server may have none.
+fn grants(section: &mut Section<'_>, password_grant: bool, resource_server: bool) -> Vec<GrantType> {
     let Some(listed) = section.texts("grants") else {
         return GrantType::ALL
             .into_iter()
@@ -199,7 +215,7 @@ fn grants(section: &mut Section<'_>, password_grant: bool) -> Vec<GrantType> {
             }
         }
     }
-    if listed.is_empty() {
+    if listed.is_empty() && !resource_server {
         section.problems.note(
             &section.place,
             "a client has no grant",

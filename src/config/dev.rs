@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::audiences::usual_roles;
 use super::{
-    AccessTokenType, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server, Throttle,
-    TokenRules,
+    AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server,
+    Sessions, SignUp, Throttle, TokenRules,
 };
-use crate::client::{Authentication, RefreshTokens, Registration, SecretDigest};
+use crate::client::{Authentication, Delivery, RefreshTokens, Registration, SecretDigest};
 use crate::oauth::words::WordError;
-use crate::oauth::{ClientId, GrantType, Scope};
+use crate::oauth::{ClientId, GrantType, Origin, Scope};
 
 /// What differs from one `heirloom dev` to another.
 #[derive(Clone, Debug)]
@@ -47,11 +47,29 @@ impl Config {
             confidential_client: nobody,
             secret: SecretDigest::of(""),
         })?;
-        Ok(Self { clients: Vec::new(), password_grant: false, ..config })
+        let accounts = Accounts::default();
+        Ok(Self { clients: Vec::new(), password_grant: false, accounts, ..config })
+    }
+
+    /// With one more client, like the public one but for its refresh tokens, which it gets in a cookie: the app whose
+    /// pages come from `origin`.
+    #[must_use]
+    pub fn with_browser_client(mut self, id: ClientId, origin: Origin) -> Self {
+        let public =
+            self.clients.iter().find(|client| client.authentication == Authentication::None).cloned();
+        let browser = public.map(|public| Registration {
+            id,
+            name: "Demo (browser)".to_owned(),
+            origins: vec![origin],
+            delivery: Delivery::Cookie,
+            ..public
+        });
+        self.clients.extend(browser);
+        self
     }
 
     /// The configuration of `heirloom dev`: two demo clients with every grant and scope, an audience `demo-api` with the
-    /// scopes `read` and `write`.
+    /// scopes `read` and `write`, and anybody may sign up.
     ///
     /// # Errors
     /// None in practice: [`WordError`] if a fixed name were not what it should be.
@@ -68,6 +86,7 @@ impl Config {
             id,
             name: name.to_owned(),
             retry_window: tokens.window(&authentication),
+            revoke_access_tokens: matches!(authentication, Authentication::Secret(_)),
             authentication,
             grants: GrantType::ALL.to_vec(),
             scopes: scopes.clone(),
@@ -75,6 +94,9 @@ impl Config {
             refresh_tokens: RefreshTokens::Always,
             lifetimes: tokens.lifetimes,
             reuse: tokens.reuse,
+            introspects: Vec::new(),
+            origins: Vec::new(),
+            delivery: Delivery::Body,
             disabled: false,
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
@@ -96,8 +118,14 @@ impl Config {
             audiences: vec![audience],
             scope_roles: usual_roles(),
             password_grant: true,
+            accounts: Accounts {
+                registration: SignUp::Open,
+                roles: vec!["user".to_owned()],
+                ..Accounts::default()
+            },
             passwords: Passwords::default(),
-            throttle: Throttle::default(),
+            throttle: Throttle { refresh_burst: 0, ..Throttle::default() },
+            sessions: Sessions::default(),
             clients,
         })
     }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::client::Registration;
 use crate::oauth::Audience;
 
+mod accounts;
 mod audiences;
+mod browser;
 mod clients;
 mod dev;
 mod problem;
@@ -20,11 +22,12 @@ mod sources;
 mod tokens;
 mod tree;
 
+pub use accounts::{Accounts, SignUp};
 pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
 pub use dev::Dev;
 pub use problem::{ConfigErrors, Place, Problem};
-pub use server::{Log, LogFormat, Passwords, Server, Throttle, Tls};
+pub use server::{Log, LogFormat, Passwords, Server, Sessions, Throttle, Tls};
 pub use sources::{Flag, PREFIX, Sources};
 pub use tokens::TokenRules;
 
@@ -58,10 +61,14 @@ pub struct Config {
     pub scope_roles: ScopeRoles,
     /// Whether the password grant is on (RFC 9700 §2.4 says that it should not be).
     pub password_grant: bool,
+    /// Who may sign up, and what an account begins with.
+    pub accounts: Accounts,
     /// What a password must be, and how many are hashed at a time.
     pub passwords: Passwords,
     /// Brute-force limits.
     pub throttle: Throttle,
+    /// How many sessions a user may have, and how long ended ones are kept.
+    pub sessions: Sessions,
     /// The clients that are declared here.
     pub clients: Vec<Registration>,
 }
@@ -92,10 +99,17 @@ impl Config {
         let catalogue = audiences::audiences(&mut root, issuer.as_deref());
         let scope_roles = audiences::roles(&mut root, &catalogue);
         let password_grant = password_grant(&mut root);
+        let accounts = accounts::accounts(&mut root);
         let passwords = server::passwords(&mut root);
         let throttle = server::throttle(&mut root);
-        let around =
-            clients::Surroundings { rules: &rules, catalogue: &catalogue, password_grant, short_secrets };
+        let sessions = server::sessions(&mut root);
+        let around = clients::Surroundings {
+            rules: &rules,
+            catalogue: &catalogue,
+            password_grant,
+            short_secrets,
+            issuer: issuer.as_deref(),
+        };
         let clients = clients::clients(&mut root, &around);
         root.finish();
         Some(Self {
@@ -110,8 +124,10 @@ impl Config {
             default_audience: catalogue.default?,
             scope_roles,
             password_grant,
+            accounts,
             passwords,
             throttle,
+            sessions,
             clients,
         })
     }

@@ -98,11 +98,38 @@ pub struct Throttle {
     pub account_attempts: u32,
     /// Failed sign-ins from one network before the delays begin.
     pub network_attempts: u32,
+    /// Sign-ups from one network, whatever becomes of them, before the delays begin.
+    pub network_sign_ups: u32,
+    /// How often one session may be refreshed at once; 0: as often as anybody likes.
+    pub refresh_burst: u32,
+    /// How long it takes until one more refresh of it is free.
+    pub refresh_every: Duration,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { account_attempts: 10, network_attempts: 100 }
+        Self {
+            account_attempts: 10,
+            network_attempts: 100,
+            network_sign_ups: 20,
+            refresh_burst: 60,
+            refresh_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// `[sessions]`: how many a user may have, and how long ended ones are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// The most sessions of one user; a sign-in beyond it ends the one that was seen longest ago.
+    pub per_user: u32,
+    /// How long an ended session is kept, with its events and what its device said.
+    pub retention: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { per_user: 50, retention: Duration::from_hours(90 * 24) }
     }
 }
 
@@ -287,8 +314,27 @@ pub(super) fn throttle(root: &mut Section<'_>) -> Throttle {
     let mut throttle = Throttle::default();
     set(&mut throttle.account_attempts, section.number("account_attempts", 1..=1000));
     set(&mut throttle.network_attempts, section.number("network_attempts", 1..=1_000_000));
+    set(&mut throttle.network_sign_ups, section.number("network_sign_ups", 1..=1_000_000));
+    set(&mut throttle.refresh_burst, section.number("refresh_burst", 0..=10_000));
+    if let Some(every) =
+        section.duration("refresh_every", &(Duration::from_millis(1)..=Duration::from_hours(1)))
+    {
+        throttle.refresh_every = every.value;
+    }
     section.finish();
     throttle
+}
+
+/// Reads `[sessions]`.
+pub(super) fn sessions(root: &mut Section<'_>) -> Sessions {
+    let mut section = root.section("sessions");
+    let mut sessions = Sessions::default();
+    set(&mut sessions.per_user, section.number("per_user", 1..=1000));
+    if let Some(at) = section.duration("retention", &seconds(3600, 3650 * 86_400)) {
+        sessions.retention = at.value;
+    }
+    section.finish();
+    sessions
 }
 
 fn set(setting: &mut u32, read: Option<At<u32>>) {

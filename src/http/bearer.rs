@@ -1,10 +1,13 @@
 //! Access tokens for heirloom's own API, in the `Authorization` header (RFC 6750 §2.1).
 
+use std::sync::Arc;
+
 use poem::http::header;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OAuthScopes};
 
+use super::cors::Caller;
 use super::problem::ApiError;
 use crate::app::App;
 use crate::app::access::Access;
@@ -24,21 +27,23 @@ pub(super) enum ApiScope {
 }
 
 /// What stands in the `Authorization` header, not looked at yet.
-pub(super) struct Bearer(Option<String>);
+pub(super) struct Bearer {
+    token: Option<String>,
+    caller: Option<Caller>,
+}
 
 impl Bearer {
-    /// The token, if there is one.
-    pub(super) fn token(&self) -> Option<&str> {
-        self.0.as_deref()
-    }
-
     /// What the token gives access to.
     ///
     /// # Errors
     /// [`ApiError`]: 401 without a good token, 403 without the scope.
     pub(super) async fn access(&self, app: &App, scope: &'static str) -> Result<Access, ApiError> {
-        let token = self.0.as_deref().ok_or_else(ApiError::no_token)?;
-        app.access(token, scope).await.map_err(|error| ApiError::access(&error))
+        let token = self.token.as_deref().ok_or_else(ApiError::no_token)?;
+        let access = app.access(token, scope).await.map_err(|error| ApiError::access(&error))?;
+        if let Some(caller) = &self.caller {
+            caller.is(Arc::clone(&access.live.registration));
+        }
+        Ok(access)
     }
 }
 
@@ -86,6 +91,6 @@ impl<'a> ApiExtractor<'a> for Bearer {
         let token = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, token)| {
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
         });
-        Ok(Self(token))
+        Ok(Self { token, caller: Caller::of(request) })
     }
 }

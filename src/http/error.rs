@@ -1,10 +1,12 @@
 //! The one place that knows status codes: reasons become answers.
 
+use std::sync::Arc;
+
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::Object;
 
-use super::problem::Problem;
+use super::problem;
 use crate::oauth::ErrorCode;
 
 /// An error (RFC 6749 §5.2).
@@ -43,7 +45,8 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
         | ErrorCode::UnauthorizedClient
         | ErrorCode::UnsupportedGrantType
         | ErrorCode::InvalidScope
-        | ErrorCode::InvalidTarget => StatusCode::BAD_REQUEST,
+        | ErrorCode::InvalidTarget
+        | ErrorCode::UnsupportedTokenType => StatusCode::BAD_REQUEST,
         ErrorCode::SlowDown => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
@@ -51,21 +54,28 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
 }
 
 /// Turns what poem itself refuses (no such path, another method, …) into the same JSON as every other error, and keeps
-/// every answer under `/oauth/` out of caches.
+/// every answer with tokens or about persons out of caches.
 pub struct EveryAnswer<E> {
     inner: E,
-    methods: Vec<(String, String)>,
+    methods: Arc<Methods>,
+}
+
+/// The paths, and what `Allow` says for each.
+pub struct Methods(pub Vec<(String, String)>);
+
+impl Methods {
+    /// What `Allow` says for a path.
+    #[must_use]
+    pub fn allowed(&self, path: &str) -> Option<HeaderValue> {
+        let (_, methods) = self.0.iter().find(|(template, _)| fits(template, path))?;
+        HeaderValue::from_str(methods).ok()
+    }
 }
 
 impl<E> EveryAnswer<E> {
-    /// Around `inner`; `methods` are the paths and what `Allow` says for each.
-    pub const fn new(inner: E, methods: Vec<(String, String)>) -> Self {
+    /// Around `inner`, whose paths take `methods`.
+    pub const fn new(inner: E, methods: Arc<Methods>) -> Self {
         Self { inner, methods }
-    }
-
-    fn allowed(&self, path: &str) -> Option<HeaderValue> {
-        let (_, methods) = self.methods.iter().find(|(template, _)| fits(template, path))?;
-        HeaderValue::from_str(methods).ok()
     }
 }
 
@@ -78,56 +88,36 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
             Ok(response) => response.into_response(),
             // An endpoint's own error is an answer already.
             Err(error) if error.is_from_response() => error.into_response(),
-            Err(error) if is_own_api(&path) => problem(&error),
-            Err(error) => refusal(&error),
+            Err(error) => refusal(&error, OWN_API.iter().any(|prefix| path.starts_with(prefix))),
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Some(allowed) = self.allowed(&path)
+            && let Some(allowed) = self.methods.allowed(&path)
         {
             response.headers_mut().insert(header::ALLOW, allowed);
         }
-        if path.starts_with("/oauth/") || is_own_api(&path) || !response.status().is_success() {
+        let status = response.status();
+        let is_personal = NEVER_STORED.iter().any(|prefix| path.starts_with(prefix));
+        // RFC 9111 §4.3.4: a 304 renews what is cached, by its own `Cache-Control`.
+        if is_personal || status.is_client_error() || status.is_server_error() {
             no_store(&mut response);
         }
         Ok(response)
     }
 }
 
-/// Whether a path is of the API whose errors are problem documents.
-fn is_own_api(path: &str) -> bool {
-    let first = path.split('/').nth(1).unwrap_or_default();
-    matches!(first, "account" | "admin")
-}
+/// What no cache may keep: answers with tokens (RFC 6749 §5.1) and about persons.
+const NEVER_STORED: [&str; 3] = ["/oauth/", "/account", "/admin"];
 
-/// What poem refuses of heirloom's own API.
-fn problem(error: &poem::Error) -> Response {
-    use poem_openapi::types::ToJSON as _;
-    let status = error.status();
-    let (kind, title) = match status {
-        StatusCode::NOT_FOUND => ("not-found", "There is nothing at this path."),
-        StatusCode::METHOD_NOT_ALLOWED => ("method", "This path takes another method."),
-        StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "The request is too large."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("media-type", "The request must be application/json."),
-        status if status.is_server_error() => {
-            tracing::error!(error = %error, "request failed");
-            ("failed", "The server failed. Its log says why.")
-        }
-        _ => ("malformed", "The request is malformed."),
-    };
-    let problem = Problem::new(status, kind, title);
-    // What is wrong with the request, in the words of whatever read it; of our own failures nothing.
-    let problem = if kind == "malformed" { problem.detail(error.to_string()) } else { problem };
-    Response::builder().status(status).content_type("application/problem+json").body(problem.to_json_string())
-}
-
-/// RFC 6749 §5.1: no answer with a token may be cached.
 fn no_store(response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
 }
 
-fn refusal(error: &poem::Error) -> Response {
+/// Heirloom's own API answers with problem documents (RFC 9457), the protocol's endpoints as RFC 6749 says.
+const OWN_API: [&str; 3] = ["/account", "/admin", "/oauth/userinfo"];
+
+fn refusal(error: &poem::Error, is_own_api: bool) -> Response {
     let status = error.status();
     let (code, description) = match status {
         StatusCode::NOT_FOUND => (ErrorCode::InvalidRequest, "There is nothing at this path."),
@@ -143,7 +133,11 @@ fn refusal(error: &poem::Error) -> Response {
         }
         _ => (ErrorCode::InvalidRequest, "The request is malformed."),
     };
-    json(status, &ErrorBody::new(code, description))
+    if is_own_api {
+        problem::refusal(error, description)
+    } else {
+        json(status, &ErrorBody::new(code, description))
+    }
 }
 
 /// An error as an answer.

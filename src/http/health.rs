@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::token::Tag;
 use crate::app::App;
+use crate::app::sweep::{SweeperStats, Swept};
 use crate::store::RecordKey;
 
 /// The health endpoints.
@@ -18,6 +19,48 @@ pub struct HealthApi;
 struct Health {
     /// `ok`, or what is wrong.
     status: String,
+    /// How the sweeper is getting on, which removes sessions that are over; left out when only the process is asked about.
+    #[oai(skip_serializing_if_is_none)]
+    sweeper: Option<SweeperHealth>,
+}
+
+/// How the sweeper is getting on. It is never a reason not to be ready.
+#[derive(Object)]
+struct SweeperHealth {
+    /// When it swept last (RFC 3339); left out before it did.
+    #[oai(skip_serializing_if_is_none)]
+    last: Option<String>,
+    /// Whether more was due than it has done yet.
+    behind: bool,
+    /// For how many seconds still it does nothing, because the wall clock has jumped ahead; left out when it has not.
+    #[oai(skip_serializing_if_is_none)]
+    paused_seconds: Option<u64>,
+    /// Sessions whose end it has written since the start.
+    ended: u64,
+    /// Sessions that it has removed since the start.
+    removed: u64,
+    /// Sessions that it could not sweep; the log says why.
+    failed: u64,
+}
+
+impl Health {
+    fn new(status: &str, sweeper: Option<SweeperHealth>) -> Json<Self> {
+        Json(Self { status: status.to_owned(), sweeper })
+    }
+}
+
+impl From<SweeperStats> for SweeperHealth {
+    fn from(stats: SweeperStats) -> Self {
+        let Swept { ended, removed, failed, more, .. } = stats.total;
+        Self {
+            last: stats.last.map(|last| last.to_string()),
+            behind: more,
+            paused_seconds: stats.paused.map(|left| left.as_secs()),
+            ended,
+            removed,
+            failed,
+        }
+    }
 }
 
 #[derive(ApiResponse)]
@@ -35,7 +78,7 @@ impl HealthApi {
     /// Does the process run?
     #[oai(path = "/health/live", method = "get", tag = "Tag::Health", operation_id = "live")]
     async fn live(&self) -> HealthAnswer {
-        HealthAnswer::Ok(Json(Health { status: "ok".to_owned() }))
+        HealthAnswer::Ok(Health::new("ok", None))
     }
 
     /// Can it answer requests?
@@ -43,12 +86,12 @@ impl HealthApi {
     /// Reads from the store; a store that waits for its disk answers late.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health", operation_id = "ready")]
     async fn ready(&self, app: Data<&Arc<App>>) -> HealthAnswer {
+        let sweeper = Some(app.sweeper.stats().into());
         match app.store.record(RecordKey::view(0, &[b"ready"])).await {
-            Ok(_) => HealthAnswer::Ok(Json(Health { status: "ok".to_owned() })),
+            Ok(_) => HealthAnswer::Ok(Health::new("ok", sweeper)),
             Err(error) => {
                 tracing::warn!(error = %error, "not ready");
-                let status = "the store is unavailable".to_owned();
-                HealthAnswer::Unavailable(Json(Health { status }))
+                HealthAnswer::Unavailable(Health::new("the store is unavailable", sweeper))
             }
         }
     }

@@ -19,6 +19,14 @@ struct Metadata {
     issuer: String,
     /// Where tokens are had.
     token_endpoint: String,
+    /// Where clients sign out (RFC 7009).
+    revocation_endpoint: String,
+    /// How clients authenticate there.
+    revocation_endpoint_auth_methods_supported: Vec<String>,
+    /// Where resource servers ask about tokens (RFC 7662).
+    introspection_endpoint: String,
+    /// How they authenticate there.
+    introspection_endpoint_auth_methods_supported: Vec<String>,
     /// Where the public keys are.
     jwks_uri: String,
     /// The scopes.
@@ -74,6 +82,9 @@ impl MetadataApi {
     }
 }
 
+const ANY_CLIENT: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
+const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
 fn answer(app: &App) -> MetadataAnswer {
     let settings = &app.settings;
     let at = |path: &str| format!("{}{path}", settings.issuer.trim_end_matches('/'));
@@ -82,11 +93,15 @@ fn answer(app: &App) -> MetadataAnswer {
     let metadata = Metadata {
         issuer: settings.issuer.clone(),
         token_endpoint: at("/oauth/token"),
+        revocation_endpoint: at("/oauth/revoke"),
+        revocation_endpoint_auth_methods_supported: words(&ANY_CLIENT),
+        introspection_endpoint: at("/oauth/introspect"),
+        introspection_endpoint_auth_methods_supported: words(&CONFIDENTIAL),
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: settings.scopes.words().into_iter().map(str::to_owned).collect(),
         response_types_supported: Vec::new(),
         grant_types_supported: password.into_iter().chain(["refresh_token"]).map(str::to_owned).collect(),
-        token_endpoint_auth_methods_supported: words(&["client_secret_basic", "client_secret_post", "none"]),
+        token_endpoint_auth_methods_supported: words(&ANY_CLIENT),
         service_documentation: at("/docs"),
     };
     MetadataAnswer::Ok(Json(metadata), "*".to_owned(), "public, max-age=300".to_owned())

@@ -9,19 +9,27 @@ use tokio::sync::watch;
 
 use crate::app::App;
 
+pub mod account;
 pub mod admin;
 pub mod bearer;
 pub mod client_auth;
+mod cookie;
+mod cors;
+pub mod devices;
 pub mod docs;
 pub mod error;
 pub mod form;
 pub mod health;
 pub mod host;
+pub mod introspect;
 pub mod jwks;
 pub mod metadata;
 pub mod operator;
 pub mod peer;
+mod posted;
 pub mod problem;
+mod refusal;
+pub mod revoke;
 pub mod server;
 pub mod token;
 pub mod userinfo;
@@ -46,14 +54,17 @@ pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    let service = docs::service(settings.proxies);
+    let service = docs::service(settings.proxies.clone());
     let spec = service.spec();
-    let methods = docs::methods(&spec)?;
+    let methods = Arc::new(error::Methods(docs::methods(&spec)?));
     let route = Route::new()
         .nest("/docs", docs::swagger_ui(&service))
         .at("/openapi.json", docs::spec_endpoint(spec))
         .nest("/", service)
-        .with(AddData::new(app))
-        .with(AddData::new(admin::Live::new(settings.stopping)));
-    Ok(error::EveryAnswer::new(host::HostCheck::new(route, settings.hosts), methods))
+        .with(AddData::new(settings.proxies))
+        .with(AddData::new(admin::Live::new(settings.stopping)))
+        .with(AddData::new(Arc::clone(&app)));
+    let answers = host::HostCheck::new(route, settings.hosts);
+    let answers = error::EveryAnswer::new(answers, Arc::clone(&methods));
+    Ok(cors::Cors::new(answers, app, methods))
 }

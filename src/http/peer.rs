@@ -33,6 +33,14 @@ impl TrustedProxies {
         client
     }
 
+    /// The address of the client that sent `request`.
+    #[must_use]
+    pub fn peer(&self, request: &poem::Request) -> IpAddr {
+        let socket = request.remote_addr().as_socket_addr();
+        let socket = socket.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
+        self.client_addr(socket, request.headers())
+    }
+
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }

@@ -1,14 +1,19 @@
 //! Errors of heirloom's own API, as problem documents (RFC 9457).
 
+use poem::Response;
 use poem::http::StatusCode;
+use poem_openapi::error::{ParseParamError, ParseRequestPayloadError};
 use poem_openapi::payload::Json;
+use poem_openapi::types::ToJSON as _;
 use poem_openapi::{ApiResponse, Object};
 
 use super::error::status;
 use crate::app::TokenError;
 use crate::app::access::AccessError;
 use crate::app::users::UserError;
+use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
+use crate::user::profile::DisplayNameRefused;
 
 /// A problem document (RFC 9457 §3).
 #[derive(Object, Clone, Debug, Default)]
@@ -72,7 +77,6 @@ impl Problem {
 
 /// What an endpoint of heirloom's own API answers when it does not do what it was asked.
 #[derive(ApiResponse)]
-#[oai(bad_request_handler = "malformed")]
 pub enum ApiError {
     /// The request is malformed.
     #[oai(status = 400, content_type = "application/problem+json")]
@@ -123,11 +127,25 @@ pub enum ApiError {
     ),
 }
 
-/// What poem could not read.
-#[expect(clippy::needless_pass_by_value, reason = "poem-openapi hands it over")]
-fn malformed(error: poem::Error) -> ApiError {
-    let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
-    ApiError::BadRequest(Json(problem.detail(error.to_string())))
+/// What poem itself refuses (no such path, a body that is no JSON, …) as a problem document, with `title` in words.
+pub(super) fn refusal(error: &poem::Error, title: &str) -> Response {
+    let status = error.status();
+    let kind = match status {
+        StatusCode::NOT_FOUND => "not-found",
+        StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
+        StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+        status if status.is_server_error() => "failed",
+        _ => "malformed",
+    };
+    let mut problem = Problem::new(status, kind, title);
+    if error.is::<ParseRequestPayloadError>() || error.is::<ParseParamError>() {
+        // Behind these words the library repeats the value, which may be a password.
+        let reason = error.to_string();
+        let reason = reason.split_once(", found ").map_or(reason.as_str(), |(reason, _)| reason);
+        problem = problem.detail(reason);
+    }
+    let answer = Response::builder().status(status).content_type("application/problem+json");
+    answer.body(problem.to_json_string())
 }
 
 impl ApiError {
@@ -175,6 +193,12 @@ impl ApiError {
         Self::Conflict(Json(Problem::new(StatusCode::CONFLICT, kind, title.as_ref())))
     }
 
+    /// It is not the asker's to do, whatever the access token.
+    #[must_use]
+    pub fn forbidden(kind: &str, title: &str) -> Self {
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, kind, title)), None)
+    }
+
     /// A field is not what it must be.
     #[must_use]
     pub fn field(field: &str, rule: &str, message: impl Into<String>) -> Self {
@@ -219,6 +243,27 @@ impl ApiError {
                 Self::field(name, rule, message)
             }
             UserError::Taken => Self::field(name, "taken", message),
+            UserError::Email(refused) => {
+                let rule = match refused {
+                    EmailRefused::Empty => "empty",
+                    EmailRefused::TooLong => "too_long",
+                    EmailRefused::Malformed => "malformed",
+                };
+                Self::field("email", rule, message)
+            }
+            UserError::EmailTaken => Self::field("email", "taken", message),
+            UserError::DisplayName(refused) => {
+                let rule = match refused {
+                    DisplayNameRefused::Empty => "empty",
+                    DisplayNameRefused::TooLong => "too_long",
+                    DisplayNameRefused::Character => "not_permitted",
+                };
+                Self::field("display_name", rule, message)
+            }
+            UserError::NotInvited => Self::field("invitation", "required", message),
+            UserError::Invitation => Self::field("invitation", "not_valid", message),
+            UserError::Closed => Self::forbidden("registration-closed", &message),
+            UserError::WrongPassword => Self::forbidden("wrong-password", &message),
             UserError::Password(refused) | UserError::Weak(PolicyRefused::Password(refused)) => {
                 let rule = match refused {
                     PasswordRefused::Empty => "empty",

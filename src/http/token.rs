@@ -1,24 +1,20 @@
 //! `POST /oauth/token` (RFC 6749 §3.2): parses, authenticates the client, and renders.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use poem::Request;
-use poem::http::{StatusCode, header};
+use poem::http::header;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 
-use super::client_auth::{Claim, ClaimError, claim};
-use super::docs::{ClientBasic, TokenForm};
-use super::error::{ErrorBody, status};
-use super::form::{Form, FormError};
-use super::peer::TrustedProxies;
-use super::server::{BodyError, read_body};
+use super::cookie::RefreshCookie;
+use super::error::status;
+use super::posted::{ClientBasic, Posted, PostedForm};
+use super::refusal::{Refusal, Refused};
 use crate::app::{App, TokenError, TokenResponse};
 use crate::oauth::request::{PasswordRequest, RefreshRequest};
-use crate::oauth::{Audience, ErrorCode, GrantType, TokenRequest};
+use crate::oauth::{Audience, ErrorCode, GrantType, Scope, TokenRequest};
 
 /// The tags of the specification.
 #[derive(Tags)]
@@ -41,9 +37,34 @@ pub(super) enum Tag {
 }
 
 /// The token endpoint.
-pub struct TokenApi {
-    /// Whose word on a client's address is taken.
-    pub proxies: TrustedProxies,
+pub struct TokenApi;
+
+/// What the token endpoint takes, for the specification; [`Posted`] reads it strictly.
+#[derive(Object)]
+#[oai(rename = "TokenRequest")]
+struct TokenRequestBody {
+    /// `password` or `refresh_token`.
+    grant_type: String,
+    /// With `password`: the user's name.
+    username: Option<String>,
+    /// With `password`: the password.
+    #[oai(validator(max_length = 1024))]
+    password: Option<String>,
+    /// With `refresh_token`: the newest refresh token. Left out by a client that has it in a cookie.
+    refresh_token: Option<String>,
+    /// The scope, separated by spaces. Left out: at sign-in, all that the client may have of one resource server, without
+    /// `offline_access` and heirloom's own `account`, `admin` and `profile`; at a refresh, all that was granted.
+    #[oai(validator(max_length = 1024))]
+    scope: Option<String>,
+    /// The resource server that the access token is for (RFC 8707).
+    resource: Option<String>,
+    /// With `password`: what the user's list of devices calls this one, such as `Ann's phone`.
+    #[oai(validator(max_length = 64))]
+    device_label: Option<String>,
+    /// The client, unless the `Authorization` header names it.
+    client_id: Option<String>,
+    /// The client's secret, unless it is a public client or the `Authorization` header has it.
+    client_secret: Option<String>,
 }
 
 #[OpenApi]
@@ -54,30 +75,34 @@ impl TokenApi {
     /// Send a refresh again if its answer was lost: within the retry window the same pair is returned.
     ///
     /// A confidential client authenticates by HTTP Basic or by `client_id` and `client_secret` in the body; a public
-    /// client sends its `client_id` alone.
+    /// client sends its `client_id` alone. A client that is registered with a cookie gets its refresh tokens there, and
+    /// there only; its requests need an `Origin` that it is registered with.
     #[oai(path = "/oauth/token", method = "post", tag = "Tag::Tokens", operation_id = "token")]
-    async fn token(&self, _auth: ClientBasic, form: TokenForm<'_>, app: Data<&Arc<App>>) -> TokenAnswer {
-        match self.answer(form, &app).await {
-            Ok(response) => TokenAnswer::Ok(Json(response.into())),
-            Err(refusal) => refusal.render(),
-        }
+    async fn token(
+        &self,
+        _auth: ClientBasic,
+        form: PostedForm<'_, TokenRequestBody>,
+        app: Data<&Arc<App>>,
+    ) -> Result<TokenAnswer, Refused> {
+        Ok(self.answer(form, &app).await?)
     }
 }
 
 impl TokenApi {
-    async fn answer(&self, form: TokenForm<'_>, app: &App) -> Result<TokenResponse, Refusal> {
+    async fn answer(
+        &self,
+        form: PostedForm<'_, TokenRequestBody>,
+        app: &App,
+    ) -> Result<TokenAnswer, Refusal> {
         let request = form.request;
-        let mut form = read_form(form).await?;
-        let by_header = request.headers().contains_key(header::AUTHORIZATION);
-        let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
-        let refuse = |error: TokenError| Refusal::app(&error, by_header);
-        let parsed = parse(&mut form)?;
-        let Claim { readings, .. } = claim;
-        let client = app.authenticate(&readings).await.map_err(refuse)?;
-        let id = client.registration.id.clone();
+        let mut posted = Posted::read(form, app).await?;
+        let client = posted.authenticate(app).await?;
+        let cookie = RefreshCookie::of(&client, request, app)?;
+        let parsed = parse(&mut posted, request, cookie.as_ref())?;
+        let id = &client.id;
         let grant = parsed.grant_type().as_str();
         let answer = match parsed {
-            TokenRequest::Password(password) => app.sign_in(&client, password, self.peer(request)).await,
+            TokenRequest::Password(password) => app.sign_in(&client, password, posted.peer).await,
             TokenRequest::Refresh(refresh) => app.refresh(&client, refresh).await,
         };
         match &answer {
@@ -89,110 +114,31 @@ impl TokenApi {
                 tracing::info!(client.id = %id, oauth.grant = grant, error = %error, "token request refused");
             }
         }
-        answer.map_err(refuse)
-    }
-
-    fn peer(&self, request: &Request) -> IpAddr {
-        let socket = request
-            .remote_addr()
-            .as_socket_addr()
-            .map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
-        self.proxies.client_addr(socket, request.headers())
+        Ok(render(answer.map_err(|error| posted.refuse(&error))?, cookie.as_ref()))
     }
 }
 
-/// What a client sent that is refused before any use case sees it, or what the use case refused.
-struct Refusal {
-    code: ErrorCode,
-    description: String,
-    by_header: bool,
-    retry_after: Option<Duration>,
-    status: Option<StatusCode>,
+/// A refresh token goes into the body or into the cookie, never into both. Who signs in without one must not be left
+/// with the cookie of whoever was signed in before.
+fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenAnswer {
+    let seconds = response.refresh_expires_in;
+    let set = cookie.map(|cookie| match response.refresh_token.take() {
+        Some(token) => cookie.set(&token, seconds),
+        None => cookie.clear(),
+    });
+    TokenAnswer::Ok(Json(response.into()), set)
 }
 
-impl Refusal {
-    fn request(description: impl Into<String>) -> Self {
-        let (code, description) = (ErrorCode::InvalidRequest, description.into());
-        Self { code, description, by_header: false, retry_after: None, status: None }
-    }
-
-    fn code(code: ErrorCode, description: &str) -> Self {
-        Self { code, ..Self::request(description) }
-    }
-
-    fn claim(error: ClaimError, by_header: bool) -> Self {
-        let code = match error {
-            ClaimError::Missing | ClaimError::Malformed => ErrorCode::InvalidClient,
-            ClaimError::Contradiction => ErrorCode::InvalidRequest,
-        };
-        Self { code, by_header, ..Self::request(error.to_string()) }
-    }
-
-    fn app(error: &TokenError, by_header: bool) -> Self {
-        let retry_after = error.retry_after();
-        Self { code: error.code(), by_header, retry_after, ..Self::request(error.description()) }
-    }
-
-    fn render(self) -> TokenAnswer {
-        let body = Json(ErrorBody::new(self.code, &self.description));
-        // RFC 9110 §10.2.3: whole seconds; rounded up, so that who comes back is not early.
-        let seconds = self.retry_after.map_or(1, |wait| wait.as_secs().saturating_add(1)).to_string();
-        match self.status.unwrap_or_else(|| status(self.code, self.by_header)) {
-            StatusCode::UNAUTHORIZED => {
-                TokenAnswer::Unauthorized(body, r#"Basic realm="heirloom", charset="UTF-8""#.to_owned())
-            }
-            StatusCode::PAYLOAD_TOO_LARGE => TokenAnswer::TooLarge(body),
-            StatusCode::TOO_MANY_REQUESTS => TokenAnswer::TooManyRequests(body, seconds),
-            StatusCode::SERVICE_UNAVAILABLE => TokenAnswer::Unavailable(body, seconds),
-            StatusCode::INTERNAL_SERVER_ERROR => TokenAnswer::Failed(body),
-            _ => TokenAnswer::BadRequest(body),
-        }
-    }
-}
-
-impl From<FormError> for Refusal {
-    fn from(error: FormError) -> Self {
-        Self::request(error.to_string())
-    }
-}
-
-/// Parameters that must not stand in the URL, where logs and histories keep them (RFC 6749 §2.3.1).
-const NOT_IN_THE_URL: [&str; 7] =
-    ["client_id", "client_secret", "grant_type", "password", "refresh_token", "scope", "username"];
-
-async fn read_form(form: TokenForm<'_>) -> Result<Form, Refusal> {
-    let TokenForm { request, body } = form;
-    if let Some(query) = request.uri().query()
-        && Form::parse(query.as_bytes())
-            .map_or(true, |query| NOT_IN_THE_URL.iter().any(|name| query.has(name)))
-    {
-        return Err(Refusal::request("Parameters are taken from the body, never from the URL."));
-    }
-    let media_type = request.content_type().map(|value| value.split(';').next().unwrap_or_default().trim());
-    if !media_type.is_some_and(|value| value.eq_ignore_ascii_case(FORM)) {
-        return Err(Refusal::request("The request must be application/x-www-form-urlencoded."));
-    }
-    let body = body.ok_or_else(|| Refusal::request("The request has no body."))?;
-    let bytes = read_body(body).await.map_err(|error| match error {
-        BodyError::TooLarge => Refusal {
-            status: Some(StatusCode::PAYLOAD_TOO_LARGE),
-            ..Refusal::request("The request is too large.")
-        },
-        BodyError::TimedOut => Refusal::request("The body did not arrive in time."),
-        BodyError::Broken => Refusal::request("The body is broken."),
-    })?;
-    Ok(Form::parse(&bytes)?)
-}
-
-const FORM: &str = "application/x-www-form-urlencoded";
-
-fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
-    let missing = |name: &str| Refusal::request(format!("The parameter {name} is missing."));
-    let grant = form.take("grant_type").ok_or_else(|| missing("grant_type"))?;
+fn parse(
+    posted: &mut Posted,
+    request: &Request,
+    cookie: Option<&RefreshCookie>,
+) -> Result<TokenRequest, Refusal> {
+    let grant = posted.take("grant_type")?;
     let grant: GrantType = grant.parse().map_err(|_| {
         Refusal::code(ErrorCode::UnsupportedGrantType, "The grant_type must be password or refresh_token.")
     })?;
-    let scope = match form.take("scope") {
+    let scope = match posted.form.take("scope") {
         Some(scope) => {
             let bad = |_| {
                 Refusal::code(
@@ -200,28 +146,52 @@ fn parse(form: &mut Form) -> Result<TokenRequest, Refusal> {
                     "The scope is malformed, or longer than 64 words or 1 KiB.",
                 )
             };
-            Some(scope.parse().map_err(bad)?)
+            // Nothing but spaces is an empty value, which counts as left out.
+            Some(scope.parse().map_err(bad)?).filter(|scope: &Scope| !scope.is_empty())
         }
         None => None,
     };
     let resources: Result<Vec<Audience>, _> =
-        form.take_all("resource").iter().map(|resource| resource.parse()).collect();
+        posted.form.take_all("resource").iter().map(|resource| resource.parse()).collect();
     let resources = resources.map_err(|_| {
         Refusal::code(ErrorCode::InvalidTarget, "The resource is no name of a resource server.")
     })?;
     Ok(match grant {
         GrantType::Password => TokenRequest::Password(PasswordRequest {
-            username: form.take("username").ok_or_else(|| missing("username"))?.to_string(),
-            password: form.take("password").ok_or_else(|| missing("password"))?,
+            username: posted.take("username")?.to_string(),
+            password: posted.take("password")?,
             scope,
             resources,
+            user_agent: user_agent(request),
+            device_label: posted.form.take("device_label").map(|label| label.to_string()),
         }),
         GrantType::RefreshToken => TokenRequest::Refresh(RefreshRequest {
-            refresh_token: form.take("refresh_token").ok_or_else(|| missing("refresh_token"))?.to_string(),
+            refresh_token: refresh_token(posted, request, cookie)?,
             scope,
             resources,
         }),
     })
+}
+
+/// What the device calls itself.
+fn user_agent(request: &Request) -> Option<String> {
+    let value = request.headers().get(header::USER_AGENT)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// The refresh token: for a client with a cookie the one in it, and for no other.
+fn refresh_token(
+    posted: &mut Posted,
+    request: &Request,
+    cookie: Option<&RefreshCookie>,
+) -> Result<String, Refusal> {
+    let Some(cookie) = cookie else { return Ok(posted.take("refresh_token")?.to_string()) };
+    if posted.form.has("refresh_token") {
+        return Err(Refusal::request("This client's refresh token is taken from its cookie only."));
+    }
+    // Without one, nobody is signed in: the same answer as to a token that is no longer good.
+    let token = cookie.read(request)?.ok_or_else(|| posted.refuse(&TokenError::NotAToken))?;
+    Ok(token.to_string())
 }
 
 /// Tokens (RFC 6749 §5.1).
@@ -234,7 +204,7 @@ struct TokenBody {
     token_type: String,
     /// Seconds until the access token expires.
     expires_in: u64,
-    /// The refresh token. It replaces the one that was sent.
+    /// The refresh token. It replaces the one that was sent. Left out for a client that gets it in a cookie.
     #[oai(skip_serializing_if_is_none)]
     refresh_token: Option<String>,
     /// What the access token allows, separated by spaces; left out when it is nothing.
@@ -270,7 +240,7 @@ impl From<TokenResponse> for TokenBody {
     }
 }
 
-/// An answer of the token endpoint.
+/// A successful answer of the token endpoint.
 #[derive(ApiResponse)]
 #[oai(
     header(name = "Cache-Control", ty = "String", description = "Always `no-store`."),
@@ -279,40 +249,10 @@ impl From<TokenResponse> for TokenBody {
 enum TokenAnswer {
     /// The tokens.
     #[oai(status = 200)]
-    Ok(Json<TokenBody>),
-    /// The request, the grant, the scope, or a client that did not use the header is refused: `invalid_request`,
-    /// `invalid_client`, `invalid_grant`, `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`,
-    /// `invalid_target`.
-    #[oai(status = 400)]
-    BadRequest(Json<ErrorBody>),
-    /// The client's `Authorization` header is refused: `invalid_client`.
-    #[oai(status = 401)]
-    Unauthorized(
-        Json<ErrorBody>,
-        /// How to authenticate.
-        #[oai(header = "WWW-Authenticate")]
-        String,
-    ),
-    /// The body is over 64 KiB: `invalid_request`.
-    #[oai(status = 413)]
-    TooLarge(Json<ErrorBody>),
-    /// Too many failed sign-ins: `slow_down`.
-    #[oai(status = 429)]
-    TooManyRequests(
-        Json<ErrorBody>,
-        /// Seconds to wait.
-        #[oai(header = "Retry-After")]
-        String,
-    ),
-    /// The server failed: `server_error`.
-    #[oai(status = 500)]
-    Failed(Json<ErrorBody>),
-    /// The server is busy or can't reach its disk: `temporarily_unavailable`.
-    #[oai(status = 503)]
-    Unavailable(
-        Json<ErrorBody>,
-        /// Seconds to wait.
-        #[oai(header = "Retry-After")]
-        String,
+    Ok(
+        Json<TokenBody>,
+        /// The refresh token, for a client that gets it in a cookie.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
     ),
 }

@@ -16,13 +16,36 @@ pub struct UserinfoApi;
 
 /// Who somebody is.
 #[derive(Object)]
+#[oai(example)]
 struct Userinfo {
     /// The user's id: the `sub` of the access token.
     sub: String,
     /// The name that the user signs in with.
     preferred_username: String,
+    /// What the user likes to be called.
+    #[oai(skip_serializing_if_is_none)]
+    name: Option<String>,
+    /// The e-mail address, as the user has given it.
+    #[oai(skip_serializing_if_is_none)]
+    email: Option<String>,
+    /// Whether the address is known to be the user's: `false`, since it isn't verified here.
+    #[oai(skip_serializing_if_is_none)]
+    email_verified: Option<bool>,
     /// What the user may be.
     roles: Vec<String>,
+}
+
+impl poem_openapi::types::Example for Userinfo {
+    fn example() -> Self {
+        Self {
+            sub: "01997f2a-5c3e-7d10-9a64-0c2f6b1e8d47".to_owned(),
+            preferred_username: "ann".to_owned(),
+            name: Some("Ann Lee".to_owned()),
+            email: Some("ann@example.com".to_owned()),
+            email_verified: Some(false),
+            roles: vec!["user".to_owned()],
+        }
+    }
 }
 
 #[derive(ApiResponse)]
@@ -43,9 +66,15 @@ impl UserinfoApi {
     ) -> Result<UserinfoAnswer, ApiError> {
         let access = token.access(&app, "profile").await?;
         let user = access.live.user_id();
-        let name = app.name_of(user).await.map_err(|error| ApiError::token(&error))?;
-        let preferred_username = name.unwrap_or_default();
-        let roles = access.live.user.roles;
-        Ok(UserinfoAnswer::Ok(Json(Userinfo { sub: user.to_string(), preferred_username, roles })))
+        let account = app.own_account(user).await.map_err(|error| ApiError::user(&error, "", ""))?;
+        let email = account.profile.email.map(|email| email.as_str().to_owned());
+        Ok(UserinfoAnswer::Ok(Json(Userinfo {
+            sub: user.to_string(),
+            preferred_username: account.name,
+            name: account.profile.display_name.map(|name| name.as_str().to_owned()),
+            email_verified: email.as_ref().map(|_| false),
+            email,
+            roles: access.live.user.roles,
+        })))
     }
 }

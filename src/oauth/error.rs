@@ -17,6 +17,8 @@ pub enum ErrorCode {
     InvalidScope,
     /// The resource is unknown or not the client's (RFC 8707 §2).
     InvalidTarget,
+    /// The server does not revoke tokens of this type (RFC 7009 §2.2.1).
+    UnsupportedTokenType,
     /// Too many attempts: wait (RFC 8628 §3.5 coined the code).
     SlowDown,
     /// The server can't answer now: wait (RFC 6749 §4.1.2.1).
@@ -27,7 +29,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidRequest,
         Self::InvalidClient,
         Self::InvalidGrant,
@@ -35,6 +37,7 @@ impl ErrorCode {
         Self::UnsupportedGrantType,
         Self::InvalidScope,
         Self::InvalidTarget,
+        Self::UnsupportedTokenType,
         Self::SlowDown,
         Self::TemporarilyUnavailable,
         Self::ServerError,
@@ -51,6 +54,7 @@ impl ErrorCode {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::UnsupportedTokenType => "unsupported_token_type",
             Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",

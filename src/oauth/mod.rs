@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod error;
 pub mod kid;
+pub mod origin;
 pub mod refresh_token;
 pub mod request;
 pub mod scope;
@@ -12,6 +13,7 @@ pub mod words;
 pub use actor::Actor;
 pub use error::ErrorCode;
 pub use kid::Kid;
+pub use origin::Origin;
 pub use refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenCodec};
 pub use request::TokenRequest;
 pub use scope::Scope;

@@ -21,6 +21,10 @@ pub struct PasswordRequest {
     pub scope: Option<Scope>,
     /// The resource servers that the token is to be for (RFC 8707 §2).
     pub resources: Vec<Audience>,
+    /// What the device calls itself: its `User-Agent` header.
+    pub user_agent: Option<String>,
+    /// What the client calls the device, for the user's list of devices.
+    pub device_label: Option<String>,
 }
 
 /// `grant_type=refresh_token` (RFC 6749 §6). Has no `Debug`: it holds a token.

@@ -8,6 +8,13 @@ use std::str::FromStr;
 #[error("{0}")]
 pub struct WordError(&'static str);
 
+impl WordError {
+    /// With this text.
+    pub(super) const fn new(text: &'static str) -> Self {
+        Self(text)
+    }
+}
+
 /// A `client_id` (RFC 6749 §2.2): 1 to 64 characters of printable ASCII (RFC 6749 §A.1).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(Box<str>);

@@ -51,7 +51,7 @@ pub struct Refresh<'a> {
     pub permitted: &'a Scope,
     /// What the client's registration says.
     pub policy: Policy,
-    /// A fresh nonce, in case the token is rotated.
+    /// A fresh nonce, in case the token is rotated; the same one each time that one request is decided again.
     pub nonce: Nonce,
     /// The key that would sign.
     pub kid: Kid,

@@ -2,7 +2,7 @@
 //!
 //! | # | the token, the session | answer | events |
 //! |---|---|---|---|
-//! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none; never gets here |
+//! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none: it never gets here, nor to the store |
 //! | 2 | session unknown, or ended | `invalid_grant` | none |
 //! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
 //! | 4 | absolute or idle expiry reached | `invalid_grant` | none |
@@ -218,6 +218,10 @@ fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision 
         return end_and_refuse(now, EndReason::Expired, Denied::Expired);
     };
     let access = issue(&terms(session, command), &scope, command.now);
+    // In its last second a session has no access token to give: some clients read 0 as "never expires".
+    if access.exp <= command.now.seconds() {
+        return refuse(Denied::Expired);
+    }
     let idle_expiry = now.after(command.policy.refresh_idle).min(session.started.absolute_expiry);
     let Refresh { nonce, .. } = *command;
     let event =
@@ -232,9 +236,15 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
     let presented = command.presented.generation;
     let is_previous = presented.next() == Some(session.generation);
     let rotated_at = session.rotated_at(presented);
+    // This very request rotated it, and was not told that its append had landed. No retry, so no window counts.
+    if is_previous && session.nonce == Some(command.nonce) {
+        return retry(session, command, now);
+    }
     if is_previous && let Some(rotated_at) = rotated_at {
-        // Time in which the server was down does not count against its clients.
-        let opened = rotated_at.max(command.process_started);
+        // Time in which the server was down does not count against its clients. A start that lies ahead tells nothing: the
+        // clock has been set back since.
+        let started = Some(command.process_started).filter(|started| *started <= now);
+        let opened = rotated_at.max(started.unwrap_or(rotated_at));
         if command.policy.retry_window.is_none_or(|window| now.since(opened) < window) {
             return retry(session, command, now);
         }
@@ -296,7 +306,11 @@ fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
         None => Ok(granted.intersection(command.permitted)),
         // RFC 6749 §6: the requested scope MUST NOT include any scope not originally granted.
         Some(asked) if !asked.is_within(granted) => Err(Denied::Scope),
-        Some(asked) => Ok(asked.intersection(command.permitted)),
+        Some(asked) => {
+            let scope = asked.intersection(command.permitted);
+            // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
+            if scope.is_empty() && !asked.is_empty() { Err(Denied::Scope) } else { Ok(scope) }
+        }
     }
 }
 

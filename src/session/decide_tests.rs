@@ -273,6 +273,36 @@ fn c81_a_scope_that_is_withdrawn_is_left_out_at_once() {
     family.permitted = scope("read");
     let retried = family.present(family.tokens[0], &at(T0 + 1)).outcome.unwrap();
     assert_eq!((retried.scope, retried.refresh), (scope("read"), first.refresh));
+    let asked = Sent { scope: Some("read write"), ..at(T0 + 2) };
+    let retried = family.present(family.tokens[0], &asked).outcome.unwrap();
+    assert_eq!(retried.scope, scope("read"), "asking for it brings it no more");
+    let rotated = family.present(first.refresh.unwrap(), &asked).outcome.unwrap();
+    assert_eq!(rotated.scope, scope("read"));
+}
+
+#[test]
+fn an_access_token_begins_at_the_clocks_time_even_when_that_was_set_back() {
+    let mut family = Family::new();
+    family.rotate(T0 + 100);
+    // Resource servers refuse what begins in their future.
+    let retried = family.present(family.tokens[0], &at(T0 + 90));
+    assert_eq!(names(&retried), ["access_token_issued"]);
+    assert_eq!(retried.outcome.unwrap().access.iat, T0 + 90);
+    let rotated = family.present(family.tokens[1], &at(T0 + 80)).outcome.unwrap();
+    assert_eq!((rotated.access.iat, rotated.access.exp), (T0 + 80, T0 + 680));
+}
+
+#[test]
+fn an_append_of_its_own_is_no_second_use_even_without_a_window() {
+    let mut family = Family::new();
+    family.policy.retry_window = Some(Duration::ZERO);
+    let first = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
+    // The next one draws the nonce of this one: it is the same request, which was not told that its append landed.
+    family.nonces -= 1;
+    let again = family.present(family.tokens[0], &at(T0));
+    assert_eq!(names(&again), [] as [&str; 0]);
+    assert_eq!(again.outcome.unwrap().refresh, first.refresh);
+    assert_eq!(family.present(family.tokens[0], &at(T0)).outcome, Err(Denied::Reuse));
 }
 
 #[test]
@@ -323,6 +353,16 @@ fn c48_time_in_which_the_server_was_down_does_not_count() {
     let old = family.tokens[0];
     assert!(family.present(old, &at(T0 + 120 + WINDOW - 1)).outcome.unwrap().retried);
     assert_eq!(family.present(old, &at(T0 + 120 + WINDOW)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
+fn a_clock_that_ran_ahead_when_the_process_started_holds_no_window_open() {
+    let mut family = Family::new();
+    family.rotate(T0);
+    family.process_started = T0 + 30 * 86_400;
+    let token = family.tokens[0];
+    assert!(family.present(token, &at(T0 + WINDOW - 1)).outcome.unwrap().retried);
+    assert_eq!(family.present(token, &at(T0 + WINDOW)).outcome, Err(Denied::Reuse));
 }
 
 #[test]
@@ -442,6 +482,13 @@ fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
     let session = decision.events.iter().fold(None, Session::apply).unwrap();
     assert!(session.is_expired(Timestamp::from_seconds(granted.access.exp)));
     assert!(!session.is_expired(Timestamp::from_seconds(granted.access.exp - 1)));
+    let mut family = Family { log: decision.events, ..Family::new() };
+    family.session = Some(session);
+    assert_eq!(
+        family.present(family.tokens[0], &at(T0)),
+        refuse(Denied::Unknown),
+        "nobody was given this token"
+    );
 }
 
 /// One thing that happens to a family.

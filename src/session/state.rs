@@ -139,6 +139,19 @@ impl Session {
         self.rotations.first().copied().unwrap_or(self.started.at)
     }
 
+    /// When its client was last seen: it got tokens then. To the second, where that was a retry.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        let issued = self.issued.as_ref().map(|issued| Timestamp::from_seconds(issued.iat));
+        self.last_rotation().max(issued.unwrap_or_default())
+    }
+
+    /// When the session ends unless it is used before.
+    #[must_use]
+    pub fn expiry(&self) -> Timestamp {
+        self.idle_expiry.min(self.started.absolute_expiry)
+    }
+
     /// Whether the session has expired at `now`. Computed, never stored.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {

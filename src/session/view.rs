@@ -1,71 +1,128 @@
 //! Indexes that are made from a session's events: records in the store's `view/` half.
 //!
-//! | key | value |
-//! |---|---|
-//! | `u`, user's id, session's id | nothing: the sessions of a user |
-//! | `c`, length and text of the client's id, session's id | nothing: the sessions of a client |
-//! | `e`, time (milliseconds, big endian), session's id | nothing: the expiry queue |
+//! | key | value | while the session |
+//! |---|---|---|
+//! | `u`, user's id, session's id | nothing: the sessions of a user | is live |
+//! | `c`, length and text of the client's id, session's id | nothing: the sessions of a client | is live |
+//! | `e`, time (milliseconds, big endian), session's id | nothing: the expiry queue | is live |
+//! | `r`, time (milliseconds, big endian), session's id | nothing: the removal queue, by when it ended | has ended |
 //!
-//! The queue's times are lower bounds: whoever pops an entry loads the session, and ends it or queues it again. So a
-//! refresh, which moves the expiry, never touches the queue.
+//! A session counts as live here until an event ends it: one whose time is over, or whose epoch is, stays until the
+//! sweeper has written its end.
+//!
+//! The expiry queue's times are lower bounds: whoever pops an entry loads the session, and ends it or queues it again. So a
+//! refresh, which moves the expiry, never touches the queue. An entry that was queued again outlives a session that is
+//! ended before; whoever pops it then drops it.
 
-use super::event::SessionEvent;
+use super::event::Started;
+use super::state::{Session, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{ClientId, SessionId, UserId};
 use crate::store::{RecordChange, RecordKey};
 
-/// The version of these functions. Raise it when what they make changes.
-const VERSION: u8 = 1;
+/// The version of these functions. Raise it when what they make changes: at the next start the records of other
+/// versions are dropped and all are made again.
+pub const VERSION: u8 = 2;
 
-/// The record changes that land with `event` of the session `id`.
+/// What of the keys under a version is this module's.
+const KINDS: [&[u8]; 4] = [b"u", b"c", b"e", b"r"];
+
+/// The record changes that land with events that take a session from the status `before` (`None`: it was not there) to
+/// the state `after`.
 #[must_use]
-pub fn changes(id: SessionId, event: &SessionEvent) -> Vec<RecordChange> {
-    match event {
-        SessionEvent::Started(started) => {
-            let expiry = started.idle_expiry.min(started.absolute_expiry);
-            vec![
-                RecordChange::Put(of_user(started.user, id), Vec::new()),
-                RecordChange::Put(of_client(&started.client, id), Vec::new()),
-                RecordChange::Put(queued(expiry, id), Vec::new()),
-            ]
-        }
-        SessionEvent::TokensIssued { .. }
-        | SessionEvent::TokensRotated { .. }
-        | SessionEvent::AccessTokenIssued { .. }
-        | SessionEvent::ReuseDetected { .. }
-        | SessionEvent::ForeignClientRefused { .. }
-        | SessionEvent::Ended { .. } => Vec::new(),
+pub fn changes(id: SessionId, before: Option<Status>, after: &Session) -> Vec<RecordChange> {
+    if before == Some(after.status) {
+        return Vec::new();
+    }
+    let old = before.map(|status| entries_of(id, &after.started, status)).unwrap_or_default();
+    let new = entries(id, after);
+    let dropped = old.into_iter().filter(|key| !new.contains(key)).map(RecordChange::Delete);
+    dropped.chain(new.iter().cloned().map(|key| RecordChange::Put(key, Vec::new()))).collect()
+}
+
+/// The records that there are of a session.
+#[must_use]
+pub fn entries(id: SessionId, session: &Session) -> Vec<RecordKey> {
+    entries_of(id, &session.started, session.status)
+}
+
+/// They follow from its beginning, which never changes, and its status alone.
+fn entries_of(id: SessionId, started: &Started, status: Status) -> Vec<RecordKey> {
+    match status {
+        Status::Live => vec![
+            of_user(started.user, id),
+            of_client(&started.client, id),
+            queued(started.idle_expiry.min(started.absolute_expiry), id),
+        ],
+        Status::Ended { at, .. } => vec![removable(at, id)],
     }
 }
 
-/// The sessions of a user.
+/// A live session of a user.
 #[must_use]
 pub fn of_user(user: UserId, id: SessionId) -> RecordKey {
     RecordKey::view(VERSION, &[b"u", user.as_bytes(), id.as_bytes()])
 }
 
-/// The sessions of a user, in the order in which they began.
+/// The live sessions of a user, in the order in which they began.
 #[must_use]
 pub fn all_of_user(user: UserId) -> RecordKey {
     RecordKey::view(VERSION, &[b"u", user.as_bytes()])
 }
 
-/// A session of a client.
+/// A live session of a client.
 #[must_use]
 pub fn of_client(client: &ClientId, id: SessionId) -> RecordKey {
     RecordKey::view(VERSION, &[b"c", &client_key(client), id.as_bytes()])
 }
 
-/// The sessions of a client, in the order in which they began.
+/// The live sessions of a client, in the order in which they began.
 #[must_use]
 pub fn all_of_client(client: &ClientId) -> RecordKey {
     RecordKey::view(VERSION, &[b"c", &client_key(client)])
+}
+
+/// A place in the expiry queue.
+#[must_use]
+pub fn queued(expiry: Timestamp, id: SessionId) -> RecordKey {
+    RecordKey::view(VERSION, &[b"e", &expiry.millis().to_be_bytes(), id.as_bytes()])
+}
+
+/// The expiry queue, earliest first.
+#[must_use]
+pub fn expiry_queue() -> RecordKey {
+    RecordKey::view(VERSION, &[b"e"])
+}
+
+/// A place in the removal queue.
+#[must_use]
+pub fn removable(ended: Timestamp, id: SessionId) -> RecordKey {
+    RecordKey::view(VERSION, &[b"r", &ended.millis().to_be_bytes(), id.as_bytes()])
+}
+
+/// The removal queue, earliest first.
+#[must_use]
+pub fn removal_queue() -> RecordKey {
+    RecordKey::view(VERSION, &[b"r"])
+}
+
+/// Everything that another version of these functions made.
+#[must_use]
+pub fn made_by(version: u8) -> [RecordKey; 4] {
+    KINDS.map(|kind| RecordKey::view(version, &[kind]))
 }
 
 /// The session that a key of any of these indexes names; `None` if it names none.
 #[must_use]
 pub fn session_of(key: &RecordKey) -> Option<SessionId> {
     key.as_bytes().last_chunk().copied().map(SessionId::from)
+}
+
+/// The time and the session of a place in one of the queues.
+#[must_use]
+pub fn place_of(key: &RecordKey) -> Option<(Timestamp, SessionId)> {
+    let time = key.as_bytes().get(3..11)?.first_chunk().copied().map(u64::from_be_bytes)?;
+    Some((Timestamp::from_millis(time), session_of(key)?))
 }
 
 /// The length first, so that no client's key begins with another's.
@@ -75,8 +132,60 @@ fn client_key(client: &ClientId) -> Vec<u8> {
     std::iter::once(u8::try_from(text.len()).unwrap_or(u8::MAX)).chain(text.iter().copied()).collect()
 }
 
-/// A place in the expiry queue.
-#[must_use]
-pub fn queued(expiry: Timestamp, id: SessionId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"e", &expiry.millis().to_be_bytes(), id.as_bytes()])
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::event::{EndReason, SessionEvent};
+
+    fn started() -> Session {
+        let at = Timestamp::from_seconds(1000);
+        let started = Started {
+            at,
+            client: "web".parse().unwrap(),
+            client_epoch: 0,
+            user: UserId::from([7; 16]),
+            user_epoch: 0,
+            scope: "read".parse().unwrap(),
+            audience: None,
+            absolute_expiry: Timestamp::from_seconds(9000),
+            idle_expiry: Timestamp::from_seconds(5000),
+            refreshable: true,
+        };
+        Session::apply(None, &SessionEvent::Started(started)).unwrap()
+    }
+
+    #[test]
+    fn a_session_that_ends_leaves_the_lists_and_joins_the_removal_queue() {
+        let (id, live) = (SessionId::from([1; 16]), started());
+        let [user, client, queue] = changes(id, None, &live).try_into().unwrap();
+        assert_eq!(user, RecordChange::Put(of_user(UserId::from([7; 16]), id), Vec::new()));
+        assert_eq!(client, RecordChange::Put(of_client(&"web".parse().unwrap(), id), Vec::new()));
+        assert_eq!(queue, RecordChange::Put(queued(Timestamp::from_seconds(5000), id), Vec::new()));
+
+        let end =
+            SessionEvent::Ended { at: Timestamp::from_seconds(2000), reason: EndReason::User, by: None };
+        let ended = Session::apply(Some(live.clone()), &end).unwrap();
+        let gone: Vec<_> = entries(id, &live).into_iter().map(RecordChange::Delete).collect();
+        let kept = RecordChange::Put(removable(Timestamp::from_seconds(2000), id), Vec::new());
+        assert_eq!(changes(id, Some(live.status), &ended), [gone, vec![kept]].concat());
+        assert_eq!(changes(id, Some(live.status), &live), Vec::new());
+        assert_eq!(changes(id, Some(ended.status), &ended), Vec::new());
+    }
+
+    #[test]
+    fn keys_lead_back_to_their_sessions() {
+        let (id, at) = (SessionId::from([9; 16]), Timestamp::from_millis(77));
+        assert_eq!(place_of(&queued(at, id)), Some((at, id)));
+        assert_eq!(place_of(&removable(at, id)), Some((at, id)));
+        assert_eq!(session_of(&of_user(UserId::from([2; 16]), id)), Some(id));
+        assert_eq!(place_of(&expiry_queue()), None);
+    }
+
+    #[test]
+    fn no_clients_sessions_are_among_anothers() {
+        let id = SessionId::from([1; 16]);
+        let (short, long): (ClientId, ClientId) = ("web".parse().unwrap(), "web-2".parse().unwrap());
+        let is_under = |client| of_client(&long, id).as_bytes().starts_with(all_of_client(client).as_bytes());
+        assert!(is_under(&long) && !is_under(&short));
+    }
 }

@@ -15,6 +15,7 @@
 //! - **Records** change only inside an append, guarded by its stream's version. [`RecordChange::Insert`] fails with
 //!   [`StoreError::RecordExists`] when the key is taken, also by another append that lands at the same moment.
 //! - **Checked.** Every event and snapshot carries a checksum: damage is [`StoreError::Corrupt`], never a wrong answer.
+//!   Whoever meets it is told so; a store may end the run on it, since what else is damaged is not known.
 //!
 //! One contract suite (`tests/store_contract.rs`) runs against every store.
 

@@ -38,6 +38,7 @@ use ring::hmac;
 
 use crate::clock::Timestamp;
 
+pub mod bucket;
 mod counter;
 mod familiar;
 mod repeats;

@@ -13,6 +13,15 @@ pub enum Command {
         /// Its first roles.
         roles: Vec<String>,
     },
+    /// Let somebody make the account who has been invited.
+    Invite {
+        /// The roles that it will begin with.
+        roles: Vec<String>,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Note that the profile was changed.
+    ChangeProfile,
     /// Change the password, which ends all sessions but `keep`.
     ChangePassword {
         /// The session to keep.
@@ -58,9 +67,18 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
         (None, Command::Register { roles }) => {
             return Ok(vec![UserEvent::Registered { at, roles, by: None }]);
         }
-        (Some(_), Command::Register { .. }) => return Err(Denied::Exists),
+        (None, Command::Invite { roles, until }) => {
+            return Ok(vec![UserEvent::Invited { at, roles, until, by: None }]);
+        }
+        // An invitation is used once, and its roles are the administrator's to say.
+        (Some(user), Command::Register { .. }) if user.status == Status::Invited => {
+            return Ok(vec![UserEvent::Registered { at, roles: user.roles.clone(), by: None }]);
+        }
+        (Some(_), Command::Register { .. } | Command::Invite { .. }) => return Err(Denied::Exists),
         (None, _) => return Err(Denied::Unknown),
-        (Some(user), _) if user.status == Status::Deleted => return Err(Denied::Unknown),
+        (Some(user), _) if matches!(user.status, Status::Deleted | Status::Invited) => {
+            return Err(Denied::Unknown);
+        }
         (Some(user), command) => (user, command),
     };
     Ok(match user {
@@ -68,6 +86,7 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
             vec![UserEvent::PasswordChanged { at, kept: keep, by: None }]
         }
         (_, Command::Rehash) => vec![UserEvent::PasswordRehashed { at, by: None }],
+        (_, Command::ChangeProfile) => vec![UserEvent::ProfileChanged { at, by: None }],
         (user, Command::Disable) if user.status == Status::Disabled => Vec::new(),
         (_, Command::Disable) => vec![UserEvent::Disabled { at, by: None }],
         (user, Command::Enable) if user.status == Status::Active => Vec::new(),
@@ -76,7 +95,7 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
         (_, Command::SetRoles { roles }) => vec![UserEvent::RolesChanged { at, roles, by: None }],
         (_, Command::EndSessions { keep }) => vec![UserEvent::SessionsEnded { at, kept: keep, by: None }],
         (_, Command::Delete) => vec![UserEvent::Deleted { at, by: None }],
-        (_, Command::Register { .. }) => Vec::new(),
+        (_, Command::Register { .. } | Command::Invite { .. }) => Vec::new(),
     })
 }
 
@@ -120,6 +139,22 @@ mod tests {
         assert_eq!(decide(user.as_ref(), Command::Enable, AT), Err(Denied::Unknown));
         assert_eq!(decide(user.as_ref(), registered(), AT), Err(Denied::Exists));
         assert_eq!(decide(None, Command::Delete, AT), Err(Denied::Unknown));
+    }
+
+    #[test]
+    fn an_invitation_is_used_once_and_brings_its_roles() {
+        let roles = vec!["moderator".to_owned()];
+        let invite = Command::Invite { roles, until: Timestamp::from_seconds(2) };
+        let invited = given(std::slice::from_ref(&invite)).unwrap();
+        assert!(!invited.is_active());
+        for command in [Command::Enable, Command::Delete, Command::ChangeProfile] {
+            assert_eq!(decide(Some(&invited), command, AT), Err(Denied::Unknown));
+        }
+        let user = given(&[invite.clone(), registered()]).unwrap();
+        assert!(user.is_active());
+        assert_eq!(user.roles, ["moderator"]);
+        assert_eq!(decide(Some(&user), registered(), AT), Err(Denied::Exists));
+        assert_eq!(decide(Some(&user), invite, AT), Err(Denied::Exists));
     }
 
     #[test]

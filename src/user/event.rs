@@ -103,6 +103,32 @@ pub enum UserEvent {
         #[n(9)]
         by: Option<Actor>,
     },
+    /// Somebody may make this account who shows the code of the invitation.
+    #[n(8)]
+    Invited {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// The roles that it will begin with.
+        #[n(1)]
+        roles: Vec<String>,
+        /// Until when.
+        #[n(2)]
+        until: Timestamp,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
+    },
+    /// The profile was changed.
+    #[n(9)]
+    ProfileChanged {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// Who did it, if it was not the user.
+        #[n(9)]
+        by: Option<Actor>,
+    },
 }
 
 impl UserEvent {
@@ -116,7 +142,9 @@ impl UserEvent {
         | Self::Enabled { by, .. }
         | Self::RolesChanged { by, .. }
         | Self::SessionsEnded { by, .. }
-        | Self::Deleted { by, .. }) = &mut self;
+        | Self::Deleted { by, .. }
+        | Self::Invited { by, .. }
+        | Self::ProfileChanged { by, .. }) = &mut self;
         *by = actor;
         self
     }

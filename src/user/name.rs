@@ -72,7 +72,7 @@ pub enum NameRefused {
 }
 
 /// The one place that knows the profile.
-fn normalise(typed: &str) -> Result<String, NameRefused> {
+pub(super) fn normalise(typed: &str) -> Result<String, NameRefused> {
     let mut name = enforce(typed.trim())?;
     // RFC 8264 §7: applying the rules once may not give a stable string; apply them again, and refuse a name that has
     // not come to rest by then.

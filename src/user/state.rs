@@ -45,6 +45,9 @@ pub enum Status {
     /// Never again.
     #[n(2)]
     Deleted,
+    /// Not yet: there is nothing but an invitation.
+    #[n(3)]
+    Invited,
 }
 
 impl User {
@@ -62,7 +65,10 @@ impl User {
                 Self { status: Status::Active, roles: roles.clone(), ..self }
             }
             UserEvent::RolesChanged { roles, .. } => Self { roles: roles.clone(), ..self },
-            UserEvent::PasswordRehashed { .. } => self,
+            UserEvent::Invited { roles, .. } => {
+                Self { status: Status::Invited, roles: roles.clone(), ..self }
+            }
+            UserEvent::PasswordRehashed { .. } | UserEvent::ProfileChanged { .. } => self,
             UserEvent::PasswordChanged { kept, .. } | UserEvent::SessionsEnded { kept, .. } => {
                 Self { standing: self.standing.raised(*kept), ..self }
             }

@@ -5,8 +5,14 @@
 //! | `n`, profile version, normalised name | the user's id |
 //! | `p`, id | the password's hash |
 //! | `d`, id | the name as it is kept, for people |
+//! | `f`, id | the profile: e-mail address, display name |
+//! | `m`, profile version, normalised address | the id of the user who signs in with it |
+//! | `s`, id, session's id | the device of a session |
+//! | `i`, SHA-256 of the code | an invitation: the id that the account will have, and until when |
 
+use super::email::Email;
 use super::name::{PROFILE_VERSION, Username};
+use crate::clock::Timestamp;
 use crate::oauth::UserId;
 use crate::store::RecordKey;
 
@@ -38,4 +44,54 @@ pub fn password(id: UserId) -> RecordKey {
 #[must_use]
 pub fn display_name(id: UserId) -> RecordKey {
     RecordKey::vault(&[b"d", id.as_bytes()])
+}
+
+/// The profile of a user.
+#[must_use]
+pub fn profile(id: UserId) -> RecordKey {
+    RecordKey::vault(&[b"f", id.as_bytes()])
+}
+
+/// Who signs in with an e-mail address. One record an address: inserting it is what makes an address unique, where it has
+/// to be.
+#[must_use]
+pub fn by_address(address: &Email) -> RecordKey {
+    RecordKey::vault(&[b"m", &[PROFILE_VERSION], address.key().as_bytes()])
+}
+
+/// An invitation, by the SHA-256 of its code.
+#[must_use]
+pub fn invitation(digest: &[u8; 32]) -> RecordKey {
+    RecordKey::vault(&[b"i", digest])
+}
+
+/// All invitations.
+#[must_use]
+pub fn invitations() -> RecordKey {
+    RecordKey::vault(&[b"i"])
+}
+
+/// What is kept of an invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// The id that the account will have: its stream holds the invitation's event.
+    pub account: UserId,
+    /// Until when it can be used.
+    pub until: Timestamp,
+}
+
+impl Invitation {
+    /// The value of the record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        [self.account.as_bytes().as_slice(), &self.until.millis().to_be_bytes()].concat()
+    }
+
+    /// Out of the value of the record; `None` if it is none.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (account, until) = bytes.split_first_chunk::<16>()?;
+        let until = u64::from_be_bytes(until.try_into().ok()?);
+        Some(Self { account: UserId::from(*account), until: Timestamp::from_millis(until) })
+    }
 }

@@ -1,6 +1,8 @@
 //! What clients and resource servers discover: keys, metadata, documentation, health.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
@@ -11,6 +13,7 @@ use oauth2::{
 };
 use serde_json::{Value, json};
 
+use crate::faults::{Failing, Fault};
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 #[tokio::test]
@@ -38,6 +41,10 @@ async fn c61_the_jwks_is_public_cacheable_and_open_to_any_origin() {
         let again = server.send(request.header("if-none-match", tag)).await;
         assert_eq!(again.status, status, "{tag}");
         assert_eq!(again.header("etag"), etag);
+        // A 304 renews what is cached: it must not say less than the answer that it stands for.
+        for name in ["cache-control", "pragma", "access-control-allow-origin"] {
+            assert_eq!(again.header(name), jwks.header(name), "{tag}: {name}");
+        }
     }
 }
 
@@ -67,6 +74,21 @@ async fn c63_a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
 }
 
 #[tokio::test]
+async fn a_retry_is_signed_by_the_key_that_signed_before() {
+    let server = Server::start().await;
+    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let new = folder.rotate_signing(server.now()).unwrap().kid;
+    assert!(server.app.keys.reload().is_empty());
+    server.wait(2 * 3600 - 60);
+    let first = server.sign_in_confidential().await;
+    let lost = server.refresh_confidential(&first.refresh_token()).await;
+    server.wait(120);
+    assert_eq!(server.app.keys.signer().kid(), new, "the new key signs now");
+    let again = server.refresh_confidential(&first.refresh_token()).await;
+    assert_eq!(again.access_token(), lost.access_token());
+}
+
+#[tokio::test]
 async fn a_retry_after_a_key_was_compromised_is_signed_by_the_new_one() {
     let server = Server::start().await;
     let first = server.sign_in().await;
@@ -92,6 +114,10 @@ async fn the_metadata_says_what_is_supported() {
     let expected = json!({
         "issuer": base,
         "token_endpoint": format!("{base}/oauth/token"),
+        "revocation_endpoint": format!("{base}/oauth/revoke"),
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint": format!("{base}/oauth/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
         "response_types_supported": [],
@@ -113,9 +139,25 @@ async fn the_docs_the_specification_and_the_health_are_there() {
     let specification = server.get("/openapi.json").await;
     assert_eq!(specification.json["info"]["title"], "heirloom");
     assert_eq!(format!("{}\n", specification.text), heirloom::http::docs::specification());
-    for path in ["/health/live", "/health/ready"] {
-        assert_eq!(server.get(path).await.json, json!({"status": "ok"}), "{path}");
-    }
+    assert_eq!(server.get("/health/live").await.json, json!({"status": "ok"}));
+    let ready = server.get("/health/ready").await.json;
+    let sweeper = json!({"behind": false, "ended": 0, "removed": 0, "failed": 0});
+    assert_eq!(ready, json!({"status": "ok", "sweeper": sweeper}));
+}
+
+#[tokio::test]
+async fn a_server_whose_store_fails_lives_and_is_not_ready() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&broken);
+    let server = Server::with(move |setup| {
+        setup.store =
+            Some(Box::new(move |inner| Arc::new(Failing { inner, broken: switch, fault: Fault::Record })));
+    })
+    .await;
+    broken.store(true, Ordering::SeqCst);
+    assert_eq!(server.get("/health/live").await.status, 200);
+    let not_ready = server.get("/health/ready").await;
+    assert_eq!((not_ready.status, not_ready.header("cache-control")), (503, "no-store"));
 }
 
 /// An OAuth client library signs in and refreshes, and a resource server verifies by the JWKS.

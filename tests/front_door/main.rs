@@ -9,9 +9,20 @@
 
 mod account;
 mod admin;
+mod browser;
+mod counting;
+mod devices;
 mod discovery;
+mod faults;
+mod introspection;
+mod own_account;
 mod properties;
 mod refresh;
+mod refresh_rate;
+mod revocation;
 mod sign_in;
+mod sign_up;
 mod support;
+mod sweep;
+mod timeline;
 mod token_endpoint;

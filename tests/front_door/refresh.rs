@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use heirloom::client::{RetryWindow, ReusePolicy};
 use heirloom::clock::Timestamp;
-use heirloom::oauth::{Generation, Kid, Standing};
+use heirloom::oauth::{Generation, Kid, Scope, Standing};
 use heirloom::session::{self, Policy, Presented, Refresh, Session, SessionEvent};
-use heirloom::store::{
-    Append, Appended, Expected, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture,
-    StreamId,
-};
+use heirloom::store::{Append, Expected};
 use heirloom::user::Command;
 
+use crate::faults::{Counting, Failing, Fault, Once};
 use crate::support::{PUBLIC, Server, USER};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
@@ -215,12 +213,30 @@ async fn c51_scope_can_be_narrowed_for_one_access_token_and_never_widened() {
     assert_eq!(server.refresh(&plain.refresh_token()).await.outcome(), REFUSED);
 }
 
+/// A request may ask for 64 scopes at most; a client may be registered for more, and gets them when it asks for none.
+#[tokio::test]
+async fn a_client_with_more_scopes_than_a_request_may_name_can_refresh() {
+    let words: Vec<_> = (0..80).map(|index| format!("records:{index}:read")).collect();
+    let scopes: Scope = words.iter().map(String::as_str).collect();
+    let server = Server::with(move |setup| {
+        for audience in &mut setup.config.audiences {
+            audience.scopes = scopes.clone();
+        }
+        setup.client(PUBLIC, |client| client.scopes = scopes.clone());
+    })
+    .await;
+    let first = server.sign_in().await;
+    let second = server.refresh(&first.refresh_token()).await;
+    assert_eq!((second.status, &second.json["scope"]), (200, &first.json["scope"]), "{}", second.text);
+    assert_eq!(second.json["scope"].as_str().unwrap().split(' ').count(), 80);
+}
+
 #[tokio::test]
 async fn c52_a_damaged_token_is_refused_without_a_look_at_the_store() {
     let loads = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&loads);
     let server = Server::with(move |setup| {
-        setup.store = Some(Box::new(move |inner| Arc::new(Counting { inner, session_loads: counted })));
+        setup.store = Some(Box::new(move |inner| Arc::new(Counting { inner, loads: counted })));
     })
     .await;
     let token = server.sign_in().await.refresh_token();
@@ -247,7 +263,7 @@ async fn c52_a_damaged_token_is_refused_without_a_look_at_the_store() {
     }
     assert_eq!(loads.load(Ordering::SeqCst), before);
     assert_eq!(server.refresh(&token).await.status, 200);
-    assert_eq!(loads.load(Ordering::SeqCst), before + 1, "the counter counts");
+    assert_eq!(loads.load(Ordering::SeqCst), before + 3, "client, session, user: the counter counts");
 }
 
 #[tokio::test]
@@ -289,6 +305,39 @@ async fn c27_a_client_that_is_switched_off_can_not_refresh() {
 }
 
 #[tokio::test]
+async fn c27_a_client_that_is_switched_off_in_the_log_can_neither_sign_in_nor_refresh() {
+    use heirloom::client::{Client, ClientEvent};
+    let server = Server::start().await;
+    let first = server.sign_in().await;
+    let token = first.refresh_token();
+    let mut expected = Expected::NoStream;
+    let mut client = Client::default();
+    for (event, may_sign_in) in [
+        (ClientEvent::Disabled { at: server.now(), by: None }, false),
+        (ClientEvent::Enabled { at: server.now(), by: None }, true),
+    ] {
+        client = client.apply(&event);
+        let append = Append {
+            stream: Client::stream(&PUBLIC.parse().unwrap()).unwrap(),
+            expected,
+            events: vec![event.encode()],
+            snapshot: client.encode(),
+            records: Vec::new(),
+        };
+        expected = Expected::Exact(server.app.store.append(append).await.unwrap().version);
+        assert_eq!(server.refresh(&token).await.outcome(), REFUSED);
+        let signed_in = server.sign_in().await;
+        assert_eq!(signed_in.status == 200, may_sign_in, "{}", signed_in.text);
+        assert!(may_sign_in || signed_in.error() == "invalid_client");
+    }
+    let ended = server.events(first.session()).await.pop().unwrap();
+    assert!(
+        matches!(ended, SessionEvent::Ended { reason: session::EndReason::ClientEpoch, .. }),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
 async fn c54_expiry_is_to_the_second_and_clocks_that_jump_destroy_nothing() {
     const IDLE: u64 = 14 * 86_400;
     for (wait, status) in [(IDLE - 1, 200), (IDLE, 400), (IDLE + 1, 400)] {
@@ -316,7 +365,8 @@ async fn c55_a_store_that_fails_gives_no_token_and_afterwards_there_is_one_truth
     let broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&broken);
     let server = Server::with(move |setup| {
-        setup.store = Some(Box::new(move |inner| Arc::new(Failing { inner, broken: switch })));
+        setup.store =
+            Some(Box::new(move |inner| Arc::new(Failing { inner, broken: switch, fault: Fault::Append })));
     })
     .await;
     let token = server.sign_in().await.refresh_token();
@@ -335,6 +385,8 @@ async fn an_append_whose_outcome_is_unknown_is_looked_at_again() {
     let broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&broken);
     let server = Server::with(move |setup| {
+        // Even where a second use ends the family: this is no second use.
+        setup.client(PUBLIC, |client| client.retry_window = RetryWindow::For(Duration::ZERO));
         setup.store = Some(Box::new(move |inner| Arc::new(Once { inner, broken: switch })));
     })
     .await;
@@ -343,6 +395,8 @@ async fn an_append_whose_outcome_is_unknown_is_looked_at_again() {
     let answer = server.refresh(&token).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(server.event_names(answer.session()).await.len(), 3);
+    assert_eq!(server.refresh(&answer.refresh_token()).await.status, 200);
+    assert_eq!(server.refresh(&token).await.outcome(), REFUSED);
 }
 
 #[tokio::test]
@@ -370,6 +424,10 @@ async fn c81_a_withdrawn_role_is_gone_from_the_next_token() {
         .await;
     let after = server.refresh(&next.refresh_token()).await;
     assert_eq!(after.json.get("scope"), None, "{}", after.text);
+    // Asking for it by name does not bring it back, and consumes nothing.
+    let asked = server.refresh_with(&after.refresh_token(), &[("scope", "read admin")]).await;
+    assert_eq!(asked.outcome(), (400, "invalid_scope"), "{}", asked.text);
+    assert_eq!(server.refresh(&after.refresh_token()).await.status, 200);
 }
 
 #[tokio::test]
@@ -440,7 +498,7 @@ async fn c43_a_replay_costs_the_same_however_old_the_generation_is() {
     let loads = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&loads);
     let server = Server::with(move |setup| {
-        setup.store = Some(Box::new(move |inner| Arc::new(Counting { inner, session_loads: counted })));
+        setup.store = Some(Box::new(move |inner| Arc::new(Counting { inner, loads: counted })));
         setup.client(PUBLIC, |client| client.reuse = ReusePolicy::Refuse);
     })
     .await;
@@ -457,7 +515,7 @@ async fn c43_a_replay_costs_the_same_however_old_the_generation_is() {
         server.wait(3600);
     }
     assert_eq!(costs[0], costs[1], "generation 3 and generation {}", GENERATIONS - 10);
-    assert_eq!((costs[0].0, costs[0].1), (1, 1), "one load, one event");
+    assert_eq!((costs[0].0, costs[0].1), (3, 1), "client, session, user; one event");
     let snapshot =
         server.app.store.load(Session::stream(signed_in.session()).unwrap()).await.unwrap().unwrap();
     assert!(snapshot.data.len() < 400, "{} bytes", snapshot.data.len());
@@ -530,112 +588,3 @@ fn plain_policy() -> Policy {
         reuse_ends_family: true,
     }
 }
-
-/// Passes everything on, with what `$load` and `$append` do instead.
-macro_rules! around {
-    ($name:ident, $load:expr, $append:expr) => {
-        impl Store for $name {
-            fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
-                $append(self, append)
-            }
-            fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
-                self.inner.remove(remove)
-            }
-            fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-                $load(self, stream)
-            }
-            fn read_stream(
-                &self,
-                stream: StreamId,
-                after: u64,
-                limit: usize,
-            ) -> StoreFuture<'_, Vec<RecordedEvent>> {
-                self.inner.read_stream(stream, after, limit)
-            }
-            fn read_log(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
-                self.inner.read_log(after, limit)
-            }
-            fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
-                self.inner.record(key)
-            }
-            fn scan(
-                &self,
-                prefix: RecordKey,
-                after: Option<RecordKey>,
-                limit: usize,
-            ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>> {
-                self.inner.scan(prefix, after, limit)
-            }
-            fn is_nearly_full(&self) -> bool {
-                self.inner.is_nearly_full()
-            }
-        }
-    };
-}
-
-/// Counts how often a session is loaded.
-struct Counting {
-    inner: Arc<dyn Store>,
-    session_loads: Arc<AtomicUsize>,
-}
-
-impl Counting {
-    fn count(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-        if stream.category() == b's' {
-            self.session_loads.fetch_add(1, Ordering::SeqCst);
-        }
-        self.inner.load(stream)
-    }
-
-    fn append_as_is(&self, append: Append) -> StoreFuture<'_, Appended> {
-        self.inner.append(append)
-    }
-}
-
-around!(Counting, Self::count, Self::append_as_is);
-
-/// Appends that do not land, while it is broken.
-struct Failing {
-    inner: Arc<dyn Store>,
-    broken: Arc<AtomicBool>,
-}
-
-impl Failing {
-    fn fail(&self, append: Append) -> StoreFuture<'_, Appended> {
-        if self.broken.load(Ordering::SeqCst) {
-            return Box::pin(async { nobody_knows() });
-        }
-        self.inner.append(append)
-    }
-
-    fn load_as_is(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-        self.inner.load(stream)
-    }
-}
-
-around!(Failing, Self::load_as_is, Self::fail);
-
-fn nobody_knows<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable("a test says so".to_owned()))
-}
-
-/// One append that lands and says that nobody knows.
-struct Once {
-    inner: Arc<dyn Store>,
-    broken: Arc<AtomicBool>,
-}
-
-impl Once {
-    fn append_once(&self, append: Append) -> StoreFuture<'_, Appended> {
-        Box::pin(async move {
-            let appended = self.inner.append(append).await?;
-            if self.broken.swap(false, Ordering::SeqCst) { nobody_knows() } else { Ok(appended) }
-        })
-    }
-
-    fn load_as_is(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-        self.inner.load(stream)
-    }
-}
-
-around!(Once, Self::load_as_is, Self::append_once);

@@ -42,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) store: Option<Around>,
     /// What a hash costs.
     pub(crate) cost: Cost,
+    /// How the embedded store is opened.
+    pub(crate) sled: SledOptions,
     folder: Arc<tempfile::TempDir>,
     clock: Arc<ManualClock>,
 }
@@ -66,7 +68,7 @@ impl Setup {
         };
         let mut config = Config::dev(dev).unwrap();
         config.server.hosts = None;
-        Self { config, store: None, cost: cheap(), folder, clock }
+        Self { config, store: None, cost: cheap(), sled: SledOptions::default(), folder, clock }
     }
 
     /// Changes what is registered of a client.
@@ -83,7 +85,7 @@ impl Setup {
         if self.config.issuer.ends_with(":0") {
             self.config.issuer = format!("http://{address}");
         }
-        let sled = SledStore::open(&self.config.data, SledOptions::default()).unwrap();
+        let sled = SledStore::open(&self.config.data, self.sled).unwrap();
         let sled: Arc<dyn Store> = Arc::new(sled);
         let store = match self.store {
             Some(around) => around(Arc::clone(&sled)),

@@ -1,5 +1,9 @@
 //! `POST /oauth/token` through the front door: transport, client authentication, and what an answer looks like.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::faults::{Failing, Fault};
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -108,12 +112,21 @@ async fn c03_to_c08_malformed_and_repeated_parameters() {
     let ignored = raw(&server, FORM, sign_in_body("&scope=&unknown=1&resource=&audience=x")).await;
     assert_eq!(ignored.status, 200, "{}", ignored.text);
     assert_eq!(ignored.json["scope"], "read write");
+    let blank = raw(&server, FORM, sign_in_body("&scope=%20")).await;
+    assert_eq!(blank.json["scope"], "read write");
 }
 
 #[tokio::test]
 async fn c09_credentials_in_the_url_are_refused() {
     let server = Server::start().await;
-    for query in ["password=x", "client_secret=x", "refresh_token=x", "%70assword=x", "client_id=web"] {
+    for query in [
+        "x=%zz&password=%zz",
+        "password=x",
+        "client_secret=x",
+        "refresh_token=x",
+        "%70assword=x",
+        "client_id=web",
+    ] {
         let request = server.client.post(format!("{}/oauth/token?{query}", server.base));
         let answer = server.send(request.header("content-type", FORM).body(sign_in_body(""))).await;
         assert_refused(&answer, 400, "invalid_request");
@@ -202,6 +215,60 @@ async fn c24_an_unknown_client_and_a_wrong_secret_are_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn what_fails_before_the_client_is_known_is_logged_too() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&broken);
+    let server = Server::with(move |setup| {
+        setup.store = Some(Box::new(move |inner| {
+            Arc::new(Failing { inner, broken: switch, fault: Fault::LoadClient })
+        }));
+    })
+    .await;
+    let log = Log::default();
+    // The server runs on this thread.
+    let _capturing = log.capture();
+    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+    let wrong = server.token().basic_auth(CONFIDENTIAL, Some("a-wrong-secret")).form(&form);
+    assert_refused(&server.send(wrong).await, 401, "invalid_client");
+    let text = log.text();
+    assert!(text.contains("client authentication failed") && text.contains(CONFIDENTIAL), "{text}");
+    broken.store(true, Ordering::SeqCst);
+    let right = server.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form);
+    assert_refused(&server.send(right).await, 503, "temporarily_unavailable");
+    let text = log.text();
+    assert!(text.contains("token request failed") && text.contains("a test says so"), "{text}");
+    for secret in ["a-wrong-secret", SECRET, USER.1] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+/// What the server logs.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
 async fn c26_a_grant_that_is_not_registered() {
     let server = Server::with(|setup| {
         setup.client(PUBLIC, |client| client.grants.retain(|grant| grant.as_str() == "refresh_token"));
@@ -247,6 +314,81 @@ async fn a_resource_is_honoured_or_an_invalid_target() {
         assert_eq!(answer.status, status, "{}", answer.text);
         assert!(status == 200 || answer.error() == "invalid_target");
     }
+    // heirloom's own API is a resource too: a token for another one is no answer.
+    let issuer = &server.base;
+    for more in [String::new(), "&scope=read".to_owned()] {
+        let answer = raw(&server, FORM, sign_in_body(&format!("{more}&resource={issuer}"))).await;
+        assert_refused(&answer, 400, "invalid_target");
+    }
+    let own = raw(&server, FORM, sign_in_body(&format!("&scope=profile&resource={issuer}"))).await;
+    assert_eq!(own.claims()["aud"], *issuer);
+    let again = server.refresh_with(&own.refresh_token(), &[("resource", issuer)]).await;
+    assert_eq!(again.claims()["aud"], *issuer);
+    let other = server.sign_in().await.refresh_token();
+    let refused = server.refresh_with(&other, &[("resource", issuer)]).await;
+    assert_refused(&refused, 400, "invalid_target");
+    assert_eq!(server.refresh_with(&other, &[("resource", "demo-api")]).await.status, 200);
+}
+
+#[tokio::test]
+async fn c40_a_token_is_for_one_resource_server_and_only_for_one_of_the_clients() {
+    let server = Server::with(|setup| {
+        for (name, scope) in [("billing", "invoices"), ("backstage", "levers")] {
+            let mut rules = setup.config.audiences[0].clone();
+            (rules.name, rules.scopes) = (name.parse().unwrap(), scope.parse().unwrap());
+            setup.config.audiences.push(rules);
+        }
+        setup.client(PUBLIC, |client| {
+            client.scopes = "read write invoices".parse().unwrap();
+            client.refresh_tokens = heirloom::client::RefreshTokens::Never;
+        });
+    })
+    .await;
+    let sent = async |more: &str| raw(&server, FORM, sign_in_body(more)).await;
+    let billing = sent("&resource=billing").await;
+    assert_eq!(
+        (billing.claims()["aud"].as_str(), billing.json["scope"].as_str()),
+        (Some("billing"), Some("invoices"))
+    );
+    assert_eq!(sent("&scope=invoices").await.claims()["aud"], "billing");
+    assert_refused(&sent("&scope=read+invoices").await, 400, "invalid_scope");
+    assert_refused(&sent("&scope=read&resource=billing").await, 400, "invalid_scope");
+    assert_refused(&sent("&resource=billing&resource=demo-api").await, 400, "invalid_target");
+    assert_refused(&sent("&resource=backstage").await, 400, "invalid_target");
+    assert_refused(&sent("&scope=levers").await, 400, "invalid_scope");
+    assert_refused(&sent("&scope=offline_access").await, 400, "invalid_scope");
+}
+
+#[tokio::test]
+async fn a_token_is_for_one_resource_server() {
+    let server = Server::with(|setup| {
+        let (name, scopes) = ("other-api".parse().unwrap(), "pay".parse().unwrap());
+        let typ = heirloom::config::AccessTokenType::Jwt;
+        setup.config.audiences.push(heirloom::config::AudienceRules { name, scopes, typ });
+        setup.client(PUBLIC, |client| client.scopes = "read write pay account".parse().unwrap());
+    })
+    .await;
+    let mixed = raw(&server, FORM, sign_in_body("&scope=read+pay")).await;
+    assert_refused(&mixed, 400, "invalid_scope");
+    let contradicted = raw(&server, FORM, sign_in_body("&scope=read&resource=other-api")).await;
+    assert_refused(&contradicted, 400, "invalid_scope");
+    for resources in ["&resource=demo-api&resource=other-api", "&resource=demo-api&resource=nobody"] {
+        assert_refused(&raw(&server, FORM, sign_in_body(resources)).await, 400, "invalid_target");
+    }
+    for (more, scope, audience) in [
+        ("&scope=pay", "pay", serde_json::json!("other-api")),
+        ("&resource=other-api", "pay", serde_json::json!("other-api")),
+        ("", "read write", serde_json::json!("demo-api")),
+        ("&scope=account", "account", serde_json::json!(server.base)),
+        ("&scope=account+pay", "account pay", serde_json::json!(["other-api", server.base])),
+    ] {
+        let answer = raw(&server, FORM, sign_in_body(more)).await;
+        assert_eq!(answer.json["scope"], scope, "{more}");
+        assert_eq!(answer.claims()["aud"], audience, "{more}");
+        let header = jsonwebtoken::decode_header(answer.access_token()).unwrap();
+        let typ = if more.contains("pay") || more.contains("other") { "JWT" } else { "at+jwt" };
+        assert_eq!(header.typ.as_deref(), Some(typ), "{more}");
+    }
 }
 
 #[tokio::test]
@@ -256,6 +398,8 @@ async fn a_scope_that_needs_a_role_is_left_out_without_it() {
     let without = raw(&server, FORM, body.clone()).await;
     assert_eq!(without.json["scope"], "read");
     assert_eq!(without.claims()["aud"], "demo-api");
+    let only = raw(&server, FORM, sign_in_body("&scope=admin")).await;
+    assert_refused(&only, 400, "invalid_scope");
     let command = heirloom::user::Command::SetRoles { roles: vec!["admin".to_owned()] };
     server.app.change(USER.0, command).await.unwrap();
     let with = raw(&server, FORM, body).await;

@@ -1,4 +1,5 @@
-//! Clients, as an administrator registers and changes them. Those that the configuration declares are read-only here.
+//! Clients, as an administrator registers and changes them. What is registered of those that the configuration declares
+//! is changed there; here they can be switched off and on, and their sessions can be ended.
 
 use zeroize::Zeroizing;
 
@@ -8,7 +9,7 @@ use crate::app::clients::KnownClient;
 use crate::app::error::TokenError;
 use crate::app::load::Loaded;
 use crate::client::vault::{self, Secrets};
-use crate::client::{self, Client, ClientEvent, Command, Denied, SecretDigest};
+use crate::client::{self, Client, ClientEvent, Command, Denied, Order, SecretDigest};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, ClientId};
 use crate::store::{Append, RecordChange, StoreError};
@@ -143,7 +144,7 @@ impl App {
         Ok((secret, old_until))
     }
 
-    /// Switches a client off or on, deletes it, or ends its sessions; the last for declared ones too.
+    /// Switches a client off or on, ends its sessions, or deletes it; the last not if it is declared.
     ///
     /// # Errors
     /// [`ClientError`], and nothing was changed.
@@ -153,10 +154,12 @@ impl App {
         command: Command,
         by: Actor,
     ) -> Result<(), ClientError> {
-        if command == Command::EndSessions {
-            self.client(id).await?.ok_or(ClientError::Unknown)?;
-        } else if self.clients.find(id).is_some() {
-            return Err(ClientError::Declared);
+        let declared = self.clients.find(id);
+        match (&command, declared) {
+            // It is switched off there: what is done here would change nothing.
+            (Command::Enable, Some(declared)) if declared.disabled => return Err(ClientError::Declared),
+            (Command::EndSessions | Command::Disable | Command::Enable, _) | (_, None) => {}
+            (_, Some(_)) => return Err(ClientError::Declared),
         }
         self.change_client(id, &Change { command, digest: None, by }).await
     }
@@ -201,15 +204,20 @@ impl App {
     async fn change_client(&self, id: &ClientId, change: &Change) -> Result<(), ClientError> {
         for _ in 0..ATTEMPTS {
             let loaded = self.load_client(id).await?;
-            let now = self.clock.now();
             let before = loaded.state.clone().unwrap_or_default();
-            let events = client::decide(&before, change.command.clone(), Some(change.by), now)?;
+            let order = Order {
+                command: change.command.clone(),
+                declared: self.clients.find(id).is_some(),
+                by: Some(change.by),
+                at: self.clock.now(),
+            };
+            let events = client::decide(&before, order)?;
             if events.is_empty() {
                 return Ok(());
             }
-            let mut records = Vec::new();
+            let after = events.iter().fold(before.clone(), Client::apply);
+            let mut records = vault::changes(id, &before, &after);
             for event in &events {
-                records.extend(vault::changes(id, event));
                 records.extend(self.secrets_after(id, event, change.digest.as_ref()).await?);
             }
             match self.append_client(id, loaded, &events, records).await {

@@ -143,6 +143,8 @@ impl Happened {
                 UserEvent::RolesChanged { .. } => "user_roles_changed",
                 UserEvent::SessionsEnded { .. } => "user_sessions_ended",
                 UserEvent::Deleted { .. } => "user_deleted",
+                UserEvent::Invited { .. } => "user_invited",
+                UserEvent::ProfileChanged { .. } => "user_profile_changed",
             },
             Self::Client(event) => match event {
                 ClientEvent::Registered { .. } => "client_registered",
@@ -170,7 +172,9 @@ impl Happened {
                 | UserEvent::Enabled { at, .. }
                 | UserEvent::RolesChanged { at, .. }
                 | UserEvent::SessionsEnded { at, .. }
-                | UserEvent::Deleted { at, .. },
+                | UserEvent::Deleted { at, .. }
+                | UserEvent::Invited { at, .. }
+                | UserEvent::ProfileChanged { at, .. },
             )
             | Self::Client(
                 ClientEvent::Registered { at, .. }
@@ -198,7 +202,9 @@ impl Happened {
                 | UserEvent::Enabled { by, .. }
                 | UserEvent::RolesChanged { by, .. }
                 | UserEvent::SessionsEnded { by, .. }
-                | UserEvent::Deleted { by, .. },
+                | UserEvent::Deleted { by, .. }
+                | UserEvent::Invited { by, .. }
+                | UserEvent::ProfileChanged { by, .. },
             )
             | Self::Client(
                 ClientEvent::Registered { by, .. }

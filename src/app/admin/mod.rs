@@ -3,7 +3,7 @@
 //! Every change takes the [`Actor`], who stands in the event that it makes.
 
 use super::App;
-use super::access::AccessError;
+use super::access::{Access, AccessError};
 use crate::oauth::{Actor, Scope};
 
 pub mod clients;
@@ -16,13 +16,12 @@ pub mod users;
 pub const SCOPE: &str = "admin";
 
 impl App {
-    /// Who administers with an access token. A role that was withdrawn after the token was issued is withdrawn here at
-    /// once.
+    /// Who administers with an access token that has the scope. A role that was withdrawn after the token was issued is
+    /// withdrawn here at once.
     ///
     /// # Errors
-    /// [`AccessError`].
-    pub async fn administrator(&self, token: &str) -> Result<Actor, AccessError> {
-        let access = self.access(token, SCOPE).await?;
+    /// [`AccessError::Scope`].
+    pub fn administrator(&self, access: &Access) -> Result<Actor, AccessError> {
         let live = &access.live;
         let scope: Scope = std::iter::once(SCOPE).collect();
         let permitted = self.settings.scopes.permitted(&scope, &live.registration, &live.user.roles);

@@ -1,11 +1,12 @@
 //! Sessions, as an administrator sees and ends them.
 
 use crate::app::App;
+use crate::app::devices::Whose;
 use crate::app::error::TokenError;
 use crate::clock::Timestamp;
-use crate::oauth::{Actor, ClientId, SessionId, UserId};
+use crate::oauth::{Actor, SessionId};
 use crate::session::{self, EndReason, Session, Status, view};
-use crate::store::{RecordKey, StoreError};
+use crate::store::StoreError;
 
 /// How often an end is decided again because the session has changed meanwhile.
 const ATTEMPTS: usize = 16;
@@ -24,44 +25,19 @@ pub struct SessionDetails {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Whose sessions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionsOf {
-    /// A user's.
-    User(UserId),
-    /// A client's.
-    Client(ClientId),
-}
-
-impl SessionsOf {
-    fn prefix(&self) -> RecordKey {
-        match self {
-            Self::User(user) => view::all_of_user(*user),
-            Self::Client(client) => view::all_of_client(client),
-        }
-    }
-
-    fn key(&self, id: SessionId) -> RecordKey {
-        match self {
-            Self::User(user) => view::of_user(*user, id),
-            Self::Client(client) => view::of_client(client, id),
-        }
-    }
-}
-
 impl App {
-    /// At most `limit` sessions of a user or a client, in the order in which they began, behind `after`; and whether
-    /// there may be more behind them.
+    /// At most `limit` sessions of a user or a client that the log has no end of, in the order in which they began, behind
+    /// `after`; and the one behind which the next page begins.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn list_sessions(
         &self,
-        of: &SessionsOf,
+        whose: &Whose,
         after: Option<SessionId>,
         limit: usize,
     ) -> Result<(Vec<SessionDetails>, Option<SessionId>), TokenError> {
-        let page = self.store.scan(of.prefix(), after.map(|after| of.key(after)), limit).await?;
+        let page = self.store.scan(whose.index(), after.map(|after| whose.place(after)), limit).await?;
         let ids: Vec<SessionId> = page.iter().filter_map(|(key, _)| view::session_of(key)).collect();
         let next = ids.last().copied().filter(|_| page.len() == limit);
         let mut sessions = Vec::with_capacity(ids.len());

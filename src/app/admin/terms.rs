@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use crate::app::Settings;
-use crate::client::{Authentication, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, Terms};
-use crate::oauth::{Audience, GrantType, Scope};
+use crate::client::{Authentication, Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, Terms};
+use crate::oauth::{Audience, GrantType, Origin, Scope};
 
 /// The longest name of a client, in bytes.
 const LONGEST_NAME: usize = 200;
+/// The most origins of a client: its registration must fit one event.
+const MOST_ORIGINS: usize = 16;
 /// The longest life of a session, in days.
 const LONGEST_DAYS: u64 = 3650;
 
@@ -34,6 +36,14 @@ pub struct Wishes {
     pub retry_window: Option<RetryWindow>,
     /// What an old refresh token does.
     pub reuse: Option<ReusePolicy>,
+    /// Whether revoking an access token of it ends the session; by default for confidential clients.
+    pub revoke_access_tokens: Option<bool>,
+    /// The resource servers that it is.
+    pub introspects: Vec<Audience>,
+    /// Where its pages come from.
+    pub origins: Vec<Origin>,
+    /// How it gets its refresh tokens.
+    pub delivery: Delivery,
 }
 
 /// A setting that can't be. The text is fit for the administrator.
@@ -62,7 +72,9 @@ impl Wishes {
             let message = format!("A name has at most {LONGEST_NAME} bytes and no control characters.");
             return refuse("name", "not_permitted", message);
         }
-        let grants = grants(self.grants, settings)?;
+        let grants = grants(self.grants, !self.introspects.is_empty(), settings)?;
+        check_resource_server(&self.introspects, confidential, settings)?;
+        check_pages(&self.origins, self.delivery, confidential, settings)?;
         let known = settings.scopes.words();
         if let Some(unknown) = self.scopes.words().find(|word| !known.contains(word)) {
             return refuse("scopes", "unknown", format!("No audience has a scope {unknown}."));
@@ -92,11 +104,20 @@ impl Wishes {
             lifetimes,
             retry_window,
             reuse: self.reuse.unwrap_or(settings.tokens.reuse),
+            revoke_access_tokens: self.revoke_access_tokens.unwrap_or(confidential),
+            introspects: self.introspects,
+            origins: self.origins,
+            delivery: self.delivery,
         })
     }
 }
 
-fn grants(asked: Option<Vec<GrantType>>, settings: &Settings) -> Result<Vec<GrantType>, TermsRefused> {
+/// Only a resource server may have none.
+fn grants(
+    asked: Option<Vec<GrantType>>,
+    resource_server: bool,
+    settings: &Settings,
+) -> Result<Vec<GrantType>, TermsRefused> {
     let is_on = |grant: GrantType| settings.password_grant || grant != GrantType::Password;
     let Some(asked) = asked else {
         return Ok(GrantType::ALL.into_iter().filter(|grant| is_on(*grant)).collect());
@@ -110,10 +131,57 @@ fn grants(asked: Option<Vec<GrantType>>, settings: &Settings) -> Result<Vec<Gran
             grants.push(grant);
         }
     }
-    if grants.is_empty() {
+    if grants.is_empty() && !resource_server {
         return refuse("grants", "empty", "A client has at least one grant; to switch it off, disable it.");
     }
     Ok(grants)
+}
+
+fn check_resource_server(
+    introspects: &[Audience],
+    confidential: bool,
+    settings: &Settings,
+) -> Result<(), TermsRefused> {
+    if introspects.iter().any(|audience| !settings.scopes.has_audience(audience)) {
+        return refuse("introspects", "unknown", "There is no such audience.");
+    }
+    if !introspects.is_empty() && !confidential {
+        return refuse("introspects", "public", "A public client can't introspect tokens.");
+    }
+    Ok(())
+}
+
+fn check_pages(
+    origins: &[Origin],
+    delivery: Delivery,
+    confidential: bool,
+    settings: &Settings,
+) -> Result<(), TermsRefused> {
+    const DELIVERY: &str = "refresh_token_delivery";
+    let issuer = Origin::of(&settings.issuer);
+    let issuer_is = |fits: fn(&Origin) -> bool| issuer.as_ref().is_some_and(fits);
+    let local_issuer = issuer_is(|issuer| !issuer.is_https() && issuer.is_loopback());
+    if origins.len() > MOST_ORIGINS {
+        return refuse("origins", "too_many", format!("A client has at most {MOST_ORIGINS} origins."));
+    }
+    if !origins.iter().all(|origin| origin.is_https() || (origin.is_loopback() && local_issuer)) {
+        let message = "Pages come from https, or from this machine beside such an issuer.";
+        return refuse("origins", "not_https", message);
+    }
+    if delivery == Delivery::Body {
+        return Ok(());
+    }
+    if confidential {
+        return refuse(DELIVERY, "confidential", "An app in a browser can't keep a secret: it is public.");
+    }
+    if origins.is_empty() {
+        return refuse("origins", "empty", "A client with a cookie has origins.");
+    }
+    // Only a cookie that goes over TLS alone can be tied to the host by its name.
+    if !issuer_is(|issuer| issuer.is_https() || issuer.is_loopback()) {
+        return refuse(DELIVERY, "not_https", "The issuer is not https.");
+    }
+    Ok(())
 }
 
 fn refresh_tokens(

@@ -113,8 +113,8 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn administer_deletion(&self, id: UserId, by: Actor) -> Result<(), UserError> {
-        let name = self.name_of(id).await?.ok_or(UserError::Unknown)?;
-        self.delete_user_as(&name, Some(by)).await
+        self.name_of(id).await?.ok_or(UserError::Unknown)?;
+        self.erase(id, None, Some(by)).await
     }
 
     /// The id of the account with a name.

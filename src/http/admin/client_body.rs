@@ -1,5 +1,6 @@
 //! Clients as JSON.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use poem_openapi::types::Example;
@@ -7,7 +8,7 @@ use poem_openapi::{Enum, Object};
 
 use crate::app::admin::clients::{ClientDetails, SecretTimes};
 use crate::app::admin::terms::Wishes;
-use crate::client::{Authentication, RefreshTokens, RetryWindow, ReusePolicy};
+use crate::client::{Authentication, Delivery, RefreshTokens, RetryWindow, ReusePolicy};
 use crate::oauth::{GrantType, Scope};
 
 /// A client.
@@ -21,7 +22,7 @@ pub(super) struct Client {
     pub(super) kind: ClientType,
     /// Whether it can be used.
     pub(super) status: ClientStatus,
-    /// Whether the configuration declares it: then it can't be changed here.
+    /// Whether the configuration declares it: then it is changed there.
     pub(super) declared: bool,
     /// What is registered of it.
     #[oai(flatten)]
@@ -65,6 +66,18 @@ pub(super) struct ClientSettings {
     /// What an old refresh token does.
     #[oai(skip_serializing_if_is_none)]
     reuse: Option<ReuseWord>,
+    /// Whether revoking an access token of it ends the session; left out: for a confidential client.
+    #[oai(skip_serializing_if_is_none)]
+    revoke_access_tokens: Option<bool>,
+    /// The audiences that it is: it may introspect the access tokens for them.
+    #[oai(default, skip_serializing_if_is_empty)]
+    introspects: Vec<String>,
+    /// Where its pages come from: browsers let only these read what it is answered.
+    #[oai(default, skip_serializing_if_is_empty)]
+    origins: Vec<String>,
+    /// How it gets its refresh tokens.
+    #[oai(skip_serializing_if_is_none)]
+    refresh_token_delivery: Option<DeliveryWord>,
 }
 
 /// How long a secret is good.
@@ -129,6 +142,16 @@ enum ReuseWord {
     Refuse,
 }
 
+/// How a client gets its refresh tokens.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[oai(rename = "RefreshTokenDelivery", rename_all = "lowercase")]
+enum DeliveryWord {
+    /// In the body of the answer.
+    Body,
+    /// In a cookie that scripts can't read.
+    Cookie,
+}
+
 impl Example for ClientSettings {
     fn example() -> Self {
         Self {
@@ -189,12 +212,19 @@ impl From<ClientDetails> for Client {
                 ReusePolicy::EndFamily => ReuseWord::EndFamily,
                 ReusePolicy::Refuse => ReuseWord::Refuse,
             }),
+            revoke_access_tokens: Some(registration.revoke_access_tokens),
+            introspects: registration.introspects.iter().map(ToString::to_string).collect(),
+            origins: registration.origins.iter().map(ToString::to_string).collect(),
+            refresh_token_delivery: Some(match registration.delivery {
+                Delivery::Body => DeliveryWord::Body,
+                Delivery::Cookie => DeliveryWord::Cookie,
+            }),
         };
         let kind = match registration.authentication {
             Authentication::None => ClientType::Public,
             Authentication::Secret(_) => ClientType::Confidential,
         };
-        let status = if registration.disabled { ClientStatus::Disabled } else { ClientStatus::Active };
+        let status = if details.known.disabled { ClientStatus::Disabled } else { ClientStatus::Active };
         let secrets = details.secrets.iter().map(SecretLife::from).collect();
         Self {
             id: registration.id.to_string(),
@@ -252,8 +282,27 @@ impl TryFrom<ClientSettings> for Wishes {
                 ReuseWord::EndFamily => ReusePolicy::EndFamily,
                 ReuseWord::Refuse => ReusePolicy::Refuse,
             }),
+            revoke_access_tokens: body.revoke_access_tokens,
+            introspects: words(&body.introspects, BadField("introspects", "It is no name of an audience."))?,
+            origins: words(&body.origins, BadField("origins", "Write for example https://app.example.com"))?,
+            delivery: match body.refresh_token_delivery {
+                Some(DeliveryWord::Cookie) => Delivery::Cookie,
+                Some(DeliveryWord::Body) | None => Delivery::Body,
+            },
         })
     }
+}
+
+/// Words of a kind, each once.
+fn words<W: FromStr + PartialEq>(texts: &[String], bad: BadField) -> Result<Vec<W>, BadField> {
+    let mut words = Vec::with_capacity(texts.len());
+    for text in texts {
+        let Ok(word) = text.parse() else { return Err(bad) };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    Ok(words)
 }
 
 /// Seconds, perhaps with a fraction, as they are shown; or `until-used`.

@@ -12,8 +12,8 @@ use super::client_body::{BadField, Client, ClientSettings, ClientType};
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::App;
 use crate::app::admin::clients::ClientError;
-use crate::app::admin::sessions::SessionsOf;
 use crate::app::admin::terms::Wishes;
+use crate::app::devices::Whose;
 use crate::client::Command;
 use crate::http::bearer::ApiScope;
 use crate::http::problem::ApiError;
@@ -163,7 +163,7 @@ enum DoneAnswer {
 #[OpenApi]
 impl ClientsApi {
     /// List clients, declared and registered ones
-    #[oai(path = "/admin/clients", method = "get", tag = "Tag::Admin", operation_id = "admin_list_clients")]
+    #[oai(path = "/admin/clients", method = "get", tag = "Tag::Admin", operation_id = "adminListClients")]
     async fn list(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
@@ -186,12 +186,7 @@ impl ClientsApi {
     /// Register a client
     ///
     /// The secret of a confidential client is in this answer and nowhere else.
-    #[oai(
-        path = "/admin/clients",
-        method = "post",
-        tag = "Tag::Admin",
-        operation_id = "admin_register_client"
-    )]
+    #[oai(path = "/admin/clients", method = "post", tag = "Tag::Admin", operation_id = "adminRegisterClient")]
     async fn register(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
@@ -210,12 +205,7 @@ impl ClientsApi {
     }
 
     /// Show a client
-    #[oai(
-        path = "/admin/clients/:id",
-        method = "get",
-        tag = "Tag::Admin",
-        operation_id = "admin_show_client"
-    )]
+    #[oai(path = "/admin/clients/:id", method = "get", tag = "Tag::Admin", operation_id = "adminShowClient")]
     async fn show(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
@@ -234,7 +224,7 @@ impl ClientsApi {
         path = "/admin/clients/:id",
         method = "put",
         tag = "Tag::Admin",
-        operation_id = "admin_update_client"
+        operation_id = "adminUpdateClient"
     )]
     async fn update(
         &self,
@@ -257,7 +247,7 @@ impl ClientsApi {
         path = "/admin/clients/:id/secret",
         method = "post",
         tag = "Tag::Admin",
-        operation_id = "admin_rotate_client_secret"
+        operation_id = "adminRotateClientSecret"
     )]
     async fn rotate(
         &self,
@@ -275,12 +265,12 @@ impl ClientsApi {
         Ok(SecretAnswer::Ok(Json(NewSecret { client_secret, old_expires_at })))
     }
 
-    /// Disable a client, and end all its sessions
+    /// Disable a client, a declared one too, and end all its sessions
     #[oai(
         path = "/admin/clients/:id/disable",
         method = "post",
         tag = "Tag::Admin",
-        operation_id = "admin_disable_client"
+        operation_id = "adminDisableClient"
     )]
     async fn disable(
         &self,
@@ -297,7 +287,7 @@ impl ClientsApi {
         path = "/admin/clients/:id/enable",
         method = "post",
         tag = "Tag::Admin",
-        operation_id = "admin_enable_client"
+        operation_id = "adminEnableClient"
     )]
     async fn enable(
         &self,
@@ -314,7 +304,7 @@ impl ClientsApi {
         path = "/admin/clients/:id/sessions",
         method = "get",
         tag = "Tag::Admin",
-        operation_id = "admin_list_client_sessions"
+        operation_id = "adminListClientSessions"
     )]
     async fn sessions(
         &self,
@@ -327,7 +317,7 @@ impl ClientsApi {
         #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
         Query(limit): Query<usize>,
     ) -> Result<SessionPageAnswer, ApiError> {
-        let of = id.parse().ok().map(SessionsOf::Client);
+        let of = id.parse().ok().map(Whose::Client);
         sessions::page(&admin, of, after.as_deref(), limit).await
     }
 
@@ -336,7 +326,7 @@ impl ClientsApi {
         path = "/admin/clients/:id/sessions",
         method = "delete",
         tag = "Tag::Admin",
-        operation_id = "admin_end_client_sessions"
+        operation_id = "adminEndClientSessions"
     )]
     async fn end_sessions(
         &self,
@@ -355,7 +345,7 @@ impl ClientsApi {
         path = "/admin/clients/:id",
         method = "delete",
         tag = "Tag::Admin",
-        operation_id = "admin_delete_client"
+        operation_id = "adminDeleteClient"
     )]
     async fn delete(
         &self,

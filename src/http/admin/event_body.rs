@@ -5,7 +5,7 @@ use poem_openapi::types::{Any, Example};
 use serde_json::{Value, json};
 
 use crate::app::admin::events::{Happened, LogEvent};
-use crate::client::{ClientEvent, RetryWindow, Terms};
+use crate::client::{ClientEvent, Delivery, RetryWindow, Terms};
 use crate::oauth::{Actor, Scope};
 use crate::session::event::Started;
 use crate::session::{Issued, SessionEvent};
@@ -133,7 +133,9 @@ fn user(event: &UserEvent) -> Value {
         UserEvent::PasswordChanged { kept, .. } | UserEvent::SessionsEnded { kept, .. } => {
             json!({"kept": kept.map(|id| id.to_string())})
         }
+        UserEvent::Invited { roles, until, .. } => json!({"roles": roles, "until": until.to_string()}),
         UserEvent::PasswordRehashed { .. }
+        | UserEvent::ProfileChanged { .. }
         | UserEvent::Disabled { .. }
         | UserEvent::Enabled { .. }
         | UserEvent::Deleted { .. } => json!({}),
@@ -167,5 +169,8 @@ fn registration(terms: &Terms) -> Value {
         "refresh_idle": terms.lifetimes.refresh_idle.as_secs(),
         "refresh_absolute": terms.lifetimes.refresh_absolute.as_secs(),
         "retry_window": window,
+        "introspects": terms.introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "origins": terms.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "cookie": terms.delivery == Delivery::Cookie,
     })
 }

@@ -53,7 +53,7 @@ enum LiveAnswer {
 #[OpenApi]
 impl EventsApi {
     /// Read the log
-    #[oai(path = "/admin/events", method = "get", tag = "Tag::Admin", operation_id = "admin_list_events")]
+    #[oai(path = "/admin/events", method = "get", tag = "Tag::Admin", operation_id = "adminListEvents")]
     async fn list(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
@@ -87,7 +87,7 @@ impl EventsApi {
         path = "/admin/events/live",
         method = "get",
         tag = "Tag::Admin",
-        operation_id = "admin_follow_events"
+        operation_id = "adminFollowEvents"
     )]
     async fn live(
         &self,

@@ -111,12 +111,7 @@ enum LoadAnswer {
 #[OpenApi]
 impl LoadApi {
     /// See what throttling and the password hashing are doing
-    #[oai(
-        path = "/admin/sign-in-load",
-        method = "get",
-        tag = "Tag::Admin",
-        operation_id = "admin_sign_in_load"
-    )]
+    #[oai(path = "/admin/sign-in-load", method = "get", tag = "Tag::Admin", operation_id = "adminSignInLoad")]
     async fn load(&self, #[oai(scope = "ApiScope::Admin")] admin: Admin) -> Result<LoadAnswer, ApiError> {
         admin.actor().await?;
         Ok(LoadAnswer::Ok(Json(SignInLoad::from(&*admin.app))))

@@ -11,6 +11,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::bearer::Bearer;
 use super::problem::ApiError;
 use super::server::OPERATOR;
+use crate::app::admin::SCOPE;
 use crate::app::{App, TokenError};
 use crate::oauth::Actor;
 
@@ -19,6 +20,7 @@ mod clients;
 mod event_body;
 #[expect(clippy::too_many_arguments, reason = "each is a parameter of the endpoint")]
 mod events;
+mod invitations;
 mod live;
 mod load;
 mod sessions;
@@ -27,12 +29,25 @@ mod users;
 pub(super) use live::Live;
 
 /// Every endpoint of the administration.
-pub(super) type AdminApis =
-    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi, load::LoadApi);
+pub(super) type AdminApis = (
+    users::UsersApi,
+    invitations::InvitationsApi,
+    clients::ClientsApi,
+    sessions::SessionsApi,
+    events::EventsApi,
+    load::LoadApi,
+);
 
 /// Every endpoint of the administration.
 pub(super) fn apis() -> AdminApis {
-    (users::UsersApi, clients::ClientsApi, sessions::SessionsApi, events::EventsApi, load::LoadApi)
+    (
+        users::UsersApi,
+        invitations::InvitationsApi,
+        clients::ClientsApi,
+        sessions::SessionsApi,
+        events::EventsApi,
+        load::LoadApi,
+    )
 }
 
 /// How many things a page has unless it is said.
@@ -73,8 +88,8 @@ impl Admin {
         match &self.by {
             By::Operator(uid) => Ok(Actor::Operator(*uid)),
             By::Bearer(bearer) => {
-                let token = bearer.token().ok_or_else(ApiError::no_token)?;
-                self.app.administrator(token).await.map_err(|error| ApiError::access(&error))
+                let access = bearer.access(&self.app, SCOPE).await?;
+                self.app.administrator(&access).map_err(|error| ApiError::access(&error))
             }
         }
     }

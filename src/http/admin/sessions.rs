@@ -1,13 +1,16 @@
 //! `/admin/sessions`, and the sessions of a user or a client.
 
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Admin;
-use crate::app::admin::sessions::{SessionDetails, SessionsOf};
+use crate::app::admin::sessions::SessionDetails;
+use crate::app::devices::Whose;
+use crate::app::timeline::TimelinePage;
 use crate::http::bearer::ApiScope;
+use crate::http::devices::TimelineAnswer;
 use crate::http::problem::ApiError;
 use crate::http::token::Tag;
 use crate::oauth::SessionId;
@@ -32,8 +35,8 @@ pub(super) struct AdminSession {
     audience: Option<String>,
     /// When the user signed in (RFC 3339).
     started_at: String,
-    /// When its last refresh token was issued (RFC 3339).
-    last_refreshed_at: String,
+    /// When it was last handed tokens (RFC 3339).
+    last_seen_at: String,
     /// When it ends unless it is used before (RFC 3339).
     expires_at: String,
     /// How often its refresh token has been handed down.
@@ -58,7 +61,7 @@ impl Example for AdminSession {
             scope: "read write".to_owned(),
             audience: Some("https://api.example.com".to_owned()),
             started_at: "2026-01-31T12:00:00.000Z".to_owned(),
-            last_refreshed_at: "2026-01-31T14:30:00.000Z".to_owned(),
+            last_seen_at: "2026-01-31T14:30:00.000Z".to_owned(),
             expires_at: "2026-02-14T14:30:00.000Z".to_owned(),
             generation: 15,
             live: true,
@@ -79,8 +82,8 @@ impl From<SessionDetails> for AdminSession {
             scope: started.scope.to_string(),
             audience: started.audience.as_ref().map(ToString::to_string),
             started_at: started.at.to_string(),
-            last_refreshed_at: session.last_rotation().to_string(),
-            expires_at: session.idle_expiry.min(started.absolute_expiry).to_string(),
+            last_seen_at: session.last_seen().to_string(),
+            expires_at: session.expiry().to_string(),
             generation: session.generation.0,
             live: details.over.is_none(),
             reason: details.over.map(|reason| reason.as_str().to_owned()),
@@ -134,7 +137,7 @@ impl SessionsApi {
         path = "/admin/sessions/:id",
         method = "get",
         tag = "Tag::Admin",
-        operation_id = "admin_show_session"
+        operation_id = "adminShowSession"
     )]
     async fn show(
         &self,
@@ -148,12 +151,40 @@ impl SessionsApi {
         Ok(SessionAnswer::Ok(Json(found.ok_or_else(ApiError::not_found)?.into())))
     }
 
+    /// Why did a session end?
+    ///
+    /// What happened to it, in words. Refreshes in a row are one line.
+    #[oai(
+        path = "/admin/sessions/:id/events",
+        method = "get",
+        tag = "Tag::Admin",
+        operation_id = "adminSessionTimeline"
+    )]
+    async fn timeline(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] admin: Admin,
+        /// The session's id.
+        Path(id): Path<String>,
+        /// The `next` of the page before.
+        #[oai(default)]
+        Query(after): Query<u64>,
+        /// How many lines there are at most.
+        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        Query(limit): Query<usize>,
+    ) -> Result<TimelineAnswer, ApiError> {
+        admin.actor().await?;
+        let id = id.parse::<SessionId>().map_err(|_| ApiError::not_found())?;
+        let timeline = admin.app.timeline(id, TimelinePage { after, limit }).await;
+        let timeline = timeline.map_err(|error| ApiError::token(&error))?.ok_or_else(ApiError::not_found)?;
+        Ok(TimelineAnswer::Ok(Json(timeline.into())))
+    }
+
     /// End a session
     #[oai(
         path = "/admin/sessions/:id",
         method = "delete",
         tag = "Tag::Admin",
-        operation_id = "admin_end_session"
+        operation_id = "adminEndSession"
     )]
     async fn end(
         &self,
@@ -175,15 +206,15 @@ impl SessionsApi {
 /// A page of the sessions of a user or a client.
 pub(super) async fn page(
     admin: &Admin,
-    of: Option<SessionsOf>,
+    whose: Option<Whose>,
     after: Option<&str>,
     limit: usize,
 ) -> Result<SessionPageAnswer, ApiError> {
     admin.actor().await?;
-    let of = of.ok_or_else(ApiError::not_found)?;
+    let whose = whose.ok_or_else(ApiError::not_found)?;
     let after = after.map(str::parse::<SessionId>).transpose();
     let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
-    let listed = admin.app.list_sessions(&of, after, limit).await;
+    let listed = admin.app.list_sessions(&whose, after, limit).await;
     let (sessions, next) = listed.map_err(|error| ApiError::token(&error))?;
     let sessions = sessions.into_iter().map(AdminSession::from).collect();
     Ok(SessionPageAnswer::Ok(Json(SessionPage { sessions, next: next.map(|id| id.to_string()) })))

@@ -8,8 +8,8 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use super::Admin;
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::App;
-use crate::app::admin::sessions::SessionsOf;
 use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
+use crate::app::devices::Whose;
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
 use crate::http::problem::ApiError;
@@ -56,6 +56,8 @@ enum UserStatus {
     Disabled,
     /// Never again.
     Deleted,
+    /// Not yet: there is nothing but an invitation.
+    Invited,
 }
 
 impl From<UserDetails> for User {
@@ -64,6 +66,7 @@ impl From<UserDetails> for User {
             Status::Active => UserStatus::Active,
             Status::Disabled => UserStatus::Disabled,
             Status::Deleted => UserStatus::Deleted,
+            Status::Invited => UserStatus::Invited,
         };
         Self { id: user.id.to_string(), username: user.name, status, roles: user.roles }
     }
@@ -175,7 +178,7 @@ enum DoneAnswer {
 #[OpenApi]
 impl UsersApi {
     /// Search users by the beginning of their names
-    #[oai(path = "/admin/users", method = "get", tag = "Tag::Admin", operation_id = "admin_list_users")]
+    #[oai(path = "/admin/users", method = "get", tag = "Tag::Admin", operation_id = "adminListUsers")]
     async fn list(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
@@ -197,7 +200,7 @@ impl UsersApi {
     }
 
     /// Create a user
-    #[oai(path = "/admin/users", method = "post", tag = "Tag::Admin", operation_id = "admin_create_user")]
+    #[oai(path = "/admin/users", method = "post", tag = "Tag::Admin", operation_id = "adminCreateUser")]
     async fn create(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
@@ -212,7 +215,7 @@ impl UsersApi {
     }
 
     /// Show a user
-    #[oai(path = "/admin/users/:id", method = "get", tag = "Tag::Admin", operation_id = "admin_show_user")]
+    #[oai(path = "/admin/users/:id", method = "get", tag = "Tag::Admin", operation_id = "adminShowUser")]
     async fn show(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
@@ -230,7 +233,7 @@ impl UsersApi {
         path = "/admin/users/:id/roles",
         method = "put",
         tag = "Tag::Admin",
-        operation_id = "admin_set_roles"
+        operation_id = "adminSetRoles"
     )]
     async fn set_roles(
         &self,
@@ -248,7 +251,7 @@ impl UsersApi {
         path = "/admin/users/:id/disable",
         method = "post",
         tag = "Tag::Admin",
-        operation_id = "admin_disable_user"
+        operation_id = "adminDisableUser"
     )]
     async fn disable(
         &self,
@@ -264,7 +267,7 @@ impl UsersApi {
         path = "/admin/users/:id/enable",
         method = "post",
         tag = "Tag::Admin",
-        operation_id = "admin_enable_user"
+        operation_id = "adminEnableUser"
     )]
     async fn enable(
         &self,
@@ -280,7 +283,7 @@ impl UsersApi {
         path = "/admin/users/:id/password",
         method = "put",
         tag = "Tag::Admin",
-        operation_id = "admin_set_password"
+        operation_id = "adminSetPassword"
     )]
     async fn set_password(
         &self,
@@ -302,7 +305,7 @@ impl UsersApi {
         path = "/admin/users/:id/sessions",
         method = "get",
         tag = "Tag::Admin",
-        operation_id = "admin_list_user_sessions"
+        operation_id = "adminListUserSessions"
     )]
     async fn sessions(
         &self,
@@ -315,7 +318,7 @@ impl UsersApi {
         #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
         Query(limit): Query<usize>,
     ) -> Result<SessionPageAnswer, ApiError> {
-        let of = id.parse().ok().map(SessionsOf::User);
+        let of = id.parse().ok().map(Whose::User);
         sessions::page(&admin, of, after.as_deref(), limit).await
     }
 
@@ -324,7 +327,7 @@ impl UsersApi {
         path = "/admin/users/:id/sessions",
         method = "delete",
         tag = "Tag::Admin",
-        operation_id = "admin_end_user_sessions"
+        operation_id = "adminEndUserSessions"
     )]
     async fn end_sessions(
         &self,
@@ -347,12 +350,7 @@ impl UsersApi {
     /// Delete a user
     ///
     /// The name is free again and what was personal is erased; the events, which say nothing of the person, stay.
-    #[oai(
-        path = "/admin/users/:id",
-        method = "delete",
-        tag = "Tag::Admin",
-        operation_id = "admin_delete_user"
-    )]
+    #[oai(path = "/admin/users/:id", method = "delete", tag = "Tag::Admin", operation_id = "adminDeleteUser")]
     async fn delete(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::disk::{Disk, Synced};
@@ -59,7 +59,8 @@ pub(super) fn digest(key: &[u8], value: &[u8]) -> [u8; 32] {
 impl MarkFile {
     /// Opens the file, made if it is missing, and reads the newer of the whole slots.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Mark>)> {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut open = File::options();
+        let file = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         // Its full length from the start: a write to it can't run out of space later.
         if file.metadata()?.len() < SLOT.saturating_mul(2) {
             file.write_all_at(&[0; 8192], 0)?;

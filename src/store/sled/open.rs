@@ -1,8 +1,8 @@
 //! Opening a folder: whose it is, whether the log is whole, and making a new one.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -24,6 +24,8 @@ use crate::random::Random;
 
 /// Where sled keeps its files, in the store's folder.
 pub(super) const SLED: &str = "sled";
+const LOCK: &str = "lock";
+const MARK: &str = "mark";
 
 /// Why a folder can't be opened as a store; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +68,19 @@ pub enum OpenError {
     /// There is a log and no readable mark, so nobody knows whether its end is missing.
     #[error(
         "the store in {} has events but no readable mark, so it can't be told whether the newest are missing: restore the \
-         whole folder from a backup, or accept the log as it is by opening it once with that option", .folder.display()
+         whole folder from a backup, or accept the log as it is with `heirloom serve --accept-missing-mark`", .folder.display()
     )]
     NoMark {
         /// The folder.
         folder: PathBuf,
+    },
+    /// The operating system refused sled something. The store is as whole as it was.
+    #[error("the store in {} can't be opened: {why}", .folder.display())]
+    Refused {
+        /// The folder.
+        folder: PathBuf,
+        /// What it said.
+        why: String,
     },
     /// The operating system refused something.
     #[error("{}: {source}", .path.display())]
@@ -127,13 +137,16 @@ impl Opening {
         let disk = Arc::clone(&self.options.disk);
         at(&self.folder, make_folder(&self.folder, &*disk))?;
         let lock = self.lock()?;
-        let path = self.folder.join("mark");
+        let path = self.folder.join(MARK);
         let (mark, marked) = at(&path, MarkFile::open(&path))?;
 
-        let mut tree =
-            Tree::open(&self.folder.join(SLED), self.options.cache_bytes).map_err(|f| self.fault(&f))?;
+        let sled = self.folder.join(SLED);
+        at(&self.folder, tighten(&self.folder))?;
+        at(&sled, make_folder(&sled, &*disk).and_then(|()| tighten(&sled)))?;
+        at(&sled, clear(&sled))?;
+        let mut tree = Tree::open(&sled, self.options.cache_bytes).map_err(|f| self.fault(&f))?;
         let checked = self.check(&tree, marked);
-        if let Err(OpenError::Damaged { .. } | OpenError::Io { .. }) = &checked {
+        if let Err(OpenError::Damaged { .. } | OpenError::Refused { .. } | OpenError::Io { .. }) = &checked {
             // sled is not to write to what it can't read.
             tree.leak();
         }
@@ -160,8 +173,9 @@ impl Opening {
 
     /// Takes the folder for this process. The lock goes with the process, however it ends.
     fn lock(&self) -> Result<File, OpenError> {
-        let path = self.folder.join("lock");
-        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let path = self.folder.join(LOCK);
+        let mut open = File::options();
+        let open = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut lock = at(&path, open)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -254,7 +268,10 @@ impl Opening {
             let holder = "a process other than heirloom".to_owned();
             return OpenError::InUse { folder: self.folder.clone(), holder };
         }
-        self.damaged(fault.text())
+        match fault {
+            Fault::Damaged(why) => self.damaged(why),
+            Fault::Refused(why) => OpenError::Refused { folder: self.folder.clone(), why: why.clone() },
+        }
     }
 
     fn damaged(&self, why: &str) -> OpenError {
@@ -306,6 +323,36 @@ fn make_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => sync_folder(parent, disk),
     }
+}
+
+/// Makes a folder private, as long as nothing but ours is in it: it may have been made by hand, and sled makes its own
+/// for everybody to read.
+fn tighten(folder: &Path) -> io::Result<()> {
+    let sled = folder.ends_with(SLED);
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if !sled && ![SLED, LOCK, MARK, "dev.json"].iter().any(|ours| name == *ours) {
+            return Ok(());
+        }
+    }
+    if fs::metadata(folder)?.permissions().mode().trailing_zeros() >= 6 {
+        return Ok(());
+    }
+    fs::set_permissions(folder, Permissions::from_mode(0o700))
+}
+
+/// Removes what a process left that ended while sled wrote a snapshot: sled would take it for one, and refuse it for
+/// ever. The snapshot before it is still there.
+fn clear(sled: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(sled)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if name.starts_with(b"snap.") && name.ends_with(b".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn sync_folder(path: &Path, disk: &dyn Disk) -> io::Result<()> {

@@ -165,7 +165,7 @@ impl ReadStream {
     }
 
     fn missing(&self, version: u64) -> Fault {
-        Fault::Row(format!("event {version} of stream {:?} is missing", self.stream))
+        Fault::Damaged(format!("event {version} of stream {:?} is missing", self.stream))
     }
 }
 
@@ -175,7 +175,7 @@ fn chunk_positions(tree: &Tree, head: &Head, number: u64) -> Result<Vec<u64>, Fa
         return Ok(head.tail.clone());
     }
     let key = chunk_key(head.birth, number);
-    let lost = || Fault::Row(format!("the index of the stream born at position {}", head.birth));
+    let lost = || Fault::Damaged(format!("the index of the stream born at position {}", head.birth));
     let value = tree.get(&key)?.ok_or_else(lost)?;
     layout::parse_positions(&key, &value).map_err(|_| lost())
 }

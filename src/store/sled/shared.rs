@@ -97,13 +97,11 @@ impl Shared {
         }
     }
 
-    /// Damage that a read met: one row concerns whoever reads it, but a broken tree ends the run.
+    /// A fault that a read met ends the run. A single bad row does too: sled's own checksums were right, so whatever
+    /// made it may have been at work elsewhere, and nothing more should be answered, or written, on top of it.
     fn damage(&self, fault: &Fault) -> StoreError {
-        let error = fault.corrupt(&self.folder);
-        if matches!(fault, Fault::Broken(_)) {
-            self.failure.fail(fault.text());
-        }
-        error
+        self.failure.fail(&fault.text());
+        fault.error(&self.folder)
     }
 }
 

@@ -1,6 +1,7 @@
 //! sled behind the border: the few calls that the store makes, with every failure told as a [`Fault`].
 
 use std::fs::File;
+use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 
@@ -17,10 +18,10 @@ const SEGMENT: usize = 1 << 20;
 /// Why a call into sled gave nothing, for the operator.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// One row is not what was written there.
-    Row(String),
-    /// sled can't go on.
-    Broken(String),
+    /// A row, or sled's file, is not what was written there.
+    Damaged(String),
+    /// The operating system refused something: what was written before is as good as it was.
+    Refused(String),
 }
 
 /// The one tree.
@@ -39,7 +40,7 @@ impl Tree {
         let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).segment_size(SEGMENT);
         let db = checked(|| config.open())?;
         let file = File::options().read(true).write(true).open(folder.join("db"));
-        let file = file.map_err(|error| Fault::Broken(format!("its file can't be opened: {error}")))?;
+        let file = file.map_err(|error| Fault::Refused(format!("its file can't be opened: {error}")))?;
         Ok(Self { folder: folder.to_owned(), db: Some(db), file })
     }
 
@@ -97,7 +98,7 @@ impl Tree {
     }
 
     fn call<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Fault> {
-        let db = self.db.as_ref().ok_or_else(|| Fault::Broken("it is closed".to_owned()))?;
+        let db = self.db.as_ref().ok_or_else(|| Fault::Refused("it is closed".to_owned()))?;
         checked(|| call(db))
     }
 }
@@ -113,28 +114,43 @@ impl Drop for Tree {
 impl Fault {
     /// A row of which nothing is believed.
     pub(super) fn row(what: impl std::fmt::Display) -> impl FnOnce(Damaged) -> Self {
-        move |Damaged| Self::Row(format!("{what} is not what was written there"))
+        move |Damaged| Self::Damaged(format!("{what} is not what was written there"))
     }
 
-    /// The text for the operator.
-    pub(super) fn text(&self) -> &str {
+    /// What ends the run, and what to do about it.
+    pub(super) fn text(&self) -> String {
         match self {
-            Self::Row(why) | Self::Broken(why) => why,
+            Self::Damaged(why) => format!("{why}; restore the whole folder from a backup"),
+            Self::Refused(why) => why.clone(),
         }
     }
 
-    /// As the store's error.
-    pub(super) fn corrupt(&self, folder: &Path) -> StoreError {
-        let how = "stop heirloom and restore the folder from a backup";
-        StoreError::Corrupt(format!("{}: {}; {how}", folder.display(), self.text()))
+    /// As the error of whoever met it.
+    pub(super) fn error(&self, folder: &Path) -> StoreError {
+        let text = format!("{}: {}", folder.display(), self.text());
+        match self {
+            Self::Damaged(_) => StoreError::Corrupt(text),
+            Self::Refused(_) => StoreError::Unavailable(text),
+        }
     }
 }
 
 fn checked<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     match guarded(call) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Corruption { .. })) => Err(Fault::Broken("sled's file is damaged".to_owned())),
-        Ok(Err(error)) => Err(Fault::Broken(format!("sled: {error}"))),
-        Err(panic) => Err(Fault::Broken(format!("sled's file is damaged, or sled is: {panic}"))),
+        Ok(Err(sled::Error::Corruption { .. })) => Err(Fault::Damaged("sled's file is damaged".to_owned())),
+        Ok(Err(sled::Error::Io(error))) if is_refusal(&error) => {
+            Err(Fault::Refused(format!("sled: {error}")))
+        }
+        Ok(Err(error)) => Err(Fault::Damaged(format!("sled: {error}"))),
+        Err(panic) => Err(Fault::Damaged(format!("sled's file is damaged, or sled is: {panic}"))),
     }
+}
+
+/// Whether the operating system said so: a full disk is no damage. sled makes errors of its own, and when it copies one
+/// only the kind and a text are left.
+fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kinds = [StorageFull, FileTooLarge, QuotaExceeded, PermissionDenied, ReadOnlyFilesystem];
+    error.raw_os_error().is_some() || kinds.contains(&error.kind())
 }

@@ -105,12 +105,7 @@ impl Writer {
                 break;
             }
             bytes = bytes.saturating_add(job.cost.bytes);
-            let decided = match group.decide(job.change) {
-                Ok(decided) => decided,
-                // A damaged row concerns one stream; nothing of the change is in the group yet.
-                Err(fault @ Fault::Row(_)) => Err(fault.corrupt(&shared.folder)),
-                Err(Fault::Broken(why)) => return Err(Stop(why)),
-            };
+            let decided = group.decide(job.change)?;
             answers.push((job.answer, job.place, decided));
         }
         // What was refused against state of this very group is answered after its sync too.
@@ -198,7 +193,7 @@ impl Writer {
 
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
-        Self(fault.text().to_owned())
+        Self(fault.text())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use heirloom::client::{Client, ClientEvent, vault};
 use heirloom::oauth::{Actor, ClientId};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Office;
@@ -52,6 +53,7 @@ async fn a_registered_client_signs_users_in_and_survives_a_restart() {
         "grants": ["password", "refresh_token"], "scopes": ["read"], "default_audience": "demo-api",
         "refresh_tokens": "always", "access_token": 300, "refresh_idle": 1_209_600,
         "refresh_absolute": 5_184_000, "retry_window": "until-used", "reuse": "end-family",
+        "revoke_access_tokens": true, "refresh_token_delivery": "body",
         "secrets": [{"made_at": office.server.now().to_string()}],
     });
     assert_eq!(shown.json, expected);
@@ -178,7 +180,7 @@ async fn what_an_administrator_does_to_a_client_holds_at_once_and_stands_in_the_
 }
 
 #[tokio::test]
-async fn a_declared_client_wins_and_is_read_only_but_for_its_sessions() {
+async fn a_declared_client_wins_and_is_changed_in_the_configuration() {
     let office = Office::open().await;
     let server = &office.server;
     let shown = office.get(&format!("/admin/clients/{PUBLIC}")).await;
@@ -188,8 +190,6 @@ async fn a_declared_client_wins_and_is_read_only_but_for_its_sessions() {
     let refused = [
         office.put(&path(""), json!({"scopes": ["read"]})).await,
         office.post(&path("/secret"), json!({})).await,
-        office.post(&path("/disable"), Value::Null).await,
-        office.post(&path("/enable"), Value::Null).await,
         office.delete(&path("")).await,
     ];
     for answer in refused {
@@ -205,9 +205,17 @@ async fn a_declared_client_wins_and_is_read_only_but_for_its_sessions() {
     let refused = server.refresh_confidential(&before.refresh_token()).await;
     assert_eq!(refused.outcome(), (400, "invalid_grant"));
 
+    // In an emergency it can be switched off without a restart.
+    let before = server.sign_in_confidential().await;
+    assert_eq!(office.post(&path("/disable"), Value::Null).await.json["status"], "disabled");
+    assert_eq!(server.sign_in_confidential().await.error(), "invalid_client");
+    assert_eq!(office.post(&path("/enable"), Value::Null).await.json["status"], "active");
+    assert_eq!(server.sign_in_confidential().await.status, 200);
+    let refused = server.refresh_confidential(&before.refresh_token()).await;
+    assert_eq!(refused.outcome(), (400, "invalid_grant"));
+
     // One that was registered, and is declared later: the configuration's secret is good, the other is not.
     let registered = register(&office, "tv").await;
-    office.post("/admin/clients/tv/disable", Value::Null).await;
     let server =
         office.server.restart(|setup| setup.client(CONFIDENTIAL, |client| client.id = "tv".parse().unwrap()));
     let server = server.await;
@@ -266,6 +274,11 @@ async fn settings_that_the_configuration_would_not_take_are_refused() {
         (json!({"retry_window": "until-used"}), "retry_window", "public"),
         (json!({"retry_window": "300"}), "retry_window", "too_long"),
         (json!({"retry_window": "-1"}), "retry_window", "not_permitted"),
+        (json!({"introspects": ["demo-api"]}), "introspects", "public"),
+        (json!({"introspects": ["unknown"]}), "introspects", "unknown"),
+        (json!({"origins": ["https://app.example.com/"]}), "origins", "not_permitted"),
+        (json!({"origins": ["http://app.example.com"]}), "origins", "not_https"),
+        (json!({"refresh_token_delivery": "cookie"}), "origins", "empty"),
     ] {
         let mut new = json!({"id": "tv", "type": "public"});
         new.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
@@ -274,4 +287,59 @@ async fn settings_that_the_configuration_would_not_take_are_refused() {
         assert_eq!((&error["field"], &error["rule"]), (&json!(field), &json!(rule)), "{}", refused.text);
         assert_eq!(refused.status, 422);
     }
+}
+
+#[tokio::test]
+async fn a_registered_browser_client_is_let_in_from_its_pages_only() {
+    const PAGES: &str = "https://app.example.com";
+    let office = Office::open().await;
+    let server = &office.server;
+    let preflight = async |origin: &str| {
+        let url = format!("{}/oauth/token", server.base);
+        let request = server.client.request(Method::OPTIONS, url).header("Origin", origin);
+        let answer = server.send(request.header("Access-Control-Request-Method", "POST")).await;
+        let allowed = answer.header("access-control-allow-origin").to_owned();
+        (allowed, answer.header("access-control-allow-credentials").to_owned())
+    };
+    let nothing = (String::new(), String::new());
+    assert_eq!(preflight(PAGES).await, nothing);
+    let new = json!({
+        "id": "spa", "type": "public", "scopes": ["read"], "origins": [PAGES],
+        "refresh_token_delivery": "cookie",
+    });
+    assert_eq!(office.post("/admin/clients", new).await.status, 201);
+    assert_eq!(preflight(PAGES).await, (PAGES.to_owned(), "true".to_owned()));
+    assert_eq!(preflight("https://app.example.co").await, nothing);
+
+    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1), ("client_id", "spa")];
+    let signed_in = server.send(server.token().form(&form).header("Origin", PAGES)).await;
+    assert_eq!(signed_in.status, 200, "{}", signed_in.text);
+    assert_eq!(signed_in.header("access-control-allow-origin"), PAGES);
+    assert!(signed_in.header("set-cookie").contains("HttpOnly") && signed_in.json["refresh_token"].is_null());
+    let elsewhere = server.send(server.token().form(&form).header("Origin", "https://evil.example")).await;
+    assert_eq!((elsewhere.status, elsewhere.header("access-control-allow-origin")), (400, ""));
+
+    let body = json!({"scopes": ["read"], "origins": [PAGES]});
+    assert_eq!(office.put("/admin/clients/spa", body).await.status, 200);
+    assert_eq!(preflight(PAGES).await, (PAGES.to_owned(), String::new()));
+    assert_eq!(office.delete("/admin/clients/spa").await.status, 204);
+    assert_eq!(preflight(PAGES).await, nothing);
+}
+
+#[tokio::test]
+async fn a_registered_resource_server_introspects_and_revokes_nothing() {
+    let office = Office::open().await;
+    let server = &office.server;
+    let new = json!({"id": "api", "type": "confidential", "grants": [], "introspects": ["demo-api"]});
+    let registered = office.post("/admin/clients", new).await;
+    assert_eq!(registered.status, 201, "{}", registered.text);
+    let secret = registered.json["client_secret"].as_str().unwrap();
+    let token = server.sign_in().await.access_token();
+    let ask = async |path: &str| {
+        let request = server.client.post(format!("{}/oauth/{path}", server.base));
+        server.send(request.basic_auth("api", Some(secret)).form(&[("token", &token)])).await
+    };
+    assert_eq!(ask("introspect").await.json["active"], true);
+    assert_eq!(ask("revoke").await.status, 200);
+    assert_eq!(ask("introspect").await.json["active"], true);
 }

@@ -51,7 +51,7 @@ async fn an_administrator_ends_one_session_and_no_other() {
         json!({
             "id": one.session().to_string(), "user": office.user().await, "client": PUBLIC,
             "scope": "read write", "audience": "demo-api", "started_at": server.now().to_string(),
-            "last_refreshed_at": server.now().to_string(), "expires_at": "2100-01-15T00:00:00.000Z",
+            "last_seen_at": server.now().to_string(), "expires_at": "2100-01-15T00:00:00.000Z",
             "generation": 0, "live": true,
         })
     );
@@ -95,4 +95,18 @@ async fn a_session_is_shown_as_over_before_its_end_is_in_the_log() {
     let url = format!("{}/admin/sessions/{}", server.base, short.session());
     let shown = server.send(server.client.get(url).bearer_auth(token)).await;
     assert_eq!(shown.json["reason"], "expired");
+}
+
+#[tokio::test]
+async fn why_a_session_ended_is_told_in_words() {
+    let office = Office::open().await;
+    let session = office.server.sign_in().await.session();
+    let path = format!("/admin/sessions/{session}");
+    office.delete(&path).await;
+    let timeline = office.get(&format!("{path}/events")).await;
+    let kinds: Vec<_> =
+        timeline.json["events"].as_array().unwrap().iter().map(|line| &line["kind"]).collect();
+    assert_eq!(kinds, ["signed_in", "ended"], "{}", timeline.text);
+    assert_eq!(timeline.json["end"]["reason"], "admin");
+    assert_eq!(office.get("/admin/sessions/x/events").await.status, 404);
 }

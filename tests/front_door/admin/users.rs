@@ -1,5 +1,6 @@
 //! Users, as an administrator sees and changes them.
 
+use heirloom::config::SignUp;
 use heirloom::oauth::{Actor, UserId};
 use heirloom::user::{self, UserEvent};
 use serde_json::{Value, json};
@@ -126,6 +127,8 @@ async fn what_an_administrator_does_to_a_user_holds_at_once_and_stands_in_the_lo
             UserEvent::PasswordChanged { by, .. } => ("password_changed", *by),
             UserEvent::Deleted { by, .. } => ("deleted", *by),
             UserEvent::PasswordRehashed { by, .. } => ("password_rehashed", *by),
+            UserEvent::Invited { by, .. } => ("invited", *by),
+            UserEvent::ProfileChanged { by, .. } => ("profile_changed", *by),
         })
         .collect();
     let expected = ["disabled", "enabled", "roles_changed", "sessions_ended", "password_changed", "deleted"];
@@ -140,4 +143,35 @@ async fn what_is_no_user_is_not_found() {
         assert_eq!(office.get(&format!("/admin/users/{id}")).await.status, 404);
         assert_eq!(office.delete(&format!("/admin/users/{id}/sessions")).await.status, 404);
     }
+}
+
+#[tokio::test]
+async fn somebody_who_is_invited_signs_up_once_with_the_roles_of_the_invitation() {
+    let server = Server::with(|setup| setup.config.accounts.registration = SignUp::Invite).await;
+    let office = Office::on(server).await;
+    let invited = office.post("/admin/invitations", json!({"roles": ["editor"], "valid_for": 60})).await;
+    assert_eq!(invited.status, 201, "{}", invited.text);
+    let id = invited.json["user"].as_str().unwrap();
+    assert_eq!(office.get(&format!("/admin/users/{id}")).await.json["status"], "invited");
+    let new = json!({
+        "username": "bob", "email": "bob@example.com", "password": "tulip-quartz-93-lantern",
+        "invitation": invited.json["code"],
+    });
+    let sign_up = async || {
+        let request = office.server.client.post(format!("{}/account", office.server.base));
+        office.server.send(request.json(&new)).await
+    };
+    let signed_up = sign_up().await;
+    assert_eq!(signed_up.status, 201, "{}", signed_up.text);
+    let user = office.get(&format!("/admin/users/{id}")).await;
+    assert_eq!((&user.json["username"], &user.json["roles"]), (&json!("bob"), &json!(["editor"])));
+    let by = Some(Actor::Administrator(office.admin.parse().unwrap()));
+    let events = user_events(&office.server, id).await;
+    assert!(
+        matches!(&events[..], [UserEvent::Invited { by: a, .. }, UserEvent::Registered { by: None, .. }] if *a == by),
+        "{events:?}"
+    );
+    // The e-mail address and the profile go with the account.
+    assert_eq!(office.delete(&format!("/admin/users/{id}")).await.status, 204);
+    assert_eq!(sign_up().await.json["errors"][0]["field"], "invitation");
 }

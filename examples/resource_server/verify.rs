@@ -1,0 +1,99 @@
+//! Verifies access tokens by the issuer's JWKS (RFC 9068 §4).
+
+use std::time::Duration;
+
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// How long the keys are kept. heirloom publishes a new key two hours before it signs.
+const KEEP: Duration = Duration::from_mins(15);
+/// How long to wait before an unknown key makes us ask again: strangers can invent keys.
+const COOL_DOWN: Duration = Duration::from_secs(10);
+
+/// What an access token says.
+#[derive(Deserialize)]
+pub(crate) struct Token {
+    /// The user's id.
+    pub(crate) sub: String,
+    /// What the user may be.
+    #[serde(default)]
+    pub(crate) roles: Vec<String>,
+}
+
+/// Why a token is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("The access token has expired.")]
+    Expired,
+    #[error("The access token is not valid.")]
+    Invalid,
+    /// The keys can't be had.
+    #[error("The keys cannot be had.")]
+    Unavailable,
+}
+
+/// Verifies access tokens of one issuer for one audience.
+pub(crate) struct Verifier {
+    jwks_uri: String,
+    client: reqwest::Client,
+    validation: Validation,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    set: Option<JwkSet>,
+    fetched: Option<Instant>,
+}
+
+impl Verifier {
+    pub(crate) fn new(issuer: &str, audience: &str) -> reqwest::Result<Self> {
+        // Only the algorithm that we expect, whatever a token's header says (RFC 8725 §3.1).
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.leeway = 0;
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
+        let jwks_uri = format!("{issuer}/.well-known/jwks.json");
+        Ok(Self { jwks_uri, client, validation, keys: Mutex::default() })
+    }
+
+    pub(crate) async fn verify(&self, token: &str) -> Result<Token, Refused> {
+        let header = decode_header(token).map_err(|_| Refused::Invalid)?;
+        // RFC 9068 §4: an ID token or anything else that is signed by the same key is no access token.
+        if header.typ.as_deref() != Some("at+jwt") {
+            return Err(Refused::Invalid);
+        }
+        let key = self.key(&header.kid.ok_or(Refused::Invalid)?).await?;
+        let verified = decode::<Token>(token, &key, &self.validation).map_err(|error| {
+            let expired = matches!(error.kind(), ErrorKind::ExpiredSignature);
+            if expired { Refused::Expired } else { Refused::Invalid }
+        })?;
+        Ok(verified.claims)
+    }
+
+    /// The key, out of the kept ones, or else asked for once more.
+    async fn key(&self, kid: &str) -> Result<DecodingKey, Refused> {
+        let mut keys = self.keys.lock().await;
+        let age = keys.fetched.map(|fetched| fetched.elapsed());
+        let known = keys.set.as_ref().is_some_and(|set| set.find(kid).is_some());
+        if age.is_none_or(|age| age > KEEP) || (!known && age.is_none_or(|age| age > COOL_DOWN)) {
+            match self.fetch().await {
+                Ok(set) => keys.set = Some(set),
+                Err(error) => eprintln!("the keys can't be had: {error}"),
+            }
+            keys.fetched = Some(Instant::now());
+        }
+        let set = keys.set.as_ref().ok_or(Refused::Unavailable)?;
+        let jwk = set.find(kid).ok_or(Refused::Invalid)?;
+        DecodingKey::from_jwk(jwk).map_err(|_| Refused::Invalid)
+    }
+
+    async fn fetch(&self) -> reqwest::Result<JwkSet> {
+        self.client.get(&self.jwks_uri).send().await?.error_for_status()?.json().await
+    }
+}

@@ -1,0 +1,106 @@
+#!/bin/sh
+# What heirloom does, by curl. Start `heirloom dev` first.
+#
+#     examples/tour.sh [ISSUER] [CLIENT_ID]
+#
+# Makes an account of its own, signs it in on two devices, and deletes it again. Says what it does, and stops at the
+# first answer that is not what it should be.
+set -eu
+
+issuer=${1:-http://127.0.0.1:8080}
+client=${2:-demo-public}
+name=tourist-$$
+password="a walk through $$ gardens"
+
+# say TEXT: what comes next.
+say() { printf '\n# %s\n' "$1"; }
+
+# ask STATUS METHOD PATH [CURL ARGUMENTS]: sends a request, shows the answer and keeps it in $answer.
+ask() {
+    expected=$1 method=$2 path=$3
+    shift 3
+    answer=$(curl -sS -w '\n%{http_code}' -X "$method" "$@" "$issuer$path")
+    status=${answer##*
+}
+    answer=${answer%
+*}
+    printf '%s %s -> %s %s\n' "$method" "$path" "$status" "$answer"
+    if [ "$status" != "$expected" ]; then
+        printf 'expected %s\n' "$expected" >&2
+        exit 1
+    fi
+}
+
+# field NAME: a text out of the last answer.
+field() { printf '%s' "$answer" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
+
+# token STATUS [FORM]: asks the token endpoint.
+token() {
+    expected=$1
+    shift
+    ask "$expected" POST /oauth/token -d "client_id=$client" "$@"
+}
+
+# sign_in LABEL: signs in on a device of that name.
+sign_in() {
+    token 200 -d grant_type=password -d "username=$name" --data-urlencode "password=$password" \
+        -d 'scope=read account profile' --data-urlencode "device_label=$1"
+}
+
+say 'Sign up'
+ask 201 POST /account -H 'Content-Type: application/json' \
+    -d "{\"username\": \"$name\", \"email\": \"$name@example.com\", \"password\": \"$password\"}"
+say 'The name is taken now'
+ask 422 POST /account -H 'Content-Type: application/json' \
+    -d "{\"username\": \"$name\", \"email\": \"$name@example.org\", \"password\": \"$password\"}"
+
+say 'Sign in on a phone and on a laptop'
+sign_in "Tourist's phone"
+phone=$(field access_token) phone_refresh=$(field refresh_token)
+sign_in "Tourist's laptop"
+laptop=$(field access_token) laptop_refresh=$(field refresh_token)
+
+say 'Who is it?'
+ask 200 GET /oauth/userinfo -H "Authorization: Bearer $phone"
+ask 200 GET /account -H "Authorization: Bearer $phone"
+
+say 'Refresh on the phone, and again as if the answer had been lost: the same successor'
+token 200 -d grant_type=refresh_token -d "refresh_token=$phone_refresh"
+first=$(field refresh_token)
+token 200 -d grant_type=refresh_token -d "refresh_token=$phone_refresh"
+[ "$first" = "$(field refresh_token)" ] || { echo 'another successor' >&2; exit 1; }
+phone=$(field access_token) phone_refresh=$first
+
+say 'The devices, seen from the laptop; the phone is the one that is not this one'
+ask 200 GET /account/sessions -H "Authorization: Bearer $laptop"
+sid=$(printf '%s' "$answer" | sed -n 's/.*"id":"\([^"]*\)","current":false.*/\1/p')
+
+say 'What happened on the phone, in words'
+ask 200 GET "/account/sessions/$sid/events" -H "Authorization: Bearer $laptop"
+
+say 'End the phone: its tokens are dead at once, the laptop goes on'
+ask 204 DELETE "/account/sessions/$sid" -H "Authorization: Bearer $laptop"
+ask 401 GET /oauth/userinfo -H "Authorization: Bearer $phone"
+token 400 -d grant_type=refresh_token -d "refresh_token=$phone_refresh"
+token 200 -d grant_type=refresh_token -d "refresh_token=$laptop_refresh"
+laptop=$(field access_token) laptop_refresh=$(field refresh_token)
+
+say 'Change the password: this device stays signed in'
+old=$password password="another walk through $$ gardens"
+ask 204 PUT /account/password -H "Authorization: Bearer $laptop" -H 'Content-Type: application/json' \
+    -d "{\"current_password\": \"$old\", \"new_password\": \"$password\"}"
+token 200 -d grant_type=refresh_token -d "refresh_token=$laptop_refresh"
+laptop=$(field access_token) laptop_refresh=$(field refresh_token)
+
+say 'Sign out'
+ask 200 POST /oauth/revoke -d "client_id=$client" -d "token=$laptop_refresh"
+token 400 -d grant_type=refresh_token -d "refresh_token=$laptop_refresh"
+
+say 'Sign in once more, and delete the account'
+sign_in 'the last one'
+last=$(field access_token)
+ask 204 DELETE /account -H "Authorization: Bearer $last" -H 'Content-Type: application/json' \
+    -d "{\"password\": \"$password\"}"
+token 400 -d grant_type=password -d "username=$name" --data-urlencode "password=$password"
+
+say 'That was the tour.'

@@ -1,0 +1,289 @@
+//! What people do to their own account: see it, change it, change its password, delete it.
+
+use std::net::IpAddr;
+
+use super::App;
+use super::access::LiveSession;
+use super::error::TokenError;
+use super::load::Loaded;
+use super::sign_in::Account;
+use super::users::{ATTEMPTS, UserError, password_record};
+use crate::clock::Timestamp;
+use crate::oauth::{Actor, Standing, UserId};
+use crate::password::Password;
+use crate::store::{RecordChange, StoreError};
+use crate::user::{self, Command, DisplayName, Email, Profile, User, UserEvent, Username, vault};
+
+/// An account, as its owner sees it. Has no `Debug`: it says who somebody is.
+pub struct OwnAccount {
+    /// Its id.
+    pub id: UserId,
+    /// The name to sign in with.
+    pub name: String,
+    /// The rest.
+    pub profile: Profile,
+}
+
+/// What is to change in a profile, as it was typed. Has no `Debug`: it says who somebody is.
+#[derive(Default)]
+pub struct ProfileChange {
+    /// The e-mail address.
+    pub email: Change<String>,
+    /// The display name.
+    pub display_name: Change<String>,
+}
+
+/// What becomes of a field.
+#[derive(Clone, Default)]
+pub enum Change<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is taken away.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl App {
+    /// The account `id`.
+    ///
+    /// # Errors
+    /// [`UserError::Unknown`] if it has been deleted.
+    pub async fn own_account(&self, id: UserId) -> Result<OwnAccount, UserError> {
+        let name = self.name_of(id).await?.ok_or(UserError::Unknown)?;
+        Ok(OwnAccount { id, name, profile: self.profile(id).await? })
+    }
+
+    /// The profile of a user; empty if there is none.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn profile(&self, id: UserId) -> Result<Profile, TokenError> {
+        let kept = self.store.record(vault::profile(id)).await?;
+        Ok(kept.as_deref().map(Profile::decode).transpose()?.unwrap_or_default())
+    }
+
+    /// What a user may be; nothing if there is no such account.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn roles_of(&self, id: UserId) -> Result<Vec<String>, TokenError> {
+        Ok(self.load_user(id).await?.state.map(|user| user.roles).unwrap_or_default())
+    }
+
+    /// Changes a profile. Where an e-mail address is a sign-in name, a change of it tells whether it is taken, and is
+    /// counted like a sign-up.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was changed.
+    pub async fn change_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+        peer: IpAddr,
+    ) -> Result<OwnAccount, UserError> {
+        let email: Change<Email> = change.email.parsed()?;
+        let display_name: Change<DisplayName> = change.display_name.parsed()?;
+        if self.settings.accounts.login_with_email && matches!(email, Change::Set(_)) {
+            self.count_sign_up(peer)?.failed(self.clock.now());
+        }
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load_user(id).await?;
+            let OwnAccount { name, profile: before, .. } = self.own_account(id).await?;
+            let after = Profile {
+                email: email.clone().applied_to(before.email.clone()),
+                display_name: display_name.clone().applied_to(before.display_name.clone()),
+            };
+            let mut records = Vec::new();
+            if !matches!(email, Change::Keep) {
+                records = self.address_changes((id, &name.parse()?), &before, &after).await?;
+            }
+            if before != after {
+                records.push(RecordChange::Put(vault::profile(id), after.encode()));
+            }
+            if records.is_empty() {
+                return Ok(OwnAccount { id, name, profile: after });
+            }
+            let events = decided(&loaded, Command::ChangeProfile, self.clock.now())?;
+            match self.append_user(id, loaded, &events, records).await {
+                Ok(()) => return Ok(OwnAccount { id, name, profile: after }),
+                Err(StoreError::WrongExpectedVersion) => {}
+                Err(StoreError::RecordExists) => return Err(UserError::EmailTaken),
+                Err(error) => return Err(TokenError::from(error).into()),
+            }
+        }
+        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+    }
+
+    /// Sets another password, which ends all sessions but this one.
+    ///
+    /// # Errors
+    /// [`UserError::WrongPassword`] if `old` is not the password; any other [`UserError`]. Nothing was changed then.
+    pub async fn change_password(
+        &self,
+        live: &LiveSession,
+        (old, new): (&str, &str),
+        peer: IpAddr,
+    ) -> Result<(), UserError> {
+        Password::parse(new)?;
+        let OwnAccount { name, profile, .. } = self.own_account(live.user_id()).await?;
+        let proved = self.prove(live.user_id(), &name, old, peer).await?;
+        let record = self.hash_new(&name.parse()?, &profile, new).await?;
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load_as_proved(proved.id, Some(proved.state.standing)).await?;
+            let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id) }, self.clock.now())?;
+            let records = vec![password_record(proved.id, &record)];
+            match self.append_user(proved.id, loaded, &events, records).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                answer => return Ok(answer.map_err(TokenError::from)?),
+            }
+        }
+        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+    }
+
+    /// Deletes the account: its sessions end, what was personal is gone from the store, and its name is free. Its
+    /// events, which say nothing of the person, stay.
+    ///
+    /// # Errors
+    /// [`UserError::WrongPassword`] if `password` is not the password; any other [`UserError`]. The account is still
+    /// there then.
+    pub async fn delete_own_account(
+        &self,
+        id: UserId,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<(), UserError> {
+        let name = self.name_of(id).await?.ok_or(UserError::Unknown)?;
+        let proved = self.prove(id, &name, password, peer).await?;
+        self.erase(id, Some(proved.state.standing), None).await
+    }
+
+    /// Deletes an account, if its standing is still `standing` where that is given.
+    pub(super) async fn erase(
+        &self,
+        id: UserId,
+        standing: Option<Standing>,
+        by: Option<Actor>,
+    ) -> Result<(), UserError> {
+        // First, so that a deletion that is cut short here can be repeated by the account's owner...
+        self.forget_devices(id).await?;
+        self.erase_account(id, standing, by).await?;
+        // ...and again, for what has signed in meanwhile.
+        Ok(self.forget_devices(id).await?)
+    }
+
+    async fn erase_account(
+        &self,
+        id: UserId,
+        standing: Option<Standing>,
+        by: Option<Actor>,
+    ) -> Result<(), UserError> {
+        for _ in 0..ATTEMPTS {
+            // First: whatever changes what is read below also changes this version.
+            let loaded = self.load_as_proved(id, standing).await?;
+            let OwnAccount { name, profile, .. } = self.own_account(id).await?;
+            let name: Username = name.parse()?;
+            let keys =
+                [vault::by_name(&name), vault::display_name(id), vault::password(id), vault::profile(id)];
+            let mut records = keys.map(RecordChange::Delete).to_vec();
+            for address in name.as_str().parse().ok().into_iter().chain(profile.email) {
+                // It is somebody else's if it was given while an address was nothing to sign in with.
+                if self.address_owner(&address).await? == Some(id) {
+                    records.push(RecordChange::Delete(vault::by_address(&address)));
+                }
+            }
+            let events = decided(&loaded, Command::Delete, self.clock.now())?;
+            let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
+            match self.append_user(id, loaded, &events, records).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                answer => return Ok(answer.map_err(TokenError::from)?),
+            }
+        }
+        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+    }
+
+    /// The account, if `password` is its password: counted like a sign-in.
+    async fn prove(
+        &self,
+        id: UserId,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<Account, UserError> {
+        match self.check_password(name, password, peer).await {
+            Ok(account) if account.id == id => Ok(account),
+            Ok(_) | Err(TokenError::Credentials) => Err(UserError::WrongPassword),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The user as it is now. If a password was proved under `standing` and something has raised the epoch since, as
+    /// every change of the password does, `WrongExpectedVersion`: the client may ask again.
+    async fn load_as_proved(
+        &self,
+        id: UserId,
+        standing: Option<Standing>,
+    ) -> Result<Loaded<User>, UserError> {
+        let loaded = self.load_user(id).await?;
+        let now = loaded.state.as_ref().map(|user| user.standing);
+        if standing.is_some() && standing != now {
+            return Err(TokenError::from(StoreError::WrongExpectedVersion).into());
+        }
+        Ok(loaded)
+    }
+
+    /// The record changes that lead from the sign-in names of one profile to those of another.
+    async fn address_changes(
+        &self,
+        (id, name): (UserId, &Username),
+        before: &Profile,
+        after: &Profile,
+    ) -> Result<Vec<RecordChange>, UserError> {
+        let mut records = Vec::new();
+        let wanted = self.addresses(name, after);
+        let is_wanted = |address: &Email| wanted.iter().any(|wanted| wanted.key() == address.key());
+        if let Some(old) = before.email.as_ref().filter(|old| !is_wanted(old))
+            && self.address_owner(old).await? == Some(id)
+        {
+            records.push(RecordChange::Delete(vault::by_address(old)));
+        }
+        for address in &wanted {
+            match self.address_owner(address).await? {
+                None => {
+                    let owner = id.as_bytes().to_vec();
+                    records.push(RecordChange::Insert(vault::by_address(address), owner));
+                }
+                Some(owner) if owner == id => {}
+                Some(_) => return Err(UserError::EmailTaken),
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// What follows from `command` on an account.
+fn decided(loaded: &Loaded<User>, command: Command, now: Timestamp) -> Result<Vec<UserEvent>, UserError> {
+    user::decide(loaded.state.as_ref(), command, now).map_err(|_| UserError::Unknown)
+}
+
+impl Change<String> {
+    /// What was typed, parsed where there is something.
+    fn parsed<T: std::str::FromStr>(self) -> Result<Change<T>, T::Err> {
+        Ok(match self {
+            Self::Keep => Change::Keep,
+            Self::Clear => Change::Clear,
+            Self::Set(typed) => Change::Set(typed.parse()?),
+        })
+    }
+}
+
+impl<T> Change<T> {
+    fn applied_to(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => before,
+            Self::Clear => None,
+            Self::Set(after) => Some(after),
+        }
+    }
+}

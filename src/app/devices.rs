@@ -1,0 +1,222 @@
+//! A user's devices: which sessions are live, and how they are ended from a list.
+
+use super::App;
+use super::error::TokenError;
+use super::load::Loaded;
+use super::users::UserError;
+use crate::oauth::{ClientId, SessionId, UserId};
+use crate::session::{self, Device, EndReason, Session, Status, device, view};
+use crate::store::{RecordChange, RecordKey, StoreError};
+use crate::user::Command;
+
+/// How often something is decided again because a session has moved on meanwhile.
+const ATTEMPTS: usize = 8;
+/// How many sessions one sign-in ends at most: more are there only after the limit was lowered.
+const EVICTED_AT_ONCE: usize = 8;
+/// How many records are deleted at a time.
+const FORGOTTEN_AT_ONCE: usize = 100;
+
+/// Whose sessions are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A user's.
+    User(UserId),
+    /// A client's.
+    Client(ClientId),
+}
+
+impl Whose {
+    pub(super) fn index(&self) -> RecordKey {
+        match self {
+            Self::User(user) => view::all_of_user(*user),
+            Self::Client(client) => view::all_of_client(client),
+        }
+    }
+
+    pub(super) fn place(&self, session: SessionId) -> RecordKey {
+        match self {
+            Self::User(user) => view::of_user(*user, session),
+            Self::Client(client) => view::of_client(client, session),
+        }
+    }
+}
+
+/// A part of a list of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionsPage {
+    /// Behind which session it begins.
+    pub after: Option<SessionId>,
+    /// How many sessions are looked at.
+    pub limit: usize,
+}
+
+/// A live session in a list.
+#[derive(Clone, Debug)]
+pub struct ListedSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Its state.
+    pub session: Session,
+    /// The client's name, for people.
+    pub client_name: String,
+    /// What its device said of itself.
+    pub device: Device,
+}
+
+impl App {
+    /// The live sessions of a user or a client, in the order in which they began; and the session behind which the next
+    /// page begins. Looks at `limit` sessions, however many there are; those that are over are left out, so a page can
+    /// have fewer and still not be the last.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn sessions(
+        &self,
+        whose: &Whose,
+        page: SessionsPage,
+    ) -> Result<(Vec<ListedSession>, Option<SessionId>), TokenError> {
+        let after = page.after.map(|session| whose.place(session));
+        let keys = self.store.scan(whose.index(), after, page.limit).await?;
+        let next = if keys.len() == page.limit { keys.last() } else { None };
+        let next = next.and_then(|(key, _)| view::session_of(key));
+        let mut listed = Vec::with_capacity(keys.len());
+        for id in keys.iter().filter_map(|(key, _)| view::session_of(key)) {
+            let Some(live) = self.live(id).await? else { continue };
+            let device = self.device(live.user_id(), id).await?;
+            let client_name = live.registration.name.clone();
+            listed.push(ListedSession { id, session: live.session, client_name, device });
+        }
+        Ok((listed, next))
+    }
+
+    /// What a session's device said of itself.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn device(&self, user: UserId, session: SessionId) -> Result<Device, TokenError> {
+        let record = self.store.record(device::record(user, session)).await?;
+        Ok(record.map(|record| Device::decode(&record)).transpose()?.unwrap_or_default())
+    }
+
+    /// Ends one of a user's own sessions. `false` if the user has no such session; one that is over already stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// [`TokenError`], and whether it has ended is unknown.
+    pub async fn end_own_session(&self, user: UserId, id: SessionId) -> Result<bool, TokenError> {
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load_session(id).await?;
+            let Some(session) = loaded.state.clone().filter(|session| session.started.user == user) else {
+                return Ok(false);
+            };
+            let reason = self.why_over(id, &session).await?.unwrap_or(EndReason::User);
+            match self.end_loaded(id, loaded, reason).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => return Ok(true),
+            }
+        }
+        Err(StoreError::WrongExpectedVersion.into())
+    }
+
+    /// Ends all sessions of a user but `keep`, at once and however many there are.
+    ///
+    /// # Errors
+    /// [`UserError`], and none has ended.
+    pub async fn end_all_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<(), UserError> {
+        self.change_user(user, Command::EndSessions { keep }, None, Vec::new()).await
+    }
+
+    /// Deletes what the devices of a user said of themselves.
+    ///
+    /// # Errors
+    /// [`TokenError`]; some may be left.
+    pub async fn forget_devices(&self, user: UserId) -> Result<(), TokenError> {
+        loop {
+            let found = self.store.scan(device::records_of(user), None, FORGOTTEN_AT_ONCE).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let deleted = found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect();
+            self.change_records(deleted).await?;
+        }
+    }
+
+    /// After `new` has begun: ends what its user has beyond the limit. The sign-in stands even if that fails; then the
+    /// next one makes up for it.
+    pub(super) async fn evict_beyond_the_limit(&self, user: UserId, new: SessionId) {
+        for _ in 0..ATTEMPTS {
+            match self.evict(user, new).await {
+                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
+                Err(error) => {
+                    return tracing::warn!(user.id = %user, error = %error, "no session was evicted");
+                }
+                Ok(()) => return,
+            }
+        }
+    }
+
+    /// Sessions that are over already go first, then those that were seen longest ago.
+    async fn evict(&self, user: UserId, new: SessionId) -> Result<(), TokenError> {
+        let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
+        let most = limit.saturating_add(EVICTED_AT_ONCE);
+        let keys = self.store.scan(view::all_of_user(user), None, most).await?;
+        let excess = keys.len().saturating_sub(limit);
+        if excess == 0 {
+            return Ok(());
+        }
+        let mut candidates = Vec::with_capacity(keys.len());
+        for id in keys.iter().filter_map(|(key, _)| view::session_of(key)).filter(|id| *id != new) {
+            let Loaded { state: Some(session), expected } = self.load_session(id).await? else { continue };
+            let over = self.why_over(id, &session).await?;
+            candidates.push((over.is_none(), session.last_seen(), id, (session, expected, over)));
+        }
+        candidates.sort_by_key(|(live, seen, id, _)| (*live, *seen, *id));
+        for (_, _, id, (session, expected, over)) in candidates.into_iter().take(excess) {
+            let reason = over.unwrap_or(EndReason::Evicted);
+            self.end_loaded(id, Loaded { state: Some(session), expected }, reason).await?;
+            tracing::info!(
+                session.id = %id, user.id = %user, session.end = reason.as_str(), "session ended at a sign-in beyond \
+                 the limit"
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends a session that was loaded, unless it has ended.
+    async fn end_loaded(
+        &self,
+        id: SessionId,
+        loaded: Loaded<Session>,
+        reason: EndReason,
+    ) -> Result<(), StoreError> {
+        let events = loaded.state.as_ref().map(|session| session::end(session, reason, self.clock.now()));
+        match events.filter(|events| !events.is_empty()) {
+            Some(events) => self.append_session(id, loaded, &events).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Why a session that no event has ended is over all the same, if it is: an epoch of its user or its client, or its
+    /// time. A client that the configuration does not have at the moment ends nothing for good.
+    pub(super) async fn why_over(
+        &self,
+        id: SessionId,
+        session: &Session,
+    ) -> Result<Option<EndReason>, TokenError> {
+        if session.status != Status::Live {
+            return Ok(None);
+        }
+        let started = &session.started;
+        let user = self.load_user(started.user).await?.state;
+        if user.is_some_and(|user| !user.standing.covers(id, started.user_epoch)) {
+            return Ok(Some(EndReason::UserEpoch));
+        }
+        let client = self.load_client(&started.client).await?.state.unwrap_or_default();
+        if !client.standing.covers(id, started.client_epoch) {
+            return Ok(Some(EndReason::ClientEpoch));
+        }
+        let now = self.clock.now().max(session.last_event_at);
+        Ok(session.is_expired(now).then_some(EndReason::Expired))
+    }
+}

@@ -1,0 +1,70 @@
+//! Revocation (RFC 7009): a client signs out.
+
+use super::App;
+use super::error::TokenError;
+use crate::client::Registration;
+use crate::oauth::SessionId;
+use crate::session::{self, EndReason};
+use crate::store::StoreError;
+
+/// How often a session is looked at again because it moved on meanwhile.
+const ATTEMPTS: usize = 16;
+
+impl App {
+    /// Ends the session of a token. A refresh token may be of any generation; what is no token of the client's changes
+    /// nothing, and nobody is told so (RFC 7009 §2.2). Kinds of tokens can't be mistaken for one another: no hint is
+    /// needed.
+    ///
+    /// # Errors
+    /// [`TokenError::AccessTokenRevocation`] for an access token, if the client is not set to it. [`TokenError::Store`]
+    /// if the end could not be made durable.
+    pub async fn revoke(&self, client: &Registration, token: &str) -> Result<(), TokenError> {
+        if let Ok(token) = self.codec().decode(token) {
+            return self.log_out(client, token.session).await;
+        }
+        // One that has expired is no good already.
+        let Ok(token) = self.verified(token) else { return Ok(()) };
+        if token.client_id != client.id.as_str() {
+            return Ok(());
+        }
+        if !client.revoke_access_tokens {
+            return Err(TokenError::AccessTokenRevocation);
+        }
+        match token.sid.parse() {
+            Ok(session) => self.log_out(client, session).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn log_out(&self, client: &Registration, id: SessionId) -> Result<(), TokenError> {
+        let mut outcome_unknown = false;
+        for _ in 0..ATTEMPTS {
+            match self.log_out_once(client, id).await {
+                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
+                // The append may have landed: a second look tells.
+                Err(TokenError::Store(StoreError::Unavailable(_))) if !outcome_unknown => {
+                    outcome_unknown = true;
+                }
+                answer => return answer,
+            }
+        }
+        Err(StoreError::WrongExpectedVersion.into())
+    }
+
+    async fn log_out_once(&self, client: &Registration, id: SessionId) -> Result<(), TokenError> {
+        let loaded = self.load_session(id).await?;
+        let Some(session) = &loaded.state else { return Ok(()) };
+        let ours = &client.id;
+        // RFC 7009 §2.1: the token must have been issued to the client that revokes it.
+        if session.started.client != *ours {
+            tracing::info!(session.id = %id, client.id = %ours, "another client's token was not revoked");
+            return Ok(());
+        }
+        let events = session::end(session, EndReason::Logout, self.clock.now());
+        if !events.is_empty() {
+            self.append_session(id, loaded, &events).await?;
+            tracing::info!(session.id = %id, client.id = %ours, "signed out");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! New accounts: by whoever signs up, where that is permitted, and by invitation.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ring::digest;
+use zeroize::Zeroizing;
+
+use super::App;
+use super::error::TokenError;
+use super::load::Loaded;
+use super::users::{UserError, password_record};
+use crate::clock::Timestamp;
+use crate::config::SignUp;
+use crate::oauth::{Actor, UserId};
+use crate::password::Password;
+use crate::store::{Expected, RecordChange, StoreError};
+use crate::throttle::{Attempt, Reservation};
+use crate::user::vault::{self, Invitation};
+use crate::user::{self, Command, Email, Profile, Status, Username};
+
+/// What somebody signs up with, as it was typed. Has no `Debug`: it holds secrets.
+pub struct NewAccount {
+    /// The name to sign in with.
+    pub name: String,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// What the person likes to be called.
+    pub display_name: Option<String>,
+    /// The password.
+    pub password: Zeroizing<String>,
+    /// The code of an invitation.
+    pub invitation: Option<Zeroizing<String>>,
+}
+
+/// An invitation that was made. Has no `Debug`: it holds the code.
+pub struct NewInvitation {
+    /// The code, which is nowhere else: only its SHA-256 is stored.
+    pub code: Zeroizing<String>,
+    /// The id that the account will have.
+    pub account: UserId,
+    /// Until when the code is good.
+    pub until: Timestamp,
+}
+
+/// What an account begins with.
+pub(super) struct Draft<'a> {
+    pub(super) name: Username,
+    pub(super) profile: Profile,
+    pub(super) password: &'a str,
+    /// Its roles; those of the invitation win.
+    pub(super) roles: Vec<String>,
+    /// The code of an invitation.
+    pub(super) invitation: Option<&'a str>,
+    /// Who makes it, if it is not the person.
+    pub(super) by: Option<Actor>,
+}
+
+/// Letters and digits in an invitation's code: 190 bits.
+const CODE_LENGTH: usize = 32;
+
+/// How many invitations are looked at, whenever one is made, for some that are too old: more than one, so that they are
+/// forgotten faster than made.
+const SWEPT: usize = 4;
+
+impl App {
+    /// Makes an account for whoever signs up, if [`SignUp`] permits it. Counted by the peer's network, whatever becomes
+    /// of it, unless the server is too busy to look: a sign-up costs a hash, and tells whether a name is taken.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was made.
+    pub async fn sign_up(&self, new: NewAccount, peer: IpAddr) -> Result<UserId, UserError> {
+        let accounts = &self.settings.accounts;
+        match accounts.registration {
+            SignUp::Closed => return Err(UserError::Closed),
+            SignUp::Invite if new.invitation.is_none() => return Err(UserError::NotInvited),
+            SignUp::Invite | SignUp::Open => {}
+        }
+        // What can be told without the store and without a hash comes first, and isn't counted.
+        let name = new.name.parse()?;
+        let email = new.email.as_deref().map(str::parse).transpose()?;
+        let display_name = new.display_name.as_deref().map(str::parse).transpose()?;
+        Password::parse(&new.password)?;
+        let counted = self.count_sign_up(peer)?;
+        let draft = Draft {
+            name,
+            profile: Profile { email, display_name },
+            password: &new.password,
+            roles: accounts.roles.clone(),
+            invitation: new.invitation.as_ref().map(|code| code.as_str()),
+            by: None,
+        };
+        let made = self.make_account(draft).await;
+        match &made {
+            // Nothing was hashed.
+            Err(UserError::Failed(TokenError::Busy { .. })) => counted.abandoned(),
+            Ok(_) | Err(_) => counted.failed(self.clock.now()),
+        }
+        made
+    }
+
+    /// Makes an invitation: who has its code may make one account, with these roles, within `valid_for`.
+    ///
+    /// # Errors
+    /// [`UserError::Failed`], and nothing was made.
+    pub async fn invite(&self, roles: Vec<String>, valid_for: Duration) -> Result<NewInvitation, UserError> {
+        self.invite_as(roles, valid_for, None).await
+    }
+
+    /// As [`App::invite`], and records who did it.
+    ///
+    /// # Errors
+    /// [`UserError::Failed`], and nothing was made.
+    pub async fn invite_as(
+        &self,
+        roles: Vec<String>,
+        valid_for: Duration,
+        by: Option<Actor>,
+    ) -> Result<NewInvitation, UserError> {
+        self.has_room().map_err(TokenError::from)?;
+        let now = self.clock.now();
+        let until = now.after(valid_for);
+        let account = UserId::from(self.random.uuid(now).map_err(TokenError::from)?);
+        let code = Zeroizing::new(self.random.alphanumeric(CODE_LENGTH).map_err(TokenError::from)?);
+        let events =
+            user::decide(None, Command::Invite { roles, until }, now).map_err(|_| UserError::Unknown)?;
+        let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
+        let key = vault::invitation(&digest_of(&code));
+        // Keys are random: from any of them on, the next few are as good as any.
+        let others = self.store.scan(vault::invitations(), Some(key.clone()), SWEPT).await;
+        let old = |value: &[u8]| Invitation::decode(value).is_none_or(|other| other.until <= now);
+        let others = others.map_err(TokenError::from)?.into_iter();
+        let swept = others.filter(|(_, value)| old(value)).map(|(key, _)| RecordChange::Delete(key));
+        let invitation = RecordChange::Insert(key, Invitation { account, until }.encode());
+        let records = swept.chain([invitation]).collect();
+        let new = Loaded { state: None, expected: Expected::NoStream };
+        self.append_user(account, new, &events, records).await.map_err(TokenError::from)?;
+        Ok(NewInvitation { code, account, until })
+    }
+
+    /// Makes an account, on the stream of its invitation if there is one: that stream's version is what lets an
+    /// invitation be used only once.
+    pub(super) async fn make_account(&self, draft: Draft<'_>) -> Result<UserId, UserError> {
+        self.has_room().map_err(TokenError::from)?;
+        let Draft { name, profile, password, roles, invitation, by } = draft;
+        let addresses = self.addresses(&name, &profile);
+        if self.user_id(&name).await?.is_some() {
+            return Err(UserError::Taken);
+        }
+        self.none_taken(&name, &addresses).await?;
+        let invited = match invitation {
+            Some(code) => Some(self.invited(code).await?),
+            None => None,
+        };
+        let hash = self.hash_new(&name, &profile, password).await?;
+        let now = self.clock.now();
+        let id = match invited {
+            Some(Invitation { account, .. }) => account,
+            None => UserId::from(self.random.uuid(now).map_err(TokenError::from)?),
+        };
+        let loaded = match invited {
+            Some(_) => self.load_user(id).await?,
+            None => Loaded { state: None, expected: Expected::NoStream },
+        };
+        let register = user::decide(loaded.state.as_ref(), Command::Register { roles }, now);
+        let events = register.map_err(|_| UserError::Invitation)?;
+        let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
+        let mut records = vec![
+            RecordChange::Insert(vault::by_name(&name), id.as_bytes().to_vec()),
+            RecordChange::Put(vault::display_name(id), name.as_str().as_bytes().to_vec()),
+            password_record(id, &hash),
+        ];
+        let claim = |address| RecordChange::Insert(vault::by_address(address), id.as_bytes().to_vec());
+        records.extend(addresses.iter().map(claim));
+        if profile != Profile::default() {
+            records.push(RecordChange::Put(vault::profile(id), profile.encode()));
+        }
+        records.extend(invitation.map(|code| RecordChange::Delete(vault::invitation(&digest_of(code)))));
+        match self.append_user(id, loaded, &events, records).await {
+            Ok(()) => {
+                tracing::info!(user.id = %id, "account made");
+                Ok(id)
+            }
+            Err(StoreError::RecordExists) => {
+                self.none_taken(&name, &addresses).await?;
+                Err(UserError::Taken)
+            }
+            Err(StoreError::WrongExpectedVersion) if invited.is_some() => Err(UserError::Invitation),
+            Err(error) => Err(TokenError::from(error).into()),
+        }
+    }
+
+    /// The addresses that an account signs in with: its name, if that is an address, so that nobody else gets it; and
+    /// its e-mail address, where that is permitted.
+    pub(super) fn addresses(&self, name: &Username, profile: &Profile) -> Vec<Email> {
+        let own = name.as_str().parse::<Email>().ok();
+        let email = profile.email.clone().filter(|email| {
+            let is_name = own.as_ref().is_some_and(|own| own.key() == email.key());
+            self.settings.accounts.login_with_email && !is_name
+        });
+        own.into_iter().chain(email).collect()
+    }
+
+    /// Counts a request that costs a hash or tells what is taken, by the peer's network.
+    pub(super) fn count_sign_up(&self, peer: IpAddr) -> Result<Reservation<'_>, UserError> {
+        let attempt = Attempt { account: b"", peer, password: self.sign_ups.digest(b"") };
+        self.sign_ups.reserve(attempt, self.clock.now()).map_err(|throttled| {
+            tracing::warn!(peer.address = %peer, "sign-up throttled");
+            TokenError::Throttled { retry_after: throttled.retry_after }.into()
+        })
+    }
+
+    /// That nobody signs in with one of these addresses.
+    async fn none_taken(&self, name: &Username, addresses: &[Email]) -> Result<(), UserError> {
+        let own = name.as_str().parse::<Email>().ok();
+        for address in addresses {
+            if self.address_owner(address).await?.is_some() {
+                let is_name = own.as_ref().is_some_and(|own| own.key() == address.key());
+                return Err(if is_name { UserError::Taken } else { UserError::EmailTaken });
+            }
+        }
+        Ok(())
+    }
+
+    /// The invitation with this code, if it can be used.
+    async fn invited(&self, code: &str) -> Result<Invitation, UserError> {
+        let key = vault::invitation(&digest_of(code));
+        let kept = self.store.record(key).await.map_err(TokenError::from)?;
+        let invitation = kept.as_deref().and_then(Invitation::decode).ok_or(UserError::Invitation)?;
+        let invited = self.load_user(invitation.account).await?.state;
+        let unused = invited.is_some_and(|user| user.status == Status::Invited);
+        if unused && self.clock.now() < invitation.until {
+            Ok(invitation)
+        } else {
+            Err(UserError::Invitation)
+        }
+    }
+}
+
+/// A code has 190 bits: no slow hash, no salt.
+fn digest_of(code: &str) -> [u8; 32] {
+    digest::digest(&digest::SHA256, code.as_bytes()).as_ref().try_into().unwrap_or_default()
+}

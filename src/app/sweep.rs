@@ -1,0 +1,275 @@
+//! Nothing piles up: sessions whose time is over are ended in the log, and those that ended long ago are removed.
+//!
+//! The sweeper reads only what is due, from the fronts of two queues (see [`view`]), in batches; it never looks at all
+//! sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper does the
+//! book-keeping. Two sweeps at once are harmless: every change names the version that it was decided on.
+//!
+//! By what clock it goes stands in [`super::steady`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::App;
+use super::error::TokenError;
+use super::load::Loaded;
+use super::steady::Steady;
+use crate::clock::Timestamp;
+use crate::oauth::SessionId;
+use crate::session::{self, EndReason, Session, Status, device, view};
+use crate::store::{Append, Expected, RecordChange, RecordKey, Remove, StoreError};
+
+/// How many places of each queue one sweep takes.
+const BATCH: usize = 100;
+/// Between two batches while more is due, so that requests come first.
+const BREATH: Duration = Duration::from_millis(50);
+/// How often the believed time is stored.
+const REMEMBERED_EVERY: Duration = Duration::from_hours(1);
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions whose end was written.
+    pub ended: u64,
+    /// Sessions that live longer than their place in the queue said.
+    pub queued_again: u64,
+    /// Places in the queue of sessions that had ended by themselves.
+    pub dropped: u64,
+    /// Sessions that were removed with all that is known of them.
+    pub removed: u64,
+    /// Sessions that could not be swept; the log says why.
+    pub failed: u64,
+    /// Whether more may be due.
+    pub more: bool,
+}
+
+/// How the sweeper is getting on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweeperStats {
+    /// What was done since the process started.
+    pub total: Swept,
+    /// When the last sweep was.
+    pub last: Option<Timestamp>,
+    /// For how long still nothing is swept, since the wall clock has jumped ahead.
+    pub paused: Option<Duration>,
+}
+
+/// The sweeper's progress.
+#[derive(Debug, Default)]
+pub struct Sweeper(Mutex<SweeperStats>);
+
+impl Sweeper {
+    /// How it is getting on, for metrics and health.
+    #[must_use]
+    pub fn stats(&self) -> SweeperStats {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut SweeperStats)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl SweeperStats {
+    fn add(&mut self, swept: &Swept, now: Timestamp) {
+        let total = &mut self.total;
+        for (sum, more) in [
+            (&mut total.ended, swept.ended),
+            (&mut total.queued_again, swept.queued_again),
+            (&mut total.dropped, swept.dropped),
+            (&mut total.removed, swept.removed),
+            (&mut total.failed, swept.failed),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        total.more = swept.more;
+        self.last = Some(now);
+    }
+}
+
+/// What became of one session.
+enum Settled {
+    Ended,
+    QueuedAgain,
+    Dropped,
+    Removed,
+    /// It moved on meanwhile: the next sweep finds it.
+    MovedOn,
+}
+
+impl App {
+    /// Sweeps whenever the wall clock can be believed, once in `every` or as long as more is due; never returns.
+    pub async fn keep_sweeping(self: Arc<Self>, every: Duration) {
+        let started = tokio::time::Instant::now();
+        let mut remembered = self.believed_time().await;
+        let mut steady = Steady::since(remembered);
+        loop {
+            let now = self.clock.now();
+            let paused = steady.look(now, started.elapsed());
+            self.note_pause(paused);
+            if paused.is_none() {
+                if remembered.is_none_or(|then| then > now || now.since(then) >= REMEMBERED_EVERY) {
+                    self.remember_time(now).await;
+                    remembered = Some(now);
+                }
+                if self.sweep(BATCH).await.is_ok_and(|swept| swept.more) {
+                    tokio::time::sleep(BREATH).await;
+                    continue;
+                }
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Ends what is over and removes what ended longer ago than the retention: of each queue at most `limit` places, and
+    /// only what is due.
+    ///
+    /// # Errors
+    /// [`TokenError`] if a queue can't be read. What fails for one session is counted, and logged.
+    pub async fn sweep(&self, limit: usize) -> Result<Swept, TokenError> {
+        let now = self.clock.now();
+        let oldest_kept = now.before(self.settings.sessions.retention);
+        let expired = self.due(view::expiry_queue(), now, limit).await?;
+        let old = self.due(view::removal_queue(), oldest_kept, limit).await?;
+        let mut swept = Swept { more: expired.len() == limit || old.len() == limit, ..Swept::default() };
+        for (place, id) in expired {
+            swept.count(id, self.settle(place, id).await);
+        }
+        for (place, id) in old {
+            swept.count(id, self.remove_ended(place, id, oldest_kept).await);
+        }
+        // What only fails is not tried again at once.
+        swept.more &= swept.ended.max(swept.queued_again).max(swept.dropped).max(swept.removed) > 0;
+        self.sweeper.note(|stats| stats.add(&swept, now));
+        Ok(swept)
+    }
+
+    /// The places of a queue up to a time.
+    async fn due(
+        &self,
+        queue: RecordKey,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(RecordKey, SessionId)>, TokenError> {
+        let front = self.store.scan(queue, None, limit).await?;
+        let due = front.into_iter().map_while(|(key, _)| {
+            let (time, id) = view::place_of(&key)?;
+            (time <= until).then_some((key, id))
+        });
+        Ok(due.collect())
+    }
+
+    /// Takes a session's place out of the expiry queue: ends the session if it is over, else queues it again.
+    async fn settle(&self, place: RecordKey, id: SessionId) -> Result<Settled, TokenError> {
+        let Loaded { state, expected } = self.load_session(id).await?;
+        let taken = RecordChange::Delete(place);
+        let Some(session) = state.filter(|session| session.status == Status::Live) else {
+            self.change_places(id, expected, vec![taken]).await?;
+            return Ok(Settled::Dropped);
+        };
+        let Some(reason) = self.why_over(id, &session).await? else {
+            let again = RecordChange::Put(view::queued(session.expiry(), id), Vec::new());
+            self.change_places(id, expected, vec![taken, again]).await?;
+            return Ok(Settled::QueuedAgain);
+        };
+        let events = session::end(&session, reason, self.ended_at(&session, reason));
+        let user = session.started.user;
+        let mut records = vec![taken];
+        // A deleted account has no devices; this one may have been signed in at the same moment.
+        if self.load_user(user).await?.state.is_some_and(|user| user.status == crate::user::Status::Deleted) {
+            records.push(RecordChange::Delete(device::record(user, id)));
+        }
+        self.append_session_with(id, Loaded { state: Some(session), expected }, &events, records).await?;
+        Ok(Settled::Ended)
+    }
+
+    /// When a session ended that is only now written down: a time that ran out is known.
+    fn ended_at(&self, session: &Session, reason: EndReason) -> Timestamp {
+        if reason == EndReason::Expired { session.expiry() } else { self.clock.now() }
+    }
+
+    /// Removes a session that ended before `oldest_kept`, with all that is known of it.
+    async fn remove_ended(
+        &self,
+        place: RecordKey,
+        id: SessionId,
+        oldest_kept: Timestamp,
+    ) -> Result<Settled, TokenError> {
+        let Loaded { state, expected } = self.load_session(id).await?;
+        let taken = RecordChange::Delete(place);
+        let Some(session) = state else {
+            self.change_places(id, expected, vec![taken]).await?;
+            return Ok(Settled::Dropped);
+        };
+        let Status::Ended { at, .. } = session.status else { return Ok(Settled::MovedOn) };
+        if at > oldest_kept {
+            return Ok(Settled::MovedOn);
+        }
+        let stream = Session::stream(id).ok_or(StoreError::TooLarge)?;
+        let mut records = vec![taken, RecordChange::Delete(device::record(session.started.user, id))];
+        records.push(RecordChange::Delete(view::queued(session.expiry(), id)));
+        self.store.remove(Remove { stream, expected, records }).await?;
+        Ok(Settled::Removed)
+    }
+
+    /// Changes places in the queues, if the session is still what was loaded.
+    async fn change_places(
+        &self,
+        id: SessionId,
+        expected: Expected,
+        records: Vec<RecordChange>,
+    ) -> Result<(), StoreError> {
+        let stream = Session::stream(id).ok_or(StoreError::TooLarge)?;
+        // Without events the stream and its snapshot stay as they are.
+        let (events, snapshot) = (Vec::new(), Vec::new());
+        self.store.append(Append { stream, expected, events, snapshot, records }).await.map(drop)
+    }
+
+    /// What an earlier process believed the time to be.
+    async fn believed_time(&self) -> Option<Timestamp> {
+        let record = self.store.record(believed_time()).await.ok()??;
+        record.first_chunk().copied().map(u64::from_be_bytes).map(Timestamp::from_millis)
+    }
+
+    async fn remember_time(&self, now: Timestamp) {
+        let record = RecordChange::Put(believed_time(), now.millis().to_be_bytes().to_vec());
+        if let Err(error) = self.change_records(vec![record]).await {
+            tracing::warn!(error = %error, "the time was not remembered");
+        }
+    }
+
+    fn note_pause(&self, paused: Option<Duration>) {
+        let before = self.sweeper.stats().paused;
+        self.sweeper.note(|stats| stats.paused = paused);
+        match (before, paused) {
+            (None, Some(left)) => tracing::warn!(
+                sweeper.paused_seconds = left.as_secs(),
+                "the wall clock has jumped ahead, or heirloom was down for long: nothing is swept until the clock has \
+                 run evenly for a day"
+            ),
+            (Some(_), None) => tracing::info!("the wall clock is believed again: sweeping"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+}
+
+impl Swept {
+    fn count(&mut self, id: SessionId, settled: Result<Settled, TokenError>) {
+        let counter = match settled {
+            Ok(Settled::Ended) => &mut self.ended,
+            Ok(Settled::QueuedAgain) => &mut self.queued_again,
+            Ok(Settled::Dropped) => &mut self.dropped,
+            Ok(Settled::Removed) => &mut self.removed,
+            Ok(Settled::MovedOn) | Err(TokenError::Store(StoreError::WrongExpectedVersion)) => return,
+            Err(error) => {
+                tracing::error!(session.id = %id, error = %error, "a session can't be swept");
+                &mut self.failed
+            }
+        };
+        *counter = counter.saturating_add(1);
+    }
+}
+
+/// Where the time is kept that the sweeper believed last.
+fn believed_time() -> RecordKey {
+    RecordKey::view(0, &[b"sweeper"])
+}

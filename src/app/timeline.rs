@@ -1,0 +1,252 @@
+//! Why was I signed out? What happened to a session, in words that a person understands, made from its events.
+//!
+//! Refreshes in a row are one line. A long row is not read event by event: as every rotation raises the generation by
+//! one, two rotations whose generations lie as far apart as their places in the stream have nothing but rotations
+//! between them. So a session of 100,000 refreshes is told after some dozens of reads.
+
+use super::App;
+use super::error::TokenError;
+use crate::clock::Timestamp;
+use crate::oauth::SessionId;
+use crate::session::{EndReason, Session, SessionEvent, Status};
+use crate::store::StreamId;
+
+/// How many events are read at a time.
+const CHUNK: u64 = 64;
+/// How often a page reads from the store at most.
+const READS: u32 = 64;
+
+/// A part of a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimelinePage {
+    /// Behind how many events it begins; 0: at the beginning.
+    pub after: u64,
+    /// How many lines it has at most; at least 1.
+    pub limit: usize,
+}
+
+/// What happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// What happened, oldest first.
+    pub lines: Vec<Line>,
+    /// Behind how many events the next page begins, if there is more.
+    pub next: Option<u64>,
+    /// Why the session is over, if it is.
+    pub end: Option<End>,
+}
+
+/// One line of a timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What happened, as a word that a program can read.
+    pub kind: &'static str,
+    /// When; the first time, if it happened several times.
+    pub at: Timestamp,
+    /// The last time.
+    pub last: Timestamp,
+    /// How often.
+    pub count: u64,
+    /// What happened, as a sentence.
+    pub text: String,
+}
+
+/// Why and when a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Why.
+    pub reason: EndReason,
+    /// When, if it is known: a session that ended with all others of its user or its client is noted down later.
+    pub at: Option<Timestamp>,
+    /// Why, as a sentence.
+    pub text: &'static str,
+}
+
+impl App {
+    /// What happened to a session, ended ones included until they are removed; `None` if it is unknown. Reads a bounded
+    /// number of events, however many there are. Whether the asker may know is the caller's business.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn timeline(&self, id: SessionId, page: TimelinePage) -> Result<Option<Timeline>, TokenError> {
+        let (Some(session), Some(stream)) = (self.load_session(id).await?.state, Session::stream(id)) else {
+            return Ok(None);
+        };
+        let end = match session.status {
+            Status::Ended { at, reason } => Some((reason, Some(at))),
+            Status::Live => self
+                .why_over(id, &session)
+                .await?
+                .map(|reason| (reason, (reason == EndReason::Expired).then(|| session.expiry()))),
+        };
+        let end = end.map(|(reason, at)| End { reason, at, text: why(reason) });
+        let mut reader = Reader { app: self, stream, at: page.after, reads: 0 };
+        let mut lines = Vec::new();
+        let next = reader.page(&mut lines, page.limit.max(1)).await?.then_some(reader.at);
+        lines.iter_mut().for_each(Line::finish);
+        Ok(Some(Timeline { lines, next, end }))
+    }
+
+    /// Whose session it is; `None` if it is unknown.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn owner(&self, id: SessionId) -> Result<Option<crate::oauth::UserId>, TokenError> {
+        Ok(self.load_session(id).await?.state.map(|session| session.started.user))
+    }
+}
+
+/// Reads a stream from the front, skipping rows of rotations.
+struct Reader<'a> {
+    app: &'a App,
+    stream: StreamId,
+    /// How many events are behind it.
+    at: u64,
+    reads: u32,
+}
+
+impl Reader<'_> {
+    /// Reads until `limit` lines are full or enough was read; whether there is more.
+    async fn page(&mut self, lines: &mut Vec<Line>, limit: usize) -> Result<bool, TokenError> {
+        while self.reads < READS {
+            let events = self.read(self.at, CHUNK).await?;
+            let full = u64::try_from(events.len()).is_ok_and(|read| read == CHUNK);
+            let mut last = None;
+            for event in &events {
+                if !Line::add(lines, event, limit) {
+                    return Ok(true);
+                }
+                self.at = self.at.saturating_add(1);
+                last = Some(event);
+            }
+            if !full {
+                return Ok(false);
+            }
+            if let Some(SessionEvent::TokensRotated { generation, .. }) = last {
+                self.skip(generation.0, lines).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Behind a rotation to `generation`: goes as far ahead as there are only rotations, in growing and then in
+    /// shrinking steps.
+    async fn skip(&mut self, mut generation: u32, lines: &mut [Line]) -> Result<(), TokenError> {
+        let (mut step, mut grows) = (CHUNK, true);
+        while step >= CHUNK && self.reads < READS {
+            let target = self.at.saturating_add(step);
+            let probed = self.read(target.saturating_sub(1), 1).await?;
+            let reached = match probed.first() {
+                Some(SessionEvent::TokensRotated { generation: there, at, .. })
+                    if u64::from(there.0.saturating_sub(generation)) == step =>
+                {
+                    Some((there.0, *at))
+                }
+                Some(_) | None => None,
+            };
+            if let (Some((there, at)), Some(line)) = (reached, lines.last_mut()) {
+                line.count = line.count.saturating_add(step);
+                line.last = at;
+                (self.at, generation) = (target, there);
+            } else {
+                grows = false;
+            }
+            step = if grows { step.saturating_mul(2) } else { step.checked_div(2).unwrap_or_default() };
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, after: u64, limit: u64) -> Result<Vec<SessionEvent>, TokenError> {
+        self.reads = self.reads.saturating_add(1);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let recorded = self.app.store.read_stream(self.stream.clone(), after, limit).await?;
+        Ok(recorded.iter().map(|event| SessionEvent::decode(&event.data)).collect::<Result<_, _>>()?)
+    }
+}
+
+const REFRESHED: &str = "refreshed";
+
+impl Line {
+    fn once(kind: &'static str, at: Timestamp, text: impl Into<String>) -> Self {
+        Self { kind, at, last: at, count: 1, text: text.into() }
+    }
+
+    /// Adds what an event says; `false` if that would be a line too many.
+    fn add(lines: &mut Vec<Self>, event: &SessionEvent, limit: usize) -> bool {
+        let Some(line) = Self::of(event) else { return true };
+        let is_full = lines.len() >= limit;
+        match lines.last_mut() {
+            Some(last) if line.kind == REFRESHED && last.kind == REFRESHED => {
+                last.count = last.count.saturating_add(1);
+                last.last = line.at;
+            }
+            Some(_) | None if is_full => return false,
+            Some(_) | None => lines.push(line),
+        }
+        true
+    }
+
+    fn of(event: &SessionEvent) -> Option<Self> {
+        let line = match event {
+            SessionEvent::Started(started) => {
+                Self::once("signed_in", started.at, format!("Signed in with {}.", started.client))
+            }
+            // A part of the sign-in.
+            SessionEvent::TokensIssued { .. } => return None,
+            SessionEvent::TokensRotated { at, .. } | SessionEvent::AccessTokenIssued { at, .. } => {
+                Self::once(REFRESHED, *at, "")
+            }
+            SessionEvent::ReuseDetected { at, presented, current, seconds_since } => {
+                let ago = humantime::format_duration(std::time::Duration::from_secs(*seconds_since));
+                let behind = current.0.saturating_sub(presented.0);
+                let text = format!(
+                    "An old refresh token was used, {behind} behind the newest, which was {ago} old: somebody else may \
+                     have a copy of it."
+                );
+                Self::once("reuse_detected", *at, text)
+            }
+            SessionEvent::ForeignClientRefused { at, client } => {
+                let text = format!("Another app, {client}, tried to use this session and was refused.");
+                Self::once("foreign_client_refused", *at, text)
+            }
+            SessionEvent::Ended { at, reason, .. } => {
+                Self::once("ended", *at, format!("Signed out: {}", why(*reason)))
+            }
+        };
+        Some(line)
+    }
+
+    /// Refreshes in a row know their text at the end.
+    fn finish(&mut self) {
+        if self.kind == REFRESHED {
+            self.text = match self.count {
+                1 => "Refreshed.".to_owned(),
+                times => format!("Refreshed {times} times between {} and {}.", self.at, self.last),
+            };
+        }
+    }
+}
+
+/// Why a session ended, for people.
+const fn why(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Reuse => {
+            "an old refresh token was used again, so this session was ended in case somebody had stolen it."
+        }
+        EndReason::Logout => "the app signed out.",
+        EndReason::User => "it was ended from the list of devices.",
+        EndReason::Admin => "an administrator ended it.",
+        EndReason::UserEpoch => {
+            "the account's sessions were ended all at once, as when the password is changed, everything is signed out, or \
+             the account is switched off or deleted."
+        }
+        EndReason::ClientEpoch => "all sessions of the app were ended.",
+        EndReason::Expired => "it was not used for too long, or lasted as long as it may.",
+        EndReason::Evicted => {
+            "there were too many sessions of the account, and this one was seen longest ago."
+        }
+        EndReason::Rollback => {
+            "a token was used that this server does not know: it was restored from a backup, or a secret has leaked."
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Makes the indexes of sessions again when the functions that make them have changed.
+//!
+//! The version of [`view`] is kept with what it made. If it is another one at the start, the log is read once from its
+//! beginning, in pages and with bounded memory; the records of every session that is still there are made from its
+//! state, and those of older versions are dropped. It may be interrupted: the next start begins again.
+
+use super::App;
+use super::error::TokenError;
+use crate::oauth::SessionId;
+use crate::session::{state, view};
+use crate::store::{RecordChange, RecordKey};
+
+/// How many events are read at a time.
+const PAGE: usize = 500;
+/// How many records are changed at a time.
+const WRITTEN_AT_ONCE: usize = 90;
+/// After how many events a line in the log says how far it is.
+const SAID_EVERY: u64 = 100_000;
+
+/// What a rebuild did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Events that were read.
+    pub events: u64,
+    /// Sessions whose records were made.
+    pub sessions: u64,
+    /// Records of older versions that were dropped.
+    pub dropped: u64,
+}
+
+impl App {
+    /// Makes the indexes of sessions again if they are of another version; `None` if they are not. Call it before
+    /// requests are answered.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store fails or holds what can't be read; call it again.
+    pub async fn prepare_views(&self) -> Result<Option<Rebuilt>, TokenError> {
+        if self.store.record(marker()).await?.as_deref() == Some(&[view::VERSION]) {
+            return Ok(None);
+        }
+        let mut rebuilt = Rebuilt::default();
+        self.make_views(&mut rebuilt).await?;
+        for version in 1..view::VERSION {
+            for prefix in view::made_by(version) {
+                self.drop_all(prefix, &mut rebuilt).await?;
+            }
+        }
+        self.change_records(vec![RecordChange::Put(marker(), vec![view::VERSION])]).await?;
+        if rebuilt.events > 0 {
+            tracing::info!(
+                events = rebuilt.events,
+                sessions = rebuilt.sessions,
+                dropped = rebuilt.dropped,
+                "the indexes of sessions were made again"
+            );
+        }
+        Ok(Some(rebuilt))
+    }
+
+    async fn make_views(&self, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
+        let (mut after, mut said) = (0, SAID_EVERY);
+        let mut made = Vec::new();
+        loop {
+            let page = self.store.read_log(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            for event in &page {
+                rebuilt.events = rebuilt.events.saturating_add(1);
+                // Once a session: at its first event, from its state now.
+                if event.version != 1 || event.stream.category() != state::CATEGORY {
+                    continue;
+                }
+                let Some(id) = event.stream.key().first_chunk().copied().map(SessionId::from) else {
+                    continue;
+                };
+                let Some(session) = self.load_session(id).await?.state else { continue };
+                rebuilt.sessions = rebuilt.sessions.saturating_add(1);
+                let entries = view::entries(id, &session).into_iter();
+                made.extend(entries.map(|key| RecordChange::Put(key, Vec::new())));
+                if made.len() >= WRITTEN_AT_ONCE {
+                    self.change_records(std::mem::take(&mut made)).await?;
+                }
+            }
+            if rebuilt.events >= said {
+                tracing::info!(events = rebuilt.events, "making the indexes of sessions again");
+                said = said.saturating_add(SAID_EVERY);
+            }
+        }
+        if made.is_empty() { Ok(()) } else { Ok(self.change_records(made).await?) }
+    }
+
+    async fn drop_all(&self, prefix: RecordKey, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
+        loop {
+            let found = self.store.scan(prefix.clone(), None, WRITTEN_AT_ONCE).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
+            rebuilt.dropped = rebuilt.dropped.saturating_add(count);
+            self.change_records(found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect())
+                .await?;
+        }
+    }
+}
+
+/// Where the version is kept that made what is there.
+fn marker() -> RecordKey {
+    RecordKey::view(0, &[b"sessions"])
+}

@@ -1,0 +1,43 @@
+//! `[accounts]`: who may make one, and what it begins with.
+
+use super::section::Section;
+
+/// `[accounts]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Who may sign up.
+    pub registration: SignUp,
+    /// Whether an e-mail address is a name to sign in with; then it is unique.
+    pub login_with_email: bool,
+    /// The roles of whoever signs up without an invitation.
+    pub roles: Vec<String>,
+}
+
+/// Who may sign up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignUp {
+    /// Anybody.
+    Open,
+    /// Who has an invitation.
+    Invite,
+    /// Nobody.
+    #[default]
+    Closed,
+}
+
+/// Reads `[accounts]`.
+pub(super) fn accounts(root: &mut Section<'_>) -> Accounts {
+    const CHOICES: [(&str, SignUp); 3] =
+        [("open", SignUp::Open), ("invite", SignUp::Invite), ("closed", SignUp::Closed)];
+    let mut section = root.section("accounts");
+    let registration = section.choice("registration", &CHOICES).map(|at| at.value).unwrap_or_default();
+    let login_with_email = section.boolean("login_with_email").is_some_and(|at| at.value);
+    let roles = section.texts("roles").unwrap_or_default();
+    for role in roles.iter().filter(|role| role.value.is_empty() || role.value.contains(char::is_whitespace))
+    {
+        let message = format!("`roles`: \"{}\" is no role", role.value.escape_debug());
+        section.problems.note(&role.place, message, "a role is a word without spaces");
+    }
+    section.finish();
+    Accounts { registration, login_with_email, roles: roles.into_iter().map(|role| role.value).collect() }
+}

@@ -1,0 +1,169 @@
+//! Which web pages may read what is answered (the Fetch standard's CORS protocol).
+//!
+//! A browser asks before it sends (the preflight), when nobody knows yet which client it will be: it is told yes for
+//! the origins of all clients. The answer itself can be read by the pages of its client only. Where the client is not
+//! known (a malformed request, an access token that has expired) it is an error that says nothing of anybody, and the
+//! pages of all clients can read it. What anybody may read (`/.well-known/`, the specification) is marked so already.
+
+use std::sync::{Arc, OnceLock};
+
+use poem::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use poem::{Endpoint, IntoResponse, Request, Response};
+
+use super::error::Methods;
+use crate::app::App;
+use crate::client::{Delivery, Registration};
+
+/// Who sends a request, as far as it is known; shared between the endpoint that finds it out and [`Cors`].
+#[derive(Clone, Default)]
+pub(super) struct Caller(Arc<OnceLock<Arc<Registration>>>);
+
+impl Caller {
+    /// The one of this request; `None` if nobody wants to know, since it comes from no page.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        request.extensions().get::<Self>().cloned()
+    }
+
+    /// It is this client.
+    pub(super) fn is(&self, client: Arc<Registration>) {
+        // The first word counts.
+        let _ = self.0.set(client);
+    }
+}
+
+/// What the pages of an origin may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Permission {
+    /// Read answers.
+    read: bool,
+    /// Send cookies with what they ask.
+    credentials: bool,
+}
+
+impl Permission {
+    /// For the pages of `origin`, of all that `clients` permit.
+    fn of<'a>(origin: &str, clients: impl Iterator<Item = &'a Registration>) -> Self {
+        clients.filter(|client| client.origins.iter().any(|own| own.as_str() == origin)).fold(
+            Self::default(),
+            |permission, client| Self {
+                read: true,
+                credentials: permission.credentials || client.delivery == Delivery::Cookie,
+            },
+        )
+    }
+}
+
+/// Around all endpoints.
+pub(super) struct Cors<E> {
+    inner: E,
+    app: Arc<App>,
+    methods: Arc<Methods>,
+}
+
+impl<E> Cors<E> {
+    /// Around `inner`, whose paths take `methods`.
+    pub(super) const fn new(inner: E, app: Arc<App>, methods: Arc<Methods>) -> Self {
+        Self { inner, app, methods }
+    }
+
+    async fn preflight(&self, path: &str, origin: &HeaderValue) -> Response {
+        let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
+        let headers = response.headers_mut();
+        let permission = if is_public(path) {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            Permission { read: true, credentials: false }
+        } else {
+            let permission = self.of_all(origin).await;
+            allow(headers, origin, permission);
+            permission
+        };
+        if permission.read
+            && let Some(methods) = self.methods.allowed(path)
+        {
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENT));
+            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        }
+        response
+    }
+
+    async fn of_all(&self, origin: &HeaderValue) -> Permission {
+        let origin = origin.to_str().unwrap_or_default();
+        let declared = Permission::of(origin, self.app.clients.every().map(AsRef::as_ref));
+        if declared.credentials {
+            return declared;
+        }
+        // A store that can't tell permits nothing.
+        let registered = self.app.registered_from(origin).await.ok().flatten();
+        Permission {
+            read: declared.read || registered.is_some(),
+            credentials: registered == Some(Delivery::Cookie),
+        }
+    }
+}
+
+/// What pages may send besides what every page may.
+const SENT: &str = "Authorization, Content-Type, If-None-Match";
+/// What pages may read besides what every page may.
+const READ: &str = "WWW-Authenticate, Retry-After, ETag, Location";
+
+impl<E: Endpoint<Output = Response>> Endpoint for Cors<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let Some(origin) = request.headers().get(ORIGIN).cloned() else {
+            let mut response = self.inner.call(request).await?.into_response();
+            vary(response.headers_mut());
+            return Ok(response);
+        };
+        if request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            let mut response = self.preflight(request.uri().path(), &origin).await;
+            vary(response.headers_mut());
+            return Ok(response);
+        }
+        let caller = Caller::default();
+        request.extensions_mut().insert(caller.clone());
+        let mut response = self.inner.call(request).await?.into_response();
+        let headers = response.headers_mut();
+        if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+            let permission = match caller.0.get() {
+                Some(client) => {
+                    Permission::of(origin.to_str().unwrap_or_default(), std::iter::once(client.as_ref()))
+                }
+                None => self.of_all(&origin).await,
+            };
+            allow(headers, &origin, permission);
+        }
+        vary(headers);
+        Ok(response)
+    }
+}
+
+/// Whether any page may read what is answered there.
+fn is_public(path: &str) -> bool {
+    path.starts_with("/.well-known/") || path == "/openapi.json"
+}
+
+fn allow(headers: &mut HeaderMap, origin: &HeaderValue, permission: Permission) {
+    if permission.read {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READ));
+    }
+    if permission.credentials {
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+}
+
+/// A cache must not answer one origin with what was for another.
+fn vary(headers: &mut HeaderMap) {
+    if headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).is_none_or(|value| value != "*") {
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+}

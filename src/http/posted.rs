@@ -1,0 +1,184 @@
+//! What a client posts to the OAuth endpoints: a form, with who it says it is (RFC 6749 §2.3.1 and §3.2; RFC 7009 §2.1;
+//! RFC 7662 §2.1).
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use poem::http::{StatusCode, header};
+use poem::{Body, Request, RequestBody};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSecurityScheme, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::client_auth::{Claim, claim};
+use super::cors::Caller;
+use super::form::Form;
+use super::peer::TrustedProxies;
+use super::refusal::Refusal;
+use super::server::{BodyError, read_body};
+use crate::app::{App, TokenError};
+use crate::client::Registration;
+use crate::oauth::ClientId;
+
+/// A form that was read, and a client that has not proved yet who it is.
+pub(super) struct Posted {
+    /// The parameters, without the client's credentials.
+    pub(super) form: Form,
+    /// Who asks.
+    pub(super) peer: IpAddr,
+    claim: Claim,
+}
+
+impl Posted {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is no form, or names no client.
+    pub(super) async fn read<S>(posted: PostedForm<'_, S>, app: &App) -> Result<Self, Refusal> {
+        let PostedForm { request, body, .. } = posted;
+        let by_header = request.headers().contains_key(header::AUTHORIZATION);
+        let mut form = read_form(request, body).await?;
+        let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
+        if let Some(caller) = Caller::of(request) {
+            for id in claim.readings.iter().filter_map(|reading| reading.id.parse::<ClientId>().ok()) {
+                // If it can't be found out, the answer is an error that everybody's pages may read.
+                if let Ok(Some(client)) = app.client(&id).await {
+                    caller.is(client.registration);
+                }
+            }
+        }
+        let peer = request.data::<TrustedProxies>().cloned().unwrap_or_default().peer(request);
+        Ok(Self { form, peer, claim })
+    }
+
+    /// The client, which has proved who it is.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it has not.
+    pub(super) async fn authenticate(&self, app: &App) -> Result<Arc<Registration>, Refusal> {
+        let error = match app.authenticate(&self.claim.readings).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        // What is no client's id is not repeated in the log: it may be a secret in the wrong field.
+        let mut known = None;
+        for id in self.claim.readings.iter().filter_map(|reading| reading.id.parse::<ClientId>().ok()) {
+            known = known.or(app.client(&id).await.ok().flatten());
+        }
+        let id = known.as_ref().map_or("", |known| known.registration.id.as_str());
+        tracing::warn!(client.id = id, peer.address = %self.peer, error = %error, "client authentication failed");
+        Err(self.refuse(&error))
+    }
+
+    /// What a use case refused, as an answer.
+    pub(super) fn refuse(&self, error: &TokenError) -> Refusal {
+        Refusal::app(error, self.claim.by_header)
+    }
+
+    /// Takes a parameter out that must be there.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is not.
+    pub(super) fn take(&mut self, name: &str) -> Result<zeroize::Zeroizing<String>, Refusal> {
+        let missing = || Refusal::request(format!("The parameter {name} is missing."));
+        self.form.take(name).ok_or_else(missing)
+    }
+}
+
+/// Parameters that must not stand in the URL, where logs and histories keep them (RFC 6749 §2.3.1).
+const NOT_IN_THE_URL: [&str; 8] =
+    ["client_id", "client_secret", "grant_type", "password", "refresh_token", "scope", "token", "username"];
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusal> {
+    if let Some(query) = request.uri().query()
+        && Form::parse(query.as_bytes())
+            .map_or(true, |query| NOT_IN_THE_URL.iter().any(|name| query.has(name)))
+    {
+        return Err(Refusal::request("Parameters are taken from the body, never from the URL."));
+    }
+    let media_type = request.content_type().map(|value| value.split(';').next().unwrap_or_default().trim());
+    if !media_type.is_some_and(|value| value.eq_ignore_ascii_case(FORM)) {
+        return Err(Refusal::request("The request must be application/x-www-form-urlencoded."));
+    }
+    let body = body.ok_or_else(|| Refusal::request("The request has no body."))?;
+    let bytes = read_body(body).await.map_err(|error| match error {
+        BodyError::TooLarge => {
+            Refusal::request("The request is too large.").with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        }
+        BodyError::TimedOut => Refusal::request("The body did not arrive in time."),
+        BodyError::Broken => Refusal::request("The body is broken."),
+    })?;
+    Ok(Form::parse(&bytes)?)
+}
+
+/// A form, unread: [`Posted`] reads it strictly. `S` is what the specification says of it.
+pub(super) struct PostedForm<'a, S> {
+    pub(super) request: &'a Request,
+    body: Option<Body>,
+    schema: PhantomData<fn() -> S>,
+}
+
+impl<'a, S: Type> ApiExtractor<'a> for PostedForm<'a, S> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: FORM, schema: S::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self { request, body: body.take().ok(), schema: PhantomData })
+    }
+}
+
+/// HTTP Basic with a client's id and secret, for the specification.
+pub(super) struct ClientBasic;
+
+impl<'a> ApiExtractor<'a> for ClientBasic {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        let scheme = MetaSecurityScheme {
+            ty: "http",
+            description: Some("A confidential client's `client_id` and `client_secret` (RFC 6749 §2.3.1)."),
+            name: None,
+            key_in: None,
+            scheme: Some("basic"),
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        };
+        registry.create_security_scheme("client_basic", scheme);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["client_basic"]
+    }
+
+    fn has_security_fallback() -> bool {
+        true
+    }
+
+    async fn from_request(
+        _: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self)
+    }
+}

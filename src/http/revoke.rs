@@ -1,0 +1,84 @@
+//! `POST /oauth/revoke`: a client signs out (RFC 7009).
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::cookie::RefreshCookie;
+use super::error::status;
+use super::posted::{ClientBasic, Posted, PostedForm};
+use super::refusal::{Refusal, Refused};
+use super::token::Tag;
+use crate::app::App;
+
+/// The revocation endpoint.
+pub struct RevokeApi;
+
+/// What the revocation endpoint takes, for the specification.
+#[derive(Object)]
+#[oai(rename = "RevocationRequest")]
+struct RevocationRequestBody {
+    /// A refresh token of any generation, or an access token. A client that has its refresh token in a cookie may leave
+    /// it out.
+    token: Option<String>,
+    /// Not needed: the kinds of tokens can't be mistaken for one another.
+    token_type_hint: Option<String>,
+    /// The client, unless the `Authorization` header names it.
+    client_id: Option<String>,
+    /// The client's secret, unless it is a public client or the `Authorization` header has it.
+    client_secret: Option<String>,
+}
+
+#[derive(ApiResponse)]
+#[oai(
+    header(name = "Cache-Control", ty = "String", description = "Always `no-store`."),
+    header(name = "Pragma", ty = "String", description = "Always `no-cache`.")
+)]
+enum RevocationAnswer {
+    /// The token is no good any more, or never was any of this client's.
+    #[oai(status = 200)]
+    Ok(
+        /// Takes the cookie away that the refresh token was in.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
+}
+
+#[OpenApi]
+impl RevokeApi {
+    /// Sign out
+    ///
+    /// Ends the session that the token belongs to: its refresh tokens and its access tokens are no good any more, except
+    /// to resource servers that verify access tokens by themselves, until those expire. The answer comes once that is
+    /// durable. An access token is revoked only if the client is registered so (`revoke_access_tokens`).
+    #[oai(path = "/oauth/revoke", method = "post", tag = "Tag::Tokens", operation_id = "revoke")]
+    async fn revoke(
+        &self,
+        _auth: ClientBasic,
+        form: PostedForm<'_, RevocationRequestBody>,
+        app: Data<&Arc<App>>,
+    ) -> Result<RevocationAnswer, Refused> {
+        Ok(answer(form, &app).await?)
+    }
+}
+
+async fn answer(form: PostedForm<'_, RevocationRequestBody>, app: &App) -> Result<RevocationAnswer, Refusal> {
+    let request = form.request;
+    let mut posted = Posted::read(form, app).await?;
+    let client = posted.authenticate(app).await?;
+    let cookie = RefreshCookie::of(&client, request, app)?;
+    let token = match &cookie {
+        Some(cookie) if !posted.form.has("token") => cookie.read(request)?,
+        Some(_) | None => Some(posted.take("token")?),
+    };
+    if let Some(token) = token {
+        app.revoke(&client, &token).await.map_err(|error| {
+            if status(error.code(), false).is_server_error() {
+                tracing::error!(client.id = %client.id, error = %error, "token not revoked");
+            }
+            posted.refuse(&error)
+        })?;
+    }
+    Ok(RevocationAnswer::Ok(cookie.map(|cookie| cookie.clear())))
+}

@@ -1,0 +1,175 @@
+//! A token bucket a session, in memory of a fixed size.
+//!
+//! A bucket is one moment: when it will be full again (the "theoretical arrival time" of the generic cell rate
+//! algorithm, ITU-T I.371). One that is full has nothing to remember, so a client that refreshes as it should is
+//! forgotten after a moment, and a few thousand places hold everybody who is in a hurry. When more are than there are
+//! places, the ones that are nearest to full are forgotten first: then a limit is missed, and nobody is refused who
+//! should not be.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// This often at once; 0: without limit.
+    pub burst: u32,
+    /// And once more after each such time.
+    pub every: Duration,
+}
+
+impl Rate {
+    /// How long it takes to fill an empty bucket.
+    const fn whole(&self) -> Duration {
+        self.every.saturating_mul(self.burst)
+    }
+}
+
+/// The buckets of all sessions, or of whatever else has 16 bytes that can't be chosen, of which the last 8 are random.
+pub struct Buckets {
+    rate: Rate,
+    sets: Mutex<Box<[Set]>>,
+}
+
+/// Places for keys that meet; 8,192 of these are 768 KiB.
+type Set = [Place; 4];
+const SETS: usize = 8192;
+
+#[derive(Clone, Copy, Default)]
+struct Place {
+    key: [u8; 16],
+    full_at: Timestamp,
+}
+
+impl Buckets {
+    /// Full buckets.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        let sets = if rate.burst == 0 { 0 } else { SETS };
+        Self { rate, sets: Mutex::new(vec![Set::default(); sets].into_boxed_slice()) }
+    }
+
+    /// How long `key` must wait for its next turn; zero if it may go on.
+    #[must_use]
+    pub fn wait(&self, key: &[u8; 16], now: Timestamp) -> Duration {
+        if self.rate.burst == 0 {
+            return Duration::ZERO;
+        }
+        let mut sets = self.sets();
+        let found = set(&mut sets, key).and_then(|set| set.iter().find(|place| place.key == *key));
+        let missing = found.map_or(Duration::ZERO, |place| self.missing(place.full_at, now));
+        missing.saturating_add(self.rate.every).saturating_sub(self.rate.whole())
+    }
+
+    /// Takes one out of the bucket of `key`.
+    pub fn take(&self, key: &[u8; 16], now: Timestamp) {
+        let mut sets = self.sets();
+        let Some(set) = set(&mut sets, key) else { return };
+        let known = set.iter().position(|place| place.key == *key);
+        let fullest = || {
+            let places = set.iter().enumerate();
+            places.min_by_key(|(_, place)| self.missing(place.full_at, now)).map(|(index, _)| index)
+        };
+        if let Some(place) = known.or_else(fullest).and_then(|index| set.get_mut(index)) {
+            let full_at = if place.key == *key { place.full_at } else { now };
+            *place =
+                Place { key: *key, full_at: now.after(self.missing(full_at, now)).after(self.rate.every) };
+        }
+    }
+
+    /// How long it takes until a bucket is full. More than an empty one takes: the clock has been set back, which is
+    /// nobody's fault.
+    fn missing(&self, full_at: Timestamp, now: Timestamp) -> Duration {
+        Some(full_at.since(now)).filter(|missing| *missing <= self.rate.whole()).unwrap_or_default()
+    }
+
+    /// The buckets are good after a panic elsewhere: each step leaves them whole.
+    fn sets(&self) -> MutexGuard<'_, Box<[Set]>> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn set<'a>(sets: &'a mut [Set], key: &[u8; 16]) -> Option<&'a mut Set> {
+    let random = key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes)).unwrap_or_default();
+    let index = random.checked_rem(u64::try_from(sets.len()).ok()?)?;
+    sets.get_mut(usize::try_from(index).ok()?)
+}
+
+impl fmt::Debug for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buckets").field("rate", &self.rate).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { burst: 3, every: Duration::from_secs(2) };
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_seconds(1_000 + seconds)
+    }
+
+    fn go(buckets: &Buckets, key: [u8; 16], now: Timestamp) -> Result<(), u64> {
+        let wait = buckets.wait(&key, now);
+        if wait.is_zero() {
+            buckets.take(&key, now);
+            return Ok(());
+        }
+        Err(wait.as_secs())
+    }
+
+    #[test]
+    fn a_burst_is_free_and_then_one_in_each_interval() {
+        let buckets = Buckets::new(RATE);
+        let key = [7; 16];
+        for _ in 0..3 {
+            assert_eq!(go(&buckets, key, at(0)), Ok(()));
+        }
+        assert_eq!(go(&buckets, key, at(0)), Err(2));
+        assert_eq!(go(&buckets, key, at(1)), Err(1), "to be refused costs nothing");
+        assert_eq!(go(&buckets, [8; 16], at(1)), Ok(()), "each has its own");
+        assert_eq!(go(&buckets, key, at(2)), Ok(()));
+        assert_eq!(go(&buckets, key, at(2)), Err(2));
+        for _ in 0..3 {
+            assert_eq!(go(&buckets, key, at(100)), Ok(()), "full again, and not fuller");
+        }
+        assert_eq!(go(&buckets, key, at(100)), Err(2));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_shuts_nobody_out() {
+        let buckets = Buckets::new(RATE);
+        for _ in 0..3 {
+            assert_eq!(go(&buckets, [7; 16], at(5_000)), Ok(()));
+        }
+        assert_eq!(go(&buckets, [7; 16], at(0)), Ok(()));
+    }
+
+    #[test]
+    fn without_a_burst_there_is_no_limit() {
+        let buckets = Buckets::new(Rate { burst: 0, ..RATE });
+        for _ in 0..1_000 {
+            assert_eq!(go(&buckets, [7; 16], at(0)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn those_in_the_greatest_hurry_are_remembered_however_many_there_are() {
+        let buckets = Buckets::new(RATE);
+        for _ in 0..3 {
+            assert_eq!(go(&buckets, [7; 16], at(0)), Ok(()));
+        }
+        // Keys that all meet in one set.
+        for other in 0..1_000_u64 {
+            let mut key = [7; 16];
+            key[..8].copy_from_slice(&other.to_be_bytes());
+            assert_eq!(go(&buckets, key, at(0)), Ok(()));
+        }
+        assert_eq!(go(&buckets, [7; 16], at(0)), Err(2));
+    }
+}

@@ -1,0 +1,186 @@
+//! E-mail addresses: contact data, and sign-in names where the operator has said so.
+//!
+//! The rule is the one of the web's own `<input type=email>` (WHATWG HTML §4.10.5.1.5), which knowingly leaves out what
+//! RFC 5322 permits and nobody has: comments, quoted parts, addresses of machines. Two things are added, because people
+//! have such addresses: letters of any script before the `@` (RFC 6531), and internationalised domains, which the `url`
+//! crate brings to their ASCII form (UTS 46). A domain has a dot. Whether anybody reads mail there is not known.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Host;
+
+use super::name;
+
+/// An address. Made by `FromStr`, which is the only way. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email {
+    address: Box<str>,
+    key: Box<str>,
+}
+
+impl Email {
+    /// The longest address, in bytes (RFC 5321 §4.5.3.1.3).
+    pub const MAX: usize = 254;
+    /// The longest part before the `@`, in bytes (RFC 5321 §4.5.3.1.1).
+    pub const MAX_LOCAL: usize = 64;
+
+    /// The address that mail is sent to: as it was typed before the `@`, where case may matter to the receiver (RFC 5321
+    /// §2.4), the domain in ASCII and lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.address
+    }
+
+    /// What two spellings of one address have in common: before the `@` the normal form of a name.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
+/// What was typed is no e-mail address. The text is fixed and fit for a client; it repeats nothing of the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EmailRefused {
+    /// Nothing.
+    #[error("The e-mail address is empty.")]
+    Empty,
+    /// Longer than [`Email::MAX`], or [`Email::MAX_LOCAL`] before the `@`.
+    #[error("The e-mail address is too long.")]
+    TooLong,
+    /// Not `name@domain`.
+    #[error("The e-mail address is not of the form name@example.com.")]
+    Malformed,
+}
+
+impl FromStr for Email {
+    type Err = EmailRefused;
+
+    fn from_str(typed: &str) -> Result<Self, EmailRefused> {
+        let typed = typed.trim();
+        if typed.is_empty() {
+            return Err(EmailRefused::Empty);
+        }
+        if typed.len() > Self::MAX {
+            return Err(EmailRefused::TooLong);
+        }
+        let (local, domain) = typed.rsplit_once('@').ok_or(EmailRefused::Malformed)?;
+        if local.len() > Self::MAX_LOCAL {
+            return Err(EmailRefused::TooLong);
+        }
+        if !local.split('.').all(is_atom) {
+            return Err(EmailRefused::Malformed);
+        }
+        let normal = name::normalise(local).map_err(|_| EmailRefused::Malformed)?;
+        let domain = ascii_domain(domain).ok_or(EmailRefused::Malformed)?;
+        let (address, key) = (format!("{local}@{domain}"), format!("{normal}@{domain}"));
+        if address.len() > Self::MAX || key.len() > Self::MAX {
+            return Err(EmailRefused::TooLong);
+        }
+        Ok(Self { address: address.into(), key: key.into() })
+    }
+}
+
+/// One of the parts between the dots before the `@`: `atext` of RFC 5322 §3.2.3, or beyond ASCII (RFC 6531 §3.3). Which
+/// characters beyond ASCII is the profile's to say.
+fn is_atom(part: &str) -> bool {
+    let permitted = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~-".contains(c) || !c.is_ascii();
+    !part.is_empty() && part.chars().all(permitted)
+}
+
+/// A domain in its ASCII form: two labels or more, each of up to 63 letters, digits and inner hyphens.
+fn ascii_domain(domain: &str) -> Option<String> {
+    // The parser of URLs would decode it.
+    if domain.contains('%') {
+        return None;
+    }
+    let Ok(Host::Domain(ascii)) = Host::parse(domain) else { return None };
+    let is_label = |label: &str| {
+        let permitted = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let inner = !label.starts_with('-') && !label.ends_with('-');
+        (1..=63).contains(&label.len()) && inner && label.bytes().all(permitted)
+    };
+    (ascii.contains('.') && ascii.split('.').all(is_label)).then_some(ascii)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(typed: &str) -> Result<(String, String), EmailRefused> {
+        typed.parse::<Email>().map(|email| (email.as_str().to_owned(), email.key().to_owned()))
+    }
+
+    #[test]
+    fn an_address_is_kept_as_mail_needs_it_and_has_one_key_for_all_its_spellings() {
+        for (typed, address, key) in [
+            (" Ann.Lee+x@Example.COM ", "Ann.Lee+x@example.com", "ann.lee+x@example.com"),
+            ("JOSE\u{301}@bücher.example", "JOSE\u{301}@xn--bcher-kva.example", "josé@xn--bcher-kva.example"),
+            ("josé@xn--bcher-kva.example", "josé@xn--bcher-kva.example", "josé@xn--bcher-kva.example"),
+            ("o'neil_1@a-b.co.uk", "o'neil_1@a-b.co.uk", "o'neil_1@a-b.co.uk"),
+        ] {
+            assert_eq!(parsed(typed), Ok((address.to_owned(), key.to_owned())), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for typed in [
+            "ann",
+            "@example.com",
+            "ann@",
+            "ann@localhost",
+            "ann@example..com",
+            "ann@.example.com",
+            "ann@example.com.",
+            "ann@-example.com",
+            "ann@ex_ample.com",
+            "ann@192.0.2.1",
+            "ann@[192.0.2.1]",
+            "ann@[::1]",
+            "ann@ex%61mple.com",
+            ".ann@example.com",
+            "ann.@example.com",
+            "a..n@example.com",
+            "a n@example.com",
+            "a@n@example.com",
+            "\"ann\"@example.com",
+            "ann(x)@example.com",
+            "ann@example.com\r\nBcc: eve@example.com",
+            "ann\0@example.com",
+            "a\u{200b}nn@example.com",
+            "ann@exa mple.com",
+            "<ann@example.com>",
+        ] {
+            assert_eq!(parsed(typed), Err(EmailRefused::Malformed), "{typed:?}");
+        }
+        assert_eq!(parsed(" "), Err(EmailRefused::Empty));
+        assert_eq!(parsed(&format!("{}@example.com", "a".repeat(65))), Err(EmailRefused::TooLong));
+        assert_eq!(parsed(&format!("a@{}example.com", "a.".repeat(150))), Err(EmailRefused::TooLong));
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", "ann@example.com".parse::<Email>().unwrap()), "Email(…)");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+        #[test]
+        fn what_is_kept_is_an_address_again_with_the_same_key(typed in "(.{0,20}@.{0,20}|[a-zÀ-ö.+]{1,8}@[a-zß-ö.-]{1,12}\\.[a-z]{2,3})") {
+            if let Ok((address, key)) = parsed(&typed) {
+                prop_assert_eq!(parsed(&address), Ok((address, key.clone())));
+                prop_assert_eq!(parsed(&key), Ok((key.clone(), key)));
+            }
+        }
+    }
+}

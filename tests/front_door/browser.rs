@@ -1,0 +1,354 @@
+//! Clients in a browser: refresh tokens in a cookie, `Origin`, and who may read the answers.
+
+use std::sync::Arc;
+
+use heirloom::client::RefreshTokens;
+use heirloom::oauth::SessionId;
+use reqwest::{Method, RequestBuilder};
+
+use crate::support::{Answer, PUBLIC, Server, Setup, USER};
+
+const BROWSER: &str = "browser-app";
+const APP: &str = "https://app.example.com";
+/// Where the pages of the client without a cookie come from.
+const SPA: &str = "https://spa.example.com";
+const REFUSED: (u16, &str) = (400, "invalid_request");
+const GONE: (u16, &str) = (400, "invalid_grant");
+
+fn with_browser(setup: &mut Setup) {
+    let config = setup.config.clone();
+    setup.config = config.with_browser_client(BROWSER.parse().unwrap(), APP.parse().unwrap());
+    setup.client(PUBLIC, |client| client.origins = vec![SPA.parse().unwrap()]);
+}
+
+fn with_https(setup: &mut Setup) {
+    with_browser(setup);
+    "https://id.example.com".clone_into(&mut setup.config.issuer);
+}
+
+fn post(server: &Server, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+    server.client.post(format!("{}{path}", server.base)).form(form)
+}
+
+const SIGN_IN: [(&str, &str); 4] =
+    [("grant_type", "password"), ("client_id", BROWSER), ("username", USER.0), ("password", USER.1)];
+const REFRESH: [(&str, &str); 2] = [("grant_type", "refresh_token"), ("client_id", BROWSER)];
+
+async fn sign_in(server: &Server) -> Answer {
+    let answer = server.send(post(server, "/oauth/token", &SIGN_IN).header("origin", APP)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer
+}
+
+async fn refresh(server: &Server, cookie: &str) -> Answer {
+    let request = post(server, "/oauth/token", &REFRESH);
+    server.send(request.header("origin", APP).header("cookie", cookie)).await
+}
+
+/// The cookie as a browser sends it back: `name=value`.
+fn cookie(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_refresh_token_is_in_a_cookie_that_scripts_can_not_read_and_nowhere_else() {
+    let server = Server::with(with_https).await;
+    let first = sign_in(&server).await;
+    assert!(first.json.get("refresh_token").is_none() && !first.text.contains("hrt_"));
+    let header = first.header("set-cookie").to_owned();
+    let (pair, attributes) = header.split_once("; ").unwrap();
+    let (name, token) = pair.split_once('=').unwrap();
+    let hash = name.strip_prefix("__Host-heirloom_").unwrap();
+    assert!(hash.len() == 16 && token.starts_with("hrt_"), "{pair}");
+    let mut attributes: Vec<_> = attributes.split("; ").collect();
+    attributes.sort_unstable();
+    assert_eq!(attributes, ["HttpOnly", "Max-Age=1209600", "Path=/", "SameSite=Strict", "Secure"]);
+    // The successor takes its place.
+    server.wait(60);
+    let second = refresh(&server, pair).await;
+    assert!(second.json.get("refresh_token").is_none());
+    assert_ne!(cookie(&second), pair);
+    assert_eq!(cookie(&second).split_once('=').unwrap().0, name);
+    assert_eq!(second.session(), first.session());
+    // Not the idle expiry but the end of the session is nearer.
+    server.wait(50 * 86_400);
+    assert_eq!(refresh(&server, &cookie(&second)).await.outcome(), GONE);
+}
+
+#[tokio::test]
+async fn the_cookie_lasts_until_the_token_expires_also_after_a_retry() {
+    let server = Server::with(|setup| {
+        with_browser(setup);
+        setup.client(BROWSER, |client| {
+            client.lifetimes.refresh_absolute = std::time::Duration::from_hours(20 * 24);
+        });
+    })
+    .await;
+    let first = cookie(&sign_in(&server).await);
+    server.wait(10 * 86_400);
+    let second = refresh(&server, &first).await;
+    assert!(second.header("set-cookie").contains("Max-Age=864000"), "the session ends then");
+    server.wait(10);
+    let again = refresh(&server, &first).await;
+    assert_eq!(cookie(&again), cookie(&second));
+    assert!(again.header("set-cookie").contains("Max-Age=863990"));
+}
+
+#[tokio::test]
+async fn over_plain_http_on_loopback_the_name_has_no_prefix() {
+    let server = Server::with(with_browser).await;
+    let header = sign_in(&server).await.header("set-cookie").to_owned();
+    assert!(header.starts_with("heirloom_") && !header.contains("Secure"), "{header}");
+    assert!(header.contains("HttpOnly") && header.contains("SameSite=Strict"));
+}
+
+#[tokio::test]
+async fn the_refresh_grant_takes_the_cookie_only_and_other_clients_take_none() {
+    let server = Server::with(with_browser).await;
+    let pair = cookie(&sign_in(&server).await);
+    let token = pair.split_once('=').unwrap().1;
+    let with_body = [REFRESH[0], REFRESH[1], ("refresh_token", token)];
+    let request = |form: &[(&str, &str)]| post(&server, "/oauth/token", form).header("origin", APP);
+    assert_eq!(server.send(request(&with_body)).await.outcome(), REFUSED);
+    assert_eq!(server.send(request(&with_body).header("cookie", &pair)).await.outcome(), REFUSED);
+    assert_eq!(server.send(request(&REFRESH)).await.outcome(), GONE, "without a cookie nobody is signed in");
+    let other = [("grant_type", "refresh_token"), ("client_id", PUBLIC)];
+    assert_eq!(server.send(request(&other).header("cookie", &pair)).await.outcome(), REFUSED);
+    assert_eq!(refresh(&server, &pair).await.status, 200, "and the token is good all the while");
+}
+
+#[tokio::test]
+async fn cookies_come_with_others_with_garbage_and_in_several_lines() {
+    let server = Server::with(with_browser).await;
+    let pair = cookie(&sign_in(&server).await);
+    for header in [
+        format!("a=b; {pair}; c=d"),
+        format!(";;=; x; =y;{pair};\u{1F36A}=1; \"={{}}"),
+        format!("{pair}; {pair}"),
+    ] {
+        let answer = refresh(&server, &header).await;
+        assert_eq!(answer.status, 200, "{header}: {}", answer.text);
+    }
+    let lines = post(&server, "/oauth/token", &REFRESH).header("origin", APP).header("cookie", "a=b");
+    assert_eq!(server.send(lines.header("cookie", &pair)).await.status, 200);
+    let name = pair.split_once('=').unwrap().0;
+    let bytes = [b"x=\xFF\xFE; ", pair.as_bytes()].concat();
+    let request = post(&server, "/oauth/token", &REFRESH).header("origin", APP);
+    assert_eq!(server.send(request.header("cookie", bytes)).await.status, 200);
+    for (header, outcome) in [
+        (format!("{name}=hrt_other; {pair}"), REFUSED),
+        (format!("{pair}; {name}=hrt_other"), REFUSED),
+        (format!("{name}="), GONE),
+        (name.to_owned(), GONE),
+        (format!("{name}=nonsense"), GONE),
+        (format!("{name}=\"; drop\""), GONE),
+    ] {
+        assert_eq!(refresh(&server, &header).await.outcome(), outcome, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn every_request_needs_an_origin_that_is_the_clients() {
+    let server = Server::with(with_browser).await;
+    let signed_in = sign_in(&server).await;
+    let pair = cookie(&signed_in);
+    let position = server.position().await;
+    let wrong = [
+        "null",
+        SPA,
+        "https://app.example.com.evil.example",
+        "http://app.example.com",
+        "",
+        "https://APP.example.com",
+    ];
+    for (path, form) in [
+        ("/oauth/token", &SIGN_IN[..]),
+        ("/oauth/token", &REFRESH),
+        ("/oauth/revoke", &[("client_id", BROWSER)]),
+    ] {
+        let missing = server.send(post(&server, path, form).header("cookie", &pair)).await;
+        assert_eq!(missing.outcome(), REFUSED, "{path}");
+        assert_eq!(missing.header("set-cookie"), "");
+        for origin in wrong {
+            let request = post(&server, path, form).header("cookie", &pair).header("origin", origin);
+            let answer = server.send(request).await;
+            assert_eq!(answer.outcome(), REFUSED, "{path} from {origin}");
+            assert_eq!(answer.header("set-cookie"), "");
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{path} from {origin}");
+        }
+        let twice = post(&server, path, form).header("cookie", &pair);
+        let twice = twice.header("origin", APP).header("origin", "https://evil.example");
+        assert_eq!(server.send(twice).await.outcome(), REFUSED);
+    }
+    assert_eq!(server.position().await, position);
+    // The documentation's own pages.
+    let own = server.base.clone();
+    let docs = server.send(post(&server, "/oauth/token", &SIGN_IN).header("origin", own)).await;
+    assert_eq!(docs.status, 200);
+    // Others need none.
+    assert_eq!(server.sign_in().await.status, 200);
+}
+
+#[tokio::test]
+async fn signing_out_takes_the_token_from_the_cookie_and_clears_it() {
+    let server = Server::with(with_https).await;
+    let signed_in = sign_in(&server).await;
+    let pair = cookie(&signed_in);
+    let request = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
+    let out = server.send(request.header("cookie", &pair)).await;
+    assert_eq!(out.status, 200);
+    let name = pair.split_once('=').unwrap().0;
+    let cleared = out.header("set-cookie");
+    assert!(cleared.starts_with(&format!("{name}=;")) && cleared.contains("Max-Age=0"), "{cleared}");
+    for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
+        assert!(cleared.contains(attribute), "{cleared}");
+    }
+    assert!(server.event_names(signed_in.session()).await.contains(&"session_ended"));
+    let refused = refresh(&server, &pair).await;
+    assert_eq!(refused.outcome(), GONE);
+    assert_eq!(refused.header("set-cookie"), "", "a late refusal must not take away a newer cookie");
+    // Nobody is signed in: that is what was wanted.
+    let again = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
+    assert_eq!(server.send(again).await.status, 200);
+}
+
+#[tokio::test]
+async fn c45_two_tabs_that_refresh_at_once_get_the_same_successor() {
+    let server = Arc::new(Server::with(with_browser).await);
+    let mut pair = cookie(&sign_in(&server).await);
+    let mut sessions: Vec<SessionId> = Vec::new();
+    for _ in 0..5 {
+        let tabs: Vec<_> = (0..8)
+            .map(|_| {
+                let (server, pair) = (Arc::clone(&server), pair.clone());
+                tokio::spawn(async move { refresh(&server, &pair).await })
+            })
+            .collect();
+        let mut successors = Vec::new();
+        for tab in tabs {
+            let answer = tab.await.unwrap();
+            successors.push(cookie(&answer));
+            sessions.push(answer.session());
+        }
+        successors.dedup();
+        assert_eq!(successors.len(), 1);
+        pair = successors[0].clone();
+        server.wait(600);
+    }
+    sessions.dedup();
+    assert_eq!(sessions.len(), 1);
+}
+
+#[tokio::test]
+async fn who_signs_in_without_a_refresh_token_is_not_left_with_anothers_cookie() {
+    let server = Server::with(|setup| {
+        with_browser(setup);
+        setup.client(BROWSER, |client| client.refresh_tokens = RefreshTokens::OfflineAccess);
+    })
+    .await;
+    let form: Vec<_> = SIGN_IN.into_iter().chain([("scope", "read offline_access")]).collect();
+    let with = server.send(post(&server, "/oauth/token", &form).header("origin", APP)).await;
+    assert!(with.header("set-cookie").contains("=hrt_"));
+    let without = sign_in(&server).await;
+    let header = without.header("set-cookie");
+    assert!(header.contains("Max-Age=0") && !header.contains("hrt_"), "{header}");
+}
+
+async fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Answer {
+    let request = server.client.request(Method::OPTIONS, format!("{}{path}", server.base));
+    let request = request.header("origin", origin).header("access-control-request-method", method);
+    server.send(request.header("access-control-request-headers", "authorization,content-type")).await
+}
+
+/// What an answer says of who may read it: origin, credentials.
+fn readers(answer: &Answer) -> (&str, &str) {
+    assert_eq!(answer.header("vary"), "Origin", "{answer:?}");
+    (answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials"))
+}
+
+#[tokio::test]
+async fn a_preflight_is_for_the_pages_of_all_clients() {
+    let server = Server::with(with_browser).await;
+    for (path, method) in [("/oauth/token", "POST"), ("/oauth/revoke", "POST"), ("/oauth/userinfo", "GET")] {
+        for (origin, credentials) in [(APP, "true"), (SPA, "")] {
+            let answer = preflight(&server, path, origin, method).await;
+            assert_eq!((answer.status, readers(&answer)), (204, (origin, credentials)), "{path}");
+            assert_eq!(answer.header("access-control-allow-methods"), method);
+            assert!(answer.header("access-control-allow-headers").contains("Authorization"));
+            assert!(!answer.header("access-control-max-age").is_empty());
+        }
+        for origin in ["https://evil.example", "null", ""] {
+            let answer = preflight(&server, path, origin, method).await;
+            assert_eq!((answer.status, readers(&answer)), (204, ("", "")), "{path} from {origin}");
+            assert_eq!(answer.header("access-control-allow-methods"), "");
+        }
+    }
+    let public = preflight(&server, "/.well-known/jwks.json", "https://anybody.example", "GET").await;
+    assert_eq!((public.header("access-control-allow-origin"), public.header("vary")), ("*", ""));
+    assert_eq!(public.header("access-control-allow-credentials"), "");
+    // Without the question it is no preflight.
+    let plain = server.client.request(Method::OPTIONS, format!("{}/oauth/token", server.base));
+    assert_eq!(server.send(plain.header("origin", APP)).await.status, 405);
+}
+
+#[tokio::test]
+async fn an_answer_is_for_the_pages_of_its_client_also_an_error() {
+    let server = Server::with(with_browser).await;
+    let from = |origin: &'static str, form: &[(&str, &str)]| {
+        server.send(post(&server, "/oauth/token", form).header("origin", origin))
+    };
+    assert_eq!(readers(&from(APP, &SIGN_IN).await), (APP, "true"));
+    let [grant, _, name, password] = SIGN_IN;
+    let public = [grant, ("client_id", PUBLIC), name, password];
+    let answer = from(SPA, &public).await;
+    assert_eq!((answer.status, readers(&answer)), (200, (SPA, "")));
+    assert!(answer.header("access-control-expose-headers").contains("WWW-Authenticate"));
+    // Another client's pages are no readers.
+    let answer = from(APP, &public).await;
+    assert_eq!((answer.status, readers(&answer)), (200, ("", "")));
+    // Errors: of a known client, and of nobody.
+    let wrong = [grant, ("client_id", BROWSER), name, ("password", "wrong")];
+    let answer = from(APP, &wrong).await;
+    assert_eq!((answer.outcome(), readers(&answer)), (GONE, (APP, "true")));
+    let answer = from(SPA, &[("client_id", "nobody")]).await;
+    assert_eq!((answer.outcome(), readers(&answer)), ((400, "invalid_client"), (SPA, "")));
+    let answer = from("https://evil.example", &[("client_id", "nobody")]).await;
+    assert_eq!(readers(&answer), ("", ""));
+    let answer = server.send(server.token().header("origin", APP).body("{}")).await;
+    assert_eq!((answer.outcome(), readers(&answer)), (REFUSED, (APP, "true")));
+    for path in ["/oauth/nothing", "/oauth/token"] {
+        let answer =
+            server.send(server.client.get(format!("{}{path}", server.base)).header("origin", APP)).await;
+        assert_eq!((answer.error(), readers(&answer)), ("invalid_request", (APP, "true")), "{path}");
+    }
+    // Without an origin there is no reader, and a cache knows that it matters.
+    assert_eq!(readers(&server.sign_in().await), ("", ""));
+    let jwks = server.client.get(format!("{}/.well-known/jwks.json", server.base)).header("origin", APP);
+    let jwks = server.send(jwks).await;
+    assert_eq!((jwks.header("access-control-allow-origin"), jwks.header("vary")), ("*", ""));
+}
+
+#[tokio::test]
+async fn our_own_api_answers_the_pages_of_the_tokens_client() {
+    let server = Server::with(with_browser).await;
+    let form: Vec<_> = SIGN_IN.into_iter().chain([("scope", "profile")]).collect();
+    let signed_in = server.send(post(&server, "/oauth/token", &form).header("origin", APP)).await;
+    let token = signed_in.access_token();
+    let userinfo = |origin: &'static str, token: &str| {
+        let request = server.client.get(format!("{}/oauth/userinfo", server.base)).bearer_auth(token);
+        server.send(request.header("origin", origin))
+    };
+    let answer = userinfo(APP, &token).await;
+    assert_eq!((answer.status, readers(&answer)), (200, (APP, "true")));
+    let answer = userinfo(SPA, &token).await;
+    assert_eq!((answer.status, readers(&answer)), (200, ("", "")));
+    server.wait(600);
+    let expired = userinfo(APP, &token).await;
+    assert_eq!(
+        (expired.status, readers(&expired)),
+        (401, (APP, "true")),
+        "so that the page sees that it expired"
+    );
+    assert!(expired.header("access-control-expose-headers").contains("WWW-Authenticate"));
+}

@@ -1,0 +1,146 @@
+//! Stores that count, or fail in one way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use heirloom::store::{
+    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StreamId,
+};
+
+/// Passes everything on, with what `$load`, `$append` and `$record` do instead.
+macro_rules! around {
+    ($name:ident, $load:expr, $append:expr, $record:expr) => {
+        impl Store for $name {
+            fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
+                $append(self, append)
+            }
+            fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
+                self.inner.remove(remove)
+            }
+            fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+                $load(self, stream)
+            }
+            fn read_stream(
+                &self,
+                stream: StreamId,
+                after: u64,
+                limit: usize,
+            ) -> StoreFuture<'_, Vec<RecordedEvent>> {
+                self.inner.read_stream(stream, after, limit)
+            }
+            fn read_log(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
+                self.inner.read_log(after, limit)
+            }
+            fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+                $record(self, key)
+            }
+            fn scan(
+                &self,
+                prefix: RecordKey,
+                after: Option<RecordKey>,
+                limit: usize,
+            ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>> {
+                self.inner.scan(prefix, after, limit)
+            }
+            fn is_nearly_full(&self) -> bool {
+                self.inner.is_nearly_full()
+            }
+        }
+    };
+}
+
+/// Counts how often anything is loaded.
+pub(crate) struct Counting {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) loads: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn count(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.inner.load(stream)
+    }
+
+    fn append_as_is(&self, append: Append) -> StoreFuture<'_, Appended> {
+        self.inner.append(append)
+    }
+
+    fn record_as_is(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.inner.record(key)
+    }
+}
+
+around!(Counting, Self::count, Self::append_as_is, Self::record_as_is);
+
+/// What a [`Failing`] store can't do while it is broken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Append: nothing lands.
+    Append,
+    /// Read records.
+    Record,
+    /// Load clients.
+    LoadClient,
+    /// Load anything.
+    Load,
+}
+
+/// A store that fails while it is broken.
+pub(crate) struct Failing {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) broken: Arc<AtomicBool>,
+    pub(crate) fault: Fault,
+}
+
+impl Failing {
+    fn fails(&self, fault: Fault) -> bool {
+        self.fault == fault && self.broken.load(Ordering::SeqCst)
+    }
+
+    fn append_or_fail(&self, append: Append) -> StoreFuture<'_, Appended> {
+        if self.fails(Fault::Append) { Box::pin(async { nobody_knows() }) } else { self.inner.append(append) }
+    }
+
+    fn load_or_fail(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        let of_client = stream.category() == b'c' && self.fails(Fault::LoadClient);
+        if of_client || self.fails(Fault::Load) {
+            return Box::pin(async { nobody_knows() });
+        }
+        self.inner.load(stream)
+    }
+
+    fn record_or_fail(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        if self.fails(Fault::Record) { Box::pin(async { nobody_knows() }) } else { self.inner.record(key) }
+    }
+}
+
+around!(Failing, Self::load_or_fail, Self::append_or_fail, Self::record_or_fail);
+
+fn nobody_knows<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("a test says so".to_owned()))
+}
+
+/// One append that lands and says that nobody knows.
+pub(crate) struct Once {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) broken: Arc<AtomicBool>,
+}
+
+impl Once {
+    fn append_once(&self, append: Append) -> StoreFuture<'_, Appended> {
+        Box::pin(async move {
+            let appended = self.inner.append(append).await?;
+            if self.broken.swap(false, Ordering::SeqCst) { nobody_knows() } else { Ok(appended) }
+        })
+    }
+
+    fn load_as_is(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        self.inner.load(stream)
+    }
+
+    fn record_as_is(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.inner.record(key)
+    }
+}
+
+around!(Once, Self::load_as_is, Self::append_once, Self::record_as_is);

@@ -1,0 +1,25 @@
+//! The binary as its own process: started, asked, killed, stopped and started again.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "tests may panic, and wait for real"
+)]
+
+mod answer;
+mod chain;
+mod dev;
+mod keys;
+mod killed;
+mod pages;
+mod production;
+mod resource_server;
+mod secrets;
+#[path = "../support/small_key.rs"]
+mod small_key;
+mod stopped;
+mod support;
+mod tour;

@@ -1,0 +1,37 @@
+//! What a person and a load balancer ask of a server.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Dev, run};
+
+#[tokio::test]
+async fn the_specification_is_one_and_the_same_everywhere() {
+    let printed = run(&["openapi"]).done();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/heirloom.json");
+    let kept = fs::read_to_string(golden).unwrap_or_default();
+    assert!(kept == printed, "openapi/heirloom.json is not what the code makes: run `just openapi`");
+    let specification: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert!(specification["paths"]["/oauth/token"]["post"].is_object());
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path());
+    let served = dev.caller.get("/openapi.json").await;
+    assert_eq!((served.status, served.header("content-type")), (200, "application/json"));
+    assert_eq!(served.json, specification);
+}
+
+#[tokio::test]
+async fn the_docs_and_the_health_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path());
+    let docs = dev.caller.http.get(dev.said["docs"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(docs.status(), 200);
+    let media_type = docs.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(media_type.starts_with("text/html"), "{media_type}");
+    let page = docs.text().await.unwrap();
+    assert!(page.contains("<html") && page.contains("swagger"), "{page:.300}");
+    for path in ["/health/live", "/health/ready"] {
+        let answer = dev.caller.get(path).await;
+        assert_eq!((answer.status, &answer.json["status"]), (200, &"ok".into()), "{path}");
+    }
+}
