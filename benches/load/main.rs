@@ -95,8 +95,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut stage = Stage { target: Rc::clone(&target), server, chains: Vec::new(), given: Vec::new() };
     let chains = rows.iter().filter(|row| row.needs_chains()).map(|row| row.connections).max();
     // One after the other: more at once would be throttled.
-    for _ in 0..chains.unwrap_or_default() {
-        stage.chains.push(Chain::sign_in(&target).await?);
+    for number in 0..chains.unwrap_or_default() {
+        stage.chains.push(Chain::begin(&target, number).await?);
     }
 
     let keys = limits::signing_key(folder.path())?;

@@ -107,6 +107,8 @@ impl Line {
                 self.rotations += 1;
                 ensure!(u64::from(generation.0) == self.rotations, "generation {} out of line", generation.0);
             }
+            // Of the sign-ins that are measured, which nobody refreshes, the oldest go when there are too many.
+            SessionEvent::Ended { reason: EndReason::Evicted, .. } if self.rotations == 0 => {}
             SessionEvent::Ended { reason, .. } => {
                 ensure!(*reason == EndReason::Reuse && !self.reused, "ended: {}", reason.as_str());
                 self.reused = true;

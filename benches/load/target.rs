@@ -9,16 +9,23 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// What stands in a form as it is.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The password of those who hold the chains; it needs no encoding.
+const CHAIN_PASSWORD: &str = "tulip-quartz-93-lantern";
+
 /// An OAuth server, a client and a user of it.
 pub(crate) struct Target {
     /// Its address.
     pub(crate) address: SocketAddr,
     /// The head of a token request, up to the length.
     token_head: String,
+    /// The head of a sign-up, up to the length.
+    sign_up_head: String,
     /// The whole request for the JWKS.
     pub(crate) jwks: Vec<u8>,
     /// The body of a sign-in.
     sign_in: String,
+    /// The body of a sign-in of anybody, up to the name.
+    sign_in_of: String,
     /// The body of a refresh, up to the token.
     refresh: String,
 }
@@ -40,6 +47,12 @@ impl Target {
                 "POST {} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ",
                 token.path()
             ),
+            sign_up_head: format!(
+                "POST /account HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: "
+            ),
+            sign_in_of: format!(
+                "grant_type=password&client_id={client}&scope=read%20write&password={CHAIN_PASSWORD}&username="
+            ),
             jwks: format!("GET {} HTTP/1.1\r\nhost: {host}\r\n\r\n", jwks.path()).into_bytes(),
             sign_in: format!(
                 "grant_type=password&client_id={client}&username={user}&password={password}&scope=read%20write"
@@ -51,6 +64,21 @@ impl Target {
     /// Writes a sign-in into `request`.
     pub(crate) fn write_sign_in(&self, request: &mut String) {
         self.write(request, &self.sign_in, "");
+    }
+
+    /// Writes a sign-up of `name` into `request`: who holds the chains. A user has a limited number of sessions, and the
+    /// one who signs in all the time would end them.
+    pub(crate) fn write_sign_up(&self, request: &mut String, name: &str) {
+        let body =
+            format!(r#"{{"username":"{name}","email":"{name}@example.com","password":"{CHAIN_PASSWORD}"}}"#);
+        request.clear();
+        // Writing to a string can't fail.
+        let _ = write!(request, "{}{}\r\n\r\n{body}", self.sign_up_head, body.len());
+    }
+
+    /// Writes a sign-in of who signed up as `name` into `request`.
+    pub(crate) fn write_sign_in_of(&self, request: &mut String, name: &str) {
+        self.write(request, &self.sign_in_of, name);
     }
 
     /// Writes a refresh into `request`.

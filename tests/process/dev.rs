@@ -17,9 +17,20 @@ async fn one_json_line_says_all_that_a_script_needs() {
     let said = &dev.said;
     assert_eq!(
         keys(said),
-        ["issuer", "token_endpoint", "jwks_uri", "docs", "user", "public_client", "confidential_client"]
+        [
+            "issuer",
+            "token_endpoint",
+            "jwks_uri",
+            "docs",
+            "user",
+            "admin",
+            "public_client",
+            "confidential_client"
+        ]
     );
-    assert_eq!(keys(&said["user"]), ["username", "password"]);
+    for user in ["user", "admin"] {
+        assert_eq!(keys(&said[user]), ["username", "password"]);
+    }
     assert_eq!(keys(&said["public_client"]), ["client_id"]);
     assert_eq!(keys(&said["confidential_client"]), ["client_id", "client_secret"]);
     let base = &dev.caller.base;

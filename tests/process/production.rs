@@ -180,6 +180,10 @@ async fn c73_whoever_comes_second_is_told_who_has_the_folder() {
     let caller = installation.caller();
     let token = caller.sign_in(PHONE, USER).await.refresh_token();
     let holder = format!("process {}", process.id());
+    // A command asks the server; without its socket it comes second, and is told.
+    assert!(installation.command(&["user", "list"], "").done().contains("ada"));
+    let socket = installation.path("data/admin/socket");
+    fs::rename(&socket, installation.path("away")).unwrap();
     for words in [
         &["user", "list"][..],
         &["user", "add", "bob"],

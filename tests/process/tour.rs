@@ -16,5 +16,5 @@ fn the_tour_goes_through() {
     let said = tour.rest();
     let complaints = tour.log();
     assert_eq!(tour.end(), Some(0), "{said}\n{complaints}");
-    assert!(said.ends_with("# That was the tour.\n"), "{said}");
+    assert!(said.ends_with("# That was the tour."), "{said}");
 }

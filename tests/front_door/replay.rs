@@ -1,0 +1,114 @@
+//! A replay costs the same however old the generation is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use heirloom::client::ReusePolicy;
+use heirloom::clock::Timestamp;
+use heirloom::oauth::{Generation, Kid, Standing};
+use heirloom::session::{self, Policy, Presented, Refresh, Session};
+use heirloom::store::{Append, Expected};
+
+use crate::faults::Counting;
+use crate::support::{PUBLIC, Server};
+
+const REFUSED: (u16, &str) = (400, "invalid_grant");
+
+/// 100,000 generations, driven through decide and append without signing; then an old and a recent one are replayed.
+#[tokio::test]
+async fn c43_a_replay_costs_the_same_however_old_the_generation_is() {
+    const GENERATIONS: u32 = 100_000;
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loads);
+    let server = Server::with(move |setup| {
+        setup.store = Some(Box::new(move |inner| Arc::new(Counting { inner, loads: counted })));
+        setup.client(PUBLIC, |client| client.reuse = ReusePolicy::Refuse);
+    })
+    .await;
+    let signed_in = server.sign_in().await;
+    let replayed = age(&server, &signed_in.refresh_token(), GENERATIONS).await;
+    server.wait(60);
+    let mut costs = Vec::new();
+    for token in &replayed {
+        let (before, position) = (loads.load(Ordering::SeqCst), server.position().await);
+        let answer = server.refresh(token).await;
+        assert_eq!(answer.outcome(), REFUSED);
+        let appended = server.position().await - position;
+        costs.push((loads.load(Ordering::SeqCst) - before, appended, answer.text));
+        server.wait(3600);
+    }
+    assert_eq!(costs[0], costs[1], "generation 3 and generation {}", GENERATIONS - 10);
+    assert_eq!((costs[0].0, costs[0].1), (3, 1), "client, session, user; one event");
+    let snapshot =
+        server.app.store.load(Session::stream(signed_in.session()).unwrap()).await.unwrap().unwrap();
+    assert!(snapshot.data.len() < 400, "{} bytes", snapshot.data.len());
+}
+
+/// Rotates a session so many times in appends of hundreds, and returns the tokens of two of its generations.
+async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
+    let codec = server.app.codec();
+    let decoded = codec.decode(token).unwrap();
+    let stream = Session::stream(decoded.session).unwrap();
+    let loaded = server.app.store.load(stream.clone()).await.unwrap().unwrap();
+    let (mut state, mut version) = (Session::decode(&loaded.data).unwrap(), loaded.version);
+    let (mut presented, mut kept) =
+        (Presented { generation: decoded.generation, nonce: decoded.nonce }, Vec::new());
+    let scope = state.started.scope.clone();
+    let client = PUBLIC.parse().unwrap();
+    while presented.generation.0 < generations {
+        let mut events = Vec::new();
+        for _ in 0..50 {
+            if presented.generation == Generation(3) || presented.generation == Generation(generations - 10) {
+                let token = heirloom::oauth::RefreshToken {
+                    session: decoded.session,
+                    generation: presented.generation,
+                    nonce: presented.nonce,
+                };
+                kept.push(codec.encode(&token));
+            }
+            let command = Refresh {
+                session: decoded.session,
+                presented,
+                client: &client,
+                client_standing: Some(Standing::default()),
+                user_standing: Some(Standing::default()),
+                asked: None,
+                resources: &[],
+                permitted: &scope,
+                policy: plain_policy(),
+                nonce: [7; 16].into(),
+                kid: Kid::from_bytes([1; 32]),
+                now: server.now(),
+                process_started: Timestamp::default(),
+            };
+            let decision = session::decide(Some(&state), &command);
+            presented = decision.outcome.unwrap().refresh.unwrap();
+            for event in decision.events {
+                state = Session::apply(Some(state), &event).unwrap();
+                events.push(event.encode());
+            }
+        }
+        let appended = events.len() as u64;
+        let append = Append {
+            stream: stream.clone(),
+            expected: Expected::Exact(version),
+            events,
+            snapshot: state.encode(),
+            records: Vec::new(),
+        };
+        server.app.store.append(append).await.unwrap();
+        version += appended;
+    }
+    kept.try_into().unwrap()
+}
+
+fn plain_policy() -> Policy {
+    Policy {
+        access_token: Duration::from_mins(10),
+        refresh_idle: Duration::from_hours(24),
+        refresh_absolute: Duration::from_hours(48),
+        retry_window: None,
+        reuse_ends_family: true,
+    }
+}
