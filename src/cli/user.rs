@@ -97,11 +97,10 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             format!("ended all sessions of {}", one.name)
         }
         Command::Delete { one, yes } => {
-            let administration = Administration::of(&one.which)?;
             if !yes {
                 confirm(&one.name)?;
             }
-            one.call(&administration, (Method::DELETE, ""), None)?;
+            one.call(&Administration::of(&one.which)?, (Method::DELETE, ""), None)?;
             format!("deleted {}", one.name)
         }
         Command::List { which } => {
