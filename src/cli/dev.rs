@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -40,6 +41,9 @@ pub(super) struct Arguments {
     /// The origin of its pages: https, or http on loopback
     #[arg(long, hide = true, requires = "browser_client_id")]
     browser_origin: Option<Origin>,
+    /// For tests and the browser example: how many seconds its access tokens last
+    #[arg(long, hide = true, value_name = "SECONDS", requires = "browser_client_id")]
+    browser_access_token: Option<u16>,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -62,7 +66,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
                 "--browser-origin {origin} is neither https nor on loopback"
             )));
         }
-        config = config.with_browser_client(id.clone(), origin.clone());
+        let life = arguments.browser_access_token.map(|seconds| Duration::from_secs(seconds.max(1).into()));
+        config = config.with_browser_client(id.clone(), origin.clone(), life);
     }
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::audiences::usual_roles;
 use super::{
@@ -54,7 +55,12 @@ impl Config {
     /// With one more client, like the public one but for its refresh tokens, which it gets in a cookie: the app whose
     /// pages come from `origin`.
     #[must_use]
-    pub fn with_browser_client(mut self, id: ClientId, origin: Origin) -> Self {
+    pub fn with_browser_client(
+        mut self,
+        id: ClientId,
+        origin: Origin,
+        access_token: Option<Duration>,
+    ) -> Self {
         let public =
             self.clients.iter().find(|client| client.authentication == Authentication::None).cloned();
         let browser = public.map(|public| Registration {
@@ -63,6 +69,10 @@ impl Config {
             origins: vec![origin],
             delivery: Delivery::Cookie,
             ..public
+        });
+        let browser = browser.map(|mut browser| {
+            browser.lifetimes.access_token = access_token.unwrap_or(browser.lifetimes.access_token);
+            browser
         });
         self.clients.extend(browser);
         self

@@ -67,6 +67,7 @@ try {
   const origin = `http://127.0.0.1:${port}`
   const dev = JSON.parse(await start(join(binaries, 'heirloom'), [
     'dev', '--json', '--port', '0', '--data', folder, '--browser-client-id', 'demo-browser', '--browser-origin', origin,
+    '--browser-access-token', '3',
   ]))
   await start(join(binaries, 'examples', 'resource_server'), ['--issuer', dev.issuer, '--port', String(port)])
   browser = await puppeteer.launch({
@@ -91,6 +92,12 @@ try {
   check(await click(page, 'call'), /for every user/, 'the resource server is called')
   await click(page, 'expire')
   check(await click(page, 'call'), /for every user/, 'without an access token, the cookie brings one')
+
+  const statuses = []
+  page.on('response', (response) => { if (response.url().endsWith('/user')) statuses.push(response.status()) })
+  await new Promise((done) => setTimeout(done, 4_000)) // the access token lasts three seconds
+  check(await click(page, 'call'), /for every user/, 'when the access token has expired, the cookie brings another')
+  check(statuses.join(), /^401,200$/, 'and the resource server had refused the old one')
 
   const other = await open(browser, origin)
   check(await said(other), /^Signed in already/, 'a second tab is signed in by the cookie')
