@@ -1,14 +1,16 @@
 #!/bin/sh
 # What heirloom does, by curl. Start `heirloom dev` first.
 #
-#     examples/tour.sh [ISSUER] [CLIENT_ID]
+#     examples/tour.sh [ISSUER] [CLIENT_ID] [ADMINISTRATOR'S PASSWORD]
 #
-# Makes an account of its own, signs it in on two devices, and deletes it again. Says what it does, and stops at the
-# first answer that is not what it should be.
+# Makes an account of its own, signs it in on two devices, and deletes it again; with the password of the administrator
+# that `heirloom dev` prints, administers as well. Says what it does, and stops at the first answer that is not what it
+# should be.
 set -eu
 
 issuer=${1:-http://127.0.0.1:8080}
 client=${2:-demo-public}
+administrator=${3:-}
 name=tourist-$$
 password="a walk through $$ gardens"
 
@@ -91,6 +93,30 @@ ask 204 PUT /account/password -H "Authorization: Bearer $laptop" -H 'Content-Typ
     -d "{\"current_password\": \"$old\", \"new_password\": \"$password\"}"
 token 200 -d grant_type=refresh_token -d "refresh_token=$laptop_refresh"
 laptop=$(field access_token) laptop_refresh=$(field refresh_token)
+
+if [ -n "$administrator" ]; then
+    say 'The administrator signs in, finds the user, and registers a resource server'
+    token 200 -d grant_type=password -d username=admin --data-urlencode "password=$administrator" -d scope=admin
+    office=$(field access_token)
+    ask 200 GET "/admin/users?prefix=$name" -H "Authorization: Bearer $office"
+    id=$(field id)
+    ask 201 POST /admin/clients -H "Authorization: Bearer $office" -H 'Content-Type: application/json' \
+        -d "{\"id\": \"api-$$\", \"type\": \"confidential\", \"grants\": [], \"introspects\": [\"demo-api\"]}"
+    secret=$(field client_secret)
+
+    say 'The resource server introspects the access token: it is good'
+    ask 200 POST /oauth/introspect -u "api-$$:$secret" -d "token=$laptop"
+    case $answer in '{"active":true,'*) ;; *) exit 1 ;; esac
+
+    say 'The administrator ends all sessions of the user: from the very next request on it is not'
+    ask 204 DELETE "/admin/users/$id/sessions" -H "Authorization: Bearer $office"
+    ask 200 POST /oauth/introspect -u "api-$$:$secret" -d "token=$laptop"
+    [ "$answer" = '{"active":false}' ] || exit 1
+    ask 200 GET '/admin/events?limit=3' -H "Authorization: Bearer $office"
+    ask 204 DELETE "/admin/clients/api-$$" -H "Authorization: Bearer $office"
+    sign_in "Tourist's laptop"
+    laptop_refresh=$(field refresh_token)
+fi
 
 say 'Sign out'
 ask 200 POST /oauth/revoke -d "client_id=$client" -d "token=$laptop_refresh"
