@@ -219,7 +219,7 @@ fn an_unknown_key_that_is_like_none_lists_those_there_are() {
     let found = mistakes("colour = 1\n[server]\ncolour = 1");
     assert!(found[0].contains("default_audience, grants, issuer"), "{found:#?}");
     assert!(
-        found[1].contains("there are: drain, listen, max_connections, tls, trusted_proxies"),
+        found[1].contains("there are: drain, listen, max_connections, metrics, tls, trusted_proxies"),
         "{found:#?}"
     );
 }
@@ -393,6 +393,10 @@ fn the_rest_is_checked_too() {
     refused("[server]\nlisten = []", 2, "`listen` is empty");
     refused("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", 3, "no network");
     refused("[server]\nmax_connections = 3", 3, "from 16 to 1000000");
+    refused("[server]\nmetrics = \"9464\"", 3, "9464");
+    let metrics = load("[server]\nmetrics = \"127.0.0.1:9464\"").server.metrics;
+    assert_eq!(metrics, Some(([127, 0, 0, 1], 9464).into()));
+    assert_eq!(load("").server.metrics, None);
     refused("[server.tls]\ncertificate = \"none.pem\"\nkey = \"heirloom.toml\"", 3, "can't be read");
     refused("[server.tls]\nkey = \"heirloom.toml\"", 2, "a certificate and its key");
     refused("[log]\nfilter = \"heirloom=loud\"", 3, "`filter`");

@@ -84,6 +84,7 @@ impl App {
             throttle: Throttle::new(limits(config), &random.bytes()?),
             sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
             sweeper: super::sweep::Sweeper::default(),
+            token_requests: super::metrics::TokenRequests::default(),
             refreshes: Buckets::new(Rate {
                 burst: config.throttle.refresh_burst,
                 every: config.throttle.refresh_every,

@@ -25,6 +25,7 @@ pub mod devices;
 pub mod error;
 pub mod introspect;
 pub mod load;
+pub mod metrics;
 pub mod mint;
 pub mod refresh;
 pub mod revoke;
@@ -62,6 +63,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Counts sign-ups, by network alone.
     sign_ups: Throttle,
+    /// How requests at the token endpoint ended.
+    pub(crate) token_requests: metrics::TokenRequests,
     /// Limits how often one session is refreshed.
     refreshes: Buckets,
     /// Time.

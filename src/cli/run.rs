@@ -77,9 +77,20 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
             .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
         let listener =
             tokio::net::TcpListener::from_std(socket).map_err(|error| failed("can't listen", &error))?;
+        listeners.spawn(serve_listener(listener, endpoint, options.clone(), told(&stop)));
+    }
+    if let Some(address) = config.server.metrics {
+        let listener = http::server::bind(address)
+            .map_err(|error| failed(&format!("can't listen on {address} for metrics"), &error))?;
         let mut stop = stop.clone();
         let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-        listeners.spawn(serve_listener(listener, endpoint, options.clone(), stopped));
+        let options = ServerOptions { tls: None, ..options.clone() };
+        listeners.spawn(serve_listener(
+            listener,
+            http::metrics::endpoint(Arc::clone(&app)),
+            options,
+            stopped,
+        ));
     }
     // The store is open: what lies where the socket will be is stale. The socket goes before the store is closed.
     let _placed = match operators::listen(&config.data) {
@@ -87,9 +98,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
             let settings = HttpSettings { stopping: Some(stop.clone()), ..HttpSettings::default() };
             let endpoint = http::operator::endpoint(Arc::clone(&app), settings)
                 .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
-            let mut stop = stop.clone();
-            let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-            let options = options.clone();
+            let (options, stopped) = (options.clone(), told(&stop));
             listeners.spawn(async move {
                 serve_operators(socket, operators::own_uid(), endpoint, options, stopped).await;
                 Ok(())
@@ -151,6 +160,12 @@ async fn add_demo_user(app: &App, user: &User, role: &str) -> Outcome {
 fn limits(config: &Config) -> Limits {
     let max_connections = usize::try_from(config.server.max_connections).unwrap_or(usize::MAX);
     Limits { max_connections, drain_deadline: config.server.drain, ..Limits::default() }
+}
+
+/// Waits until the process is told to stop.
+fn told(stop: &watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<> {
+    let mut stop = stop.clone();
+    async move { drop(stop.wait_for(|stop| *stop).await) }
 }
 
 /// Becomes true when the process is told to stop.

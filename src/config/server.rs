@@ -24,6 +24,8 @@ pub struct Server {
     pub max_connections: u32,
     /// How long it waits for requests that are under way when it stops.
     pub drain: Duration,
+    /// Where `/metrics` is served, and nothing else; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Default for Server {
@@ -35,6 +37,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
             drain: Duration::from_secs(8),
+            metrics: None,
         }
     }
 }
@@ -203,6 +206,9 @@ pub(super) fn server(root: &mut Section<'_>) -> Server {
     }
     if let Some(drain) = section.duration("drain", &seconds(0, 9)) {
         server.drain = drain.value;
+    }
+    if let Some(listen) = section.texts("metrics") {
+        server.metrics = addresses(&section, &listen).into_iter().next();
     }
     section.finish();
     server

@@ -24,6 +24,7 @@ pub mod host;
 pub mod introspect;
 pub mod jwks;
 pub mod metadata;
+pub mod metrics;
 pub mod operator;
 pub mod peer;
 mod posted;

@@ -105,6 +105,7 @@ impl TokenApi {
             TokenRequest::Password(password) => app.sign_in(&client, password, posted.peer).await,
             TokenRequest::Refresh(refresh) => app.refresh(&client, refresh).await,
         };
+        app.token_requests.count(grant, answer.as_ref());
         match &answer {
             Ok(_) => tracing::debug!(client.id = %id, oauth.grant = grant, "tokens issued"),
             Err(error) if status(error.code(), false).is_server_error() => {

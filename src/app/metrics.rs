@@ -1,0 +1,136 @@
+//! What is counted for monitoring: numbers only, no names and no addresses.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use super::App;
+use super::error::TokenError;
+use crate::session::{Denied, EndReason};
+use crate::store::StoreError;
+
+/// How requests at the token endpoint ended: a fixed set of grants and outcomes.
+#[derive(Debug, Default)]
+pub struct TokenRequests(Mutex<BTreeMap<(&'static str, &'static str), u64>>);
+
+impl TokenRequests {
+    /// Counts a request of `grant`.
+    pub(crate) fn count<T>(&self, grant: &'static str, answer: Result<&T, &TokenError>) {
+        let outcome = answer.map_or_else(outcome, |_| "ok");
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((grant, outcome)).or_default();
+        *count = count.saturating_add(1);
+    }
+}
+
+/// The reason, told apart where the client's answer does not.
+const fn outcome(error: &TokenError) -> &'static str {
+    match error {
+        TokenError::Client => "client",
+        TokenError::GrantNotRegistered => "grant_not_registered",
+        TokenError::PasswordGrantOff => "password_grant_off",
+        TokenError::AccessTokenRevocation => "access_token_revocation",
+        TokenError::Credentials => "credentials",
+        TokenError::Throttled { .. } => "throttled",
+        TokenError::TooManyRefreshes { .. } => "too_many_refreshes",
+        TokenError::Busy { .. } => "busy",
+        TokenError::Scope | TokenError::Session(Denied::Scope) => "scope",
+        TokenError::Target | TokenError::Session(Denied::Target) => "target",
+        TokenError::NotAToken => "not_a_token",
+        TokenError::Session(Denied::Unknown) => "unknown",
+        TokenError::Session(Denied::Ended(reason)) => match reason {
+            EndReason::Reuse => "ended_reuse",
+            EndReason::Logout => "ended_logout",
+            EndReason::User => "ended_user",
+            EndReason::Admin => "ended_admin",
+            EndReason::UserEpoch => "ended_user_epoch",
+            EndReason::ClientEpoch => "ended_client_epoch",
+            EndReason::Expired => "ended_expired",
+            EndReason::Evicted => "ended_evicted",
+            EndReason::Rollback => "ended_rollback",
+        },
+        TokenError::Session(Denied::ForeignClient) => "foreign_client",
+        TokenError::Session(Denied::Expired) => "expired",
+        TokenError::Session(Denied::User) => "user_epoch",
+        TokenError::Session(Denied::Client) => "client_epoch",
+        TokenError::Session(Denied::Rollback) => "rollback",
+        TokenError::Session(Denied::Straggler) => "straggler",
+        TokenError::Session(Denied::Reuse) => "reuse",
+        TokenError::Store(error) => match error {
+            StoreError::Unavailable(_) => "store_unavailable",
+            StoreError::WrongExpectedVersion | StoreError::RecordExists => "store_conflict",
+            StoreError::TooLarge | StoreError::Corrupt(_) => "store_failed",
+        },
+        TokenError::Undecodable(_) | TokenError::Internal(_) => "failed",
+    }
+}
+
+impl App {
+    /// All numbers, in the Prometheus text format (version 0.0.4).
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let mut page = String::new();
+        head(&mut page, "heirloom_token_requests_total", "counter", "Token requests by grant and outcome.");
+        for ((grant, outcome), count) in
+            &*self.token_requests.0.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            let labels = format!(r#"{{grant="{grant}",outcome="{outcome}"}}"#);
+            sample(&mut page, "heirloom_token_requests_total", &labels, *count);
+        }
+        let passwords = self.passwords.stats();
+        let throttle = self.throttle.stats();
+        let sweeper = self.sweeper.stats();
+        for (name, help, value) in [
+            ("hashes_started_total", "Password hashes begun.", passwords.hashes_started),
+            (
+                "hashes_refused_total",
+                "Sign-ins refused because the hashing queue was full.",
+                passwords.refused_busy,
+            ),
+            (
+                "sign_ins_throttled_by_account_total",
+                "Attempts too soon for the account.",
+                throttle.throttled_by_account,
+            ),
+            (
+                "sign_ins_throttled_by_network_total",
+                "Attempts too soon for the network.",
+                throttle.throttled_by_network,
+            ),
+            ("sign_ins_failed_total", "Wrong passwords.", throttle.failed),
+            ("sessions_ended_by_sweeper_total", "Sessions that the sweeper ended.", sweeper.total.ended),
+            ("sessions_removed_total", "Ended sessions removed after the retention.", sweeper.total.removed),
+            ("sweeper_failures_total", "Sessions that the sweeper could not settle.", sweeper.total.failed),
+        ] {
+            let name = format!("heirloom_{name}");
+            head(&mut page, &name, "counter", help);
+            sample(&mut page, &name, "", value);
+        }
+        for (name, help, value) in [
+            ("hashing_memory_bytes", "Memory held for hashing.", count(passwords.memory_bytes)),
+            (
+                "sweeper_paused_seconds",
+                "For how long still nothing is swept.",
+                sweeper.paused.map_or(0, |wait| wait.as_secs()),
+            ),
+        ] {
+            let name = format!("heirloom_{name}");
+            head(&mut page, &name, "gauge", help);
+            sample(&mut page, &name, "", value);
+        }
+        page
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn head(page: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a string can't fail.
+    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn sample(page: &mut String, name: &str, labels: &str, value: u64) {
+    let _ = writeln!(page, "{name}{labels} {value}");
+}
