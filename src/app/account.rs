@@ -129,6 +129,10 @@ impl App {
         Password::parse(new)?;
         let OwnAccount { name, profile, .. } = self.own_account(live.user_id()).await?;
         let proved = self.prove(live.user_id(), &name, old, peer).await?;
+        // A session that was ended meanwhile must not keep itself.
+        if !proved.state.standing.covers(live.id, live.session.started.user_epoch) {
+            return Err(UserError::Unknown);
+        }
         let record = self.hash_new(&name.parse()?, &profile, new).await?;
         for _ in 0..ATTEMPTS {
             let loaded = self.load_as_proved(proved.id, Some(proved.state.standing)).await?;

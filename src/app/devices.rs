@@ -7,7 +7,7 @@ use super::users::UserError;
 use crate::oauth::{ClientId, SessionId, UserId};
 use crate::session::{self, Device, EndReason, Session, Status, device, view};
 use crate::store::{RecordChange, RecordKey, StoreError};
-use crate::user::Command;
+use crate::user::{self, Command};
 
 /// How often something is decided again because a session has moved on meanwhile.
 const ATTEMPTS: usize = 8;
@@ -124,7 +124,23 @@ impl App {
     /// # Errors
     /// [`UserError`], and none has ended.
     pub async fn end_all_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<(), UserError> {
-        self.change_user(user, Command::EndSessions { keep }, None, Vec::new()).await
+        let command = Command::EndSessions { keep };
+        let Some(keep) = keep else { return self.change_user(user, command, None, Vec::new()).await };
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load_user(user).await?;
+            // Looked at with the version that is appended to: a session that somebody has just ended must not keep
+            // itself, and bring itself back by that.
+            if self.live(keep).await?.is_none_or(|live| live.user_id() != user) {
+                return Err(UserError::Unknown);
+            }
+            let decided = user::decide(loaded.state.as_ref(), command.clone(), self.clock.now());
+            let events = decided.map_err(|_| UserError::Unknown)?;
+            match self.append_user(user, loaded, &events, Vec::new()).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                answer => return Ok(answer.map_err(TokenError::from)?),
+            }
+        }
+        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
     }
 
     /// Deletes what the devices of a user said of themselves.

@@ -29,6 +29,8 @@ impl App {
             Authentication::None => return Err(TokenError::Client),
             Authentication::Secret(_) => {}
         }
+        // It may be switched off in the log alone.
+        self.client_standing(client).await?.ok_or(TokenError::Client)?;
         if let Ok(token) = self.codec().decode(token) {
             return self.introspect_refresh_token(client, token).await;
         }

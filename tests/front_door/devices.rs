@@ -306,3 +306,14 @@ async fn c77_nothing_that_a_device_said_is_in_an_event_and_it_goes_with_the_user
 fn holds(bytes: &[u8], word: &str) -> bool {
     bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
+
+#[tokio::test]
+async fn a_session_that_was_just_ended_can_not_keep_itself() {
+    let server = Server::start().await;
+    let (thief, victim) = (server.sign_in().await, server.sign_in().await);
+    server.app.end_all_sessions(user(&victim), Some(victim.session())).await.unwrap();
+    // The thief's request was under way when the victim's landed.
+    assert!(server.app.end_all_sessions(user(&victim), Some(thief.session())).await.is_err());
+    assert_eq!(server.refresh(&thief.refresh_token()).await.outcome(), (400, "invalid_grant"));
+    assert_eq!(server.refresh(&victim.refresh_token()).await.status, 200);
+}
