@@ -82,20 +82,7 @@ impl App {
         events: &[SessionEvent],
         more: Vec<RecordChange>,
     ) -> Result<Session, StoreError> {
-        let before = loaded.state.as_ref().map(|session| session.status);
-        let after = events.iter().fold(loaded.state, Session::apply);
-        let (Some(stream), Some(after)) = (Session::stream(id), after) else {
-            return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
-        };
-        let mut records = view::changes(id, before, &after);
-        records.extend(more);
-        let append = Append {
-            stream,
-            expected: loaded.expected,
-            events: events.iter().map(SessionEvent::encode).collect(),
-            snapshot: after.encode(),
-            records,
-        };
+        let (append, after) = session_append(id, loaded, events, more)?;
         self.store.append(append).await?;
         Ok(after)
     }
@@ -108,4 +95,28 @@ impl App {
         let append = Append { stream, expected: Expected::NoStream, events, snapshot, records };
         self.store.append(append).await.map(drop)
     }
+}
+
+/// What appends a session's events to what was loaded, with its views and more record changes; and the state after them.
+pub(super) fn session_append(
+    id: SessionId,
+    loaded: Loaded<Session>,
+    events: &[SessionEvent],
+    more: Vec<RecordChange>,
+) -> Result<(Append, Session), StoreError> {
+    let before = loaded.state.as_ref().map(|session| session.status);
+    let after = events.iter().fold(loaded.state, Session::apply);
+    let (Some(stream), Some(after)) = (Session::stream(id), after) else {
+        return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
+    };
+    let mut records = view::changes(id, before, &after);
+    records.extend(more);
+    let append = Append {
+        stream,
+        expected: loaded.expected,
+        events: events.iter().map(SessionEvent::encode).collect(),
+        snapshot: after.encode(),
+        records,
+    };
+    Ok((append, after))
 }

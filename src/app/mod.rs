@@ -20,6 +20,7 @@ pub mod account;
 pub mod admin;
 pub mod assemble;
 pub mod authenticate;
+mod beside;
 pub mod clients;
 pub mod devices;
 pub mod error;
@@ -67,6 +68,8 @@ pub struct App {
     pub(crate) token_requests: metrics::TokenRequests,
     /// Limits how often one session is refreshed.
     refreshes: Buckets,
+    /// Sessions that are being appended to.
+    appending: beside::Appending,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

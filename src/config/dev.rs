@@ -11,7 +11,7 @@ use super::{
 };
 use crate::client::{Authentication, Delivery, RefreshTokens, Registration, SecretDigest};
 use crate::oauth::words::WordError;
-use crate::oauth::{ClientId, GrantType, Origin, Scope};
+use crate::oauth::{ClientId, GrantType, Origin, Scope, SigningAlgorithm};
 
 /// What differs from one `heirloom dev` to another.
 #[derive(Clone, Debug)]
@@ -122,6 +122,7 @@ impl Config {
             data: dev.data,
             keys: dev.keys,
             lead_time: LEAD_TIME,
+            algorithm: SigningAlgorithm::default(),
             log: Log::default(),
             tokens,
             default_audience: audience.name.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::section::{At, Section};
+use crate::oauth::SigningAlgorithm;
 
 /// `[server]`: the listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,8 +285,8 @@ impl std::str::FromStr for Filter {
     }
 }
 
-/// Reads `[data]` and `[keys]`: two folders, and how long a signing key is published before it signs.
-pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration) {
+/// Reads `[data]` and `[keys]`: two folders, how long a signing key is published before it signs, and what by.
+pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration, SigningAlgorithm) {
     let mut section = root.section("data");
     let data = section.path("folder").unwrap_or_else(|| section.beside_the_file("data"));
     section.finish();
@@ -293,12 +294,15 @@ pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration) {
     let keys = section.path("folder").unwrap_or_else(|| section.beside_the_file("keys"));
     let lead_time =
         section.duration("lead_time", &seconds(0, 7 * 86_400)).map_or(super::LEAD_TIME, |at| at.value);
+    let algorithms = SigningAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
+    let algorithm =
+        section.choice("algorithm", &algorithms).map_or(SigningAlgorithm::default(), |at| at.value);
     if keys.value.starts_with(&data.value) || data.value.starts_with(&keys.value) {
         let suggestion = "keep them apart: who gets a copy of the data must not get the keys with it";
         section.problems.note(&keys.place, "the keys' folder and the data's lie in one another", suggestion);
     }
     section.finish();
-    (data.value, keys.value, lead_time)
+    (data.value, keys.value, lead_time, algorithm)
 }
 
 /// Reads `[passwords]`.

@@ -22,22 +22,28 @@ struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-/// A public RSA key (RFC 7518 §6.3.1).
+/// A public key: RSA (RFC 7518 §6.3.1) or elliptic curve (§6.2.1).
 #[derive(Object)]
 struct Jwk {
-    /// `RSA`.
+    /// `RSA` or `EC`.
     kty: String,
     /// `sig`.
     #[oai(rename = "use")]
     usage: String,
-    /// `RS256`.
+    /// `RS256` or `ES256`.
     alg: String,
     /// The key's RFC 7638 thumbprint: the `kid` in a token's header.
     kid: String,
-    /// The modulus, base64url.
-    n: String,
-    /// The exponent, base64url.
-    e: String,
+    /// RSA: the modulus, base64url.
+    n: Option<String>,
+    /// RSA: the exponent, base64url.
+    e: Option<String>,
+    /// EC: `P-256`.
+    crv: Option<String>,
+    /// EC: the point's x coordinate, base64url.
+    x: Option<String>,
+    /// EC: the point's y coordinate, base64url.
+    y: Option<String>,
 }
 
 #[derive(ApiResponse)]

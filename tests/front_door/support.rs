@@ -16,7 +16,7 @@ use heirloom::random::Random;
 use heirloom::session::{Session, SessionEvent};
 use heirloom::store::Store;
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::token::{IfMissing, KeyLife};
+use heirloom::token::{IfMissing, KeyLife, SigningAlgorithm};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -341,8 +341,13 @@ fn copy_keys(to: &Path) {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
         let keys = heirloom::token::KeysFolder::at(folder.path());
-        heirloom::token::SigningKeys::open(keys.clone(), KeyLife::default(), IfMissing::Create, clock)
-            .unwrap();
+        heirloom::token::SigningKeys::open(
+            keys.clone(),
+            KeyLife::default(),
+            Some(SigningAlgorithm::Rs256),
+            clock,
+        )
+        .unwrap();
         heirloom::token::RefreshSecrets::open(keys.clone(), IfMissing::Create, NOW).unwrap();
         heirloom::token::Peppers::open(keys, IfMissing::Create, NOW).unwrap();
         folder
