@@ -59,3 +59,5 @@ func (oidcServer) reason(err error) string {
 		return text
 	}
 }
+
+func (oidcServer) looksAtTyp() bool { return false }

@@ -29,6 +29,7 @@ type resourceServer interface {
 	verify(ctx context.Context, token string, want wanted) (claims, error)
 	// reason says why a token was refused: "expired", "audience", "issuer", "signature" or "typ".
 	reason(err error) string
+	looksAtTyp() bool
 }
 
 // runResourceServer prints every check of a resource server.
@@ -39,20 +40,15 @@ func runResourceServer(ctx context.Context, r report, s server, library resource
 		fatal(err)
 	}
 	refuses := func(check, reason, token string, want wanted) {
-		r.check(check, func() error {
-			_, err := library.verify(ctx, token, want)
-			if err == nil {
-				return errors.New("it was accepted")
-			}
-			if library.reason(err) != reason {
-				return fmt.Errorf("refused for another reason: %w", err)
-			}
-			return nil
-		})
+		r.check(check, func() error { return refusal(ctx, library, token, want, reason) })
 	}
 	r.check("accepts a token", func() error {
-		_, err := library.verify(ctx, token, want)
-		return err
+		if _, err := library.verify(ctx, token, want); err != nil || !library.looksAtTyp() {
+			return err
+		}
+		other := want
+		other.typ = "another"
+		return refusal(ctx, library, token, other, "typ")
 	})
 	later := want
 	later.now = func() time.Time { return time.Now().Add(time.Hour) }
@@ -72,6 +68,18 @@ func runResourceServer(ctx context.Context, r report, s server, library resource
 		return err
 	})
 	r.check("key rotation with a warm cache", func() error { return survivesRotation(ctx, s, library, token, want) })
+}
+
+// refusal checks that a token is refused, and for this reason.
+func refusal(ctx context.Context, library resourceServer, token string, want wanted, reason string) error {
+	_, err := library.verify(ctx, token, want)
+	if err == nil {
+		return errors.New("it was accepted")
+	}
+	if library.reason(err) != reason {
+		return fmt.Errorf("refused for another reason: %w", err)
+	}
+	return nil
 }
 
 func survivesRotation(ctx context.Context, s server, library resourceServer, old string, want wanted) error {

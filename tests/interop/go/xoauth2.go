@@ -70,14 +70,14 @@ func (c *client) run(ctx context.Context) {
 		if token, err = config.PasswordCredentialsToken(ctx, c.username, c.password); err != nil {
 			return err
 		}
-		if c.style == "auto" && c.sent.Load() != before+1 {
+		if c.authStyle == oauth2.AuthStyleAutoDetect && c.sent.Load() != before+1 {
 			return errors.New("the style that it tries first was refused")
 		}
 		return readable(token, "read write")
 	})
 	c.check("refresh", func() (err error) { token, err = refreshed(ctx, config, token); return })
 	c.check("refresh again", func() (err error) { token, err = refreshed(ctx, config, token); return })
-	c.check("concurrent refresh", func() error { return concurrently(ctx, config, token) })
+	c.check("concurrent refresh", func() error { return c.concurrently(ctx, config, token) })
 	c.check("wrong password", func() error {
 		_, err := config.PasswordCredentialsToken(ctx, c.username, "not "+c.password)
 		return refusedWith(err, "invalid_grant")
@@ -114,10 +114,13 @@ func readable(token *oauth2.Token, scope string) error {
 	return nil
 }
 
-// refreshed uses a refresh token as a session does that was stored without its access token.
+// stored is a session as it is kept without its access token.
+func stored(token *oauth2.Token) *oauth2.Token {
+	return &oauth2.Token{RefreshToken: token.RefreshToken}
+}
+
 func refreshed(ctx context.Context, config *oauth2.Config, token *oauth2.Token) (*oauth2.Token, error) {
-	stored := &oauth2.Token{RefreshToken: token.RefreshToken}
-	next, err := config.TokenSource(ctx, stored).Token()
+	next, err := config.TokenSource(ctx, stored(token)).Token()
 	if err != nil {
 		return nil, err
 	}
@@ -127,30 +130,43 @@ func refreshed(ctx context.Context, config *oauth2.Config, token *oauth2.Token) 
 	return next, readable(next, "read write")
 }
 
-// concurrently refreshes from goroutines that share a TokenSource, and from as many that have one each.
-func concurrently(ctx context.Context, config *oauth2.Config, token *oauth2.Token) error {
-	stored := &oauth2.Token{RefreshToken: token.RefreshToken}
-	shared := oauth2.ReuseTokenSource(nil, config.TokenSource(ctx, stored))
+// concurrently refreshes from goroutines that share a TokenSource, then from as many that have one each.
+func (c *client) concurrently(ctx context.Context, config *oauth2.Config, token *oauth2.Token) error {
+	before := c.sent.Load()
+	// By default a token counts as over ten seconds before it is; these last for less.
+	shared := oauth2.ReuseTokenSourceWithExpiry(nil, config.TokenSource(ctx, stored(token)), time.Second)
+	next, err := inParallel(func() (*oauth2.Token, error) { return shared.Token() })
+	if err != nil {
+		return err
+	}
+	if sent := c.sent.Load() - before; sent != 1 {
+		return fmt.Errorf("the shared source has sent %d requests", sent)
+	}
+	last, err := inParallel(func() (*oauth2.Token, error) { return config.TokenSource(ctx, stored(next)).Token() })
+	if err != nil {
+		return err
+	}
+	_, err = refreshed(ctx, config, last)
+	return err
+}
+
+// inParallel has several goroutines get a token, and returns it if all get the same refresh token.
+func inParallel(get func() (*oauth2.Token, error)) (*oauth2.Token, error) {
 	var waiting sync.WaitGroup
-	tokens, failures := make([]*oauth2.Token, 2*parallel), make([]error, 2*parallel)
-	for n := range tokens {
-		source := shared
-		if n%2 == 1 {
-			source = config.TokenSource(ctx, stored)
-		}
-		waiting.Go(func() { tokens[n], failures[n] = source.Token() })
+	tokens, failures := make([]*oauth2.Token, parallel), make([]error, parallel)
+	for n := range parallel {
+		waiting.Go(func() { tokens[n], failures[n] = get() })
 	}
 	waiting.Wait()
 	if err := errors.Join(failures...); err != nil {
-		return err
+		return nil, err
 	}
-	for _, got := range tokens {
-		if got.RefreshToken != tokens[1].RefreshToken {
-			return errors.New("the same refresh token has several successors")
+	for _, token := range tokens {
+		if token.RefreshToken != tokens[0].RefreshToken {
+			return nil, errors.New("the same refresh token has several successors")
 		}
 	}
-	_, err := refreshed(ctx, config, tokens[1])
-	return err
+	return tokens[0], nil
 }
 
 // refusesStranger uses a wrong secret, or if there is none, a client id that nobody has.
