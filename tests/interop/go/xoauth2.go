@@ -63,20 +63,29 @@ func runOAuth2(ctx context.Context, s server) {
 }
 
 func (c *client) run(ctx context.Context) {
-	var token *oauth2.Token
+	token := &oauth2.Token{}
 	config := newConfig(c.issuer, c.clientID, c.clientSecret, c.authStyle, "read", "write")
-	c.check("sign in", func() (err error) {
+	c.check("sign in", func() error {
 		before := c.sent.Load()
-		if token, err = config.PasswordCredentialsToken(ctx, c.username, c.password); err != nil {
+		signedIn, err := config.PasswordCredentialsToken(ctx, c.username, c.password)
+		if err != nil {
 			return err
 		}
+		token = signedIn
 		if c.authStyle == oauth2.AuthStyleAutoDetect && c.sent.Load() != before+1 {
 			return errors.New("the style that it tries first was refused")
 		}
 		return readable(token, "read write")
 	})
-	c.check("refresh", func() (err error) { token, err = refreshed(ctx, config, token); return })
-	c.check("refresh again", func() (err error) { token, err = refreshed(ctx, config, token); return })
+	for _, name := range []string{"refresh", "refresh again"} {
+		c.check(name, func() error {
+			next, err := refreshed(ctx, config, token)
+			if err == nil {
+				token = next
+			}
+			return err
+		})
+	}
 	c.check("concurrent refresh", func() error { return c.concurrently(ctx, config, token) })
 	c.check("wrong password", func() error {
 		_, err := config.PasswordCredentialsToken(ctx, c.username, "not "+c.password)
