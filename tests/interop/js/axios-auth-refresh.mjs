@@ -38,6 +38,7 @@ function authorized(session, config) {
 
 const errorCode = (error) => error.response?.data?.error
 
+const AT_ONCE = 8
 const endpoint = `${server.issuer}/oauth/userinfo`
 
 /** How often each refresh token was sent. */

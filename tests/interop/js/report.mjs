@@ -1,5 +1,6 @@
 // What a program says to the runner: one line of JSON a check.
 import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
 
 /** What the runner says to a program. */
 export const server = {
@@ -21,12 +22,17 @@ function version(name) {
   return JSON.parse(readFileSync(file, 'utf8')).version
 }
 
-/** Says what became of the checks of a library, or of several packages that are used together. */
+/**
+ * Notes what became of the checks of a library, or of several packages that are used together; `print` says it, so that
+ * what is checked at the same time is said in its order.
+ */
 export function reporter(packages, as, style) {
   const library = packages.join(' with ')
   const what = { library, version: packages.map(version).join(' with '), as, style }
-  const say = (check, result, note) => console.log(JSON.stringify({ ...what, check, result, note }))
+  const lines = []
+  const say = (check, result, note) => lines.push(JSON.stringify({ ...what, check, result, note }))
   return {
+    print: () => console.log(lines.join('\n')),
     notSupported: (check, note) => say(check, 'not supported', note),
     /** Runs a check. */
     async check(name, run) {
@@ -35,7 +41,7 @@ export function reporter(packages, as, style) {
         say(name, 'passed')
       } catch (error) {
         console.error(`${library} (${style ?? as}): ${name}:`, error)
-        say(name, 'failed', `${error.name}: ${error.message}`)
+        say(name, 'failed', `${error.name}: ${error.message} ${inspect(error.cause, { depth: 1, breakLength: Infinity })}`)
       }
     },
   }

@@ -27,6 +27,7 @@ export async function checkResourceServer({ packages, style, open, because, cool
     if (cannot) report.notSupported(name, cannot)
     else await report.check(name, () => run(verifier, { because, cooldown }))
   }
+  report.print()
 }
 
 /** Runs something at another time, for a library whose clock can't be set otherwise. */
@@ -63,8 +64,10 @@ const checks = {
   },
 
   async 'refuses another audience'(open, { because }) {
-    // A token of the same user for somebody else: for heirloom's own API.
-    await assert.rejects((await open())(await accessToken('profile')), because.audience)
+    const verify = await open({ audience: 'https://api.example.com' })
+    await assert.rejects(verify(await accessToken('read')), because.audience)
+    // And a token of the same user that is for heirloom's own API, which is at+jwt whatever the other ones are.
+    await assert.rejects((await open())(await accessToken('profile')), server.typ === 'at+jwt' ? because.audience : Error)
   },
 
   async 'refuses another issuer'(open, { because }) {
