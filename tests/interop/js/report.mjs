@@ -41,7 +41,8 @@ export function reporter(packages, as, style) {
         say(name, 'passed')
       } catch (error) {
         console.error(`${library} (${style ?? as}): ${name}:`, error)
-        say(name, 'failed', `${error.name}: ${error.message} ${inspect(error.cause, { depth: 1, breakLength: Infinity })}`)
+        const cause = error.cause && ` ${inspect(error.cause, { depth: 1, breakLength: Infinity })}`
+        say(name, 'failed', `${error.name}: ${error.message}${cause ?? ''}`)
       }
     },
   }
