@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 
+import first_look
 import page
 from server import Server
 
@@ -47,8 +48,9 @@ def main():
     arguments = parse_arguments()
     expected = json.loads((HERE / "expected.json").read_text())
     languages = [name for name in expected if chosen(arguments.only, name)]
-    if not languages:
-        sys.exit(f"--only {arguments.only} names none of {', '.join(expected)}")
+    looks = not arguments.only or "first_look" in arguments.only
+    if not languages and not looks:
+        sys.exit(f"--only {arguments.only} names none of {', '.join(expected)}, first_look")
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         # The last ones take the longest to set up.
@@ -61,13 +63,16 @@ def main():
             failures += [f"{name}: {problem}" for problem in judge(expected[name], results[name])]
     failed = [(name, result) for name in languages for result in results[name] if result.result == "failed"]
     failures += [f"{name}: {title(result)}: {result.note}" for name, result in failed]
+    looked, problems = first_look.run(arguments.binary) if looks else ([], [])
+    failures += problems
     if not any(arguments.partly(name) for name in languages):
         failures += page.compare(expected, {name: results[name] for name in languages}, arguments.write and not failures)
     print_table(results, time.monotonic() - started)
+    print(f"first look: {', '.join(looked)}")
     for failure in failures:
         print(f"FAILED: {failure}")
     counted = collections.Counter(result.result for found in results.values() for result in found)
-    print(f"interop: {counted['passed']} passed, {len(failures)} failed")
+    print(f"interop: {counted['passed'] + len(looked)} passed, {len(failures)} failed")
     sys.exit(1 if failures else 0)
 
 
