@@ -86,15 +86,21 @@ def row(name, key, results, settings):
 
 def verdict(results):
     """`passed`, and what the library does not support, by reason."""
-    reasons = collections.defaultdict(dict)
+    def where(result):
+        return ", ".join(word for word in (result.style, result.typ) if word)
+
+    every, reasons = {where(result) for result in results}, collections.defaultdict(dict)
     for result in results:
         if result.result == "not supported":
-            where = ", ".join(word for word in (result.style, result.typ) if word)
-            reasons[result.note].setdefault(where, []).append(result.check)
+            reasons[result.note].setdefault(result.check, []).append(where(result))
     words = ["passed"] if any(result.result == "passed" for result in results) else []
-    for note, places in reasons.items():
-        named = "; ".join(", ".join(checks) + (f" ({where})" if where else "") for where, checks in places.items())
-        words.append(f"not supported: {named}: {note}")
+    for note, checks in reasons.items():
+        by_place = collections.defaultdict(list)
+        for check, places in checks.items():
+            by_place["" if set(places) == every else f" ({'; '.join(places)})"].append(check)
+        whole = {result.check for result in results}
+        named = [("everything" if set(checks) == whole else ", ".join(checks)) + place for place, checks in by_place.items()]
+        words.append(f"not supported: {'; '.join(named)}: {note}")
     return "; ".join(words).replace("|", "\\|").replace("\n", " ")
 
 
