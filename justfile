@@ -18,7 +18,7 @@ check:
 
 # Run the libraries of five languages against it
 interop *arguments:
-    cargo build
+    cargo build --bins --examples
     tests/interop/run.py {{arguments}}
 
 # Write the specification that a test compares with the code

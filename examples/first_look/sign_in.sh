@@ -3,16 +3,21 @@
 set -eu
 password=$1 issuer=${2:-http://127.0.0.1:8080}
 
-# field NAME: a text of the JSON on standard input.
-field() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
+# ask CURL'S ARGUMENTS: keeps the answer in $answer, and stops at one that is an error.
+ask() { answer=$(curl -sS --fail-with-body "$@") || { echo "$answer" >&2; exit 1; }; }
 
-# token FORM: asks for tokens.
-token() { curl -sS --fail-with-body "$issuer/oauth/token" -d client_id=demo-public "$@"; }
+# field NAME: a text in $answer.
+field() { echo "$answer" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
 
-# name: whose the access token in $answer is.
-name() { curl -sS --fail-with-body "$issuer/oauth/userinfo" -H "Authorization: Bearer $(echo "$answer" | field access_token)" | field preferred_username; }
+# greet TEXT: keeps the refresh token, and says whose the access token is.
+greet() {
+    refresh_token=$(field refresh_token)
+    ask "$issuer/oauth/userinfo" -H "Authorization: Bearer $(field access_token)"
+    echo "$1: $(field preferred_username)"
+}
 
-answer=$(token -d grant_type=password -d username=demo --data-urlencode "password=$password" -d scope=profile)
-echo "signed in: $(name)"
-answer=$(token -d grant_type=refresh_token -d "refresh_token=$(echo "$answer" | field refresh_token)")
-echo "refreshed: $(name)"
+ask "$issuer/oauth/token" -d client_id=demo-public -d grant_type=password -d username=demo \
+    --data-urlencode "password=$password" -d scope=profile
+greet 'signed in'
+ask "$issuer/oauth/token" -d client_id=demo-public -d grant_type=refresh_token -d "refresh_token=$refresh_token"
+greet refreshed

@@ -25,7 +25,7 @@ def compare(expected, results, write):
             settings, rest = fragment(HERE / language)
             rows[name] = [row(name, key, lines, settings) for key, lines in by_library(found).items()]
             sections[name] = rest
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             problems.append(f"tests/interop/{language}/README.md: {error}")
     order = [language["name"] for language in expected.values()]
     new = assemble(order, rows, sections)
@@ -42,7 +42,7 @@ def compare(expected, results, write):
 def assemble(order, rows, sections):
     """The whole page."""
     table = HEAD + "".join(f"{line}\n" for name in order for line in rows.get(name, []))
-    text = (HERE / "page.md").read_text().replace("{{table}}\n", table)
+    text = (HERE / "page.md").read_text().replace("{{table}}\n", f"{table}\n")
     return text + "".join(f"\n## {name}\n\n{sections[name]}" for name in order if name in sections)
 
 

@@ -59,7 +59,8 @@ def main():
     for name in languages:
         results[name], broken = runs[name].result()
         failures += broken
-        if not arguments.partly(name):
+        # What a broken program did not say is not listed one by one.
+        if not broken and not arguments.partly(name):
             failures += [f"{name}: {problem}" for problem in judge(expected[name], results[name])]
     failed = [(name, result) for name in languages for result in results[name] if result.result == "failed"]
     failures += [f"{name}: {title(result)}: {result.note}" for name, result in failed]
@@ -85,7 +86,7 @@ def parse_arguments():
     arguments = parser.parse_args()
     arguments.binary = arguments.binary.resolve()
     if not arguments.binary.exists():
-        parser.error(f"{arguments.binary} is missing: run `cargo build`")
+        parser.error(f"{arguments.binary} is missing: run `cargo build --bins --examples`")
     # Whether only some programs of a language run, so that it can't be judged whole.
     arguments.partly = lambda name: bool(arguments.only) and name not in arguments.only
     return arguments

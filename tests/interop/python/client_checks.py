@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from report import CLIENT_ID, CLIENT_SECRET, ISSUER, PUBLIC_CLIENT_ID, SECONDS, Report, claims, equal
+from report import CLIENT_ID, CLIENT_SECRET, ISSUER, PUBLIC_CLIENT_ID, SECONDS, USERNAME, Report, claims, equal
 
 USERINFO = f"{ISSUER}/oauth/userinfo"
 THREADS = 5
@@ -51,7 +51,7 @@ class Driver:
 
 def run(driver, example):
     """Runs the example of the documentation, and then all checks for each way to authenticate."""
-    equal(sorted(example()), ["preferred_username", "sub"])
+    equal(example()["preferred_username"], USERNAME)
     report = Report(driver.library, "client")
     for style in driver.styles:
         def make(client_id=None, client_secret=None, style=style):
@@ -102,6 +102,9 @@ def expired_access_token(make):
         equal(time.monotonic() < deadline, True)
         time.sleep(0.2)
     equal((refused.status_code, 'error="invalid_token"' in refused.headers["WWW-Authenticate"]), (401, True))
+    # By the library's own clock, too: some round, so that it lasts a little longer there.
+    while time.time() <= old.get("expires_at", 0):
+        time.sleep(0.1)
     # The threads find it expired at the same time, and each of them refreshes.
     equal(session.together(lambda: session.call(USERINFO)), [200] * THREADS)
     equal(claims(session.access_token())["sid"], claims(old["access_token"])["sid"])

@@ -8,7 +8,8 @@ from httpx_oauth.oauth2 import OAuth2, OAuth2RequestError, OAuth2Token
 import client_checks
 from report import CLIENT_ID, CLIENT_SECRET, ISSUER, PASSWORD, TOKEN_ENDPOINT, USERNAME, NotSupported
 
-DOCUMENTATION = "https://frankie567.github.io/httpx-oauth/reference/httpx_oauth.oauth2/"
+NO_API = ("its API has no password grant, no scope at a refresh and no introspection: "
+          "https://frankie567.github.io/httpx-oauth/reference/httpx_oauth.oauth2/")
 
 
 def heirloom(issuer, client_id, client_secret, method="client_secret_basic"):
@@ -33,7 +34,7 @@ class HttpxOauth(client_checks.Driver):
         self.token = {"refresh_token": "none yet"}
 
     def sign_in(self, scope, password=PASSWORD):
-        raise NotSupported(f"its API has no password grant: {DOCUMENTATION}")
+        raise NotSupported(NO_API)
 
     def begin(self, scope):
         form = {"grant_type": "password", "username": USERNAME, "password": PASSWORD, "scope": scope}
@@ -46,7 +47,7 @@ class HttpxOauth(client_checks.Driver):
 
     def refresh(self, scope=None, token=None):
         if scope:
-            raise NotSupported(f"its refresh_token takes no scope: {DOCUMENTATION}")
+            raise NotSupported(NO_API)
         self.token = asyncio.run(self.client.refresh_token(token or self.token["refresh_token"]))
         return self.token
 
@@ -61,7 +62,7 @@ class HttpxOauth(client_checks.Driver):
         asyncio.run(self.client.revoke_token(self.token["refresh_token"], "refresh_token"))
 
     def introspect(self):
-        raise NotSupported(f"its API has no introspection: {DOCUMENTATION}")
+        raise NotSupported(NO_API)
 
     def error_of(self, does):
         try:
