@@ -56,7 +56,7 @@ async fn without_a_lead_time_a_new_key_signs_at_once_and_the_old_one_stays_publi
 
 #[test]
 fn what_is_not_a_trial_is_refused() {
-    for flags in [["--access-token", "0"], ["--typ", "jwt"], ["--lead-time", "-1"]] {
+    for flags in [["--access-token", "0"], ["--typ", "jwt"], ["--lead-time", "soon"]] {
         let folder = tempfile::tempdir().unwrap();
         let refused = run(&[&["dev", "--port", "0", "--data", text(folder.path())][..], &flags].concat());
         assert_eq!(refused.code, Some(2), "{refused:?}");
