@@ -21,6 +21,7 @@ def compare(expected, results, write):
     problems = []
     for language, found in results.items():
         name = expected[language]["name"]
+        found = in_order(expected[language]["libraries"], found)
         try:
             settings, rest = fragment(HERE / language)
             rows[name] = [row(name, key, lines, settings) for key, lines in by_library(found).items()]
@@ -37,6 +38,13 @@ def compare(expected, results, write):
         return []
     changed = [line for line in new.splitlines() if line not in old.splitlines()]
     return ["docs/interop.md is not what this run says (`tests/interop/run.py --write` writes it): " + "; ".join(changed[:5])]
+
+
+def in_order(libraries, results):
+    """The results in the order of expected.json: programs may run their styles at once."""
+    places = [(entry["library"], entry["as"], style) for entry in libraries for style in entry.get("styles", [""])]
+    known = [result for result in results if (result.library, result.role, result.style) in places]
+    return sorted(known, key=lambda result: places.index((result.library, result.role, result.style)))
 
 
 def assemble(order, rows, sections):
