@@ -67,7 +67,7 @@ try {
   const origin = `http://127.0.0.1:${port}`
   const dev = JSON.parse(await start(join(binaries, 'heirloom'), [
     'dev', '--json', '--port', '0', '--data', folder, '--browser-client-id', 'demo-browser', '--browser-origin', origin,
-    '--browser-access-token', '3',
+    '--access-token', '3',
   ]))
   await start(join(binaries, 'examples', 'resource_server'), ['--issuer', dev.issuer, '--port', String(port)])
   browser = await puppeteer.launch({

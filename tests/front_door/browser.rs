@@ -17,7 +17,7 @@ const GONE: (u16, &str) = (400, "invalid_grant");
 
 fn with_browser(setup: &mut Setup) {
     let config = setup.config.clone();
-    setup.config = config.with_browser_client(BROWSER.parse().unwrap(), APP.parse().unwrap(), None);
+    setup.config = config.with_browser_client(BROWSER.parse().unwrap(), APP.parse().unwrap());
     setup.client(PUBLIC, |client| client.origins = vec![SPA.parse().unwrap()]);
 }
 
