@@ -24,9 +24,11 @@ pub mod clients;
 pub mod devices;
 pub mod error;
 pub mod introspect;
+pub mod invitations;
 pub mod load;
 pub mod metrics;
 pub mod mint;
+mod pace;
 pub mod refresh;
 pub mod revoke;
 pub mod scopes;
@@ -67,6 +69,8 @@ pub struct App {
     pub(crate) token_requests: metrics::TokenRequests,
     /// Limits how often one session is refreshed.
     refreshes: Buckets,
+    /// Limits how often one user does what stays in the log.
+    pace: pace::Pace,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
