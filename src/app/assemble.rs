@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::pace::Pace;
 use super::{App, ScopeCatalogue, Settings};
 use crate::clock::Clock;
 use crate::config::{AccessTokenType, Config};
@@ -90,6 +91,7 @@ impl App {
                 burst: config.throttle.refresh_burst,
                 every: config.throttle.refresh_every,
             }),
+            pace: Pace::new(&config.throttle),
             process_started: now,
             store,
             clock,

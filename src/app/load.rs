@@ -50,6 +50,12 @@ impl App {
         Ok((usable && !stored.disabled).then_some(stored.standing))
     }
 
+    /// The standing of a client that has proved who it is. A declared one that was switched off in the log is refused
+    /// here as one that can't prove it: that it may authenticate is all that the configuration knows.
+    pub(super) async fn usable(&self, registration: &Registration) -> Result<Standing, TokenError> {
+        self.client_standing(registration).await?.ok_or(TokenError::Client)
+    }
+
     async fn load<T>(
         &self,
         stream: Option<StreamId>,

@@ -25,9 +25,11 @@ pub mod clients;
 pub mod devices;
 pub mod error;
 pub mod introspect;
+pub mod invitations;
 pub mod load;
 pub mod metrics;
 pub mod mint;
+mod pace;
 pub mod refresh;
 pub mod revoke;
 pub mod scopes;
@@ -70,6 +72,8 @@ pub struct App {
     refreshes: Buckets,
     /// Sessions that are being appended to.
     appending: beside::Appending,
+    /// Limits how often one user does what stays in the log.
+    pace: pace::Pace,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

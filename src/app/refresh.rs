@@ -32,7 +32,7 @@ impl App {
         // Row 1: without a look at the store.
         let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.scope.as_ref();
-        let client_standing = self.client_standing(client).await?;
+        let client_standing = Some(self.usable(client).await?);
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
         let asked = Asked { client, client_standing, token, scope, resources: &request.resources, nonce };

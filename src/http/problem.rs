@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON as _;
 use poem_openapi::{ApiResponse, Object};
 
-use super::error::status;
+use super::error::{status, whole_seconds};
 use crate::app::TokenError;
 use crate::app::access::AccessError;
 use crate::app::users::UserError;
@@ -213,7 +213,7 @@ impl ApiError {
     pub fn token(error: &TokenError) -> Self {
         let code = status(error.code(), false);
         let problem = |kind: &str| Json(Problem::new(code, kind, error.description()));
-        let seconds = error.retry_after().map_or(1, |wait| wait.as_secs().saturating_add(1)).to_string();
+        let seconds = whole_seconds(error.retry_after());
         if code == StatusCode::TOO_MANY_REQUESTS {
             Self::TooManyRequests(problem("too-many-attempts"), seconds)
         } else if code == StatusCode::SERVICE_UNAVAILABLE {
@@ -223,7 +223,7 @@ impl ApiError {
             tracing::error!(error = %error, "request failed");
             Self::Failed(problem("failed"))
         } else {
-            Self::Forbidden(problem("refused"), None)
+            Self::forbidden("refused", error.description())
         }
     }
 
@@ -262,6 +262,7 @@ impl ApiError {
             }
             UserError::NotInvited => Self::field("invitation", "required", message),
             UserError::Invitation => Self::field("invitation", "not_valid", message),
+            UserError::InvitationUsed => Self::conflict("invitation-used", &message),
             UserError::Closed => Self::forbidden("registration-closed", &message),
             UserError::WrongPassword => Self::forbidden("wrong-password", &message),
             UserError::Password(refused) | UserError::Weak(PolicyRefused::Password(refused)) => {

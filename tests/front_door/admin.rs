@@ -1,7 +1,9 @@
 //! The administration API.
 
+mod actors;
 mod clients;
 mod events;
+mod invitations;
 mod load;
 mod sessions;
 mod users;
@@ -42,6 +44,13 @@ impl Office {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.server.send(self.request(Method::GET, path)).await
+    }
+
+    /// As [`Office::get`], with a new access token: the one from the beginning may have expired.
+    pub(crate) async fn get_again(&self, path: &str) -> Answer {
+        let token = sign_in_for(&self.server, ADMIN, "admin").await.access_token();
+        let url = format!("{}{path}", self.server.base);
+        self.server.send(self.server.client.get(url).bearer_auth(token)).await
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {

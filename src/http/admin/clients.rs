@@ -177,10 +177,9 @@ impl ClientsApi {
         let after = after.map(|after| after.parse::<ClientId>()).transpose();
         let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
         let listed = admin.app.list_clients(after.as_ref(), limit).await;
-        let clients: Vec<Client> =
-            listed.map_err(|error| ApiError::token(&error))?.into_iter().map(Client::from).collect();
-        let next = clients.last().filter(|_| clients.len() == limit).map(|last| last.id.clone());
-        Ok(PageAnswer::Ok(Json(ClientPage { clients, next })))
+        let (clients, next) = listed.map_err(|error| ApiError::token(&error))?;
+        let clients = clients.into_iter().map(Client::from).collect();
+        Ok(PageAnswer::Ok(Json(ClientPage { clients, next: next.map(|id| id.to_string()) })))
     }
 
     /// Register a client

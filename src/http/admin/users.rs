@@ -15,7 +15,7 @@ use crate::http::bearer::ApiScope;
 use crate::http::problem::ApiError;
 use crate::http::token::Tag;
 use crate::oauth::UserId;
-use crate::user::{Command, Status};
+use crate::user::{Command, Status, Username};
 
 /// The administration of users.
 pub(in crate::http) struct UsersApi;
@@ -58,6 +58,8 @@ enum UserStatus {
     Deleted,
     /// Not yet: there is nothing but an invitation.
     Invited,
+    /// Never: the invitation was withdrawn.
+    Withdrawn,
 }
 
 impl From<UserDetails> for User {
@@ -67,6 +69,7 @@ impl From<UserDetails> for User {
             Status::Disabled => UserStatus::Disabled,
             Status::Deleted => UserStatus::Deleted,
             Status::Invited => UserStatus::Invited,
+            Status::Withdrawn => UserStatus::Withdrawn,
         };
         Self { id: user.id.to_string(), username: user.name, status, roles: user.roles }
     }
@@ -191,8 +194,9 @@ impl UsersApi {
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         admin.actor().await?;
-        let found =
-            admin.app.find_users(prefix.as_deref().unwrap_or_default(), after.as_deref(), limit).await;
+        let after = after.map(|after| after.parse::<Username>()).transpose();
+        let after = after.map_err(|error| ApiError::user(&error.into(), "after", "password"))?;
+        let found = admin.app.find_users(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit).await;
         let found = found.map_err(|error| ApiError::user(&error, "prefix", "password"))?;
         let next = found.last().filter(|_| found.len() == limit).and_then(|last| last.name.clone());
         let users = found.into_iter().map(User::from).collect();
@@ -349,7 +353,8 @@ impl UsersApi {
 
     /// Delete a user
     ///
-    /// The name is free again and what was personal is erased; the events, which say nothing of the person, stay.
+    /// The name is free again and what was personal is erased; the events, which say nothing of the person, stay. Of
+    /// somebody who has only been invited, the invitation is withdrawn.
     #[oai(path = "/admin/users/:id", method = "delete", tag = "Tag::Admin", operation_id = "adminDeleteUser")]
     async fn delete(
         &self,
