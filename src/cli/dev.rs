@@ -110,7 +110,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();
-    let start = Start { config, sockets, demo: users, accept_missing_mark: false };
+    let filled_in = Some(announcement.demo.filled_in());
+    let start = Start { config, sockets, demo: users, filled_in, accept_missing_mark: false };
     run::serve(start, &mut || {
         let text = if arguments.json { announcement.json()? } else { announcement.text() };
         out.write_all(text.as_bytes())?;

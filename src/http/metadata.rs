@@ -60,6 +60,8 @@ enum MetadataAnswer {
 #[OpenApi]
 impl MetadataApi {
     /// What this server supports
+    ///
+    /// For clients that configure themselves (RFC 8414).
     #[oai(
         path = "/.well-known/oauth-authorization-server",
         method = "get",
@@ -71,6 +73,8 @@ impl MetadataApi {
     }
 
     /// The same, where OpenID Connect clients look
+    ///
+    /// There are no ID tokens: it is the metadata of RFC 8414.
     #[oai(
         path = "/.well-known/openid-configuration",
         method = "get",

@@ -30,7 +30,7 @@ pub struct Problem {
     #[oai(skip_serializing_if_is_none)]
     pub detail: Option<String>,
     /// Which fields are wrong.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(default, skip_serializing_if_is_empty)]
     pub errors: Vec<FieldError>,
 }
 
@@ -149,6 +149,22 @@ pub(super) fn refusal(error: &poem::Error, title: &str) -> Response {
 }
 
 impl ApiError {
+    /// The problem that it says.
+    #[must_use]
+    pub(super) const fn problem(&self) -> &Problem {
+        match self {
+            Self::BadRequest(Json(problem))
+            | Self::Unauthorized(Json(problem), _)
+            | Self::Forbidden(Json(problem), _)
+            | Self::NotFound(Json(problem))
+            | Self::Conflict(Json(problem))
+            | Self::Invalid(Json(problem))
+            | Self::TooManyRequests(Json(problem), _)
+            | Self::Failed(Json(problem))
+            | Self::Unavailable(Json(problem), _) => problem,
+        }
+    }
+
     /// There is no access token (RFC 6750 §3.1: then no error code).
     #[must_use]
     pub fn no_token() -> Self {

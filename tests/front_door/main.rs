@@ -28,6 +28,7 @@ mod replay;
 mod revocation;
 mod sign_in;
 mod sign_up;
+mod specification;
 mod support;
 mod sweep;
 mod timeline;

@@ -163,6 +163,8 @@ enum DoneAnswer {
 #[OpenApi]
 impl ClientsApi {
     /// List clients, declared and registered ones
+    ///
+    /// By id, a page at a time. Declared clients are those of the configuration.
     #[oai(path = "/admin/clients", method = "get", tag = "Tag::Admin", operation_id = "adminListClients")]
     async fn list(
         &self,
@@ -204,6 +206,8 @@ impl ClientsApi {
     }
 
     /// Show a client
+    ///
+    /// What is registered of it. Its secret is kept nowhere.
     #[oai(path = "/admin/clients/:id", method = "get", tag = "Tag::Admin", operation_id = "adminShowClient")]
     async fn show(
         &self,
@@ -265,6 +269,8 @@ impl ClientsApi {
     }
 
     /// Disable a client, a declared one too, and end all its sessions
+    ///
+    /// Until it is enabled again it gets no tokens.
     #[oai(
         path = "/admin/clients/:id/disable",
         method = "post",
@@ -282,6 +288,8 @@ impl ClientsApi {
     }
 
     /// Enable a client again
+    ///
+    /// It gets tokens again. Sessions that ended stay over. A client that the configuration disables stays so.
     #[oai(
         path = "/admin/clients/:id/enable",
         method = "post",
@@ -299,6 +307,8 @@ impl ClientsApi {
     }
 
     /// List the sessions of a client
+    ///
+    /// The live ones and those that are over and not removed yet, a page at a time.
     #[oai(
         path = "/admin/clients/:id/sessions",
         method = "get",
@@ -321,6 +331,8 @@ impl ClientsApi {
     }
 
     /// End all sessions of a client, a declared one too
+    ///
+    /// All end at once, however many there are.
     #[oai(
         path = "/admin/clients/:id/sessions",
         method = "delete",

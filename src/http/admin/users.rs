@@ -181,6 +181,8 @@ enum DoneAnswer {
 #[OpenApi]
 impl UsersApi {
     /// Search users by the beginning of their names
+    ///
+    /// By name, a page at a time. Deleted accounts have no name and are not among them.
     #[oai(path = "/admin/users", method = "get", tag = "Tag::Admin", operation_id = "adminListUsers")]
     async fn list(
         &self,
@@ -204,6 +206,8 @@ impl UsersApi {
     }
 
     /// Create a user
+    ///
+    /// The account can be used at once.
     #[oai(path = "/admin/users", method = "post", tag = "Tag::Admin", operation_id = "adminCreateUser")]
     async fn create(
         &self,
@@ -219,6 +223,8 @@ impl UsersApi {
     }
 
     /// Show a user
+    ///
+    /// A deleted account is shown without its name.
     #[oai(path = "/admin/users/:id", method = "get", tag = "Tag::Admin", operation_id = "adminShowUser")]
     async fn show(
         &self,
@@ -251,6 +257,8 @@ impl UsersApi {
     }
 
     /// Disable a user, and end all the user's sessions
+    ///
+    /// Until it is enabled again nobody can sign in to it. The sessions stay over.
     #[oai(
         path = "/admin/users/:id/disable",
         method = "post",
@@ -267,6 +275,8 @@ impl UsersApi {
     }
 
     /// Enable a user again
+    ///
+    /// The user can sign in again. Sessions that ended stay over.
     #[oai(
         path = "/admin/users/:id/enable",
         method = "post",
@@ -283,6 +293,8 @@ impl UsersApi {
     }
 
     /// Set a user's password, and end all the user's sessions
+    ///
+    /// The password must be as good as one that the user chooses.
     #[oai(
         path = "/admin/users/:id/password",
         method = "put",
@@ -305,6 +317,8 @@ impl UsersApi {
     }
 
     /// List the sessions of a user
+    ///
+    /// The live ones and those that are over and not removed yet, a page at a time.
     #[oai(
         path = "/admin/users/:id/sessions",
         method = "get",
@@ -327,6 +341,8 @@ impl UsersApi {
     }
 
     /// End all sessions of a user
+    ///
+    /// All end at once, however many there are.
     #[oai(
         path = "/admin/users/:id/sessions",
         method = "delete",
