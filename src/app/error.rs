@@ -129,7 +129,9 @@ impl TokenError {
             Self::GrantNotRegistered => "The client is not registered for this grant_type.",
             Self::PasswordGrantOff => "The password grant is turned off on this server.",
             Self::Credentials => "The username or the password is wrong.",
-            Self::Throttled { .. } => "Too many failed sign-ins. Wait before the next one.",
+            Self::Throttled { .. } => {
+                "Too many sign-ins that failed or are under way. Wait before the next one."
+            }
             Self::TooManyRefreshes { .. } => {
                 "This session is refreshed too often. Wait before the next refresh."
             }

@@ -27,6 +27,8 @@ struct Metadata {
     introspection_endpoint: String,
     /// How they authenticate there.
     introspection_endpoint_auth_methods_supported: Vec<String>,
+    /// Where an access token with the scope `profile` tells who the user is.
+    userinfo_endpoint: String,
     /// Where the public keys are.
     jwks_uri: String,
     /// The scopes.
@@ -101,6 +103,7 @@ fn answer(app: &App) -> MetadataAnswer {
         revocation_endpoint_auth_methods_supported: words(&ANY_CLIENT),
         introspection_endpoint: at("/oauth/introspect"),
         introspection_endpoint_auth_methods_supported: words(&CONFIDENTIAL),
+        userinfo_endpoint: at("/oauth/userinfo"),
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: settings.scopes.words().into_iter().map(str::to_owned).collect(),
         response_types_supported: Vec::new(),

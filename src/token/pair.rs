@@ -1,10 +1,18 @@
-//! A private key of either algorithm: parsed once by aws-lc, and what its public half is made of.
+//! A private key of either algorithm: parsed and checked once, and what its public half is made of.
+//!
+//! RSA signatures are nearly all that a refresh costs, and which library makes them faster depends on the processor:
+//! aws-lc is twice as fast as ring where there is AVX-512 IFMA, and ring is faster where there is not. So both are timed
+//! once, when the first RSA key is loaded. By RS256 both make the same bytes.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -16,11 +24,20 @@ use crate::oauth::SigningAlgorithm;
 
 /// The longest signature, in bytes: of an RSA key of 8,192 bits.
 const MAX_SIGNATURE: usize = 1024;
+/// How often each library is timed: the fastest of a few is what the processor can do.
+const ROUNDS: usize = 5;
 
 /// A private key.
 pub(super) enum Pair {
-    Rs256(RsaKeyPair),
+    Rs256(Box<RsaPair>),
     Es256(EcdsaKeyPair),
+}
+
+/// An RSA key, parsed by both libraries.
+pub(super) struct RsaPair {
+    aws_lc: rsa::KeyPair,
+    /// None if it is none for ring, which knows keys of up to 4,096 bits.
+    ring: Option<ring::rsa::KeyPair>,
 }
 
 /// What a JWK says of a public key beside its use, in base64url: RFC 7518 §6.2.1 and §6.3.1. There is no room in it for
@@ -46,10 +63,12 @@ impl Pair {
         if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der) {
             return Ok(Self::Es256(pair));
         }
-        RsaKeyPair::from_pkcs8(der).map(Self::Rs256).map_err(|rejected| match rejected.to_string().as_str() {
-            "TooSmall" => NotAKey::TooSmall,
-            other => NotAKey::Rejected(other.to_owned()),
-        })
+        let aws_lc =
+            rsa::KeyPair::from_pkcs8(der).map_err(|rejected| match rejected.to_string().as_str() {
+                "TooSmall" => NotAKey::TooSmall,
+                other => NotAKey::Rejected(other.to_owned()),
+            })?;
+        Ok(Self::Rs256(Box::new(RsaPair { aws_lc, ring: ring::rsa::KeyPair::from_pkcs8(der).ok() })))
     }
 
     /// A new one, as a PKCS#8 PEM document; RSA keys have 2,048 bits.
@@ -58,7 +77,7 @@ impl Pair {
     ) -> Result<Zeroizing<String>, aws_lc_rs::error::Unspecified> {
         match algorithm {
             SigningAlgorithm::Rs256 => {
-                let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)?;
+                let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048)?;
                 Ok(pkcs8_pem(pair.as_der()?.as_ref()))
             }
             SigningAlgorithm::Es256 => {
@@ -78,16 +97,15 @@ impl Pair {
     /// Signs. By RS256 the same message gets the same signature; by ES256 another one each time (FIPS 186-5 §6.4).
     pub(super) fn sign(&self, message: &[u8]) -> Option<Signature> {
         let mut signature = Signature { bytes: [0; MAX_SIGNATURE], len: 0 };
-        // The library draws what it needs from its own generator.
-        let random = SystemRandom::new();
         match self {
             Self::Rs256(pair) => {
-                signature.len = pair.public_modulus_len();
+                signature.len = pair.aws_lc.public_modulus_len();
                 let room = signature.bytes.get_mut(..signature.len)?;
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, room).ok()?;
+                pair.sign_by(pair.faster(), message, room)?;
             }
             Self::Es256(pair) => {
-                let made = pair.sign(&random, message).ok()?;
+                // The library draws what it needs from its own generator.
+                let made = pair.sign(&SystemRandom::new(), message).ok()?;
                 signature.len = made.as_ref().len();
                 signature.bytes.get_mut(..signature.len)?.copy_from_slice(made.as_ref());
             }
@@ -101,7 +119,7 @@ impl Pair {
         let Some(signature) = self.sign(MESSAGE) else { return false };
         let verified = match self {
             Self::Rs256(pair) => {
-                UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref())
+                UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.aws_lc.public_key().as_ref())
                     .verify(MESSAGE, signature.as_ref())
             }
             Self::Es256(pair) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref())
@@ -115,7 +133,8 @@ impl Pair {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self {
             Self::Rs256(pair) => {
-                let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
+                let public = pair.aws_lc.public_key();
+                let (n, e) = (public.modulus(), public.exponent());
                 let (n, e) = (n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero());
                 Some(PublicKey::Rsa { n: encode(n), e: encode(e) })
             }
@@ -124,6 +143,63 @@ impl Pair {
                 let (x, y) = pair.public_key().as_ref().strip_prefix(&[4])?.split_at_checked(32)?;
                 Some(PublicKey::Ec { crv: "P-256", x: encode(x), y: encode(y) })
             }
+        }
+    }
+}
+
+/// Who makes RSA signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Library {
+    AwsLc,
+    Ring,
+}
+
+impl RsaPair {
+    fn sign_by(&self, library: Library, message: &[u8], room: &mut [u8]) -> Option<()> {
+        match (library, &self.ring) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "PKCS#1 v1.5 has no random part; ring asks for a generator and draws nothing"
+            )]
+            (Library::Ring, Some(pair)) => {
+                let random = ring::rand::SystemRandom::new();
+                pair.sign(&ring::signature::RSA_PKCS1_SHA256, &random, message, room).ok()
+            }
+            (Library::Ring, None) | (Library::AwsLc, _) => {
+                self.aws_lc.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, room).ok()
+            }
+        }
+    }
+
+    /// Whose signatures are faster on this machine; found out once, by a few of each in turn.
+    fn faster(&self) -> Library {
+        static FASTER: OnceLock<Library> = OnceLock::new();
+        *FASTER.get_or_init(|| {
+            let both = [Library::AwsLc, Library::Ring];
+            let mut best = [Duration::MAX; 2];
+            for _ in 0..ROUNDS {
+                for (best, library) in best.iter_mut().zip(both) {
+                    *best = (*best).min(self.time(library));
+                }
+            }
+            let [aws_lc, ring] = best;
+            let faster = if ring < aws_lc { Library::Ring } else { Library::AwsLc };
+            tracing::debug!(signature.by = ?faster, aws_lc.time = ?aws_lc, ring.time = ?ring, "RSA signatures were timed");
+            faster
+        })
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures the processor; decides nothing that is stored or answered"
+    )]
+    fn time(&self, library: Library) -> Duration {
+        let mut room = [0; MAX_SIGNATURE];
+        let room = room.get_mut(..self.aws_lc.public_modulus_len()).unwrap_or_default();
+        let began = Instant::now();
+        match self.sign_by(library, b"heirloom", room) {
+            Some(()) => began.elapsed(),
+            None => Duration::MAX,
         }
     }
 }
@@ -173,4 +249,25 @@ pub(super) fn pkcs8_pem(der: &[u8]) -> Zeroizing<String> {
     }
     pem.push_str("\n-----END PRIVATE KEY-----\n");
     pem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_libraries_make_the_same_rsa_signature() {
+        let pem = Pair::generate(SigningAlgorithm::Rs256).unwrap();
+        let der: rustls_pki_types::PrivatePkcs8KeyDer<'_> =
+            rustls_pki_types::pem::PemObject::from_pem_slice(pem.as_bytes()).unwrap();
+        let Ok(Pair::Rs256(pair)) = Pair::from_pkcs8(der.secret_pkcs8_der()) else { panic!("an RSA key") };
+        assert!(pair.ring.is_some());
+        let signed = |library| {
+            let mut room = vec![0; pair.aws_lc.public_modulus_len()];
+            pair.sign_by(library, b"message", &mut room).unwrap();
+            room
+        };
+        assert_eq!(signed(Library::AwsLc), signed(Library::Ring));
+        assert_eq!(pair.faster(), pair.faster());
+    }
 }

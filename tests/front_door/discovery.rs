@@ -168,6 +168,7 @@ async fn the_metadata_says_what_is_supported() {
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": format!("{base}/oauth/introspect"),
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "userinfo_endpoint": format!("{base}/oauth/userinfo"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
         "response_types_supported": [],

@@ -67,6 +67,7 @@ fn metadata() -> Value {
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": "https://id.example.com/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "userinfo_endpoint": "https://id.example.com/oauth/userinfo",
         "jwks_uri": "https://id.example.com/.well-known/jwks.json",
         "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
         "response_types_supported": [],
@@ -106,15 +107,18 @@ pub(super) fn jwk_schemas() -> Map<String, Value> {
     let key = json!({
         "type": "object",
         "title": "Jwk",
-        "description": "A public RSA key (RFC 7518 §6.3.1).",
-        "required": ["kty", "use", "alg", "kid", "n", "e"],
+        "description": "A public key: RSA (RFC 7518 §6.3.1) with `n` and `e`, or on P-256 (§6.2.1) with `crv`, `x` and `y`.",
+        "required": ["kty", "use", "alg", "kid"],
         "properties": {
-            "kty": text("`RSA`."),
+            "kty": text("`RSA` or `EC`."),
             "use": text("`sig`."),
-            "alg": text("`RS256`."),
+            "alg": text("`RS256` or `ES256`."),
             "kid": text("The key's RFC 7638 thumbprint: the `kid` in a token's header."),
             "n": text("The modulus, base64url."),
             "e": text("The exponent, base64url."),
+            "crv": text("`P-256`."),
+            "x": text("The point's x coordinate, base64url."),
+            "y": text("The point's y coordinate, base64url."),
         },
     });
     let set = json!({

@@ -11,7 +11,7 @@ const PASSWORD: &str = "tulip-quartz-93-lantern";
 
 /// Every endpoint of the administration that changes something.
 fn changing() -> BTreeSet<(String, String)> {
-    let specification: Value = serde_json::from_str(&heirloom::http::docs::specification()).unwrap();
+    let specification: Value = serde_json::from_str(&heirloom::http::docs::specification().unwrap()).unwrap();
     let paths = specification["paths"].as_object().unwrap().iter();
     let of_admin = paths.filter(|(path, _)| path.starts_with("/admin"));
     of_admin

@@ -8,7 +8,7 @@ const open = (issuer, id, secret, options) =>
   new ResourceOwnerPassword({ client: { id, secret }, auth: { tokenHost: issuer }, options })
 const signIn = (client, username, password, scope) => client.getToken({ username, password, scope })
 const refresh = (token, parameters) => token.refresh(parameters)
-const signOut = (token) => token.revoke('refresh_token', { json: true }) // the answer has no body
+const signOut = (token) => token.revoke('refresh_token')
 const errorCode = (error) => error.data?.payload?.error // of a Boom error
 
 const options = {
