@@ -131,8 +131,11 @@ async fn an_invitation_that_was_withdrawn_is_no_good_and_the_log_says_who_did_it
     }
     assert_eq!(use_code(&office, &other, "bob").await.status, 201, "nobody else's");
     // One that was used is an account, and that is deleted as one.
-    let again = office.delete(&path(&other)).await;
-    assert_eq!((again.status, &again.json["type"]), (409, &json!("urn:heirloom:problem:invitation-used")));
+    let refused = office.delete(&path(&other)).await;
+    assert_eq!(
+        (refused.status, &refused.json["type"]),
+        (409, &json!("urn:heirloom:problem:invitation-used"))
+    );
     assert_eq!(office.server.sign_in_as("bob", PASSWORD).await.status, 200);
     for nobody in ["x", "01890a5d-ac96-774b-bcce-b302099a8057"] {
         assert_eq!(office.delete(&format!("/admin/invitations/{nobody}")).await.status, 404);
