@@ -92,6 +92,10 @@ async function authorizeInEveryWay(dev) {
 async function tryEveryTag(dev) {
   const page = await openDocs(dev.docs)
   const { username, password } = dev.user
+  await expand(page, 'operations-tokens-token')
+  await page.$eval('#operations-tokens-token .try-out__btn', (button) => button.click())
+  await page.waitForSelector('#operations-tokens-token .btn.execute')
+  await screenshot(page, 'docs-try-form')
   const token = await tryOut(page, 'tokens', 'token', { grant_type: 'password', client_id: dev.public_client.client_id, username, password, scope: 'account' }, async () => screenshot(page, 'docs-try-token'))
   check(`${token.status} ${token.body}`, /^200 [^]*"refresh_token": "hrt_/, 'tokens: the token endpoint signs in')
   const tokens = JSON.parse(token.body)
@@ -123,7 +127,10 @@ async function tryEveryTag(dev) {
   check(revoked.status, /^200$/, 'tokens: signed out')
   // Every operation opens, with its examples.
   const all = await page.$$eval('.opblock', (blocks) => blocks.map(({ id }) => id))
-  for (const id of all) await expand(page, id)
+  for (const id of all) {
+    await expand(page, id)
+    await page.$eval(`#${id} .opblock-summary-control`, (summary) => summary.click())
+  }
   check(all.length, /^([3-9]\d)$/, `all ${all.length} operations are shown`)
   await page.assertClean('Try it out')
   await page.close()
@@ -172,7 +179,7 @@ async function servesNothingFilledIn() {
   const port = await freePort()
   const issuer = `http://127.0.0.1:${port}`
   writeFileSync(join(folder, 'heirloom.toml'), `issuer = "${issuer}"\n[server]\nlisten = ["127.0.0.1:${port}"]\n[grants]\npassword = true\n[[clients]]\nid = "app"\ntype = "public"\nscopes = ["account"]\n`)
-  start(heirloom, ['serve', '--config', join(folder, 'heirloom.toml'), '--log-filter', 'error']).catch((error) => console.error(error.message))
+  start(heirloom, ['serve', '--config', join(folder, 'heirloom.toml'), '--log-filter', 'error']).catch(() => {}) // it prints nothing, and is stopped at the end
   for (let tries = 0; !(await fetch(`${issuer}/health/ready`).then(({ ok }) => ok, () => false)); tries += 1) {
     if (tries === 300) throw new Error('heirloom serve is not ready')
     await wait(100)
@@ -265,7 +272,7 @@ async function logOut(page, name) {
 async function bearer(page, token) {
   const scheme = await schemeOf(page, 'access_token')
   await (await scheme.$('input')).type(token)
-  await scheme.evaluate((place) => place.closest('form').querySelector('.auth-btn-wrapper .authorize').click())
+  await scheme.evaluate((place) => place.querySelector('.auth-btn-wrapper .authorize').click())
   await authorized(page)
 }
 
@@ -289,6 +296,8 @@ async function tryOut(page, tag, operation, parameters = {}, after = async () =>
       await input.click({ count: 3 })
       await input.press('Backspace')
       if (parameters[name]) await input.type(parameters[name])
+      // It is taken over when the field is left.
+      await input.press('Tab')
     }
   }
   // What an earlier try left.
@@ -298,6 +307,7 @@ async function tryOut(page, tag, operation, parameters = {}, after = async () =>
   await page.$eval(`#${id} .btn.execute`, (button) => button.click())
   const status = String((await answered).status())
   await page.waitForFunction((id, status) => document.querySelector(`#${id} .live-responses-table tbody .response-col_status`)?.innerText.trim().startsWith(status), { timeout: 10_000 }, id, status)
+  await page.$eval(`#${id}`, (block) => block.scrollIntoView())
   await after()
   return page.$eval(`#${id} .live-responses-table tbody`, (table, status) => ({ status, body: table.querySelector('.response-col_description pre')?.innerText ?? '' }), status)
 }

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import puppeteer from 'puppeteer-core'
 
 export const binaries = resolve(process.argv[2] ?? '../../target/debug')
@@ -83,6 +84,8 @@ export function check(text, expected, what) {
 
 export async function screenshot(page, name) {
   mkdirSync(screenshots, { recursive: true })
+  // A tab that is not in front is not drawn.
+  await page.bringToFront()
   await page.screenshot({ path: join(screenshots, `${name}.png`) })
 }
 
@@ -97,7 +100,10 @@ export async function drive(name, driver) {
     await driver()
     console.log(`${name}: ${checks} passed, 0 failed`)
   } catch (error) {
-    for (const [place, page] of (await browser?.pages() ?? []).entries()) await screenshot(page, `failed-${name}-${place}`).catch(() => {})
+    const pages = await browser?.pages() ?? []
+    for (const [place, page] of pages.entries()) {
+      await Promise.race([screenshot(page, `failed-${name}-${place}`), wait(5_000)]).catch(() => {})
+    }
     throw error
   } finally {
     clearTimeout(late)

@@ -121,7 +121,7 @@ await drive('browser', async () => {
   const other = tabs[1]
   check(await click(other, 'sign-out'), /^Signed out/, 'another tab signs out')
   page.expect(400)
-  check(await click(page, 'refresh'), /^You were signed out/, 'and so is the first')
+  check(await click(page, 'refresh'), /^Not signed in/, 'and so is the first')
   check((await heirlooms()).length, /^0$/, 'the cookie is gone')
   check(await signIn(page, dev.user), /^{\s*"signed_in": true,(?!.*last time)/s, 'who signed out is not told about it at the next sign-in')
   for (const [place, tab] of tabs.entries()) await tab.assertClean(`tab ${place + 1}`)

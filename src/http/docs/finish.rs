@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::examples;
 use super::refusals::{Family, Refusal, Shape, refusals};
+use crate::oauth::GrantType;
 
 /// The generated specification, finished.
 pub(super) fn finish(generated: &str) -> Result<String, serde_json::Error> {
@@ -43,6 +44,13 @@ fn without_nulls(value: &mut Value) {
 fn complete_components(components: &mut Map<String, Value>) {
     if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
         schemas.extend(examples::jwk_schemas());
+        for (name, operation) in [
+            ("TokenRequest", "token"),
+            ("RevocationRequest", "revoke"),
+            ("IntrospectionRequest", "introspect"),
+        ] {
+            complete_form(schemas.get_mut(name), operation);
+        }
     }
     if let Some(schemes) = components.get_mut("securitySchemes").and_then(Value::as_object_mut) {
         let description = "An access token that you have already: whatever the `user` scheme would fetch.";
@@ -52,6 +60,21 @@ fn complete_components(components: &mut Map<String, Value>) {
         schemes.insert("access_token".to_owned(), bearer);
         // The way of most people comes first.
         in_order(schemes, &["user"]);
+    }
+}
+
+/// A page that shows a form fills it in from the examples of its fields. What the operation's first example leaves out is
+/// empty, which counts as left out.
+fn complete_form(schema: Option<&mut Value>, operation: &str) {
+    let examples = examples::request(operation);
+    let first = examples.first().map(|(_, example)| example);
+    let fields = schema.and_then(|schema| schema.get_mut("properties")).and_then(Value::as_object_mut);
+    for (name, field) in fields.into_iter().flatten() {
+        let example = first.and_then(|first| first.get(name)).cloned().unwrap_or_else(|| json!(""));
+        set(field, "example", example);
+        if name == "grant_type" {
+            set(field, "enum", json!(GrantType::ALL.map(GrantType::as_str)));
+        }
     }
 }
 

@@ -12,7 +12,15 @@
     for (const { flows = {} } of Object.values(said.components.securitySchemes)) {
       for (const flow of Object.values(flows)) Object.assign(flow, { tokenUrl: at(flow.tokenUrl), refreshUrl: at(flow.refreshUrl) })
     }
+    if (clientId) demonstrate(said.components.schemas)
     return JSON.stringify(said)
+  }
+  // The forms of the token endpoint begin with the demo, too.
+  const demonstrate = ({ TokenRequest, RevocationRequest }) => {
+    const { client_id: client, username: user, password, scope } = TokenRequest.properties
+    for (const field of [client, RevocationRequest.properties.client_id]) field.example = clientId
+    Object.assign(user, { example: username })
+    for (const field of [password, scope]) field.example = ''
   }
   const inPlace = {
     statePlugins: { spec: { wrapActions: { updateSpec: (update) => (text) => update(absolute(text)) } } },
