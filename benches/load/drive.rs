@@ -68,10 +68,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// Runs a row.
     pub(crate) async fn run(&mut self, row: &Row, length: Duration) -> anyhow::Result<Measured> {
-        let mut ready = Vec::new();
+        let mut works = Vec::new();
         for number in 0..row.connections + row.storm {
             let storms = number >= row.connections;
-            let work = self.work(if storms { Kind::SignIn } else { row.kind }).await?;
+            works.push((storms, self.work(if storms { Kind::SignIn } else { row.kind }).await?));
+        }
+        let mut ready = Vec::new();
+        for (storms, work) in works {
             ready.push((storms, work, Connection::open(self.target.address).await?));
         }
         let before = self.cpu()?;

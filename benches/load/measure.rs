@@ -31,6 +31,8 @@ struct Bench<'a> {
     options: &'a Options,
     folder: tempfile::TempDir,
     stages: BTreeMap<Place, Stage>,
+    /// Those that can't be had, and why.
+    missing: BTreeMap<Place, String>,
     report: Report,
 }
 
@@ -50,12 +52,13 @@ pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
         options,
         folder: tempfile::tempdir()?,
         stages: BTreeMap::new(),
+        missing: BTreeMap::new(),
         report: Report { length: options.length()?, ..Report::default() },
     };
     let ours = options.target.target.is_none();
     let rows = if ours { rows::of_heirloom(&options.sizes()) } else { bench.join_target().await? };
     for row in rows.into_iter().filter(|row| options.wants(&row.name)) {
-        let skipped = bench.prepare(row.place).await.err().map(|error| format!("{error:#}"));
+        let skipped = bench.prepare(row.place).await.err();
         bench.report.rows.push(Series { row, rounds: Vec::new(), skipped });
     }
     bench.rounds().await?;
@@ -102,18 +105,29 @@ impl Bench<'_> {
         Ok(rows)
     }
 
-    /// Sees to it that a server runs.
-    async fn prepare(&mut self, place: Place) -> anyhow::Result<()> {
+    /// Sees to it that a server runs, or says why it can't.
+    async fn prepare(&mut self, place: Place) -> Result<(), String> {
         if self.stages.contains_key(&place) {
             return Ok(());
         }
+        if let Some(why) = self.missing.get(&place) {
+            return Err(why.clone());
+        }
+        self.make(place).await.map_err(|error| {
+            let why = format!("{error:#}");
+            self.missing.insert(place, why.clone());
+            why
+        })
+    }
+
+    async fn make(&mut self, place: Place) -> anyhow::Result<()> {
         let (algorithm, sessions) = match place {
             Place::Signing(algorithm) => (algorithm, FEW),
             Place::Size(sessions) => (Algorithm::Rs256, sessions),
             Place::Disk => (Algorithm::Es256, FEW),
             Place::Target => return Ok(()),
         };
-        let folder = self.folder.path().join(self.stages.len().to_string());
+        let folder = self.folder.path().join(format!("{place:?}"));
         let installation = Installation::make(folder, algorithm)?;
         eprintln!("making {} sessions for {}", size_text(sessions), name_of(place));
         let began = Instant::now();
@@ -229,9 +243,8 @@ impl Bench<'_> {
             limit: Limit::None,
         };
         let refreshes = self.options.disk_refreshes();
-        if let Err(error) = self.prepare(Place::Disk).await {
-            let skipped = Some(format!("{error:#}"));
-            self.report.rows.push(Series { row, rounds: Vec::new(), skipped });
+        if let Err(why) = self.prepare(Place::Disk).await {
+            self.report.rows.push(Series { row, rounds: Vec::new(), skipped: Some(why) });
             return Ok(());
         }
         let stage = self.stages.get_mut(&Place::Disk).context("no server")?;
