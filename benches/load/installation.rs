@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -27,6 +27,8 @@ impl Algorithm {
     }
 }
 
+/// The file that says what was made before the start.
+pub(crate) const SEED: &str = "seed.json";
 /// The public client that signs in and refreshes.
 pub(crate) const CLIENT: &str = "phone-app";
 /// The client that introspects.
@@ -40,14 +42,17 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Makes one in `folder`, which must not be there yet.
-    pub(crate) fn make(folder: PathBuf, algorithm: Algorithm) -> anyhow::Result<Self> {
+    /// Makes one in `folder`, which must not be there yet; with what was kept in another folder, if that is there.
+    pub(crate) fn make(folder: PathBuf, algorithm: Algorithm, kept: Option<&Path>) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder)?;
+        if let Some(kept) = kept.filter(|kept| kept.join(SEED).exists()) {
+            copy(kept, &folder)?;
+        }
         // It stands in the issuer, so it is chosen before the start.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let installation = Self { folder, port };
         fs::write(installation.config_file(), config(port))?;
-        if algorithm == Algorithm::Es256 {
+        if algorithm == Algorithm::Es256 && !installation.keys().exists() {
             installation.make_es256_key()?;
         }
         Ok(installation)
@@ -80,10 +85,40 @@ impl Installation {
         self.folder.join("data")
     }
 
+    /// The folder of the keys.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.folder.join("keys")
+    }
+
+    /// Keeps what was made for it in another folder, if that is not there yet.
+    pub(crate) fn keep(&self, folder: &Path) -> anyhow::Result<()> {
+        if folder.join(SEED).exists() {
+            return Ok(());
+        }
+        copy(&self.folder, folder)
+    }
+
     /// Where the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
+}
+
+/// Copies a folder; what tells that it is whole comes last.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    let mut entries = fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(|entry| entry.file_name() == SEED);
+    for entry in entries {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// As in production, but for what would keep one chain from being refreshed all the time.

@@ -128,10 +128,13 @@ impl Bench<'_> {
             Place::Target => return Ok(()),
         };
         let folder = self.folder.path().join(format!("{place:?}"));
-        let installation = Installation::make(folder, algorithm)?;
         eprintln!("making {} sessions for {}", size_text(sessions), name_of(place));
         let began = Instant::now();
+        let kept = self.options.seeds.as_ref();
+        let kept = kept.map(|kept| kept.join(format!("{}-{}", algorithm.name(), size_text(sessions))));
+        let installation = Installation::make(folder, algorithm, kept.as_deref())?;
         let seeded = seed(&installation, sessions).await?;
+        kept.map(|kept| installation.keep(&kept)).transpose()?;
         let (seeding, events) = (began.elapsed().as_secs_f64(), seeded.position);
         let (server, start) = Server::start(&installation).await?;
         let mut target = Target::of_heirloom(installation.address());
@@ -224,7 +227,7 @@ impl Bench<'_> {
 
     /// The memory of a server that has nothing to do.
     async fn idle(&mut self) -> anyhow::Result<()> {
-        let installation = Installation::make(self.folder.path().join("idle"), Algorithm::Rs256)?;
+        let installation = Installation::make(self.folder.path().join("idle"), Algorithm::Rs256, None)?;
         let (mut server, _) = Server::start(&installation).await?;
         // Whatever it does after its start, it has done then.
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// After how many refreshes the disk is looked at, and after how many more again [default: 300k]
     #[arg(long, value_name = "N", value_parser = parse_size)]
     disk_refreshes: Option<usize>,
+    /// Keep the sessions that are made before the start in DIR, and use them again the next time
+    #[arg(long, value_name = "DIR")]
+    pub(crate) seeds: Option<PathBuf>,
     /// Only the rows whose name contains one of these
     #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',')]
     only: Vec<String>,

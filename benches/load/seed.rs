@@ -2,6 +2,7 @@
 //! them, only many at a time.
 
 use std::cell::Cell;
+use std::fs;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +21,11 @@ use heirloom::random::Random;
 use heirloom::session::{self, Device, Presented, Refresh, Session, Start, device, view};
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, Store as _};
+use heirloom::token::{IfMissing, KeysFolder, RefreshSecrets};
 use heirloom::user::{self, Command, User, Username, vault};
+use serde::{Deserialize, Serialize};
 
-use super::installation::{CLIENT, Installation};
+use super::installation::{CLIENT, Installation, SEED};
 
 /// The password of everybody; it needs no encoding.
 pub(crate) const PASSWORD: &str = "tulip-quartz-93-lantern";
@@ -41,7 +44,7 @@ const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/201001
 
 /// The sessions that were made: what their refresh tokens are is computed, not kept.
 pub(crate) struct Seeded {
-    codec: Arc<RefreshTokenCodec>,
+    codec: RefreshTokenCodec,
     plan: Plan,
     /// How many there are.
     pub(crate) sessions: usize,
@@ -58,6 +61,15 @@ struct Plan {
     now: Timestamp,
 }
 
+/// What is kept of a plan beside what was made by it.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    salt: u64,
+    sessions: usize,
+    now_millis: u64,
+    position: u64,
+}
+
 /// What all sessions are made of.
 struct Common {
     plan: Plan,
@@ -68,6 +80,18 @@ struct Common {
 }
 
 impl Seeded {
+    fn of(installation: &Installation, kept: &Kept) -> anyhow::Result<Self> {
+        let now = Timestamp::from_millis(kept.now_millis);
+        let secrets = RefreshSecrets::open(KeysFolder::at(installation.keys()), IfMissing::Refuse, now)?;
+        let (id, secret) = secrets.current();
+        Ok(Self {
+            codec: RefreshTokenCodec::new((id, secret.as_bytes()), []),
+            plan: Plan { salt: kept.salt, sessions: kept.sessions as u64, now },
+            sessions: kept.sessions,
+            position: kept.position,
+        })
+    }
+
     /// The refresh token of a session.
     pub(crate) fn token(&self, number: usize) -> String {
         let number = number as u64;
@@ -84,19 +108,32 @@ impl Seeded {
     }
 }
 
-/// Makes the keys, the users and `sessions` live sessions.
+/// Makes the keys, the users and `sessions` live sessions, unless they are there already.
 pub(crate) async fn seed(installation: &Installation, sessions: usize) -> anyhow::Result<Seeded> {
+    let file = installation.folder.join(SEED);
+    if let Ok(kept) = fs::read(&file) {
+        return Seeded::of(installation, &serde_json::from_slice(&kept)?);
+    }
+    let (salt, now) = (u64::from_be_bytes(Random::system().bytes()?), SystemClock.now());
+    let plan = Plan { salt, sessions: sessions as u64, now };
+    let position = make(installation, plan, sessions).await?;
+    let kept = Kept { salt, sessions, now_millis: now.millis(), position };
+    fs::write(file, serde_json::to_vec(&kept)?)?;
+    Seeded::of(installation, &kept)
+}
+
+/// Makes it all, and says where the log ends.
+async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyhow::Result<u64> {
     let (config, clock) = (installation.config()?, Arc::new(SystemClock) as Arc<dyn Clock>);
     make_keys(&config, &clock)?;
     let limits = GroupLimits { keys: 4096, bytes: 4 * 1024 * 1024 };
     let options =
         SledOptions { limits, queue: AT_ONCE, cache_bytes: 512 * 1024 * 1024, ..SledOptions::default() };
     let store = Arc::new(SledStore::open(&config.data, options)?);
-    let (random, now) = (Random::system(), clock.now());
-    let ground = Ground { store: store.clone(), clock, random: random.clone(), cost: Cost::RECOMMENDED };
-    let app = App::assemble(&config, ground)?;
+    let random = Random::system();
+    let app =
+        App::assemble(&config, Ground { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
     app.prepare_views().await?;
-    let plan = Plan { salt: u64::from_be_bytes(random.bytes()?), sessions: sessions as u64, now };
     // One hash for all: the pool would take its time.
     let hash = minicbor::to_vec(app.passwords.hash(Password::parse(PASSWORD)?).await?)?;
     let holders = sessions.div_ceil(A_USER);
@@ -110,8 +147,7 @@ pub(crate) async fn seed(installation: &Installation, sessions: usize) -> anyhow
         kid: app.keys.signer().kid(),
     };
     append_all(&store, ("sessions", sessions), move |number| common.session(number)).await?;
-    let position = store.stats().position;
-    Ok(Seeded { codec: app.codec(), plan, sessions, position })
+    Ok(store.stats().position)
 }
 
 /// Makes that many appends and waits until all are durable.
