@@ -200,9 +200,9 @@ fn of_sizes(report: &Report) -> Vec<Bar> {
         Bar {
             counts: is_large,
             ..Bar::new(
-                format!("start after SIGKILL with {size} live sessions, s"),
+                format!("start with {size} live sessions, the longer of first and after SIGKILL, s"),
                 AtMost(3.0),
-                facts.and_then(|facts| median(facts.killed_start.iter().copied())),
+                facts.and_then(|facts| Some(median(facts.killed_start.iter().copied())?.max(facts.start))),
             )
         },
     ]

@@ -111,6 +111,15 @@ impl Stage {
         Ok(Measured { tally, storm, seconds, server_cpu, own_cpu, other_cpu })
     }
 
+    /// What one of a row's connections does, once.
+    pub(crate) async fn once(&mut self, kind: Kind) -> anyhow::Result<()> {
+        let mut work = self.work(kind).await?;
+        let mut connection = Connection::open(self.target.address).await?;
+        work.once(&self.target, &mut connection, &mut String::new()).await?;
+        self.take_back(work);
+        Ok(())
+    }
+
     /// What one of a row's connections does.
     async fn work(&mut self, kind: Kind) -> anyhow::Result<Work> {
         Ok(match kind {

@@ -47,7 +47,7 @@ pub(crate) struct SizeFacts {
     pub(crate) events: u64,
     /// Seconds that making them took.
     pub(crate) seeding: f64,
-    /// Seconds until the first answer, after a clean end.
+    /// Seconds until the first answer at the first start, behind the process that wrote all of it at one go.
     pub(crate) start: f64,
     /// The same after SIGKILL, by round.
     pub(crate) killed_start: Vec<f64>,

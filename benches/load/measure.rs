@@ -58,7 +58,11 @@ pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
     let ours = options.target.target.is_none();
     let rows = if ours { rows::of_heirloom(&options.sizes()) } else { bench.join_target().await? };
     for row in rows.into_iter().filter(|row| options.wants(&row.name)) {
-        let skipped = bench.prepare(row.place).await.err();
+        let prepared = match bench.prepare(row.place).await {
+            Ok(()) if !ours => bench.probe(&row).await,
+            prepared => prepared,
+        };
+        let skipped = prepared.err();
         bench.report.rows.push(Series { row, rounds: Vec::new(), skipped });
     }
     bench.rounds().await?;
@@ -103,6 +107,13 @@ impl Bench<'_> {
         };
         self.stages.insert(Place::Target, stage);
         Ok(rows)
+    }
+
+    /// Whether another server answers what a row asks: that it has the endpoint does not say that the client may.
+    async fn probe(&mut self, row: &Row) -> Result<(), String> {
+        let is_open = !matches!(row.kind, Kind::Introspection | Kind::Userinfo);
+        let Some(stage) = self.stages.get_mut(&row.place).filter(|_| !is_open) else { return Ok(()) };
+        stage.once(row.kind).await.map_err(|error| format!("{error:#}"))
     }
 
     /// Sees to it that a server runs, or says why it can't.

@@ -168,7 +168,7 @@ impl Report {
             writeln!(
                 out,
                 "{:<16}{:>10}{:>9}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}",
-                "", "", "s", "s", "killed, s", "MB", "rows", "MB", "MB", "rows"
+                "", "", "s", "start, s", "killed, s", "MB", "rows", "MB", "MB", "rows"
             )?;
         }
         for size in &self.sizes {
