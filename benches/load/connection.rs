@@ -1,6 +1,7 @@
 //! One keep-alive connection, with as little parsing as an answer needs.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -10,14 +11,28 @@ use tokio::net::TcpStream;
 pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
+    /// The body of an answer that came in chunks, put together.
+    whole: Vec<u8>,
 }
 
 /// An answer.
 pub(crate) struct Answer<'a> {
     /// The status code.
     pub(crate) status: u16,
+    /// What `Retry-After` says.
+    pub(crate) retry_after: Option<Duration>,
     /// The body.
     pub(crate) body: &'a [u8],
+}
+
+/// How an answer begins.
+struct Head {
+    status: u16,
+    retry_after: Option<Duration>,
+    /// Its own length.
+    len: usize,
+    /// That of the body; none if it comes in chunks.
+    body: Option<usize>,
 }
 
 impl Connection {
@@ -25,21 +40,26 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, read: Vec::with_capacity(16 * 1024) })
+        Ok(Self { stream, read: Vec::with_capacity(16 * 1024), whole: Vec::new() })
     }
 
-    /// Sends a request and reads its answer, which must have a length.
+    /// Sends a request and reads its answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.read.clear();
         loop {
             let read = self.stream.read_buf(&mut self.read).await?;
             anyhow::ensure!(read > 0, "the server closed the connection");
-            if let Some((status, head, length)) = parse_head(&self.read)?
-                && self.read.len() >= head + length
-            {
-                anyhow::ensure!(self.read.len() == head + length, "more than one answer");
-                return Ok(Answer { status, body: self.read.get(head..).unwrap_or_default() });
+            let Some(Head { status, retry_after, len, body }) = Head::parse(&self.read)? else { continue };
+            let rest = self.read.get(len..).unwrap_or_default();
+            let complete = match body {
+                Some(body) => (rest.len() >= body).then_some(body),
+                None => put_together(rest, &mut self.whole)?,
+            };
+            if let Some(body_len) = complete {
+                anyhow::ensure!(rest.len() == body_len, "more than one answer");
+                let answer = if body.is_some() { self.read.get(len..) } else { Some(&*self.whole) };
+                return Ok(Answer { status, retry_after, body: answer.unwrap_or_default() });
             }
         }
     }
@@ -63,13 +83,44 @@ impl Answer<'_> {
     }
 }
 
-/// The status, the length of the head and that of the body; none while the head is not whole.
-fn parse_head(bytes: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; 32];
-    let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head) = response.parse(bytes)? else { return Ok(None) };
-    let status = response.code.context("no status")?;
-    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let length = std::str::from_utf8(length.context("an answer without a length")?.value)?.trim().parse()?;
-    Ok(Some((status, head, length)))
+impl Head {
+    /// None while it is not whole.
+    fn parse(bytes: &[u8]) -> anyhow::Result<Option<Self>> {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut response = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(len) = response.parse(bytes)? else { return Ok(None) };
+        let status = response.code.context("no status")?;
+        let mut head = Self { status, retry_after: None, len, body: None };
+        let mut chunked = false;
+        for header in &*response.headers {
+            let number = || anyhow::Ok(std::str::from_utf8(header.value)?.trim().parse::<u64>()?);
+            if header.name.eq_ignore_ascii_case("content-length") {
+                head.body = Some(usize::try_from(number()?)?);
+            } else if header.name.eq_ignore_ascii_case("retry-after") {
+                head.retry_after = number().ok().map(Duration::from_secs);
+            } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+                chunked = header.value.eq_ignore_ascii_case(b"chunked");
+            }
+        }
+        anyhow::ensure!(chunked || head.body.is_some(), "an answer without a length");
+        Ok(Some(head))
+    }
+}
+
+/// Puts a body in chunks together in `whole`, and says how long it was; none while its end is missing.
+fn put_together(bytes: &[u8], whole: &mut Vec<u8>) -> anyhow::Result<Option<usize>> {
+    whole.clear();
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let parsed = httparse::parse_chunk_size(rest).map_err(|_| anyhow::anyhow!("not a chunk"))?;
+        let httparse::Status::Complete((head, size)) = parsed else { return Ok(None) };
+        let size = usize::try_from(size)?;
+        let Some(chunk) = rest.get(head..head + size + 2) else { return Ok(None) };
+        whole.extend_from_slice(chunk.get(..size).unwrap_or_default());
+        at += head + size + 2;
+        if size == 0 {
+            return Ok(Some(at));
+        }
+    }
 }

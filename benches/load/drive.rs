@@ -1,60 +1,66 @@
 //! Runs a row: all its connections on this one thread, each sending its next request when it has read the answer.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
+use super::chain::{Chain, Given, Pool, digest};
 use super::connection::Connection;
-use super::rows::Row;
+use super::installation::Installation;
+use super::rows::{Kind, Row};
 use super::server::{Server, machine_cpu_seconds, own_cpu_seconds};
 use super::target::Target;
-use super::work::{Chain, Given, Work};
+use super::work::{Done, Work, sign_in};
 
 /// What a row measured.
 pub(crate) struct Measured {
-    /// Good answers.
-    pub(crate) answers: u64,
-    /// Answers that were not what they should be, and connections that broke.
-    pub(crate) errors: u64,
-    /// The first of them.
-    pub(crate) first_error: Option<String>,
+    /// Of the connections that the row is about.
+    pub(crate) tally: Tally,
+    /// Of those that sign in meanwhile.
+    pub(crate) storm: Option<Tally>,
     /// How long the row took.
     pub(crate) seconds: f64,
-    /// How long each good answer took, in microseconds, sorted.
-    pub(crate) micros: Vec<u32>,
     /// CPU seconds of the server.
-    pub(crate) server_cpu: f64,
+    pub(crate) server_cpu: Option<f64>,
     /// CPU seconds of this program.
     pub(crate) own_cpu: f64,
     /// CPU seconds of whatever else runs on the machine.
     pub(crate) other_cpu: f64,
 }
 
-/// What one connection measured.
+/// What connections measured.
 #[derive(Default)]
-struct Tally {
-    micros: Vec<u32>,
-    errors: u64,
-    first_error: Option<String>,
+pub(crate) struct Tally {
+    /// How long each good answer took, in microseconds; sorted at the end.
+    pub(crate) micros: Vec<u32>,
+    /// How often the server said that it is busy, and when to come back.
+    pub(crate) busy: u64,
+    /// Answers that were not what they should be, and connections that broke.
+    pub(crate) errors: u64,
+    /// The first of them.
+    pub(crate) first_error: Option<String>,
 }
 
 /// CPU seconds so far.
 struct Cpu {
-    server: f64,
+    server: Option<f64>,
     own: f64,
     machine: f64,
 }
 
-/// What all rows share.
+/// A server and what is known of its sessions.
 pub(crate) struct Stage {
+    /// Its folder, if it is ours.
+    pub(crate) installation: Option<Installation>,
     /// Where requests go.
     pub(crate) target: Rc<Target>,
     /// Who answers them.
     pub(crate) server: Server,
-    /// The sign-ins that are refreshed, through all rows.
-    pub(crate) chains: Vec<Chain>,
+    /// The chains that are refreshed, through all rows.
+    pub(crate) pool: Rc<RefCell<Pool>>,
     /// The refresh tokens of all other sign-ins.
     pub(crate) given: Given,
 }
@@ -62,31 +68,88 @@ pub(crate) struct Stage {
 impl Stage {
     /// Runs a row.
     pub(crate) async fn run(&mut self, row: &Row, length: Duration) -> anyhow::Result<Measured> {
+        let mut works = Vec::new();
+        for number in 0..row.connections + row.storm {
+            let storms = number >= row.connections;
+            works.push((storms, self.work(if storms { Kind::SignIn } else { row.kind }).await?));
+        }
         let mut ready = Vec::new();
-        for _ in 0..row.connections {
-            let work = row.work(&mut self.chains).context("too few chains")?;
-            ready.push((work, Connection::open(self.target.address).await?));
+        for (storms, work) in works {
+            ready.push((storms, work, Connection::open(self.target.address).await?));
         }
         let before = self.cpu()?;
         let began = Instant::now();
         let mut tasks = JoinSet::new();
-        for (work, connection) in ready {
-            tasks.spawn_local(repeat(work, connection, Rc::clone(&self.target), began + length));
+        for (storms, work, connection) in ready {
+            let repeated = repeat(work, connection, Rc::clone(&self.target), began + length);
+            tasks.spawn_local(async move { (storms, repeated.await) });
         }
-        let mut sum = Tally::default();
         let mut done = Vec::new();
+        let (mut tally, mut storm) = (Tally::default(), Tally::default());
+        // The storm's last hashes are not the row's time.
+        let mut rest = row.connections;
+        let mut after = None;
         while let Some(ended) = tasks.join_next().await {
-            let (work, tally) = ended?;
-            sum.micros.extend(tally.micros);
-            sum.errors += tally.errors;
-            sum.first_error = sum.first_error.or(tally.first_error);
+            let (storms, (work, one)) = ended?;
+            if storms { &mut storm } else { &mut tally }.add(one);
             done.push(work);
+            rest -= usize::from(!storms);
+            if rest == 0 && after.is_none() {
+                after = Some((began.elapsed().as_secs_f64(), self.cpu()?));
+            }
         }
-        let (seconds, after) = (began.elapsed().as_secs_f64(), self.cpu()?);
         for work in done {
             self.take_back(work);
         }
-        Ok(sum.measured(seconds, (before, after)))
+        let (seconds, after) = after.context("no connection")?;
+        tally.micros.sort_unstable();
+        storm.micros.sort_unstable();
+        let server_cpu = after.server.zip(before.server).map(|(after, before)| after - before);
+        let own_cpu = after.own - before.own;
+        let other_cpu = (after.machine - before.machine - server_cpu.unwrap_or_default() - own_cpu).max(0.0);
+        let storm = (row.storm > 0).then_some(storm);
+        Ok(Measured { tally, storm, seconds, server_cpu, own_cpu, other_cpu })
+    }
+
+    /// What one of a row's connections does, once.
+    pub(crate) async fn once(&mut self, kind: Kind) -> anyhow::Result<()> {
+        let mut work = self.work(kind).await?;
+        let mut connection = Connection::open(self.target.address).await?;
+        work.once(&self.target, &mut connection, &mut String::new()).await?;
+        self.take_back(work);
+        Ok(())
+    }
+
+    /// What one of a row's connections does.
+    async fn work(&mut self, kind: Kind) -> anyhow::Result<Work> {
+        Ok(match kind {
+            Kind::Refresh => Work::Refresh(self.chain().await?),
+            Kind::Spread => Work::Spread(Rc::clone(&self.pool)),
+            Kind::SignIn => Work::SignIn(Vec::new()),
+            Kind::Jwks => Work::Same(self.target.jwks.clone().context("no JWKS")?, [b"\"kid\"", b"\"keys\""]),
+            Kind::Introspection => {
+                let access = self.access_token().await?;
+                let request = self.target.introspection(&access).context("no introspection")?;
+                Work::Same(request, [b"\"active\":true", b"\"active\": true"])
+            }
+            Kind::Userinfo => {
+                let access = self.access_token().await?;
+                Work::Same(self.target.userinfo(&access).context("no userinfo")?, [b"\"sub\":", b"\"sub\" :"])
+            }
+        })
+    }
+
+    async fn chain(&mut self) -> anyhow::Result<Chain> {
+        if let Some(chain) = self.pool.borrow_mut().take() {
+            return Ok(chain);
+        }
+        Ok(Chain::of(sign_in(&self.target).await?.1))
+    }
+
+    async fn access_token(&mut self) -> anyhow::Result<String> {
+        let (access, refresh) = sign_in(&self.target).await?;
+        self.given.push(digest(&refresh));
+        Ok(access)
     }
 
     fn cpu(&self) -> anyhow::Result<Cpu> {
@@ -99,27 +162,30 @@ impl Stage {
 
     fn take_back(&mut self, work: Work) {
         match work {
-            Work::Refresh(chain) => self.chains.push(chain),
+            Work::Refresh(chain) => self.pool.borrow_mut().resting.push_back(chain),
             Work::SignIn(tokens) => self.given.extend(tokens),
-            Work::Jwks => {}
+            Work::Spread(_) | Work::Same(..) => {}
         }
     }
 }
 
 impl Tally {
-    fn measured(mut self, seconds: f64, (before, after): (Cpu, Cpu)) -> Measured {
-        let (server_cpu, own_cpu) = (after.server - before.server, after.own - before.own);
-        self.micros.sort_unstable();
-        Measured {
-            answers: self.micros.len() as u64,
-            errors: self.errors,
-            first_error: self.first_error,
-            seconds,
-            micros: self.micros,
-            server_cpu,
-            own_cpu,
-            other_cpu: (after.machine - before.machine - server_cpu - own_cpu).max(0.0),
-        }
+    fn add(&mut self, other: Self) {
+        self.micros.extend(other.micros);
+        self.busy += other.busy;
+        self.errors += other.errors;
+        self.first_error = self.first_error.take().or(other.first_error);
+    }
+
+    /// How many good answers there were.
+    pub(crate) fn answers(&self) -> u64 {
+        self.micros.len() as u64
+    }
+
+    /// The latency, in milliseconds, that so many percent of the answers keep.
+    pub(crate) fn latency(&self, percent: usize) -> f64 {
+        let at = (self.micros.len() * percent / 100).min(self.micros.len().saturating_sub(1));
+        f64::from(self.micros.get(at).copied().unwrap_or_default()) / 1000.0
     }
 }
 
@@ -137,7 +203,13 @@ async fn repeat(
             return (work, tally);
         }
         match work.once(&target, &mut connection, &mut request).await {
-            Ok(()) => tally.micros.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX)),
+            Ok(Done::Well) => {
+                tally.micros.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
+            }
+            Ok(Done::Busy(wait)) => {
+                tally.busy += 1;
+                tokio::time::sleep(wait.min(end.saturating_duration_since(Instant::now()))).await;
+            }
             Err(error) => {
                 tally.errors += 1;
                 tally.first_error.get_or_insert_with(|| format!("{error:#}"));

@@ -3,27 +3,31 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use ring::rand::SystemRandom;
-use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use rustls_pki_types::PrivatePkcs8KeyDer;
-use rustls_pki_types::pem::PemObject as _;
+use aws_lc_rs::encoding::AsDer as _;
+use heirloom::store::sled::{SledOptions, SledStore};
+use heirloom::store::{Append, Expected, Store as _, StreamId};
 
 use super::server::own_cpu_seconds;
 
 /// As long as what is signed of a usual token.
 const MESSAGE: [u8; 600] = [b'x'; 600];
+/// As long as the event of a refresh, and the session's state behind it.
+const EVENT: (usize, usize) = (86, 227);
 
 /// What limits a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// RSA-2048 signatures, on all cores.
+    /// RSA-2048 signatures by the library that the server signs with, on all cores.
     Rsa2048,
-    /// The same by aws-lc, which the server does not sign with.
-    Rsa2048AwsLc,
+    /// The same by ring.
+    Rsa2048Ring,
+    /// P-256 signatures, on all cores.
+    P256,
     /// Argon2id hashes at the cost that the server uses, on all cores.
     Argon2,
     /// Nothing that is measured.
@@ -34,9 +38,10 @@ impl Limit {
     /// As it stands in the table.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Rsa2048 => "RSA-2048 signatures, all cores",
-            Self::Rsa2048AwsLc => "the same by aws-lc",
-            Self::Argon2 => "Argon2id hashes, all cores",
+            Self::Rsa2048 => "RSA-2048 signatures by aws-lc",
+            Self::Rsa2048Ring => "RSA-2048 signatures by ring",
+            Self::P256 => "P-256 signatures by aws-lc",
+            Self::Argon2 => "Argon2id hashes",
             Self::None => "",
         }
     }
@@ -61,43 +66,57 @@ impl Rate {
     }
 }
 
-/// The signing key of a server, parsed once by each library.
+/// Keys as large as a server's, parsed once by each library.
 pub(crate) struct Keys {
-    /// By ring, which the server signs with.
-    ring: RsaKeyPair,
-    /// By aws-lc, for comparison.
     aws_lc: aws_lc_rs::rsa::KeyPair,
+    ring: ring::signature::RsaKeyPair,
+    p256: aws_lc_rs::signature::EcdsaKeyPair,
 }
 
-/// The signing key of the server on a folder.
-pub(crate) fn signing_key(folder: &Path) -> anyhow::Result<Keys> {
-    let mut files = fs::read_dir(folder.join("keys"))?.filter_map(Result::ok).map(|entry| entry.path());
-    let pem = files.find(|path| path.extension().is_some_and(|extension| extension == "pem"));
-    let der = PrivatePkcs8KeyDer::from_pem_slice(&fs::read(pem.context("no signing key")?)?)?;
-    let der = der.secret_pkcs8_der();
-    Ok(Keys {
-        ring: RsaKeyPair::from_pkcs8(der).map_err(|error| anyhow::anyhow!("{error}"))?,
-        aws_lc: aws_lc_rs::rsa::KeyPair::from_pkcs8(der).map_err(|error| anyhow::anyhow!("{error}"))?,
-    })
+impl Keys {
+    /// New ones.
+    pub(crate) fn make() -> anyhow::Result<Self> {
+        let aws_lc = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)?;
+        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = aws_lc.as_der()?;
+        let ring = ring::signature::RsaKeyPair::from_pkcs8(der.as_ref());
+        let ring = ring.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let p256 = aws_lc_rs::signature::EcdsaKeyPair::generate(
+            &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        )?;
+        Ok(Self { aws_lc, ring, p256 })
+    }
+
+    fn sign(&self, room: &mut [u8]) -> anyhow::Result<()> {
+        let (sha256, random) =
+            (&aws_lc_rs::signature::RSA_PKCS1_SHA256, aws_lc_rs::rand::SystemRandom::new());
+        Ok(self.aws_lc.sign(sha256, &random, &MESSAGE, room)?)
+    }
+
+    /// How long one RSA-2048 signature takes on one core while nothing else runs: the median, in milliseconds.
+    pub(crate) fn one_signature(&self, length: Duration) -> anyhow::Result<f64> {
+        let mut room = [0; 256];
+        median_millis(length, || self.sign(&mut room))
+    }
 }
 
 /// Measures a limit for so long.
 pub(crate) fn measure(limit: Limit, keys: &Keys, length: Duration) -> anyhow::Result<Rate> {
     match limit {
         Limit::Rsa2048 => on_all_cores(length, || {
-            let (random, mut room) = (SystemRandom::new(), vec![0; 256]);
+            let mut room = [0; 256];
+            move || keys.sign(&mut room)
+        }),
+        Limit::Rsa2048Ring => on_all_cores(length, || {
+            let (random, mut room) = (ring::rand::SystemRandom::new(), [0; 256]);
             move || {
-                let signed = keys.ring.sign(&RSA_PKCS1_SHA256, &random, &MESSAGE, &mut room);
+                let sha256 = &ring::signature::RSA_PKCS1_SHA256;
+                let signed = keys.ring.sign(sha256, &random, &MESSAGE, &mut room);
                 signed.map_err(|_| anyhow::anyhow!("no signature"))
             }
         }),
-        Limit::Rsa2048AwsLc => on_all_cores(length, || {
-            let (random, mut room) = (aws_lc_rs::rand::SystemRandom::new(), vec![0; 256]);
-            move || {
-                let sha256 = &aws_lc_rs::signature::RSA_PKCS1_SHA256;
-                let signed = keys.aws_lc.sign(sha256, &random, &MESSAGE, &mut room);
-                signed.map_err(|_| anyhow::anyhow!("no signature"))
-            }
+        Limit::P256 => on_all_cores(length, || {
+            let random = aws_lc_rs::rand::SystemRandom::new();
+            move || Ok(keys.p256.sign(&random, &MESSAGE).map(drop)?)
         }),
         Limit::Argon2 => on_all_cores(length, || {
             let params = Params::new(19 * 1024, 2, 1, Some(32));
@@ -113,6 +132,18 @@ pub(crate) fn measure(limit: Limit, keys: &Keys, length: Duration) -> anyhow::Re
     }
 }
 
+/// RSA-2048 signatures a second by `openssl speed` on all cores; none if there is no such tool.
+pub(crate) fn openssl() -> Option<f64> {
+    let cores = std::thread::available_parallelism().ok()?.get().to_string();
+    let said = Command::new("openssl").args(["speed", "-multi", &cores, "-seconds", "1", "rsa2048"]).output();
+    let said = String::from_utf8(said.ok().filter(|said| said.status.success())?.stdout).ok()?;
+    // The columns stand under their names, behind "rsa 2048 bits".
+    let names = said.lines().find(|line| line.contains("sign/s"))?;
+    let column = names.split_whitespace().position(|name| name == "sign/s")?;
+    let mut row = said.lines().find(|line| line.trim_start().starts_with("rsa"))?.split("bits").skip(1);
+    row.next()?.split_whitespace().nth(column)?.parse().ok()
+}
+
 /// How often a second 4 KiB can be appended to a file in a folder and synced.
 pub(crate) fn fsyncs(folder: &Path, length: Duration) -> anyhow::Result<f64> {
     let path = folder.join("fsyncs");
@@ -126,6 +157,46 @@ pub(crate) fn fsyncs(folder: &Path, length: Duration) -> anyhow::Result<f64> {
     let rate = count as f64 / began.elapsed().as_secs_f64();
     fs::remove_file(path)?;
     Ok(rate)
+}
+
+/// How long the store takes for a group of one event, as a refresh appends it: the median, in milliseconds.
+pub(crate) async fn one_commit(folder: &Path, length: Duration) -> anyhow::Result<f64> {
+    let folder = folder.join("commits");
+    let store = SledStore::open(&folder, SledOptions::default())?;
+    let stream = StreamId::new(b's', &[1; 16]).context("a stream's name")?;
+    let (mut version, mut micros) = (0_u64, Vec::new());
+    let began = Instant::now();
+    while began.elapsed() < length {
+        let append = Append {
+            stream: stream.clone(),
+            expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            events: vec![vec![7; EVENT.0]],
+            snapshot: vec![7; EVENT.1],
+            records: Vec::new(),
+        };
+        let sent = Instant::now();
+        version = store.append(append).await?.version;
+        micros.push(sent.elapsed());
+    }
+    drop(store);
+    fs::remove_dir_all(folder)?;
+    Ok(middle(micros))
+}
+
+/// Does something again and again on this thread: the median of one, in milliseconds.
+fn median_millis(length: Duration, mut once: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let (began, mut took) = (Instant::now(), Vec::new());
+    while began.elapsed() < length {
+        let sent = Instant::now();
+        once()?;
+        took.push(sent.elapsed());
+    }
+    Ok(middle(took))
+}
+
+fn middle(mut took: Vec<Duration>) -> f64 {
+    took.sort_unstable();
+    took.get(took.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 /// Does something on each core, again and again. `prepare` makes what one thread repeats.

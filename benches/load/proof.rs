@@ -1,48 +1,64 @@
-//! What must be true after the run, shown on a server that was killed and started again on the same folder.
+//! What must be true after the run, shown on a server that was killed and started again on the same folder. Of a server
+//! that is not ours, what can be seen from outside.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use heirloom::oauth::SessionId;
 use heirloom::session::{EndReason, SessionEvent, state};
+use heirloom::store::Store as _;
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::store::{Store as _, StreamId};
 
+use super::chain::{Chain, Pool};
 use super::connection::Connection;
 use super::drive::Stage;
+use super::installation::Installation;
+use super::seed::ROTATIONS;
 use super::server::Server;
 use super::target::Target;
-use super::work::Chain;
 
 /// More rotations than the server remembers the times of: a token from before them is an old one for certain.
 const OLD: u64 = 6;
+/// How many chains are ended. What else there is of them stands in the log.
+const ENDED: usize = 256;
 
-/// What was proved.
-pub(crate) struct Proof {
+/// What was proved of heirloom.
+struct Proof {
     tokens: usize,
+    ended: usize,
     chains: usize,
     rotations: u64,
 }
 
-/// Kills the server, starts it again, and proves it all; `exact` if every request of the run was answered well.
-pub(crate) async fn prove(stage: Stage, folder: &Path, exact: bool) -> anyhow::Result<Proof> {
-    let Stage { target, mut server, mut chains, mut given } = stage;
+/// Kills the server, starts it again, and proves it all.
+pub(crate) async fn prove(stage: Stage) -> anyhow::Result<String> {
+    let Stage { installation, target, mut server, pool, mut given } = stage;
+    let mut pool = pool.take();
+    let Some(installation) = installation else { return seen_from_outside(&target, pool, given).await };
     server.kill()?;
-    let mut server = Server::start(folder, target.address.port())?;
+    let (mut server, _) = Server::start(&installation).await?;
     let mut connection = Connection::open(target.address).await?;
-    for chain in &mut chains {
+    // Those that went on longest.
+    pool.resting.make_contiguous().sort_unstable_by_key(|chain| std::cmp::Reverse(chain.rotations));
+    for chain in pool.resting.iter_mut().take(ENDED) {
         chain.is_one_line(&target, &mut connection).await?;
     }
-    given.extend(chains.iter().flat_map(|chain| &chain.given));
+    let tokens = none_given_twice(&pool, &mut given)?;
+    server.kill()?;
+    let rotations = rotations_in_the_log(&installation, &pool).await?;
+    let (chains, ended) = (pool.resting.len(), pool.resting.len().min(ENDED));
+    Ok(Proof { tokens, ended, chains, rotations }.to_string())
+}
+
+/// How many refresh tokens there were.
+fn none_given_twice(pool: &Pool, given: &mut Vec<u64>) -> anyhow::Result<usize> {
+    given.extend(pool.resting.iter().flat_map(|chain| &chain.given));
     let tokens = given.len();
     given.sort_unstable();
     given.dedup();
     ensure!(given.len() == tokens, "{} refresh tokens were given twice", tokens - given.len());
-    server.kill()?;
-    let acknowledged: Vec<u64> = chains.iter().map(|chain| chain.rotations).collect();
-    let rotations = rotations_in_the_log(folder, &acknowledged, exact).await?;
-    Ok(Proof { tokens, chains: chains.len(), rotations })
+    Ok(tokens)
 }
 
 impl Chain {
@@ -70,42 +86,54 @@ impl Chain {
 #[derive(Default)]
 struct Line {
     rotations: u64,
+    generation: Option<u64>,
     reused: bool,
 }
 
-/// Reads the whole log: each session's generations follow one upon the other, and they are as many as were
-/// acknowledged.
-async fn rotations_in_the_log(folder: &Path, acknowledged: &[u64], exact: bool) -> anyhow::Result<u64> {
-    let store = SledStore::open(&folder.join("data"), SledOptions::default())?;
-    let mut lines: HashMap<StreamId, Line> = HashMap::new();
-    let mut after = 0;
+/// Reads the log from where the server began: each session's generations follow one upon the other, and they are as many
+/// as were acknowledged.
+async fn rotations_in_the_log(installation: &Installation, pool: &Pool) -> anyhow::Result<u64> {
+    let seeded = pool.seeded.as_ref().context("nothing is known of the sessions")?;
+    let store = SledStore::open(&installation.data(), SledOptions::default())?;
+    let mut lines: HashMap<SessionId, Line> = HashMap::new();
+    let mut after = seeded.position;
     loop {
         let page = store.read_log(after, 1000).await?;
         let Some(last) = page.last() else { break };
         after = last.position;
         for event in page.iter().filter(|event| event.stream.category() == state::CATEGORY) {
-            let line = lines.entry(event.stream.clone()).or_default();
+            let id = event.stream.key().first_chunk().copied().context("a session's id")?;
+            let line = lines.entry(SessionId::from(id)).or_default();
             line.follow(&SessionEvent::decode(&event.data)?)
                 .with_context(|| format!("event {} of session {:?}", event.version, event.stream))?;
         }
     }
-    let mut logged: Vec<u64> = lines.values().filter(|line| line.reused).map(|line| line.rotations).collect();
-    let mut acknowledged = acknowledged.to_vec();
-    logged.sort_unstable();
-    acknowledged.sort_unstable();
-    let as_many = logged.len() == acknowledged.len();
-    let none_lost = logged.iter().zip(&acknowledged).all(|(logged, acknowledged)| logged >= acknowledged);
-    ensure!(as_many && none_lost, "the log has fewer rotations than were acknowledged");
-    ensure!(!exact || logged == acknowledged, "the log has more rotations than were acknowledged");
-    Ok(logged.iter().sum())
+    let mut rotations = 0;
+    for chain in &pool.resting {
+        let id = seeded.session_of(&chain.first)?;
+        let logged = lines.remove(&id).map_or(0, |line| line.rotations);
+        let acknowledged = chain.rotations;
+        ensure!(logged >= acknowledged, "{acknowledged} rotations acknowledged, and {logged} in the log");
+        ensure!(
+            !chain.exact || logged == acknowledged,
+            "{logged} rotations in the log, of {acknowledged} answered"
+        );
+        rotations += logged;
+    }
+    let strangers = lines.values().filter(|line| line.rotations > 0).count();
+    ensure!(strangers == 0, "{strangers} sessions were refreshed that nobody refreshed");
+    Ok(rotations)
 }
 
 impl Line {
     fn follow(&mut self, event: &SessionEvent) -> anyhow::Result<()> {
         match event {
             SessionEvent::TokensRotated { generation, .. } => {
+                let generation = u64::from(generation.0);
+                let before = self.generation.unwrap_or_else(|| u64::from(ROTATIONS));
+                ensure!(generation == before + 1, "generation {generation} behind {before}");
+                self.generation = Some(generation);
                 self.rotations += 1;
-                ensure!(u64::from(generation.0) == self.rotations, "generation {} out of line", generation.0);
             }
             // Of the sign-ins that are measured, which nobody refreshes, the oldest go when there are too many.
             SessionEvent::Ended { reason: EndReason::Evicted, .. } if self.rotations == 0 => {}
@@ -126,12 +154,42 @@ impl Line {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tokens, chains, rotations } = self;
+        let Self { tokens, ended, chains, rotations } = self;
         write!(
             f,
-            "\nProved, after a SIGKILL and a start on the same folder: {tokens} refresh tokens, none given twice; each of \
-             {chains} sessions refreshed by its last token and was ended by its first; {rotations} rotations of \
-             theirs in the log, one upon the other, all acknowledged."
+            "after a SIGKILL and a start on the same folder: {tokens} refresh tokens, none given twice; each of {ended} \
+             sessions refreshed by its last token and ended by its first; {rotations} rotations of {chains} sessions in \
+             the log, one upon the other, all that were acknowledged and no other."
         )
     }
+}
+
+/// Whether the last token of each chain is good, and what its first one does.
+async fn seen_from_outside(target: &Target, mut pool: Pool, mut given: Vec<u64>) -> anyhow::Result<String> {
+    let mut connection = Connection::open(target.address).await?;
+    let mut request = String::new();
+    let (mut rotated, mut refused, mut ended) = (0, 0, 0);
+    for chain in pool.resting.iter_mut().take(ENDED) {
+        chain
+            .refresh(target, &mut connection, &mut request)
+            .await
+            .context("an acknowledged rotation was lost")?;
+        if chain.rotations == 0 {
+            continue;
+        }
+        rotated += 1;
+        let mut is_refused = Vec::new();
+        for old_then_last in [&chain.first, &chain.last] {
+            target.write_refresh(&mut request, old_then_last);
+            is_refused.push(connection.exchange(request.as_bytes()).await?.status != 200);
+        }
+        refused += usize::from(is_refused.first() == Some(&true));
+        ended += usize::from(is_refused == [true, true]);
+    }
+    let tokens = none_given_twice(&pool, &mut given)?;
+    let chains = pool.resting.len().min(ENDED);
+    Ok(format!(
+        "from outside: {tokens} refresh tokens, none given twice; each of {chains} chains refreshed by its last token; {rotated} \
+         of them rotate, of these the first token was refused in {refused} and ended the family in {ended}."
+    ))
 }

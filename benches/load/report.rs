@@ -1,106 +1,51 @@
-//! Medians, the table, and JSON.
+//! The tables.
 
-use std::fmt::Write as _;
+use std::fmt::{Result, Write as _};
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::drive::Measured;
-use super::limits::{Limit, Rate};
-use super::rows::Row;
+use super::bars;
+use super::figures::{DiskFacts, Limits, Round, Series, SizeFacts, median};
+use super::limits::Limit;
+use super::options::size_text;
+use super::server::Memory;
 
 /// How many cores other programs may use, the kernel's work for server and generator included, before the table warns.
 const QUIET: f64 = 0.15;
+/// Bytes of a megabyte.
+pub(crate) const MB: f64 = 1e6;
 
 /// All that was measured.
-pub(crate) struct Report<'a> {
-    length: Duration,
-    rows: &'a [Row],
-    /// The rounds of each row.
-    pub(crate) rounds: Vec<Vec<Round>>,
-    /// Syncs a second, by round.
-    pub(crate) fsyncs: Vec<f64>,
-    /// Signatures by the other library, by round.
-    pub(crate) aws_lc: Vec<Rate>,
-    /// The most memory that the server had, in bytes.
-    pub(crate) peak_memory: u64,
-    /// What was proved, or why not.
-    pub(crate) proof: Option<String>,
+#[derive(Default)]
+pub(crate) struct Report {
+    /// How long a row was measured.
+    pub(crate) length: Duration,
+    /// Where the other server is, if it is one.
+    pub(crate) target: Option<String>,
+    /// All rows.
+    pub(crate) rows: Vec<Series>,
+    /// What the machine can do.
+    pub(crate) limits: Limits,
+    /// What many sessions cost.
+    pub(crate) sizes: Vec<SizeFacts>,
+    /// What a refresh costs on disk.
+    pub(crate) disk: Option<DiskFacts>,
+    /// The memory of a server without users and sessions that does nothing.
+    pub(crate) idle: Option<Memory>,
+    /// The memory of the server of another make.
+    pub(crate) target_memory: Option<Memory>,
+    /// What was proved of each server, or why not.
+    pub(crate) proofs: Vec<(String, std::result::Result<String, String>)>,
 }
 
-/// One round of one row.
-pub(crate) struct Round {
-    /// What the row measured.
-    pub(crate) measured: Measured,
-    /// Its limit: the mean of just before and just after.
-    pub(crate) limit: Rate,
-}
-
-impl Round {
-    fn per_second(&self) -> f64 {
-        self.measured.answers as f64 / self.measured.seconds
-    }
-
-    /// The latency, in milliseconds, that so many percent of the answers keep.
-    fn latency(&self, percent: usize) -> f64 {
-        let micros = &self.measured.micros;
-        let at = (micros.len() * percent / 100).min(micros.len().saturating_sub(1));
-        f64::from(micros.get(at).copied().unwrap_or_default()) / 1000.0
-    }
-
-    /// CPU milliseconds of an answer, of so many CPU seconds.
-    fn cpu_each(&self, seconds: f64) -> f64 {
-        seconds * 1000.0 / (self.measured.answers.max(1) as f64)
-    }
-
-    fn server_cpu(&self) -> f64 {
-        self.cpu_each(self.measured.server_cpu)
-    }
-
-    fn of_limit(&self) -> f64 {
-        self.per_second() / self.limit.per_second
-    }
-
-    fn cpu_of_limit(&self) -> f64 {
-        self.server_cpu() / (self.limit.cpu_each * 1000.0)
-    }
-
-    /// What the ratio of the rates would be if CPU time were all that counts and nothing else ran: the CPU time of what
-    /// limits the row over that of server and generator.
-    fn bound_by_cpu(&self) -> f64 {
-        self.limit.cpu_each * 1000.0 / (self.server_cpu() + self.cpu_each(self.measured.own_cpu))
-    }
-
-    fn others(&self) -> f64 {
-        self.measured.other_cpu / self.measured.seconds
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "per_second": self.per_second(),
-            "p50_ms": self.latency(50), "p99_ms": self.latency(99), "max_ms": self.latency(100),
-            "answers": self.measured.answers, "errors": self.measured.errors,
-            "first_error": self.measured.first_error,
-            "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.cpu_each(self.measured.own_cpu),
-            "other_cpu_cores": self.others(),
-            "limit_per_second": self.limit.per_second, "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
-        })
-    }
-}
-
-impl<'a> Report<'a> {
-    /// Of nothing yet.
-    pub(crate) fn new(length: Duration, rows: &'a [Row]) -> Self {
-        let rounds = rows.iter().map(|_| Vec::new()).collect();
-        Self { length, rows, rounds, fsyncs: Vec::new(), aws_lc: Vec::new(), peak_memory: 0, proof: None }
-    }
-
+impl Report {
     /// How many answers were not what they should be.
     pub(crate) fn errors(&self) -> u64 {
-        self.rounds.iter().flatten().map(|round| round.measured.errors).sum()
+        self.rows.iter().map(Series::errors).sum()
     }
 
-    /// The table.
+    /// The tables.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
@@ -108,72 +53,178 @@ impl<'a> Report<'a> {
         text
     }
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
-        let (cores, rounds) = (cores(), self.fsyncs.len());
-        writeln!(
-            out,
-            "\nheirloom {}, {cores} cores, medians of {rounds} rounds of {:?} a row;",
-            env!("CARGO_PKG_VERSION"),
-            self.length
-        )?;
+    fn write(&self, out: &mut String) -> Result {
+        let own = || format!("heirloom {}", env!("CARGO_PKG_VERSION"));
+        let what = self.target.clone().unwrap_or_else(own);
+        let rounds = self.rows.iter().map(|row| row.rounds.len()).max().unwrap_or_default();
+        writeln!(out, "\n{what}, {} cores, medians of {rounds} rounds of {:?} a row;", cores(), self.length)?;
         writeln!(out, "the generator runs on the same machine. Latencies and CPU times in milliseconds.\n")?;
-        writeln!(
-            out,
-            "{:<30}{:>10}{:>9}{:>9}{:>9}{:>8}{:>9}{:>9}{:>8}",
-            "", "a second", "p50", "p99", "max", "errors", "server", "gener-", "others"
-        )?;
-        writeln!(
-            out,
-            "{:<30}{:>10}{:>9}{:>9}{:>9}{:>8}{:>9}{:>9}{:>8}",
-            "", "", "", "", "", "", "CPU each", "ator CPU", "cores"
-        )?;
-        for (row, rounds) in self.rows.iter().zip(&self.rounds) {
-            let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
-            let errors: u64 = rounds.iter().map(|round| round.measured.errors).sum();
+        self.write_rows(out)?;
+        self.write_limits(out)?;
+        self.write_sizes(out)?;
+        self.write_ratios(out)?;
+        bars::write(out, &bars::all(self))
+    }
+
+    fn write_rows(&self, out: &mut String) -> Result {
+        let head = |out: &mut String, names: [&str; 9]| {
+            let [name, rate, p50, p99, max, errors, server, generator, others] = names;
             writeln!(
                 out,
-                "{:<30}{:>10.0}{:>9.2}{:>9.2}{:>9.2}{errors:>8}{:>9.3}{:>9.3}{:>8.2}",
-                row.name,
-                of(Round::per_second),
-                of(|round| round.latency(50)),
-                of(|round| round.latency(99)),
-                of(|round| round.latency(100)),
-                of(Round::server_cpu),
-                of(|round| round.cpu_each(round.measured.own_cpu)),
-                of(Round::others),
+                "{name:<34}{rate:>9}{p50:>8}{p99:>8}{max:>8}{errors:>7}{server:>9}{generator:>9}{others:>7}"
+            )
+        };
+        head(out, ["", "a second", "p50", "p99", "max", "errors", "server", "gener-", "others"])?;
+        head(out, ["", "", "", "", "", "", "CPU each", "ator CPU", "cores"])?;
+        for row in &self.rows {
+            if let Some(why) = &row.skipped {
+                writeln!(out, "{:<34}not measured: {why}", row.row.name)?;
+                continue;
+            }
+            let latency = |percent| row.median(|round| Some(round.measured.tally.latency(percent)));
+            writeln!(
+                out,
+                "{:<34}{:>9}{:>8}{:>8}{:>8}{:>7}{:>9}{:>9}{:>7}",
+                row.row.name,
+                cell(row.median(|round| Some(round.per_second())), 0),
+                cell(latency(50), 2),
+                cell(latency(99), 2),
+                cell(latency(100), 1),
+                row.errors(),
+                cell(row.median(Round::server_cpu), 3),
+                cell(row.median(|round| Some(round.own_cpu())), 3),
+                cell(row.median(|round| Some(round.others())), 2),
             )?;
-            if let Some(error) = rounds.iter().find_map(|round| round.measured.first_error.as_ref()) {
-                writeln!(out, "    {error}")?;
-            }
+            Self::write_beside(out, row)?;
         }
-        self.write_limits(out)?;
-        self.write_ratios(out)?;
-        writeln!(out, "\nThe server's memory: {} MiB at most.", self.peak_memory >> 20)
+        Ok(())
     }
 
-    fn write_limits(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "\nLimits, in the same run")?;
-        for limit in [Limit::Rsa2048, Limit::Rsa2048AwsLc, Limit::Argon2] {
-            let rates = self.rates(limit);
-            if !rates.is_empty() {
-                let rate = median(rates.iter().map(|rate| rate.per_second));
-                let cpu = median(rates.iter().map(|rate| rate.cpu_each)) * 1000.0;
-                writeln!(out, "{:<30}{rate:>10.0}{cpu:>44.3}", limit.name())?;
-            }
+    /// What else is to be said of a row.
+    fn write_beside(out: &mut String, row: &Series) -> Result {
+        let storm = |round: &Round| {
+            round.measured.storm.as_ref().map(|storm| storm.busy as f64 / round.measured.seconds)
+        };
+        if let (Some(rate), Some(busy)) = (row.median(Round::storm_per_second), row.median(storm)) {
+            let connections = row.row.storm;
+            writeln!(
+                out,
+                "    meanwhile {connections} conn. signed in {rate:.0} times a second and were told to come back {busy:.0} times"
+            )?;
         }
-        writeln!(out, "{:<30}{:>10.0}", "4 KiB appended and synced", median(self.fsyncs.iter().copied()))
+        let busy: u64 = row.rounds.iter().map(|round| round.measured.tally.busy).sum();
+        if busy > 0 {
+            writeln!(out, "    told to come back {busy} times")?;
+        }
+        match row.first_error() {
+            Some(error) => writeln!(out, "    {error}"),
+            None => Ok(()),
+        }
     }
 
-    fn write_ratios(&self, out: &mut String) -> std::fmt::Result {
+    fn write_limits(&self, out: &mut String) -> Result {
+        writeln!(out, "\n{:<44}{:>10}{:>12}", "Limits, in the same run, all cores", "a second", "CPU each")?;
+        for limit in [Limit::Rsa2048, Limit::Rsa2048Ring, Limit::P256, Limit::Argon2] {
+            if let Some((rate, cpu)) = self.limits.median(limit) {
+                writeln!(out, "{:<44}{rate:>10.0}{cpu:>12.3}", limit.name())?;
+            }
+        }
+        let limits = &self.limits;
+        let openssl = median(limits.openssl.iter().copied());
+        let openssl = openssl.map_or_else(|| "not measured".to_owned(), |rate| format!("{rate:.0}"));
+        writeln!(out, "{:<44}{openssl:>10}", "RSA-2048 signatures by OpenSSL")?;
+        writeln!(
+            out,
+            "{:<44}{:>10}",
+            "4 KiB appended and synced",
+            cell(median(limits.fsyncs.iter().copied()), 0)
+        )?;
+        let millis = [
+            ("one RSA-2048 signature, one core, ms", &limits.signature),
+            ("one group commit of one event, ms", &limits.commit),
+        ];
+        for (name, figures) in millis {
+            writeln!(out, "{name:<44}{:>10}", cell(median(figures.iter().copied()), 3))?;
+        }
+        Ok(())
+    }
+
+    fn write_sizes(&self, out: &mut String) -> Result {
+        if !self.sizes.is_empty() {
+            writeln!(
+                out,
+                "\n{:<16}{:>10}{:>9}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}",
+                "Live sessions",
+                "events",
+                "made in",
+                "start",
+                "start,",
+                "memory",
+                "after",
+                "peak",
+                "disk",
+                "after"
+            )?;
+            writeln!(
+                out,
+                "{:<16}{:>10}{:>9}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}",
+                "", "", "s", "start, s", "killed, s", "MB", "rows", "MB", "MB", "rows"
+            )?;
+        }
+        for size in &self.sizes {
+            writeln!(
+                out,
+                "{:<16}{:>10}{:>9.1}{:>9.2}{:>10}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>9.1}",
+                size_text(size.sessions),
+                size.events,
+                size.seeding,
+                size.start,
+                cell(median(size.killed_start.iter().copied()), 2),
+                size.memory_at_start as f64 / MB,
+                size.memory as f64 / MB,
+                size.peak_memory as f64 / MB,
+                size.disk_at_start as f64 / MB,
+                size.disk as f64 / MB,
+            )?;
+        }
+        if let Some(Memory { now, peak }) = self.idle {
+            let (now, peak) = (now as f64 / MB, peak as f64 / MB);
+            writeln!(out, "\nIdle and empty: {now:.1} MB of memory, {peak:.1} MB at most.")?;
+        }
+        if let Some(Memory { now, peak }) = self.target_memory {
+            let (now, peak) = (now as f64 / MB, peak as f64 / MB);
+            writeln!(out, "\nMemory after all rows: {now:.1} MB, {peak:.1} MB at most.")?;
+        }
+        if let Some(disk) = &self.disk {
+            let DiskFacts { algorithm, refreshes, before, bytes: (first, last) } = disk;
+            writeln!(
+                out,
+                "\nDisk a refresh ({algorithm}): {:.0} bytes, over {refreshes} refreshes behind the first {before}: from {:.1} to \
+                 {:.1} MB.",
+                disk.each(),
+                *first as f64 / MB,
+                *last as f64 / MB
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_ratios(&self, out: &mut String) -> Result {
         let [rate, cpu, bound] = ["rate / limit", "server CPU / limit's", "limit's CPU / all"];
-        writeln!(out, "\n{:<30}{rate:>16}{cpu:>24}{bound:>21}", "Ratios")?;
-        for (row, rounds) in self.rows.iter().zip(&self.rounds).filter(|(row, _)| row.limit != Limit::None) {
-            let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
-            let (rate, cpu, bound) = (of(Round::of_limit), of(Round::cpu_of_limit), of(Round::bound_by_cpu));
-            writeln!(out, "{:<30}{rate:>16.2}{cpu:>24.2}{bound:>21.2}", row.name)?;
+        writeln!(out, "\n{:<34}{rate:>16}{cpu:>24}{bound:>21}", "Ratios")?;
+        let limited = |row: &&Series| row.row.limit != Limit::None && row.skipped.is_none();
+        for row in self.rows.iter().filter(limited) {
+            writeln!(
+                out,
+                "{:<34}{:>16}{:>24}{:>21}",
+                row.row.name,
+                cell(row.median(|round| Some(round.of_limit())), 2),
+                cell(row.median(Round::cpu_of_limit), 2),
+                cell(row.median(Round::bound_by_cpu), 2),
+            )?;
         }
-        let others = median(self.rounds.iter().flatten().map(Round::others));
-        if others > QUIET {
+        let others = median(self.rows.iter().flat_map(|row| &row.rounds).map(Round::others));
+        if let Some(others) = others.filter(|others| *others > QUIET) {
             writeln!(
                 out,
                 "\nNOT QUIET: other programs used {others:.1} cores. Rates, latencies and \"rate / limit\" mean little;\n\
@@ -183,51 +234,44 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    fn rates(&self, limit: Limit) -> Vec<Rate> {
-        if limit == Limit::Rsa2048AwsLc {
-            return self.aws_lc.clone();
-        }
-        let rows = self.rows.iter().zip(&self.rounds).filter(|(row, _)| row.limit == limit);
-        rows.flat_map(|(_, rounds)| rounds).map(|round| round.limit).collect()
-    }
-
     /// All rounds and the medians.
     pub(crate) fn json(&self) -> serde_json::Result<String> {
-        let rows = self.rows.iter().zip(&self.rounds).map(|(row, rounds)| {
-            let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
-            let limited = row.limit != Limit::None;
+        let memory = |memory: Memory| json!({ "now_bytes": memory.now, "peak_bytes": memory.peak });
+        let sizes = self.sizes.iter().map(|size| {
             json!({
-                "name": row.name, "connections": row.connections, "limit": row.limit.name(),
-                "per_second": of(Round::per_second),
-                "p50_ms": of(|round| round.latency(50)), "p99_ms": of(|round| round.latency(99)),
-                "max_ms": of(|round| round.latency(100)), "server_cpu_ms_each": of(Round::server_cpu),
-                "rate_of_limit": limited.then(|| of(Round::of_limit)),
-                "cpu_of_limit": limited.then(|| of(Round::cpu_of_limit)),
-                "bound_by_cpu": limited.then(|| of(Round::bound_by_cpu)),
-                "rounds": rounds.iter().map(Round::json).collect::<Vec<_>>(),
+                "sessions": size.sessions, "events": size.events, "seeding_s": size.seeding, "start_s": size.start,
+                "start_after_kill_s": size.killed_start, "memory_at_start_bytes": size.memory_at_start,
+                "memory_bytes": size.memory, "peak_memory_bytes": size.peak_memory,
+                "disk_at_start_bytes": size.disk_at_start, "disk_bytes": size.disk,
             })
         });
+        let disk = self.disk.as_ref().map(|disk| {
+            json!({
+                "algorithm": disk.algorithm, "refreshes": disk.refreshes, "refreshes_before": disk.before,
+                "from_bytes": disk.bytes.0, "to_bytes": disk.bytes.1, "bytes_each": disk.each(),
+            })
+        });
+        let proofs = self.proofs.iter().map(|(what, proof)| match proof {
+            Ok(proved) => json!({ "server": what, "proved": proved }),
+            Err(why) => json!({ "server": what, "failed": why }),
+        });
         serde_json::to_string_pretty(&json!({
-            "version": env!("CARGO_PKG_VERSION"), "cores": cores(), "seconds_a_row": self.length.as_secs_f64(),
-            "fsyncs_per_second": self.fsyncs,
-            "aws_lc_signatures_per_second": self.aws_lc.iter().map(|rate| rate.per_second).collect::<Vec<_>>(), "peak_memory_bytes": self.peak_memory, "proof": self.proof,
-            "rows": rows.collect::<Vec<_>>(),
+            "version": env!("CARGO_PKG_VERSION"), "target": self.target, "cores": cores(),
+            "seconds_a_row": self.length.as_secs_f64(), "limits": self.limits.json(),
+            "rows": self.rows.iter().map(Series::json).collect::<Vec<_>>(),
+            "sizes": sizes.collect::<Vec<_>>(), "disk": disk, "idle_memory": self.idle.map(memory),
+            "target_memory": self.target_memory.map(memory),
+            "bars": bars::all(self).iter().map(bars::Bar::json).collect::<Vec<_>>(),
+            "proofs": proofs.collect::<Vec<_>>(),
         }))
     }
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+/// A figure, if there is one.
+pub(crate) fn cell(figure: Option<f64>, digits: usize) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
-/// The middle one; 0 of none.
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    let half = figures.len() / 2;
-    let upper = figures.get(half).copied().unwrap_or_default();
-    match figures.len() % 2 {
-        0 => figures.get(half.wrapping_sub(1)).map_or(upper, |lower| f64::midpoint(*lower, upper)),
-        _ => upper,
-    }
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

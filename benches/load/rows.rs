@@ -1,18 +1,38 @@
 //! The rows of the table. A new one is a line here, and a new kind of request a variant of [`Work`].
 
+use super::installation::Algorithm;
 use super::limits::Limit;
-use super::work::{Chain, Work};
+use super::options::size_text;
+use super::target::Target;
 
 /// A row.
+#[derive(Clone)]
 pub(crate) struct Row {
     /// As it stands in the table.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
+    /// On which server.
+    pub(crate) place: Place,
     /// What its connections do.
     pub(crate) kind: Kind,
     /// How many connections there are, each with one request under way.
     pub(crate) connections: usize,
+    /// How many more sign in meanwhile, and come back when they are told to.
+    pub(crate) storm: usize,
     /// What of the machine limits it; measured just before and just after the row.
     pub(crate) limit: Limit,
+}
+
+/// A server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// One with a thousand sessions that signs so.
+    Signing(Algorithm),
+    /// One with that many sessions.
+    Size(usize),
+    /// One that signs ES256, for a look at its disk.
+    Disk,
+    /// One that ran already.
+    Target,
 }
 
 /// What a row's connections do.
@@ -20,37 +40,84 @@ pub(crate) struct Row {
 pub(crate) enum Kind {
     /// Each hands its own refresh token down.
     Refresh,
+    /// All hand the refresh tokens of all sessions down.
+    Spread,
     /// Each signs in.
     SignIn,
+    /// Each has an access token looked at.
+    Introspection,
     /// Each fetches the JWKS.
     Jwks,
+    /// Each asks who the user is.
+    Userinfo,
 }
 
-/// All rows.
-pub(crate) fn all() -> Vec<Row> {
-    let row = |name, kind, connections, limit| Row { name, kind, connections, limit };
+/// How many connections refresh in the rows about sizes and about the storm.
+pub(crate) const MANY: usize = 64;
+/// How many connections sign in, where that is what is measured: none is told to come back.
+const SIGN_INS: usize = 16;
+/// The numbers of connections that refresh.
+const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
+
+/// All rows about heirloom.
+pub(crate) fn of_heirloom(sizes: &[usize]) -> Vec<Row> {
+    let [rs256, es256] = [Algorithm::Rs256, Algorithm::Es256];
+    let mut rows = refreshes(Place::Signing(rs256), rs256.name(), Limit::Rsa2048);
+    rows.extend(others(Place::Signing(rs256), rs256.name(), Limit::Rsa2048));
+    rows.extend(refreshes(Place::Signing(es256), es256.name(), Limit::P256));
+    rows.extend(sizes.iter().map(|size| Row {
+        name: format!("refresh at {} sessions, {MANY} conn.", size_text(*size)),
+        place: Place::Size(*size),
+        kind: Kind::Spread,
+        connections: MANY,
+        storm: 0,
+        limit: Limit::None,
+    }));
+    rows
+}
+
+/// All rows that another server can answer.
+pub(crate) fn of_target(target: &Target) -> Vec<Row> {
+    let limit = match target.algorithm.as_str() {
+        "RS256" => Limit::Rsa2048,
+        "ES256" => Limit::P256,
+        _ => Limit::None,
+    };
+    let mut rows = refreshes(Place::Target, &target.algorithm, limit);
+    rows.extend(others(Place::Target, &target.algorithm, limit).into_iter().filter(|row| match row.kind {
+        Kind::Introspection => target.introspects(),
+        Kind::Userinfo => target.has_userinfo(),
+        Kind::Jwks => target.jwks.is_some(),
+        Kind::Refresh | Kind::Spread | Kind::SignIn => true,
+    }));
+    rows
+}
+
+fn refreshes(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
+    let row = |connections| {
+        let name = format!("refresh {algorithm}, {connections} conn.");
+        Row { name, place, kind: Kind::Refresh, connections, storm: 0, limit }
+    };
+    CONNECTIONS.into_iter().map(row).collect()
+}
+
+fn others(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
+    let row = |name: &str, kind, connections, limit| {
+        let name = format!("{name}, {connections} conn.");
+        Row { name, place, kind, connections, storm: 0, limit }
+    };
+    let storm = format!("refresh {algorithm}, {MANY} conn., storm");
     vec![
-        row("refresh RS256, 1 connection", Kind::Refresh, 1, Limit::Rsa2048),
-        row("refresh RS256, 16 connections", Kind::Refresh, 16, Limit::Rsa2048),
-        row("refresh RS256, 64 connections", Kind::Refresh, 64, Limit::Rsa2048),
-        // Few: the throttle lets about ten attempts a person be under way.
-        row("sign-in, 4 connections", Kind::SignIn, 4, Limit::Argon2),
-        row("JWKS, 16 connections", Kind::Jwks, 16, Limit::None),
+        Row { name: storm, place, kind: Kind::Refresh, connections: MANY, storm: MANY, limit },
+        // Users of another server may be few, and its throttle unknown.
+        row(
+            "sign-in",
+            Kind::SignIn,
+            SIGN_INS,
+            if place == Place::Target { Limit::None } else { Limit::Argon2 },
+        ),
+        row("introspection", Kind::Introspection, 16, Limit::None),
+        row("JWKS", Kind::Jwks, 16, Limit::None),
+        row("userinfo", Kind::Userinfo, 16, Limit::None),
     ]
-}
-
-impl Row {
-    /// Whether its connections go on with chains.
-    pub(crate) fn needs_chains(&self) -> bool {
-        self.kind == Kind::Refresh
-    }
-
-    /// What one of its connections does; takes a chain out of `chains` if it needs one.
-    pub(crate) fn work(&self, chains: &mut Vec<Chain>) -> Option<Work> {
-        match self.kind {
-            Kind::Refresh => chains.pop().map(Work::Refresh),
-            Kind::SignIn => Some(Work::SignIn(Vec::new())),
-            Kind::Jwks => Some(Work::Jwks),
-        }
-    }
 }

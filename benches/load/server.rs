@@ -1,61 +1,97 @@
 //! The server, as a process of its own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::connection::Connection;
+use super::installation::Installation;
+
 /// How many ticks of `/proc/PID/stat` are a second: the same on every Linux.
 const TICKS: f64 = 100.0;
+/// How long a start may take.
+const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A running server. Killed when dropped.
-pub(crate) struct Server {
-    child: Child,
-    /// What `heirloom dev --json` printed.
-    pub(crate) announcement: serde_json::Value,
+/// Who answers.
+pub(crate) enum Server {
+    /// A process of this program's. Killed when dropped.
+    Own(Child),
+    /// A process of somebody else's.
+    Other(u32),
+    /// Nobody knows.
+    Unknown,
 }
 
 impl Server {
-    /// Starts the server on a folder, and waits until it listens.
-    pub(crate) fn start(folder: &Path, port: u16) -> anyhow::Result<Self> {
-        let log = folder.join("server.log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_heirloom"))
-            .args(["dev", "--json", "--port", &port.to_string(), "--data"])
-            .arg(folder)
+    /// Starts the server on an installation, and waits for its first answer; says how long that took.
+    pub(crate) async fn start(installation: &Installation) -> anyhow::Result<(Self, Duration)> {
+        let log = installation.folder.join("server.log");
+        let began = Instant::now();
+        let child = Command::new(env!("CARGO_BIN_EXE_heirloom"))
+            .arg("serve")
+            .arg("--config")
+            .arg(installation.config_file())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log)?)
+            .stdout(Stdio::null())
+            .stderr(fs::File::options().create(true).append(true).open(&log)?)
             .spawn()
             .context("the server can't be started")?;
-        let stdout = child.stdout.take();
-        let mut server = Self { child, announcement: serde_json::Value::Null };
-        let mut line = String::new();
-        BufReader::new(stdout.context("the server has no output")?).read_line(&mut line)?;
-        server.announcement = serde_json::from_str(&line).with_context(|| {
-            format!("the server did not start: {}", fs::read_to_string(&log).unwrap_or_default())
-        })?;
-        Ok(server)
+        let mut server = Self::Own(child);
+        let address = installation.address();
+        let request = format!("GET /health/ready HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        loop {
+            if let Ok(mut connection) = Connection::open(address).await {
+                connection.exchange(request.as_bytes()).await?.expect(200)?;
+                return Ok((server, began.elapsed()));
+            }
+            let ended = match &mut server {
+                Self::Own(child) => child.try_wait()?.is_some(),
+                Self::Other(_) | Self::Unknown => false,
+            };
+            anyhow::ensure!(
+                !ended && began.elapsed() < PATIENCE,
+                "the server did not start: {}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Own(child) => Some(child.id()),
+            Self::Other(pid) => Some(*pid),
+            Self::Unknown => None,
+        }
     }
 
     /// The CPU time that it has used so far, in seconds: all threads, user and system.
-    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        cpu_seconds(&self.child.id().to_string())
+    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<Option<f64>> {
+        self.pid().map(|pid| cpu_seconds(&pid.to_string())).transpose()
     }
 
-    /// The most memory that it has had, in bytes.
-    pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib * 1024)
+    /// The memory that it has now, and the most that it has had, in bytes.
+    pub(crate) fn memory(&self) -> anyhow::Result<Option<Memory>> {
+        let Some(pid) = self.pid() else { return Ok(None) };
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib: u64 = line.context(name.to_owned())?.trim().trim_end_matches("kB").trim().parse()?;
+            anyhow::Ok(kib * 1024)
+        };
+        Ok(Some(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? }))
     }
 
-    /// Ends it as a crash would: by SIGKILL.
+    /// Ends it as a crash would: by SIGKILL. Not if it is somebody else's.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        if let Self::Own(child) = self {
+            child.kill()?;
+            child.wait()?;
+        }
         Ok(())
     }
 }
@@ -65,6 +101,27 @@ impl Drop for Server {
         // It may have been killed already.
         drop(self.kill());
     }
+}
+
+/// Resident memory, in bytes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Memory {
+    /// Now.
+    pub(crate) now: u64,
+    /// The most so far.
+    pub(crate) peak: u64,
+}
+
+/// The space on disk that a folder takes, in bytes.
+pub(crate) fn disk(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A file may go while it is looked at.
+        let Ok(metadata) = fs::symlink_metadata(entry.path()) else { continue };
+        bytes += if metadata.is_dir() { disk(&entry.path())? } else { metadata.blocks() * 512 };
+    }
+    Ok(bytes)
 }
 
 /// The CPU time that this process has used so far, in seconds.

@@ -1,33 +1,33 @@
 //! What a connection does again and again.
 
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
 
+use anyhow::Context as _;
+
+use super::chain::{Chain, Given, Pool, digest};
 use super::connection::Connection;
 use super::target::Target;
 
 /// What one connection of a row does.
 pub(crate) enum Work {
-    /// Hands a refresh token down.
+    /// Hands one refresh token down.
     Refresh(Chain),
-    /// Signs in.
+    /// Hands many down, each once, and then the same again.
+    Spread(Rc<RefCell<Pool>>),
+    /// Signs in, each time somebody else.
     SignIn(Given),
-    /// Fetches the JWKS.
-    Jwks,
+    /// Sends the same request; the answer must have one of the texts in it.
+    Same(Vec<u8>, [&'static [u8]; 2]),
 }
 
-/// Digests of the refresh tokens that were given out: none may be given twice.
-pub(crate) type Given = Vec<u64>;
-
-/// One sign-in and all that was refreshed of it.
-pub(crate) struct Chain {
-    /// The first refresh token.
-    pub(crate) first: String,
-    /// The last one that the server has acknowledged.
-    pub(crate) last: String,
-    /// How many rotations the server has acknowledged.
-    pub(crate) rotations: u64,
-    /// All of its refresh tokens.
-    pub(crate) given: Given,
+/// How a request ended.
+pub(crate) enum Done {
+    /// As it should.
+    Well,
+    /// The server is busy, and says when to come back.
+    Busy(Duration),
 }
 
 impl Work {
@@ -37,69 +37,48 @@ impl Work {
         target: &Target,
         connection: &mut Connection,
         request: &mut String,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Done> {
         match self {
-            Self::Refresh(chain) => chain.refresh(target, connection, request).await,
+            Self::Refresh(chain) => chain.refresh(target, connection, request).await?,
+            Self::Spread(pool) => {
+                let mut chain = pool.borrow_mut().take_fresh().context("too few sessions")?;
+                let refreshed = chain.refresh(target, connection, request).await;
+                pool.borrow_mut().resting.push_back(chain);
+                refreshed?;
+            }
             Self::SignIn(given) => {
                 target.write_sign_in(request);
-                let answer = connection.exchange(request.as_bytes()).await?.expect(200)?;
-                anyhow::ensure!(is_jwt(answer.string("access_token")?), "the access token is no JWT");
+                let answer = connection.exchange(request.as_bytes()).await?;
+                if let (429 | 503, Some(wait)) = (answer.status, answer.retry_after) {
+                    return Ok(Done::Busy(wait));
+                }
+                let answer = answer.expect(200)?;
+                target.check_access_token(answer.string("access_token")?)?;
                 given.push(digest(answer.string("refresh_token")?));
-                Ok(())
             }
-            Self::Jwks => {
-                let answer = connection.exchange(&target.jwks).await?.expect(200)?;
-                answer.string("kid")?;
-                Ok(())
+            Self::Same(request, texts) => {
+                let answer = connection.exchange(request).await?.expect(200)?;
+                let has = |text: &[u8]| answer.body.windows(text.len()).any(|window| window == text);
+                anyhow::ensure!(texts.iter().any(|text| has(text)), "not the answer that was to be expected");
             }
         }
+        Ok(Done::Well)
     }
 }
 
-impl Chain {
-    /// How many one user holds; the server's limit is 50.
-    const A_USER: usize = 32;
-
-    /// Begins the chain with this number.
-    pub(crate) async fn begin(target: &Target, number: usize) -> anyhow::Result<Self> {
-        let mut connection = Connection::open(target.address).await?;
-        let mut request = String::new();
-        let name = format!("chains-{}", number / Self::A_USER);
-        if number.is_multiple_of(Self::A_USER) {
-            target.write_sign_up(&mut request, &name);
-            connection.exchange(request.as_bytes()).await?.expect(201)?;
+/// Signs in with every scope that a row needs: an access token and a refresh token.
+pub(crate) async fn sign_in(target: &Target) -> anyhow::Result<(String, String)> {
+    let mut connection = Connection::open(target.address).await?;
+    let mut request = String::new();
+    loop {
+        target.write_wide_sign_in(&mut request);
+        let answer = connection.exchange(request.as_bytes()).await?;
+        if let (429 | 503, Some(wait)) = (answer.status, answer.retry_after) {
+            tokio::time::sleep(wait).await;
+            continue;
         }
-        target.write_sign_in_of(&mut request, &name);
-        let answer = connection.exchange(request.as_bytes()).await?.expect(200)?;
-        let token = answer.string("refresh_token")?.to_owned();
-        Ok(Self { given: vec![digest(&token)], first: token.clone(), last: token, rotations: 0 })
+        let answer = answer.expect(200)?;
+        let access = answer.string("access_token")?.to_owned();
+        return Ok((access, answer.string("refresh_token")?.to_owned()));
     }
-
-    /// Hands the token down once.
-    pub(crate) async fn refresh(
-        &mut self,
-        target: &Target,
-        connection: &mut Connection,
-        request: &mut String,
-    ) -> anyhow::Result<()> {
-        target.write_refresh(request, &self.last);
-        let answer = connection.exchange(request.as_bytes()).await?.expect(200)?;
-        let access = answer.string("access_token")?;
-        anyhow::ensure!(is_jwt(access), "the access token is no JWT");
-        let next = answer.string("refresh_token")?;
-        anyhow::ensure!(next != self.last, "the refresh token was not rotated");
-        self.given.push(digest(next));
-        next.clone_into(&mut self.last);
-        self.rotations += 1;
-        Ok(())
-    }
-}
-
-fn is_jwt(text: &str) -> bool {
-    text.bytes().filter(|byte| *byte == b'.').count() == 2
-}
-
-/// 64 bits of a token: among ten million, two that differ look alike once in 370,000 runs.
-fn digest(token: &str) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(token)
 }

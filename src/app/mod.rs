@@ -120,7 +120,8 @@ impl App {
 }
 
 /// What a client's registration says of its sessions.
-fn policy(registration: &Registration) -> crate::session::Policy {
+#[must_use]
+pub fn policy(registration: &Registration) -> crate::session::Policy {
     use crate::client::{RetryWindow, ReusePolicy};
     crate::session::Policy {
         access_token: registration.lifetimes.access_token,

@@ -1,0 +1,224 @@
+//! What the figures should be: ratios within one run, so that they mean the same on any machine.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::figures::{Round, Series, median};
+use super::limits::Limit;
+use super::options::size_text;
+use super::report::{MB, Report, cell};
+use super::rows::{Kind, MANY, Place};
+
+/// How many sessions the bars about many sessions are about, and the few that they are held against.
+const LARGE: usize = 1_000_000;
+const SMALL: usize = 1000;
+/// Over how many refreshes the disk is measured.
+const REFRESHES: u64 = 300_000;
+
+/// A figure and what it should be.
+pub(crate) struct Bar {
+    what: String,
+    wanted: Wanted,
+    value: Option<f64>,
+    /// Whether it was measured at the size that the bar is about.
+    counts: bool,
+    /// How many digits of it mean something.
+    digits: usize,
+}
+
+/// What a figure should be.
+#[derive(Clone, Copy)]
+enum Wanted {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Bar {
+    fn new(what: impl Into<String>, wanted: Wanted, value: Option<f64>) -> Self {
+        Self { what: what.into(), wanted, value, counts: true, digits: 2 }
+    }
+
+    /// Whether it is what it should be; none if that was not measured.
+    fn is_met(&self) -> Option<bool> {
+        let value = self.value.filter(|_| self.counts)?;
+        Some(match self.wanted {
+            Wanted::AtLeast(least) => value >= least,
+            Wanted::AtMost(most) => value <= most,
+        })
+    }
+
+    /// For the file.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let (least, most) = match self.wanted {
+            Wanted::AtLeast(least) => (Some(least), None),
+            Wanted::AtMost(most) => (None, Some(most)),
+        };
+        json!({ "what": self.what, "at_least": least, "at_most": most, "value": self.value, "met": self.is_met() })
+    }
+}
+
+/// Writes the table.
+pub(crate) fn write(out: &mut String, bars: &[Bar]) -> std::fmt::Result {
+    writeln!(out, "\n{:<74}{:>14}{:>10}   ", "Bars", "should be", "is")?;
+    for bar in bars {
+        let digits = bar.digits;
+        let wanted = match bar.wanted {
+            Wanted::AtLeast(least) => format!(">= {least:.digits$}"),
+            Wanted::AtMost(most) => format!("<= {most:.digits$}"),
+        };
+        let met = match bar.is_met() {
+            Some(true) => "met",
+            Some(false) => "NOT MET",
+            None if bar.value.is_some() => "not at this size",
+            None => "not measured",
+        };
+        writeln!(out, "{:<74}{wanted:>14}{:>10}   {met}", bar.what, cell(bar.value, digits))?;
+    }
+    Ok(())
+}
+
+/// All bars.
+pub(crate) fn all(report: &Report) -> Vec<Bar> {
+    let mut bars = of_refreshes(report);
+    bars.extend(of_storms(report));
+    if report.target.is_none() {
+        bars.extend(of_sizes(report));
+        bars.extend(of_disk_and_idle(report));
+    }
+    bars
+}
+
+fn of_refreshes(report: &Report) -> Vec<Bar> {
+    use Wanted::{AtLeast, AtMost};
+    let limits = &report.limits;
+    let signature = median(limits.signature.iter().copied());
+    let rsa = limits.median(Limit::Rsa2048);
+    let row = |algorithm: &str, connections| {
+        report.rows.iter().find(|row| row.row.name == format!("refresh {algorithm}, {connections} conn."))
+    };
+    let rate = |row: Option<&Series>| row?.median(|round| Some(round.per_second()));
+    let cpu_over_rsa = |row: Option<&Series>| Some(row?.median(Round::server_cpu)? / rsa?.1);
+    let many = row("RS256", MANY);
+    let openssl = median(limits.openssl.iter().copied());
+    let longer = signature.zip(median(limits.commit.iter().copied())).map(|(one, other)| one.max(other));
+    let p50 = row("RS256", 1).and_then(|row| row.median(|round| Some(round.measured.tally.latency(50))));
+    let p99 = row("RS256", 16).and_then(|row| row.median(|round| Some(round.measured.tally.latency(99))));
+    let over = |figure: Option<f64>, unit: Option<f64>| Some(figure? / unit?);
+    let bar = Bar::new;
+    vec![
+        bar(
+            "refresh RS256, 64 conn. / RSA-2048 signatures by the library that signs",
+            AtLeast(0.82),
+            many.and_then(|row| row.median(|round| Some(round.of_limit()))),
+        ),
+        bar("the same / RSA-2048 signatures by OpenSSL", AtLeast(0.82), over(rate(many), openssl)),
+        bar(
+            "refresh RS256, 64 conn.: server CPU / CPU of a signature",
+            AtMost(1.10),
+            many.and_then(|row| row.median(Round::cpu_of_limit)),
+        ),
+        bar(
+            "refresh RS256, 1 conn.: p50 / the longer of a signature and a commit",
+            AtMost(1.3),
+            over(p50, longer),
+        ),
+        bar(
+            "refresh ES256, 256 conn.: server CPU / CPU of an RSA-2048 signature",
+            AtMost(0.18),
+            cpu_over_rsa(row("ES256", 256)),
+        ),
+        bar("refresh RS256, 16 conn.: p99 / one signature's time", AtMost(20.0), over(p99, signature)),
+    ]
+}
+
+fn of_storms(report: &Report) -> Vec<Bar> {
+    use Wanted::{AtLeast, AtMost};
+    let storm = report.rows.iter().find(|row| row.row.storm > 0 && row.skipped.is_none());
+    let quiet = storm.and_then(|storm| {
+        let same = |row: &&Series| {
+            row.row.storm == 0
+                && row.row.place == storm.row.place
+                && row.row.kind == storm.row.kind
+                && row.row.connections == storm.row.connections
+        };
+        report.rows.iter().find(same)
+    });
+    let ratio = |figure: fn(&Round) -> f64| {
+        let of = |row: Option<&Series>| row?.median(|round| Some(figure(round)));
+        Some(of(storm)? / of(quiet)?)
+    };
+    let sign_in =
+        report.rows.iter().find(|row| row.row.kind == Kind::SignIn && row.row.limit == Limit::Argon2);
+    vec![
+        Bar::new(
+            "refreshes during a storm of sign-ins / the quiet rate",
+            AtLeast(0.7),
+            ratio(Round::per_second),
+        ),
+        Bar::new("their p99 / the quiet p99", AtMost(3.0), ratio(|round| round.measured.tally.latency(99))),
+        Bar::new(
+            "sign-ins / Argon2 hashes",
+            AtLeast(0.9),
+            sign_in.and_then(|row| row.median(|round| Some(round.of_limit()))),
+        ),
+    ]
+}
+
+fn of_sizes(report: &Report) -> Vec<Bar> {
+    use Wanted::{AtLeast, AtMost};
+    let row =
+        |size: Option<usize>| report.rows.iter().find(|row| Some(row.row.place) == size.map(Place::Size));
+    let sizes = || report.sizes.iter().map(|size| size.sessions);
+    let (small, large) = (sizes().min(), sizes().max());
+    // Round by round: what changes on the machine meanwhile changes both.
+    let of = |size: Option<usize>| Some(row(size)?.rounds.iter().map(Round::per_second).collect::<Vec<_>>());
+    let ratios = of(large)
+        .zip(of(small))
+        .map(|(large, small)| median(large.iter().zip(&small).map(|(large, small)| large / small)));
+    let facts = report.sizes.iter().max_by_key(|size| size.sessions);
+    let size = size_text(large.unwrap_or(LARGE));
+    let is_large = large == Some(LARGE);
+    vec![
+        Bar {
+            counts: is_large && small == Some(SMALL),
+            ..Bar::new(
+                format!("refresh at {size} sessions / at {}", size_text(small.unwrap_or(SMALL))),
+                AtLeast(0.95),
+                ratios.flatten().filter(|_| small != large),
+            )
+        },
+        Bar {
+            counts: is_large,
+            digits: 0,
+            ..Bar::new(
+                format!("memory at {size} live sessions, at most, MB"),
+                AtMost(600.0),
+                facts.map(|facts| facts.peak_memory as f64 / MB),
+            )
+        },
+        Bar {
+            counts: is_large,
+            ..Bar::new(
+                format!("start with {size} live sessions, the longer of first and after SIGKILL, s"),
+                AtMost(3.0),
+                facts.and_then(|facts| Some(median(facts.killed_start.iter().copied())?.max(facts.start))),
+            )
+        },
+    ]
+}
+
+fn of_disk_and_idle(report: &Report) -> Vec<Bar> {
+    let disk = report.disk.as_ref();
+    let counts = disk.is_some_and(|disk| disk.refreshes >= REFRESHES);
+    let idle = report.idle.map(|memory| memory.now as f64 / MB);
+    let at_most = Wanted::AtMost;
+    vec![
+        Bar {
+            digits: 0,
+            counts,
+            ..Bar::new("disk a refresh, bytes", at_most(1000.0), disk.map(super::figures::DiskFacts::each))
+        },
+        Bar { digits: 1, ..Bar::new("memory, idle and empty, MB", at_most(30.0), idle) },
+    ]
+}

@@ -1,0 +1,235 @@
+//! What was measured, and medians of it.
+
+use serde_json::json;
+
+use super::drive::Measured;
+use super::limits::{Limit, Rate};
+use super::rows::Row;
+
+/// One round of one row.
+pub(crate) struct Round {
+    /// What the row measured.
+    pub(crate) measured: Measured,
+    /// Its limit: the mean of just before and just after.
+    pub(crate) limit: Rate,
+}
+
+/// A row and its rounds.
+pub(crate) struct Series {
+    /// The row.
+    pub(crate) row: Row,
+    /// Its rounds.
+    pub(crate) rounds: Vec<Round>,
+    /// Why it was not measured.
+    pub(crate) skipped: Option<String>,
+}
+
+/// The limits of the machine, each by round.
+#[derive(Default)]
+pub(crate) struct Limits {
+    /// By what was measured on all cores.
+    pub(crate) rates: Vec<(Limit, Vec<Rate>)>,
+    /// RSA-2048 signatures a second by OpenSSL.
+    pub(crate) openssl: Vec<f64>,
+    /// Syncs a second.
+    pub(crate) fsyncs: Vec<f64>,
+    /// Milliseconds that one group commit of one event takes.
+    pub(crate) commit: Vec<f64>,
+    /// Milliseconds that one RSA-2048 signature takes.
+    pub(crate) signature: Vec<f64>,
+}
+
+/// What was seen of a server with many sessions.
+pub(crate) struct SizeFacts {
+    /// How many sessions.
+    pub(crate) sessions: usize,
+    /// How many events the log had before the start.
+    pub(crate) events: u64,
+    /// Seconds that making them took.
+    pub(crate) seeding: f64,
+    /// Seconds until the first answer at the first start, behind the process that wrote all of it at one go.
+    pub(crate) start: f64,
+    /// The same after SIGKILL, by round.
+    pub(crate) killed_start: Vec<f64>,
+    /// Bytes of memory just after the start.
+    pub(crate) memory_at_start: u64,
+    /// After all rows.
+    pub(crate) memory: u64,
+    /// The most.
+    pub(crate) peak_memory: u64,
+    /// Bytes on disk just after the start.
+    pub(crate) disk_at_start: u64,
+    /// After all rows.
+    pub(crate) disk: u64,
+}
+
+/// What the disk costs a refresh.
+pub(crate) struct DiskFacts {
+    /// What signed.
+    pub(crate) algorithm: &'static str,
+    /// Refreshes between the two looks.
+    pub(crate) refreshes: u64,
+    /// Refreshes before the first.
+    pub(crate) before: u64,
+    /// Bytes at the first look and at the second.
+    pub(crate) bytes: (u64, u64),
+}
+
+impl DiskFacts {
+    /// Bytes a refresh.
+    pub(crate) fn each(&self) -> f64 {
+        (self.bytes.1 as f64 - self.bytes.0 as f64) / (self.refreshes.max(1) as f64)
+    }
+}
+
+impl Round {
+    /// Good answers a second.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.measured.tally.answers() as f64 / self.measured.seconds
+    }
+
+    /// Sign-ins a second of the storm.
+    pub(crate) fn storm_per_second(&self) -> Option<f64> {
+        Some(self.measured.storm.as_ref()?.answers() as f64 / self.measured.seconds)
+    }
+
+    /// CPU milliseconds of an answer, of so many CPU seconds.
+    fn cpu_each(&self, seconds: f64) -> f64 {
+        seconds * 1000.0 / (self.measured.tally.answers().max(1) as f64)
+    }
+
+    /// The server's CPU milliseconds of an answer; none where it did something else as well.
+    pub(crate) fn server_cpu(&self) -> Option<f64> {
+        let cpu = self.measured.server_cpu.filter(|_| self.measured.storm.is_none());
+        cpu.map(|seconds| self.cpu_each(seconds))
+    }
+
+    /// The generator's CPU milliseconds of an answer.
+    pub(crate) fn own_cpu(&self) -> f64 {
+        self.cpu_each(self.measured.own_cpu)
+    }
+
+    /// The rate as a share of the limit's.
+    pub(crate) fn of_limit(&self) -> f64 {
+        self.per_second() / self.limit.per_second
+    }
+
+    /// The server's CPU time over that of what limits the row.
+    pub(crate) fn cpu_of_limit(&self) -> Option<f64> {
+        Some(self.server_cpu()? / (self.limit.cpu_each * 1000.0))
+    }
+
+    /// What [`Round::of_limit`] would be if CPU time were all that counts and nothing else ran: the CPU time of what
+    /// limits the row over that of server and generator.
+    pub(crate) fn bound_by_cpu(&self) -> Option<f64> {
+        Some(self.limit.cpu_each * 1000.0 / (self.server_cpu()? + self.own_cpu()))
+    }
+
+    /// How many cores other programs used.
+    pub(crate) fn others(&self) -> f64 {
+        self.measured.other_cpu / self.measured.seconds
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let tally = &self.measured.tally;
+        let storm = self.measured.storm.as_ref().map(|storm| {
+            json!({
+                "sign_ins_per_second": self.storm_per_second(), "busy": storm.busy, "errors": storm.errors,
+                "p50_ms": storm.latency(50), "p99_ms": storm.latency(99), "first_error": storm.first_error,
+            })
+        });
+        json!({
+            "per_second": self.per_second(), "p50_ms": tally.latency(50), "p99_ms": tally.latency(99),
+            "max_ms": tally.latency(100), "answers": tally.answers(), "busy": tally.busy,
+            "errors": tally.errors, "first_error": tally.first_error, "storm": storm,
+            "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.own_cpu(),
+            "other_cpu_cores": self.others(), "limit_per_second": self.limit.per_second,
+            "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
+        })
+    }
+}
+
+impl Series {
+    /// The median of a figure; none if there is none in any round.
+    pub(crate) fn median(&self, figure: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
+        median(self.rounds.iter().filter_map(figure))
+    }
+
+    /// Errors in all rounds, those of the storm included.
+    pub(crate) fn errors(&self) -> u64 {
+        let storm = |round: &Round| round.measured.storm.as_ref().map_or(0, |storm| storm.errors);
+        self.rounds.iter().map(|round| round.measured.tally.errors + storm(round)).sum()
+    }
+
+    /// The first of them.
+    pub(crate) fn first_error(&self) -> Option<&str> {
+        let mut tallies = self
+            .rounds
+            .iter()
+            .flat_map(|round| std::iter::once(&round.measured.tally).chain(round.measured.storm.as_ref()));
+        tallies.find_map(|tally| tally.first_error.as_deref())
+    }
+
+    /// All rounds and the medians.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let limited = self.row.limit != Limit::None;
+        let tally = |figure: fn(&super::drive::Tally) -> f64| {
+            self.median(|round| Some(figure(&round.measured.tally)))
+        };
+        json!({
+            "name": self.row.name, "connections": self.row.connections, "storm": self.row.storm,
+            "limit": self.row.limit.name(), "skipped": self.skipped,
+            "per_second": self.median(|round| Some(round.per_second())),
+            "p50_ms": tally(|tally| tally.latency(50)), "p99_ms": tally(|tally| tally.latency(99)),
+            "max_ms": tally(|tally| tally.latency(100)), "errors": self.errors(),
+            "server_cpu_ms_each": self.median(Round::server_cpu),
+            "generator_cpu_ms_each": self.median(|round| Some(round.own_cpu())),
+            "rate_of_limit": limited.then(|| self.median(|round| Some(round.of_limit()))),
+            "cpu_of_limit": limited.then(|| self.median(Round::cpu_of_limit)),
+            "bound_by_cpu": limited.then(|| self.median(Round::bound_by_cpu)),
+            "rounds": self.rounds.iter().map(Round::json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Limits {
+    /// What was measured on all cores in this round.
+    pub(crate) fn add(&mut self, limit: Limit, rate: Rate) {
+        match self.rates.iter_mut().find(|(known, _)| *known == limit) {
+            Some((_, rates)) => rates.push(rate),
+            None => self.rates.push((limit, vec![rate])),
+        }
+    }
+
+    /// The median of how often a second something can be done on all cores, and of its CPU milliseconds.
+    pub(crate) fn median(&self, limit: Limit) -> Option<(f64, f64)> {
+        let (_, rates) = self.rates.iter().find(|(known, _)| *known == limit)?;
+        let per_second = median(rates.iter().map(|rate| rate.per_second))?;
+        Some((per_second, median(rates.iter().map(|rate| rate.cpu_each))? * 1000.0))
+    }
+
+    /// All of them.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let rates = self.rates.iter().map(|(limit, rates)| {
+            let per_second: Vec<_> = rates.iter().map(|rate| rate.per_second).collect();
+            let cpu: Vec<_> = rates.iter().map(|rate| rate.cpu_each * 1000.0).collect();
+            json!({ "name": limit.name(), "per_second": per_second, "cpu_ms_each": cpu })
+        });
+        json!({
+            "on_all_cores": rates.collect::<Vec<_>>(), "openssl_rsa2048_per_second": self.openssl,
+            "fsyncs_per_second": self.fsyncs, "one_commit_ms": self.commit, "one_signature_ms": self.signature,
+        })
+    }
+}
+
+/// The middle one; none of none.
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    let half = figures.len() / 2;
+    let upper = figures.get(half).copied()?;
+    Some(match figures.len() % 2 {
+        0 => figures.get(half.wrapping_sub(1)).map_or(upper, |lower| f64::midpoint(*lower, upper)),
+        _ => upper,
+    })
+}

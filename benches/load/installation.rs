@@ -1,0 +1,162 @@
+//! The folder that a server runs on: its configuration and its keys.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use heirloom::config::{Config, Sources};
+
+/// What signs access tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Algorithm {
+    /// RSA-2048, the default.
+    Rs256,
+    /// P-256.
+    Es256,
+}
+
+impl Algorithm {
+    /// As it stands in a token's header.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
+}
+
+/// The file that says what was made before the start.
+pub(crate) const SEED: &str = "seed.json";
+/// The public client that signs in and refreshes.
+pub(crate) const CLIENT: &str = "phone-app";
+/// The client that introspects.
+pub(crate) const API: (&str, &str) = ("api-server", "0123456789abcdef0123456789abcdef");
+
+/// A folder with everything that `heirloom serve` needs.
+pub(crate) struct Installation {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    port: u16,
+}
+
+impl Installation {
+    /// Makes one in `folder`, which must not be there yet; with what was kept in another folder, if that is there.
+    pub(crate) fn make(folder: PathBuf, algorithm: Algorithm, kept: Option<&Path>) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        if let Some(kept) = kept.filter(|kept| kept.join(SEED).exists()) {
+            copy(kept, &folder)?;
+        }
+        // It stands in the issuer, so it is chosen before the start.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let installation = Self { folder, port };
+        fs::write(installation.config_file(), config(port))?;
+        if algorithm == Algorithm::Es256 && !installation.keys().exists() {
+            installation.make_es256_key()?;
+        }
+        Ok(installation)
+    }
+
+    /// A first signing key of another algorithm than the usual one.
+    fn make_es256_key(&self) -> anyhow::Result<()> {
+        let made = Command::new(env!("CARGO_BIN_EXE_heirloom"))
+            .args(["keys", "rotate", "--algorithm", "ES256", "--config"])
+            .arg(self.config_file())
+            .output()?;
+        let said = String::from_utf8_lossy(&made.stderr);
+        anyhow::ensure!(made.status.success(), "no ES256 key: {}", said.lines().next().unwrap_or_default());
+        Ok(())
+    }
+
+    /// The configuration file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.folder.join("heirloom.toml")
+    }
+
+    /// The configuration, as the server reads it.
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        let config = Config::load(&Sources::of_process(self.config_file(), Vec::new()));
+        config.map_err(|errors| anyhow::anyhow!("{errors}")).context("the configuration")
+    }
+
+    /// The folder of the store.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The folder of the keys.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.folder.join("keys")
+    }
+
+    /// Keeps what was made for it in another folder, if that is not there yet.
+    pub(crate) fn keep(&self, folder: &Path) -> anyhow::Result<()> {
+        if folder.join(SEED).exists() {
+            return Ok(());
+        }
+        copy(&self.folder, folder)
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+}
+
+/// Copies a folder; what tells that it is whole comes last.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    let mut entries = fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(|entry| entry.file_name() == SEED);
+    for entry in entries {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// As in production, but for what would keep one chain from being refreshed all the time.
+fn config(port: u16) -> String {
+    let (api, secret) = API;
+    format!(
+        r#"
+issuer = "http://127.0.0.1:{port}"
+
+[server]
+listen = "127.0.0.1:{port}"
+
+[data]
+folder = "data"
+
+[keys]
+folder = "keys"
+
+[grants]
+password = true
+
+[throttle]
+refresh_burst = 0
+
+[audiences."https://api.example.com"]
+scopes = ["read", "write"]
+
+[[clients]]
+id = "{CLIENT}"
+type = "public"
+scopes = ["read", "write", "profile"]
+
+[[clients]]
+id = "{api}"
+type = "confidential"
+secret = "{secret}"
+grants = []
+introspects = ["https://api.example.com"]
+"#
+    )
+}
