@@ -40,7 +40,8 @@ pub(super) fn answer(id: &str, status: &str) -> Vec<(&'static str, Value)> {
         ("adminFollowEvents", "200") => vec![(
             "events",
             json!(
-                "retry: 2000\n\nid: 4711\nevent: tokens_rotated\ndata: {\"position\":4711,\"type\":\"tokens_rotated\"}\n\n"
+                "retry: 2000\n\nid: 4711\nevent: tokens_rotated\n\
+                 data: {\"position\":4711,\"type\":\"tokens_rotated\"}\n\n"
             ),
         )],
         _ => Vec::new(),

@@ -63,8 +63,8 @@ fn complete_components(components: &mut Map<String, Value>) {
     }
 }
 
-/// A page that shows a form fills it in from the examples of its fields. What the operation's first example leaves out is
-/// empty, which counts as left out.
+/// A page that shows a form fills it in from the examples of its fields. What the operation's first example leaves out
+/// is empty, which counts as left out.
 fn complete_form(schema: Option<&mut Value>, operation: &str) {
     let examples = examples::request(operation);
     let first = examples.first().map(|(_, example)| example);

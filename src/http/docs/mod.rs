@@ -1,6 +1,6 @@
 //! The specification, and the page that shows it.
 //!
-//! poem-openapi generates it from the endpoints; [`finish`](mod@finish) says in one pass what its macros can't.
+//! poem-openapi generates it from the endpoints; `finish` says in one pass what its macros can't.
 
 use poem::endpoint::make_sync;
 use poem::{Endpoint, EndpointExt as _, Response, get};
