@@ -149,7 +149,10 @@ fn c62_a_key_that_is_small_broken_or_readable_stops_the_start_and_is_named() {
         (small.as_str(), "2048"),
         ("", "PKCS#8 PEM"),
         ("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n", "PKCS#8 PEM"),
-        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "isn't an RSA key"),
+        (
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            "neither an RSA key nor a P-256 key",
+        ),
     ] {
         let server = Server::start();
         write_private(&server.folder.path().join(name), contents.as_bytes());

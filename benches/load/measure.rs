@@ -206,7 +206,7 @@ impl Bench<'_> {
     async fn limits(&mut self, keys: &Keys, length: Duration) -> anyhow::Result<()> {
         let folder = self.folder.path();
         let limits = &mut self.report.limits;
-        for limit in [Limit::Rsa2048, Limit::Rsa2048Ring, Limit::P256, Limit::Argon2] {
+        for limit in [Limit::Rsa2048, Limit::Rsa2048Other, Limit::P256, Limit::Argon2] {
             limits.add(limit, limits::measure(limit, keys, length)?);
         }
         limits.signature.push(keys.one_signature(length)?);

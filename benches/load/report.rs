@@ -124,7 +124,7 @@ impl Report {
 
     fn write_limits(&self, out: &mut String) -> Result {
         writeln!(out, "\n{:<44}{:>10}{:>12}", "Limits, in the same run, all cores", "a second", "CPU each")?;
-        for limit in [Limit::Rsa2048, Limit::Rsa2048Ring, Limit::P256, Limit::Argon2] {
+        for limit in [Limit::Rsa2048, Limit::Rsa2048Other, Limit::P256, Limit::Argon2] {
             if let Some((rate, cpu)) = self.limits.median(limit) {
                 writeln!(out, "{:<44}{rate:>10.0}{cpu:>12.3}", limit.name())?;
             }

@@ -228,6 +228,7 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
 /// What only some operations answer.
 fn of_operation(id: &str) -> Vec<ApiError> {
     let throttled = || ApiError::token(&TokenError::Throttled { retry_after: Duration::ZERO });
+    let too_often = || ApiError::token(&TokenError::TooManyChanges { retry_after: Duration::ZERO });
     let user = |error: UserError| ApiError::user(&error, "username", "password");
     let weak = |field| {
         let error = UserError::Weak(PolicyRefused::TooShort { min_chars: 8 });
@@ -246,14 +247,17 @@ fn of_operation(id: &str) -> Vec<ApiError> {
             throttled(),
         ],
         "changeAccount" => {
-            vec![user(UserError::Email(EmailRefused::Malformed)), user(UserError::EmailTaken), throttled()]
+            vec![user(UserError::Email(EmailRefused::Malformed)), user(UserError::EmailTaken), too_often()]
         }
         "changePassword" => vec![user(UserError::WrongPassword), weak("new_password"), throttled()],
         "deleteAccount" => vec![user(UserError::WrongPassword), throttled()],
+        "endSession" | "endSessions" => vec![too_often()],
         "listSessions" => vec![ApiError::field("after", "unknown", "It is no `next`.")],
         "adminCreateUser" => vec![user(UserError::Taken), weak("password"), role()],
         "adminSetPassword" => vec![weak("password")],
         "adminSetRoles" | "adminInvite" => vec![role()],
+        "adminListInvitations" => vec![ApiError::field("after", "not_permitted", "it is named by a UUID")],
+        "adminWithdrawInvitation" => vec![user(UserError::InvitationUsed)],
         "adminListUsers" => {
             vec![ApiError::user(&UserError::Name(NameRefused::Character), "prefix", "password")]
         }
