@@ -16,6 +16,11 @@ check:
     cargo test
     cargo deny check licenses bans sources
 
+# Run the libraries of five languages against it
+interop *arguments:
+    cargo build --bins --examples
+    tests/interop/run.py {{arguments}}
+
 # Write the specification that a test compares with the code
 openapi:
     cargo run -- openapi > openapi/heirloom.json

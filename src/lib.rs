@@ -32,7 +32,7 @@
 //! | [`cli`] | one file a command: `dev`, `serve`, `openapi`, `keys`, `user`, `client`, `session` |
 //! | [`config`] | the configuration: typed, and checked whole before anything starts |
 //! | [`http`] | the listener with its limits, one file an endpoint family, the only place that knows status codes |
-//! | [`app`] | one file a use case: [`app::sign_in`], [`app::refresh`], [`app::users`], [`app::devices`], [`app::timeline`], [`app::admin`]; the sweeper, [`app::sweep`]; how they are put together |
+//! | [`app`] | one file a use case: [`app::sign_in`], [`app::refresh`], [`app::users`], [`app::devices`], [`app::timeline`], [`app::invitations`], [`app::admin`]; the sweeper, [`app::sweep`]; how they are put together |
 //! | [`session`] | the aggregate of one sign-in on one device; the ten rows stand in [`session::decide`](mod@session::decide) |
 //! | [`user`], [`client`] | the other two aggregates |
 //! | [`store`] | the contract of streams, snapshots and records; [`store::sled`] keeps it |

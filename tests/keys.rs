@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use heirloom::clock::{Clock, ManualClock, Timestamp};
 use heirloom::token::{
-    AccessTokenClaims, IfMissing, JwksDocument, KeyError, KeyLife, KeyState, KeysFolder, Kid, SigningKeys,
-    TokenType,
+    AccessTokenClaims, JwksDocument, KeyError, KeyLife, KeyState, KeysFolder, Kid, SigningAlgorithm,
+    SigningKeys, TokenType,
 };
 use jsonwebtoken::jwk::JwkSet;
 
@@ -71,7 +71,7 @@ impl Server {
 
 fn open(folder: &KeysFolder, clock: &Arc<ManualClock>) -> Result<SigningKeys, KeyError> {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    SigningKeys::open(folder.clone(), LIFE, IfMissing::Create, clock)
+    SigningKeys::open(folder.clone(), LIFE, Some(SigningAlgorithm::Rs256), clock)
 }
 
 fn kids(jwks: &JwksDocument) -> Vec<String> {
@@ -85,7 +85,8 @@ fn verifies(jwks: &JwksDocument, token: &str) -> bool {
     let set: JwkSet = serde_json::from_slice(&jwks.body).unwrap();
     let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
     let Some(key) = set.find(&kid) else { return false };
-    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    let algorithm = key.common.key_algorithm.unwrap().to_string().parse().unwrap();
+    let mut validation = jsonwebtoken::Validation::new(algorithm);
     validation.set_audience(&["https://api.example"]);
     validation.validate_exp = false;
     let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
@@ -100,17 +101,20 @@ fn write_private(path: &Path, bytes: &[u8]) {
 #[test]
 fn c61_the_jwks_holds_public_members_and_unique_kids() {
     let server = Server::start();
-    server.folder.rotate_signing(START).unwrap();
+    server.folder.rotate_signing(SigningAlgorithm::Es256, START).unwrap();
     assert!(server.keys.reload().is_empty());
     let jwks = server.keys.jwks();
     let set: serde_json::Value = serde_json::from_slice(&jwks.body).unwrap();
     let keys = set["keys"].as_array().unwrap();
+    let rsa = ["kty", "use", "alg", "kid", "n", "e"].as_slice();
+    let ec = ["kty", "use", "alg", "kid", "crv", "x", "y"].as_slice();
     assert_eq!(keys.len(), 2);
-    for key in keys {
-        let members: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(members, ["kty", "use", "alg", "kid", "n", "e"]);
-        assert_eq!((&key["kty"], &key["use"], &key["alg"]), (&"RSA".into(), &"sig".into(), &"RS256".into()));
+    for (key, (members, kty, alg)) in keys.iter().zip([(rsa, "RSA", "RS256"), (ec, "EC", "ES256")]) {
+        let named: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(named, members);
+        assert_eq!((&key["kty"], &key["use"], &key["alg"]), (&kty.into(), &"sig".into(), &alg.into()));
     }
+    assert_eq!(keys[1]["crv"], "P-256");
     let kids = kids(&jwks);
     assert_ne!(kids[0], kids[1]);
     assert!(kids.contains(&server.keys.signer().kid().to_string()));
@@ -127,7 +131,7 @@ fn the_jwks_is_made_again_only_when_the_published_set_changes() {
     assert!(Arc::ptr_eq(&before, &server.keys.jwks()));
 
     let signer = server.keys.signer();
-    server.folder.rotate_signing(server.clock.now()).unwrap();
+    server.folder.rotate_signing(SigningAlgorithm::Rs256, server.clock.now()).unwrap();
     assert!(server.keys.reload().is_empty());
     assert!(Arc::ptr_eq(&signer, &server.keys.signer()), "a key that is held is not parsed again");
     let both = server.keys.jwks();
@@ -168,7 +172,9 @@ fn c63_a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
     let mut signers: Vec<Kid> = Vec::new();
     for tick in 0..119 {
         if tick == 30 || tick == 70 {
-            server.folder.rotate_signing(server.clock.now()).unwrap();
+            // From RS256 to ES256, and back.
+            let algorithm = if tick == 30 { SigningAlgorithm::Es256 } else { SigningAlgorithm::Rs256 };
+            server.folder.rotate_signing(algorithm, server.clock.now()).unwrap();
             assert!(server.keys.reload().is_empty());
         }
         caches.push(server.keys.jwks());
@@ -202,7 +208,7 @@ fn retires(tick: u32) -> Timestamp {
 #[test]
 fn a_compromised_key_is_replaced_at_once() {
     let server = Server::start();
-    server.folder.rotate_signing(START).unwrap();
+    server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
     assert!(server.keys.reload().is_empty());
     let (old, token) = (server.keys.signer(), server.token());
     let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
@@ -250,7 +256,7 @@ fn a_folder_that_lost_its_keys_leaves_the_running_server_signing() {
     assert!(matches!(problems.as_slice(), [KeyError::Missing { .. }]), "{problems:?}");
     assert!(verifies(&server.keys.jwks(), &server.token()));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&server.clock);
-    let start = SigningKeys::open(server.folder, LIFE, IfMissing::Refuse, clock);
+    let start = SigningKeys::open(server.folder, LIFE, None, clock);
     assert!(matches!(start, Err(KeyError::Missing { .. })));
 }
 
@@ -286,8 +292,9 @@ fn starting_twice_at_once_makes_one_key() {
 #[test]
 fn a_key_made_while_the_clock_is_behind_is_still_the_newest() {
     let server = Server::start();
-    let second = server.folder.rotate_signing(START.before(Duration::from_hours(5))).unwrap();
-    let third = server.folder.rotate_signing(START).unwrap();
+    let second =
+        server.folder.rotate_signing(SigningAlgorithm::Rs256, START.before(Duration::from_hours(5))).unwrap();
+    let third = server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
     assert!(START < second.created && second.created < third.created);
     let listed: Vec<_> = server.folder.signing_keys(&LIFE, START).unwrap();
     assert_eq!(listed[2].kid, Some(third.kid));
@@ -299,7 +306,7 @@ async fn the_folder_is_watched_and_no_restart_is_needed() {
     let watch = tokio::spawn(Arc::clone(&server.keys).watch(Duration::from_millis(5)));
     let broken = server.folder.path().join("signing-20270101T000000Z-mine.pem");
     write_private(&broken, b"half a k");
-    server.folder.rotate_signing(START).unwrap();
+    server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
     published(&server, 2).await;
 
     // The broken file is mended in place.

@@ -6,6 +6,7 @@ use super::App;
 use super::access::LiveSession;
 use super::error::TokenError;
 use super::load::Loaded;
+use super::pace;
 use super::sign_in::Account;
 use super::users::{ATTEMPTS, UserError, password_record};
 use crate::clock::Timestamp;
@@ -88,6 +89,7 @@ impl App {
         if self.settings.accounts.login_with_email && matches!(email, Change::Set(_)) {
             self.count_sign_up(peer)?.failed(self.clock.now());
         }
+        let mut counted = false;
         for _ in 0..ATTEMPTS {
             let loaded = self.load_user(id).await?;
             let OwnAccount { name, profile: before, .. } = self.own_account(id).await?;
@@ -104,6 +106,9 @@ impl App {
             }
             if records.is_empty() {
                 return Ok(OwnAccount { id, name, profile: after });
+            }
+            if !std::mem::replace(&mut counted, true) {
+                self.count_change(id, pace::Change::Profile)?;
             }
             let events = decided(&loaded, Command::ChangeProfile, self.clock.now())?;
             match self.append_user(id, loaded, &events, records).await {
@@ -133,6 +138,7 @@ impl App {
         if !proved.state.standing.covers(live.id, live.session.started.user_epoch) {
             return Err(UserError::Unknown);
         }
+        self.count_change(proved.id, pace::Change::Password)?;
         let record = self.hash_new(&name.parse()?, &profile, new).await?;
         for _ in 0..ATTEMPTS {
             let loaded = self.load_as_proved(proved.id, Some(proved.state.standing)).await?;

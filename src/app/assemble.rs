@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::pace::Pace;
 use super::{App, ScopeCatalogue, Settings};
 use crate::clock::Clock;
 use crate::config::{AccessTokenType, Config};
@@ -62,7 +63,7 @@ impl App {
         let now = clock.now();
         let folder = || KeysFolder::at(&config.keys);
         let if_missing = IfMissing::Refuse;
-        let keys = SigningKeys::open(folder(), key_life(config), if_missing, Arc::clone(&clock))?;
+        let keys = SigningKeys::open(folder(), key_life(config), None, Arc::clone(&clock))?;
         let refresh_secrets = RefreshSecrets::open(folder(), if_missing, now)?;
         let peppers = Peppers::open(folder(), if_missing, now)?;
         let pool = PoolOptions {
@@ -85,10 +86,12 @@ impl App {
             sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
             sweeper: super::sweep::Sweeper::default(),
             token_requests: super::metrics::TokenRequests::default(),
+            appending: super::beside::Appending::default(),
             refreshes: Buckets::new(Rate {
                 burst: config.throttle.refresh_burst,
                 every: config.throttle.refresh_every,
             }),
+            pace: Pace::new(&config.throttle),
             process_started: now,
             store,
             clock,
@@ -115,7 +118,7 @@ impl App {
 /// A [`KeyError`] that names the file.
 pub fn make_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError> {
     let folder = || KeysFolder::at(&config.keys);
-    SigningKeys::open(folder(), key_life(config), IfMissing::Create, Arc::clone(clock))?;
+    SigningKeys::open(folder(), key_life(config), Some(config.algorithm), Arc::clone(clock))?;
     RefreshSecrets::open(folder(), IfMissing::Create, clock.now())?;
     Peppers::open(folder(), IfMissing::Create, clock.now())?;
     Ok(())

@@ -3,6 +3,7 @@
 use super::App;
 use super::error::TokenError;
 use super::load::Loaded;
+use super::pace::Change;
 use super::users::UserError;
 use crate::oauth::{ClientId, SessionId, UserId};
 use crate::session::{self, Device, EndReason, Session, Status, device, view};
@@ -104,12 +105,16 @@ impl App {
     /// # Errors
     /// [`TokenError`], and whether it has ended is unknown.
     pub async fn end_own_session(&self, user: UserId, id: SessionId) -> Result<bool, TokenError> {
+        let mut counted = false;
         for _ in 0..ATTEMPTS {
             let loaded = self.load_session(id).await?;
             let Some(session) = loaded.state.clone().filter(|session| session.started.user == user) else {
                 return Ok(false);
             };
             let reason = self.why_over(id, &session).await?.unwrap_or(EndReason::User);
+            if session.status == Status::Live && !std::mem::replace(&mut counted, true) {
+                self.count_change(user, Change::Sessions)?;
+            }
             match self.end_loaded(id, loaded, reason).await {
                 Err(StoreError::WrongExpectedVersion) => {}
                 Err(error) => return Err(error.into()),
@@ -119,19 +124,30 @@ impl App {
         Err(StoreError::WrongExpectedVersion.into())
     }
 
-    /// Ends all sessions of a user but `keep`, at once and however many there are.
+    /// Ends all sessions of a user but `keep`, at once and however many there are. Where there is none, nothing is
+    /// written.
     ///
     /// # Errors
     /// [`UserError`], and none has ended.
     pub async fn end_all_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<(), UserError> {
         let command = Command::EndSessions { keep };
-        let Some(keep) = keep else { return self.change_user(user, command, None, Vec::new()).await };
+        let Some(keep) = keep else {
+            self.count_change(user, Change::Sessions)?;
+            return self.change_user(user, command, None, Vec::new()).await;
+        };
+        let mut counted = false;
         for _ in 0..ATTEMPTS {
             let loaded = self.load_user(user).await?;
             // Looked at with the version that is appended to: a session that somebody has just ended must not keep
             // itself, and bring itself back by that.
             if self.live(keep).await?.is_none_or(|live| live.user_id() != user) {
                 return Err(UserError::Unknown);
+            }
+            if !self.has_others(user, keep).await? {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut counted, true) {
+                self.count_change(user, Change::Sessions)?;
             }
             let decided = user::decide(loaded.state.as_ref(), command.clone(), self.clock.now());
             let events = decided.map_err(|_| UserError::Unknown)?;
@@ -141,6 +157,26 @@ impl App {
             }
         }
         Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+    }
+
+    /// Whether a user has a live session besides `keep`. Looks at as many as there can be; of more it is not sure, and
+    /// says that there is one.
+    async fn has_others(&self, user: UserId, keep: SessionId) -> Result<bool, TokenError> {
+        let most = self.most_sessions();
+        let keys = self.store.scan(view::all_of_user(user), None, most).await?;
+        for id in keys.iter().filter_map(|(key, _)| view::session_of(key)).filter(|id| *id != keep) {
+            let Loaded { state: Some(session), .. } = self.load_session(id).await? else { continue };
+            if session.status == Status::Live && self.why_over(id, &session).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(keys.len() == most)
+    }
+
+    /// How many sessions a user has at most, but for some that begin at the same moment.
+    fn most_sessions(&self) -> usize {
+        let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
+        limit.saturating_add(EVICTED_AT_ONCE)
     }
 
     /// Deletes what the devices of a user said of themselves.
@@ -175,8 +211,7 @@ impl App {
     /// Sessions that are over already go first, then those that were seen longest ago.
     async fn evict(&self, user: UserId, new: SessionId) -> Result<(), TokenError> {
         let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
-        let most = limit.saturating_add(EVICTED_AT_ONCE);
-        let keys = self.store.scan(view::all_of_user(user), None, most).await?;
+        let keys = self.store.scan(view::all_of_user(user), None, self.most_sessions()).await?;
         let excess = keys.len().saturating_sub(limit);
         if excess == 0 {
             return Ok(());

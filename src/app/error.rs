@@ -43,6 +43,18 @@ pub enum TokenError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// One user has signed in too often in a short time.
+    #[error("the user signs in too often")]
+    TooManySignIns {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// One user has changed the account too often in a short time.
+    #[error("the user changes the account too often")]
+    TooManyChanges {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// A scope that the client may not have, or scopes of two audiences.
     #[error("the scope is not the client's, or of two audiences")]
     Scope,
@@ -78,7 +90,10 @@ impl TokenError {
             Self::GrantNotRegistered => ErrorCode::UnauthorizedClient,
             Self::PasswordGrantOff => ErrorCode::UnsupportedGrantType,
             Self::Credentials | Self::NotAToken => ErrorCode::InvalidGrant,
-            Self::Throttled { .. } | Self::TooManyRefreshes { .. } => ErrorCode::SlowDown,
+            Self::Throttled { .. }
+            | Self::TooManyRefreshes { .. }
+            | Self::TooManySignIns { .. }
+            | Self::TooManyChanges { .. } => ErrorCode::SlowDown,
             Self::Busy { .. } => ErrorCode::TemporarilyUnavailable,
             Self::Scope => ErrorCode::InvalidScope,
             Self::Target => ErrorCode::InvalidTarget,
@@ -114,10 +129,14 @@ impl TokenError {
             Self::GrantNotRegistered => "The client is not registered for this grant_type.",
             Self::PasswordGrantOff => "The password grant is turned off on this server.",
             Self::Credentials => "The username or the password is wrong.",
-            Self::Throttled { .. } => "Too many failed sign-ins. Wait before the next one.",
+            Self::Throttled { .. } => {
+                "Too many sign-ins that failed or are under way. Wait before the next one."
+            }
             Self::TooManyRefreshes { .. } => {
                 "This session is refreshed too often. Wait before the next refresh."
             }
+            Self::TooManySignIns { .. } => "This account signs in too often. Wait before the next sign-in.",
+            Self::TooManyChanges { .. } => "The account is changed too often. Wait before the next change.",
             Self::Busy { .. } => "The server is busy. Try again in a moment.",
             Self::Scope => "The scope is unknown, not registered for the client, or of two resource servers.",
             Self::Target => "The resource is unknown or not registered for the client.",
@@ -154,6 +173,8 @@ impl TokenError {
         match self {
             Self::Throttled { retry_after }
             | Self::TooManyRefreshes { retry_after }
+            | Self::TooManySignIns { retry_after }
+            | Self::TooManyChanges { retry_after }
             | Self::Busy { retry_after } => Some(*retry_after),
             Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
                 Some(Duration::from_secs(1))

@@ -29,8 +29,7 @@ impl App {
             Authentication::None => return Err(TokenError::Client),
             Authentication::Secret(_) => {}
         }
-        // It may be switched off in the log alone.
-        self.client_standing(client).await?.ok_or(TokenError::Client)?;
+        self.usable(client).await?;
         if let Ok(token) = self.codec().decode(token) {
             return self.introspect_refresh_token(client, token).await;
         }

@@ -50,6 +50,12 @@ impl App {
         Ok((usable && !stored.disabled).then_some(stored.standing))
     }
 
+    /// The standing of a client that has proved who it is. A declared one that was switched off in the log is refused
+    /// here as one that can't prove it: that it may authenticate is all that the configuration knows.
+    pub(super) async fn usable(&self, registration: &Registration) -> Result<Standing, TokenError> {
+        self.client_standing(registration).await?.ok_or(TokenError::Client)
+    }
+
     async fn load<T>(
         &self,
         stream: Option<StreamId>,
@@ -82,20 +88,7 @@ impl App {
         events: &[SessionEvent],
         more: Vec<RecordChange>,
     ) -> Result<Session, StoreError> {
-        let before = loaded.state.as_ref().map(|session| session.status);
-        let after = events.iter().fold(loaded.state, Session::apply);
-        let (Some(stream), Some(after)) = (Session::stream(id), after) else {
-            return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
-        };
-        let mut records = view::changes(id, before, &after);
-        records.extend(more);
-        let append = Append {
-            stream,
-            expected: loaded.expected,
-            events: events.iter().map(SessionEvent::encode).collect(),
-            snapshot: after.encode(),
-            records,
-        };
+        let (append, after) = session_append(id, loaded, events, more)?;
         self.store.append(append).await?;
         Ok(after)
     }
@@ -108,4 +101,28 @@ impl App {
         let append = Append { stream, expected: Expected::NoStream, events, snapshot, records };
         self.store.append(append).await.map(drop)
     }
+}
+
+/// What appends a session's events to what was loaded, with its views and more record changes; and the state after them.
+pub(super) fn session_append(
+    id: SessionId,
+    loaded: Loaded<Session>,
+    events: &[SessionEvent],
+    more: Vec<RecordChange>,
+) -> Result<(Append, Session), StoreError> {
+    let before = loaded.state.as_ref().map(|session| session.status);
+    let after = events.iter().fold(loaded.state, Session::apply);
+    let (Some(stream), Some(after)) = (Session::stream(id), after) else {
+        return Err(StoreError::Corrupt("events of a session that never started".to_owned()));
+    };
+    let mut records = view::changes(id, before, &after);
+    records.extend(more);
+    let append = Append {
+        stream,
+        expected: loaded.expected,
+        events: events.iter().map(SessionEvent::encode).collect(),
+        snapshot: after.encode(),
+        records,
+    };
+    Ok((append, after))
 }

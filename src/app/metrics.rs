@@ -33,6 +33,8 @@ const fn outcome(error: &TokenError) -> &'static str {
         TokenError::Credentials => "credentials",
         TokenError::Throttled { .. } => "throttled",
         TokenError::TooManyRefreshes { .. } => "too_many_refreshes",
+        TokenError::TooManySignIns { .. } => "too_many_sign_ins",
+        TokenError::TooManyChanges { .. } => "too_many_changes",
         TokenError::Busy { .. } => "busy",
         TokenError::Scope | TokenError::Session(Denied::Scope) => "scope",
         TokenError::Target | TokenError::Session(Denied::Target) => "target",
@@ -100,7 +102,16 @@ impl App {
             ("sign_ins_failed_total", "Wrong passwords.", throttle.failed),
             ("sessions_ended_by_sweeper_total", "Sessions that the sweeper ended.", sweeper.total.ended),
             ("sessions_removed_total", "Ended sessions removed after the retention.", sweeper.total.removed),
-            ("sweeper_failures_total", "Sessions that the sweeper could not settle.", sweeper.total.failed),
+            (
+                "invitations_swept_total",
+                "Invitations that the sweeper found expired, or removed.",
+                sweeper.total.invitations,
+            ),
+            (
+                "sweeper_failures_total",
+                "Sessions and invitations that the sweeper could not settle.",
+                sweeper.total.failed,
+            ),
         ] {
             let name = format!("heirloom_{name}");
             head(&mut page, &name, "counter", help);

@@ -20,13 +20,16 @@ pub mod account;
 pub mod admin;
 pub mod assemble;
 pub mod authenticate;
+mod beside;
 pub mod clients;
 pub mod devices;
 pub mod error;
 pub mod introspect;
+pub mod invitations;
 pub mod load;
 pub mod metrics;
 pub mod mint;
+mod pace;
 pub mod refresh;
 pub mod revoke;
 pub mod scopes;
@@ -67,6 +70,10 @@ pub struct App {
     pub(crate) token_requests: metrics::TokenRequests,
     /// Limits how often one session is refreshed.
     refreshes: Buckets,
+    /// Sessions that are being appended to.
+    appending: beside::Appending,
+    /// Limits how often one user does what stays in the log.
+    pace: pace::Pace,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

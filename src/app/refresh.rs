@@ -1,6 +1,7 @@
 //! The refresh token grant (RFC 6749 §6).
 
 use super::error::TokenError;
+use super::load::session_append;
 use super::mint::TokenResponse;
 use super::{App, policy};
 use crate::client::Registration;
@@ -31,7 +32,7 @@ impl App {
         // Row 1: without a look at the store.
         let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.scope.as_ref();
-        let client_standing = self.client_standing(client).await?;
+        let client_standing = Some(self.usable(client).await?);
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
         let asked = Asked { client, client_standing, token, scope, resources: &request.resources, nonce };
@@ -58,20 +59,24 @@ impl App {
         };
         let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref());
         self.keep_the_rate(id, &decision)?;
-        let after = if decision.events.is_empty() {
-            session.state
-        } else {
-            Some(self.append_session(id, session, &decision.events).await?)
-        };
-        let Some(session) = after else {
-            return Err(Denied::Unknown.into());
-        };
-        report(id, &session, &decision.events);
+        let roles = user.map(|user| user.roles).unwrap_or_default();
+        if decision.events.is_empty() {
+            let granted = decision.outcome?;
+            let session = session.state.ok_or(Denied::Unknown)?;
+            return self.mint(id, &session, &granted, &roles);
+        }
+        let (append, after) = session_append(id, session, &decision.events, Vec::new())?;
+        let mint = || decision.outcome.as_ref().ok().map(|granted| self.mint(id, &after, granted, &roles));
+        let (appended, minted) = self.appending.beside(id, self.store.append(append), mint).await;
+        appended?;
+        report(id, &after, &decision.events);
         if writes_tokens(&decision) {
             self.refreshes.take(id.as_bytes(), self.clock.now());
         }
-        let roles = user.map(|user| user.roles).unwrap_or_default();
-        self.mint(id, &session, &decision.outcome?, &roles)
+        match minted.flatten() {
+            Some(minted) => minted,
+            None => self.mint(id, &after, &decision.outcome?, &roles),
+        }
     }
 
     /// Refuses, before anything is written, a client that refreshes one session in a loop. What has been answered

@@ -16,9 +16,10 @@ impl App {
     /// needed.
     ///
     /// # Errors
-    /// [`TokenError::AccessTokenRevocation`] for an access token, if the client is not set to it. [`TokenError::Store`]
-    /// if the end could not be made durable.
+    /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token, if
+    /// the client is not set to it. [`TokenError::Store`] if the end could not be made durable.
     pub async fn revoke(&self, client: &Registration, token: &str) -> Result<(), TokenError> {
+        self.usable(client).await?;
         if let Ok(token) = self.codec().decode(token) {
             return self.log_out(client, token.session).await;
         }
@@ -34,6 +35,16 @@ impl App {
             Ok(session) => self.log_out(client, session).await,
             Err(_) => Ok(()),
         }
+    }
+
+    /// Whether a refresh token, of whatever generation, is of a session of the client's that is live.
+    ///
+    /// # Errors
+    /// [`TokenError::Store`] if it could not be found out.
+    pub async fn is_of_a_live_session(&self, client: &Registration, token: &str) -> Result<bool, TokenError> {
+        let Ok(token) = self.codec().decode(token) else { return Ok(false) };
+        let live = self.live(token.session).await?;
+        Ok(live.is_some_and(|live| live.session.started.client == client.id))
     }
 
     async fn log_out(&self, client: &Registration, id: SessionId) -> Result<(), TokenError> {

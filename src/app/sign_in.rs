@@ -40,13 +40,14 @@ impl App {
         self.has_room()?;
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
-        let standing = self.client_standing(client).await?.ok_or(TokenError::Client)?;
+        let standing = self.usable(client).await?;
         let account = self.check_password(&request.username, &request.password, peer).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
         if request.scope.as_ref().is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
             return Err(TokenError::Scope);
         }
+        self.count_sign_in(account.id)?;
         let device = Device::new(request.user_agent.as_deref(), request.device_label.as_deref());
         self.start_session((client, standing), account, SignIn { grant, permitted, device }).await
     }

@@ -1,23 +1,20 @@
-//! New accounts: by whoever signs up, where that is permitted, and by invitation.
+//! New accounts: by whoever signs up, where that is permitted. Invitations are in [`super::invitations`].
 
 use std::net::IpAddr;
-use std::time::Duration;
 
-use ring::digest;
 use zeroize::Zeroizing;
 
-use super::App;
 use super::error::TokenError;
 use super::load::Loaded;
 use super::users::{UserError, password_record};
-use crate::clock::Timestamp;
+use super::{App, invitations};
 use crate::config::SignUp;
 use crate::oauth::{Actor, UserId};
 use crate::password::Password;
 use crate::store::{Expected, RecordChange, StoreError};
 use crate::throttle::{Attempt, Reservation};
 use crate::user::vault::{self, Invitation};
-use crate::user::{self, Command, Email, Profile, Status, Username};
+use crate::user::{self, Command, Email, Profile, Username};
 
 /// What somebody signs up with, as it was typed. Has no `Debug`: it holds secrets.
 pub struct NewAccount {
@@ -33,16 +30,6 @@ pub struct NewAccount {
     pub invitation: Option<Zeroizing<String>>,
 }
 
-/// An invitation that was made. Has no `Debug`: it holds the code.
-pub struct NewInvitation {
-    /// The code, which is nowhere else: only its SHA-256 is stored.
-    pub code: Zeroizing<String>,
-    /// The id that the account will have.
-    pub account: UserId,
-    /// Until when the code is good.
-    pub until: Timestamp,
-}
-
 /// What an account begins with.
 pub(super) struct Draft<'a> {
     pub(super) name: Username,
@@ -55,13 +42,6 @@ pub(super) struct Draft<'a> {
     /// Who makes it, if it is not the person.
     pub(super) by: Option<Actor>,
 }
-
-/// Letters and digits in an invitation's code: 190 bits.
-const CODE_LENGTH: usize = 32;
-
-/// How many invitations are looked at, whenever one is made, for some that are too old: more than one, so that they are
-/// forgotten faster than made.
-const SWEPT: usize = 4;
 
 impl App {
     /// Makes an account for whoever signs up, if [`SignUp`] permits it. Counted by the peer's network, whatever becomes
@@ -99,45 +79,6 @@ impl App {
         made
     }
 
-    /// Makes an invitation: who has its code may make one account, with these roles, within `valid_for`.
-    ///
-    /// # Errors
-    /// [`UserError::Failed`], and nothing was made.
-    pub async fn invite(&self, roles: Vec<String>, valid_for: Duration) -> Result<NewInvitation, UserError> {
-        self.invite_as(roles, valid_for, None).await
-    }
-
-    /// As [`App::invite`], and records who did it.
-    ///
-    /// # Errors
-    /// [`UserError::Failed`], and nothing was made.
-    pub async fn invite_as(
-        &self,
-        roles: Vec<String>,
-        valid_for: Duration,
-        by: Option<Actor>,
-    ) -> Result<NewInvitation, UserError> {
-        self.has_room().map_err(TokenError::from)?;
-        let now = self.clock.now();
-        let until = now.after(valid_for);
-        let account = UserId::from(self.random.uuid(now).map_err(TokenError::from)?);
-        let code = Zeroizing::new(self.random.alphanumeric(CODE_LENGTH).map_err(TokenError::from)?);
-        let events =
-            user::decide(None, Command::Invite { roles, until }, now).map_err(|_| UserError::Unknown)?;
-        let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
-        let key = vault::invitation(&digest_of(&code));
-        // Keys are random: from any of them on, the next few are as good as any.
-        let others = self.store.scan(vault::invitations(), Some(key.clone()), SWEPT).await;
-        let old = |value: &[u8]| Invitation::decode(value).is_none_or(|other| other.until <= now);
-        let others = others.map_err(TokenError::from)?.into_iter();
-        let swept = others.filter(|(_, value)| old(value)).map(|(key, _)| RecordChange::Delete(key));
-        let invitation = RecordChange::Insert(key, Invitation { account, until }.encode());
-        let records = swept.chain([invitation]).collect();
-        let new = Loaded { state: None, expected: Expected::NoStream };
-        self.append_user(account, new, &events, records).await.map_err(TokenError::from)?;
-        Ok(NewInvitation { code, account, until })
-    }
-
     /// Makes an account, on the stream of its invitation if there is one: that stream's version is what lets an
     /// invitation be used only once.
     pub(super) async fn make_account(&self, draft: Draft<'_>) -> Result<UserId, UserError> {
@@ -149,13 +90,13 @@ impl App {
         }
         self.none_taken(&name, &addresses).await?;
         let invited = match invitation {
-            Some(code) => Some(self.invited(code).await?),
+            Some(code) => Some((code, self.invited(code).await?)),
             None => None,
         };
         let hash = self.hash_new(&name, &profile, password).await?;
         let now = self.clock.now();
         let id = match invited {
-            Some(Invitation { account, .. }) => account,
+            Some((_, Invitation { account, .. })) => account,
             None => UserId::from(self.random.uuid(now).map_err(TokenError::from)?),
         };
         let loaded = match invited {
@@ -175,7 +116,8 @@ impl App {
         if profile != Profile::default() {
             records.push(RecordChange::Put(vault::profile(id), profile.encode()));
         }
-        records.extend(invitation.map(|code| RecordChange::Delete(vault::invitation(&digest_of(code)))));
+        records
+            .extend(invited.into_iter().flat_map(|(code, invitation)| invitations::used(code, invitation)));
         match self.append_user(id, loaded, &events, records).await {
             Ok(()) => {
                 tracing::info!(user.id = %id, "account made");
@@ -221,23 +163,4 @@ impl App {
         }
         Ok(())
     }
-
-    /// The invitation with this code, if it can be used.
-    async fn invited(&self, code: &str) -> Result<Invitation, UserError> {
-        let key = vault::invitation(&digest_of(code));
-        let kept = self.store.record(key).await.map_err(TokenError::from)?;
-        let invitation = kept.as_deref().and_then(Invitation::decode).ok_or(UserError::Invitation)?;
-        let invited = self.load_user(invitation.account).await?.state;
-        let unused = invited.is_some_and(|user| user.status == Status::Invited);
-        if unused && self.clock.now() < invitation.until {
-            Ok(invitation)
-        } else {
-            Err(UserError::Invitation)
-        }
-    }
-}
-
-/// A code has 190 bits: no slow hash, no salt.
-fn digest_of(code: &str) -> [u8; 32] {
-    digest::digest(&digest::SHA256, code.as_bytes()).as_ref().try_into().unwrap_or_default()
 }

@@ -1,6 +1,7 @@
-//! Nothing piles up: sessions whose time is over are ended in the log, and those that ended long ago are removed.
+//! Nothing piles up: sessions whose time is over are ended in the log, and those that ended long ago are removed; so
+//! are invitations that nobody has used.
 //!
-//! The sweeper reads only what is due, from the fronts of two queues (see [`view`]), in batches; it never looks at all
+//! The sweeper reads only what is due, from the fronts of queues (see [`view`] and [`super::invitations`]), in batches; it never looks at all
 //! sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper does the
 //! book-keeping. Two sweeps at once are harmless: every change names the version that it was decided on.
 //!
@@ -36,7 +37,9 @@ pub struct Swept {
     pub dropped: u64,
     /// Sessions that were removed with all that is known of them.
     pub removed: u64,
-    /// Sessions that could not be swept; the log says why.
+    /// Invitations that had expired, or of which what was left was removed.
+    pub invitations: u64,
+    /// Sessions and invitations that could not be swept; the log says why.
     pub failed: u64,
     /// Whether more may be due.
     pub more: bool,
@@ -77,6 +80,7 @@ impl SweeperStats {
             (&mut total.queued_again, swept.queued_again),
             (&mut total.dropped, swept.dropped),
             (&mut total.removed, swept.removed),
+            (&mut total.invitations, swept.invitations),
             (&mut total.failed, swept.failed),
         ] {
             *sum = sum.saturating_add(more);
@@ -137,8 +141,10 @@ impl App {
         for (place, id) in old {
             swept.count(id, self.remove_ended(place, id, oldest_kept).await);
         }
+        swept.more |= self.sweep_invitations(now, limit, &mut swept).await?;
         // What only fails is not tried again at once.
-        swept.more &= swept.ended.max(swept.queued_again).max(swept.dropped).max(swept.removed) > 0;
+        let Swept { ended, queued_again, dropped, removed, invitations, .. } = swept;
+        swept.more &= [ended, queued_again, dropped, removed, invitations].iter().any(|done| *done > 0);
         self.sweeper.note(|stats| stats.add(&swept, now));
         Ok(swept)
     }

@@ -51,6 +51,9 @@ pub enum UserError {
     /// The invitation's code is unknown, was used before, or is too old.
     #[error("The invitation is unknown, used or expired.")]
     Invitation,
+    /// The account has been made of the invitation.
+    #[error("The invitation was used: the account exists.")]
+    InvitationUsed,
     /// The password of the account is another one.
     #[error("The password is wrong.")]
     WrongPassword,
@@ -117,7 +120,18 @@ impl App {
     ) -> Result<(), UserError> {
         let name: Username = name.parse()?;
         let id = self.user_id(&name).await?.ok_or(UserError::Unknown)?;
-        let record = self.hash_new(&name, &self.profile(id).await?, password).await?;
+        self.replace_password((id, &name), password, keep, by).await
+    }
+
+    /// Sets a new password of the account `id`, which has the name.
+    pub(super) async fn replace_password(
+        &self,
+        (id, name): (UserId, &Username),
+        password: &str,
+        keep: Option<SessionId>,
+        by: Option<Actor>,
+    ) -> Result<(), UserError> {
+        let record = self.hash_new(name, &self.profile(id).await?, password).await?;
         let records = vec![password_record(id, &record)];
         self.change_user(id, Command::ChangePassword { keep }, by, records).await
     }

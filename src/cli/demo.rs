@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Failure, Outcome};
 use crate::client::SecretDigest;
 use crate::config::{Config, Dev};
+use crate::http::docs::FilledIn;
 use crate::oauth::words::WordError;
 use crate::random::Random;
 
@@ -128,6 +129,11 @@ impl Demo {
             secret: SecretDigest::of(&self.confidential_client.client_secret),
         })
         .map_err(wrong)
+    }
+
+    /// What the documentation page begins with. No password: whoever reaches the port would read it there.
+    pub(super) fn filled_in(&self) -> FilledIn {
+        FilledIn { client_id: self.public_client.client_id.clone(), username: self.user.username.clone() }
     }
 
     /// The users, with their roles.

@@ -5,12 +5,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::RangedI64ValueParser;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::demo::{Demo, User};
 use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
+use crate::config::{AccessTokenType, Trial};
 use crate::oauth::{ClientId, Origin};
 use crate::random::Random;
 
@@ -41,9 +43,45 @@ pub(super) struct Arguments {
     /// The origin of its pages: https, or http on loopback
     #[arg(long, hide = true, requires = "browser_client_id")]
     browser_origin: Option<Origin>,
-    /// For tests and the browser example: how many seconds its access tokens last
-    #[arg(long, hide = true, value_name = "SECONDS", requires = "browser_client_id")]
-    browser_access_token: Option<u16>,
+    /// How many seconds access tokens last, of every client; for tests and examples
+    #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds(1))]
+    access_token: Option<u16>,
+    /// The `typ` of access tokens; for tests
+    #[arg(long, hide = true)]
+    typ: Option<Typ>,
+    /// How many seconds a new signing key is published before it signs; for tests
+    #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds(0))]
+    lead_time: Option<u16>,
+}
+
+/// A number of seconds, from this one on.
+fn seconds(least: u16) -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(i64::from(least)..)
+}
+
+/// `at+jwt` or `JWT`, as it stands in a token.
+#[derive(Clone, Copy, ValueEnum)]
+enum Typ {
+    #[value(name = "at+jwt")]
+    AtJwt,
+    #[value(name = "JWT")]
+    Jwt,
+}
+
+impl Arguments {
+    /// What they say of tokens.
+    fn trial(&self) -> Trial {
+        let duration = |seconds: u16| Duration::from_secs(seconds.into());
+        let typ = |typ| match typ {
+            Typ::AtJwt => AccessTokenType::AtJwt,
+            Typ::Jwt => AccessTokenType::Jwt,
+        };
+        Trial {
+            access_token: self.access_token.map(duration),
+            typ: self.typ.map(typ),
+            lead_time: self.lead_time.map(duration),
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -66,13 +104,14 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
                 "--browser-origin {origin} is neither https nor on loopback"
             )));
         }
-        let life = arguments.browser_access_token.map(|seconds| Duration::from_secs(seconds.max(1).into()));
-        config = config.with_browser_client(id.clone(), origin.clone(), life);
+        config = config.with_browser_client(id.clone(), origin.clone());
     }
+    config = config.on_trial(arguments.trial());
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();
-    let start = Start { config, sockets, demo: users, accept_missing_mark: false };
+    let filled_in = Some(announcement.demo.filled_in());
+    let start = Start { config, sockets, demo: users, filled_in, accept_missing_mark: false };
     run::serve(start, &mut || {
         let text = if arguments.json { announcement.json()? } else { announcement.text() };
         out.write_all(text.as_bytes())?;

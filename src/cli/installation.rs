@@ -8,6 +8,7 @@ use clap::Args;
 use super::demo::{self, Demo};
 use super::{Failure, Outcome};
 use crate::config::{Config, Sources};
+use crate::oauth::SigningAlgorithm;
 use crate::random::Random;
 
 /// Names an installation.
@@ -30,6 +31,8 @@ pub struct Installation {
     pub keys: PathBuf,
     /// How long a signing key is published before it signs.
     pub lead_time: Duration,
+    /// What new signing keys sign by.
+    pub algorithm: SigningAlgorithm,
     /// The longest life of an access token of any client: so long a key is kept.
     pub longest_access_token: Duration,
 }
@@ -67,6 +70,7 @@ impl Which {
             data: config.data,
             keys: config.keys,
             lead_time: config.lead_time,
+            algorithm: config.algorithm,
         })
     }
 }
@@ -80,6 +84,7 @@ impl Installation {
             data: folder.join("data"),
             keys: folder.join("keys"),
             lead_time: crate::config::LEAD_TIME,
+            algorithm: SigningAlgorithm::default(),
             longest_access_token: crate::client::Lifetimes::default().access_token,
         }
     }

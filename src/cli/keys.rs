@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::installation::Which;
 use super::{Failure, Outcome, log, offline, print, print_lines};
+use crate::oauth::SigningAlgorithm;
 use crate::token::KeyState;
 use crate::token::name::SecretKind;
 use crate::token::rotate::{KeyInfo, SecretInfo, SecretState};
@@ -28,6 +29,9 @@ pub(super) enum Command {
         /// Add a pepper instead: a restarted server hashes with it, each password when its user signs in
         #[arg(long, conflicts_with_all = ["refresh_secret", "compromised"])]
         pepper: bool,
+        /// What the new signing key signs by, RS256 or ES256 [default: as configured, RS256]
+        #[arg(long, value_name = "ALGORITHM", conflicts_with_all = ["refresh_secret", "pepper", "compromised"])]
+        algorithm: Option<SigningAlgorithm>,
         /// Replace the signing key KID, or the refresh secret ID, and destroy it: what it made is refused from then on
         #[arg(long, value_name = "KID|ID", allow_hyphen_values = true)]
         compromised: Option<String>,
@@ -59,8 +63,8 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let note = "restart the server now: it takes peppers in only when it starts";
             print(out, &format!("{} is added; {note}\n", name(&new)))
         }
-        Command::Rotate { which, compromised, .. } => {
-            let (new, signs_from) = offline::rotate_keys(&which.find()?, compromised.as_deref())?;
+        Command::Rotate { which, compromised, algorithm, .. } => {
+            let (new, signs_from) = offline::rotate_keys(&which.find()?, compromised.as_deref(), algorithm)?;
             let withdrawn = compromised.map(|kid| format!("{kid} is withdrawn\n")).unwrap_or_default();
             print(out, &log::escaped(&format!("{} signs from {}\n{withdrawn}", new.kid, signs_from)))
         }
@@ -90,5 +94,6 @@ fn line(key: &KeyInfo) -> String {
         KeyState::Retired => format!("retired: {} may be deleted", key.file),
         KeyState::Compromised => "compromised: destroyed".to_owned(),
     };
-    format!("{kid:43}  {}  {state}", key.created)
+    let algorithm = key.algorithm.map_or("", SigningAlgorithm::as_str);
+    format!("{kid:43}  {}  {algorithm:5}  {state}", key.created)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Failure, Installation, Outcome};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
-use crate::oauth::Kid;
+use crate::oauth::{Kid, SigningAlgorithm};
 use crate::token::folder::KeysFolder;
 use crate::token::name::SecretKind;
 use crate::token::rotate::{KeyInfo, NewKey, SecretInfo};
@@ -28,13 +28,15 @@ pub(super) fn list_keys(installation: &Installation) -> Outcome<Vec<KeyInfo>> {
 pub(super) fn rotate_keys(
     installation: &Installation,
     compromised: Option<&str>,
+    algorithm: Option<SigningAlgorithm>,
 ) -> Outcome<(NewKey, Timestamp)> {
     let (folder, now) = keys(installation);
     let (new, wait) = if let Some(kid) = compromised {
         let kid: Kid = kid.parse().map_err(|error| Failure::Usage(format!("{kid}: {error}")))?;
         (folder.compromised_signing(kid, now), Duration::ZERO)
     } else {
-        (folder.rotate_signing(now), installation.lead_time)
+        let algorithm = algorithm.unwrap_or(installation.algorithm);
+        (folder.rotate_signing(algorithm, now), installation.lead_time)
     };
     let new = new.map_err(|error| key_failure(&error))?;
     let signs_from = new.created.after(wait);

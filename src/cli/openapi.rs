@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
-use super::{Outcome, print};
+use super::{Failure, Outcome, print};
 
 pub(super) fn run(out: &mut dyn Write) -> Outcome {
     let specification = crate::http::docs::specification();
-    print(out, &format!("{}\n", specification.trim_end()))
+    let specification =
+        specification.map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
+    print(out, &specification)
 }

@@ -16,6 +16,7 @@ use crate::app::assemble::{Ground, make_keys};
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::http::docs::FilledIn;
 use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators, tls_config};
 use crate::http::{self, HttpSettings};
 use crate::oauth::Actor;
@@ -36,6 +37,8 @@ pub(super) struct Start {
     pub sockets: Vec<TcpListener>,
     /// The demo users that there must be, with their roles; only in `heirloom dev`.
     pub demo: Vec<(User, &'static str)>,
+    /// What the documentation page has filled in; only in `heirloom dev`.
+    pub filled_in: Option<FilledIn>,
     /// Whether a log without its mark is taken as it is.
     pub accept_missing_mark: bool,
 }
@@ -52,7 +55,7 @@ pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> 
 }
 
 async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
-    let Start { config, sockets, demo, accept_missing_mark } = start;
+    let Start { config, sockets, demo, filled_in, accept_missing_mark } = start;
     let tls = config.server.tls.as_ref().map(|tls| tls_config(&tls.certificate, &tls.key)).transpose();
     let tls = tls.map_err(|error| Failure::Failed(error.to_string()))?;
     // Signals first: one that comes while the store opens is not lost.
@@ -72,6 +75,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
             proxies: Clone::clone(&proxies),
             hosts: hosts.clone(),
             stopping: Some(stop.clone()),
+            filled_in: filled_in.clone(),
         };
         let endpoint = http::endpoint(Arc::clone(&app), settings)
             .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;

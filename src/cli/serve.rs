@@ -71,7 +71,7 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
     }
     let sockets = listen(&config)?;
     let issuer = config.issuer.clone();
-    run::serve(Start { config, sockets, demo: Vec::new(), accept_missing_mark }, &mut || {
+    run::serve(Start { config, sockets, demo: Vec::new(), filled_in: None, accept_missing_mark }, &mut || {
         tracing::info!(issuer, "listening");
         Ok(())
     })

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::client::{Authentication, Delivery, RefreshTokens, Registration, SecretDigest};
 use crate::oauth::words::WordError;
-use crate::oauth::{ClientId, GrantType, Origin, Scope};
+use crate::oauth::{ClientId, GrantType, Origin, Scope, SigningAlgorithm};
 
 /// What differs from one `heirloom dev` to another.
 #[derive(Clone, Debug)]
@@ -30,6 +30,17 @@ pub struct Dev {
     pub confidential_client: ClientId,
     /// Its secret's digest.
     pub secret: SecretDigest,
+}
+
+/// What is tried out with tokens; where it is `None`, they are as they always are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trial {
+    /// How long every client's access tokens last, in whole seconds.
+    pub access_token: Option<Duration>,
+    /// The `typ` of the access tokens for every audience.
+    pub typ: Option<AccessTokenType>,
+    /// How long a signing key is published before it signs.
+    pub lead_time: Option<Duration>,
 }
 
 impl Config {
@@ -55,12 +66,7 @@ impl Config {
     /// With one more client, like the public one but for its refresh tokens, which it gets in a cookie: the app whose
     /// pages come from `origin`.
     #[must_use]
-    pub fn with_browser_client(
-        mut self,
-        id: ClientId,
-        origin: Origin,
-        access_token: Option<Duration>,
-    ) -> Self {
+    pub fn with_browser_client(mut self, id: ClientId, origin: Origin) -> Self {
         let public =
             self.clients.iter().find(|client| client.authentication == Authentication::None).cloned();
         let browser = public.map(|public| Registration {
@@ -70,11 +76,25 @@ impl Config {
             delivery: Delivery::Cookie,
             ..public
         });
-        let browser = browser.map(|mut browser| {
-            browser.lifetimes.access_token = access_token.unwrap_or(browser.lifetimes.access_token);
-            browser
-        });
         self.clients.extend(browser);
+        self
+    }
+
+    /// With what a trial wants of tokens.
+    #[must_use]
+    pub fn on_trial(mut self, trial: Trial) -> Self {
+        if let Some(life) = trial.access_token {
+            let lives = self.clients.iter_mut().map(|client| &mut client.lifetimes);
+            for lifetimes in lives.chain([&mut self.tokens.lifetimes]) {
+                lifetimes.access_token = life;
+            }
+        }
+        if let Some(typ) = trial.typ {
+            for audience in &mut self.audiences {
+                audience.typ = typ;
+            }
+        }
+        self.lead_time = trial.lead_time.unwrap_or(self.lead_time);
         self
     }
 
@@ -122,6 +142,7 @@ impl Config {
             data: dev.data,
             keys: dev.keys,
             lead_time: LEAD_TIME,
+            algorithm: SigningAlgorithm::default(),
             log: Log::default(),
             tokens,
             default_audience: audience.name.clone(),
@@ -134,7 +155,7 @@ impl Config {
                 ..Accounts::default()
             },
             passwords: Passwords::default(),
-            throttle: Throttle { refresh_burst: 0, ..Throttle::default() },
+            throttle: Throttle { refresh_burst: 0, sign_in_burst: 0, change_burst: 0, ..Throttle::default() },
             sessions: Sessions::default(),
             clients,
         })

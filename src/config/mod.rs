@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::Registration;
-use crate::oauth::Audience;
+use crate::oauth::{Audience, SigningAlgorithm};
 
 mod accounts;
 mod audiences;
@@ -25,7 +25,7 @@ mod tree;
 pub use accounts::{Accounts, SignUp};
 pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
-pub use dev::Dev;
+pub use dev::{Dev, Trial};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use server::{Log, LogFormat, Passwords, Server, Sessions, Throttle, Tls};
 pub use sources::{Flag, PREFIX, Sources};
@@ -49,6 +49,8 @@ pub struct Config {
     pub keys: PathBuf,
     /// How long a signing key is published before it signs.
     pub lead_time: Duration,
+    /// What new signing keys sign by.
+    pub algorithm: SigningAlgorithm,
     /// The log.
     pub log: Log,
     /// What holds for a client that sets nothing itself. It is in every [`Registration`] already.
@@ -93,7 +95,7 @@ impl Config {
     fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
         let issuer = server::issuer(&mut root);
         let server = server::server(&mut root);
-        let (data, keys, lead_time) = server::folders(&mut root);
+        let (data, keys, lead_time, algorithm) = server::folders(&mut root);
         let log = server::log(&mut root);
         let rules = tokens::tokens(&mut root);
         let catalogue = audiences::audiences(&mut root, issuer.as_deref());
@@ -118,6 +120,7 @@ impl Config {
             data,
             keys,
             lead_time,
+            algorithm,
             log,
             tokens: rules,
             audiences: catalogue.audiences,

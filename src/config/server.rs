@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::section::{At, Section};
+use crate::oauth::SigningAlgorithm;
 
 /// `[server]`: the listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,15 @@ pub struct Throttle {
     pub refresh_burst: u32,
     /// How long it takes until one more refresh of it is free.
     pub refresh_every: Duration,
+    /// How often one user may sign in at once; 0: as often as anybody likes.
+    pub sign_in_burst: u32,
+    /// How long it takes until one more sign-in of that user is free.
+    pub sign_in_every: Duration,
+    /// How often one user may change the profile at once, and the password, and end sessions; 0: as often as anybody
+    /// likes.
+    pub change_burst: u32,
+    /// How long it takes until one more of them is free.
+    pub change_every: Duration,
 }
 
 impl Default for Throttle {
@@ -117,6 +127,10 @@ impl Default for Throttle {
             network_sign_ups: 20,
             refresh_burst: 60,
             refresh_every: Duration::from_secs(1),
+            sign_in_burst: 60,
+            sign_in_every: Duration::from_secs(1),
+            change_burst: 30,
+            change_every: Duration::from_mins(1),
         }
     }
 }
@@ -284,8 +298,8 @@ impl std::str::FromStr for Filter {
     }
 }
 
-/// Reads `[data]` and `[keys]`: two folders, and how long a signing key is published before it signs.
-pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration) {
+/// Reads `[data]` and `[keys]`: two folders, how long a signing key is published before it signs, and what by.
+pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration, SigningAlgorithm) {
     let mut section = root.section("data");
     let data = section.path("folder").unwrap_or_else(|| section.beside_the_file("data"));
     section.finish();
@@ -293,12 +307,15 @@ pub(super) fn folders(root: &mut Section<'_>) -> (PathBuf, PathBuf, Duration) {
     let keys = section.path("folder").unwrap_or_else(|| section.beside_the_file("keys"));
     let lead_time =
         section.duration("lead_time", &seconds(0, 7 * 86_400)).map_or(super::LEAD_TIME, |at| at.value);
+    let algorithms = SigningAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
+    let algorithm =
+        section.choice("algorithm", &algorithms).map_or(SigningAlgorithm::default(), |at| at.value);
     if keys.value.starts_with(&data.value) || data.value.starts_with(&keys.value) {
         let suggestion = "keep them apart: who gets a copy of the data must not get the keys with it";
         section.problems.note(&keys.place, "the keys' folder and the data's lie in one another", suggestion);
     }
     section.finish();
-    (data.value, keys.value, lead_time)
+    (data.value, keys.value, lead_time, algorithm)
 }
 
 /// Reads `[passwords]`.
@@ -321,11 +338,16 @@ pub(super) fn throttle(root: &mut Section<'_>) -> Throttle {
     set(&mut throttle.account_attempts, section.number("account_attempts", 1..=1000));
     set(&mut throttle.network_attempts, section.number("network_attempts", 1..=1_000_000));
     set(&mut throttle.network_sign_ups, section.number("network_sign_ups", 1..=1_000_000));
-    set(&mut throttle.refresh_burst, section.number("refresh_burst", 0..=10_000));
-    if let Some(every) =
-        section.duration("refresh_every", &(Duration::from_millis(1)..=Duration::from_hours(1)))
-    {
-        throttle.refresh_every = every.value;
+    let lengths = Duration::from_millis(1)..=Duration::from_hours(1);
+    for (burst, every, names) in [
+        (&mut throttle.refresh_burst, &mut throttle.refresh_every, ("refresh_burst", "refresh_every")),
+        (&mut throttle.sign_in_burst, &mut throttle.sign_in_every, ("sign_in_burst", "sign_in_every")),
+        (&mut throttle.change_burst, &mut throttle.change_every, ("change_burst", "change_every")),
+    ] {
+        set(burst, section.number(names.0, 0..=10_000));
+        if let Some(read) = section.duration(names.1, &lengths) {
+            *every = read.value;
+        }
     }
     section.finish();
     throttle

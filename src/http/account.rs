@@ -52,6 +52,8 @@ impl AccountApi {
     }
 
     /// See the account
+    ///
+    /// The profile, as it is now.
     #[oai(path = "/account", method = "get", tag = "Tag::Account", operation_id = "account")]
     async fn account(
         &self,

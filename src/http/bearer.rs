@@ -18,7 +18,7 @@ pub(super) enum ApiScope {
     /// The user's own account and devices
     #[oai(rename = "account")]
     Account,
-    /// Administration; needs the role `admin`
+    /// Administration, for who has the role of an administrator
     #[oai(rename = "admin")]
     Admin,
     /// Who the user is
@@ -55,8 +55,8 @@ impl<'a> ApiExtractor<'a> for Bearer {
     fn register(registry: &mut Registry) {
         let password = MetaOAuthFlow {
             authorization_url: None,
-            token_url: Some("/oauth/token"),
-            refresh_url: Some("/oauth/token"),
+            token_url: Some("oauth/token"),
+            refresh_url: Some("oauth/token"),
             scopes: <ApiScope as OAuthScopes>::meta(),
         };
         let flows = MetaOAuthFlows {

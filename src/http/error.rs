@@ -1,6 +1,7 @@
 //! The one place that knows status codes: reasons become answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
@@ -51,6 +52,12 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// `Retry-After` (RFC 9110 §10.2.3): whole seconds, rounded up so that who comes back is not early.
+#[must_use]
+pub fn whole_seconds(wait: Option<Duration>) -> String {
+    wait.map_or(1, |wait| wait.as_millis().div_ceil(1000).max(1)).to_string()
 }
 
 /// Turns what poem itself refuses (no such path, another method, …) into the same JSON as every other error, and keeps

@@ -76,6 +76,8 @@ enum HealthAnswer {
 #[OpenApi]
 impl HealthApi {
     /// Does the process run?
+    ///
+    /// It answers as long as the process does; the store is not asked.
     #[oai(path = "/health/live", method = "get", tag = "Tag::Health", operation_id = "live")]
     async fn live(&self) -> HealthAnswer {
         HealthAnswer::Ok(Health::new("ok", None))

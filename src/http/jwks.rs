@@ -6,8 +6,8 @@ use bytes::Bytes;
 use poem::Request;
 use poem::http::header;
 use poem::web::Data;
-use poem_openapi::payload::{Binary, Json};
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::payload::Binary;
+use poem_openapi::{ApiResponse, OpenApi};
 
 use super::token::Tag;
 use crate::app::App;
@@ -15,35 +15,10 @@ use crate::app::App;
 /// The JWKS endpoint.
 pub struct JwksApi;
 
-/// A set of public keys (RFC 7517 §5).
-#[derive(Object)]
-struct JwkSet {
-    /// The keys.
-    keys: Vec<Jwk>,
-}
-
-/// A public RSA key (RFC 7518 §6.3.1).
-#[derive(Object)]
-struct Jwk {
-    /// `RSA`.
-    kty: String,
-    /// `sig`.
-    #[oai(rename = "use")]
-    usage: String,
-    /// `RS256`.
-    alg: String,
-    /// The key's RFC 7638 thumbprint: the `kid` in a token's header.
-    kid: String,
-    /// The modulus, base64url.
-    n: String,
-    /// The exponent, base64url.
-    e: String,
-}
-
 #[derive(ApiResponse)]
 enum JwksAnswer {
     /// The keys. Cache them as `Cache-Control` says, and ask again with `If-None-Match`.
-    #[oai(status = 200, content_type = "application/json", actual_type = "Json<JwkSet>")]
+    #[oai(status = 200, content_type = "application/json")]
     Ok(
         Binary<Bytes>,
         /// How long they may be kept.
@@ -74,6 +49,8 @@ enum JwksAnswer {
 #[OpenApi]
 impl JwksApi {
     /// The public keys that verify access tokens
+    ///
+    /// A key is published before it signs, and for as long as a token that it signed is good.
     #[oai(path = "/.well-known/jwks.json", method = "get", tag = "Tag::Discovery", operation_id = "jwks")]
     async fn jwks(&self, request: &Request, app: Data<&Arc<App>>) -> JwksAnswer {
         let jwks = app.keys.jwks();
@@ -87,7 +64,7 @@ impl JwksApi {
 }
 
 /// Whether the client has the version `etag` (RFC 9110 §13.1.2: a list, or `*`).
-fn is_cached(request: &Request, etag: &str) -> bool {
+pub(super) fn is_cached(request: &Request, etag: &str) -> bool {
     request.headers().get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let tags = value.to_str().unwrap_or_default().split(',');
         tags.map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == etag || tag == "*")

@@ -27,6 +27,8 @@ struct Metadata {
     introspection_endpoint: String,
     /// How they authenticate there.
     introspection_endpoint_auth_methods_supported: Vec<String>,
+    /// Where an access token with the scope `profile` tells who the user is.
+    userinfo_endpoint: String,
     /// Where the public keys are.
     jwks_uri: String,
     /// The scopes.
@@ -60,6 +62,8 @@ enum MetadataAnswer {
 #[OpenApi]
 impl MetadataApi {
     /// What this server supports
+    ///
+    /// For clients that configure themselves (RFC 8414).
     #[oai(
         path = "/.well-known/oauth-authorization-server",
         method = "get",
@@ -71,6 +75,8 @@ impl MetadataApi {
     }
 
     /// The same, where OpenID Connect clients look
+    ///
+    /// There are no ID tokens: it is the metadata of RFC 8414.
     #[oai(
         path = "/.well-known/openid-configuration",
         method = "get",
@@ -97,6 +103,7 @@ fn answer(app: &App) -> MetadataAnswer {
         revocation_endpoint_auth_methods_supported: words(&ANY_CLIENT),
         introspection_endpoint: at("/oauth/introspect"),
         introspection_endpoint_auth_methods_supported: words(&CONFIDENTIAL),
+        userinfo_endpoint: at("/oauth/userinfo"),
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: settings.scopes.words().into_iter().map(str::to_owned).collect(),
         response_types_supported: Vec::new(),

@@ -45,6 +45,8 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Becomes true when the server stops: what would last longer ends then.
     pub stopping: Option<watch::Receiver<bool>>,
+    /// What the documentation page has filled in; only in a demo.
+    pub filled_in: Option<docs::FilledIn>,
 }
 
 /// All of heirloom as one endpoint.
@@ -56,10 +58,9 @@ pub fn endpoint(
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
     let service = docs::service(settings.proxies.clone());
-    let spec = service.spec();
+    let spec = docs::spec(&service)?;
     let methods = Arc::new(error::Methods(docs::methods(&spec)?));
-    let route = Route::new()
-        .nest("/docs", docs::swagger_ui(&service))
+    let route = docs::route(Route::new(), settings.filled_in.as_ref())
         .at("/openapi.json", docs::spec_endpoint(spec))
         .nest("/", service)
         .with(AddData::new(settings.proxies))

@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON as _;
 use poem_openapi::{ApiResponse, Object};
 
-use super::error::status;
+use super::error::{status, whole_seconds};
 use crate::app::TokenError;
 use crate::app::access::AccessError;
 use crate::app::users::UserError;
@@ -30,7 +30,7 @@ pub struct Problem {
     #[oai(skip_serializing_if_is_none)]
     pub detail: Option<String>,
     /// Which fields are wrong.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(default, skip_serializing_if_is_empty)]
     pub errors: Vec<FieldError>,
 }
 
@@ -149,6 +149,22 @@ pub(super) fn refusal(error: &poem::Error, title: &str) -> Response {
 }
 
 impl ApiError {
+    /// The problem that it says.
+    #[must_use]
+    pub(super) const fn problem(&self) -> &Problem {
+        match self {
+            Self::BadRequest(Json(problem))
+            | Self::Unauthorized(Json(problem), _)
+            | Self::Forbidden(Json(problem), _)
+            | Self::NotFound(Json(problem))
+            | Self::Conflict(Json(problem))
+            | Self::Invalid(Json(problem))
+            | Self::TooManyRequests(Json(problem), _)
+            | Self::Failed(Json(problem))
+            | Self::Unavailable(Json(problem), _) => problem,
+        }
+    }
+
     /// There is no access token (RFC 6750 §3.1: then no error code).
     #[must_use]
     pub fn no_token() -> Self {
@@ -213,7 +229,7 @@ impl ApiError {
     pub fn token(error: &TokenError) -> Self {
         let code = status(error.code(), false);
         let problem = |kind: &str| Json(Problem::new(code, kind, error.description()));
-        let seconds = error.retry_after().map_or(1, |wait| wait.as_secs().saturating_add(1)).to_string();
+        let seconds = whole_seconds(error.retry_after());
         if code == StatusCode::TOO_MANY_REQUESTS {
             Self::TooManyRequests(problem("too-many-attempts"), seconds)
         } else if code == StatusCode::SERVICE_UNAVAILABLE {
@@ -223,7 +239,7 @@ impl ApiError {
             tracing::error!(error = %error, "request failed");
             Self::Failed(problem("failed"))
         } else {
-            Self::Forbidden(problem("refused"), None)
+            Self::forbidden("refused", error.description())
         }
     }
 
@@ -262,6 +278,7 @@ impl ApiError {
             }
             UserError::NotInvited => Self::field("invitation", "required", message),
             UserError::Invitation => Self::field("invitation", "not_valid", message),
+            UserError::InvitationUsed => Self::conflict("invitation-used", &message),
             UserError::Closed => Self::forbidden("registration-closed", &message),
             UserError::WrongPassword => Self::forbidden("wrong-password", &message),
             UserError::Password(refused) | UserError::Weak(PolicyRefused::Password(refused)) => {

@@ -7,7 +7,7 @@ use poem_openapi::ApiResponse;
 use poem_openapi::payload::Json;
 
 use super::client_auth::ClaimError;
-use super::error::{ErrorBody, status};
+use super::error::{ErrorBody, status, whole_seconds};
 use super::form::FormError;
 use crate::app::TokenError;
 use crate::oauth::ErrorCode;
@@ -107,9 +107,7 @@ pub(super) enum Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let body = Json(ErrorBody::new(refusal.code, &refusal.description));
-        // RFC 9110 §10.2.3: whole seconds; rounded up, so that who comes back is not early.
-        let seconds =
-            refusal.retry_after.map_or(1, |wait| wait.as_millis().div_ceil(1000).max(1)).to_string();
+        let seconds = whole_seconds(refusal.retry_after);
         match refusal.status.unwrap_or_else(|| status(refusal.code, refusal.by_header)) {
             StatusCode::UNAUTHORIZED => {
                 Self::Unauthorized(body, r#"Basic realm="heirloom", charset="UTF-8""#.to_owned())

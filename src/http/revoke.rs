@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use poem::web::Data;
+use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::cookie::RefreshCookie;
@@ -30,6 +31,17 @@ struct RevocationRequestBody {
     client_secret: Option<String>,
 }
 
+/// Nothing: RFC 7009 §2.2 has clients ignore it, but some insist on JSON.
+#[derive(Object)]
+#[oai(example)]
+struct Revoked {}
+
+impl poem_openapi::types::Example for Revoked {
+    fn example() -> Self {
+        Self {}
+    }
+}
+
 #[derive(ApiResponse)]
 #[oai(
     header(name = "Cache-Control", ty = "String", description = "Always `no-store`."),
@@ -39,7 +51,8 @@ enum RevocationAnswer {
     /// The token is no good any more, or never was any of this client's.
     #[oai(status = 200)]
     Ok(
-        /// Takes the cookie away that the refresh token was in.
+        Json<Revoked>,
+        /// Takes the cookie away, if the refresh token in it is no good any more.
         #[oai(header = "Set-Cookie")]
         Option<String>,
     ),
@@ -68,17 +81,26 @@ async fn answer(form: PostedForm<'_, RevocationRequestBody>, app: &App) -> Resul
     let mut posted = Posted::read(form, app).await?;
     let client = posted.authenticate(app).await?;
     let cookie = RefreshCookie::of(&client, request, app)?;
+    let carried = cookie.as_ref().map(|cookie| cookie.read(request)).transpose()?.flatten();
     let token = match &cookie {
-        Some(cookie) if !posted.form.has("token") => cookie.read(request)?,
+        Some(_) if !posted.form.has("token") => carried.clone(),
         Some(_) | None => Some(posted.take("token")?),
     };
-    if let Some(token) = token {
-        app.revoke(&client, &token).await.map_err(|error| {
-            if status(error.code(), false).is_server_error() {
-                tracing::error!(client.id = %client.id, error = %error, "token not revoked");
-            }
-            posted.refuse(&error)
-        })?;
-    }
-    Ok(RevocationAnswer::Ok(cookie.map(|cookie| cookie.clear())))
+    // Without a token too, so that a client that is switched off is told so.
+    let token = token.unwrap_or_default();
+    app.revoke(&client, &token).await.map_err(|error| {
+        if status(error.code(), false).is_server_error() {
+            tracing::error!(client.id = %client.id, error = %error, "token not revoked");
+        }
+        posted.refuse(&error)
+    })?;
+    // What was posted may be another token than the one in the cookie, or none: who is signed in by that stays so.
+    let Some((cookie, carried)) = cookie.zip(carried) else {
+        return Ok(RevocationAnswer::Ok(Json(Revoked {}), None));
+    };
+    let live = app.is_of_a_live_session(&client, &carried).await.unwrap_or_else(|error| {
+        tracing::warn!(client.id = %client.id, error = %error, "a cookie was left as it is");
+        true
+    });
+    Ok(RevocationAnswer::Ok(Json(Revoked {}), (!live).then(|| cookie.clear())))
 }

@@ -58,6 +58,8 @@ enum UserinfoAnswer {
 #[OpenApi]
 impl UserinfoApi {
     /// Who the user is
+    ///
+    /// What heirloom knows of the person, for an access token with the scope `profile`.
     #[oai(path = "/oauth/userinfo", method = "get", tag = "Tag::Account", operation_id = "userinfo")]
     async fn userinfo(
         &self,

@@ -30,10 +30,9 @@ impl Kid {
         &self.0
     }
 
-    /// The thumbprint of the RSA key with the modulus `n` and the exponent `e`, both as they stand in a JWK.
-    pub(crate) fn thumbprint(n: &str, e: &str) -> Self {
-        // RFC 7638 §3: the required members only, in lexicographic order, without whitespace.
-        let jwk = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
+    /// The thumbprint of a public key: of the required members of its JWK only, in lexicographic order, without whitespace
+    /// (RFC 7638 §3).
+    pub(crate) fn thumbprint(jwk: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.iter_mut().zip(digest(&SHA256, jwk.as_bytes()).as_ref()).for_each(|(to, from)| *to = *from);
         Self::from_bytes(bytes)
@@ -79,7 +78,8 @@ mod tests {
                  oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6\
                  qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJz\
                  KnqDKgw";
-        assert_eq!(Kid::thumbprint(n, "AQAB").to_string(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        let jwk = format!(r#"{{"e":"AQAB","kty":"RSA","n":"{n}"}}"#);
+        assert_eq!(Kid::thumbprint(&jwk).to_string(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The protocol's words: what requests and answers are made of. Pure.
 
 pub mod actor;
+pub mod algorithm;
 pub mod error;
 pub mod kid;
 pub mod origin;
@@ -11,6 +12,7 @@ pub mod standing;
 pub mod words;
 
 pub use actor::Actor;
+pub use algorithm::{NotAnAlgorithm, SigningAlgorithm};
 pub use error::ErrorCode;
 pub use kid::Kid;
 pub use origin::Origin;

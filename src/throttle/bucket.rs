@@ -1,4 +1,4 @@
-//! A token bucket a session, in memory of a fixed size.
+//! A token bucket a session or a user, in memory of a fixed size.
 //!
 //! A bucket is one moment: when it will be full again (the "theoretical arrival time" of the generic cell rate
 //! algorithm, ITU-T I.371). One that is full has nothing to remember, so a client that refreshes as it should is
@@ -58,16 +58,39 @@ impl Buckets {
         if self.rate.burst == 0 {
             return Duration::ZERO;
         }
-        let mut sets = self.sets();
-        let found = set(&mut sets, key).and_then(|set| set.iter().find(|place| place.key == *key));
-        let missing = found.map_or(Duration::ZERO, |place| self.missing(place.full_at, now));
-        missing.saturating_add(self.rate.every).saturating_sub(self.rate.whole())
+        self.wait_in(&mut self.sets(), key, now)
     }
 
     /// Takes one out of the bucket of `key`.
     pub fn take(&self, key: &[u8; 16], now: Timestamp) {
+        self.take_in(&mut self.sets(), key, now);
+    }
+
+    /// Takes one out of the bucket of `key` if there is one; of many who try at once, no more than there are get one.
+    ///
+    /// # Errors
+    /// How long to wait for the next turn.
+    pub fn try_take(&self, key: &[u8; 16], now: Timestamp) -> Result<(), Duration> {
+        if self.rate.burst == 0 {
+            return Ok(());
+        }
         let mut sets = self.sets();
-        let Some(set) = set(&mut sets, key) else { return };
+        let wait = self.wait_in(&mut sets, key, now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.take_in(&mut sets, key, now);
+        Ok(())
+    }
+
+    fn wait_in(&self, sets: &mut [Set], key: &[u8; 16], now: Timestamp) -> Duration {
+        let found = set(sets, key).and_then(|set| set.iter().find(|place| place.key == *key));
+        let missing = found.map_or(Duration::ZERO, |place| self.missing(place.full_at, now));
+        missing.saturating_add(self.rate.every).saturating_sub(self.rate.whole())
+    }
+
+    fn take_in(&self, sets: &mut [Set], key: &[u8; 16], now: Timestamp) {
+        let Some(set) = set(sets, key) else { return };
         let known = set.iter().position(|place| place.key == *key);
         let fullest = || {
             let places = set.iter().enumerate();
@@ -139,6 +162,20 @@ mod tests {
             assert_eq!(go(&buckets, key, at(100)), Ok(()), "full again, and not fuller");
         }
         assert_eq!(go(&buckets, key, at(100)), Err(2));
+    }
+
+    #[test]
+    fn of_many_who_try_at_once_no_more_than_the_burst_get_one() {
+        let buckets = Buckets::new(RATE);
+        let got: usize = std::thread::scope(|scope| {
+            let tries: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| buckets.try_take(&[7; 16], at(0)).is_ok())).collect();
+            tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
+        });
+        assert_eq!(got, 3);
+        assert_eq!(buckets.try_take(&[7; 16], at(1)), Err(Duration::from_secs(1)));
+        assert_eq!(buckets.try_take(&[7; 16], at(2)), Ok(()));
+        assert_eq!(Buckets::new(Rate { burst: 0, ..RATE }).try_take(&[7; 16], at(0)), Ok(()));
     }
 
     #[test]

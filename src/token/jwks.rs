@@ -8,8 +8,9 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
+use super::pair::PublicKey;
 use super::signing::SigningKey;
-use crate::oauth::Kid;
+use crate::oauth::{Kid, SigningAlgorithm};
 
 /// The longest that a cache may keep the document.
 const MAX_AGE: Duration = Duration::from_mins(15);
@@ -25,7 +26,7 @@ pub struct JwksDocument {
     pub max_age: Duration,
 }
 
-/// A public key, with the members that verifying needs and no others. There is no room in it for a private one.
+/// A public key, with the members that verifying needs and no others.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Jwk<'a> {
     kty: &'static str,
@@ -33,14 +34,14 @@ pub(super) struct Jwk<'a> {
     usage: &'static str,
     alg: &'static str,
     kid: String,
-    n: &'a str,
-    e: &'a str,
+    #[serde(flatten)]
+    key: &'a PublicKey,
 }
 
 impl<'a> Jwk<'a> {
-    /// An RSA key for RS256 signatures: RFC 7518 §6.3.1.
-    pub(super) fn rs256(kid: Kid, n: &'a str, e: &'a str) -> Self {
-        Self { kty: "RSA", usage: "sig", alg: "RS256", kid: kid.to_string(), n, e }
+    /// A key for signatures.
+    pub(super) fn new(kid: Kid, algorithm: SigningAlgorithm, key: &'a PublicKey) -> Self {
+        Self { kty: key.kty(), usage: "sig", alg: algorithm.as_str(), kid: kid.to_string(), key }
     }
 }
 

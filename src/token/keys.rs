@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::error::KeyError;
-use super::folder::{IfMissing, KeysFolder};
+use super::folder::KeysFolder;
 use super::jwks::JwksDocument;
 use super::life::{Birth, KeyLife};
 use super::name::SigningFile;
 use super::signing::SigningKey;
 use crate::clock::{Clock, Timestamp};
-use crate::oauth::Kid;
+use crate::oauth::{Kid, SigningAlgorithm};
 
 /// The signing keys in a folder: which of them signs, which are published. The answer changes as time passes and as the
 /// folder changes; there is no other state.
@@ -48,15 +48,15 @@ impl SigningKeys {
     ///
     /// # Errors
     /// Any key that can't be used is a [`KeyError`] that names its file: a server must not start with less than the
-    /// operator believes it has. With [`IfMissing::Refuse`], [`KeyError::Missing`] if there is none.
+    /// operator believes it has. If there is none, the first is made, to sign by `first`; without that, [`KeyError::Missing`].
     pub fn open(
         folder: KeysFolder,
         life: KeyLife,
-        if_missing: IfMissing,
+        first: Option<SigningAlgorithm>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyError> {
-        if if_missing == IfMissing::Create {
-            folder.create_first_signing_key(clock.now())?;
+        if let Some(algorithm) = first {
+            folder.create_first_signing_key(algorithm, clock.now())?;
         }
         let (held, problems) = read(&folder, &[])?;
         if let Some(problem) = problems.into_iter().next() {

@@ -1,6 +1,6 @@
 //! Keys, secrets and access tokens.
 //!
-//! Everything that opens something lies in the keys folder ([`folder`]) and nowhere else: RSA keys that sign access
+//! Everything that opens something lies in the keys folder ([`folder`]) and nowhere else: keys that sign access
 //! tokens, secrets that make refresh tokens, peppers for passwords. A file's name ([`name`]) tells what it is and when
 //! it was made; what a signing key may do at a moment follows from those names alone ([`life`]).
 //!
@@ -17,12 +17,13 @@ pub mod jwks;
 pub mod keys;
 pub mod life;
 pub mod name;
+mod pair;
 pub mod rotate;
 pub mod secrets;
 pub mod signing;
 pub mod verify;
 
-pub use crate::oauth::Kid;
+pub use crate::oauth::{Kid, SigningAlgorithm};
 pub use claims::AccessTokenClaims;
 pub use error::KeyError;
 pub use folder::{IfMissing, KeysFolder};

@@ -10,7 +10,7 @@ use super::name::{Entry, SecretFile, SecretKind, SigningFile};
 use super::secrets::Secret;
 use super::signing::SigningKey;
 use crate::clock::Timestamp;
-use crate::oauth::Kid;
+use crate::oauth::{Kid, SigningAlgorithm};
 use crate::random::Random;
 
 /// A signing key, as it is listed.
@@ -18,6 +18,8 @@ use crate::random::Random;
 pub struct KeyInfo {
     /// Its `kid`; `None` for a compromised one whose tombstone doesn't tell.
     pub kid: Option<Kid>,
+    /// What it signs by; `None` for a compromised one.
+    pub algorithm: Option<SigningAlgorithm>,
     /// When it was made.
     pub created: Timestamp,
     /// What it does now.
@@ -77,6 +79,7 @@ impl KeysFolder {
         let states = life.states(&births, now);
         let usable = held.iter().zip(states).map(|(held, state)| KeyInfo {
             kid: Some(held.key.kid()),
+            algorithm: Some(held.key.algorithm()),
             created: held.file.created,
             state,
             file: held.file.to_string(),
@@ -84,6 +87,7 @@ impl KeysFolder {
         let compromised = self.entries()?.compromised.into_iter().filter_map(|entry| match entry {
             Entry::Signing(file) => Some(KeyInfo {
                 kid: self.epitaph(&file.to_string()).parse().ok(),
+                algorithm: None,
                 created: file.created,
                 state: KeyState::Compromised,
                 file: file.to_string(),
@@ -127,11 +131,12 @@ impl KeysFolder {
     ///
     /// # Errors
     /// [`KeyError`]; then the folder is as it was.
-    pub fn rotate_signing(&self, now: Timestamp) -> Result<NewKey, KeyError> {
-        self.lock()?.new_signing_key(now, false)
+    pub fn rotate_signing(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<NewKey, KeyError> {
+        self.lock()?.new_signing_key(algorithm, now, false)
     }
 
-    /// Destroys the signing key `kid`, and puts a new one in its place that signs at once. Returns the new one.
+    /// Destroys the signing key `kid`, and puts a new one of its algorithm in its place that signs at once. Returns the
+    /// new one.
     ///
     /// Tokens signed by the old key are refused by whoever asks for the JWKS again. Caches don't know the new key yet:
     /// tokens signed by it may be refused until they have asked.
@@ -144,7 +149,7 @@ impl KeysFolder {
         // Another broken file must not stand in the way of this.
         let (held, _) = keys::read(self, &[])?;
         let old = held.iter().find(|held| held.key.kid() == kid).ok_or(KeyError::UnknownKid(kid))?;
-        let new = locked.new_signing_key(now, true)?;
+        let new = locked.new_signing_key(old.key.algorithm(), now, true)?;
         locked.destroy(&old.file.to_string(), &kid.to_string())?;
         Ok(new)
     }
@@ -184,14 +189,18 @@ impl KeysFolder {
     }
 
     /// Makes a signing key if there is none.
-    pub(super) fn create_first_signing_key(&self, now: Timestamp) -> Result<(), KeyError> {
+    pub(super) fn create_first_signing_key(
+        &self,
+        algorithm: SigningAlgorithm,
+        now: Timestamp,
+    ) -> Result<(), KeyError> {
         // Asked again under the lock: another process may have been faster.
         if self.has(|entry| entry.signing().is_some())? {
             return Ok(());
         }
         let locked = self.lock()?;
         if !self.has(|entry| entry.signing().is_some())? {
-            locked.new_signing_key(now, false)?;
+            locked.new_signing_key(algorithm, now, false)?;
         }
         Ok(())
     }
@@ -217,13 +226,18 @@ impl KeysFolder {
 }
 
 impl Locked<'_> {
-    fn new_signing_key(&self, now: Timestamp, at_once: bool) -> Result<NewKey, KeyError> {
+    fn new_signing_key(
+        &self,
+        algorithm: SigningAlgorithm,
+        now: Timestamp,
+        at_once: bool,
+    ) -> Result<NewKey, KeyError> {
         let listing = self.folder().entries()?;
         let newest = listing.live.iter().chain(&listing.compromised).filter_map(Entry::signing).max();
         // Later than all others, whatever the clock says: the order of the names is the order of creation.
         let created = newest.map_or(now, |newest| now.max(newest.created.after(Duration::from_secs(1))));
         let created = Timestamp::from_seconds(created.seconds());
-        let pem = SigningKey::generate().map_err(|error| KeyError::NotMade(error.to_string()))?;
+        let pem = SigningKey::generate(algorithm).map_err(|error| KeyError::NotMade(error.to_string()))?;
         let key =
             SigningKey::from_pem(pem.as_bytes()).map_err(|error| KeyError::NotMade(error.to_string()))?;
         let file = SigningFile { created, at_once, label: key.kid().short() };

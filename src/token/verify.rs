@@ -7,14 +7,14 @@ use std::ops::RangeInclusive;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Validation;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Validation};
 use serde::{Deserialize, Deserializer};
 
 use super::keys::SigningKeys;
 use super::signing::TokenType;
 use crate::clock::Timestamp;
-use crate::oauth::Kid;
+use crate::oauth::{Kid, SigningAlgorithm};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -25,7 +25,8 @@ const TIMES: RangeInclusive<u64> = 0..=253_402_300_799;
 /// Checks access tokens for one audience.
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    validation: Validation,
+    rs256: Validation,
+    es256: Validation,
     plain_jwt: bool,
 }
 
@@ -65,8 +66,8 @@ pub enum VerifyError {
     /// Too long, not three parts, or a header that we never write.
     #[error("not an access token of ours")]
     Malformed,
-    /// An algorithm other than RS256.
-    #[error("the access token's algorithm isn't RS256")]
+    /// An algorithm other than that of the key.
+    #[error("the access token's algorithm isn't that of its key")]
     Algorithm,
     /// Another kind of token.
     #[error("the token isn't an access token")]
@@ -92,20 +93,23 @@ impl Verifier {
     /// For tokens of `issuer` whose `aud` includes `audience`. Both are compared exactly.
     #[must_use]
     pub fn new(issuer: &str, audience: &str) -> Self {
-        let mut validation = Validation::new(Algorithm::RS256);
+        let mut validation = Validation::new(jsonwebtoken::Algorithm::RS256);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["iss", "aud"]);
         // It would read the machine's clock; `exp` is checked below.
         validation.validate_exp = false;
-        Self { validation, plain_jwt: false }
+        // One each: jsonwebtoken takes only algorithms of one kind of key together.
+        let es256 = Validation { algorithms: vec![jsonwebtoken::Algorithm::ES256], ..validation.clone() };
+        Self { rs256: validation, es256, plain_jwt: false }
     }
 
     /// For tokens of `issuer`, whomever they are for.
     #[must_use]
     pub fn for_any_audience(issuer: &str) -> Self {
         let mut verifier = Self::new(issuer, "");
-        verifier.validation.validate_aud = false;
+        verifier.rs256.validate_aud = false;
+        verifier.es256.validate_aud = false;
         verifier
     }
 
@@ -128,16 +132,21 @@ impl Verifier {
     ) -> Result<AccessToken, VerifyError> {
         let header = parse_header(token)?;
         // RFC 8725 §3.1, §3.11: the algorithm and the type are what we expect, before anything else is believed.
-        if header.alg != "RS256" {
-            return Err(VerifyError::Algorithm);
-        }
+        let algorithm: SigningAlgorithm = header.alg.parse().map_err(|_| VerifyError::Algorithm)?;
         let plain = self.plain_jwt && header.typ == TokenType::Jwt.as_str();
         if header.typ != TokenType::AtJwt.as_str() && !plain {
             return Err(VerifyError::Type);
         }
         let kid: Kid = header.kid.parse().map_err(|_| VerifyError::UnknownKey)?;
         let key = keys.find(kid).ok_or(VerifyError::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key.verifying(), &self.validation)
+        if algorithm != key.algorithm() {
+            return Err(VerifyError::Algorithm);
+        }
+        let validation = match algorithm {
+            SigningAlgorithm::Rs256 => &self.rs256,
+            SigningAlgorithm::Es256 => &self.es256,
+        };
+        let claims = jsonwebtoken::decode::<Claims>(token, key.verifying(), validation)
             .map_err(|error| refused(error.kind()))?
             .claims;
         let in_range = [claims.iat, claims.exp, claims.auth_time].iter().all(|time| TIMES.contains(time));

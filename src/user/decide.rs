@@ -20,6 +20,8 @@ pub enum Command {
         /// Until when.
         until: Timestamp,
     },
+    /// Let nobody make the account any more who has been invited.
+    Withdraw,
     /// Note that the profile was changed.
     ChangeProfile,
     /// Change the password, which ends all sessions but `keep`.
@@ -76,7 +78,8 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
         }
         (Some(_), Command::Register { .. } | Command::Invite { .. }) => return Err(Denied::Exists),
         (None, _) => return Err(Denied::Unknown),
-        (Some(user), _) if matches!(user.status, Status::Deleted | Status::Invited) => {
+        (Some(user), Command::Withdraw) => return withdraw(user, at),
+        (Some(user), _) if matches!(user.status, Status::Deleted | Status::Invited | Status::Withdrawn) => {
             return Err(Denied::Unknown);
         }
         (Some(user), command) => (user, command),
@@ -95,8 +98,18 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
         (_, Command::SetRoles { roles }) => vec![UserEvent::RolesChanged { at, roles, by: None }],
         (_, Command::EndSessions { keep }) => vec![UserEvent::SessionsEnded { at, kept: keep, by: None }],
         (_, Command::Delete) => vec![UserEvent::Deleted { at, by: None }],
-        (_, Command::Register { .. } | Command::Invite { .. }) => Vec::new(),
+        (_, Command::Register { .. } | Command::Invite { .. } | Command::Withdraw) => Vec::new(),
     })
+}
+
+/// An invitation that was used can't be withdrawn; again, it changes nothing.
+fn withdraw(user: &User, at: Timestamp) -> Result<Vec<UserEvent>, Denied> {
+    match user.status {
+        Status::Invited => Ok(vec![UserEvent::InvitationWithdrawn { at, by: None }]),
+        Status::Withdrawn => Ok(Vec::new()),
+        Status::Active | Status::Disabled => Err(Denied::Exists),
+        Status::Deleted => Err(Denied::Unknown),
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +168,21 @@ mod tests {
         assert_eq!(user.roles, ["moderator"]);
         assert_eq!(decide(Some(&user), registered(), AT), Err(Denied::Exists));
         assert_eq!(decide(Some(&user), invite, AT), Err(Denied::Exists));
+    }
+
+    #[test]
+    fn an_invitation_that_was_withdrawn_makes_no_account_and_one_that_was_used_can_not_be() {
+        let invite = Command::Invite { roles: Vec::new(), until: Timestamp::from_seconds(2) };
+        let withdrawn = given(&[invite.clone(), Command::Withdraw]).unwrap();
+        assert!(!withdrawn.is_active());
+        assert_eq!(decide(Some(&withdrawn), registered(), AT), Err(Denied::Exists));
+        assert_eq!(decide(Some(&withdrawn), Command::Enable, AT), Err(Denied::Unknown));
+        assert_eq!(decide(Some(&withdrawn), Command::Withdraw, AT), Ok(Vec::new()));
+        let used = given(&[invite.clone(), registered()]).unwrap();
+        assert_eq!(decide(Some(&used), Command::Withdraw, AT), Err(Denied::Exists));
+        let deleted = given(&[invite, registered(), Command::Delete]).unwrap();
+        assert_eq!(decide(Some(&deleted), Command::Withdraw, AT), Err(Denied::Unknown));
+        assert_eq!(decide(None, Command::Withdraw, AT), Err(Denied::Unknown));
     }
 
     #[test]

@@ -129,6 +129,16 @@ pub enum UserEvent {
         #[n(9)]
         by: Option<Actor>,
     },
+    /// The invitation was withdrawn: nobody can make this account any more.
+    #[n(10)]
+    InvitationWithdrawn {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+        /// Who did it.
+        #[n(9)]
+        by: Option<Actor>,
+    },
 }
 
 impl UserEvent {
@@ -144,7 +154,8 @@ impl UserEvent {
         | Self::SessionsEnded { by, .. }
         | Self::Deleted { by, .. }
         | Self::Invited { by, .. }
-        | Self::ProfileChanged { by, .. }) = &mut self;
+        | Self::ProfileChanged { by, .. }
+        | Self::InvitationWithdrawn { by, .. }) = &mut self;
         *by = actor;
         self
     }

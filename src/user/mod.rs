@@ -10,7 +10,7 @@ pub mod profile;
 pub mod state;
 pub mod vault;
 
-pub use decide::{Command, decide};
+pub use decide::{Command, Denied, decide};
 pub use email::Email;
 pub use event::UserEvent;
 pub use name::Username;

@@ -48,6 +48,9 @@ pub enum Status {
     /// Not yet: there is nothing but an invitation.
     #[n(3)]
     Invited,
+    /// Never: there was nothing but an invitation, which was withdrawn.
+    #[n(4)]
+    Withdrawn,
 }
 
 impl User {
@@ -76,6 +79,7 @@ impl User {
                 Self { status: Status::Disabled, standing: self.standing.raised(None), ..self }
             }
             UserEvent::Enabled { .. } => Self { status: Status::Active, ..self },
+            UserEvent::InvitationWithdrawn { .. } => Self { status: Status::Withdrawn, ..self },
             UserEvent::Deleted { .. } => {
                 Self { status: Status::Deleted, standing: self.standing.raised(None), roles: Vec::new() }
             }

@@ -9,6 +9,8 @@
 //! | `m`, profile version, normalised address | the id of the user who signs in with it |
 //! | `s`, id, session's id | the device of a session |
 //! | `i`, SHA-256 of the code | an invitation: the id that the account will have, and until when |
+//! | `o`, id that the account will have | the same invitation: the SHA-256 of its code, and until when |
+//! | `q`, time (milliseconds, big endian), id | nothing: when an invitation expires, or what is left of it is removed |
 
 use super::email::Email;
 use super::name::{PROFILE_VERSION, Username};
@@ -65,10 +67,36 @@ pub fn invitation(digest: &[u8; 32]) -> RecordKey {
     RecordKey::vault(&[b"i", digest])
 }
 
-/// All invitations.
+/// An invitation that can be used, by the id that the account will have.
 #[must_use]
-pub fn invitations() -> RecordKey {
-    RecordKey::vault(&[b"i"])
+pub fn open_invitation(account: UserId) -> RecordKey {
+    RecordKey::vault(&[b"o", account.as_bytes()])
+}
+
+/// The invitations that can be used, in the order in which they were made.
+#[must_use]
+pub fn open_invitations() -> RecordKey {
+    RecordKey::vault(&[b"o"])
+}
+
+/// When the invitation to `account` expires; later, when what is left of it is removed.
+#[must_use]
+pub fn invitation_due(at: Timestamp, account: UserId) -> RecordKey {
+    RecordKey::vault(&[b"q", &at.millis().to_be_bytes(), account.as_bytes()])
+}
+
+/// The queue of all invitations, earliest first.
+#[must_use]
+pub fn invitations_due() -> RecordKey {
+    RecordKey::vault(&[b"q"])
+}
+
+/// The time and the invitation of a place in the queue.
+#[must_use]
+pub fn due_invitation(place: &RecordKey) -> Option<(Timestamp, UserId)> {
+    let (time, account) = place.as_bytes().get(2..)?.split_first_chunk::<8>()?;
+    let account = <[u8; 16]>::try_from(account).ok()?;
+    Some((Timestamp::from_millis(u64::from_be_bytes(*time)), UserId::from(account)))
 }
 
 /// What is kept of an invitation.
@@ -93,5 +121,46 @@ impl Invitation {
         let (account, until) = bytes.split_first_chunk::<16>()?;
         let until = u64::from_be_bytes(until.try_into().ok()?);
         Some(Self { account: UserId::from(*account), until: Timestamp::from_millis(until) })
+    }
+}
+
+/// What is kept of an invitation by the id that the account will have, as long as it can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenInvitation {
+    /// The SHA-256 of its code.
+    pub digest: [u8; 32],
+    /// Until when it can be used.
+    pub until: Timestamp,
+}
+
+impl OpenInvitation {
+    /// The value of the record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        [self.digest.as_slice(), &self.until.millis().to_be_bytes()].concat()
+    }
+
+    /// Out of the value of the record; `None` if it is none.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (digest, until) = bytes.split_first_chunk::<32>()?;
+        let until = u64::from_be_bytes(until.try_into().ok()?);
+        Some(Self { digest: *digest, until: Timestamp::from_millis(until) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invitation_survives_its_encoding_and_its_place_leads_back_to_it() {
+        let (account, until) = (UserId::from([7; 16]), Timestamp::from_millis(77));
+        let invitation = Invitation { account, until };
+        assert_eq!(Invitation::decode(&invitation.encode()), Some(invitation));
+        let open = OpenInvitation { digest: [9; 32], until };
+        assert_eq!(OpenInvitation::decode(&open.encode()), Some(open));
+        assert_eq!(due_invitation(&invitation_due(until, account)), Some((until, account)));
+        assert_eq!(due_invitation(&invitations_due()), None);
     }
 }

@@ -17,7 +17,7 @@ const GONE: (u16, &str) = (400, "invalid_grant");
 
 fn with_browser(setup: &mut Setup) {
     let config = setup.config.clone();
-    setup.config = config.with_browser_client(BROWSER.parse().unwrap(), APP.parse().unwrap(), None);
+    setup.config = config.with_browser_client(BROWSER.parse().unwrap(), APP.parse().unwrap());
     setup.client(PUBLIC, |client| client.origins = vec![SPA.parse().unwrap()]);
 }
 
@@ -211,6 +211,36 @@ async fn signing_out_takes_the_token_from_the_cookie_and_clears_it() {
     // Nobody is signed in: that is what was wanted.
     let again = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
     assert_eq!(server.send(again).await.status, 200);
+}
+
+#[tokio::test]
+async fn revoking_clears_the_cookie_only_if_the_token_in_it_is_no_good_any_more() {
+    let server = Server::with(with_browser).await;
+    let (first, second) = (cookie(&sign_in(&server).await), cookie(&sign_in(&server).await));
+    let third = sign_in(&server).await;
+    let revoke = async |posted: &str, pair: &str| {
+        let request = post(&server, "/oauth/revoke", &[("client_id", BROWSER), ("token", posted)]);
+        let answer = server.send(request.header("origin", APP).header("cookie", pair)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.header("set-cookie").to_owned()
+    };
+    let token = |pair: &str| pair.split_once('=').unwrap().1.to_owned();
+    let cleared = |header: &str| header.contains("Max-Age=0");
+    // Garbage, another client's token, another session of this client.
+    let foreign = server.sign_in().await.refresh_token();
+    for other in ["nonsense", &foreign, &token(&first)] {
+        assert_eq!(revoke(other, &second).await, "", "{other}");
+    }
+    assert_eq!(refresh(&server, &first).await.outcome(), GONE, "what was posted is revoked all the same");
+    let newest = cookie(&refresh(&server, &second).await);
+    // Its own, of whatever generation; and what is dead already.
+    assert!(cleared(&revoke(&token(&second), &newest).await));
+    assert_eq!(refresh(&server, &newest).await.outcome(), GONE);
+    for dead in [first, newest, format!("{}=nonsense", second.split_once('=').unwrap().0)] {
+        assert!(cleared(&revoke("nonsense", &dead).await), "{dead}");
+    }
+    assert_eq!(revoke("nonsense", "a=b").await, "", "there is none");
+    assert_eq!(refresh(&server, &cookie(&third)).await.status, 200);
 }
 
 #[tokio::test]

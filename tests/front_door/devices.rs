@@ -93,6 +93,31 @@ async fn a_device_is_listed_with_what_it_said_and_when_it_was_seen() {
 }
 
 #[tokio::test]
+async fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
+    let server = Server::with(|setup| {
+        setup.client(PUBLIC, |client| client.refresh_tokens = heirloom::client::RefreshTokens::OfflineAccess);
+    })
+    .await;
+    let short = sign_in_on(&server, FIREFOX, "short").await;
+    assert_eq!(short.json.get("refresh_token"), None);
+    server.wait(599);
+    let token = short.access_token();
+    let listed = list(&server, &token, "").await;
+    let expected = server.now().after(std::time::Duration::from_secs(1)).to_string();
+    assert_eq!(listed.json["sessions"][0]["expires"], expected);
+    server.wait(1);
+    let later = sign_in_on(&server, FIREFOX, "later").await.access_token();
+    assert_eq!(labels(&server, &later).await, ["later"]);
+    let told = timeline(&server, &later, short.session(), "").await;
+    assert_eq!(
+        told.json["end"],
+        json!({"reason": "expired", "at": expected, "text": told.json["end"]["text"]})
+    );
+    assert_eq!(server.app.sweep(10).await.unwrap().ended, 1);
+    assert_eq!(server.event_names(short.session()).await.last(), Some(&"session_ended"));
+}
+
+#[tokio::test]
 async fn ending_one_device_ends_that_one_only_and_at_once() {
     let server = Server::start().await;
     let mut devices = five_devices(&server).await;
@@ -127,9 +152,10 @@ async fn a_password_change_and_a_reuse_do_what_they_say_to_the_others() {
     }
     assert_eq!(live, [true, true, false, true, true], "a reuse ends its family");
 
-    let keep = devices[0].session();
-    server.app.set_password(USER.0, "another-lantern-42-tulip", Some(keep)).await.unwrap();
     let token = devices[0].access_token();
+    let passwords = json!({"current_password": USER.1, "new_password": "another-lantern-42-tulip"});
+    let change = server.client.put(format!("{}/account/password", server.base)).bearer_auth(&token);
+    assert_eq!(server.send(change.json(&passwords)).await.status, 204);
     assert_eq!(labels(&server, &token).await, ["one"]);
     let mut ends = Vec::new();
     for device in &devices {
@@ -210,7 +236,7 @@ async fn the_list_is_paged() {
     }
 }
 
-fn user(device: &Answer) -> UserId {
+pub(crate) fn user(device: &Answer) -> UserId {
     device.claims()["sub"].as_str().unwrap().parse().unwrap()
 }
 

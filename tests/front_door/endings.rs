@@ -10,7 +10,7 @@ use heirloom::store::{Append, Expected};
 use heirloom::user::Command;
 
 use crate::faults::{Failing, Fault, Once};
-use crate::support::{PUBLIC, Server, USER};
+use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
 
@@ -73,7 +73,8 @@ async fn c27_a_client_that_is_switched_off_in_the_log_can_neither_sign_in_nor_re
             records: Vec::new(),
         };
         expected = Expected::Exact(server.app.store.append(append).await.unwrap().version);
-        assert_eq!(server.refresh(&token).await.outcome(), REFUSED);
+        let outcome = if may_sign_in { REFUSED } else { (400, "invalid_client") };
+        assert_eq!(server.refresh(&token).await.outcome(), outcome);
         let signed_in = server.sign_in().await;
         assert_eq!(signed_in.status == 200, may_sign_in, "{}", signed_in.text);
         assert!(may_sign_in || signed_in.error() == "invalid_client");
@@ -237,4 +238,46 @@ async fn a_client_may_have_reuse_refused_instead() {
     }
     assert_eq!(server.event_names(first.session()).await.last(), Some(&"reuse_detected"));
     assert_eq!(server.refresh(&third.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn c27_a_client_that_is_switched_off_is_told_the_same_by_every_endpoint() {
+    let office = crate::admin::Office::open().await;
+    let new = serde_json::json!({"id": "tv", "type": "confidential", "scopes": ["read"], "introspects": ["demo-api"]});
+    let registered = office.post("/admin/clients", new).await;
+    let secret = registered.json["client_secret"].as_str().unwrap();
+    // One that the configuration declares, and one that is registered here.
+    for (id, secret) in [(CONFIDENTIAL, SECRET), ("tv", secret)] {
+        let server = &office.server;
+        let ask = async |path: &str, form: &[(&str, &str)]| {
+            let request = server.client.post(format!("{}/oauth/{path}", server.base));
+            server.send(request.basic_auth(id, Some(secret)).form(form)).await
+        };
+        let password = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
+        let signed_in = ask("token", &password).await;
+        let (refresh, access) = (signed_in.refresh_token(), signed_in.access_token());
+        let switch = format!("/admin/clients/{id}");
+        let off = office.post(&format!("{switch}/disable"), serde_json::Value::Null).await;
+        assert_eq!(off.json["status"], "disabled");
+        let position = server.position().await;
+        for (path, form) in [
+            ("token", &password[..]),
+            ("token", &[("grant_type", "refresh_token"), ("refresh_token", &refresh)]),
+            ("revoke", &[("token", &refresh)]),
+            ("revoke", &[("token", &access)]),
+            ("revoke", &[("token", "nonsense")]),
+            ("introspect", &[("token", &refresh)]),
+            ("introspect", &[("token", &access)]),
+            ("introspect", &[("token", "nonsense")]),
+        ] {
+            let answer = ask(path, form).await;
+            assert_eq!(answer.outcome(), (401, "invalid_client"), "{id}: {path} {form:?}: {}", answer.text);
+            assert!(answer.header("www-authenticate").starts_with("Basic"), "{id}: {path}");
+        }
+        assert_eq!(server.position().await, position, "nothing is written");
+        office.post(&format!("{switch}/enable"), serde_json::Value::Null).await;
+        assert_eq!(ask("revoke", &[("token", &refresh)]).await.status, 200);
+        let refused = ask("token", &[("grant_type", "refresh_token"), ("refresh_token", &refresh)]).await;
+        assert_eq!(refused.outcome(), REFUSED, "its sessions had ended");
+    }
 }

@@ -16,9 +16,11 @@ use heirloom::random::Random;
 use heirloom::session::{Session, SessionEvent};
 use heirloom::store::Store;
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::token::{IfMissing, KeyLife};
+use heirloom::token::{IfMissing, KeyLife, SigningAlgorithm};
 use serde_json::Value;
 use tokio::sync::watch;
+
+use crate::specification;
 
 /// When the clock of a test begins.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(4_102_444_800);
@@ -100,9 +102,10 @@ impl Setup {
         let app = Arc::new(App::assemble(&self.config, ground).unwrap());
         let (stop, mut stopped) = watch::channel(false);
         let proxies = self.config.server.trusted_proxies.join(",").parse().unwrap();
+        let hosts = self.config.server.hosts.clone().unwrap_or_default();
         let endpoint = http::endpoint(
             Arc::clone(&app),
-            HttpSettings { proxies, hosts: Vec::new(), stopping: Some(stopped.clone()) },
+            HttpSettings { proxies, hosts, stopping: Some(stopped.clone()), ..HttpSettings::default() },
         )
         .unwrap();
         let serving = tokio::spawn(async move {
@@ -266,7 +269,12 @@ impl Server {
     }
 
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::of(request.send().await.unwrap()).await
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Answer::of(client.execute(request).await.unwrap()).await;
+        specification::insist(&method, &path, &answer);
+        answer
     }
 
     pub(crate) fn token(&self) -> reqwest::RequestBuilder {
@@ -341,8 +349,13 @@ fn copy_keys(to: &Path) {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
         let keys = heirloom::token::KeysFolder::at(folder.path());
-        heirloom::token::SigningKeys::open(keys.clone(), KeyLife::default(), IfMissing::Create, clock)
-            .unwrap();
+        heirloom::token::SigningKeys::open(
+            keys.clone(),
+            KeyLife::default(),
+            Some(SigningAlgorithm::Rs256),
+            clock,
+        )
+        .unwrap();
         heirloom::token::RefreshSecrets::open(keys.clone(), IfMissing::Create, NOW).unwrap();
         heirloom::token::Peppers::open(keys, IfMissing::Create, NOW).unwrap();
         folder

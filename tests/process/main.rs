@@ -23,3 +23,4 @@ mod small_key;
 mod stopped;
 mod support;
 mod tour;
+mod trial;

@@ -29,7 +29,12 @@ async fn the_docs_and_the_health_are_there() {
     let media_type = docs.headers()["content-type"].to_str().unwrap().to_owned();
     assert!(media_type.starts_with("text/html"), "{media_type}");
     let page = docs.text().await.unwrap();
-    assert!(page.contains("<html") && page.contains("swagger"), "{page:.300}");
+    let client = dev.said["public_client"]["client_id"].as_str().unwrap();
+    let filled_in = format!(r#"data-client-id="{client}" data-username="demo""#);
+    assert!(
+        page.contains(&filled_in) && !page.contains(dev.said["user"]["password"].as_str().unwrap()),
+        "{page}"
+    );
     for path in ["/health/live", "/health/ready"] {
         let answer = dev.caller.get(path).await;
         assert_eq!((answer.status, &answer.json["status"]), (200, &"ok".into()), "{path}");

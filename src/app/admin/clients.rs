@@ -176,7 +176,8 @@ impl App {
         Ok(Some(ClientDetails { known, secrets }))
     }
 
-    /// At most `limit` clients, declared and registered ones, in the order of their ids, behind `after`.
+    /// At most `limit` clients, declared and registered ones, in the order of their ids, behind `after`; and the one behind
+    /// which the next page begins.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -184,7 +185,7 @@ impl App {
         &self,
         after: Option<&ClientId>,
         limit: usize,
-    ) -> Result<Vec<ClientDetails>, TokenError> {
+    ) -> Result<(Vec<ClientDetails>, Option<ClientId>), TokenError> {
         let prefix = vault::all_registered();
         let skip = prefix.as_bytes().len();
         let stored = self.store.scan(prefix, after.map(vault::registered), limit).await?;
@@ -194,11 +195,13 @@ impl App {
         ids.sort();
         ids.dedup();
         ids.truncate(limit);
+        let next = ids.last().cloned().filter(|_| ids.len() == limit);
         let mut listed = Vec::with_capacity(ids.len());
         for id in ids {
+            // One that is being deleted is left out, and the page is no last one by that.
             listed.extend(self.client_details(&id).await?);
         }
-        Ok(listed)
+        Ok((listed, next))
     }
 
     async fn change_client(&self, id: &ClientId, change: &Change) -> Result<(), ClientError> {

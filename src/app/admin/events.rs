@@ -145,6 +145,7 @@ impl Happened {
                 UserEvent::Deleted { .. } => "user_deleted",
                 UserEvent::Invited { .. } => "user_invited",
                 UserEvent::ProfileChanged { .. } => "user_profile_changed",
+                UserEvent::InvitationWithdrawn { .. } => "user_invitation_withdrawn",
             },
             Self::Client(event) => match event {
                 ClientEvent::Registered { .. } => "client_registered",
@@ -174,7 +175,8 @@ impl Happened {
                 | UserEvent::SessionsEnded { at, .. }
                 | UserEvent::Deleted { at, .. }
                 | UserEvent::Invited { at, .. }
-                | UserEvent::ProfileChanged { at, .. },
+                | UserEvent::ProfileChanged { at, .. }
+                | UserEvent::InvitationWithdrawn { at, .. },
             )
             | Self::Client(
                 ClientEvent::Registered { at, .. }
@@ -204,7 +206,8 @@ impl Happened {
                 | UserEvent::SessionsEnded { by, .. }
                 | UserEvent::Deleted { by, .. }
                 | UserEvent::Invited { by, .. }
-                | UserEvent::ProfileChanged { by, .. },
+                | UserEvent::ProfileChanged { by, .. }
+                | UserEvent::InvitationWithdrawn { by, .. },
             )
             | Self::Client(
                 ClientEvent::Registered { by, .. }

@@ -68,15 +68,15 @@ impl App {
     /// At most `limit` accounts whose names begin with `prefix`, in the order of their names, behind the name `after`.
     ///
     /// # Errors
-    /// [`UserError::Name`] if `prefix` or `after` can't be (the beginning of) a name.
+    /// [`UserError::Name`] if `prefix` can't be the beginning of a name.
     pub async fn find_users(
         &self,
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&Username>,
         limit: usize,
     ) -> Result<Vec<UserDetails>, UserError> {
         let prefix = if prefix.is_empty() { String::new() } else { prefix.parse::<Username>()?.to_string() };
-        let after = after.map(str::parse::<Username>).transpose()?.as_ref().map(vault::by_name);
+        let after = after.map(vault::by_name);
         let page = self.store.scan(vault::names_with(&prefix), after, limit).await;
         let skip = vault::names().as_bytes().len();
         let mut found = Vec::new();
@@ -104,17 +104,25 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn administer_password(&self, id: UserId, password: &str, by: Actor) -> Result<(), UserError> {
+        // By its id to the end: its name may become somebody else's meanwhile.
         let name = self.name_of(id).await?.ok_or(UserError::Unknown)?;
-        self.set_password_as(&name, password, None, Some(by)).await
+        self.replace_password((id, &name.parse()?), password, None, Some(by)).await
     }
 
-    /// Deletes an account, as [`App::delete_user`] does.
+    /// Deletes an account, as [`App::delete_user`] does; of one that is not made yet, withdraws the invitation.
     ///
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn administer_deletion(&self, id: UserId, by: Actor) -> Result<(), UserError> {
-        self.name_of(id).await?.ok_or(UserError::Unknown)?;
-        self.erase(id, None, Some(by)).await
+        if self.name_of(id).await?.is_some() {
+            return self.erase(id, None, Some(by)).await;
+        }
+        match self.load_user(id).await?.state.map(|user| user.status) {
+            Some(Status::Invited) => self.withdraw_invitation(id, by).await,
+            Some(Status::Active | Status::Disabled | Status::Deleted | Status::Withdrawn) | None => {
+                Err(UserError::Unknown)
+            }
+        }
     }
 
     /// The id of the account with a name.

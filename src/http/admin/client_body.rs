@@ -28,7 +28,7 @@ pub(super) struct Client {
     #[oai(flatten)]
     pub(super) settings: ClientSettings,
     /// Its secrets that are good now, newest first; none of a declared one are listed.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(default, skip_serializing_if_is_empty)]
     pub(super) secrets: Vec<SecretLife>,
 }
 

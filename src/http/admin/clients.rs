@@ -163,6 +163,8 @@ enum DoneAnswer {
 #[OpenApi]
 impl ClientsApi {
     /// List clients, declared and registered ones
+    ///
+    /// By id, a page at a time. Declared clients are those of the configuration.
     #[oai(path = "/admin/clients", method = "get", tag = "Tag::Admin", operation_id = "adminListClients")]
     async fn list(
         &self,
@@ -177,10 +179,9 @@ impl ClientsApi {
         let after = after.map(|after| after.parse::<ClientId>()).transpose();
         let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
         let listed = admin.app.list_clients(after.as_ref(), limit).await;
-        let clients: Vec<Client> =
-            listed.map_err(|error| ApiError::token(&error))?.into_iter().map(Client::from).collect();
-        let next = clients.last().filter(|_| clients.len() == limit).map(|last| last.id.clone());
-        Ok(PageAnswer::Ok(Json(ClientPage { clients, next })))
+        let (clients, next) = listed.map_err(|error| ApiError::token(&error))?;
+        let clients = clients.into_iter().map(Client::from).collect();
+        Ok(PageAnswer::Ok(Json(ClientPage { clients, next: next.map(|id| id.to_string()) })))
     }
 
     /// Register a client
@@ -205,6 +206,8 @@ impl ClientsApi {
     }
 
     /// Show a client
+    ///
+    /// What is registered of it. Its secret is kept nowhere.
     #[oai(path = "/admin/clients/:id", method = "get", tag = "Tag::Admin", operation_id = "adminShowClient")]
     async fn show(
         &self,
@@ -266,6 +269,8 @@ impl ClientsApi {
     }
 
     /// Disable a client, a declared one too, and end all its sessions
+    ///
+    /// Until it is enabled again it gets no tokens.
     #[oai(
         path = "/admin/clients/:id/disable",
         method = "post",
@@ -283,6 +288,8 @@ impl ClientsApi {
     }
 
     /// Enable a client again
+    ///
+    /// It gets tokens again. Sessions that ended stay over. A client that the configuration disables stays so.
     #[oai(
         path = "/admin/clients/:id/enable",
         method = "post",
@@ -300,6 +307,8 @@ impl ClientsApi {
     }
 
     /// List the sessions of a client
+    ///
+    /// The live ones and those that are over and not removed yet, a page at a time.
     #[oai(
         path = "/admin/clients/:id/sessions",
         method = "get",
@@ -322,6 +331,8 @@ impl ClientsApi {
     }
 
     /// End all sessions of a client, a declared one too
+    ///
+    /// All end at once, however many there are.
     #[oai(
         path = "/admin/clients/:id/sessions",
         method = "delete",

@@ -5,7 +5,7 @@ use poem_openapi::types::{Any, Example};
 use serde_json::{Value, json};
 
 use crate::app::admin::events::{Happened, LogEvent};
-use crate::client::{ClientEvent, Delivery, RetryWindow, Terms};
+use crate::client::{ClientEvent, Delivery, RefreshTokens, RetryWindow, ReusePolicy, Terms};
 use crate::oauth::{Actor, Scope};
 use crate::session::event::Started;
 use crate::session::{Issued, SessionEvent};
@@ -136,6 +136,7 @@ fn user(event: &UserEvent) -> Value {
         UserEvent::Invited { roles, until, .. } => json!({"roles": roles, "until": until.to_string()}),
         UserEvent::PasswordRehashed { .. }
         | UserEvent::ProfileChanged { .. }
+        | UserEvent::InvitationWithdrawn { .. }
         | UserEvent::Disabled { .. }
         | UserEvent::Enabled { .. }
         | UserEvent::Deleted { .. } => json!({}),
@@ -168,7 +169,17 @@ fn registration(terms: &Terms) -> Value {
         "access_token": terms.lifetimes.access_token.as_secs(),
         "refresh_idle": terms.lifetimes.refresh_idle.as_secs(),
         "refresh_absolute": terms.lifetimes.refresh_absolute.as_secs(),
+        "refresh_tokens": match terms.refresh_tokens {
+            RefreshTokens::Always => "always",
+            RefreshTokens::OfflineAccess => "offline_access",
+            RefreshTokens::Never => "never",
+        },
         "retry_window": window,
+        "reuse": match terms.reuse {
+            ReusePolicy::EndFamily => "end-family",
+            ReusePolicy::Refuse => "refuse",
+        },
+        "revoke_access_tokens": terms.revoke_access_tokens,
         "introspects": terms.introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "origins": terms.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "cookie": terms.delivery == Delivery::Cookie,

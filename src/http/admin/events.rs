@@ -53,6 +53,9 @@ enum LiveAnswer {
 #[OpenApi]
 impl EventsApi {
     /// Read the log
+    ///
+    /// What happened, in the order in which it was written down: a page at a time, of everything or of one session,
+    /// user or client.
     #[oai(path = "/admin/events", method = "get", tag = "Tag::Admin", operation_id = "adminListEvents")]
     async fn list(
         &self,

@@ -133,6 +133,8 @@ enum DoneAnswer {
 #[OpenApi]
 impl SessionsApi {
     /// Show a session
+    ///
+    /// A live one, or one that is over and not removed yet.
     #[oai(
         path = "/admin/sessions/:id",
         method = "get",
@@ -180,6 +182,9 @@ impl SessionsApi {
     }
 
     /// End a session
+    ///
+    /// Its refresh token and its access tokens are no good from now on, here and wherever access tokens are
+    /// introspected.
     #[oai(
         path = "/admin/sessions/:id",
         method = "delete",

@@ -15,7 +15,7 @@ use crate::http::bearer::ApiScope;
 use crate::http::problem::ApiError;
 use crate::http::token::Tag;
 use crate::oauth::UserId;
-use crate::user::{Command, Status};
+use crate::user::{Command, Status, Username};
 
 /// The administration of users.
 pub(in crate::http) struct UsersApi;
@@ -58,6 +58,8 @@ enum UserStatus {
     Deleted,
     /// Not yet: there is nothing but an invitation.
     Invited,
+    /// Never: the invitation was withdrawn.
+    Withdrawn,
 }
 
 impl From<UserDetails> for User {
@@ -67,6 +69,7 @@ impl From<UserDetails> for User {
             Status::Disabled => UserStatus::Disabled,
             Status::Deleted => UserStatus::Deleted,
             Status::Invited => UserStatus::Invited,
+            Status::Withdrawn => UserStatus::Withdrawn,
         };
         Self { id: user.id.to_string(), username: user.name, status, roles: user.roles }
     }
@@ -178,6 +181,8 @@ enum DoneAnswer {
 #[OpenApi]
 impl UsersApi {
     /// Search users by the beginning of their names
+    ///
+    /// By name, a page at a time. Deleted accounts have no name and are not among them.
     #[oai(path = "/admin/users", method = "get", tag = "Tag::Admin", operation_id = "adminListUsers")]
     async fn list(
         &self,
@@ -191,8 +196,9 @@ impl UsersApi {
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         admin.actor().await?;
-        let found =
-            admin.app.find_users(prefix.as_deref().unwrap_or_default(), after.as_deref(), limit).await;
+        let after = after.map(|after| after.parse::<Username>()).transpose();
+        let after = after.map_err(|error| ApiError::user(&error.into(), "after", "password"))?;
+        let found = admin.app.find_users(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit).await;
         let found = found.map_err(|error| ApiError::user(&error, "prefix", "password"))?;
         let next = found.last().filter(|_| found.len() == limit).and_then(|last| last.name.clone());
         let users = found.into_iter().map(User::from).collect();
@@ -200,6 +206,8 @@ impl UsersApi {
     }
 
     /// Create a user
+    ///
+    /// The account can be used at once.
     #[oai(path = "/admin/users", method = "post", tag = "Tag::Admin", operation_id = "adminCreateUser")]
     async fn create(
         &self,
@@ -215,6 +223,8 @@ impl UsersApi {
     }
 
     /// Show a user
+    ///
+    /// A deleted account is shown without its name.
     #[oai(path = "/admin/users/:id", method = "get", tag = "Tag::Admin", operation_id = "adminShowUser")]
     async fn show(
         &self,
@@ -247,6 +257,8 @@ impl UsersApi {
     }
 
     /// Disable a user, and end all the user's sessions
+    ///
+    /// Until it is enabled again nobody can sign in to it. The sessions stay over.
     #[oai(
         path = "/admin/users/:id/disable",
         method = "post",
@@ -263,6 +275,8 @@ impl UsersApi {
     }
 
     /// Enable a user again
+    ///
+    /// The user can sign in again. Sessions that ended stay over.
     #[oai(
         path = "/admin/users/:id/enable",
         method = "post",
@@ -279,6 +293,8 @@ impl UsersApi {
     }
 
     /// Set a user's password, and end all the user's sessions
+    ///
+    /// The password must be as good as one that the user chooses.
     #[oai(
         path = "/admin/users/:id/password",
         method = "put",
@@ -301,6 +317,8 @@ impl UsersApi {
     }
 
     /// List the sessions of a user
+    ///
+    /// The live ones and those that are over and not removed yet, a page at a time.
     #[oai(
         path = "/admin/users/:id/sessions",
         method = "get",
@@ -323,6 +341,8 @@ impl UsersApi {
     }
 
     /// End all sessions of a user
+    ///
+    /// All end at once, however many there are.
     #[oai(
         path = "/admin/users/:id/sessions",
         method = "delete",
@@ -349,7 +369,8 @@ impl UsersApi {
 
     /// Delete a user
     ///
-    /// The name is free again and what was personal is erased; the events, which say nothing of the person, stay.
+    /// The name is free again and what was personal is erased; the events, which say nothing of the person, stay. Of
+    /// somebody who has only been invited, the invitation is withdrawn.
     #[oai(path = "/admin/users/:id", method = "delete", tag = "Tag::Admin", operation_id = "adminDeleteUser")]
     async fn delete(
         &self,

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::oauth::SigningAlgorithm;
 use crate::token::claims::AccessTokenClaims;
-use crate::token::folder::{IfMissing, KeysFolder};
+use crate::token::folder::KeysFolder;
 use crate::token::life::KeyLife;
 
 const ISSUER: &str = "https://id.example";
@@ -30,7 +31,9 @@ impl Forger {
         let temp = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
         let folder = KeysFolder::at(temp.path());
-        let keys = SigningKeys::open(folder.clone(), KeyLife::default(), IfMissing::Create, clock).unwrap();
+        let keys =
+            SigningKeys::open(folder.clone(), KeyLife::default(), Some(SigningAlgorithm::Rs256), clock)
+                .unwrap();
         let file = folder.signing_keys(&KeyLife::default(), NOW).unwrap().remove(0).file;
         let der = PrivatePkcs8KeyDer::from_pem_file(temp.path().join(file)).unwrap();
         let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();

@@ -205,7 +205,7 @@ async fn no_more_than_a_few_follow_at_a_time_and_who_leaves_makes_room() {
         followers.push(Following::begin(&office, "?after=latest", None).await);
     }
     let refused = office.get("/admin/events/live").await;
-    assert_eq!((refused.status, refused.header("retry-after")), (503, "31"));
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "30"));
     followers.clear();
     // That they have left is seen when there is something to write.
     let deadline = std::time::Duration::from_secs(20);

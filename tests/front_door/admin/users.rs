@@ -36,6 +36,8 @@ async fn users_are_searched_by_the_beginning_of_their_names_a_page_at_a_time() {
     assert_eq!(second.json["next"], Value::Null);
     let bad = office.get("/admin/users?prefix=%01").await;
     assert_eq!((bad.status, bad.json["errors"][0]["field"].as_str()), (422, Some("prefix")));
+    let bad = office.get("/admin/users?after=%01").await;
+    assert_eq!((bad.status, bad.json["errors"][0]["field"].as_str()), (422, Some("after")));
 }
 
 #[tokio::test]
@@ -129,6 +131,7 @@ async fn what_an_administrator_does_to_a_user_holds_at_once_and_stands_in_the_lo
             UserEvent::PasswordRehashed { by, .. } => ("password_rehashed", *by),
             UserEvent::Invited { by, .. } => ("invited", *by),
             UserEvent::ProfileChanged { by, .. } => ("profile_changed", *by),
+            UserEvent::InvitationWithdrawn { by, .. } => ("invitation_withdrawn", *by),
         })
         .collect();
     let expected = ["disabled", "enabled", "roles_changed", "sessions_ended", "password_changed", "deleted"];

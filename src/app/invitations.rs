@@ -1,0 +1,237 @@
+//! Invitations to sign up: made, listed and withdrawn by an administrator, and forgotten once their time is over.
+//!
+//! An invitation is an event on the stream of the account that it is for. Whoever shows its code registers on that
+//! stream. When it expires, the sweeper forgets the code, and the invitation is in no list any more; the stream with
+//! its events is removed when the retention of ended sessions is over. So is that of one that was withdrawn.
+
+use std::time::Duration;
+
+use ring::digest;
+use zeroize::Zeroizing;
+
+use super::App;
+use super::error::TokenError;
+use super::load::Loaded;
+use super::sweep::Swept;
+use super::users::{ATTEMPTS, UserError};
+use crate::clock::Timestamp;
+use crate::oauth::{Actor, UserId};
+use crate::store::{Append, Expected, RecordChange, RecordKey, Remove, StoreError};
+use crate::user::vault::{self, Invitation, OpenInvitation};
+use crate::user::{self, Command, Denied, Status};
+
+/// An invitation that was made. Has no `Debug`: it holds the code.
+pub struct NewInvitation {
+    /// The code, which is nowhere else: only its SHA-256 is stored.
+    pub code: Zeroizing<String>,
+    /// The id that the account will have.
+    pub account: UserId,
+    /// Until when the code is good.
+    pub until: Timestamp,
+}
+
+/// An invitation in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedInvitation {
+    /// The id that the account will have.
+    pub account: UserId,
+    /// The roles that it will begin with.
+    pub roles: Vec<String>,
+    /// Until when the code is good.
+    pub until: Timestamp,
+}
+
+/// Letters and digits in an invitation's code: 190 bits.
+const CODE_LENGTH: usize = 32;
+
+impl App {
+    /// Makes an invitation: who has its code may make one account, with these roles, within `valid_for`.
+    ///
+    /// # Errors
+    /// [`UserError::Failed`], and nothing was made.
+    pub async fn invite(&self, roles: Vec<String>, valid_for: Duration) -> Result<NewInvitation, UserError> {
+        self.invite_as(roles, valid_for, None).await
+    }
+
+    /// As [`App::invite`], and records who did it.
+    ///
+    /// # Errors
+    /// [`UserError::Failed`], and nothing was made.
+    pub async fn invite_as(
+        &self,
+        roles: Vec<String>,
+        valid_for: Duration,
+        by: Option<Actor>,
+    ) -> Result<NewInvitation, UserError> {
+        self.has_room().map_err(TokenError::from)?;
+        let now = self.clock.now();
+        let until = now.after(valid_for);
+        let account = UserId::from(self.random.uuid(now).map_err(TokenError::from)?);
+        let code = Zeroizing::new(self.random.alphanumeric(CODE_LENGTH).map_err(TokenError::from)?);
+        let events =
+            user::decide(None, Command::Invite { roles, until }, now).map_err(|_| UserError::Unknown)?;
+        let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
+        let digest = digest_of(&code);
+        let records = vec![
+            RecordChange::Insert(vault::invitation(&digest), Invitation { account, until }.encode()),
+            RecordChange::Put(vault::open_invitation(account), OpenInvitation { digest, until }.encode()),
+            RecordChange::Put(vault::invitation_due(until, account), Vec::new()),
+        ];
+        let new = Loaded { state: None, expected: Expected::NoStream };
+        self.append_user(account, new, &events, records).await.map_err(TokenError::from)?;
+        Ok(NewInvitation { code, account, until })
+    }
+
+    /// The invitations that can be used, in the order in which they were made, behind `after`; and the one behind which
+    /// the next page begins. Looks at `limit`; those that have just expired are left out.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn list_invitations(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<(Vec<ListedInvitation>, Option<UserId>), TokenError> {
+        let prefix = vault::open_invitations();
+        let skip = prefix.as_bytes().len();
+        let page = self.store.scan(prefix, after.map(vault::open_invitation), limit).await?;
+        let account = |key: &RecordKey| {
+            let id = key.as_bytes().get(skip..).unwrap_or_default();
+            <[u8; 16]>::try_from(id).ok().map(UserId::from)
+        };
+        let next = page.last().filter(|_| page.len() == limit).and_then(|(key, _)| account(key));
+        let now = self.clock.now();
+        let mut listed = Vec::with_capacity(page.len());
+        for (key, value) in &page {
+            let (Some(account), Some(open)) = (account(key), OpenInvitation::decode(value)) else { continue };
+            if now < open.until {
+                let roles = self.roles_of(account).await?;
+                listed.push(ListedInvitation { account, roles, until: open.until });
+            }
+        }
+        Ok((listed, next))
+    }
+
+    /// Withdraws an invitation, by the id that the account would have had: its code is no good from now on. Again, it
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`UserError::InvitationUsed`] if the account has been made, [`UserError::Unknown`] if there is no such invitation.
+    pub async fn withdraw_invitation(&self, account: UserId, by: Actor) -> Result<(), UserError> {
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load_user(account).await?;
+            let now = self.clock.now();
+            let decided = user::decide(loaded.state.as_ref(), Command::Withdraw, now);
+            let events = decided.map_err(|denied| match denied {
+                Denied::Exists => UserError::InvitationUsed,
+                Denied::Unknown => UserError::Unknown,
+            })?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            let events: Vec<_> = events.into_iter().map(|event| event.done_by(Some(by))).collect();
+            let open = self.open_invitation(account).await?;
+            let mut records: Vec<_> =
+                open.into_iter().flat_map(|open| closed(account, &open.digest, open.until)).collect();
+            records.push(self.removed_after(now, account));
+            match self.append_user(account, loaded, &events, records).await {
+                Err(StoreError::WrongExpectedVersion) => {}
+                answer => return Ok(answer.map_err(TokenError::from)?),
+            }
+        }
+        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+    }
+
+    /// The invitation with this code, if it can be used.
+    pub(super) async fn invited(&self, code: &str) -> Result<Invitation, UserError> {
+        let key = vault::invitation(&digest_of(code));
+        let kept = self.store.record(key).await.map_err(TokenError::from)?;
+        let invitation = kept.as_deref().and_then(Invitation::decode).ok_or(UserError::Invitation)?;
+        let invited = self.load_user(invitation.account).await?.state;
+        let unused = invited.is_some_and(|user| user.status == Status::Invited);
+        if unused && self.clock.now() < invitation.until {
+            Ok(invitation)
+        } else {
+            Err(UserError::Invitation)
+        }
+    }
+
+    /// Forgets the codes of invitations that have expired, and removes what is left of those that were over longer ago
+    /// than the retention: at most `limit` places of the queue, and only what is due. Whether more may be due.
+    pub(super) async fn sweep_invitations(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        swept: &mut Swept,
+    ) -> Result<bool, TokenError> {
+        let front = self.store.scan(vault::invitations_due(), None, limit).await?;
+        let due = front.into_iter().map_while(|(place, _)| {
+            let (time, account) = vault::due_invitation(&place)?;
+            (time <= now).then_some((place, account))
+        });
+        let due: Vec<_> = due.collect();
+        let more = due.len() == limit;
+        for (place, account) in due {
+            match self.settle_invitation(place, account).await {
+                Ok(()) => swept.invitations = swept.invitations.saturating_add(1),
+                // It is being used or withdrawn: the next sweep finds what became of it.
+                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
+                Err(error) => {
+                    tracing::error!(user.id = %account, error = %error, "an invitation can't be swept");
+                    swept.failed = swept.failed.saturating_add(1);
+                }
+            }
+        }
+        Ok(more)
+    }
+
+    async fn settle_invitation(&self, place: RecordKey, account: UserId) -> Result<(), TokenError> {
+        let Loaded { state, expected } = self.load_user(account).await?;
+        let status = state.map(|user| user.status);
+        let stream = user::stream(account).ok_or(StoreError::TooLarge)?;
+        let mut records = vec![RecordChange::Delete(place)];
+        match (status, self.open_invitation(account).await?) {
+            (Some(Status::Invited), Some(open)) => {
+                records.extend(closed(account, &open.digest, open.until));
+                records.push(self.removed_after(open.until, account));
+            }
+            (Some(Status::Invited | Status::Withdrawn), None) => {
+                return Ok(self.store.remove(Remove { stream, expected, records }).await?);
+            }
+            // An account was made of it, or there is nothing left.
+            (Some(_) | None, _) => {}
+        }
+        // Without events the stream and its snapshot stay as they are.
+        let (events, snapshot) = (Vec::new(), Vec::new());
+        self.store.append(Append { stream, expected, events, snapshot, records }).await?;
+        Ok(())
+    }
+
+    async fn open_invitation(&self, account: UserId) -> Result<Option<OpenInvitation>, TokenError> {
+        let kept = self.store.record(vault::open_invitation(account)).await?;
+        Ok(kept.as_deref().and_then(OpenInvitation::decode))
+    }
+
+    /// The place in the queue of an invitation that was over at a time.
+    fn removed_after(&self, over: Timestamp, account: UserId) -> RecordChange {
+        let due = over.after(self.settings.sessions.retention);
+        RecordChange::Put(vault::invitation_due(due, account), Vec::new())
+    }
+}
+
+/// What is forgotten when somebody has used an invitation.
+pub(super) fn used(code: &str, invitation: Invitation) -> [RecordChange; 3] {
+    closed(invitation.account, &digest_of(code), invitation.until)
+}
+
+/// What is forgotten of an invitation that can't be used any more.
+fn closed(account: UserId, digest: &[u8; 32], until: Timestamp) -> [RecordChange; 3] {
+    let keys =
+        [vault::invitation(digest), vault::open_invitation(account), vault::invitation_due(until, account)];
+    keys.map(RecordChange::Delete)
+}
+
+/// A code has 190 bits: no slow hash, no salt.
+fn digest_of(code: &str) -> [u8; 32] {
+    digest::digest(&digest::SHA256, code.as_bytes()).as_ref().try_into().unwrap_or_default()
+}

@@ -1,0 +1,138 @@
+//! Examples, where the schema has none of its own.
+
+use serde_json::{Map, Value, json};
+
+const REFRESH_TOKEN: &str =
+    "hrt_AQGb0cXQ8HOagFqd1Xe8lwAAAAAAc2FtcGxlLW5vbmNlLTE2YsK3bm90LWEtcmVhbC1tYWMtMzItYnl0ZXMtbG9uZy4u";
+
+/// What an operation is sent.
+pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
+    match id {
+        "token" => vec![
+            (
+                "sign_in",
+                json!({
+                    "grant_type": "password", "client_id": "phone-app", "username": "ann",
+                    "password": "tulip-quartz-93-lantern", "scope": "read write", "device_label": "Ann's phone",
+                }),
+            ),
+            (
+                "refresh",
+                json!({
+                    "grant_type": "refresh_token", "client_id": "phone-app", "refresh_token": REFRESH_TOKEN,
+                }),
+            ),
+        ],
+        "revoke" => vec![("sign_out", json!({ "client_id": "phone-app", "token": REFRESH_TOKEN }))],
+        "introspect" => vec![("ask", json!({ "token": REFRESH_TOKEN }))],
+        _ => Vec::new(),
+    }
+}
+
+/// What an operation answers.
+pub(super) fn answer(id: &str, status: &str) -> Vec<(&'static str, Value)> {
+    match (id, status) {
+        ("metadata" | "openid_configuration", _) => vec![("metadata", metadata())],
+        ("jwks", _) => vec![("keys", json!({ "keys": [key()] }))],
+        ("live", "200") => vec![("well", json!({ "status": "ok" }))],
+        ("ready", "200") => vec![("well", health("ok"))],
+        ("live" | "ready", _) => vec![("unwell", health("the store is unavailable"))],
+        ("adminFollowEvents", "200") => vec![(
+            "events",
+            json!(
+                "retry: 2000\n\nid: 4711\nevent: tokens_rotated\ndata: {\"position\":4711,\"type\":\"tokens_rotated\"}\n\n"
+            ),
+        )],
+        _ => Vec::new(),
+    }
+}
+
+/// What a header of an answer says.
+pub(super) fn header(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Retry-After" => "2",
+        "ETag" => r#""yJ7xAkPvNBH0cyQMVN_Drg""#,
+        "Location" => "/account",
+        "Pragma" => "no-cache",
+        "Access-Control-Allow-Origin" => "*",
+        _ => return None,
+    })
+}
+
+fn metadata() -> Value {
+    json!({
+        "issuer": "https://id.example.com",
+        "token_endpoint": "https://id.example.com/oauth/token",
+        "revocation_endpoint": "https://id.example.com/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint": "https://id.example.com/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "userinfo_endpoint": "https://id.example.com/oauth/userinfo",
+        "jwks_uri": "https://id.example.com/.well-known/jwks.json",
+        "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
+        "response_types_supported": [],
+        "grant_types_supported": ["password", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "service_documentation": "https://id.example.com/docs",
+    })
+}
+
+fn health(status: &str) -> Value {
+    json!({
+        "status": status,
+        "sweeper": {
+            "last": "2026-01-31T12:00:00.000Z", "behind": false, "ended": 12, "removed": 7, "failed": 0,
+        },
+    })
+}
+
+/// The key of RFC 7638 §3.1.
+fn key() -> Value {
+    json!({
+        "kty": "RSA",
+        "use": "sig",
+        "alg": "RS256",
+        "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+        "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRX\
+              jBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqz\
+              s8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-\
+              G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+        "e": "AQAB",
+    })
+}
+
+/// What is sent as bytes that were made before: a set of keys (RFC 7517 §5).
+pub(super) fn jwk_schemas() -> Map<String, Value> {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    let key = json!({
+        "type": "object",
+        "title": "Jwk",
+        "description": "A public key: RSA (RFC 7518 §6.3.1) with `n` and `e`, or on P-256 (§6.2.1) with `crv`, `x` and `y`.",
+        "required": ["kty", "use", "alg", "kid"],
+        "properties": {
+            "kty": text("`RSA` or `EC`."),
+            "use": text("`sig`."),
+            "alg": text("`RS256` or `ES256`."),
+            "kid": text("The key's RFC 7638 thumbprint: the `kid` in a token's header."),
+            "n": text("The modulus, base64url."),
+            "e": text("The exponent, base64url."),
+            "crv": text("`P-256`."),
+            "x": text("The point's x coordinate, base64url."),
+            "y": text("The point's y coordinate, base64url."),
+        },
+    });
+    let set = json!({
+        "type": "object",
+        "title": "JwkSet",
+        "description": "A set of public keys (RFC 7517 §5).",
+        "required": ["keys"],
+        "properties": {
+            "keys": {
+                "type": "array",
+                "description": "The keys.",
+                "items": { "$ref": "#/components/schemas/Jwk" },
+            },
+        },
+    });
+    Map::from_iter([("Jwk".to_owned(), key), ("JwkSet".to_owned(), set)])
+}

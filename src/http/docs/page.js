@@ -1,0 +1,71 @@
+// Starts Swagger UI. It asks nobody but the server that this page comes from.
+(() => {
+  const place = document.getElementById('docs')
+  const { clientId, username } = place.dataset
+  const specification = new URL('openapi.json', document.baseURI)
+
+  // The addresses in the specification are relative to it, wherever the server may be.
+  const absolute = (text) => {
+    const said = JSON.parse(text)
+    const at = (relative) => new URL(relative, specification).href
+    said.servers = said.servers.map((server) => ({ ...server, url: at(server.url).replace(/\/$/, '') }))
+    for (const { flows = {} } of Object.values(said.components.securitySchemes)) {
+      for (const flow of Object.values(flows)) Object.assign(flow, { tokenUrl: at(flow.tokenUrl), refreshUrl: at(flow.refreshUrl) })
+    }
+    if (clientId) demonstrate(said.components.schemas)
+    return JSON.stringify(said)
+  }
+  // The forms of the token endpoint begin with the demo, too.
+  const demonstrate = ({ TokenRequest, RevocationRequest }) => {
+    const { client_id: client, username: user, password, scope } = TokenRequest.properties
+    for (const field of [client, RevocationRequest.properties.client_id]) field.example = clientId
+    Object.assign(user, { example: username })
+    for (const field of [password, scope]) field.example = ''
+  }
+  const inPlace = {
+    statePlugins: { spec: { wrapActions: { updateSpec: (update) => (text) => update(absolute(text)) } } },
+  }
+
+  // The form under "Authorize" begins with the demo's user, where there is one.
+  const filledIn = {
+    wrapComponents: {
+      oauth2: (Oauth2) => class extends Oauth2 {
+        constructor(...args) {
+          super(...args)
+          this.state = { ...this.state, username: this.state.username || username }
+        }
+
+        componentDidMount() {
+          this.showUsername()
+          // Every field of the dialog wants to be the first: this one is.
+          requestAnimationFrame(() => place.querySelector(this.state.username ? '#oauth_password' : '#oauth_username')?.focus())
+        }
+
+        componentDidUpdate() { this.showUsername() }
+
+        // The field tells the state what is typed, but does not show what the state has.
+        showUsername() {
+          const field = place.querySelector('#oauth_username')
+          if (field !== null && field.value !== this.state.username) field.value = this.state.username
+        }
+      },
+    },
+  }
+
+  const ui = SwaggerUIBundle({
+    url: specification.href,
+    domNode: place,
+    plugins: [inPlace, filledIn],
+    deepLinking: true,
+    displayRequestDuration: true,
+    docExpansion: 'list',
+    defaultModelsExpandDepth: 0,
+    validatorUrl: null,
+    // On a refused `Basic`, a browser would ask for a password in a window of its own if cookies were allowed.
+    requestInterceptor: (request) => {
+      if (/^basic /i.test(request.headers?.Authorization ?? '')) request.credentials = 'omit'
+      return request
+    },
+  })
+  if (clientId) ui.initOAuth({ clientId, scopes: ['account', 'profile'] })
+})()

@@ -1,0 +1,277 @@
+//! Which errors each operation answers, with an example of each that the code itself makes.
+
+use std::time::Duration;
+
+use poem::http::StatusCode;
+use poem_openapi::payload::Json;
+use poem_openapi::types::ToJSON as _;
+use serde_json::Value;
+
+use crate::app::TokenError;
+use crate::app::access::AccessError;
+use crate::app::admin::clients::ClientError;
+use crate::app::admin::users::BadRole;
+use crate::app::users::UserError;
+use crate::http::client_auth::ClaimError;
+use crate::http::error::{ErrorBody, status};
+use crate::http::problem::{ApiError, Problem};
+use crate::oauth::ErrorCode;
+use crate::password::policy::PolicyRefused;
+use crate::user::email::EmailRefused;
+use crate::user::name::NameRefused;
+
+/// An error that an operation answers.
+pub(super) struct Refusal {
+    /// The status.
+    pub(super) status: u16,
+    /// What the example is called.
+    pub(super) name: String,
+    /// The example.
+    pub(super) body: Value,
+}
+
+/// What follows from how an operation looks.
+pub(super) struct Shape {
+    /// Whose way it has of saying what is wrong.
+    pub(super) family: Family,
+    /// It needs an access token.
+    pub(super) needs_token: bool,
+    has_json: bool,
+    names_something: bool,
+    /// What can be malformed in it, as the answer says it.
+    malformed: Option<String>,
+}
+
+/// Whose way an operation has of saying what is wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// RFC 6749's.
+    OAuth,
+    /// Problem documents (RFC 9457).
+    Own,
+    /// Its own.
+    Health,
+    /// Nothing is.
+    Discovery,
+}
+
+impl Shape {
+    /// The shape of an operation at a path.
+    pub(super) fn of(path: &str, operation: &Value) -> Self {
+        let body = operation.pointer("/requestBody/content").and_then(Value::as_object);
+        let is_form = body.is_some_and(|types| types.keys().any(|name| name.contains("form")));
+        let has_json = body.is_some() && !is_form;
+        let own = ["/account", "/admin", "/oauth/userinfo"];
+        let family = match path {
+            _ if is_form => Family::OAuth,
+            path if own.iter().any(|own| path.starts_with(own)) => Family::Own,
+            path if path.starts_with("/health/") => Family::Health,
+            _ => Family::Discovery,
+        };
+        let of_body =
+            || "parse request payload error: EOF while parsing an object at line 1 column 1".to_owned();
+        let malformed = has_json.then(of_body).or_else(|| malformed_parameter(operation));
+        let security = operation.get("security").and_then(Value::as_array);
+        let needs_token = security.into_iter().flatten().any(|way| way.get("user").is_some());
+        Self { family, needs_token, has_json, names_something: path.contains("{id}"), malformed }
+    }
+}
+
+/// What is said of a parameter that is no text and can't be read.
+fn malformed_parameter(operation: &Value) -> Option<String> {
+    let parameters = operation.get("parameters").and_then(Value::as_array)?;
+    let mut malformed = parameters.iter().rev().filter_map(|parameter| {
+        let name = parameter.get("name")?.as_str()?;
+        let reason = match parameter.pointer("/schema/type")?.as_str()? {
+            "integer" => "verification failed. minimum(1, exclusive: false)",
+            "boolean" => r#"failed to parse "boolean": provided string was not `true` or `false`"#,
+            _ => return None,
+        };
+        Some(format!("failed to parse parameter `{name}`: {reason}"))
+    });
+    malformed.next()
+}
+
+impl Refusal {
+    fn oauth(code: ErrorCode, description: &str, by_header: bool) -> Self {
+        let body = ErrorBody::new(code, description);
+        Self::new(status(code, by_header), code.as_str().to_owned(), body.to_json())
+    }
+
+    fn app(error: &TokenError) -> Self {
+        Self::oauth(error.code(), error.description(), false)
+    }
+
+    fn own(error: &ApiError) -> Self {
+        let problem = error.problem();
+        let kind = problem.kind.rsplit(':').next().unwrap_or_default();
+        let name = match problem.errors.first() {
+            Some(error) => format!("{}_{}", error.field, error.rule),
+            None => kind.replace('-', "_"),
+        };
+        Self { status: problem.status, name, body: problem.to_json().unwrap_or_default() }
+    }
+
+    fn new(status: StatusCode, name: String, body: Option<Value>) -> Self {
+        Self { status: status.as_u16(), name, body: body.unwrap_or_default() }
+    }
+
+    fn is_problem(&self) -> bool {
+        self.body.get("type").is_some()
+    }
+
+    /// The media type that it is sent as.
+    pub(super) fn media_type(&self) -> &'static str {
+        if self.is_problem() { "application/problem+json" } else { "application/json" }
+    }
+
+    /// Its schema.
+    pub(super) fn schema(&self) -> &'static str {
+        if self.is_problem() { "#/components/schemas/Problem" } else { "#/components/schemas/ErrorBody" }
+    }
+
+    /// What is said of the status, where that is not what the endpoint's type says.
+    pub(super) fn description(&self) -> Option<&'static str> {
+        Some(match self.status {
+            400 if !self.is_problem() => "The request is refused; `error` says why.",
+            413 => "The body is over 64 KiB.",
+            415 => "The body is not `application/json`.",
+            421 => "The request's `Host` is none of those that the server is configured to answer for.",
+            _ => return None,
+        })
+    }
+}
+
+/// The errors of an operation, in the order of their examples.
+pub(super) fn refusals(id: &str, shape: &Shape) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    match shape.family {
+        Family::OAuth => refusals.extend(of_oauth(id)),
+        Family::Own => refusals.extend(of_own_api(id, shape).iter().map(Refusal::own)),
+        Family::Health | Family::Discovery => {}
+    }
+    if shape.family == Family::OAuth || shape.has_json {
+        let body = ErrorBody::new(ErrorCode::InvalidRequest, "The body of the request is too large.");
+        refusals.push(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large".to_owned(), body.to_json()));
+    }
+    let body = ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.");
+    refusals.push(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "misdirected".to_owned(), body.to_json()));
+    refusals
+}
+
+/// The errors of RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 7662 §2.3.
+fn of_oauth(id: &str) -> Vec<Refusal> {
+    let code = |code, description: &str| Refusal::oauth(code, description, false);
+    let missing =
+        |parameter: &str| code(ErrorCode::InvalidRequest, &format!("The parameter {parameter} is missing."));
+    let unproved = TokenError::Client;
+    let mut refusals = match id {
+        "token" => vec![
+            Refusal { name: "wrong_password".to_owned(), ..Refusal::app(&TokenError::Credentials) },
+            Refusal { name: "bad_refresh_token".to_owned(), ..Refusal::app(&TokenError::NotAToken) },
+            missing("username"),
+            Refusal::app(&TokenError::GrantNotRegistered),
+            code(ErrorCode::UnsupportedGrantType, "The grant_type must be password or refresh_token."),
+            Refusal::app(&TokenError::Scope),
+            Refusal::app(&TokenError::Target),
+            Refusal::app(&TokenError::Throttled { retry_after: Duration::ZERO }),
+            Refusal {
+                name: "too_many_refreshes".to_owned(),
+                ..Refusal::app(&TokenError::TooManyRefreshes { retry_after: Duration::ZERO })
+            },
+        ],
+        "revoke" => vec![missing("token"), Refusal::app(&TokenError::AccessTokenRevocation)],
+        _ => vec![missing("token")],
+    };
+    refusals.push(code(ErrorCode::InvalidClient, &ClaimError::Missing.to_string()));
+    refusals.push(Refusal::oauth(unproved.code(), unproved.description(), true));
+    refusals.push(Refusal::app(&TokenError::Busy { retry_after: Duration::ZERO }));
+    refusals.push(Refusal::app(&TokenError::Internal(String::new())));
+    refusals
+}
+
+fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
+    let mut refusals = Vec::new();
+    if let Some(detail) = &shape.malformed {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
+        refusals.push(ApiError::BadRequest(Json(problem.detail(detail))));
+    }
+    if shape.needs_token {
+        let scope = match id {
+            "userinfo" => "profile",
+            id if id.starts_with("admin") => "admin",
+            _ => "account",
+        };
+        refusals.push(ApiError::no_token());
+        refusals.push(ApiError::access(&AccessError::Expired));
+        refusals.push(ApiError::access(&AccessError::Scope(scope)));
+    }
+    if shape.names_something {
+        refusals.push(ApiError::not_found());
+    }
+    if shape.has_json {
+        let title = "The request is malformed.";
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "malformed", title);
+        refusals.push(ApiError::BadRequest(Json(problem)));
+    }
+    refusals.extend(of_operation(id));
+    let busy = TokenError::Busy { retry_after: Duration::ZERO };
+    let failed = TokenError::Internal(String::new());
+    let problem = |status, kind, error: &TokenError| Json(Problem::new(status, kind, error.description()));
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    refusals.push(ApiError::Failed(problem(status, "failed", &failed)));
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    refusals.push(ApiError::Unavailable(problem(status, "unavailable", &busy), String::new()));
+    refusals
+}
+
+/// What only some operations answer.
+fn of_operation(id: &str) -> Vec<ApiError> {
+    let throttled = || ApiError::token(&TokenError::Throttled { retry_after: Duration::ZERO });
+    let user = |error: UserError| ApiError::user(&error, "username", "password");
+    let weak = |field| {
+        let error = UserError::Weak(PolicyRefused::TooShort { min_chars: 8 });
+        ApiError::user(&error, "username", field)
+    };
+    let role = || ApiError::field("roles", "not_permitted", BadRole.to_string());
+    let after = || ApiError::field("after", "not_permitted", "It is not what `next` was.");
+    let declared = || ApiError::conflict("declared", ClientError::Declared.to_string());
+    let scopes = || ApiError::field("scopes", "unknown", "No audience has a scope fly.");
+    match id {
+        "signUp" => vec![
+            user(UserError::Closed),
+            user(UserError::Taken),
+            user(UserError::Invitation),
+            weak("password"),
+            throttled(),
+        ],
+        "changeAccount" => {
+            vec![user(UserError::Email(EmailRefused::Malformed)), user(UserError::EmailTaken), throttled()]
+        }
+        "changePassword" => vec![user(UserError::WrongPassword), weak("new_password"), throttled()],
+        "deleteAccount" => vec![user(UserError::WrongPassword), throttled()],
+        "listSessions" => vec![ApiError::field("after", "unknown", "It is no `next`.")],
+        "adminCreateUser" => vec![user(UserError::Taken), weak("password"), role()],
+        "adminSetPassword" => vec![weak("password")],
+        "adminSetRoles" | "adminInvite" => vec![role()],
+        "adminListUsers" => {
+            vec![ApiError::user(&UserError::Name(NameRefused::Character), "prefix", "password")]
+        }
+        "adminListUserSessions" | "adminListClientSessions" | "adminListClients" => vec![after()],
+        "adminRegisterClient" => {
+            vec![ApiError::field("id", "taken", ClientError::Exists.to_string()), scopes()]
+        }
+        "adminUpdateClient" => vec![declared(), scopes()],
+        "adminDeleteClient" | "adminEnableClient" => vec![declared()],
+        "adminRotateClientSecret" => {
+            vec![declared(), ApiError::conflict("kind", ClientError::Kind.to_string())]
+        }
+        "adminListEvents" => {
+            vec![ApiError::field("stream", "not_permitted", "It is session:…, user:… or client:….")]
+        }
+        "adminFollowEvents" => {
+            vec![ApiError::field("after", "not_permitted", "It is a position, or `latest`.")]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,313 @@
+// Drives the documentation page in Chromium: its files, its policy, Authorize with every kind of client, and Try it out
+// on each tag. Screenshots are in target/screenshots.
+//
+//     npm ci && node docs.mjs [FOLDER OF THE BINARIES, ../../target/debug] [CHROMIUM, /usr/bin/chromium]
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer, request as ask } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
+import { binaries, check, drive, folder, freePort, launch, open, screenshot, start } from './harness.mjs'
+
+const heirloom = join(binaries, 'heirloom')
+
+await drive('docs', async () => {
+  filesAreThePackages()
+  const dev = JSON.parse(await start(heirloom, ['dev', '--json', '--port', '0', '--data', join(folder, 'dev')]))
+  await headersAreStrict(dev)
+  await launch()
+  await authorizeInEveryWay(dev)
+  await tryEveryTag(dev)
+  await fitsASmallScreen(dev)
+  await worksUnderAPath(dev)
+  await servesNothingFilledIn()
+})
+
+// What is embedded is what the package has.
+function filesAreThePackages() {
+  const embedded = '../../assets/swagger-ui'
+  const upstream = 'node_modules/swagger-ui-dist'
+  for (const file of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
+    check(gunzipSync(readFileSync(join(embedded, `${file}.gz`))).equals(readFileSync(join(upstream, file))), /^true$/, `${file} is the package's`)
+  }
+  for (const file of ['favicon-32x32.png', 'LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt']) {
+    check(readFileSync(join(embedded, file)).equals(readFileSync(join(upstream, file))), /^true$/, `${file} is the package's`)
+  }
+  const { version } = JSON.parse(readFileSync(join(upstream, 'package.json')))
+  check(readFileSync(join(embedded, 'README.md')), new RegExp(`^# Swagger UI ${version}\n`), 'its version stands beside it')
+}
+
+async function headersAreStrict(dev) {
+  for (const path of ['/docs', '/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css', '/docs/page.js', '/docs/page.css', '/docs/favicon-32x32.png']) {
+    const answer = await fetch(dev.issuer + path)
+    const policy = answer.headers.get('content-security-policy')
+    check(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; (?!.*unsafe)/, `${path} has the policy`)
+    const again = await fetch(dev.issuer + path, { headers: { 'If-None-Match': answer.headers.get('etag') } })
+    check(`${answer.status} ${again.status}`, /^200 304$/, `${path} is cached by its ETag`)
+  }
+}
+
+async function authorizeInEveryWay(dev) {
+  const { public_client: client, confidential_client: confidential, user, admin } = dev
+  const page = await openDocs(dev.docs)
+  await screenshot(page, 'docs-page')
+  await dialog(page)
+  await screenshot(page, 'docs-authorize')
+  check(JSON.stringify(await form(page)), new RegExp(`^{"client":"${client.client_id}","secret":"","username":"${user.username}","password":"","scopes":\\["account","profile"\\]}$`), 'the demo client and its user are filled in, no password')
+  const everything = (await page.content()) + await (await fetch(dev.docs)).text()
+  check(![user.password, admin.password, confidential.client_secret].some((secret) => everything.includes(secret)), /^true$/, 'no secret is in the page')
+
+  page.expect(401)
+  await authorize(page, { client: '', username: '', password: '' })
+  check(await refusal(page), /auth error.*(Unauthorized|client)/is, 'empty boxes are refused in the page')
+  await screenshot(page, 'docs-authorize-empty')
+  page.expect(400)
+  await authorize(page, { client: client.client_id, username: user.username, password: 'wrong' })
+  check(await refusal(page), /auth error.*(Bad Request|password is wrong)/is, 'a wrong password is refused in the page')
+  page.expect(400)
+  await authorize(page, { client: '', username: user.username, password: user.password, place: 'request-body' })
+  check(await refusal(page), /auth error/i, 'no client in the body is refused in the page')
+
+  const ways = [
+    ['a public client, its empty secret in the header', { client: client.client_id, place: 'basic' }],
+    ['a public client in the body', { client: client.client_id, place: 'request-body' }],
+    ['a confidential client in the header', { client: confidential.client_id, secret: confidential.client_secret, place: 'basic' }],
+    ['a confidential client in the body', { client: confidential.client_id, secret: confidential.client_secret, place: 'request-body' }],
+  ]
+  for (const [name, way] of ways) {
+    await authorize(page, { ...way, username: user.username, password: user.password })
+    await authorized(page)
+    check(await (await schemeOf(page, 'user')).evaluate((place) => place.innerText), /Authorized/, `authorized: ${name}`)
+    if (name.startsWith('a public client in the body')) await screenshot(page, 'docs-authorized')
+    await close(page)
+    const answer = await tryOut(page, 'account', 'account')
+    check(`${answer.status} ${answer.body}`, /^200 [^]*"username": "demo"/, `and its access token works: ${name}`)
+    await dialog(page)
+    await logOut(page, 'user')
+  }
+  await page.assertClean('Authorize')
+  await page.close()
+}
+
+async function tryEveryTag(dev) {
+  const page = await openDocs(dev.docs)
+  const { username, password } = dev.user
+  await expand(page, 'operations-tokens-token')
+  await page.$eval('#operations-tokens-token .try-out__btn', (button) => button.click())
+  await page.waitForSelector('#operations-tokens-token .btn.execute')
+  await screenshot(page, 'docs-try-form')
+  const token = await tryOut(page, 'tokens', 'token', { grant_type: 'password', client_id: dev.public_client.client_id, username, password, scope: 'account' }, async () => screenshot(page, 'docs-try-token'))
+  check(`${token.status} ${token.body}`, /^200 [^]*"refresh_token": "hrt_/, 'tokens: the token endpoint signs in')
+  const tokens = JSON.parse(token.body)
+  page.expect(400)
+  const refused = await tryOut(page, 'tokens', 'token', { grant_type: 'password', client_id: dev.public_client.client_id, username, password: 'wrong' })
+  check(`${refused.status} ${refused.body}`, /^400 [^]*"invalid_grant"/, 'tokens: a wrong password is shown as it is')
+
+  await dialog(page)
+  await bearer(page, tokens.access_token)
+  await close(page)
+  const devices = await tryOut(page, 'account', 'listSessions', {}, async () => screenshot(page, 'docs-try-account'))
+  check(`${devices.status} ${devices.body}`, /^200 [^]*"current": true/, 'account: an access token of one’s own lists the devices')
+  page.expect(403)
+  const forbidden = await tryOut(page, 'admin', 'adminListUsers')
+  check(`${forbidden.status} ${forbidden.body}`, /^403 [^]*insufficient-scope/, 'admin: not with this token')
+  await dialog(page)
+  await logOut(page, 'access_token')
+  await authorize(page, { client: dev.public_client.client_id, ...dev.admin, scopes: ['admin'] })
+  await authorized(page)
+  await close(page)
+  const users = await tryOut(page, 'admin', 'adminListUsers', {}, async () => screenshot(page, 'docs-try-admin'))
+  check(`${users.status} ${users.body}`, /^200 [^]*"username": "demo"/, 'admin: the administrator lists the users')
+  const keys = await tryOut(page, 'discovery', 'jwks')
+  check(`${keys.status} ${keys.body}`, /^200 [^]*"kty": "RSA"/, 'discovery: the keys are shown')
+  const ready = await tryOut(page, 'health', 'ready')
+  check(`${ready.status} ${ready.body}`, /^200 [^]*"status": "ok"/, 'health: the server is ready')
+  await screenshot(page, 'docs-try-health')
+  const revoked = await tryOut(page, 'tokens', 'revoke', { client_id: dev.public_client.client_id, token: tokens.refresh_token })
+  check(revoked.status, /^200$/, 'tokens: signed out')
+  // Every operation opens, with its examples.
+  const all = await page.$$eval('.opblock', (blocks) => blocks.map(({ id }) => id))
+  for (const id of all) {
+    await expand(page, id)
+    await page.$eval(`#${id} .opblock-summary-control`, (summary) => summary.click())
+  }
+  check(all.length, /^([3-9]\d)$/, `all ${all.length} operations are shown`)
+  await page.assertClean('Try it out')
+  await page.close()
+}
+
+async function fitsASmallScreen(dev) {
+  const page = await openDocs(dev.docs)
+  await page.setViewport({ width: 390, height: 844, isMobile: true, hasTouch: true })
+  await page.waitForSelector('.opblock')
+  await screenshot(page, 'docs-phone')
+  await page.assertClean('a phone')
+  await page.close()
+}
+
+// Behind a proxy that serves it under a path.
+async function worksUnderAPath(dev) {
+  const { port: inner } = new URL(dev.issuer)
+  const proxy = createServer((request, response) => {
+    const path = request.url.startsWith('/id/') ? request.url.slice(3) : '/not-here'
+    const headers = { ...request.headers, host: `127.0.0.1:${inner}` }
+    const forward = ask({ host: '127.0.0.1', port: inner, path, method: request.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers)
+      answer.pipe(response)
+    })
+    request.pipe(forward)
+  })
+  await new Promise((done) => proxy.listen(0, '127.0.0.1', done))
+  try {
+    const page = await openDocs(`http://127.0.0.1:${proxy.address().port}/id/docs`)
+    await dialog(page)
+    await authorize(page, { client: dev.public_client.client_id, ...dev.user })
+    await authorized(page)
+    await close(page)
+    const answer = await tryOut(page, 'account', 'account')
+    check(`${answer.status} ${answer.body}`, /^200 [^]*"username": "demo"/, 'all of it works under a path')
+    await page.assertClean('under a path')
+    await page.close()
+  } finally {
+    proxy.closeAllConnections()
+    proxy.close()
+  }
+}
+
+// In production nothing is filled in.
+async function servesNothingFilledIn() {
+  const port = await freePort()
+  const issuer = `http://127.0.0.1:${port}`
+  writeFileSync(join(folder, 'heirloom.toml'), `issuer = "${issuer}"\n[server]\nlisten = ["127.0.0.1:${port}"]\n[grants]\npassword = true\n[[clients]]\nid = "app"\ntype = "public"\nscopes = ["account"]\n`)
+  start(heirloom, ['serve', '--config', join(folder, 'heirloom.toml'), '--log-filter', 'error']).catch(() => {}) // it prints nothing, and is stopped at the end
+  for (let tries = 0; !(await fetch(`${issuer}/health/ready`).then(({ ok }) => ok, () => false)); tries += 1) {
+    if (tries === 300) throw new Error('heirloom serve is not ready')
+    await wait(100)
+  }
+  const page = await openDocs(`${issuer}/docs`)
+  await dialog(page)
+  check(JSON.stringify(await form(page)), /^{"client":"","secret":"","username":"","password":"","scopes":\[\]}$/, 'heirloom serve fills nothing in')
+  await page.assertClean('heirloom serve')
+  await page.close()
+}
+
+// --- Swagger UI's page
+
+async function openDocs(url) {
+  const page = await open(url)
+  await page.setViewport({ width: 1280, height: 1100 })
+  await page.waitForSelector('.opblock')
+  return page
+}
+
+async function dialog(page) {
+  await page.evaluate(() => document.querySelector('.auth-wrapper .btn.authorize').click())
+  await page.waitForSelector('.dialog-ux #oauth_username, .dialog-ux .auth-container')
+}
+
+async function close(page) {
+  await page.evaluate(() => document.querySelector('.dialog-ux .close-modal').click())
+  await page.waitForFunction(() => !document.querySelector('.dialog-ux'))
+}
+
+// The part of the dialog that belongs to a security scheme.
+async function schemeOf(page, name) {
+  const places = await page.$$('.dialog-ux .auth-container')
+  for (const place of places) {
+    if (await place.evaluate((place, name) => [...place.querySelectorAll('h4')].some((title) => title.innerText.trim().split(/\s/)[0].startsWith(name)), name)) return place
+  }
+  throw new Error(`the dialog has no ${name}`)
+}
+
+async function form(page) {
+  return (await schemeOf(page, 'user')).evaluate((place) => {
+    const value = (id) => place.querySelector(`#${id}`).value
+    return {
+      client: value('client_id_password'),
+      secret: value('client_secret_password'),
+      username: value('oauth_username'),
+      password: value('oauth_password'),
+      scopes: [...place.querySelectorAll('.scopes input[type=checkbox]:checked')].map((box) => box.dataset.value).sort(),
+    }
+  })
+}
+
+// Fills in the form of the OAuth scheme, as a person does, and sends it.
+async function authorize(page, { client = '', secret = '', username = '', password = '', place = 'basic', scopes }) {
+  const scheme = await schemeOf(page, 'user')
+  await scheme.$eval('select', (select) => select.value).then(async (value) => {
+    if (value !== place) await page.select('.dialog-ux #password_type', place)
+  })
+  for (const [id, text] of Object.entries({ client_id_password: client, client_secret_password: secret, oauth_username: username, oauth_password: password })) {
+    const input = await scheme.$(`#${id}`)
+    await input.click({ count: 3 })
+    await input.press('Backspace')
+    if (text) await input.type(text)
+  }
+  if (scopes) {
+    for (const box of await scheme.$$('.scopes input[type=checkbox]')) {
+      const { value, checked } = await box.evaluate(({ dataset, checked }) => ({ value: dataset.value, checked }))
+      if (checked !== scopes.includes(value)) await box.evaluate((box) => box.click())
+    }
+  }
+  const answered = page.waitForResponse((response) => response.url().endsWith('/oauth/token'))
+  await scheme.$eval('.auth-btn-wrapper .authorize', (button) => button.click())
+  await answered
+}
+
+function refusal(page) {
+  return page.waitForSelector('.dialog-ux .errors', { timeout: 5_000 }).then((errors) => errors.evaluate(({ innerText }) => innerText))
+}
+
+function authorized(page) {
+  return page.waitForFunction(() => [...document.querySelectorAll('.dialog-ux h6')].some(({ innerText }) => innerText === 'Authorized'), { timeout: 5_000 })
+}
+
+async function logOut(page, name) {
+  const scheme = await schemeOf(page, name)
+  await scheme.evaluate((place) => [...(place.closest('form') ?? place).querySelectorAll('.auth-btn-wrapper button')].find(({ innerText }) => innerText === 'Logout').click())
+  await page.waitForFunction(() => ![...document.querySelectorAll('.dialog-ux h6')].some(({ innerText }) => innerText === 'Authorized'))
+}
+
+async function bearer(page, token) {
+  const scheme = await schemeOf(page, 'access_token')
+  await (await scheme.$('input')).type(token)
+  await scheme.evaluate((place) => place.querySelector('.auth-btn-wrapper .authorize').click())
+  await authorized(page)
+}
+
+async function expand(page, id) {
+  const open = () => page.$eval(`#${id}`, ({ classList }) => classList.contains('is-open'))
+  if (!(await open())) await page.$eval(`#${id} .opblock-summary-control`, (summary) => summary.click())
+  await page.waitForSelector(`#${id}.is-open .opblock-body`)
+}
+
+// Tries an operation out, with these parameters, and resolves with what the page shows of the answer.
+async function tryOut(page, tag, operation, parameters = {}, after = async () => {}) {
+  const id = `operations-${tag}-${operation}`
+  await expand(page, id)
+  await page.waitForSelector(`#${id} .try-out__btn`)
+  if (!(await page.$(`#${id} .btn.execute`))) await page.$eval(`#${id} .try-out__btn`, (button) => button.click())
+  await page.waitForSelector(`#${id} .btn.execute`)
+  if (Object.keys(parameters).length > 0) {
+    for (const row of await page.$$(`#${id} .opblock-section-request-body tr.parameters`)) {
+      const name = await row.$eval('.parameter__name', ({ innerText }) => innerText.split(/[\s*]/)[0])
+      const input = await row.$('input[type=text], input[type=password], textarea, select')
+      await input.click({ count: 3 })
+      await input.press('Backspace')
+      if (parameters[name]) await input.type(parameters[name])
+      // It is taken over when the field is left.
+      await input.press('Tab')
+    }
+  }
+  // What an earlier try left.
+  await page.evaluate((id) => document.querySelector(`#${id} .btn-clear`)?.click(), id)
+  await page.waitForFunction((id) => !document.querySelector(`#${id} .live-responses-table`), {}, id)
+  const answered = page.waitForResponse((response) => response.request().method() !== 'OPTIONS' && !response.url().includes('/docs'))
+  await page.$eval(`#${id} .btn.execute`, (button) => button.click())
+  const status = String((await answered).status())
+  await page.waitForFunction((id, status) => document.querySelector(`#${id} .live-responses-table tbody .response-col_status`)?.innerText.trim().startsWith(status), { timeout: 10_000 }, id, status)
+  await page.$eval(`#${id}`, (block) => block.scrollIntoView())
+  await after()
+  return page.$eval(`#${id} .live-responses-table tbody`, (table, status) => ({ status, body: table.querySelector('.response-col_description pre')?.innerText ?? '' }), status)
+}

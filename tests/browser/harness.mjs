@@ -1,0 +1,114 @@
+// What the drivers share: programs, a browser, checks, screenshots, and a watch on every page.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
+import puppeteer from 'puppeteer-core'
+
+export const binaries = resolve(process.argv[2] ?? '../../target/debug')
+const chromium = process.argv[3] ?? '/usr/bin/chromium'
+const screenshots = resolve('../../target/screenshots')
+
+export const folder = mkdtempSync(join(tmpdir(), 'heirloom-browser-'))
+const started = []
+let browser
+let checks = 0
+
+// Starts a program, and resolves with the first line that it prints.
+export function start(program, parameters) {
+  const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
+  started.push(child)
+  return new Promise((done, failed) => {
+    createInterface({ input: child.stdout }).once('line', done)
+    child.once('exit', (code) => failed(new Error(`${program} ended with ${code}`)))
+    child.once('error', failed)
+  })
+}
+
+// A free port: the origin of a page must be known before the page's server starts.
+export const freePort = () => new Promise((done) => {
+  const server = createServer().listen(0, '127.0.0.1', () => {
+    const { port } = server.address()
+    server.close(() => done(port))
+  })
+})
+
+export async function launch() {
+  browser = await puppeteer.launch({
+    executablePath: chromium,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+  })
+  return browser
+}
+
+// Opens a page that must stay clean: no error on the console, no exception, no violation of its policy, no request to
+// an origin that is not among these. The statuses in `expected` are answers that the driver provokes: each excuses one
+// line "Failed to load resource" on the console, and must come.
+export async function open(url, origins = [new URL(url).origin]) {
+  const page = await browser.newPage()
+  const problems = []
+  const expected = []
+  page.on('pageerror', (error) => problems.push(`exception: ${error.message ?? error}`))
+  page.on('console', (message) => {
+    if (!['error', 'warn', 'assert'].includes(message.type())) return
+    const status = /^Failed to load resource: the server responded with a status of (\d+)/.exec(message.text())
+    const place = status ? expected.indexOf(Number(status[1])) : -1
+    if (place >= 0) expected.splice(place, 1)
+    else problems.push(`console: ${message.text()} ${message.location().url ?? ''}`)
+  })
+  page.on('request', (request) => {
+    const { protocol, origin } = new URL(request.url())
+    if (!['data:', 'blob:'].includes(protocol) && !origins.includes(origin)) problems.push(`request: ${request.url()}`)
+  })
+  await page.evaluateOnNewDocument(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error(`policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber} ${event.sample}`)
+    })
+  })
+  page.expect = (...statuses) => expected.push(...statuses)
+  page.assertClean = (what) => check(JSON.stringify({ problems, missing: expected }), /^{"problems":\[\],"missing":\[\]}$/, `${what}: a clean console, no request to another host`)
+  await page.goto(url)
+  return page
+}
+
+export function check(text, expected, what) {
+  assert.match(String(text), expected, what)
+  checks += 1
+  console.log(`ok: ${what}`)
+}
+
+export async function screenshot(page, name) {
+  mkdirSync(screenshots, { recursive: true })
+  // A tab that is not in front is not drawn.
+  await page.bringToFront()
+  await page.screenshot({ path: join(screenshots, `${name}.png`) })
+}
+
+// Runs a driver, and leaves nothing behind.
+export async function drive(name, driver) {
+  const late = setTimeout(() => {
+    console.error(`${name}: not done after five minutes`)
+    for (const child of started) child.kill()
+    process.exit(1)
+  }, 300_000)
+  try {
+    await driver()
+    console.log(`${name}: ${checks} passed, 0 failed`)
+  } catch (error) {
+    const pages = await browser?.pages() ?? []
+    for (const [place, page] of pages.entries()) {
+      await Promise.race([screenshot(page, `failed-${name}-${place}`), wait(5_000)]).catch(() => {})
+    }
+    throw error
+  } finally {
+    clearTimeout(late)
+    await browser?.close()
+    for (const child of started) child.kill()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,191 @@
+//! Nobody who holds an account fills the log: how often it may be changed, signed in to and signed out of.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::devices::{FIREFOX, sign_in_on};
+use crate::support::{Answer, PUBLIC, Server, Setup, USER};
+
+fn limited(setup: &mut Setup) {
+    setup.config.throttle = heirloom::config::Throttle::default();
+}
+
+async fn call(server: &Server, token: &str, (method, path): (Method, &str), body: Value) -> Answer {
+    let request = server.client.request(method, format!("{}/account{path}", server.base)).bearer_auth(token);
+    server.send(if body.is_null() { request } else { request.json(&body) }).await
+}
+
+async fn rename(server: &Server, token: &str, name: &str) -> Answer {
+    call(server, token, (Method::PATCH, ""), json!({"display_name": name})).await
+}
+
+async fn end_others(server: &Server, token: &str) -> Answer {
+    call(server, token, (Method::DELETE, "/sessions"), Value::Null).await
+}
+
+async fn set_password(server: &Server, token: &str, old: &str, new: &str) -> Answer {
+    let body = json!({"current_password": old, "new_password": new});
+    call(server, token, (Method::PUT, "/password"), body).await
+}
+
+/// Asserts that it was refused until so many seconds have passed, and that the log stays as it is.
+#[track_caller]
+fn assert_slowed(answer: &Answer, seconds: &str) {
+    assert_eq!(answer.status, 429, "{}", answer.text);
+    assert_eq!(answer.header("retry-after"), seconds);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.json["type"], "urn:heirloom:problem:too-many-attempts");
+}
+
+const OTHER: (&str, &str) = ("bob", "violet-anchor-71-harbour");
+
+/// The token of another user.
+async fn token_of_another(server: &Server) -> String {
+    server.app.register(OTHER.0, OTHER.1, Vec::new()).await.unwrap();
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", PUBLIC),
+        ("username", OTHER.0),
+        ("password", OTHER.1),
+        ("scope", "account"),
+    ];
+    server.post(&form).await.access_token()
+}
+
+#[tokio::test]
+async fn a_profile_is_changed_so_often_and_no_more_and_what_changes_nothing_writes_nothing() {
+    let server = Server::with(limited).await;
+    let (token, other) =
+        (sign_in_on(&server, FIREFOX, "").await.access_token(), token_of_another(&server).await);
+    for number in 0..30 {
+        assert_eq!(rename(&server, &token, &format!("Ann {number}")).await.status, 200);
+    }
+    let position = server.position().await;
+    for number in 30..33 {
+        assert_slowed(&rename(&server, &token, &format!("Ann {number}")).await, "60");
+    }
+    for _ in 0..50 {
+        assert_eq!(rename(&server, &token, "Ann 29").await.status, 200, "it is so already");
+        assert_eq!(call(&server, &token, (Method::PATCH, ""), json!({})).await.status, 200);
+    }
+    assert_eq!(server.position().await, position, "nothing is written");
+    assert_eq!(rename(&server, &other, "Bob").await.status, 200, "nobody else is held up");
+    server.wait(60);
+    assert_eq!(rename(&server, &token, "Ann").await.status, 200);
+    assert_slowed(&rename(&server, &token, "Anna").await, "60");
+}
+
+#[tokio::test]
+async fn who_has_stolen_a_token_does_not_keep_its_owner_from_ending_the_theft() {
+    let server = Server::with(limited).await;
+    let stolen = sign_in_on(&server, FIREFOX, "stolen").await;
+    for number in 0..31 {
+        rename(&server, &stolen.access_token(), &format!("Eve {number}")).await;
+        // With nothing to end, this takes no turn either.
+        assert_eq!(end_others(&server, &stolen.access_token()).await.status, 204);
+    }
+    assert_slowed(&rename(&server, &stolen.access_token(), "Eve").await, "60");
+    let owner = sign_in_on(&server, FIREFOX, "owner").await;
+    assert_eq!(end_others(&server, &owner.access_token()).await.status, 204);
+    assert_eq!(server.refresh(&stolen.refresh_token()).await.outcome(), (400, "invalid_grant"));
+    assert_eq!(
+        set_password(&server, &owner.access_token(), USER.1, "marble-kettle-57-orchid").await.status,
+        204
+    );
+}
+
+#[tokio::test]
+async fn ending_sessions_where_there_is_nothing_to_end_writes_nothing() {
+    let server = Server::with(limited).await;
+    let this = sign_in_on(&server, FIREFOX, "this").await;
+    let token = this.access_token();
+    let other = sign_in_on(&server, FIREFOX, "other").await;
+    assert_eq!(end_others(&server, &token).await.status, 204);
+    // The index still has the other one: its end is not in the log yet.
+    assert!(!server.event_names(other.session()).await.contains(&"session_ended"));
+    let of_other = format!("/sessions/{}", other.session());
+    assert_eq!(call(&server, &token, (Method::DELETE, &of_other), Value::Null).await.status, 204);
+    let position = server.position().await;
+    for _ in 0..100 {
+        assert_eq!(end_others(&server, &token).await.status, 204);
+        assert_eq!(call(&server, &token, (Method::DELETE, &of_other), Value::Null).await.status, 204);
+    }
+    assert_eq!(server.position().await, position);
+    assert_eq!(server.refresh(&this.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn sessions_are_ended_so_often_and_no_more() {
+    let server = Server::with(limited).await;
+    let this = sign_in_on(&server, FIREFOX, "this").await;
+    let token = this.access_token();
+    for number in 0..30 {
+        let other = sign_in_on(&server, FIREFOX, "other").await;
+        let path =
+            if number % 2 == 0 { "/sessions".to_owned() } else { format!("/sessions/{}", other.session()) };
+        assert_eq!(call(&server, &token, (Method::DELETE, &path), Value::Null).await.status, 204);
+        assert_eq!(server.refresh(&other.refresh_token()).await.outcome(), (400, "invalid_grant"));
+    }
+    let other = sign_in_on(&server, FIREFOX, "other").await;
+    let position = server.position().await;
+    assert_slowed(&end_others(&server, &token).await, "60");
+    for path in ["/sessions?all=true", &format!("/sessions/{}", other.session())] {
+        assert_slowed(&call(&server, &token, (Method::DELETE, path), Value::Null).await, "60");
+    }
+    assert_eq!(server.position().await, position, "nothing is written");
+    let other = server.refresh(&other.refresh_token()).await;
+    server.wait(60);
+    assert_eq!(end_others(&server, &token).await.status, 204);
+    assert_eq!(server.refresh(&other.refresh_token()).await.outcome(), (400, "invalid_grant"));
+}
+
+#[tokio::test]
+async fn a_password_is_changed_so_often_and_no_more() {
+    let server = Server::with(limited).await;
+    let token = sign_in_on(&server, FIREFOX, "").await.access_token();
+    let mut passwords = [USER.1, "marble-kettle-57-orchid"];
+    for _ in 0..30 {
+        assert_eq!(set_password(&server, &token, passwords[0], passwords[1]).await.status, 204);
+        passwords.swap(0, 1);
+    }
+    let position = server.position().await;
+    assert_slowed(&set_password(&server, &token, passwords[0], passwords[1]).await, "60");
+    assert_eq!(server.position().await, position, "nothing is written");
+    assert_eq!(server.sign_in_as(USER.0, passwords[0]).await.status, 200, "it is as it was");
+    server.wait(60);
+    assert_eq!(set_password(&server, &token, passwords[0], passwords[1]).await.status, 204);
+}
+
+#[tokio::test]
+async fn one_user_signs_in_so_often_and_no_more() {
+    let server = Server::with(limited).await;
+    for _ in 0..60 {
+        assert_eq!(server.sign_in().await.status, 200);
+    }
+    let position = server.position().await;
+    let refused = server.sign_in().await;
+    assert_eq!((refused.outcome(), refused.header("retry-after")), ((429, "slow_down"), "1"));
+    assert_eq!(server.position().await, position, "nothing is written");
+    let wrong = server.sign_in_as(USER.0, "wrong").await;
+    assert_eq!(
+        wrong.outcome(),
+        (400, "invalid_grant"),
+        "it takes the password to use it up, and to see that"
+    );
+    token_of_another(&server).await;
+    server.wait(1);
+    assert_eq!(server.sign_in().await.status, 200);
+    assert_eq!(server.sign_in().await.outcome(), (429, "slow_down"));
+}
+
+#[tokio::test]
+async fn dev_has_no_limit_of_sign_ins_and_changes() {
+    let server = Server::start().await;
+    for _ in 0..65 {
+        assert_eq!(server.sign_in().await.status, 200);
+    }
+    let token = sign_in_on(&server, FIREFOX, "").await.access_token();
+    for number in 0..35 {
+        assert_eq!(rename(&server, &token, &format!("Ann {number}")).await.status, 200);
+    }
+}

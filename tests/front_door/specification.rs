@@ -1,0 +1,247 @@
+//! What the specification says is what the server answers.
+
+use std::sync::OnceLock;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::admin::{Office, sign_in_for};
+use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER, client};
+
+fn specification() -> &'static Value {
+    static READ: OnceLock<Value> = OnceLock::new();
+    READ.get_or_init(|| serde_json::from_str(&heirloom::http::docs::specification().unwrap()).unwrap())
+}
+
+/// An operation of the specification.
+#[derive(Clone, Copy)]
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    said: &'static Value,
+}
+
+impl Operation {
+    fn all() -> Vec<Self> {
+        let paths = specification()["paths"].as_object().unwrap();
+        let all = paths.iter().flat_map(|(path, operations)| {
+            operations.as_object().unwrap().iter().map(|(method, said)| Self { method, path, said })
+        });
+        all.collect()
+    }
+
+    fn id(&self) -> &'static str {
+        self.said["operationId"].as_str().unwrap()
+    }
+
+    fn content(&self) -> Option<&'static str> {
+        let types = self.said["requestBody"]["content"].as_object()?;
+        types.keys().next().map(String::as_str)
+    }
+
+    /// The statuses of its errors that the request alone decides on.
+    fn refusals(&self) -> Vec<u16> {
+        let statuses = self.said["responses"].as_object().unwrap().keys();
+        statuses.map(|status| status.parse().unwrap()).filter(|status| (400..500).contains(status)).collect()
+    }
+
+    /// The path, with `id` in it.
+    fn path_of(&self, id: &str) -> String {
+        self.path.replace("{id}", id)
+    }
+
+    fn fits(&self, method: &Method, path: &str) -> bool {
+        let (own, asked) = (self.path.split('/'), path.split('/'));
+        method.as_str().eq_ignore_ascii_case(self.method)
+            && self.path.split('/').count() == path.split('/').count()
+            && own.zip(asked).all(|(own, asked)| own == asked || own.starts_with('{'))
+    }
+}
+
+/// Insists that an answer of the server is one that the specification says: its status, its media type, and, of an
+/// error, its kind.
+pub(crate) fn insist(method: &Method, path: &str, answer: &Answer) {
+    let Some(operation) = Operation::all().into_iter().find(|operation| operation.fits(method, path)) else {
+        return;
+    };
+    let (id, status) = (operation.id(), answer.status);
+    let response = &operation.said["responses"][status.to_string()];
+    assert!(response.is_object(), "the specification of {id} has no {status}: {}", answer.text);
+    if answer.text.is_empty() {
+        return;
+    }
+    let media_type = answer.header("content-type").split(';').next().unwrap();
+    let content = &response["content"][media_type];
+    assert!(content.is_object(), "the specification of {id} has no {status} {media_type}: {}", answer.text);
+    let kind =
+        |body: &Value| [&body["error"], &body["type"]].into_iter().find_map(Value::as_str).map(str::to_owned);
+    if status >= 400 && !path.starts_with("/health") {
+        let examples = content["examples"].as_object().unwrap();
+        let kinds: Vec<_> = examples.values().map(|example| kind(&example["value"])).collect();
+        assert!(
+            kinds.contains(&kind(&answer.json)),
+            "{id} has no example of {status} {}: {kinds:?}",
+            answer.text
+        );
+    }
+}
+
+/// An id that is nobody's.
+const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+async fn of(request: reqwest::RequestBuilder, operation: &Operation) -> Answer {
+    let answer = Answer::of(request.send().await.unwrap()).await;
+    let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+    insist(&method, &operation.path_of("x"), &answer);
+    answer
+}
+
+/// Provokes an error that follows from how the request looks. `None`: this one is another table's.
+fn provoked(
+    office: &Office,
+    operation: &Operation,
+    status: u16,
+    account: &str,
+) -> Option<reqwest::RequestBuilder> {
+    let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+    let token = if operation.id().starts_with("admin") { office.token.as_str() } else { account };
+    let path = operation.path_of(NOBODY);
+    let bare =
+        |path: &str| office.server.client.request(method.clone(), format!("{}{path}", office.server.base));
+    let typed = |request: reqwest::RequestBuilder, body: String| match operation.content() {
+        Some(media_type) => request.header("content-type", media_type).body(body),
+        None => request,
+    };
+    let example = || {
+        let media = &operation.said["requestBody"]["content"]["application/json"];
+        media["example"].to_string()
+    };
+    let is_form = operation.content() == Some("application/x-www-form-urlencoded");
+    Some(match status {
+        400 if is_form => typed(bare(&path), "token=x&grant_type=x".to_owned()),
+        400 if operation.content().is_some() => typed(bare(&path).bearer_auth(token), "{".to_owned()),
+        400 if operation.id() == "endSessions" => bare(&format!("{path}?all=perhaps")).bearer_auth(token),
+        400 => bare(&format!("{path}?limit=0")).bearer_auth(token),
+        401 if is_form => typed(bare(&path).basic_auth("nobody", Some("x")), "token=x".to_owned()),
+        401 => typed(bare(&path), example()),
+        403 if operation.id() == "signUp" => return None,
+        403 => {
+            let other = if operation.id().starts_with("admin") { account } else { &office.token };
+            typed(bare(&path).bearer_auth(other), example())
+        }
+        // Of one that isn't known there are none; only what is no id has no list.
+        404 if ["adminListUserSessions", "adminListClientSessions"].contains(&operation.id()) => {
+            bare(&operation.path_of("%00")).bearer_auth(token)
+        }
+        404 => typed(bare(&path).bearer_auth(token), example()),
+        413 => typed(bare(&path).bearer_auth(token), "x".repeat(65 * 1024)),
+        415 => bare(&path).bearer_auth(token).header("content-type", "text/plain").body(example()),
+        421 => bare(&path).header("host", "rebound.example"),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn every_error_that_follows_from_the_request_is_answered() {
+    let server = Server::with(|setup| setup.config.server.hosts = Some(Vec::new())).await;
+    let office = Office::on(server).await;
+    let account = sign_in_for(&office.server, USER, "account profile").await.access_token();
+    let mut tried = 0;
+    for operation in Operation::all() {
+        for status in operation.refusals().into_iter().filter(|status| *status != 421) {
+            let Some(request) = provoked(&office, &operation, status, &account) else { continue };
+            let answer = of(request, &operation).await;
+            assert_eq!(answer.status, status, "{}: {}", operation.id(), answer.text);
+            tried += 1;
+        }
+    }
+    assert!(tried > 140, "{tried}");
+}
+
+#[tokio::test]
+async fn every_operation_refuses_another_host() {
+    let server =
+        Server::with(|setup| setup.config.server.hosts = Some(vec!["id.example.com".to_owned()])).await;
+    for operation in Operation::all() {
+        let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+        let request = client().request(method, format!("{}{}", server.base, operation.path_of(NOBODY)));
+        let answer = of(request, &operation).await;
+        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{}", operation.id());
+    }
+}
+
+/// What breaks a rule of each operation that says it has one: its body, or the query of one that has none.
+fn broken(id: &str) -> Value {
+    match id {
+        "signUp" => {
+            json!({"username": "", "email": "bob@example.com", "password": "tulip-quartz-93-lantern"})
+        }
+        "changeAccount" => json!({"email": "no address"}),
+        "changePassword" => json!({"current_password": USER.1, "new_password": "short"}),
+        "adminCreateUser" => json!({"username": "", "password": "tulip-quartz-93-lantern"}),
+        "adminSetPassword" => json!({"password": ""}),
+        "adminSetRoles" | "adminInvite" => json!({"roles": ["no role"]}),
+        "adminRegisterClient" => json!({"id": "no id", "type": "public"}),
+        "adminUpdateClient" => json!({"scopes": ["fly"]}),
+        "adminListUsers" => json!("prefix=%00"),
+        "listSessions" | "adminListUserSessions" | "adminListClientSessions" | "adminFollowEvents" => {
+            json!("after=x")
+        }
+        "adminListClients" => json!("after=%00"),
+        "adminListEvents" => json!("stream=x"),
+        id => panic!("nothing is known that {id} refuses with 422"),
+    }
+}
+
+#[tokio::test]
+async fn every_operation_that_says_it_has_rules_has_some() {
+    let office = Office::open().await;
+    let account = sign_in_for(&office.server, USER, "account").await.access_token();
+    let user = office.user().await;
+    office.post("/admin/clients", json!({"id": "tv", "type": "public"})).await;
+    for operation in Operation::all().iter().filter(|operation| operation.refusals().contains(&422)) {
+        let token = if operation.id().starts_with("admin") { office.token.as_str() } else { &account };
+        let id = if operation.path.starts_with("/admin/clients") { "tv" } else { &user };
+        let broken = broken(operation.id());
+        let query = broken.as_str().map(|query| format!("?{query}")).unwrap_or_default();
+        let url = format!("{}{}{query}", office.server.base, operation.path_of(id));
+        let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+        let request = office.server.client.request(method, url).bearer_auth(token);
+        let request = if broken.is_string() { request } else { request.json(&broken) };
+        let answer = of(request, operation).await;
+        assert_eq!(answer.status, 422, "{}: {}", operation.id(), answer.text);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_that_says_so_refuses_what_the_configuration_declares() {
+    let server = Server::with(|setup| setup.client(CONFIDENTIAL, |client| client.disabled = true)).await;
+    let office = Office::on(server).await;
+    let mut tried = 0;
+    for operation in Operation::all().iter().filter(|operation| operation.refusals().contains(&409)) {
+        let path =
+            operation.path_of(if operation.id() == "adminEnableClient" { CONFIDENTIAL } else { PUBLIC });
+        let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+        let body = if operation.content().is_some() { json!({}) } else { Value::Null };
+        let answer = office.send(method, &path, &body).await;
+        assert_eq!(
+            answer.json["type"],
+            "urn:heirloom:problem:declared",
+            "{}: {}",
+            operation.id(),
+            answer.text
+        );
+        tried += 1;
+    }
+    assert_eq!(tried, 4);
+}
+
+#[tokio::test]
+async fn a_client_that_proves_itself_is_told_what_else_is_wrong() {
+    let server = Server::start().await;
+    for path in ["token", "revoke", "introspect"] {
+        let url = format!("{}/oauth/{path}", server.base);
+        let request = server.client.post(url).basic_auth(CONFIDENTIAL, Some(SECRET)).form(&[("x", "y")]);
+        assert_eq!(server.send(request).await.outcome(), (400, "invalid_request"), "{path}");
+    }
+}

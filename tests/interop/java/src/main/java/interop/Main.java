@@ -1,0 +1,30 @@
+package interop;
+
+import interop.spring.SpringServer;
+import java.util.Map;
+
+/**
+ * Runs one of the Java libraries against a heirloom server that is described by the environment, and prints a line of JSON
+ * for each check: see ../README.md.
+ */
+final class Main {
+    private interface Program {
+        void run(Server server) throws Exception;
+    }
+
+    private Main() {}
+
+    public static void main(String[] arguments) throws Exception {
+        Report.takeStandardOutput();
+        Map<String, Program> programs = Map.of(
+                "nimbus-sdk", NimbusClient::run,
+                "nimbus-jose", NimbusServer::run,
+                "spring-security", SpringServer::run);
+        Program program = arguments.length == 1 ? programs.get(arguments[0]) : null;
+        if (program == null) {
+            System.err.println("the programs are " + programs.keySet());
+            System.exit(2);
+        }
+        program.run(Server.fromEnvironment());
+    }
+}

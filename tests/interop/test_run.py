@@ -1,0 +1,100 @@
+"""The runner's judgement: `python3 -m unittest discover -s tests/interop`."""
+
+import pathlib
+import tempfile
+import unittest
+
+import page
+import run
+
+LANGUAGE = {"name": "Some", "libraries": [
+    {"library": "lib", "as": "client", "styles": ["basic", "none"], "not supported": ["introspect (none)", "revoke"]},
+    {"library": "lib", "as": "resource server", "not supported": ["all (JWT)"]},
+]}
+
+
+def results():
+    """What such a language says when all is well."""
+    for style in ("basic", "none"):
+        for check in run.CLIENT_CHECKS:
+            excused = check == "revoke" or (check, style) == ("introspect", "none")
+            yield run.Result("lib", "1", "client", style, "", check, "not supported" if excused else "passed", "why" if excused else "")
+    for check in run.RESOURCE_SERVER_CHECKS:
+        yield run.Result("lib", "1", "resource server", "", "at+jwt", check, "passed", "")
+        yield run.Result("lib", "1", "resource server", "", "JWT", check, "not supported", "other")
+
+
+class Judgement(unittest.TestCase):
+    def judged(self, change):
+        """What is wrong after one result of the good ones became others."""
+        good = list(results())
+        return list(run.judge(LANGUAGE, change(good[0]) + good[1:]))
+
+    def test_all_is_well(self):
+        self.assertEqual(self.judged(lambda first: [first]), [])
+
+    def test_a_missing_check(self):
+        self.assertEqual(self.judged(lambda _: []), ["missing: lib (client, basic): sign in"])
+
+    def test_a_check_said_twice(self):
+        self.assertEqual(self.judged(lambda first: [first, first]), ["said 2 times: lib (client, basic): sign in"])
+
+    def test_what_is_not_supported_without_leave(self):
+        self.assertEqual(self.judged(lambda first: [first._replace(result="not supported", note="n")]),
+                         ["not supported, against expected.json: lib (client, basic): sign in n"])
+
+    def test_what_is_supported_after_all(self):
+        good = list(results())
+        at = next(at for at, result in enumerate(good) if result.check == "revoke")
+        good[at] = good[at]._replace(result="passed", note="")
+        self.assertEqual(len(list(run.judge(LANGUAGE, good))), 1)
+
+    def test_another_library(self):
+        said = self.judged(lambda first: [first, first._replace(library="other")])
+        self.assertEqual(said, ["not in expected.json: other (client, basic): sign in"])
+
+    def test_two_versions(self):
+        self.assertIn("several versions", self.judged(lambda first: [first._replace(version="2")])[0])
+
+    def test_a_line_that_is_none(self):
+        for line in ("hello", '{"library": "lib"}', '{"library":"l","version":1,"as":"client","check":"c","result":"failed"}'):
+            with self.assertRaises(run.Broken):
+                run.parse(line, "client", "at+jwt")
+
+
+class Page(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "program.py").write_text("def f():\n    a = 1\n    # b\n    return a\n")
+
+    def readme(self, code):
+        (self.folder / "README.md").write_text(f"# S\n\n| L | as | set |\n|---|---|---|\n| `lib` | client | this |\n\n## lib\n\n```python\n{code}```\n")
+        return page.fragment(self.folder)
+
+    def test_code_that_was_run(self):
+        settings, rest = self.readme("a = 1\n# b\n")
+        self.assertEqual(settings, {("lib", "client"): "this"})
+        self.assertEqual(rest, "### lib\n\n```python\na = 1\n# b\n```\n")
+
+    def test_code_that_was_not_run(self):
+        with self.assertRaises(ValueError):
+            self.readme("a = 2\n")
+
+    def test_a_row(self):
+        found = [result for result in results() if result.role == "client"]
+        self.assertEqual(page.row("Some", ("lib", "client"), found, {("lib", None): ""}),
+                         "| Some | lib | 1 | client, 10 checks; basic, none | passed; not supported: "
+                         "revoke; introspect (none): why | nothing |")
+        found = [result for result in results() if result.role == "resource server"]
+        self.assertEqual(page.verdict(found), "passed; not supported: everything (JWT): other")
+
+    def test_a_page_comes_apart_and_together(self):
+        rows, sections = {"Some": ["| Some | lib | 1 | r | p | n |"]}, {"Some": "### lib\n\ntext\n"}
+        whole = page.assemble(["Some"], rows, sections)
+        self.assertEqual(page.parts(whole), (rows, sections))
+
+
+if __name__ == "__main__":
+    unittest.main()

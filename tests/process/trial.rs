@@ -1,0 +1,65 @@
+//! `heirloom dev` with other tokens than usual, as tests/interop starts it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::answer::{Answer, decode};
+use crate::support::{Dev, PATIENCE, heirloom, run, text};
+
+fn start(folder: &std::path::Path, flags: &[&str]) -> Dev {
+    let usual = ["dev", "--json", "--port", "0", "--data", text(folder)];
+    Dev::with(heirloom(&[&usual, flags].concat()), folder)
+}
+
+/// A part of the access token: the header, or the claims.
+fn part(answer: &Answer, which: usize) -> Value {
+    serde_json::from_slice(&decode(answer.access_token().split('.').nth(which).unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn access_tokens_last_as_long_as_asked_and_have_the_type_asked() {
+    for (flags, life, typ) in [(&[][..], 600, "at+jwt"), (&["--access-token", "7", "--typ", "JWT"], 7, "JWT")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let dev = start(folder.path(), flags);
+        for client in [dev.public(), dev.confidential()] {
+            let first = dev.caller.sign_in(client, dev.user()).await;
+            let second = dev.caller.refresh(client, &first.refresh_token()).await;
+            for answer in [first, second] {
+                let (header, claims) = (part(&answer, 0), part(&answer, 1));
+                assert_eq!((&answer.json["expires_in"], &header["typ"]), (&life.into(), &typ.into()));
+                assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), life);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_lead_time_a_new_key_signs_at_once_and_the_old_one_stays_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = start(folder.path(), &["--lead-time", "0"]);
+    let old = dev.caller.sign_in(dev.public(), dev.user()).await.kid();
+    run(&["keys", "rotate", "--data", text(folder.path())]).done();
+    let deadline = Instant::now() + PATIENCE;
+    let new = loop {
+        let kid = dev.caller.sign_in(dev.public(), dev.user()).await.kid();
+        if kid != old {
+            break kid;
+        }
+        assert!(Instant::now() < deadline, "{kid} signs still");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let jwks = dev.caller.get("/.well-known/jwks.json").await;
+    assert!(jwks.text.contains(&new) && jwks.text.contains(&old), "{}", jwks.text);
+}
+
+#[test]
+fn what_is_not_a_trial_is_refused() {
+    for flags in [["--access-token", "0"], ["--typ", "jwt"], ["--lead-time", "soon"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = run(&[&["dev", "--port", "0", "--data", text(folder.path())][..], &flags].concat());
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains(flags[0]), "{refused:?}");
+    }
+}
