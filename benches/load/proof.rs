@@ -177,6 +177,9 @@ async fn seen_from_outside(target: &Target, mut pool: Pool, mut given: Vec<u64>)
         if chain.rotations == 0 {
             continue;
         }
+        while chain.rotations < OLD {
+            chain.refresh(target, &mut connection, &mut request).await?;
+        }
         rotated += 1;
         let mut is_refused = Vec::new();
         for old_then_last in [&chain.first, &chain.last] {
