@@ -65,7 +65,9 @@ def run(driver, example):
 
 def sign_in(make):
     token = make().sign_in("read write")
-    equal((token["token_type"], token["expires_in"], words(token)), ("Bearer", SECONDS, {"read", "write"}))
+    equal((token["token_type"], words(token)), ("Bearer", {"read", "write"}))
+    # The second may have changed since it was issued.
+    equal(token["expires_in"] in (SECONDS, SECONDS - 1), True)
     equal(token["refresh_token"][:4], "hrt_")
 
 
