@@ -169,7 +169,7 @@ fn is_refused(answer: Answer, code: &BasicErrorResponseType) -> Result<()> {
 async fn signs_in(style: Style) -> Outcome {
     let [client, _] = style.clients()?;
     let answer = sign_in(&client, "read write", None).await??;
-    let seconds = told("ACCESS_TOKEN_SECONDS")?.parse()?;
+    let seconds: u64 = told("ACCESS_TOKEN_SECONDS")?.parse()?;
     ensure!(answer.token_type() == &oauth2::basic::BasicTokenType::Bearer);
     // The second may have changed since it was issued.
     let expires_in = answer.expires_in().unwrap_or_default().as_secs();
