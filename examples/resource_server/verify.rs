@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{JwkSet, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -51,7 +51,6 @@ struct Keys {
 
 impl Verifier {
     pub(crate) fn new(issuer: &str, audience: &str) -> reqwest::Result<Self> {
-        // Only the algorithm that we expect, whatever a token's header says (RFC 8725 §3.1).
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
@@ -68,16 +67,18 @@ impl Verifier {
         if header.typ.as_deref() != Some("at+jwt") {
             return Err(Refused::Invalid);
         }
-        let key = self.key(&header.kid.ok_or(Refused::Invalid)?).await?;
-        let verified = decode::<Token>(token, &key, &self.validation).map_err(|error| {
+        let (key, algorithm) = self.key(&header.kid.ok_or(Refused::Invalid)?).await?;
+        // Only the key's own algorithm, whatever the token's header says (RFC 8725 §3.1).
+        let validation = Validation { algorithms: vec![algorithm], ..self.validation.clone() };
+        let verified = decode::<Token>(token, &key, &validation).map_err(|error| {
             let expired = matches!(error.kind(), ErrorKind::ExpiredSignature);
             if expired { Refused::Expired } else { Refused::Invalid }
         })?;
         Ok(verified.claims)
     }
 
-    /// The key, out of the kept ones, or else asked for once more.
-    async fn key(&self, kid: &str) -> Result<DecodingKey, Refused> {
+    /// The key and its algorithm, out of the kept ones, or else asked for once more.
+    async fn key(&self, kid: &str) -> Result<(DecodingKey, Algorithm), Refused> {
         let mut keys = self.keys.lock().await;
         let age = keys.fetched.map(|fetched| fetched.elapsed());
         let known = keys.set.as_ref().is_some_and(|set| set.find(kid).is_some());
@@ -90,7 +91,10 @@ impl Verifier {
         }
         let set = keys.set.as_ref().ok_or(Refused::Unavailable)?;
         let jwk = set.find(kid).ok_or(Refused::Invalid)?;
-        DecodingKey::from_jwk(jwk).map_err(|_| Refused::Invalid)
+        let known = [(KeyAlgorithm::RS256, Algorithm::RS256), (KeyAlgorithm::ES256, Algorithm::ES256)];
+        let algorithm = known.into_iter().find(|(named, _)| jwk.common.key_algorithm == Some(*named));
+        let (_, algorithm) = algorithm.ok_or(Refused::Invalid)?;
+        Ok((DecodingKey::from_jwk(jwk).map_err(|_| Refused::Invalid)?, algorithm))
     }
 
     async fn fetch(&self) -> reqwest::Result<JwkSet> {

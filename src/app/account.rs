@@ -138,8 +138,8 @@ impl App {
         if !proved.state.standing.covers(live.id, live.session.started.user_epoch) {
             return Err(UserError::Unknown);
         }
-        self.count_change(proved.id, pace::Change::Password)?;
         let record = self.hash_new(&name.parse()?, &profile, new).await?;
+        self.count_change(proved.id, pace::Change::Password)?;
         for _ in 0..ATTEMPTS {
             let loaded = self.load_as_proved(proved.id, Some(proved.state.standing)).await?;
             let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id) }, self.clock.now())?;

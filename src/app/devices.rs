@@ -166,7 +166,9 @@ impl App {
         let keys = self.store.scan(view::all_of_user(user), None, most).await?;
         for id in keys.iter().filter_map(|(key, _)| view::session_of(key)).filter(|id| *id != keep) {
             let Loaded { state: Some(session), .. } = self.load_session(id).await? else { continue };
-            if session.status == Status::Live && self.why_over(id, &session).await?.is_none() {
+            let over = self.why_over(id, &session).await?;
+            // One that has expired is over only as long as the clock says so.
+            if session.status == Status::Live && (over.is_none() || over == Some(EndReason::Expired)) {
                 return Ok(true);
             }
         }

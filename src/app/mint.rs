@@ -54,9 +54,17 @@ impl App {
         let refresh_token = granted.refresh.map(|place| {
             codec.encode(&RefreshToken { session: id, generation: place.generation, nonce: place.nonce })
         });
+        let mut minted =
+            TokenResponse { access_token, expires_in: 0, refresh_token, refresh_expires_in: 0, scope };
+        self.count_down(&mut minted, session, granted);
+        Ok(minted)
+    }
+
+    /// Says how long the tokens last from now on.
+    pub(super) fn count_down(&self, minted: &mut TokenResponse, session: &Session, granted: &Granted) {
         let now = self.clock.now();
-        let expires_in = granted.access.exp.saturating_sub(now.seconds());
-        let refresh_expires_in = session.idle_expiry.min(started.absolute_expiry).since(now).as_secs();
-        Ok(TokenResponse { access_token, expires_in, refresh_token, refresh_expires_in, scope })
+        minted.expires_in = granted.access.exp.saturating_sub(now.seconds());
+        let expiry = session.idle_expiry.min(session.started.absolute_expiry);
+        minted.refresh_expires_in = expiry.since(now).as_secs();
     }
 }

@@ -73,9 +73,15 @@ impl App {
         if writes_tokens(&decision) {
             self.refreshes.take(id.as_bytes(), self.clock.now());
         }
+        let granted = decision.outcome?;
         match minted.flatten() {
-            Some(minted) => minted,
-            None => self.mint(id, &after, &decision.outcome?, &roles),
+            Some(minted) => {
+                let mut minted = minted?;
+                // The append may have taken its time.
+                self.count_down(&mut minted, &after, &granted);
+                Ok(minted)
+            }
+            None => self.mint(id, &after, &granted, &roles),
         }
     }
 

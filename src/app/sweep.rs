@@ -1,9 +1,9 @@
 //! Nothing piles up: sessions whose time is over are ended in the log, and those that ended long ago are removed; so
 //! are invitations that nobody has used.
 //!
-//! The sweeper reads only what is due, from the fronts of queues (see [`view`] and [`super::invitations`]), in batches; it never looks at all
-//! sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper does the
-//! book-keeping. Two sweeps at once are harmless: every change names the version that it was decided on.
+//! The sweeper reads only what is due, from the fronts of queues (see [`view`] and [`super::invitations`]), in batches; it
+//! never looks at all sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper
+//! does the book-keeping. Every change names the version that it was decided on. A process has one sweeper.
 //!
 //! By what clock it goes stands in [`super::steady`].
 

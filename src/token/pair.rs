@@ -174,6 +174,9 @@ impl RsaPair {
     /// Whose signatures are faster on this machine; found out once, by a few of each in turn.
     fn faster(&self) -> Library {
         static FASTER: OnceLock<Library> = OnceLock::new();
+        if self.ring.is_none() {
+            return Library::AwsLc;
+        }
         *FASTER.get_or_init(|| {
             let both = [Library::AwsLc, Library::Ring];
             let mut best = [Duration::MAX; 2];

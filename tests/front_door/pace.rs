@@ -1,5 +1,7 @@
 //! Nobody who holds an account fills the log: how often it may be changed, signed in to and signed out of.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -188,4 +190,32 @@ async fn dev_has_no_limit_of_sign_ins_and_changes() {
     for number in 0..35 {
         assert_eq!(rename(&server, &token, &format!("Ann {number}")).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_new_password_that_is_refused_does_not_count() {
+    let server = Server::with(|setup| {
+        limited(setup);
+        setup.config.throttle.change_burst = 1;
+    })
+    .await;
+    let token = sign_in_on(&server, FIREFOX, "").await.access_token();
+    assert_eq!(set_password(&server, &token, USER.1, "iloveyou").await.status, 422);
+    assert_eq!(set_password(&server, &token, USER.1, "tulip-quartz-93-lantern").await.status, 204);
+    assert_slowed(
+        &set_password(&server, &token, "tulip-quartz-93-lantern", "harbour-tulip-93-violet").await,
+        "60",
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_has_expired_by_a_clock_that_is_ahead_is_ended_with_all_others() {
+    let server = Server::start().await;
+    let start = server.now();
+    let earlier = sign_in_on(&server, FIREFOX, "").await;
+    server.clock.set(start.after(Duration::from_hours(24 * 365)));
+    let during = sign_in_on(&server, FIREFOX, "").await;
+    assert_eq!(end_others(&server, &during.access_token()).await.status, 204);
+    server.clock.set(start.after(Duration::from_hours(1)));
+    assert_eq!(server.refresh(&earlier.refresh_token()).await.outcome(), (400, "invalid_grant"));
 }

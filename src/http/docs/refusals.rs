@@ -179,6 +179,10 @@ fn of_oauth(id: &str) -> Vec<Refusal> {
                 name: "too_many_refreshes".to_owned(),
                 ..Refusal::app(&TokenError::TooManyRefreshes { retry_after: Duration::ZERO })
             },
+            Refusal {
+                name: "too_many_sign_ins".to_owned(),
+                ..Refusal::app(&TokenError::TooManySignIns { retry_after: Duration::ZERO })
+            },
         ],
         "revoke" => vec![missing("token"), Refusal::app(&TokenError::AccessTokenRevocation)],
         _ => vec![missing("token")],
