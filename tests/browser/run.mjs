@@ -71,7 +71,7 @@ await drive('browser', async () => {
   const session = devices[0].id
 
   // The administrator's view, from outside of the browser.
-  const admin = await administrator(dev)
+  const admin = administrator(dev)
   const log = async (id) => (await admin(`/admin/events?stream=session:${id}&limit=100`)).events
   const refreshed = async () => (await log(session)).filter(({ type }) => type === 'tokens_rotated').length
 
@@ -128,12 +128,13 @@ await drive('browser', async () => {
 })
 
 // Asks the administration.
-async function administrator(dev) {
+function administrator(dev) {
   const { username, password } = dev.admin
   const form = { grant_type: 'password', client_id: dev.public_client.client_id, username, password, scope: 'admin' }
-  const answer = await fetch(dev.token_endpoint, { method: 'POST', body: new URLSearchParams(form) })
-  const { access_token: token } = await answer.json()
   return async (path) => {
+    // Each time: the administrator's access tokens are as short as the page's.
+    const answer = await fetch(dev.token_endpoint, { method: 'POST', body: new URLSearchParams(form) })
+    const { access_token: token } = await answer.json()
     const response = await fetch(dev.issuer + path, { headers: { Authorization: `Bearer ${token}` } })
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
     return response.json()
