@@ -1,12 +1,11 @@
 //! Scope: a set of scope tokens (RFC 6749 §3.3).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 /// A set of scope tokens. Its text is sorted and separated by single spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Scope(BTreeSet<Box<str>>);
+pub struct Scope(Box<str>);
 
 /// Why a text is no scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,56 +29,59 @@ impl Scope {
 
     /// No scope at all.
     #[must_use]
-    pub const fn empty() -> Self {
-        Self(BTreeSet::new())
+    pub fn empty() -> Self {
+        Self::default()
     }
 
     /// Whether there is no word in it.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether `word` is in it.
     #[must_use]
     pub fn contains(&self, word: &str) -> bool {
-        self.0.contains(word)
+        self.words().any(|own| own == word)
     }
 
     /// Whether every word of this scope is in `other`.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        self.0.is_subset(&other.0)
+        self.words().all(|word| other.contains(word))
     }
 
     /// The words that are in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        self.filtered(|word| other.contains(word))
     }
 
     /// The words that are in either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        self.words().chain(other.words()).collect()
     }
 
     /// Only the words that `keep` keeps.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        Self(self.0.iter().filter(|word| keep(word)).cloned().collect())
+        let mut text = String::with_capacity(self.0.len());
+        for word in self.words().filter(|word| keep(word)) {
+            push(&mut text, word);
+        }
+        Self(text.into())
     }
 
     fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, ScopeError> {
         // RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
         let token = |word: &str| word.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
-        let checked = words.map(|word| token(word).then(|| word.into()).ok_or(ScopeError::Characters));
-        Ok(Self(checked.collect::<Result<_, _>>()?))
+        words.map(|word| token(word).then_some(word).ok_or(ScopeError::Characters)).collect()
     }
 
     /// The words, sorted.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
+        self.0.split(' ').filter(|word| !word.is_empty())
     }
 }
 
@@ -102,19 +104,23 @@ impl FromStr for Scope {
 impl<'a> FromIterator<&'a str> for Scope {
     /// For words that are known to be scope tokens.
     fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
-        Self(words.into_iter().map(Into::into).collect())
+        let mut words: Vec<&str> = words.into_iter().collect();
+        words.sort_unstable();
+        words.dedup();
+        Self(words.join(" ").into())
     }
+}
+
+fn push(text: &mut String, word: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(word);
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, word) in self.words().enumerate() {
-            if index > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(word)?;
-        }
-        Ok(())
+        f.write_str(&self.0)
     }
 }
 
@@ -124,7 +130,7 @@ impl<C> minicbor::Encode<C> for Scope {
         e: &mut minicbor::Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.str(&self.to_string())?.ok()
+        e.str(&self.0)?.ok()
     }
 }
 
