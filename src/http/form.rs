@@ -11,7 +11,7 @@ const MAX_PARAMETERS: usize = 64;
 
 /// A form's parameters. Has no `Debug`: they are secrets.
 #[derive(Default)]
-pub struct Form(Vec<(String, Zeroizing<String>)>);
+pub struct Form(Vec<(Zeroizing<String>, Zeroizing<String>)>);
 
 /// Why bytes are no form. The texts are fixed and fit for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +48,10 @@ impl Form {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let name = decode(halves.next().unwrap_or_default())?;
             let value = decode(halves.next().unwrap_or_default())?;
-            if *name != "resource" && form.0.iter().any(|(known, _)| *known == *name) {
+            if *name != "resource" && form.0.iter().any(|(known, _)| *known == name) {
                 return Err(FormError::Repeated);
             }
-            form.0.push((name.to_string(), value));
+            form.0.push((name, value));
         }
         form.0.retain(|(_, value)| !value.is_empty());
         Ok(form)
@@ -59,7 +59,7 @@ impl Form {
 
     /// Takes a parameter out.
     pub fn take(&mut self, name: &str) -> Option<Zeroizing<String>> {
-        let index = self.0.iter().position(|(known, _)| known == name)?;
+        let index = self.0.iter().position(|(known, _)| **known == name)?;
         Some(self.0.swap_remove(index).1)
     }
 
@@ -71,7 +71,7 @@ impl Form {
     /// Whether there is such a parameter, with a value.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
+        self.0.iter().any(|(known, _)| **known == name)
     }
 }
 
@@ -88,10 +88,13 @@ pub fn decode(encoded: &[u8]) -> Result<Zeroizing<String>, FormError> {
             _ => return Err(FormError::Percent),
         }
     }
-    let spaced = Zeroizing::new(
-        encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<u8>>(),
-    );
-    let decoded = percent_decode(&spaced).collect::<Vec<u8>>();
+    let mut decoded = Vec::with_capacity(encoded.len());
+    for (index, piece) in encoded.split(|byte| *byte == b'+').enumerate() {
+        if index > 0 {
+            decoded.push(b' ');
+        }
+        decoded.extend(percent_decode(piece));
+    }
     let text = String::from_utf8(decoded).map_err(|_| FormError::Utf8)?;
     if text.contains(['\0', '\r', '\n']) {
         return Err(FormError::Control);
