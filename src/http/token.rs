@@ -5,13 +5,14 @@ use std::sync::Arc;
 use poem::Request;
 use poem::http::header;
 use poem::web::Data;
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
+use serde::Serialize;
 
 use super::cookie::RefreshCookie;
 use super::error::status;
 use super::posted::{ClientBasic, Posted, PostedForm};
 use super::refusal::{Refusal, Refused};
+use super::written::Written;
 use crate::app::{App, TokenError, TokenResponse};
 use crate::oauth::request::{PasswordRequest, RefreshRequest};
 use crate::oauth::{Audience, ErrorCode, GrantType, Scope, TokenRequest};
@@ -102,7 +103,8 @@ impl TokenApi {
         let id = &client.id;
         let grant = parsed.grant_type().as_str();
         let answer = match parsed {
-            TokenRequest::Password(password) => app.sign_in(&client, password, posted.peer).await,
+            // By itself, so that a refresh need not carry the room for it.
+            TokenRequest::Password(password) => Box::pin(app.sign_in(&client, password, posted.peer)).await,
             TokenRequest::Refresh(refresh) => app.refresh(&client, refresh).await,
         };
         app.token_requests.count(grant, answer.as_ref());
@@ -127,7 +129,7 @@ fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenA
         Some(token) => cookie.set(&token, seconds),
         None => cookie.clear(),
     });
-    TokenAnswer::Ok(Json(response.into()), set)
+    TokenAnswer::Ok(Written(response.into()), set)
 }
 
 fn parse(
@@ -196,7 +198,7 @@ fn refresh_token(
 }
 
 /// Tokens (RFC 6749 §5.1).
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(example)]
 struct TokenBody {
     /// The access token: a JWT (RFC 9068) for the resource server.
@@ -207,9 +209,11 @@ struct TokenBody {
     expires_in: u64,
     /// The refresh token. It replaces the one that was sent. Left out for a client that gets it in a cookie.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
     /// What the access token allows, separated by spaces; left out when it is nothing.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
 }
 
@@ -251,7 +255,7 @@ enum TokenAnswer {
     /// The tokens.
     #[oai(status = 200)]
     Ok(
-        Json<TokenBody>,
+        Written<TokenBody>,
         /// The refresh token, for a client that gets it in a cookie.
         #[oai(header = "Set-Cookie")]
         Option<String>,
