@@ -34,6 +34,7 @@ pub mod revoke;
 pub mod server;
 pub mod token;
 pub mod userinfo;
+mod written;
 
 /// What the endpoints need besides the use cases.
 #[derive(Clone, Default)]
@@ -58,10 +59,9 @@ pub fn endpoint(
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
     let service = docs::service(settings.proxies.clone());
-    let spec = docs::spec(&service)?;
-    let methods = Arc::new(error::Methods(docs::methods(&spec)?));
+    let methods = Arc::new(error::Methods(docs::methods()?));
     let route = docs::route(Route::new(), settings.filled_in.as_ref())
-        .at("/openapi.json", docs::spec_endpoint(spec))
+        .at("/openapi.json", docs::spec_endpoint())
         .nest("/", service)
         .with(AddData::new(settings.proxies))
         .with(AddData::new(admin::Live::new(settings.stopping)))

@@ -1,10 +1,16 @@
 //! The specification, and the page that shows it.
 //!
-//! poem-openapi generates it from the endpoints; `finish` says in one pass what its macros can't.
+//! poem-openapi generates it from the endpoints; `finish` says in one pass what its macros can't. What is served is the
+//! text in `openapi/heirloom.json`, which a test compares with that: to generate it takes more memory than all else that
+//! an idle server needs.
+
+use std::collections::BTreeMap;
 
 use poem::endpoint::make_sync;
 use poem::{Endpoint, EndpointExt as _, Response, get};
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::account::AccountApi;
 use super::admin::AdminApis;
@@ -68,40 +74,48 @@ pub(super) fn service(proxies: TrustedProxies) -> OpenApiService<Apis, ()> {
     .server(".")
 }
 
-/// The specification of a service.
-///
-/// # Errors
-/// If what was generated is no JSON, which would be a defect.
-pub(super) fn spec(service: &OpenApiService<Apis, ()>) -> Result<String, serde_json::Error> {
-    finish::finish(&service.spec())
-}
+/// The specification that is served.
+const SERVED: &str = include_str!("../../../openapi/heirloom.json");
 
-/// The specification as JSON, without a server behind it.
+/// Generates the specification.
 ///
 /// # Errors
 /// If what was generated is no JSON, which would be a defect.
 pub fn specification() -> Result<String, serde_json::Error> {
-    spec(&service(TrustedProxies::default()))
+    finish::finish(&service(TrustedProxies::default()).spec())
 }
 
-/// The methods of each path in a specification, and of the page, as `Allow` lists them.
-pub(super) fn methods(spec: &str) -> Result<Vec<(String, String)>, serde_json::Error> {
-    let spec: serde_json::Value = serde_json::from_str(spec)?;
-    let paths = spec.get("paths").and_then(serde_json::Value::as_object).into_iter().flatten();
-    let listed = |operations: &serde_json::Value| {
-        let names = operations.as_object().into_iter().flatten().map(|(name, _)| name.to_uppercase());
-        names.collect::<Vec<_>>().join(", ")
+/// What of a specification says which methods there are.
+#[derive(Deserialize)]
+struct Paths {
+    paths: BTreeMap<String, Methods>,
+}
+
+/// The operations of a path, of which only the names are read.
+#[derive(Deserialize)]
+struct Methods(
+    #[expect(clippy::zero_sized_map_values, reason = "a set is not read from an object")]
+    BTreeMap<String, IgnoredAny>,
+);
+
+/// The methods of each path in the specification, and of the page, as `Allow` lists them.
+///
+/// # Errors
+/// If the specification is none, which would be a defect.
+pub(super) fn methods() -> Result<Vec<(String, String)>, serde_json::Error> {
+    let Paths { paths } = serde_json::from_str(SERVED)?;
+    let listed = |Methods(operations): Methods| {
+        operations.keys().map(|name| name.to_uppercase()).collect::<Vec<_>>().join(", ")
     };
-    let described = paths.map(|(path, operations)| (path.clone(), listed(operations)));
+    let described = paths.into_iter().map(|(path, operations)| (path, listed(operations)));
     Ok(described.chain(page::methods()).collect())
 }
 
 /// The specification.
-pub(super) fn spec_endpoint(spec: String) -> impl Endpoint + 'static {
-    let spec = bytes::Bytes::from(spec);
+pub(super) fn spec_endpoint() -> impl Endpoint + 'static {
     let answer = make_sync(move |_| {
         let answer = Response::builder().content_type("application/json");
-        answer.header("Access-Control-Allow-Origin", "*").body(spec.clone())
+        answer.header("Access-Control-Allow-Origin", "*").body(SERVED)
     });
     get(answer).map_to_response()
 }
