@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::paged::Paged;
 use crate::clock::Timestamp;
 
 /// What a counter permits.
@@ -155,12 +156,12 @@ fn place(number: u64, places: usize) -> usize {
 /// Counters for any number of keys in a fixed space: a count-min sketch. What it says of a key is never less than what
 /// was counted for it.
 pub(super) struct Sketch {
-    rows: [Vec<Counter>; ROWS],
+    rows: [Paged<Counter>; ROWS],
 }
 
 impl Sketch {
     pub(super) fn new(cells: usize) -> Self {
-        Self { rows: std::array::from_fn(|_| vec![Counter::default(); cells.max(1)]) }
+        Self { rows: std::array::from_fn(|_| Paged::new(cells)) }
     }
 
     /// How long the next attempt of `key` must wait.

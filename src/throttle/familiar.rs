@@ -1,11 +1,12 @@
 //! From which networks an account has signed in before.
 
 use super::counter::{Counter, Key};
+use super::paged::Paged;
 use crate::clock::Timestamp;
 
 /// A set-associative table: an account falls into one set, where the least recently used of eight makes room.
 pub(super) struct Familiar {
-    sets: Vec<[Account; WAYS]>,
+    sets: Paged<[Account; WAYS]>,
 }
 
 const WAYS: usize = 8;
@@ -29,13 +30,14 @@ struct Network {
 
 impl Familiar {
     pub(super) fn new(accounts: usize) -> Self {
-        Self { sets: vec![[Account::default(); WAYS]; accounts.div_ceil(WAYS).max(1)] }
+        Self { sets: Paged::new(accounts.div_ceil(WAYS)) }
     }
 
     /// The counter of this account and network, if the network is familiar. Asking does not count as use: only a success
     /// keeps an entry.
     pub(super) fn find(&mut self, account: Key, network: Key) -> Option<&mut Counter> {
-        let found = self.set(account)?.iter_mut().find(|held| held.key == Some(account.wide()))?;
+        let at = account.place(self.sets.len());
+        let found = self.sets.known_mut(at)?.iter_mut().find(|held| held.key == Some(account.wide()))?;
         let known = found.networks.iter_mut().find(|held| held.key == Some(network.narrow()))?;
         Some(&mut known.counter)
     }
@@ -59,7 +61,7 @@ impl Familiar {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.sets.iter().flatten().filter(|held| held.key.is_some()).count()
+        self.sets.known().flatten().filter(|held| held.key.is_some()).count()
     }
 
     fn set(&mut self, account: Key) -> Option<&mut [Account; WAYS]> {

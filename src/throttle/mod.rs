@@ -41,6 +41,7 @@ use crate::clock::Timestamp;
 pub mod bucket;
 mod counter;
 mod familiar;
+mod paged;
 mod repeats;
 #[cfg(test)]
 mod tests;
