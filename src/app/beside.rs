@@ -1,4 +1,6 @@
-//! Signs beside an append: while the store writes and syncs, the processor has nothing better to do.
+//! Signs beside an append: while the store writes and syncs, the processor has nothing better to do. And says how long
+//! an append may wait for others: as long as the processors are busy with those that came before it. So the more
+//! requests there are at once, the more of them share a group and its sync, and one alone waits for nothing.
 //!
 //! What is signed is only answered once the append has landed, and is dropped if it has not. That would be in vain where
 //! many requests present one and the same token, so it is done only if no other append of the session is under way.
@@ -6,14 +8,25 @@
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::oauth::SessionId;
 
+/// The longest that one request is taken to keep a processor: what took longer has waited for something else.
+const LONGEST_WORK: Duration = Duration::from_millis(5);
+
 /// The sessions of which an append is under way: no more than there are requests.
-#[derive(Debug, Default)]
-pub(super) struct Appending(Mutex<HashSet<SessionId>>);
+#[derive(Debug)]
+pub(super) struct Appending {
+    under_way: Mutex<HashSet<SessionId>>,
+    /// How long a request keeps a processor, in nanoseconds: a moving average.
+    work: AtomicU64,
+    processors: u32,
+}
 
 /// An append under way; over when dropped.
 struct UnderWay<'a> {
@@ -22,10 +35,11 @@ struct UnderWay<'a> {
 }
 
 impl Appending {
-    /// Waits for `append`; does `work` meanwhile, if no other append of the session is under way.
+    /// Waits for `append`; does `work` meanwhile, if no other append of the session is under way. `began` is when the
+    /// request was taken up.
     pub(super) async fn beside<A, W>(
         &self,
-        id: SessionId,
+        (began, id): (Instant, SessionId),
         append: impl Future<Output = A>,
         work: impl FnOnce() -> W,
     ) -> (A, Option<W>) {
@@ -36,20 +50,49 @@ impl Appending {
             Poll::Ready(appended) => (appended, None),
             Poll::Pending => {
                 let done = work();
+                self.learn(began.elapsed());
                 (append.await, Some(done))
             }
         }
     }
 
+    /// How long the processors need for the requests whose appends are under way.
+    pub(super) fn slack(&self) -> Duration {
+        let under_way = u32::try_from(self.all().len()).unwrap_or(u32::MAX);
+        let each = Duration::from_nanos(self.work.load(Ordering::Relaxed));
+        each.saturating_mul(under_way).checked_div(self.processors).unwrap_or_default()
+    }
+
+    /// Takes in how long a request has kept a processor.
+    fn learn(&self, took: Duration) {
+        let took = u64::try_from(took.min(LONGEST_WORK).as_nanos()).unwrap_or(u64::MAX);
+        let known = self.work.load(Ordering::Relaxed);
+        // Of two that are taken in at one moment, one may be lost: it is an average.
+        let next = if known == 0 { took } else { known.saturating_sub(known >> 4).saturating_add(took >> 4) };
+        self.work.store(next, Ordering::Relaxed);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashSet<SessionId>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn begin(&self, id: SessionId) -> Option<UnderWay<'_>> {
-        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        let begun = self.all().insert(id);
         begun.then(|| UnderWay { all: self, id })
+    }
+}
+
+impl Default for Appending {
+    fn default() -> Self {
+        let processors = thread::available_parallelism()
+            .map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX));
+        Self { under_way: Mutex::default(), work: AtomicU64::new(0), processors }
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.all.all().remove(&self.id);
     }
 }
 
@@ -61,6 +104,11 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "only a duration is made of it")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     fn id() -> SessionId {
         SessionId::from([1; 16])
     }
@@ -71,25 +119,39 @@ mod tests {
         let (landed, append) = oneshot::channel();
         let first = async {
             // The work is done before the append has landed: it is what lets it land.
-            let beside = appending.beside(id(), append, || landed.send("landed").is_ok());
+            let beside = appending.beside((now(), id()), append, || landed.send("landed").is_ok());
             assert_eq!(beside.await, (Ok("landed"), Some(true)));
         };
         first.await;
 
-        let mut waiting = pin!(appending.beside(id(), pending::<()>(), || ()));
+        let mut waiting = pin!(appending.beside((now(), id()), pending::<()>(), || ()));
         assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
-        let second = appending.beside(id(), ready("second"), || panic!("in vain"));
+        let second = appending.beside((now(), id()), ready("second"), || panic!("in vain"));
         assert_eq!(second.await, ("second", None));
     }
 
     #[tokio::test]
     async fn an_append_that_is_over_at_once_and_one_that_is_given_up_leave_nothing_behind() {
         let appending = Appending::default();
-        assert_eq!(appending.beside(id(), ready(1), || panic!("in vain")).await, (1, None));
+        assert_eq!(appending.beside((now(), id()), ready(1), || panic!("in vain")).await, (1, None));
         {
-            let mut given_up = pin!(appending.beside(id(), pending::<()>(), || ()));
+            let mut given_up = pin!(appending.beside((now(), id()), pending::<()>(), || ()));
             assert!(poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx))).await.is_pending());
         }
-        assert!(appending.0.lock().unwrap().is_empty());
+        assert!(appending.all().is_empty());
+    }
+    #[test]
+    fn the_more_there_is_to_do_the_longer_an_append_may_wait() {
+        let appending = Appending { processors: 2, ..Appending::default() };
+        appending.learn(Duration::from_micros(800));
+        assert_eq!(appending.slack(), Duration::ZERO, "alone, nobody waits");
+        let all: Vec<_> = (0..3).map(|number| appending.begin(SessionId::from([number; 16]))).collect();
+        assert_eq!(appending.slack(), Duration::from_micros(1200));
+        drop(all);
+        assert_eq!(appending.slack(), Duration::ZERO);
+        // What takes long has waited for something else.
+        appending.learn(Duration::from_hours(1));
+        let _one = appending.begin(id());
+        assert!(appending.slack() < Duration::from_millis(1));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::App;
 use super::error::TokenError;
@@ -82,6 +83,7 @@ impl App {
         let passwords = self.passwords.stats();
         let throttle = self.throttle.stats();
         let sweeper = self.sweeper.stats();
+        let store = self.store.stats();
         for (name, help, value) in [
             ("hashes_started_total", "Password hashes begun.", passwords.hashes_started),
             (
@@ -107,6 +109,8 @@ impl App {
                 "Invitations that the sweeper found expired, or removed.",
                 sweeper.total.invitations,
             ),
+            ("store_groups_total", "Groups of changes that were written and synced.", store.groups),
+            ("store_changes_total", "Changes in all groups, refused ones included.", store.changes),
             (
                 "sweeper_failures_total",
                 "Sessions and invitations that the sweeper could not settle.",
@@ -117,8 +121,27 @@ impl App {
             head(&mut page, &name, "counter", help);
             sample(&mut page, &name, "", value);
         }
+        self.gauges(&mut page);
+        page
+    }
+
+    /// What is so now, and the most so far.
+    fn gauges(&self, page: &mut String) {
+        let (passwords, sweeper) = (self.passwords.stats(), self.sweeper.stats());
+        let store = self.store.stats();
         for (name, help, value) in [
             ("hashing_memory_bytes", "Memory held for hashing.", count(passwords.memory_bytes)),
+            ("store_largest_group", "Changes in the largest group.", store.largest_group),
+            (
+                "store_longest_group_microseconds",
+                "How long the slowest group took.",
+                micros(store.longest_group),
+            ),
+            (
+                "store_longest_read_microseconds",
+                "How long the longest read took; no group begins meanwhile.",
+                micros(store.longest_read),
+            ),
             (
                 "sweeper_paused_seconds",
                 "For how long still nothing is swept.",
@@ -126,15 +149,18 @@ impl App {
             ),
         ] {
             let name = format!("heirloom_{name}");
-            head(&mut page, &name, "gauge", help);
-            sample(&mut page, &name, "", value);
+            head(page, &name, "gauge", help);
+            sample(page, &name, "", value);
         }
-        page
     }
 }
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn head(page: &mut String, name: &str, kind: &str, help: &str) {

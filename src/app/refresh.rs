@@ -1,5 +1,7 @@
 //! The refresh token grant (RFC 6749 §6).
 
+use std::time::Instant;
+
 use super::error::TokenError;
 use super::load::session_append;
 use super::mint::TokenResponse;
@@ -51,7 +53,7 @@ impl App {
     }
 
     async fn refresh_once(&self, asked: &Asked<'_>) -> Result<TokenResponse, TokenError> {
-        let id = asked.token.session;
+        let (began, id) = (now(), asked.token.session);
         let session = self.load_session(id).await?;
         let user = match &session.state {
             Some(state) => self.load_user(state.started.user).await?.state,
@@ -67,7 +69,8 @@ impl App {
         }
         let (append, after) = session_append(id, session, &decision.events, Vec::new())?;
         let mint = || decision.outcome.as_ref().ok().map(|granted| self.mint(id, &after, granted, &roles));
-        let (appended, minted) = self.appending.beside(id, self.store.append(append), mint).await;
+        let append = self.store.append_within(self.appending.slack(), append);
+        let (appended, minted) = self.appending.beside((began, id), append, mint).await;
         appended?;
         report(id, &after, &decision.events);
         if writes_tokens(&decision) {
@@ -119,6 +122,11 @@ impl App {
         };
         session::decide(session, &command)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures the processor; decides nothing that is stored")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Whether tokens are granted that have not been granted before.

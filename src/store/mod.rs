@@ -22,6 +22,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 pub mod sled;
 
@@ -37,6 +38,16 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::WrongExpectedVersion`], [`StoreError::RecordExists`] and [`StoreError::TooLarge`] change nothing;
     /// after [`StoreError::Unavailable`] the outcome is unknown.
     fn append(&self, append: Append) -> StoreFuture<'_, Appended>;
+
+    /// As [`Store::append`], for a caller that has other things to do for `slack`: a store may wait that long for more
+    /// to write with it.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    fn append_within(&self, slack: Duration, append: Append) -> StoreFuture<'_, Appended> {
+        let _ = slack;
+        self.append(append)
+    }
 
     /// Removes a whole stream, its events and its snapshot, and changes records; with the guarantees of `append`.
     /// The stream is [`Expected::NoStream`] again; the positions of its events become gaps.
@@ -84,6 +95,30 @@ pub trait Store: Send + Sync + 'static {
     /// Whether so little space is left that what can wait should be refused: new accounts and sign-ins, before the
     /// refreshes of those who are signed in. Cheap enough to ask each time.
     fn is_nearly_full(&self) -> bool;
+
+    /// What it has done so far, for monitoring; nothing from a store that does not count.
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
+    }
+}
+
+/// What the store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Groups written, each with one sync.
+    pub groups: u64,
+    /// Changes in all groups, refused ones included.
+    pub changes: u64,
+    /// Changes in the largest group.
+    pub largest_group: u64,
+    /// How long the slowest group took, from its first decision to its last answer.
+    pub longest_group: Duration,
+    /// How long the longest read of the tree took: no group begins meanwhile.
+    pub longest_read: Duration,
+    /// The last durable position.
+    pub position: u64,
+    /// Removed streams whose events still take space.
+    pub purging: usize,
 }
 
 /// Names a stream: one byte for its category, then the key of the aggregate, at most [`StreamId::MAX_KEY`] bytes.

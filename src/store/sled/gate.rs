@@ -32,11 +32,11 @@ pub(super) struct Visible {
 
 /// Which part of the tree a read touches.
 #[derive(Debug)]
-pub(super) enum Touches {
+pub(super) enum Touches<'a> {
     /// One row.
-    Row(Vec<u8>),
+    Row(&'a [u8]),
     /// All rows with this prefix.
-    Prefix(Vec<u8>),
+    Prefix(&'a [u8]),
     /// The log up to the last durable position.
     Log,
 }
@@ -49,7 +49,7 @@ impl Gate {
 
     /// Reads, if nothing of what it touches is open; else the number of the group to wait for. No group opens while
     /// `read` runs.
-    pub(super) fn pass<T>(&self, touches: &Touches, read: impl FnOnce(&Visible) -> T) -> Result<T, u64> {
+    pub(super) fn pass<T>(&self, touches: &Touches<'_>, read: impl FnOnce(&Visible) -> T) -> Result<T, u64> {
         let visible = self.visible();
         if visible.is_open(touches) { Err(visible.group) } else { Ok(read(&visible)) }
     }
@@ -94,11 +94,11 @@ impl Gate {
 }
 
 impl Visible {
-    fn is_open(&self, touches: &Touches) -> bool {
+    fn is_open(&self, touches: &Touches<'_>) -> bool {
         match touches {
-            Touches::Row(key) => self.keys.contains(key),
+            Touches::Row(key) => self.keys.contains(*key),
             Touches::Prefix(prefix) => {
-                let from = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
+                let from = (Bound::Included(*prefix), Bound::Unbounded);
                 self.keys.range::<[u8], _>(from).next().is_some_and(|key| key.starts_with(prefix))
             }
             Touches::Log => self.removes,
@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn only_reads_of_what_the_open_group_changes_wait() {
         let gate = Gate::new(3, BTreeMap::new());
-        let row = |key: &[u8]| Touches::Row(key.to_vec());
-        let prefix = |key: &[u8]| Touches::Prefix(key.to_vec());
+        let row = |key: &'static [u8]| Touches::Row(key);
+        let prefix = |key: &'static [u8]| Touches::Prefix(key);
         gate.open(BTreeSet::from([b"rb/1".to_vec()]), false);
         for waits in [row(b"rb/1"), prefix(b"rb"), prefix(b"rb/1")] {
             assert_eq!(gate.pass(&waits, |_| ()), Err(1), "{waits:?}");

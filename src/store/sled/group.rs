@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sled::Batch;
+use sled::{Batch, IVec};
 
 use super::super::{
     Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError, StreamId,
 };
-use super::layout::{self, CHUNK, Head, LogRow, chunk_key, log_key, record_key, snapshot_key};
+use super::layout::{self, CHUNK, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::tree::{Fault, Tree};
 
 /// How large a group may grow. Larger ones have been seen to take gigabytes inside sled.
@@ -21,7 +21,7 @@ pub struct GroupLimits {
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        Self { keys: 128, bytes: 256 * 1024 }
+        Self { keys: 512, bytes: 256 * 1024 }
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Group<'a> {
     heads: HashMap<StreamId, Option<Head>>,
     records: HashMap<RecordKey, bool>,
     /// The newest row of the log, its key and value, if the group has written one.
-    newest: Option<([u8; 9], Vec<u8>)>,
+    newest: Option<([u8; 9], IVec)>,
     /// Whether something changed behind the newest row of the log.
     unsealed: bool,
 }
@@ -172,7 +172,8 @@ impl<'a> Group<'a> {
             return if self.newest.is_some() { None } else { seal };
         }
         self.position = self.position.saturating_add(1);
-        self.log(self.position, &LogRow::Seal);
+        let key = log_key(self.position);
+        self.log(key, layout::seal_value(&key));
         if let Some(old) = seal {
             self.delete(log_key(old).to_vec());
         }
@@ -181,7 +182,7 @@ impl<'a> Group<'a> {
 
     /// The newest row that the group has written to the log.
     pub(super) fn newest(&self) -> Option<(&[u8], &[u8])> {
-        self.newest.as_ref().map(|(key, value)| (key.as_slice(), value.as_slice()))
+        self.newest.as_ref().map(|(key, value)| (key.as_slice(), value.as_ref()))
     }
 
     fn append(&mut self, head: Option<Head>, append: Append) -> Appended {
@@ -192,8 +193,9 @@ impl<'a> Group<'a> {
             self.position = self.position.saturating_add(1);
             head.version = head.version.saturating_add(1);
             head.tail.push(self.position);
-            let (birth, version, stream) = (head.birth, head.version, append.stream.clone());
-            self.log(self.position, &LogRow::Event { birth, version, stream, data });
+            let (birth, version, stream) = (head.birth, head.version, &append.stream);
+            let key = log_key(self.position);
+            self.log(key, layout::event_value(&key, (birth, version, stream), &data));
             if head.version.is_multiple_of(CHUNK) {
                 let number = head.version.checked_div(CHUNK).unwrap_or_default();
                 let key = chunk_key(head.birth, number);
@@ -224,7 +226,7 @@ impl<'a> Group<'a> {
     fn head(&self, stream: &StreamId) -> Result<Option<Head>, Fault> {
         match self.heads.get(stream) {
             Some(head) => Ok(head.clone()),
-            None => read_head(self.tree, stream),
+            None => read_head(self.tree, &snapshot_key(stream)),
         }
     }
 
@@ -266,14 +268,12 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn log(&mut self, position: u64, row: &LogRow) {
-        let key = log_key(position);
-        let value = row.value(&key);
-        self.newest = Some((key, value.to_vec()));
+    fn log(&mut self, key: [u8; 9], value: IVec) {
+        self.newest = Some((key, value.clone()));
         self.put(key.to_vec(), value);
     }
 
-    fn put(&mut self, key: Vec<u8>, value: sled::IVec) {
+    fn put(&mut self, key: Vec<u8>, value: IVec) {
         self.batch.insert(key.as_slice(), value);
         self.keys.insert(key);
     }
@@ -284,9 +284,9 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The head of a stream as the tree has it.
-pub(super) fn read_head(tree: &Tree, stream: &StreamId) -> Result<Option<Head>, Fault> {
-    let key = snapshot_key(stream);
-    let Some(value) = tree.get(&key)? else { return Ok(None) };
-    Head::parse(&key, &value).map(Some).map_err(Fault::row(format_args!("the snapshot of stream {stream:?}")))
+/// The head of a stream as the tree has it, in the row with this key.
+pub(super) fn read_head(tree: &Tree, key: &[u8]) -> Result<Option<Head>, Fault> {
+    let Some(value) = tree.get(key)? else { return Ok(None) };
+    let what = format_args!("the snapshot of stream {:?}", layout::snapshot_stream(key));
+    Head::parse(key, &value).map(Some).map_err(Fault::row(what))
 }

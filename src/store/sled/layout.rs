@@ -83,9 +83,44 @@ pub(super) fn purge_birth(key: &[u8]) -> Result<u64, Damaged> {
     key.u64().ok_or(Damaged)
 }
 
-/// A value: the checksum of its key and body, then the body.
+/// The stream whose snapshot has this key.
+pub(super) fn snapshot_stream(key: &[u8]) -> Option<StreamId> {
+    let (category, rest) = key.strip_prefix(b"s")?.split_first()?;
+    StreamId::new(*category, rest)
+}
+
+/// A value: the checksum of its key and body, then the body, which comes in parts.
+fn value_of(key: &[u8], parts: &[&[u8]]) -> IVec {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(key);
+    for part in parts {
+        hasher.update(part);
+    }
+    let len = parts.iter().map(|part| part.len()).fold(size_of::<u32>(), usize::saturating_add);
+    let mut bytes = Vec::with_capacity(len);
+    bytes.extend_from_slice(&hasher.finalize().to_be_bytes());
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    IVec::from(bytes)
+}
+
+/// A value with this body.
 pub(super) fn value(key: &[u8], body: &[u8]) -> IVec {
-    IVec::from([checksum(key, body).to_be_bytes().as_slice(), body].concat())
+    value_of(key, &[body])
+}
+
+/// The value of an event: its birth, version and stream, and what it is.
+pub(super) fn event_value(key: &[u8], (birth, version, stream): (u64, u64, &StreamId), data: &[u8]) -> IVec {
+    let id = stream.as_bytes();
+    // A stream id has at most 65 bytes.
+    let len = u8::try_from(id.len()).unwrap_or(u8::MAX);
+    value_of(key, &[&[1], &birth.to_be_bytes(), &version.to_be_bytes(), &[len], id, data])
+}
+
+/// The value of a seal.
+pub(super) fn seal_value(key: &[u8]) -> IVec {
+    value_of(key, &[&[0]])
 }
 
 /// The body of a value, if its checksum is right.
@@ -96,20 +131,6 @@ pub(super) fn body<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damaged>
 }
 
 impl LogRow {
-    pub(super) fn value(&self, key: &[u8]) -> IVec {
-        match self {
-            Self::Seal => value(key, &[0]),
-            Self::Event { birth, version, stream, data } => {
-                let id = stream.as_bytes();
-                // A stream id has at most 65 bytes.
-                let len = u8::try_from(id.len()).unwrap_or(u8::MAX);
-                let head =
-                    [[1].as_slice(), &birth.to_be_bytes(), &version.to_be_bytes(), &[len], id].concat();
-                value(key, &[head.as_slice(), data].concat())
-            }
-        }
-    }
-
     pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, Damaged> {
         let mut row = Cursor(body(key, value)?);
         match row.byte() {
@@ -122,10 +143,8 @@ impl LogRow {
 
 impl Head {
     pub(super) fn value(&self, key: &[u8]) -> IVec {
-        let mut bytes = [self.birth.to_be_bytes(), self.version.to_be_bytes()].concat();
-        bytes.extend(self.tail.iter().flat_map(|position| position.to_be_bytes()));
-        bytes.extend_from_slice(&self.snapshot);
-        value(key, &bytes)
+        let tail: Vec<u8> = self.tail.iter().flat_map(|position| position.to_be_bytes()).collect();
+        value_of(key, &[&self.birth.to_be_bytes(), &self.version.to_be_bytes(), &tail, &self.snapshot])
     }
 
     pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, Damaged> {
@@ -135,7 +154,7 @@ impl Head {
 
 impl Meta {
     pub(super) fn value(&self) -> IVec {
-        value(META, &[self.format.to_be_bytes().as_slice(), &self.store].concat())
+        value_of(META, &[&self.format.to_be_bytes(), &self.store])
     }
 
     pub(super) fn parse(value: &[u8]) -> Result<Self, Damaged> {
@@ -224,9 +243,10 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_were_written() {
         let event = LogRow::Event { birth: 7, version: 9, stream: stream(), data: b"data".to_vec() };
-        for row in [event, LogRow::Seal] {
-            assert_eq!(LogRow::parse(&log_key(11), &row.value(&log_key(11))), Ok(row));
-        }
+        let key = log_key(11);
+        assert_eq!(LogRow::parse(&key, &event_value(&key, (7, 9, &stream()), b"data")), Ok(event));
+        assert_eq!(LogRow::parse(&key, &seal_value(&key)), Ok(LogRow::Seal));
+        assert_eq!(snapshot_stream(&snapshot_key(&stream())), Some(stream()));
         let head = Head { birth: 1, version: 18, tail: vec![40, 41], snapshot: b"fold".to_vec() };
         assert_eq!(Head::parse(b"k", &head.value(b"k")), Ok(head));
         let meta = Meta { format: FORMAT, store: [3; 16] };
@@ -236,8 +256,7 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_a_cut_and_another_place_are_damage() {
-        let row = LogRow::Event { birth: 7, version: 9, stream: stream(), data: b"data".to_vec() };
-        let good = row.value(&log_key(11)).to_vec();
+        let good = event_value(&log_key(11), (7, 9, &stream()), b"data").to_vec();
         assert_eq!(LogRow::parse(&log_key(12), &good), Err(Damaged));
         for at in 0..good.len() {
             assert_eq!(LogRow::parse(&log_key(11), &good[..at]), Err(Damaged));

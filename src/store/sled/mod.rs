@@ -24,6 +24,7 @@ mod group;
 mod layout;
 mod mark;
 mod open;
+mod queue;
 mod reads;
 mod shared;
 mod tree;
@@ -31,8 +32,7 @@ mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -43,11 +43,13 @@ pub use self::failure::OnFatal;
 use self::group::Change;
 pub use self::group::GroupLimits;
 pub use self::open::OpenError;
+use self::queue::Queue;
 use self::reads::{Load, ReadLog, ReadStream, Record, Scan};
 use self::shared::Shared;
-use self::writer::{Job, Writer};
+use self::writer::{Job, Writer, now};
 use super::{
-    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StreamId,
+    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StoreStats,
+    StreamId,
 };
 
 /// How a [`SledStore`] is opened.
@@ -63,6 +65,8 @@ pub struct SledOptions {
     pub accept_missing_mark: bool,
     /// How large a group may grow.
     pub limits: GroupLimits,
+    /// How long a group waits for more at most, whatever those in it say.
+    pub longest_slack: Duration,
     /// How many changes may wait for the writer; more wait outside.
     pub queue: usize,
     /// The free space, in bytes, under which [`Store::is_nearly_full`] says so.
@@ -75,26 +79,9 @@ pub struct SledOptions {
 pub struct SledStore {
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
-    /// `None` only while it is being dropped.
-    jobs: Option<mpsc::Sender<Job>>,
+    longest_slack: Duration,
+    queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
-}
-
-/// What the store has done since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SledStats {
-    /// Groups written, each with one sync.
-    pub groups: u64,
-    /// Changes in all groups, refused ones included.
-    pub changes: u64,
-    /// Changes in the largest group.
-    pub largest_group: u64,
-    /// How long the slowest group took, from its first decision to its last answer.
-    pub longest_group: Duration,
-    /// The last durable position.
-    pub position: u64,
-    /// Removed streams whose events still take space.
-    pub purging: usize,
 }
 
 impl SledStore {
@@ -103,13 +90,13 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let places = Arc::new(Semaphore::new(options.queue));
+        let (places, longest_slack) = (Arc::new(Semaphore::new(options.queue)), options.longest_slack);
         let opened = open::open(folder, options)?;
-        let (jobs, waiting) = mpsc::channel();
+        let queue = Arc::<Queue>::default();
         let shared = Arc::new(opened.shared);
         let writer = Writer {
             shared: Arc::clone(&shared),
-            jobs: waiting,
+            queue: Arc::clone(&queue),
             store: opened.store,
             mark: opened.mark,
             seal: opened.seal,
@@ -117,7 +104,7 @@ impl SledStore {
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run());
         let writer = writer.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Self { shared, places, jobs: Some(jobs), writer: Some(writer) })
+        Ok(Self { shared, places, longest_slack, queue, writer: Some(writer) })
     }
 
     /// Whether there is a store in `folder`, whole or not.
@@ -138,22 +125,7 @@ impl SledStore {
         rustix::fs::statvfs(&self.shared.folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// What the store has done so far.
-    #[must_use]
-    pub fn stats(&self) -> SledStats {
-        let counts = &self.shared.counts;
-        let visible = self.shared.gate.visible();
-        SledStats {
-            groups: counts.groups.load(Ordering::Relaxed),
-            changes: counts.changes.load(Ordering::Relaxed),
-            largest_group: counts.largest.load(Ordering::Relaxed),
-            longest_group: Duration::from_micros(counts.longest_micros.load(Ordering::Relaxed)),
-            position: visible.position,
-            purging: visible.purging.len(),
-        }
-    }
-
-    async fn change(&self, change: Change) -> Result<Appended, StoreError> {
+    async fn change(&self, change: Change, slack: Duration) -> Result<Appended, StoreError> {
         self.shared.failure.check()?;
         let cost = change.cost()?;
         if !cost.fits((0, 0), self.shared.limits) {
@@ -163,9 +135,10 @@ impl SledStore {
         let (answer, answered) = oneshot::channel();
         tokio::select! {
             place = Arc::clone(&self.places).acquire_owned() => {
-                let job = Job { change, cost, answer, place: place.map_err(|_| closed())? };
-                let jobs = self.jobs.as_ref().ok_or_else(closed)?;
-                jobs.send(job).map_err(|_| closed())?;
+                let place = place.map_err(|_| closed())?;
+                let came = now();
+                let due = came.checked_add(slack.min(self.longest_slack)).unwrap_or(came);
+                self.queue.push(Job { change, cost, came, due, answer, place }, self.shared.limits);
             }
             error = self.shared.failure.failed() => return Err(error),
         }
@@ -179,19 +152,23 @@ impl SledStore {
 
 impl Store for SledStore {
     fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
-        Box::pin(self.change(Change::Append(append)))
+        Box::pin(self.change(Change::Append(append), Duration::ZERO))
+    }
+
+    fn append_within(&self, slack: Duration, append: Append) -> StoreFuture<'_, Appended> {
+        Box::pin(self.change(Change::Append(append), slack))
     }
 
     fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
-        Box::pin(async { self.change(Change::Remove(remove)).await.map(drop) })
+        Box::pin(async { self.change(Change::Remove(remove), Duration::ZERO).await.map(drop) })
     }
 
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-        Box::pin(self.shared.read(Load(stream)))
+        Box::pin(self.shared.read(Load::new(&stream)))
     }
 
     fn read_stream(&self, stream: StreamId, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
-        Box::pin(self.shared.read_many(ReadStream { stream, after, limit }))
+        Box::pin(self.shared.read_many(ReadStream::new(stream, after, limit)))
     }
 
     fn read_log(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
@@ -199,7 +176,7 @@ impl Store for SledStore {
     }
 
     fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
-        Box::pin(self.shared.read(Record(key)))
+        Box::pin(self.shared.read(Record::new(&key)))
     }
 
     fn scan(
@@ -208,17 +185,21 @@ impl Store for SledStore {
         after: Option<RecordKey>,
         limit: usize,
     ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>> {
-        Box::pin(self.shared.read_many(Scan { prefix, after, limit }))
+        Box::pin(self.shared.read_many(Scan::new(&prefix, after.as_ref(), limit)))
     }
 
     fn is_nearly_full(&self) -> bool {
         self.free_space() < self.shared.floor_bytes
     }
+
+    fn stats(&self) -> StoreStats {
+        self.shared.stats()
+    }
 }
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        self.queue.close();
         let Some(writer) = self.writer.take() else { return };
         while !writer.is_finished() {
             if self.shared.failure.why().is_some() {
@@ -242,6 +223,7 @@ impl Default for SledOptions {
             disk: Arc::new(SystemDisk),
             accept_missing_mark: false,
             limits: GroupLimits::default(),
+            longest_slack: Duration::from_millis(25),
             queue: 1024,
             floor_bytes: 256 * 1024 * 1024,
         }

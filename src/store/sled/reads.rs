@@ -15,23 +15,27 @@ pub(super) trait Read: Send + Sync + 'static {
     type Found: Send + 'static;
 
     /// Which rows it touches.
-    fn touches(&self) -> Touches;
+    fn touches(&self) -> Touches<'_>;
 
     /// Reads; no group opens meanwhile.
     fn rows(&self, tree: &Tree, visible: &Visible) -> Result<Self::Found, Fault>;
 }
 
 /// The snapshot of a stream.
-pub(super) struct Load(pub(super) StreamId);
+pub(super) struct Load {
+    row: Vec<u8>,
+}
 
 /// The value of a record.
-pub(super) struct Record(pub(super) RecordKey);
+pub(super) struct Record {
+    row: Vec<u8>,
+}
 
 /// Records with a prefix.
 pub(super) struct Scan {
-    pub(super) prefix: RecordKey,
-    pub(super) after: Option<RecordKey>,
-    pub(super) limit: usize,
+    prefix: Vec<u8>,
+    after: Option<Vec<u8>>,
+    limit: usize,
 }
 
 /// Events of all streams.
@@ -42,20 +46,45 @@ pub(super) struct ReadLog {
 
 /// Events of a stream.
 pub(super) struct ReadStream {
-    pub(super) stream: StreamId,
-    pub(super) after: u64,
-    pub(super) limit: usize,
+    stream: StreamId,
+    row: Vec<u8>,
+    after: u64,
+    limit: usize,
+}
+
+impl Load {
+    pub(super) fn new(stream: &StreamId) -> Self {
+        Self { row: snapshot_key(stream) }
+    }
+}
+
+impl Record {
+    pub(super) fn new(key: &RecordKey) -> Self {
+        Self { row: record_key(key) }
+    }
+}
+
+impl Scan {
+    pub(super) fn new(prefix: &RecordKey, after: Option<&RecordKey>, limit: usize) -> Self {
+        Self { prefix: record_key(prefix), after: after.map(record_key), limit }
+    }
+}
+
+impl ReadStream {
+    pub(super) fn new(stream: StreamId, after: u64, limit: usize) -> Self {
+        Self { row: snapshot_key(&stream), stream, after, limit }
+    }
 }
 
 impl Read for Load {
     type Found = Option<Snapshot>;
 
-    fn touches(&self) -> Touches {
-        Touches::Row(snapshot_key(&self.0))
+    fn touches(&self) -> Touches<'_> {
+        Touches::Row(&self.row)
     }
 
     fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
-        let head = read_head(tree, &self.0)?;
+        let head = read_head(tree, &self.row)?;
         Ok(head.map(|Head { version, snapshot, .. }| Snapshot { version, data: snapshot }))
     }
 }
@@ -63,31 +92,29 @@ impl Read for Load {
 impl Read for Record {
     type Found = Option<Vec<u8>>;
 
-    fn touches(&self) -> Touches {
-        Touches::Row(record_key(&self.0))
+    fn touches(&self) -> Touches<'_> {
+        Touches::Row(&self.row)
     }
 
     fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
-        let row = record_key(&self.0);
-        let Some(value) = tree.get(&row)? else { return Ok(None) };
-        layout::body(&row, &value).map(|body| Some(body.to_vec())).map_err(Fault::row("a record"))
+        let Some(value) = tree.get(&self.row)? else { return Ok(None) };
+        layout::body(&self.row, &value).map(|body| Some(body.to_vec())).map_err(Fault::row("a record"))
     }
 }
 
 impl Read for Scan {
     type Found = Vec<(RecordKey, Vec<u8>)>;
 
-    fn touches(&self) -> Touches {
-        Touches::Prefix(record_key(&self.prefix))
+    fn touches(&self) -> Touches<'_> {
+        Touches::Prefix(&self.prefix)
     }
 
     fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
-        let prefix = record_key(&self.prefix);
-        let from = match self.after.as_ref().map(record_key) {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix.clone()),
+        let from = match &self.after {
+            Some(after) if *after >= self.prefix => Bound::Excluded(after.clone()),
+            _ => Bound::Included(self.prefix.clone()),
         };
-        tree.collect((from, &prefix), self.limit, |key, value| {
+        tree.collect((from, &self.prefix), self.limit, |key, value| {
             let body = layout::body(key, value).map_err(Fault::row("a record"))?;
             Ok(Some((RecordKey::from_bytes(key.get(1..).unwrap_or_default()), body.to_vec())))
         })
@@ -97,7 +124,7 @@ impl Read for Scan {
 impl Read for ReadLog {
     type Found = Vec<RecordedEvent>;
 
-    fn touches(&self) -> Touches {
+    fn touches(&self) -> Touches<'_> {
         Touches::Log
     }
 
@@ -122,12 +149,12 @@ impl Read for ReadLog {
 impl Read for ReadStream {
     type Found = Vec<RecordedEvent>;
 
-    fn touches(&self) -> Touches {
-        Touches::Row(snapshot_key(&self.stream))
+    fn touches(&self) -> Touches<'_> {
+        Touches::Row(&self.row)
     }
 
     fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
-        let Some(head) = read_head(tree, &self.stream)? else { return Ok(Vec::new()) };
+        let Some(head) = read_head(tree, &self.row)? else { return Ok(Vec::new()) };
         let limit = u64::try_from(self.limit).unwrap_or(u64::MAX);
         let last = self.after.saturating_add(limit).min(head.version);
         let mut chunk = (0, Vec::new());

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::super::StoreError;
+use super::super::{StoreError, StoreStats};
 use super::disk::Disk;
 use super::failure::Failure;
 use super::gate::Gate;
 use super::group::GroupLimits;
 use super::reads::Read;
 use super::tree::{Fault, Tree};
+use super::writer::now;
 
 /// The store's parts that both readers and the writer use.
 pub(super) struct Shared {
@@ -35,6 +36,7 @@ pub(super) struct Counts {
     pub(super) changes: AtomicU64,
     pub(super) largest: AtomicU64,
     pub(super) longest_micros: AtomicU64,
+    longest_read_micros: AtomicU64,
 }
 
 impl Shared {
@@ -45,11 +47,25 @@ impl Shared {
 
     pub(super) fn count(&self, changes: usize, took: Duration) {
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let micros = micros(took);
         self.counts.groups.fetch_add(1, Ordering::Relaxed);
         self.counts.changes.fetch_add(changes, Ordering::Relaxed);
         self.counts.largest.fetch_max(changes, Ordering::Relaxed);
         self.counts.longest_micros.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> StoreStats {
+        let counts = &self.counts;
+        let visible = self.gate.visible();
+        StoreStats {
+            groups: counts.groups.load(Ordering::Relaxed),
+            changes: counts.changes.load(Ordering::Relaxed),
+            largest_group: counts.largest.load(Ordering::Relaxed),
+            longest_group: Duration::from_micros(counts.longest_micros.load(Ordering::Relaxed)),
+            longest_read: Duration::from_micros(counts.longest_read_micros.load(Ordering::Relaxed)),
+            position: visible.position,
+            purging: visible.purging.len(),
+        }
     }
 
     /// Reads durable state: waits for the open group if it changes what the read touches.
@@ -82,7 +98,12 @@ impl Shared {
         if let Err(error) = self.failure.check() {
             return Ok(Err(error));
         }
-        let found = self.gate.pass(&read.touches(), |visible| read.rows(&self.tree, visible))?;
+        let found = self.gate.pass(&read.touches(), |visible| {
+            let began = now();
+            let found = read.rows(&self.tree, visible);
+            self.counts.longest_read_micros.fetch_max(micros(began.elapsed()), Ordering::Relaxed);
+            found
+        })?;
         Ok(match found {
             // What failed meanwhile may have changed what was read.
             Ok(found) => self.failure.check().map(|()| found),
@@ -111,4 +132,8 @@ impl Drop for Shared {
             self.tree.leak();
         }
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

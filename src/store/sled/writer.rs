@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use sled::Batch;
@@ -15,12 +14,17 @@ use super::disk::Synced;
 use super::group::{Change, Cost, Group};
 use super::layout::{self, LogRow, log_key};
 use super::mark::{Mark, MarkFile};
+use super::queue::Queue;
 use super::reads::Chunk;
 use super::shared::Shared;
 use super::tree::Fault;
 
 /// How often the mark is synced while appends come in.
 const MARK_EVERY: Duration = Duration::from_secs(1);
+/// How long the writer stays awake for the next change, where changes come one by one but soon.
+const AWAKE: Duration = Duration::from_millis(1);
+/// Longer than any server waits for its next change.
+const FOR_EVER: Duration = Duration::from_hours(1);
 /// How many groups may overtake a purge.
 const PURGE_EVERY: u64 = 8;
 /// How many rows one step of a purge deletes at most.
@@ -30,6 +34,9 @@ const PURGE_ROWS: usize = 100;
 pub(super) struct Job {
     pub(super) change: Change,
     pub(super) cost: Cost,
+    /// When it came, and by when its group should begin.
+    pub(super) came: Instant,
+    pub(super) due: Instant,
     pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
     /// Its place in the queue.
     pub(super) place: OwnedSemaphorePermit,
@@ -38,7 +45,7 @@ pub(super) struct Job {
 /// The writer's own state.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
-    pub(super) jobs: Receiver<Job>,
+    pub(super) queue: Arc<Queue>,
     pub(super) store: [u8; 16],
     pub(super) mark: MarkFile,
     /// The position of the seal at the log's end, if it ends with one.
@@ -62,21 +69,22 @@ impl Writer {
         let mut waiting: VecDeque<Job> = VecDeque::new();
         let mut mark_due = now();
         let mut groups: u64 = 0;
+        let mut alone = false;
         loop {
             let purge = self.next_purge();
-            if waiting.is_empty() {
-                let patience = if purge.is_some() { Duration::ZERO } else { self.patience(mark_due) };
-                match self.jobs.recv_timeout(patience) {
-                    Ok(job) => waiting.push_back(job),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return self.sync_mark(),
-                }
+            let busy = purge.is_some() || !waiting.is_empty();
+            let began = now();
+            let patience = if busy { began } else { self.patience(mark_due) };
+            let open = self.queue.take(&mut waiting, patience, if alone { AWAKE } else { Duration::ZERO });
+            // One after another, each soon after the one before.
+            alone = waiting.len() == 1 && began.elapsed() < AWAKE;
+            if !open && waiting.is_empty() {
+                return self.sync_mark();
             }
             groups = groups.wrapping_add(1);
             if let Some(birth) = purge.filter(|_| waiting.is_empty() || groups.is_multiple_of(PURGE_EVERY)) {
                 self.purge(birth)?;
             }
-            waiting.extend(self.jobs.try_iter());
             if !waiting.is_empty() {
                 self.write_group(&mut waiting)?;
             }
@@ -87,9 +95,9 @@ impl Writer {
         }
     }
 
-    /// How long to wait for a job: until the mark is due, or for ever.
-    fn patience(&self, mark_due: Instant) -> Duration {
-        if self.mark.dirty { mark_due.saturating_duration_since(now()) } else { Duration::from_hours(1) }
+    /// Until when to wait for a job: until the mark is due, or for ever.
+    fn patience(&self, mark_due: Instant) -> Instant {
+        if self.mark.dirty { mark_due } else { now().checked_add(FOR_EVER).unwrap_or(mark_due) }
     }
 
     /// Decides and writes the jobs at the front, as many as fit one group, and answers them.
@@ -203,6 +211,6 @@ pub(super) fn seal_at(position: u64, row: &LogRow) -> Option<u64> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "paces and measures the disk; decides nothing that is stored")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
