@@ -70,6 +70,7 @@ impl App {
             threads: usize::try_from(config.passwords.threads).unwrap_or(usize::MAX),
             queue: usize::try_from(config.passwords.queue).unwrap_or(usize::MAX),
             cost,
+            ..PoolOptions::default()
         };
         let plain_jwt = config.audiences.iter().any(|audience| audience.typ == AccessTokenType::Jwt);
         let issuer = &config.issuer;

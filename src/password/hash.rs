@@ -199,9 +199,14 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    /// Memory for hashes of `cost`, which are counted in `started`.
-    pub(super) fn new(cost: Cost, started: Arc<AtomicU64>) -> Self {
-        Self { blocks: vec![Block::new(); cost.blocks()], started }
+    /// Without memory, until a hash needs some. Hashes are counted in `started`.
+    pub(super) fn new(started: Arc<AtomicU64>) -> Self {
+        Self { blocks: Vec::new(), started }
+    }
+
+    /// Gives its memory back, until a hash needs some again.
+    pub(super) fn give_back(&mut self) {
+        self.blocks = Vec::new();
     }
 
     /// How much memory it holds, in bytes.

@@ -5,12 +5,12 @@
 //! what comes on top is told at once to come back ([`PoolError::Busy`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 use super::Password;
@@ -31,13 +31,15 @@ pub struct PoolOptions {
     pub queue: usize,
     /// What a new hash costs.
     pub cost: Cost,
+    /// How long a thread without work keeps its memory.
+    pub keep_memory: Duration,
 }
 
 impl Default for PoolOptions {
-    /// A thread for each core.
+    /// A thread for each core, whose memory is given back after five seconds without work.
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { threads, queue: threads.saturating_mul(16), cost: Cost::RECOMMENDED }
+        Self { threads, queue: threads.saturating_mul(16), cost: Cost::RECOMMENDED, keep_memory: KEEP_MEMORY }
     }
 }
 
@@ -98,7 +100,7 @@ pub struct PoolStats {
 /// Threads that hash. They end when the pool is dropped, after the jobs that are queued.
 #[derive(Debug)]
 pub struct HashingPool {
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
     shared: Arc<Shared>,
 }
 
@@ -175,10 +177,11 @@ impl HashingPool {
         }
     }
 
-    fn with_queue(options: PoolOptions, peppers: Peppers, random: Random) -> (Self, Queue) {
-        let (jobs, queue) = sync_channel(options.queue.max(1));
+    fn with_queue(options: PoolOptions, peppers: Peppers, random: Random) -> (Self, Receiver<Job>) {
+        let (jobs, queue) = bounded(options.queue.max(1));
         let shared = Arc::new(Shared {
             cost: options.cost,
+            keep_memory: options.keep_memory,
             peppers,
             random,
             started: Arc::default(),
@@ -186,12 +189,12 @@ impl HashingPool {
             skipped: AtomicU64::new(0),
             memory: AtomicUsize::new(0),
         });
-        (Self { jobs, shared }, Arc::new(Mutex::new(queue)))
+        (Self { jobs, shared }, queue)
     }
 
-    fn start_threads(&self, threads: usize, queue: &Queue) -> io::Result<()> {
+    fn start_threads(&self, threads: usize, queue: &Receiver<Job>) -> io::Result<()> {
         for number in 0..threads.max(1) {
-            let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(queue));
+            let (shared, queue) = (Arc::clone(&self.shared), queue.clone());
             thread::Builder::new()
                 .name(format!("hashing-{number}"))
                 .spawn(move || Worker::new(&shared).run(&queue))?;
@@ -213,7 +216,8 @@ impl HashingPool {
 /// By then a full queue of the default length is mostly worked off; `Retry-After` has whole seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-type Queue = Arc<Mutex<Receiver<Job>>>;
+/// A storm of sign-ins is over by then; the memory is there again within milliseconds.
+const KEEP_MEMORY: Duration = Duration::from_secs(5);
 
 enum Job {
     Hash {
@@ -240,6 +244,7 @@ impl Job {
 #[derive(Debug)]
 struct Shared {
     cost: Cost,
+    keep_memory: Duration,
     peppers: Peppers,
     random: Random,
     started: Arc<AtomicU64>,
@@ -258,16 +263,12 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared) -> Self {
-        Self { shared, workspace: Workspace::default(), counted: 0 }
+        Self { shared, workspace: Workspace::new(Arc::clone(&shared.started)), counted: 0 }
     }
 
-    fn run(mut self, queue: &Queue) {
+    fn run(mut self, queue: &Receiver<Job>) {
         lower_priority();
-        self.workspace = Workspace::new(self.shared.cost, Arc::clone(&self.shared.started));
-        self.count_memory();
-        loop {
-            // The lock is held while waiting: the other idle threads then wait for the lock instead.
-            let Ok(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).recv() else { return };
+        while let Some(job) = self.next(queue) {
             if job.is_abandoned() {
                 self.shared.skipped.fetch_add(1, Ordering::Relaxed);
                 continue;
@@ -275,6 +276,18 @@ impl<'a> Worker<'a> {
             // A panic must not cost the pool a thread: whoever waits is told that the answer is lost.
             let _ = catch_unwind(AssertUnwindSafe(|| self.work(job)));
         }
+    }
+
+    /// The next job; none if there will be no more. A long wait for it is spent without the memory.
+    fn next(&mut self, queue: &Receiver<Job>) -> Option<Job> {
+        match queue.recv_timeout(self.shared.keep_memory) {
+            Ok(job) => return Some(job),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        self.workspace.give_back();
+        self.count_memory();
+        queue.recv().ok()
     }
 
     fn work(&mut self, job: Job) {
@@ -296,7 +309,9 @@ impl<'a> Worker<'a> {
     fn hash(&mut self, password: &Password) -> Result<PasswordRecord, PoolError> {
         let Shared { cost, peppers, random, .. } = self.shared;
         let salt = random.bytes()?;
-        Ok(self.workspace.hash(password, (*cost, peppers), salt)?)
+        let hashed = self.workspace.hash(password, (*cost, peppers), salt);
+        self.count_memory();
+        Ok(hashed?)
     }
 
     fn verify(&mut self, password: &Password, record: Option<&PasswordRecord>) -> Result<Verdict, PoolError> {

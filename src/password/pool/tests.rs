@@ -1,14 +1,14 @@
 use super::*;
 
 fn options(threads: usize, queue: usize) -> PoolOptions {
-    PoolOptions { threads, queue, cost: Cost::new(64, 1, 1).unwrap() }
+    PoolOptions { threads, queue, cost: Cost::new(64, 1, 1).unwrap(), ..PoolOptions::default() }
 }
 
 fn peppers() -> Peppers {
     Peppers::new((2, &[2; 32]), [(1, [1; 32])])
 }
 
-fn unstarted(options: PoolOptions) -> (Arc<HashingPool>, Queue) {
+fn unstarted(options: PoolOptions) -> (Arc<HashingPool>, Receiver<Job>) {
     let (pool, queue) = HashingPool::with_queue(options, peppers(), Random::system());
     (Arc::new(pool), queue)
 }
@@ -131,6 +131,21 @@ async fn c41_a_match_with_an_older_cost_is_hashed_again_and_its_memory_given_bac
     assert!(!rehashed.needs_rehash(Cost::new(64, 1, 1).unwrap(), 2));
     assert!(pool.verify(password("right"), Some(rehashed)).await.unwrap().matches);
     assert_eq!(pool.stats().memory_bytes, 64 * 1024);
+}
+
+#[tokio::test]
+async fn memory_is_given_back_when_there_is_nothing_to_do_and_taken_again() {
+    let keeps = started(PoolOptions { keep_memory: Duration::from_hours(1), ..options(1, 8) });
+    keeps.hash(password("correct horse")).await.unwrap();
+    assert_eq!(keeps.stats().memory_bytes, 64 * 1024);
+
+    let pool = started(PoolOptions { keep_memory: Duration::ZERO, ..options(1, 8) });
+    assert_eq!(pool.stats().memory_bytes, 0, "nothing is taken before it is needed");
+    let record = pool.hash(password("correct horse")).await.unwrap();
+    while pool.stats().memory_bytes > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(pool.verify(password("correct horse"), Some(record)).await.unwrap().matches);
 }
 
 #[cfg(target_os = "linux")]
