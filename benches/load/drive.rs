@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::chain::{Chain, Given, Pool, digest};
 use super::connection::Connection;
+use super::groups::Groups;
 use super::installation::Installation;
 use super::rows::{Kind, Row};
 use super::server::{Server, machine_cpu_seconds, own_cpu_seconds};
@@ -29,6 +30,8 @@ pub(crate) struct Measured {
     pub(crate) own_cpu: f64,
     /// CPU seconds of whatever else runs on the machine.
     pub(crate) other_cpu: f64,
+    /// Changes in a group of the store, on average.
+    pub(crate) group: Option<f64>,
 }
 
 /// What connections measured.
@@ -77,6 +80,7 @@ impl Stage {
         for (storms, work) in works {
             ready.push((storms, work, Connection::open(self.target.address).await?));
         }
+        let groups = self.groups().await?;
         let before = self.cpu()?;
         let began = Instant::now();
         let mut tasks = JoinSet::new();
@@ -101,6 +105,7 @@ impl Stage {
         for work in done {
             self.take_back(work);
         }
+        let group = groups.zip(self.groups().await?).and_then(|(before, after)| after.mean_since(&before));
         let (seconds, after) = after.context("no connection")?;
         tally.micros.sort_unstable();
         storm.micros.sort_unstable();
@@ -108,7 +113,7 @@ impl Stage {
         let own_cpu = after.own - before.own;
         let other_cpu = (after.machine - before.machine - server_cpu.unwrap_or_default() - own_cpu).max(0.0);
         let storm = (row.storm > 0).then_some(storm);
-        Ok(Measured { tally, storm, seconds, server_cpu, own_cpu, other_cpu })
+        Ok(Measured { tally, storm, seconds, server_cpu, own_cpu, other_cpu, group })
     }
 
     /// What one of a row's connections does, once.
@@ -150,6 +155,14 @@ impl Stage {
         let (access, refresh) = sign_in(&self.target).await?;
         self.given.push(digest(&refresh));
         Ok(access)
+    }
+
+    /// What the store has done so far, if it is ours.
+    pub(crate) async fn groups(&self) -> anyhow::Result<Option<Groups>> {
+        match &self.installation {
+            Some(installation) => Groups::read(installation.metrics()).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn cpu(&self) -> anyhow::Result<Cpu> {

@@ -39,6 +39,7 @@ pub(crate) struct Installation {
     /// The folder.
     pub(crate) folder: PathBuf,
     port: u16,
+    metrics: u16,
 }
 
 impl Installation {
@@ -49,9 +50,11 @@ impl Installation {
             copy(kept, &folder)?;
         }
         // It stands in the issuer, so it is chosen before the start.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let installation = Self { folder, port };
-        fs::write(installation.config_file(), config(port))?;
+        let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let [port, metrics] = free.map(|listener| anyhow::Ok(listener?.local_addr()?.port()));
+        let (port, metrics) = (port?, metrics?);
+        let installation = Self { folder, port, metrics };
+        fs::write(installation.config_file(), config(port, metrics))?;
         if algorithm == Algorithm::Es256 && !installation.keys().exists() {
             installation.make_es256_key()?;
         }
@@ -102,6 +105,11 @@ impl Installation {
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
+
+    /// Where it tells what it counts.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.metrics))
+    }
 }
 
 /// Copies a folder; what tells that it is whole comes last.
@@ -122,7 +130,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// As in production, but for what would keep one chain from being refreshed all the time.
-fn config(port: u16) -> String {
+fn config(port: u16, metrics: u16) -> String {
     let (api, secret) = API;
     format!(
         r#"
@@ -130,6 +138,7 @@ issuer = "http://127.0.0.1:{port}"
 
 [server]
 listen = "127.0.0.1:{port}"
+metrics = "127.0.0.1:{metrics}"
 
 [data]
 folder = "data"

@@ -17,6 +17,7 @@
 //! | [`work`] | what a connection does again and again; a new kind of row begins here |
 //! | [`rows`] | the rows of the table |
 //! | [`drive`] | runs a row |
+//! | [`groups`] | what the store says of its groups |
 //! | [`limits`] | what the machine can do |
 //! | [`measure`] | all of it in its order |
 //! | [`figures`] | what was measured, and medians of it |
@@ -35,6 +36,7 @@ mod chain;
 mod connection;
 mod drive;
 mod figures;
+mod groups;
 mod installation;
 mod limits;
 mod measure;

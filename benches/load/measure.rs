@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -146,6 +147,8 @@ impl Bench<'_> {
         let installation = Installation::make(folder, algorithm, kept.as_deref())?;
         let seeded = seed(&installation, sessions).await?;
         kept.map(|kept| installation.keep(&kept)).transpose()?;
+        // What was written so far is not to be written while something is measured.
+        Command::new("sync").status().context("sync")?;
         let (seeding, events) = (began.elapsed().as_secs_f64(), seeded.position);
         let (server, start) = Server::start(&installation).await?;
         let mut target = Target::of_heirloom(installation.address());
@@ -196,6 +199,10 @@ impl Bench<'_> {
                 let limit = limits::measure(row.limit, &keys, length / 5)?.mean(&before);
                 rounds_of_row.rounds.push(Round { measured, limit });
             }
+        }
+        for (place, stage) in &self.stages {
+            let groups = stage.groups().await?;
+            self.report.groups.extend(groups.map(|groups| (name_of(*place), groups)));
         }
         if let Some(stage) = self.stages.get(&Place::Target) {
             self.report.target_memory = stage.server.memory()?;

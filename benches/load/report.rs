@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::bars;
 use super::figures::{DiskFacts, Limits, Round, Series, SizeFacts, median};
+use super::groups::Groups;
 use super::limits::Limit;
 use super::options::size_text;
 use super::rows::Place;
@@ -28,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Series>,
     /// What the machine can do.
     pub(crate) limits: Limits,
+    /// What each server's store said of its groups after all rows.
+    pub(crate) groups: Vec<(String, Groups)>,
     /// What many sessions cost.
     pub(crate) sizes: Vec<SizeFacts>,
     /// What a refresh costs on disk.
@@ -63,6 +66,7 @@ impl Report {
         writeln!(out, "\n{what}, {} cores, medians of {rounds} rounds of {:?} a row;", cores(), self.length)?;
         writeln!(out, "the generator runs on the same machine. Latencies and CPU times in milliseconds.\n")?;
         self.write_rows(out)?;
+        self.write_groups(out)?;
         self.write_limits(out)?;
         self.write_sizes(out)?;
         self.write_ratios(out)?;
@@ -70,15 +74,15 @@ impl Report {
     }
 
     fn write_rows(&self, out: &mut String) -> Result {
-        let head = |out: &mut String, names: [&str; 9]| {
-            let [name, rate, p50, p99, max, errors, server, generator, others] = names;
+        let head = |out: &mut String, names: [&str; 10]| {
+            let [name, rate, p50, p99, max, errors, server, generator, others, group] = names;
             writeln!(
                 out,
-                "{name:<34}{rate:>9}{p50:>8}{p99:>8}{max:>8}{errors:>7}{server:>9}{generator:>9}{others:>7}"
+                "{name:<34}{rate:>9}{p50:>8}{p99:>8}{max:>8}{errors:>7}{server:>9}{generator:>9}{others:>7}{group:>9}"
             )
         };
-        head(out, ["", "a second", "p50", "p99", "max", "errors", "server", "gener-", "others"])?;
-        head(out, ["", "", "", "", "", "", "CPU each", "ator CPU", "cores"])?;
+        head(out, ["", "a second", "p50", "p99", "max", "errors", "server", "gener-", "others", "changes"])?;
+        head(out, ["", "", "", "", "", "", "CPU each", "ator CPU", "cores", "a group"])?;
         for row in &self.rows {
             if let Some(why) = &row.skipped {
                 writeln!(out, "{:<34}not measured: {why}", row.row.name)?;
@@ -87,7 +91,7 @@ impl Report {
             let latency = |percent| row.median(|round| Some(round.measured.tally.latency(percent)));
             writeln!(
                 out,
-                "{:<34}{:>9}{:>8}{:>8}{:>8}{:>7}{:>9}{:>9}{:>7}",
+                "{:<34}{:>9}{:>8}{:>8}{:>8}{:>7}{:>9}{:>9}{:>7}{:>9}",
                 row.row.name,
                 cell(row.median(|round| Some(round.per_second())), 0),
                 cell(latency(50), 2),
@@ -97,6 +101,7 @@ impl Report {
                 cell(row.median(Round::server_cpu), 3),
                 cell(row.median(|round| Some(round.own_cpu())), 3),
                 cell(row.median(|round| Some(round.others())), 2),
+                cell(row.median(|round| round.measured.group), 1),
             )?;
             Self::write_beside(out, row)?;
         }
@@ -123,6 +128,20 @@ impl Report {
             Some(error) => writeln!(out, "    {error}"),
             None => Ok(()),
         }
+    }
+
+    /// The longest of what keeps others waiting.
+    fn write_groups(&self, out: &mut String) -> Result {
+        for (server, groups) in &self.groups {
+            let Groups { largest, longest, longest_read, .. } = groups;
+            let [longest, longest_read] = [longest, longest_read].map(|micros| *micros as f64 / 1000.0);
+            writeln!(
+                out,
+                "{server}: {largest} changes in the largest group, {longest:.1} ms the longest group, {longest_read:.1} ms the \
+                 longest read"
+            )?;
+        }
+        Ok(())
     }
 
     fn write_limits(&self, out: &mut String) -> Result {
@@ -248,6 +267,8 @@ impl Report {
                 "disk_at_start_bytes": size.disk_at_start, "disk_bytes": size.disk,
             })
         });
+        let groups =
+            self.groups.iter().map(|(server, groups)| json!({ "server": server, "store": groups.json() }));
         let disk = self.disk.as_ref().map(|disk| {
             json!({
                 "algorithm": disk.algorithm, "refreshes": disk.refreshes, "refreshes_before": disk.before,
@@ -262,7 +283,7 @@ impl Report {
             "version": env!("CARGO_PKG_VERSION"), "target": self.target, "cores": cores(),
             "seconds_a_row": self.length.as_secs_f64(), "limits": self.limits.json(),
             "rows": self.rows.iter().map(Series::json).collect::<Vec<_>>(),
-            "sizes": sizes.collect::<Vec<_>>(), "disk": disk, "idle_memory": self.idle.map(memory),
+            "groups": groups.collect::<Vec<_>>(), "sizes": sizes.collect::<Vec<_>>(), "disk": disk, "idle_memory": self.idle.map(memory),
             "target_memory": self.target_memory.map(memory),
             "bars": bars::all(self).iter().map(bars::Bar::json).collect::<Vec<_>>(),
             "proofs": proofs.collect::<Vec<_>>(),
