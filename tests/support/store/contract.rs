@@ -250,7 +250,7 @@ pub async fn what_is_too_large_is_refused(store: Tested) {
     let mut many = append("a", Expected::NoStream, &[]);
     many.events = vec![most.clone().into_bytes(); 33];
     assert_eq!(store.append(many).await, too_large, "more bytes than a group");
-    let many = Append { events: vec![vec![]; 130], ..append("a", Expected::NoStream, &[]) };
+    let many = Append { events: vec![vec![]; 520], ..append("a", Expected::NoStream, &[]) };
     assert_eq!(store.append(many).await, too_large, "more rows than a group");
     assert_eq!(whole_log(&*store).await, []);
 
