@@ -289,6 +289,9 @@ async fn an_append_that_has_time_waits_for_more_and_one_that_has_none_takes_them
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), SledOptions { longest_slack: HOUR, ..SledOptions::default() });
     let patient: Vec<_> = ["a", "b", "c"].iter().map(|name| queue_up(&store, HOUR, name)).collect();
+    // Time enough for a writer that does not wait.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(store.stats().groups, 0);
     store.append(append("in a hurry", NEW, &["e"])).await.unwrap();
     for append in patient {
         append.await.unwrap().unwrap();
