@@ -143,8 +143,8 @@ impl Round {
             "max_ms": tally.latency(100), "answers": tally.answers(), "busy": tally.busy,
             "errors": tally.errors, "first_error": tally.first_error, "storm": storm,
             "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.own_cpu(),
-            "other_cpu_cores": self.others(), "changes_a_group": self.measured.group, "limit_per_second": self.limit.per_second,
-            "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
+            "other_cpu_cores": self.others(), "changes_a_group": self.measured.group,
+            "limit_per_second": self.limit.per_second, "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
         })
     }
 }

@@ -283,8 +283,8 @@ impl Report {
             "version": env!("CARGO_PKG_VERSION"), "target": self.target, "cores": cores(),
             "seconds_a_row": self.length.as_secs_f64(), "limits": self.limits.json(),
             "rows": self.rows.iter().map(Series::json).collect::<Vec<_>>(),
-            "groups": groups.collect::<Vec<_>>(), "sizes": sizes.collect::<Vec<_>>(), "disk": disk, "idle_memory": self.idle.map(memory),
-            "target_memory": self.target_memory.map(memory),
+            "groups": groups.collect::<Vec<_>>(), "sizes": sizes.collect::<Vec<_>>(), "disk": disk,
+            "idle_memory": self.idle.map(memory), "target_memory": self.target_memory.map(memory),
             "bars": bars::all(self).iter().map(bars::Bar::json).collect::<Vec<_>>(),
             "proofs": proofs.collect::<Vec<_>>(),
         }))

@@ -140,6 +140,7 @@ mod tests {
         }
         assert!(appending.all().is_empty());
     }
+
     #[test]
     fn the_more_there_is_to_do_the_longer_an_append_may_wait() {
         let appending = Appending { processors: 2, ..Appending::default() };

@@ -139,9 +139,9 @@ impl SledStore {
         tokio::select! {
             place = Arc::clone(&self.places).acquire_owned() => {
                 let place = place.map_err(|_| closed())?;
-                let came = now();
-                let due = came.checked_add(slack.min(self.longest_slack)).unwrap_or(came);
-                self.queue.push(Job { change, cost, came, due, answer, place }, self.shared.limits);
+                let now = now();
+                let due = now.checked_add(slack.min(self.longest_slack)).unwrap_or(now);
+                self.queue.push(Job { change, cost, due, answer, place }, self.shared.limits);
             }
             error = self.shared.failure.failed() => return Err(error),
         }

@@ -42,7 +42,7 @@ impl Queue {
         let full = !job.cost.fits((waiting.rows, waiting.bytes), limits);
         waiting.rows = waiting.rows.saturating_add(job.cost.keys);
         waiting.bytes = waiting.bytes.saturating_add(job.cost.bytes);
-        let due = if full { job.came } else { job.due };
+        let due = if full { now() } else { job.due };
         waiting.due = Some(waiting.due.map_or(due, |earlier| earlier.min(due)));
         waiting.jobs.push_back(job);
         let wake = waiting.asleep.zip(waiting.due).is_some_and(|(until, due)| due < until);

@@ -34,8 +34,7 @@ const PURGE_ROWS: usize = 100;
 pub(super) struct Job {
     pub(super) change: Change,
     pub(super) cost: Cost,
-    /// When it came, and by when its group should begin.
-    pub(super) came: Instant,
+    /// By when its group should begin.
     pub(super) due: Instant,
     pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
     /// Its place in the queue.
@@ -75,7 +74,8 @@ impl Writer {
             let busy = purge.is_some() || !waiting.is_empty();
             let began = now();
             let patience = if busy { began } else { self.patience(mark_due) };
-            let open = self.queue.take(&mut waiting, patience, if alone { AWAKE } else { Duration::ZERO });
+            let awake = if alone && !busy { AWAKE } else { Duration::ZERO };
+            let open = self.queue.take(&mut waiting, patience, awake);
             // One after another, each soon after the one before.
             alone = waiting.len() == 1 && began.elapsed() < AWAKE;
             if !open && waiting.is_empty() {
