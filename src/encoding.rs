@@ -5,6 +5,9 @@
 
 use minicbor::{Decode, Encode};
 
+/// Room for the usual snapshot of a session, so that it does not grow.
+const USUAL: usize = 512;
+
 /// Why bytes could not be read. For the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -23,7 +26,8 @@ pub enum DecodeError {
 
 /// Encodes `value` in format `format`.
 pub fn encode<T: Encode<()>>(format: u8, value: &T) -> Vec<u8> {
-    let mut bytes = vec![format];
+    let mut bytes = Vec::with_capacity(USUAL);
+    bytes.push(format);
     // Writing to a vector can't fail, and our types have no encoding errors of their own.
     let written = minicbor::encode(value, &mut bytes);
     debug_assert!(written.is_ok());

@@ -15,6 +15,7 @@ mod disk;
 #[path = "support/store/folder.rs"]
 mod folder;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -24,7 +25,7 @@ use std::time::Duration;
 use contract::{append, key, stream, whole_log};
 use disk::TestDisk;
 use heirloom::store::sled::{OpenError, SledOptions, SledStore};
-use heirloom::store::{Append, Expected, RecordChange, Remove, Store, StoreError};
+use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store, StoreError, StreamId};
 
 const NEW: Expected = Expected::NoStream;
 
@@ -167,12 +168,65 @@ async fn a_newer_format_is_refused() {
     with_events(temp.path(), &["a"]).await;
     let tree = folder::raw(temp.path());
     let meta = tree.get(b"m").unwrap().unwrap();
-    let newer = [2_u32.to_be_bytes().as_slice(), &meta[8..], b"and more"].concat();
+    let newer = [3_u32.to_be_bytes().as_slice(), &meta[8..], b"and more"].concat();
     tree.insert(b"m", folder::value(b"m", &newer)).unwrap();
     drop(tree);
     let error = open(temp.path()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 2, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 3, .. }), "{error}");
     assert!(error.to_string().contains("newer heirloom"), "{error}");
+}
+
+/// Rewrites the log as format 1 had it: a row for each event.
+fn as_format_1(folder: &Path, log: &[RecordedEvent], births: &BTreeMap<StreamId, u64>) {
+    let tree = folder::raw(folder);
+    for row in tree.scan_prefix(b"l").keys() {
+        tree.remove(row.unwrap()).unwrap();
+    }
+    for RecordedEvent { position, stream, version, data } in log {
+        let (key, id) = ([b"l".as_slice(), &position.to_be_bytes()].concat(), stream.as_bytes());
+        let (birth, version) = (births[stream].to_be_bytes(), version.to_be_bytes());
+        let body = [&[1], birth.as_slice(), &version, &[id.len() as u8], id, data].concat();
+        tree.insert(&key, folder::value(&key, &body)).unwrap();
+    }
+    let meta = tree.get(b"m").unwrap().unwrap();
+    tree.insert(b"m", folder::value(b"m", &[1_u32.to_be_bytes().as_slice(), &meta[8..]].concat())).unwrap();
+}
+
+#[tokio::test]
+async fn an_older_format_is_read_and_goes_on_in_the_newer_one() {
+    let temp = tempfile::tempdir().unwrap();
+    with_events(temp.path(), &["a", "b", "c"]).await;
+    let store = open(temp.path()).unwrap();
+    for version in 1..12 {
+        store.append(append("a", Expected::Exact(version), &["more"])).await.unwrap();
+    }
+    let log = whole_log(&store).await;
+    drop(store);
+    let births = log.iter().rev().map(|event| (event.stream.clone(), event.position)).collect();
+    as_format_1(temp.path(), &log, &births);
+
+    let accept = SledOptions { accept_missing_mark: true, ..SledOptions::default() };
+    fs::remove_file(temp.path().join("mark")).unwrap();
+    drop(SledStore::open(temp.path(), accept).unwrap());
+    let store = open(temp.path()).expect("the mark fits a log of format 1");
+    assert_eq!(whole_log(&store).await, log);
+    assert_eq!(store.read_log(log[8].position, 2).await.unwrap(), log[9..11]);
+    assert_eq!(store.read_stream(stream("a"), 0, 99).await.unwrap().len(), 12);
+    let next = store.append(append("b", Expected::Exact(1), &["next"])).await.unwrap();
+    assert!(next.position > log.last().unwrap().position);
+    let removed = Remove { stream: stream("a"), expected: Expected::Exact(12), records: vec![] };
+    store.remove(removed).await.unwrap();
+    while store.stats().purging > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(store);
+    let tree = folder::raw(temp.path());
+    assert_eq!(tree.scan_prefix(b"l").count(), 3, "b and c as they were, and the new row");
+    assert_eq!(tree.get(b"m").unwrap().unwrap()[4..8], 2_u32.to_be_bytes(), "an older heirloom refuses it");
+    drop(tree);
+    let store = open(temp.path()).unwrap();
+    assert_eq!(store.read_stream(stream("b"), 0, 9).await.unwrap().len(), 2);
+    assert_eq!(whole_log(&store).await.len(), 3);
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde::Serialize;
 
+/// Room for the usual answer, which has two tokens in it.
+const USUAL: usize = 1536;
+
 /// As [`Json`], which makes a tree of values of its content first; for what is answered most often.
 pub(super) struct Written<T>(pub(super) T);
 
@@ -28,8 +31,9 @@ impl<T: Type> Payload for Written<T> {
 
 impl<T: Type + Serialize + Send> IntoResponse for Written<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
-            Ok(body) => Response::builder().header(header::CONTENT_TYPE, Self::CONTENT_TYPE).body(body),
+        let mut body = Vec::with_capacity(USUAL);
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => Response::builder().header(header::CONTENT_TYPE, Self::CONTENT_TYPE).body(body),
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }

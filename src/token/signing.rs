@@ -4,7 +4,6 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use base64::write::EncoderStringWriter;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use zeroize::{Zeroize, Zeroizing};
@@ -16,6 +15,8 @@ use crate::oauth::{Kid, SigningAlgorithm};
 
 /// Room for a usual token, so that it grows at most once: header 90 bytes, claims 600, signature 342.
 const USUAL_TOKEN: usize = 1280;
+/// Room for the usual claims.
+const USUAL_CLAIMS: usize = 600;
 
 /// A private key that signs access tokens by RS256 or ES256.
 pub struct SigningKey {
@@ -136,10 +137,10 @@ impl SigningKey {
             TokenType::AtJwt => &self.at_jwt,
             TokenType::Jwt => &self.jwt,
         });
-        let mut encoder = EncoderStringWriter::from_consumer(token, &URL_SAFE_NO_PAD);
-        serde_json::to_writer(&mut encoder, claims)?;
-        let mut token = encoder.into_inner();
-
+        // At once: an encoder that is written to takes each comma by itself.
+        let mut json = Vec::with_capacity(USUAL_CLAIMS);
+        serde_json::to_writer(&mut json, claims)?;
+        URL_SAFE_NO_PAD.encode_string(json, &mut token);
         let signature = self.pair.sign(token.as_bytes()).ok_or(SignError::Signature(self.kid))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);

@@ -8,6 +8,7 @@ use super::super::{
     Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError, StreamId,
 };
 use super::layout::{self, CHUNK, Head, chunk_key, log_key, record_key, snapshot_key};
+use super::log::{Event, LastRow, SEAL};
 use super::tree::{Fault, Tree};
 
 /// How large a group may grow. Larger ones have been seen to take gigabytes inside sled.
@@ -52,9 +53,11 @@ pub(super) struct Group<'a> {
     /// What the group makes of streams and records, over the tree's state.
     heads: HashMap<StreamId, Option<Head>>,
     records: HashMap<RecordKey, bool>,
-    /// The newest row of the log, its key and value, if the group has written one.
-    newest: Option<([u8; 9], IVec)>,
-    /// Whether something changed behind the newest row of the log.
+    /// The row at the end of the log.
+    pub(super) last_row: LastRow,
+    /// The newest entry of the log, if the group has written one.
+    newest: Option<Vec<u8>>,
+    /// Whether something changed behind the newest entry of the log.
     unsealed: bool,
 }
 
@@ -106,7 +109,8 @@ impl Cost {
         Ok(())
     }
 
-    /// Whether it still fits a group of `keys` rows and `bytes` bytes. Two rows are kept for the seals.
+    /// Whether it still fits a group of `keys` rows and `bytes` bytes. Two rows are kept for the
+    /// log's last one and for a seal.
     pub(super) fn fits(self, (keys, bytes): (usize, usize), limits: GroupLimits) -> bool {
         let keys = keys.saturating_add(self.keys).saturating_add(2);
         keys <= limits.keys && bytes.saturating_add(self.bytes) <= limits.bytes
@@ -114,8 +118,8 @@ impl Cost {
 }
 
 impl<'a> Group<'a> {
-    /// An empty group behind `position`.
-    pub(super) fn new(tree: &'a Tree, position: u64) -> Self {
+    /// An empty group behind `position`, which the log's last row goes up to.
+    pub(super) fn new(tree: &'a Tree, position: u64, last_row: LastRow) -> Self {
         Self {
             tree,
             batch: Batch::default(),
@@ -124,6 +128,7 @@ impl<'a> Group<'a> {
             removed: Vec::new(),
             heads: HashMap::new(),
             records: HashMap::new(),
+            last_row,
             newest: None,
             unsealed: false,
         }
@@ -165,37 +170,31 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Ends the group: its last position now is that of its last change. `seal` is the seal at the log's end, if it
-    /// ends with one; the seal at its new end is returned.
-    pub(super) fn seal(&mut self, seal: Option<u64>) -> Option<u64> {
-        if !self.unsealed {
-            return if self.newest.is_some() { None } else { seal };
+    /// Ends the group: its last position now is that of its last change.
+    pub(super) fn seal(&mut self) {
+        if self.unsealed {
+            self.room(SEAL.len());
+            self.log(SEAL.to_vec());
         }
-        self.position = self.position.saturating_add(1);
-        let key = log_key(self.position);
-        self.log(key, layout::seal_value(&key));
-        if let Some(old) = seal {
-            self.delete(log_key(old).to_vec());
-        }
-        Some(self.position)
+        self.put_last_row();
     }
 
-    /// The newest row that the group has written to the log.
-    pub(super) fn newest(&self) -> Option<(&[u8], &[u8])> {
-        self.newest.as_ref().map(|(key, value)| (key.as_slice(), value.as_ref()))
+    /// The newest entry that the group has written to the log: the key of its position, and what it is.
+    pub(super) fn newest(&self) -> Option<([u8; 9], &[u8])> {
+        self.newest.as_deref().map(|entry| (log_key(self.position), entry))
     }
 
     fn append(&mut self, head: Option<Head>, append: Append) -> Appended {
-        let next = self.position.saturating_add(1);
-        let mut head =
-            head.unwrap_or(Head { birth: next, version: 0, tail: Vec::new(), snapshot: Vec::new() });
+        let mut head = head.unwrap_or(Head { birth: 0, version: 0, tail: Vec::new(), snapshot: Vec::new() });
         for data in append.events {
-            self.position = self.position.saturating_add(1);
+            let position = self.room(Event::entry_len(&append.stream, &data));
+            if head.version == 0 {
+                head.birth = position;
+            }
             head.version = head.version.saturating_add(1);
-            head.tail.push(self.position);
-            let (birth, version, stream) = (head.birth, head.version, &append.stream);
-            let key = log_key(self.position);
-            self.log(key, layout::event_value(&key, (birth, version, stream), &data));
+            head.tail.push(position);
+            let stream = append.stream.as_bytes();
+            self.log(Event { birth: head.birth, version: head.version, stream, data: &data }.entry());
             if head.version.is_multiple_of(CHUNK) {
                 let number = head.version.checked_div(CHUNK).unwrap_or_default();
                 let key = chunk_key(head.birth, number);
@@ -268,9 +267,30 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn log(&mut self, key: [u8; 9], value: IVec) {
-        self.newest = Some((key, value.clone()));
-        self.put(key.to_vec(), value);
+    /// Makes room for an entry at the end of the log; says at which position it will stand.
+    fn room(&mut self, len: usize) -> u64 {
+        if !self.last_row.fits(len) {
+            self.put_last_row();
+            if !self.last_row.has_events() {
+                // Its seals have done what they are for.
+                self.delete(self.last_row.key().to_vec());
+            }
+            self.last_row = LastRow::behind(self.position);
+        }
+        self.last_row.next()
+    }
+
+    /// Writes an entry where room was made for it.
+    fn log(&mut self, entry: Vec<u8>) {
+        self.position = self.last_row.next();
+        self.last_row.push(&entry);
+        self.newest = Some(entry);
+    }
+
+    fn put_last_row(&mut self) {
+        if let Some(value) = self.last_row.change() {
+            self.put(self.last_row.key().to_vec(), value);
+        }
     }
 
     fn put(&mut self, key: Vec<u8>, value: IVec) {

@@ -2,7 +2,7 @@
 //!
 //! | key | value, behind its checksum |
 //! |---|---|
-//! | `l` position | an event: birth, version, stream, data; or a seal, which only holds a position |
+//! | `l` position | what stands at that position of the log and the next ones: [`log`](super::log) |
 //! | `s` stream | the stream's head: birth, version, positions of its last `version % 16` events, snapshot |
 //! | `c` birth, number | a chunk: the positions of sixteen events of the stream with that birth |
 //! | `r` record key | a record's value |
@@ -17,24 +17,17 @@ use sled::IVec;
 use super::super::{RecordKey, StreamId};
 
 /// The version of this layout. A newer one is refused at open.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// How many positions a chunk holds.
 pub(super) const CHUNK: u64 = 16;
+/// How many bytes of a value are its checksum.
+pub(super) const CHECKSUM: usize = size_of::<u32>();
 /// The one row about the store itself.
 pub(super) const META: &[u8] = b"m";
 
 /// A row that is not what was written there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Damaged;
-
-/// What stands at a position of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LogRow {
-    /// An event.
-    Event { birth: u64, version: u64, stream: StreamId, data: Vec<u8> },
-    /// The end of a group whose last change was no event: it gives that change a position for the mark.
-    Seal,
-}
 
 /// A stream's newest state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +89,7 @@ fn value_of(key: &[u8], parts: &[&[u8]]) -> IVec {
     for part in parts {
         hasher.update(part);
     }
-    let len = parts.iter().map(|part| part.len()).fold(size_of::<u32>(), usize::saturating_add);
+    let len = parts.iter().map(|part| part.len()).fold(CHECKSUM, usize::saturating_add);
     let mut bytes = Vec::with_capacity(len);
     bytes.extend_from_slice(&hasher.finalize().to_be_bytes());
     for part in parts {
@@ -110,35 +103,11 @@ pub(super) fn value(key: &[u8], body: &[u8]) -> IVec {
     value_of(key, &[body])
 }
 
-/// The value of an event: its birth, version and stream, and what it is.
-pub(super) fn event_value(key: &[u8], (birth, version, stream): (u64, u64, &StreamId), data: &[u8]) -> IVec {
-    let id = stream.as_bytes();
-    // A stream id has at most 65 bytes.
-    let len = u8::try_from(id.len()).unwrap_or(u8::MAX);
-    value_of(key, &[&[1], &birth.to_be_bytes(), &version.to_be_bytes(), &[len], id, data])
-}
-
-/// The value of a seal.
-pub(super) fn seal_value(key: &[u8]) -> IVec {
-    value_of(key, &[&[0]])
-}
-
 /// The body of a value, if its checksum is right.
 pub(super) fn body<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damaged> {
     let (sum, body) = value.split_first_chunk().ok_or(Damaged)?;
     let right = u32::from_be_bytes(*sum) == checksum(key, body);
     right.then_some(body).ok_or(Damaged)
-}
-
-impl LogRow {
-    pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, Damaged> {
-        let mut row = Cursor(body(key, value)?);
-        match row.byte() {
-            Some(0) if row.0.is_empty() => Ok(Self::Seal),
-            Some(1) => row.event().ok_or(Damaged),
-            _ => Err(Damaged),
-        }
-    }
 }
 
 impl Head {
@@ -197,37 +166,49 @@ fn checksum(key: &[u8], body: &[u8]) -> u32 {
 }
 
 /// Reads a body from the front.
-struct Cursor<'a>(&'a [u8]);
+pub(super) struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) const fn new(body: &'a [u8]) -> Self {
+        Self(body)
+    }
+
+    /// What has not been read.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         let (number, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(u64::from_be_bytes(*number))
     }
 
-    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*number))
+    }
+
+    pub(super) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(bytes)
     }
 
-    fn event(mut self) -> Option<LogRow> {
-        let (birth, version) = (self.u64()?, self.u64()?);
-        let len = usize::from(self.byte()?);
-        let (category, key) = self.bytes(len)?.split_first()?;
-        Some(LogRow::Event { birth, version, stream: StreamId::new(*category, key)?, data: self.0.to_vec() })
-    }
-
     fn head(mut self) -> Option<Head> {
         let (birth, version) = (self.u64()?, self.u64()?);
-        let tail = (0..version % CHUNK).map(|_| self.u64()).collect::<Option<_>>()?;
+        let loose = version % CHUNK;
+        let mut tail = Vec::with_capacity(usize::try_from(CHUNK).ok()?);
+        for _ in 0..loose {
+            tail.push(self.u64()?);
+        }
         Some(Head { birth, version, tail, snapshot: self.0.to_vec() })
     }
 }
@@ -242,10 +223,6 @@ mod tests {
 
     #[test]
     fn rows_come_back_as_they_were_written() {
-        let event = LogRow::Event { birth: 7, version: 9, stream: stream(), data: b"data".to_vec() };
-        let key = log_key(11);
-        assert_eq!(LogRow::parse(&key, &event_value(&key, (7, 9, &stream()), b"data")), Ok(event));
-        assert_eq!(LogRow::parse(&key, &seal_value(&key)), Ok(LogRow::Seal));
         assert_eq!(snapshot_stream(&snapshot_key(&stream())), Some(stream()));
         let head = Head { birth: 1, version: 18, tail: vec![40, 41], snapshot: b"fold".to_vec() };
         assert_eq!(Head::parse(b"k", &head.value(b"k")), Ok(head));
@@ -256,13 +233,15 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_a_cut_and_another_place_are_damage() {
-        let good = event_value(&log_key(11), (7, 9, &stream()), b"data").to_vec();
-        assert_eq!(LogRow::parse(&log_key(12), &good), Err(Damaged));
+        let good = Head { birth: 1, version: 18, tail: vec![40, 41], snapshot: b"fold".to_vec() }
+            .value(b"k")
+            .to_vec();
+        assert_eq!(Head::parse(b"j", &good), Err(Damaged));
         for at in 0..good.len() {
-            assert_eq!(LogRow::parse(&log_key(11), &good[..at]), Err(Damaged));
+            assert_eq!(Head::parse(b"k", &good[..at]), Err(Damaged));
             let mut bad = good.clone();
             bad[at] ^= 1;
-            assert_eq!(LogRow::parse(&log_key(11), &bad), Err(Damaged));
+            assert_eq!(Head::parse(b"k", &bad), Err(Damaged));
         }
     }
 }

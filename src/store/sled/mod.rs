@@ -25,6 +25,7 @@ mod failure;
 mod gate;
 mod group;
 mod layout;
+mod log;
 mod mark;
 mod open;
 mod queue;
@@ -102,7 +103,7 @@ impl SledStore {
             queue: Arc::clone(&queue),
             store: opened.store,
             mark: opened.mark,
-            seal: opened.seal,
+            last_row: opened.last_row,
         };
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run());

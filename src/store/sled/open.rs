@@ -15,11 +15,11 @@ use super::border;
 use super::disk::{Disk, Synced};
 use super::failure::Failure;
 use super::gate::Gate;
-use super::layout::{FORMAT, LogRow, META, Meta, log_key, log_position};
+use super::layout::{FORMAT, META, Meta, log_key};
+use super::log::{self, LastRow};
 use super::mark::{Mark, MarkFile, digest};
 use super::shared::{Counts, Shared};
 use super::tree::{Fault, Tree};
-use super::writer::seal_at;
 use crate::random::Random;
 
 /// Where sled keeps its files, in the store's folder.
@@ -97,7 +97,7 @@ pub(super) struct Opened {
     pub(super) shared: Shared,
     pub(super) mark: MarkFile,
     pub(super) store: [u8; 16],
-    pub(super) seal: Option<u64>,
+    pub(super) last_row: LastRow,
 }
 
 /// Opens the folder on a thread of its own: damage can leave sled waiting for ever for one of its threads that
@@ -162,7 +162,7 @@ impl Opening {
             counts: Counts::default(),
             _lock: lock,
         };
-        let mut opened = Opened { shared, mark, store: log.store, seal: log.seal };
+        let mut opened = Opened { shared, mark, store: log.store, last_row: log.last_row };
         let mark =
             Mark::of(log.store, log.position, log.newest.as_ref().map(|(k, v)| (k.as_slice(), v.as_slice())));
         let marked = opened.mark.write(&mark).and_then(|()| opened.mark.sync(&*opened.shared.disk));
@@ -203,11 +203,11 @@ impl Opening {
         }
         let log = Log::read(tree).map_err(|fault| self.fault(&fault))?;
         let meta = tree.get(META).map_err(|fault| self.fault(&fault))?;
-        let store = match (meta.map(|value| Meta::parse(&value)), &log.newest) {
+        let meta = match (meta.map(|value| Meta::parse(&value)), &log.newest) {
             (Some(Ok(meta)), _) if meta.format > FORMAT => {
                 return Err(OpenError::Newer { folder: self.folder.clone(), found: meta.format });
             }
-            (Some(Ok(meta)), _) => meta.store,
+            (Some(Ok(meta)), _) => meta,
             (Some(Err(_)), _) => return Err(self.damaged("its first row is not what was written there")),
             (None, Some(_)) => return Err(self.damaged("its first row is missing")),
             (None, None) => match marked {
@@ -219,13 +219,17 @@ impl Opening {
                 _ => self.make(tree)?,
             },
         };
-        let log = Log { store, ..log };
+        let log = Log { store: meta.store, ..log };
         match marked {
             Some(mark) => self.compare(tree, &log, mark)?,
             None if log.position > 0 && !self.options.accept_missing_mark => {
                 return Err(OpenError::NoMark { folder: self.folder.clone() });
             }
             None => {}
+        }
+        if meta.format < FORMAT {
+            // From now on there are rows that an older heirloom does not know.
+            self.write(tree, Meta { format: FORMAT, ..meta })?;
         }
         Ok(log)
     }
@@ -242,24 +246,30 @@ impl Opening {
             return Err(self.not_as_marked(format!("the log ends at {now}, and had come to {then}")));
         }
         let key = log_key(mark.position);
-        match tree.get(&key).map_err(|fault| self.fault(&fault))? {
-            Some(row) if digest(&key, &row) != mark.digest => {
-                Err(self.not_as_marked(format!("position {} holds another event", mark.position)))
-            }
-            // Since the mark was written, the log went on, and this row's stream was removed.
-            Some(_) | None => Ok(()),
+        let same = tree.log_entry(mark.position, |entry| {
+            // No event: since the mark was written, the log may have gone on, and the event's stream may have been removed.
+            entry.event.is_none() || digest(&key, entry.bytes) == mark.digest
+        });
+        if same.map_err(|fault| self.fault(&fault))?.unwrap_or(true) {
+            return Ok(());
         }
+        Err(self.not_as_marked(format!("position {} holds another event", mark.position)))
     }
 
     /// Makes a new store in an empty tree.
-    fn make(&self, tree: &Tree) -> Result<[u8; 16], OpenError> {
+    fn make(&self, tree: &Tree) -> Result<Meta, OpenError> {
         let store = Random::system().bytes();
         let store = at(&self.folder, store.map_err(io::Error::other))?;
+        let meta = Meta { format: FORMAT, store };
+        self.write(tree, meta)?;
+        Ok(meta)
+    }
+
+    fn write(&self, tree: &Tree, meta: Meta) -> Result<(), OpenError> {
         let mut batch = Batch::default();
-        batch.insert(META, Meta { format: FORMAT, store }.value());
+        batch.insert(META, meta.value());
         tree.apply(batch).and_then(|()| tree.flush()).map_err(|fault| self.fault(&fault))?;
-        at(&self.folder, self.options.disk.sync(Synced::Log, tree.file()))?;
-        Ok(store)
+        at(&self.folder, self.options.disk.sync(Synced::Log, tree.file()))
     }
 
     fn fault(&self, fault: &Fault) -> OpenError {
@@ -292,23 +302,25 @@ struct Log {
     store: [u8; 16],
     /// Where the log ends.
     position: u64,
-    seal: Option<u64>,
-    newest: Option<(Vec<u8>, Vec<u8>)>,
+    last_row: LastRow,
+    /// What stands at its end: the key of its position, and what the mark's digest is made of.
+    newest: Option<([u8; 9], Vec<u8>)>,
     purging: std::collections::BTreeMap<u64, Vec<u64>>,
 }
 
 impl Log {
     fn read(tree: &Tree) -> Result<Self, Fault> {
         let purging = tree.purging()?;
-        let newest = tree.last(b"l")?;
-        let Some((key, value)) = newest else {
-            return Ok(Self { store: [0; 16], position: 0, seal: None, newest: None, purging });
-        };
+        let empty = Self { store: [0; 16], position: 0, last_row: LastRow::behind(0), newest: None, purging };
+        let Some((key, row)) = tree.last(b"l")? else { return Ok(empty) };
         let end = || Fault::row("the end of the log");
-        let position = log_position(&key).map_err(end())?;
-        let row = LogRow::parse(&key, &value).map_err(end())?;
-        let newest = Some((key.to_vec(), value.to_vec()));
-        Ok(Self { store: [0; 16], position, seal: seal_at(position, &row), newest, purging })
+        let entries = log::entries(&key, &row).map_err(end())?;
+        let Some(newest) = entries.last() else { return Ok(empty) };
+        let position = newest.position;
+        let last_row = LastRow::resume(&key, &row).map_err(end())?;
+        let last_row = last_row.unwrap_or_else(|| LastRow::behind(position));
+        let newest = Some((log_key(position), newest.bytes.to_vec()));
+        Ok(Self { position, last_row, newest, ..empty })
     }
 }
 

@@ -6,7 +6,8 @@ use std::ops::{Bound, ControlFlow};
 use super::super::{RecordKey, RecordedEvent, Snapshot, StreamId};
 use super::gate::{Touches, Visible};
 use super::group::read_head;
-use super::layout::{self, CHUNK, Head, LogRow, chunk_key, log_key, record_key, snapshot_key};
+use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
+use super::log::{self, Entry, Event};
 use super::tree::{Fault, Tree};
 
 /// A read of durable state.
@@ -129,21 +130,45 @@ impl Read for ReadLog {
     }
 
     fn rows(&self, tree: &Tree, visible: &Visible) -> Result<Self::Found, Fault> {
-        let from = Bound::Excluded(log_key(self.after).to_vec());
-        tree.collect((from, b"l"), self.limit, |key, value| {
-            let position = layout::log_position(key).map_err(Fault::row("a row of the log"))?;
-            if position > visible.position {
-                return Ok(None);
+        let from = Bound::Included(log_key(log::row_of(self.after)).to_vec());
+        let mut found = Vec::new();
+        let mut fault = None;
+        tree.visit(from, b"l", |key, row| match self.take(key, row, visible, &mut found) {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => ControlFlow::Break(()),
+            Err(damaged) => {
+                fault = Some(Fault::row("a row of the log")(damaged));
+                ControlFlow::Break(())
             }
-            match log_row(position, value)? {
-                LogRow::Event { birth, .. } if visible.purging.contains_key(&birth) => Ok(None),
-                LogRow::Event { version, stream, data, .. } => {
-                    Ok(Some(RecordedEvent { position, stream, version, data }))
-                }
-                LogRow::Seal => Ok(None),
-            }
-        })
+        })?;
+        fault.map_or(Ok(found), Err)
     }
+}
+
+impl ReadLog {
+    /// Takes the events of a row; says whether there may be more behind it.
+    fn take(
+        &self,
+        key: &[u8],
+        row: &[u8],
+        visible: &Visible,
+        found: &mut Vec<RecordedEvent>,
+    ) -> Result<bool, Damaged> {
+        for Entry { position, event, .. } in log::entries(key, row)? {
+            if position > visible.position || found.len() >= self.limit {
+                return Ok(false);
+            }
+            let event = event.filter(|event| !visible.purging.contains_key(&event.birth));
+            if let Some(event) = event.filter(|_| position > self.after) {
+                found.push(recorded(position, &event)?);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn recorded(position: u64, event: &Event<'_>) -> Result<RecordedEvent, Damaged> {
+    Ok(RecordedEvent { position, stream: event.stream()?, version: event.version, data: event.data.to_vec() })
 }
 
 impl Read for ReadStream {
@@ -180,15 +205,13 @@ impl ReadStream {
         tree: &Tree,
         (position, birth, version): (u64, u64, u64),
     ) -> Result<RecordedEvent, Fault> {
-        let row = tree.get(&log_key(position))?.ok_or_else(|| self.missing(version))?;
-        match log_row(position, &row)? {
-            LogRow::Event { birth: of, version: number, stream, data }
-                if of == birth && number == version && stream == self.stream =>
-            {
-                Ok(RecordedEvent { position, stream, version, data })
-            }
-            LogRow::Event { .. } | LogRow::Seal => Err(self.missing(version)),
-        }
+        let event = tree.log_entry(position, |entry| {
+            let event = entry.event.filter(|event| {
+                event.birth == birth && event.version == version && event.stream == self.stream.as_bytes()
+            });
+            event.and_then(|event| recorded(position, &event).ok())
+        })?;
+        event.flatten().ok_or_else(|| self.missing(version))
     }
 
     fn missing(&self, version: u64) -> Fault {
@@ -205,11 +228,6 @@ fn chunk_positions(tree: &Tree, head: &Head, number: u64) -> Result<Vec<u64>, Fa
     let lost = || Fault::Damaged(format!("the index of the stream born at position {}", head.birth));
     let value = tree.get(&key)?.ok_or_else(lost)?;
     layout::parse_positions(&key, &value).map_err(|_| lost())
-}
-
-fn log_row(position: u64, value: &[u8]) -> Result<LogRow, Fault> {
-    let row = LogRow::parse(&log_key(position), value);
-    row.map_err(Fault::row(format_args!("the event at position {position}")))
 }
 
 /// A chunk of a stream: its key, and the positions that it holds.

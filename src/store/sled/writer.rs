@@ -1,7 +1,7 @@
 //! The writer: one thread, group commit. It takes what waits, decides it, applies one batch, flushes, syncs once, and
 //! only then answers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use super::super::{Appended, StoreError};
 use super::border::guarded;
 use super::disk::Synced;
 use super::group::{Change, Cost, Group};
-use super::layout::{self, LogRow, log_key};
+use super::layout;
+use super::log::LastRow;
 use super::mark::{Mark, MarkFile};
 use super::queue::Queue;
 use super::reads::Chunk;
@@ -47,8 +48,8 @@ pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
     pub(super) store: [u8; 16],
     pub(super) mark: MarkFile,
-    /// The position of the seal at the log's end, if it ends with one.
-    pub(super) seal: Option<u64>,
+    /// The row at the log's end.
+    pub(super) last_row: LastRow,
 }
 
 /// Why the writer stops for good.
@@ -104,7 +105,9 @@ impl Writer {
     fn write_group(&mut self, waiting: &mut VecDeque<Job>) -> Result<(), Stop> {
         let began = now();
         let shared = Arc::clone(&self.shared);
-        let mut group = Group::new(&shared.tree, shared.gate.visible().position);
+        let position = shared.gate.visible().position;
+        let last_row = std::mem::replace(&mut self.last_row, LastRow::behind(position));
+        let mut group = Group::new(&shared.tree, position, last_row);
         let mut bytes: usize = 0;
         let mut answers = Vec::new();
         while let Some(job) = waiting.pop_front() {
@@ -117,7 +120,9 @@ impl Writer {
             answers.push((job.answer, job.place, decided));
         }
         // What was refused against state of this very group is answered after its sync too.
-        if !group.keys.is_empty() {
+        if group.keys.is_empty() {
+            self.last_row = group.last_row;
+        } else {
             self.commit(group)?;
         }
         shared.count(answers.len(), began.elapsed());
@@ -130,8 +135,9 @@ impl Writer {
     }
 
     fn commit(&mut self, mut group: Group<'_>) -> Result<(), Stop> {
-        let seal = group.seal(self.seal);
-        let mark = group.newest().map(|row| Mark::of(self.store, group.position, Some(row)));
+        group.seal();
+        let newest = group.newest();
+        let mark = newest.map(|(key, entry)| Mark::of(self.store, group.position, Some((&key, entry))));
         let shared = &self.shared;
         shared.gate.open(group.keys, !group.removed.is_empty());
         shared.tree.apply(group.batch)?;
@@ -139,7 +145,7 @@ impl Writer {
         if let Some(mark) = mark {
             self.mark.write(&mark).map_err(|error| Stop(format!("the mark can't be written: {error}")))?;
         }
-        self.seal = seal;
+        self.last_row = group.last_row;
         self.shared.gate.close(group.position, group.removed);
         Ok(())
     }
@@ -174,27 +180,32 @@ impl Writer {
             }
             applied
         })?;
+        // It may have been purged of something too.
+        let key = self.last_row.key();
+        if let Some(row) = shared.tree.get(&key)? {
+            let resumed = LastRow::resume(&key, &row).map_err(Fault::row("the end of the log"))?;
+            self.last_row = resumed.unwrap_or_else(|| LastRow::behind(shared.gate.visible().position));
+        }
         Ok(())
     }
 
     fn purge_batch(&self, birth: u64) -> Result<(Batch, bool), Fault> {
         let mut batch = Batch::default();
-        let mut rows = 0_usize;
+        let mut gone = BTreeSet::new();
         for Chunk { key, positions } in self.shared.tree.chunks(birth, PURGE_ROWS.div_ceil(17))? {
             batch.remove(key);
-            for position in &positions {
-                batch.remove(&log_key(*position));
-            }
-            rows = rows.saturating_add(positions.len()).saturating_add(1);
+            gone.extend(positions);
         }
-        let last = rows == 0;
-        if last {
+        let last = gone.is_empty();
+        let end = {
             let visible = self.shared.gate.visible();
-            for position in visible.purging.get(&birth).into_iter().flatten() {
-                batch.remove(&log_key(*position));
+            if last {
+                gone.extend(visible.purging.get(&birth).into_iter().flatten());
+                batch.remove(&layout::purge_key(birth));
             }
-            batch.remove(&layout::purge_key(birth));
-        }
+            visible.position
+        };
+        self.shared.tree.purge(&gone, end, &mut batch)?;
         Ok((batch, last))
     }
 }
@@ -203,11 +214,6 @@ impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         Self(fault.text())
     }
-}
-
-/// The seal at the log's end, if its last row is one.
-pub(super) fn seal_at(position: u64, row: &LogRow) -> Option<u64> {
-    matches!(row, LogRow::Seal).then_some(position)
 }
 
 #[expect(clippy::disallowed_methods, reason = "paces and measures the disk; decides nothing that is stored")]

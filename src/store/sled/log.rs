@@ -1,0 +1,341 @@
+//! The rows of the log. A row has several events: by themselves they would make of sled's pages, and of what sled keeps
+//! of each page in memory, many times as many.
+//!
+//! A row holds what stands at consecutive positions, from a multiple of [`POSITIONS`] on, so the row of a position is
+//! found by its number. The body of its value is a 2, then an entry for each:
+//!
+//! | first byte | then |
+//! |---|---|
+//! | 0 | nothing: a seal, which gives a position to a change that is no event, or an event that was purged |
+//! | 1 | an event: birth, version, length and id of the stream, length and data |
+//!
+//! Format 1 had a row for each: a body of such an entry alone, without the length of its data.
+
+use std::collections::BTreeSet;
+
+use sled::{Batch, IVec};
+
+use super::super::StreamId;
+use super::layout::{self, Cursor, Damaged, body, log_key, log_position, value};
+use super::tree::{Fault, Tree};
+
+/// How many positions a row has room for.
+pub(super) const POSITIONS: u64 = 8;
+/// How large a row grows, in bytes, unless one event is larger.
+const ROOM: usize = 4096;
+/// The first byte of a row with several entries.
+const MANY: u8 = 2;
+/// An entry without an event.
+pub(super) const SEAL: &[u8] = &[0];
+
+/// An event as it lies in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Event<'a> {
+    pub(super) birth: u64,
+    pub(super) version: u64,
+    /// The stream's id.
+    pub(super) stream: &'a [u8],
+    pub(super) data: &'a [u8],
+}
+
+/// What stands at a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub(super) position: u64,
+    /// None for a seal, and where an event was purged.
+    pub(super) event: Option<Event<'a>>,
+    /// What the mark's digest is made of.
+    pub(super) bytes: &'a [u8],
+}
+
+/// The row at the log's end, which goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LastRow {
+    first: u64,
+    entries: u64,
+    events: bool,
+    /// Whether there is more in it than in the tree.
+    changed: bool,
+    body: Vec<u8>,
+}
+
+impl Event<'_> {
+    /// The event as an entry.
+    pub(super) fn entry(&self) -> Vec<u8> {
+        let data = u32::try_from(self.data.len()).unwrap_or(u32::MAX).to_be_bytes();
+        // A stream id has at most 65 bytes.
+        let stream = [u8::try_from(self.stream.len()).unwrap_or(u8::MAX)];
+        let (birth, version) = (self.birth.to_be_bytes(), self.version.to_be_bytes());
+        [&[1], birth.as_slice(), &version, &stream, self.stream, &data, self.data].concat()
+    }
+
+    /// How long the entry of an event is.
+    pub(super) fn entry_len(stream: &StreamId, data: &[u8]) -> usize {
+        data.len().saturating_add(stream.as_bytes().len()).saturating_add(22)
+    }
+
+    /// The stream's id.
+    pub(super) fn stream(&self) -> Result<StreamId, Damaged> {
+        let (category, key) = self.stream.split_first().ok_or(Damaged)?;
+        StreamId::new(*category, key).ok_or(Damaged)
+    }
+}
+
+impl LastRow {
+    /// The first row behind `position`; nothing is in it yet.
+    pub(super) fn behind(position: u64) -> Self {
+        let first = row_of(position).saturating_add(POSITIONS);
+        Self { first, entries: 0, events: false, changed: false, body: vec![MANY] }
+    }
+
+    /// The row as the tree has it; `None` if it is one of format 1, which does not go on.
+    pub(super) fn resume(key: &[u8], row: &[u8]) -> Result<Option<Self>, Damaged> {
+        let entries = entries(key, row)?;
+        let first = entries.first().map(|entry| entry.position).filter(|_| is_many(row));
+        let Some(first) = first else { return Ok(None) };
+        Ok(Some(Self {
+            first,
+            entries: u64::try_from(entries.len()).unwrap_or(POSITIONS),
+            events: entries.iter().any(|entry| entry.event.is_some()),
+            changed: false,
+            body: body(key, row)?.to_vec(),
+        }))
+    }
+
+    /// Whether an entry of this length still fits.
+    pub(super) fn fits(&self, len: usize) -> bool {
+        self.entries == 0 || self.entries < POSITIONS && self.body.len().saturating_add(len) <= ROOM
+    }
+
+    /// The position of the next entry.
+    pub(super) const fn next(&self) -> u64 {
+        self.first.saturating_add(self.entries)
+    }
+
+    /// Adds an entry.
+    pub(super) fn push(&mut self, entry: &[u8]) {
+        self.body.extend_from_slice(entry);
+        self.entries = self.entries.saturating_add(1);
+        self.events |= entry != SEAL;
+        self.changed = true;
+    }
+
+    /// Whether there is an event in it.
+    pub(super) const fn has_events(&self) -> bool {
+        self.events
+    }
+
+    /// Its key.
+    pub(super) fn key(&self) -> [u8; 9] {
+        log_key(self.first)
+    }
+
+    /// Its value, if it has changed since it was asked for last.
+    pub(super) fn change(&mut self) -> Option<IVec> {
+        std::mem::take(&mut self.changed).then(|| value(&self.key(), &self.body))
+    }
+}
+
+/// The position that the row of `position` begins with.
+pub(super) const fn row_of(position: u64) -> u64 {
+    position.saturating_sub(position % POSITIONS)
+}
+
+/// The entries of the row with this key, in the order of their positions.
+pub(super) fn entries<'a>(key: &[u8], row: &'a [u8]) -> Result<Vec<Entry<'a>>, Damaged> {
+    let (position, body) = (log_position(key)?, body(key, row)?);
+    let mut rest = Cursor::new(body);
+    match rest.byte() {
+        Some(MANY) => many(position, rest).ok_or(Damaged),
+        Some(0) if rest.rest().is_empty() => Ok(vec![Entry { position, event: None, bytes: row }]),
+        Some(1) => {
+            let event = head(&mut rest).ok_or(Damaged)?;
+            let event = Event { data: rest.rest(), ..event };
+            Ok(vec![Entry { position, event: Some(event), bytes: row }])
+        }
+        Some(_) | None => Err(Damaged),
+    }
+}
+
+fn many(first: u64, mut row: Cursor<'_>) -> Option<Vec<Entry<'_>>> {
+    let mut entries = Vec::with_capacity(usize::try_from(POSITIONS).ok()?);
+    let mut position = first;
+    while !row.rest().is_empty() {
+        let whole = row.rest();
+        let event = match row.byte()? {
+            0 => None,
+            1 => {
+                let event = head(&mut row)?;
+                let len = usize::try_from(row.u32()?).ok()?;
+                Some(Event { data: row.bytes(len)?, ..event })
+            }
+            _ => return None,
+        };
+        let bytes = whole.get(..whole.len().checked_sub(row.rest().len())?)?;
+        entries.push(Entry { position, event, bytes });
+        position = position.checked_add(1)?;
+    }
+    let fits = !entries.is_empty() && position.checked_sub(first)? <= POSITIONS;
+    fits.then_some(entries)
+}
+
+/// An event up to its data.
+fn head<'a>(row: &mut Cursor<'a>) -> Option<Event<'a>> {
+    let (birth, version) = (row.u64()?, row.u64()?);
+    let len = usize::from(row.byte()?);
+    Some(Event { birth, version, stream: row.bytes(len)?, data: &[] })
+}
+
+/// Whether a row is not of format 1.
+fn is_many(row: &[u8]) -> bool {
+    row.get(layout::CHECKSUM) == Some(&MANY)
+}
+
+/// A row without some of its events, and whether it has others.
+fn without(key: &[u8], row: &[u8], gone: &BTreeSet<u64>) -> Result<(IVec, bool), Damaged> {
+    let (mut left, mut events) = (vec![MANY], false);
+    for entry in entries(key, row)? {
+        let stays = entry.event.is_some() && !gone.contains(&entry.position);
+        left.extend_from_slice(if stays { entry.bytes } else { SEAL });
+        events |= stays;
+    }
+    Ok((value(key, &left), events))
+}
+
+impl Tree {
+    /// Shows `see` what stands at a position, unless nothing does.
+    pub(super) fn log_entry<T>(
+        &self,
+        position: u64,
+        see: impl FnOnce(Entry<'_>) -> T,
+    ) -> Result<Option<T>, Fault> {
+        // Its row, or the one that it has had for itself since format 1.
+        for key in [log_key(row_of(position)), log_key(position)] {
+            let Some(row) = self.get(&key)? else { continue };
+            let entries =
+                entries(&key, &row).map_err(Fault::row(format_args!("the row of event {position}")))?;
+            if let Some(entry) = entries.into_iter().find(|entry| entry.position == position) {
+                return Ok(Some(see(entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes events out of their rows, and rows without any out of the tree. The row at the log's `end` stays, for its
+    /// positions.
+    pub(super) fn purge(&self, gone: &BTreeSet<u64>, end: u64, batch: &mut Batch) -> Result<(), Fault> {
+        let mut done = None;
+        for position in gone {
+            let first = row_of(*position);
+            if done == Some(first) {
+                continue;
+            }
+            let key = log_key(first);
+            let Some(row) = self.get(&key)?.filter(|row| is_many(row)) else {
+                batch.remove(&log_key(*position));
+                continue;
+            };
+            let left = without(&key, &row, gone);
+            let (row, events) = left.map_err(Fault::row(format_args!("the row of event {position}")))?;
+            if events || row_of(end) == first {
+                batch.insert(&key, row);
+            } else {
+                batch.remove(&key);
+            }
+            done = Some(first);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: Event<'static> = Event { birth: 7, version: 9, stream: b"skey", data: b"data" };
+    const SECOND: Event<'static> = Event { version: 10, ..EVENT };
+
+    /// The row at positions 8, 9 and 10.
+    fn three() -> ([u8; 9], IVec) {
+        let mut row = LastRow::behind(3);
+        for entry in [&*EVENT.entry(), SEAL, &*SECOND.entry()] {
+            row.push(entry);
+        }
+        assert_eq!((row.next(), row.has_events()), (11, true));
+        (row.key(), row.change().unwrap())
+    }
+
+    fn events(key: &[u8], row: &[u8]) -> Vec<(u64, bool)> {
+        entries(key, row).unwrap().iter().map(|entry| (entry.position, entry.event.is_some())).collect()
+    }
+
+    #[test]
+    fn entries_come_back_as_they_were_written_and_the_row_goes_on() {
+        let (key, row) = three();
+        assert_eq!(key, log_key(8));
+        let entries = entries(&key, &row).unwrap();
+        let seen: Vec<_> = entries.iter().map(|entry| (entry.position, entry.event)).collect();
+        assert_eq!(seen, [(8, Some(EVENT)), (9, None), (10, Some(SECOND))]);
+        assert_eq!(entries[0].bytes, EVENT.entry());
+        assert_eq!(EVENT.entry().len(), Event::entry_len(&EVENT.stream().unwrap(), EVENT.data));
+        assert_eq!(EVENT.stream(), Ok(StreamId::new(b's', b"key").unwrap()));
+
+        let mut again = LastRow::resume(&key, &row).unwrap().unwrap();
+        assert_eq!((again.next(), again.has_events(), again.change()), (11, true, None));
+        again.push(SEAL);
+        assert_eq!(events(&key, &again.change().unwrap()), [(8, true), (9, false), (10, true), (11, false)]);
+    }
+
+    #[test]
+    fn a_row_is_full_by_positions_and_by_bytes_and_takes_one_event_of_any_size() {
+        let mut row = LastRow::behind(0);
+        for position in 8..16 {
+            assert!(row.fits(1));
+            assert_eq!(row.next(), position);
+            row.push(SEAL);
+        }
+        assert!(!row.fits(1) && !row.has_events());
+        let mut row = LastRow::behind(15);
+        assert_eq!(row.next(), 16);
+        assert!(row.fits(2 * ROOM));
+        row.push(&[1; ROOM - 20]);
+        assert!(row.fits(19) && !row.fits(20));
+    }
+
+    #[test]
+    fn what_is_purged_leaves_its_place() {
+        let (key, row) = three();
+        let (left, more) = without(&key, &row, &BTreeSet::from([8])).unwrap();
+        assert_eq!((events(&key, &left), more), (vec![(8, false), (9, false), (10, true)], true));
+        assert!(!without(&key, &row, &BTreeSet::from([8, 10])).unwrap().1);
+    }
+
+    #[test]
+    fn rows_of_format_1_are_read_and_do_not_go_on() {
+        let key = log_key(11);
+        let mut body = EVENT.entry();
+        // As it was: the data, to the end.
+        body.drain(body.len() - 8..body.len() - 4);
+        let row = value(&key, &body);
+        assert_eq!(entries(&key, &row), Ok(vec![Entry { position: 11, event: Some(EVENT), bytes: &row }]));
+        assert_eq!(LastRow::resume(&key, &row), Ok(None));
+        let row = value(&key, SEAL);
+        assert_eq!(entries(&key, &row), Ok(vec![Entry { position: 11, event: None, bytes: &row }]));
+    }
+
+    #[test]
+    fn a_flipped_bit_a_cut_and_another_place_are_damage() {
+        let (key, row) = three();
+        assert_eq!(entries(&log_key(16), &row), Err(Damaged));
+        for at in 0..row.len() {
+            assert_eq!(entries(&key, &row[..at]), Err(Damaged));
+            let mut bad = row.to_vec();
+            bad[at] ^= 1;
+            assert_eq!(entries(&key, &bad), Err(Damaged));
+        }
+        for body in [[].as_slice(), &[2], &[2, 3], &[2, 1, 0], &[0, 0], &[3], &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+        {
+            assert_eq!(entries(&key, &value(&key, body)), Err(Damaged), "{body:?}");
+        }
+    }
+}
