@@ -392,6 +392,24 @@ async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fal
 }
 
 #[tokio::test]
+async fn changes_without_events_leave_one_row_in_the_log_however_many_they_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), SledOptions::default());
+    for round in 0..50_u8 {
+        let records = vec![RecordChange::Put(key("one"), vec![round])];
+        store.append(Append { records, ..append("-", NEW, &[]) }).await.unwrap();
+    }
+    let ends = store.stats().position;
+    drop(store);
+    let tree = folder::raw(temp.path());
+    assert_eq!(tree.scan_prefix(b"l").count(), 1, "the seal that the mark stands for");
+    drop(tree);
+    let store = open(temp.path(), SledOptions::default());
+    assert!(store.append(append("a", NEW, &["e"])).await.unwrap().position > ends);
+    assert_eq!(whole_log(&*store).await.len(), 1);
+}
+
+#[tokio::test]
 async fn c72_a_value_in_anothers_place_is_never_an_answer_and_ends_the_run() {
     for meet in ["load", "append", "read_stream", "record", "scan", "read_log"] {
         swapped_values_are_met_by(meet).await;
