@@ -1,7 +1,6 @@
 //! The refresh token grant (RFC 6749 §6).
 
-use std::time::Instant;
-
+use super::beside::now;
 use super::error::TokenError;
 use super::load::session_append;
 use super::mint::TokenResponse;
@@ -122,11 +121,6 @@ impl App {
         };
         session::decide(session, &command)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "measures the processor; decides nothing that is stored")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Whether tokens are granted that have not been granted before.
