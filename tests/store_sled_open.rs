@@ -189,7 +189,11 @@ fn as_format_1(folder: &Path, log: &[RecordedEvent], births: &BTreeMap<StreamId,
         tree.insert(&key, folder::value(&key, &body)).unwrap();
     }
     let meta = tree.get(b"m").unwrap().unwrap();
-    tree.insert(b"m", folder::value(b"m", &[1_u32.to_be_bytes().as_slice(), &meta[8..]].concat())).unwrap();
+    tree.insert(
+        b"m",
+        folder::value(b"m", &[1_u32.to_be_bytes().as_slice(), meta.get(8..).unwrap()].concat()),
+    )
+    .unwrap();
 }
 
 #[tokio::test]
