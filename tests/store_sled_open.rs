@@ -129,6 +129,27 @@ async fn a_log_with_another_event_at_the_mark_is_refused() {
     let error = open(&other).unwrap_err().to_string();
     assert!(error.contains("another event"), "{error}");
 
+    // A change that is no event, and an event that had no room there, are others too.
+    let base = temp.path().join("base");
+    with_events(&base, &["a"]).await;
+    let marked = temp.path().join("marked");
+    folder::copy(&base, &marked);
+    with_events(&marked, &["b"]).await;
+    let large = "x".repeat(5000);
+    let records = vec![RecordChange::Put(key("r"), b"r".to_vec())];
+    let sealed = Append { records, ..append("-", NEW, &[]) };
+    for (case, first) in [("seal", sealed), ("gap", append("large", NEW, &[&large]))] {
+        let fork = temp.path().join(case);
+        folder::copy(&base, &fork);
+        let store = open(&fork).unwrap();
+        store.append(first).await.unwrap();
+        store.append(append("c", NEW, &["c"])).await.unwrap();
+        drop(store);
+        fs::copy(marked.join("mark"), fork.join("mark")).unwrap();
+        let error = open(&fork).unwrap_err().to_string();
+        assert!(error.contains("another event"), "{case}: {error}");
+    }
+
     let third = temp.path().join("third");
     with_events(&third, &["a", "b", "c"]).await;
     fs::copy(one.join("mark"), third.join("mark")).unwrap();
@@ -170,6 +191,9 @@ async fn a_newer_format_is_refused() {
     let meta = tree.get(b"m").unwrap().unwrap();
     let newer = [3_u32.to_be_bytes().as_slice(), &meta[8..], b"and more"].concat();
     tree.insert(b"m", folder::value(b"m", &newer)).unwrap();
+    // It may write rows that this one can't read.
+    let row = tree.scan_prefix(b"l").keys().next_back().unwrap().unwrap();
+    tree.insert(&row, folder::value(&row, &[9])).unwrap();
     drop(tree);
     let error = open(temp.path()).unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 3, .. }), "{error}");
@@ -188,12 +212,22 @@ fn as_format_1(folder: &Path, log: &[RecordedEvent], births: &BTreeMap<StreamId,
         let body = [&[1], birth.as_slice(), &version, &[id.len() as u8], id, data].concat();
         tree.insert(&key, folder::value(&key, &body)).unwrap();
     }
+    // Its last row is a seal, and the mark has the digest of the whole row.
+    let position = log.last().unwrap().position + 1;
+    let seal = [b"l".as_slice(), &position.to_be_bytes()].concat();
+    let row = folder::value(&seal, &[0]);
+    tree.insert(&seal, row.as_slice()).unwrap();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &[seal, row].concat());
     let meta = tree.get(b"m").unwrap().unwrap();
-    tree.insert(
-        b"m",
-        folder::value(b"m", &[1_u32.to_be_bytes().as_slice(), meta.get(8..).unwrap()].concat()),
-    )
-    .unwrap();
+    let store = meta.get(8..).unwrap();
+    let mark =
+        [b"hlmark\0\x01".as_slice(), &1_u64.to_be_bytes(), store, &position.to_be_bytes(), digest.as_ref()];
+    let mut mark = mark.concat();
+    mark.extend_from_slice(&crc32fast::hash(&mark).to_be_bytes());
+    mark.resize(8192, 0);
+    fs::write(folder.join("mark"), mark).unwrap();
+    let meta = [1_u32.to_be_bytes().as_slice(), store].concat();
+    tree.insert(b"m", folder::value(b"m", &meta)).unwrap();
 }
 
 #[tokio::test]
@@ -209,10 +243,7 @@ async fn an_older_format_is_read_and_goes_on_in_the_newer_one() {
     let births = log.iter().rev().map(|event| (event.stream.clone(), event.position)).collect();
     as_format_1(temp.path(), &log, &births);
 
-    let accept = SledOptions { accept_missing_mark: true, ..SledOptions::default() };
-    fs::remove_file(temp.path().join("mark")).unwrap();
-    drop(SledStore::open(temp.path(), accept).unwrap());
-    let store = open(temp.path()).expect("the mark fits a log of format 1");
+    let store = open(temp.path()).expect("the mark of format 1 fits");
     assert_eq!(whole_log(&store).await, log);
     assert_eq!(store.read_log(log[8].position, 2).await.unwrap(), log[9..11]);
     assert_eq!(store.read_stream(stream("a"), 0, 99).await.unwrap().len(), 12);
@@ -225,8 +256,8 @@ async fn an_older_format_is_read_and_goes_on_in_the_newer_one() {
     }
     drop(store);
     let tree = folder::raw(temp.path());
-    assert_eq!(tree.scan_prefix(b"l").count(), 3, "b and c as they were, and the new row");
-    assert_eq!(tree.get(b"m").unwrap().unwrap()[4..8], 2_u32.to_be_bytes(), "an older heirloom refuses it");
+    assert_eq!(tree.scan_prefix(b"l").count(), 4, "b, c and the seal as they were, and the new row");
+    assert_eq!(tree.get(b"m").unwrap().unwrap()[4..8], 2_u32.to_be_bytes());
     drop(tree);
     let store = open(temp.path()).unwrap();
     assert_eq!(store.read_stream(stream("b"), 0, 9).await.unwrap().len(), 2);

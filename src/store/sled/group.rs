@@ -80,7 +80,7 @@ impl Change {
         let mut cost = Cost { keys: rows, bytes: rows.saturating_mul(256) };
         if let Self::Append(append) = self {
             for event in &append.events {
-                cost.add(96, event)?;
+                cost.add(104, event)?;
             }
             cost.add(224, &append.snapshot)?;
         }
@@ -118,7 +118,7 @@ impl Cost {
 }
 
 impl<'a> Group<'a> {
-    /// An empty group behind `position`, which the log's last row goes up to.
+    /// An empty group behind `position`, where the log ends; `last_row` is where it goes on.
     pub(super) fn new(tree: &'a Tree, position: u64, last_row: LastRow) -> Self {
         Self {
             tree,

@@ -6,7 +6,8 @@
 //!
 //! | first byte | then |
 //! |---|---|
-//! | 0 | nothing: a seal, which gives a position to a change that is no event, or an event that was purged |
+//! | 0 | nothing: a seal, which gives a position to a change that is no event |
+//! | 3 | nothing: an event that was purged |
 //! | 1 | an event: birth, version, length and id of the stream, length and data |
 //!
 //! Format 1 had a row for each: a body of such an entry alone, without the length of its data.
@@ -25,8 +26,10 @@ pub(super) const POSITIONS: u64 = 8;
 const ROOM: usize = 4096;
 /// The first byte of a row with several entries.
 const MANY: u8 = 2;
-/// An entry without an event.
+/// The entry of a change that is no event.
 pub(super) const SEAL: &[u8] = &[0];
+/// What is left of an event.
+pub(super) const PURGED: &[u8] = &[3];
 
 /// An event as it lies in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +166,7 @@ fn many(first: u64, mut row: Cursor<'_>) -> Option<Vec<Entry<'_>>> {
     while !row.rest().is_empty() {
         let whole = row.rest();
         let event = match row.byte()? {
-            0 => None,
+            0 | 3 => None,
             1 => {
                 let event = head(&mut row)?;
                 let len = usize::try_from(row.u32()?).ok()?;
@@ -195,9 +198,9 @@ fn is_many(row: &[u8]) -> bool {
 fn without(key: &[u8], row: &[u8], gone: &BTreeSet<u64>) -> Result<(IVec, bool), Damaged> {
     let (mut left, mut events) = (vec![MANY], false);
     for entry in entries(key, row)? {
-        let stays = entry.event.is_some() && !gone.contains(&entry.position);
-        left.extend_from_slice(if stays { entry.bytes } else { SEAL });
-        events |= stays;
+        let goes = entry.event.is_some() && gone.contains(&entry.position);
+        left.extend_from_slice(if goes { PURGED } else { entry.bytes });
+        events |= entry.event.is_some() && !goes;
     }
     Ok((value(key, &left), events))
 }
@@ -219,6 +222,11 @@ impl Tree {
             }
         }
         Ok(None)
+    }
+
+    /// Whether there is a row with room for this position that is not of format 1.
+    pub(super) fn has_row_of(&self, position: u64) -> Result<bool, Fault> {
+        Ok(self.get(&log_key(row_of(position)))?.is_some_and(|row| is_many(&row)))
     }
 
     /// Takes events out of their rows, and rows without any out of the tree. The row at the log's `end` stays, for its
@@ -307,6 +315,8 @@ mod tests {
         let (key, row) = three();
         let (left, more) = without(&key, &row, &BTreeSet::from([8])).unwrap();
         assert_eq!((events(&key, &left), more), (vec![(8, false), (9, false), (10, true)], true));
+        let left = entries(&key, &left).unwrap().iter().map(|entry| entry.bytes.to_vec()).collect::<Vec<_>>();
+        assert_eq!(left, [PURGED.to_vec(), SEAL.to_vec(), SECOND.entry()]);
         assert!(!without(&key, &row, &BTreeSet::from([8, 10])).unwrap().1);
     }
 
@@ -333,7 +343,7 @@ mod tests {
             bad[at] ^= 1;
             assert_eq!(entries(&key, &bad), Err(Damaged));
         }
-        for body in [[].as_slice(), &[2], &[2, 3], &[2, 1, 0], &[0, 0], &[3], &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+        for body in [[].as_slice(), &[2], &[2, 2], &[2, 1, 0], &[0, 0], &[3], &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
         {
             assert_eq!(entries(&key, &value(&key, body)), Err(Damaged), "{body:?}");
         }

@@ -20,9 +20,9 @@ const SLOT: u64 = 4096;
 pub(super) struct Mark {
     /// The store's id.
     pub(super) store: [u8; 16],
-    /// The position of the log's last row; 0 if it has none.
+    /// The position of the log's last entry; 0 if it has none.
     pub(super) position: u64,
-    /// The digest of that row.
+    /// The digest of that entry.
     pub(super) digest: [u8; 32],
 }
 
@@ -39,18 +39,18 @@ pub(super) struct MarkFile {
 }
 
 impl Mark {
-    /// The mark of a log whose last row has this key and value; `None` for an empty log.
-    pub(super) fn of(store: [u8; 16], position: u64, row: Option<(&[u8], &[u8])>) -> Self {
-        let digest = row.map_or([0; 32], |(key, value)| digest(key, value));
+    /// The mark of a log whose last entry this is, behind the key of its position; `None` for an empty log.
+    pub(super) fn of(store: [u8; 16], position: u64, entry: Option<(&[u8], &[u8])>) -> Self {
+        let digest = entry.map_or([0; 32], |(key, entry)| digest(key, entry));
         Self { store, position, digest }
     }
 }
 
-/// The digest of a row of the log.
-pub(super) fn digest(key: &[u8], value: &[u8]) -> [u8; 32] {
+/// The digest of an entry of the log, and of the key of its position.
+pub(super) fn digest(key: &[u8], entry: &[u8]) -> [u8; 32] {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     context.update(key);
-    context.update(value);
+    context.update(entry);
     let mut out = [0; 32];
     out.copy_from_slice(context.finish().as_ref());
     out

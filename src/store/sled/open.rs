@@ -15,7 +15,7 @@ use super::border;
 use super::disk::{Disk, Synced};
 use super::failure::Failure;
 use super::gate::Gate;
-use super::layout::{FORMAT, META, Meta, log_key};
+use super::layout::{Damaged, FORMAT, META, Meta, log_key};
 use super::log::{self, LastRow};
 use super::mark::{Mark, MarkFile, digest};
 use super::shared::{Counts, Shared};
@@ -201,12 +201,15 @@ impl Opening {
         for path in tree.created() {
             at(&path, sync_folder(&path, &*self.options.disk))?;
         }
+        // First of all: what a newer one has written can't be judged.
+        let meta = tree.get(META).map_err(|fault| self.fault(&fault))?.map(|value| Meta::parse(&value));
+        if let Some(Ok(Meta { format, .. })) = meta
+            && format > FORMAT
+        {
+            return Err(OpenError::Newer { folder: self.folder.clone(), found: format });
+        }
         let log = Log::read(tree).map_err(|fault| self.fault(&fault))?;
-        let meta = tree.get(META).map_err(|fault| self.fault(&fault))?;
-        let meta = match (meta.map(|value| Meta::parse(&value)), &log.newest) {
-            (Some(Ok(meta)), _) if meta.format > FORMAT => {
-                return Err(OpenError::Newer { folder: self.folder.clone(), found: meta.format });
-            }
+        let meta = match (meta, &log.newest) {
             (Some(Ok(meta)), _) => meta,
             (Some(Err(_)), _) => return Err(self.damaged("its first row is not what was written there")),
             (None, Some(_)) => return Err(self.damaged("its first row is missing")),
@@ -246,11 +249,16 @@ impl Opening {
             return Err(self.not_as_marked(format!("the log ends at {now}, and had come to {then}")));
         }
         let key = log_key(mark.position);
+        // Since the mark was written, the log may have gone on, and the event's stream may have been removed.
         let same = tree.log_entry(mark.position, |entry| {
-            // No event: since the mark was written, the log may have gone on, and the event's stream may have been removed.
-            entry.event.is_none() || digest(&key, entry.bytes) == mark.digest
+            entry.bytes == log::PURGED || digest(&key, entry.bytes) == mark.digest
         });
-        if same.map_err(|fault| self.fault(&fault))?.unwrap_or(true) {
+        let same = same.and_then(|same| match same {
+            Some(same) => Ok(same),
+            // A row loses none of its entries; only the whole of it goes.
+            None => tree.has_row_of(mark.position).map(|has| !has),
+        });
+        if same.map_err(|fault| self.fault(&fault))? {
             return Ok(());
         }
         Err(self.not_as_marked(format!("position {} holds another event", mark.position)))
@@ -315,7 +323,7 @@ impl Log {
         let Some((key, row)) = tree.last(b"l")? else { return Ok(empty) };
         let end = || Fault::row("the end of the log");
         let entries = log::entries(&key, &row).map_err(end())?;
-        let Some(newest) = entries.last() else { return Ok(empty) };
+        let newest = entries.last().ok_or(Damaged).map_err(end())?;
         let position = newest.position;
         let last_row = LastRow::resume(&key, &row).map_err(end())?;
         let last_row = last_row.unwrap_or_else(|| LastRow::behind(position));

@@ -163,7 +163,7 @@ impl ReadLog {
                 found.push(recorded(position, &event)?);
             }
         }
-        Ok(true)
+        Ok(found.len() < self.limit)
     }
 }
 

@@ -28,8 +28,8 @@ const AWAKE: Duration = Duration::from_millis(1);
 const FOR_EVER: Duration = Duration::from_hours(1);
 /// How many groups may overtake a purge.
 const PURGE_EVERY: u64 = 8;
-/// How many rows one step of a purge deletes at most.
-const PURGE_ROWS: usize = 100;
+/// How many rows one step of a purge changes at most: full ones are together no more than a group may have.
+const PURGE_ROWS: usize = 51;
 
 /// A change and who waits for it.
 pub(super) struct Job {

@@ -1,0 +1,99 @@
+//! The rows of the log: how many there are, and what happens where one ends.
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may panic, and its helpers are no interface"
+)]
+
+#[path = "support/store/contract.rs"]
+mod contract;
+#[path = "support/store/folder.rs"]
+mod folder;
+
+use std::path::Path;
+use std::time::Duration;
+
+use contract::{append, key, stream, whole_log};
+use heirloom::store::sled::{SledOptions, SledStore};
+use heirloom::store::{Append, Expected, MAX_VALUE, RecordChange, Remove, Store};
+
+const NEW: Expected = Expected::NoStream;
+
+fn open(folder: &Path) -> SledStore {
+    SledStore::open(folder, SledOptions::default()).unwrap()
+}
+
+/// Rows of the log as they lie in the tree.
+fn rows(folder: &Path) -> usize {
+    folder::raw(folder).scan_prefix(b"l").count()
+}
+
+#[tokio::test]
+async fn changes_without_events_leave_one_row_in_the_log_however_many_they_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    for round in 0..50_u8 {
+        let records = vec![RecordChange::Put(key("one"), vec![round])];
+        store.append(Append { records, ..append("-", NEW, &[]) }).await.unwrap();
+    }
+    let ends = store.stats().position;
+    drop(store);
+    assert_eq!(rows(temp.path()), 1, "the seal that the mark stands for");
+    let store = open(temp.path());
+    assert!(store.append(append("a", NEW, &["e"])).await.unwrap().position > ends);
+    assert_eq!(whole_log(&store).await.len(), 1);
+}
+
+#[tokio::test]
+async fn eight_events_lie_in_a_row_and_large_ones_by_themselves() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    for number in 0..20 {
+        store.append(append(&format!("small {number}"), NEW, &["e"])).await.unwrap();
+    }
+    drop(store);
+    assert_eq!(rows(temp.path()), 3);
+
+    // It goes on where it was; now and then an event does not fit any more.
+    let large = [1500, 1500, 1500, MAX_VALUE, 10, MAX_VALUE, 3000, 2000].map(|len| "x".repeat(len));
+    let store = open(temp.path());
+    let mut version = 0;
+    for (number, data) in large.iter().enumerate() {
+        let expected = if version == 0 { NEW } else { Expected::Exact(version) };
+        let snapshot = vec![number as u8];
+        let one = Append { snapshot, ..append("large", expected, &[data]) };
+        version = store.append(one).await.unwrap().version;
+        store.append(append(&format!("beside {number}"), NEW, &[&number.to_string()])).await.unwrap();
+    }
+    let log = whole_log(&store).await;
+    assert_eq!(log.len(), 36);
+    assert!(log.is_sorted_by(|one, next| one.position < next.position));
+    drop(store);
+
+    let store = open(temp.path());
+    assert_eq!(whole_log(&store).await, log);
+    for limit in [1, 3, 36] {
+        let after = log[20].position;
+        let page = store.read_log(after, limit).await.unwrap();
+        assert_eq!(page, log[21..(21 + limit).min(36)]);
+    }
+    let events = store.read_stream(stream("large"), 0, 99).await.unwrap();
+    let read: Vec<_> = events.iter().map(|event| event.data.len()).collect();
+    assert_eq!(read, large.map(|data| data.len()));
+
+    let removed = Remove { stream: stream("large"), expected: Expected::Exact(8), records: vec![] };
+    store.remove(removed).await.unwrap();
+    while store.stats().purging > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let left: Vec<_> = log.into_iter().filter(|event| event.stream != stream("large")).collect();
+    assert_eq!(whole_log(&store).await, left);
+    drop(store);
+    let store = open(temp.path());
+    assert_eq!(whole_log(&store).await, left);
+    let next = store.append(append("next", NEW, &["e"])).await.unwrap();
+    assert!(next.position > left.last().unwrap().position);
+}
