@@ -15,6 +15,8 @@ mod contract;
 mod disk;
 #[path = "support/store/folder.rs"]
 mod folder;
+#[path = "support/store/until.rs"]
+mod until;
 
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,13 +27,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use contract::{append, key, stream, whole_log};
+use contract::{append, key, stream};
 use disk::TestDisk;
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
 use heirloom::store::{
     Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, Store, StoreError,
 };
 use tokio::task::JoinHandle;
+use until::until;
 
 const NEW: Expected = Expected::NoStream;
 
@@ -41,17 +44,6 @@ fn options(disk: &Arc<TestDisk>) -> SledOptions {
 
 fn open(folder: &Path, options: SledOptions) -> Arc<SledStore> {
     Arc::new(SledStore::open(folder, options).unwrap())
-}
-
-/// Waits until something is so, at most ten seconds.
-async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..10_000 {
-        if so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("it never came about that {what}");
 }
 
 /// Runs `appends` in one group, in this order: they queue up behind a group whose sync is held.
@@ -343,52 +335,6 @@ async fn the_largest_values_never_leave_the_one_file() {
         }
     }
     assert_eq!(std::fs::read_dir(&blobs).unwrap().count(), 0);
-}
-
-#[tokio::test]
-async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fall() {
-    let temp = tempfile::tempdir().unwrap();
-    let store = open(temp.path(), SledOptions::default());
-    let (mut version, mut last) = (0, 0);
-    while version < 3000 {
-        let expected = if version == 0 { NEW } else { Expected::Exact(version) };
-        let appended = store.append(append("a", expected, &["e"; 60])).await.unwrap();
-        (version, last) = (appended.version, appended.position);
-    }
-    store
-        .remove(Remove { stream: stream("a"), expected: Expected::Exact(version), records: vec![] })
-        .await
-        .unwrap();
-    // Closed at once, most of it is there yet.
-    drop(store);
-    let rows = folder::raw(temp.path()).scan_prefix(b"l").count();
-    assert!(rows > 100, "{rows} rows left: nothing to purge after the restart");
-
-    let store = open(temp.path(), SledOptions::default());
-    assert_eq!(whole_log(&*store).await, []);
-    let again = store.append(append("a", NEW, &["new"])).await.unwrap();
-    assert!(again.position > last);
-    assert_eq!(store.read_stream(stream("a"), 0, 9).await.unwrap().len(), 1);
-    until("all is purged", || store.stats().purging == 0).await;
-    let log = whole_log(&*store).await;
-    assert_eq!(log.len(), 1);
-    drop(store);
-    let tree = folder::raw(temp.path());
-    assert_eq!(tree.scan_prefix(b"l").count(), 1, "the new event, in one row with a seal");
-    assert_eq!(tree.scan_prefix(b"c").count() + tree.scan_prefix(b"p").count(), 0);
-    drop(tree);
-
-    // The last stream removed, the log empty: what comes next still stands behind all that ever was.
-    let store = open(temp.path(), SledOptions::default());
-    store
-        .remove(Remove { stream: stream("a"), expected: Expected::Exact(1), records: vec![] })
-        .await
-        .unwrap();
-    until("all is purged", || store.stats().purging == 0).await;
-    drop(store);
-    let store = open(temp.path(), SledOptions::default());
-    let next = store.append(append("b", NEW, &["new"])).await.unwrap();
-    assert!(next.position > again.position);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The rows of the log: how many there are, and what happens where one ends.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     unreachable_pub,
@@ -12,13 +13,15 @@
 mod contract;
 #[path = "support/store/folder.rs"]
 mod folder;
+#[path = "support/store/until.rs"]
+mod until;
 
 use std::path::Path;
-use std::time::Duration;
 
 use contract::{append, key, stream, whole_log};
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Append, Expected, MAX_VALUE, RecordChange, Remove, Store};
+use until::until;
 
 const NEW: Expected = Expected::NoStream;
 
@@ -86,9 +89,7 @@ async fn eight_events_lie_in_a_row_and_large_ones_by_themselves() {
 
     let removed = Remove { stream: stream("large"), expected: Expected::Exact(8), records: vec![] };
     store.remove(removed).await.unwrap();
-    while store.stats().purging > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("all is purged", || store.stats().purging == 0).await;
     let left: Vec<_> = log.into_iter().filter(|event| event.stream != stream("large")).collect();
     assert_eq!(whole_log(&store).await, left);
     drop(store);
@@ -96,4 +97,50 @@ async fn eight_events_lie_in_a_row_and_large_ones_by_themselves() {
     assert_eq!(whole_log(&store).await, left);
     let next = store.append(append("next", NEW, &["e"])).await.unwrap();
     assert!(next.position > left.last().unwrap().position);
+}
+
+#[tokio::test]
+async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fall() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let (mut version, mut last) = (0, 0);
+    while version < 3000 {
+        let expected = if version == 0 { NEW } else { Expected::Exact(version) };
+        let appended = store.append(append("a", expected, &["e"; 60])).await.unwrap();
+        (version, last) = (appended.version, appended.position);
+    }
+    store
+        .remove(Remove { stream: stream("a"), expected: Expected::Exact(version), records: vec![] })
+        .await
+        .unwrap();
+    // Closed at once, most of it is there yet.
+    drop(store);
+    let rows = folder::raw(temp.path()).scan_prefix(b"l").count();
+    assert!(rows > 100, "{rows} rows left: nothing to purge after the restart");
+
+    let store = open(temp.path());
+    assert_eq!(whole_log(&store).await, []);
+    let again = store.append(append("a", NEW, &["new"])).await.unwrap();
+    assert!(again.position > last);
+    assert_eq!(store.read_stream(stream("a"), 0, 9).await.unwrap().len(), 1);
+    until("all is purged", || store.stats().purging == 0).await;
+    let log = whole_log(&store).await;
+    assert_eq!(log.len(), 1);
+    drop(store);
+    let tree = folder::raw(temp.path());
+    assert_eq!(tree.scan_prefix(b"l").count(), 1, "the new event, in one row with a seal");
+    assert_eq!(tree.scan_prefix(b"c").count() + tree.scan_prefix(b"p").count(), 0);
+    drop(tree);
+
+    // The last stream removed, the log empty: what comes next still stands behind all that ever was.
+    let store = open(temp.path());
+    store
+        .remove(Remove { stream: stream("a"), expected: Expected::Exact(1), records: vec![] })
+        .await
+        .unwrap();
+    until("all is purged", || store.stats().purging == 0).await;
+    drop(store);
+    let store = open(temp.path());
+    let next = store.append(append("b", NEW, &["new"])).await.unwrap();
+    assert!(next.position > again.position);
 }

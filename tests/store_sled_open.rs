@@ -1,6 +1,7 @@
 //! What a folder must look like to be opened: the mark, the format, who has it. And what a failure leaves behind.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     unreachable_pub,
@@ -14,6 +15,8 @@ mod contract;
 mod disk;
 #[path = "support/store/folder.rs"]
 mod folder;
+#[path = "support/store/until.rs"]
+mod until;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,6 +29,7 @@ use contract::{append, key, stream, whole_log};
 use disk::TestDisk;
 use heirloom::store::sled::{OpenError, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store, StoreError, StreamId};
+use until::until;
 
 const NEW: Expected = Expected::NoStream;
 
@@ -65,12 +69,7 @@ async fn a_log_ahead_of_its_mark_is_fine() {
         .remove(Remove { stream: stream("c"), expected: Expected::Exact(1), records: vec![] })
         .await
         .unwrap();
-    for _ in 0..5_000 {
-        if store.stats().purging == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("all is purged", || store.stats().purging == 0).await;
     drop(store);
     fs::write(&mark, old).unwrap();
     assert_eq!(count(&data).await, 3);
@@ -251,9 +250,7 @@ async fn an_older_format_is_read_and_goes_on_in_the_newer_one() {
     assert!(next.position > log.last().unwrap().position);
     let removed = Remove { stream: stream("a"), expected: Expected::Exact(12), records: vec![] };
     store.remove(removed).await.unwrap();
-    while store.stats().purging > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("all is purged", || store.stats().purging == 0).await;
     drop(store);
     let tree = folder::raw(temp.path());
     assert_eq!(tree.scan_prefix(b"l").count(), 4, "b, c and the seal as they were, and the new row");

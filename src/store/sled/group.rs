@@ -109,8 +109,8 @@ impl Cost {
         Ok(())
     }
 
-    /// Whether it still fits a group of `keys` rows and `bytes` bytes. Two rows are kept for the
-    /// log's last one and for a seal.
+    /// Whether it still fits a group of `keys` rows and `bytes` bytes. Two rows are kept for the log's last one and for
+    /// a seal.
     pub(super) fn fits(self, (keys, bytes): (usize, usize), limits: GroupLimits) -> bool {
         let keys = keys.saturating_add(self.keys).saturating_add(2);
         keys <= limits.keys && bytes.saturating_add(self.bytes) <= limits.bytes
@@ -270,8 +270,9 @@ impl<'a> Group<'a> {
     /// Makes room for an entry at the end of the log; says at which position it will stand.
     fn room(&mut self, len: usize) -> u64 {
         if !self.last_row.fits(len) {
-            self.put_last_row();
-            if !self.last_row.has_events() {
+            if self.last_row.has_events() {
+                self.put_last_row();
+            } else {
                 // Its seals have done what they are for.
                 self.delete(self.last_row.key().to_vec());
             }
