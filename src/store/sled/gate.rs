@@ -1,11 +1,13 @@
 //! What readers may see. sled shows a batch before it is durable, so every read passes the gate: a read that touches
 //! what the open group changes waits until that group is synced, and all others go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch;
+
+use super::redo::Rows;
 
 /// The gate between the one writer and all readers.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(super) struct Visible {
     /// The number of the open group, or of the last one.
     group: u64,
     /// The rows that the open group changes; empty if none is open.
-    keys: BTreeSet<Vec<u8>>,
+    rows: Arc<Rows>,
     /// Whether the open group removes streams, which takes events out of the log.
     removes: bool,
     /// The last durable position.
@@ -62,10 +64,10 @@ impl Gate {
     }
 
     /// Opens a group: to be called before it is applied.
-    pub(super) fn open(&self, keys: BTreeSet<Vec<u8>>, removes: bool) {
+    pub(super) fn open(&self, rows: Arc<Rows>, removes: bool) {
         self.change(|visible| {
             visible.group = visible.group.saturating_add(1);
-            visible.keys = keys;
+            visible.rows = rows;
             visible.removes = removes;
         });
     }
@@ -73,7 +75,7 @@ impl Gate {
     /// Closes the open group: what it changed is durable now.
     pub(super) fn close(&self, position: u64, removed: Vec<(u64, Vec<u64>)>) {
         let group = self.change(|visible| {
-            visible.keys.clear();
+            visible.rows = Arc::default();
             visible.removes = false;
             visible.position = position;
             visible.purging.extend(removed);
@@ -96,10 +98,10 @@ impl Gate {
 impl Visible {
     fn is_open(&self, touches: &Touches<'_>) -> bool {
         match touches {
-            Touches::Row(key) => self.keys.contains(*key),
+            Touches::Row(key) => self.rows.contains_key(*key),
             Touches::Prefix(prefix) => {
                 let from = (Bound::Included(*prefix), Bound::Unbounded);
-                self.keys.range::<[u8], _>(from).next().is_some_and(|key| key.starts_with(prefix))
+                self.rows.range::<[u8], _>(from).next().is_some_and(|(key, _)| key.starts_with(prefix))
             }
             Touches::Log => self.removes,
         }
@@ -115,7 +117,7 @@ mod tests {
         let gate = Gate::new(3, BTreeMap::new());
         let row = |key: &'static [u8]| Touches::Row(key);
         let prefix = |key: &'static [u8]| Touches::Prefix(key);
-        gate.open(BTreeSet::from([b"rb/1".to_vec()]), false);
+        gate.open(Arc::new(Rows::from([(b"rb/1".to_vec(), None)])), false);
         for waits in [row(b"rb/1"), prefix(b"rb"), prefix(b"rb/1")] {
             assert_eq!(gate.pass(&waits, |_| ()), Err(1), "{waits:?}");
         }
@@ -124,7 +126,7 @@ mod tests {
         }
         gate.close(4, Vec::new());
         assert_eq!(gate.pass(&row(b"rb/1"), |visible| visible.position), Ok(4));
-        gate.open(BTreeSet::new(), true);
+        gate.open(Arc::default(), true);
         assert_eq!(gate.pass(&Touches::Log, |_| ()), Err(2), "a removal takes events out of the log");
     }
 }

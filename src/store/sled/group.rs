@@ -1,14 +1,15 @@
 //! A group: the appends and removals that are decided together, applied as one batch and synced once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use sled::{Batch, IVec};
+use sled::IVec;
 
 use super::super::{
     Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError, StreamId,
 };
 use super::layout::{self, CHUNK, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{Event, LastRow, SEAL};
+use super::redo::Rows;
 use super::tree::{Fault, Tree};
 
 /// How large a group may grow. Larger ones have been seen to take gigabytes inside sled.
@@ -43,9 +44,7 @@ pub(super) struct Cost {
 /// A group that is being put together. It reads only durable state: the group before it is synced.
 pub(super) struct Group<'a> {
     tree: &'a Tree,
-    pub(super) batch: Batch,
-    /// The rows that the batch changes.
-    pub(super) keys: BTreeSet<Vec<u8>>,
+    pub(super) rows: Rows,
     /// The last position given.
     pub(super) position: u64,
     /// Births and loose positions of the streams that it removes.
@@ -122,8 +121,7 @@ impl<'a> Group<'a> {
     pub(super) fn new(tree: &'a Tree, position: u64, last_row: LastRow) -> Self {
         Self {
             tree,
-            batch: Batch::default(),
-            keys: BTreeSet::new(),
+            rows: Rows::new(),
             position,
             removed: Vec::new(),
             heads: HashMap::new(),
@@ -295,13 +293,11 @@ impl<'a> Group<'a> {
     }
 
     fn put(&mut self, key: Vec<u8>, value: IVec) {
-        self.batch.insert(key.as_slice(), value);
-        self.keys.insert(key);
+        self.rows.insert(key, Some(value));
     }
 
     fn delete(&mut self, key: Vec<u8>) {
-        self.batch.remove(key.as_slice());
-        self.keys.insert(key);
+        self.rows.insert(key, None);
     }
 }
 

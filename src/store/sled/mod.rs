@@ -30,6 +30,7 @@ mod mark;
 mod open;
 mod queue;
 mod reads;
+mod redo;
 mod shared;
 mod tree;
 mod writer;

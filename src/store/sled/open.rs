@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use sled::Batch;
-
 use super::SledOptions;
 use super::border;
 use super::disk::{Disk, Synced};
@@ -18,6 +16,7 @@ use super::gate::Gate;
 use super::layout::{Damaged, FORMAT, META, Meta, log_key};
 use super::log::{self, LastRow};
 use super::mark::{Mark, MarkFile, digest};
+use super::redo;
 use super::shared::{Counts, Shared};
 use super::tree::{Fault, Tree};
 use crate::random::Random;
@@ -208,10 +207,14 @@ impl Opening {
         {
             return Err(OpenError::Newer { folder: self.folder.clone(), found: format });
         }
+        let not_meta = |Damaged| self.damaged("its first row is not what was written there");
+        let meta = meta.transpose().map_err(not_meta)?;
+        if redo::again(tree).map_err(|fault| self.fault(&fault))? {
+            self.settle(tree)?;
+        }
         let log = Log::read(tree).map_err(|fault| self.fault(&fault))?;
         let meta = match (meta, &log.newest) {
-            (Some(Ok(meta)), _) => meta,
-            (Some(Err(_)), _) => return Err(self.damaged("its first row is not what was written there")),
+            (Some(meta), _) => meta,
             (None, Some(_)) => return Err(self.damaged("its first row is missing")),
             (None, None) => match marked {
                 Some(mark) if mark.position > 0 => {
@@ -274,9 +277,13 @@ impl Opening {
     }
 
     fn write(&self, tree: &Tree, meta: Meta) -> Result<(), OpenError> {
-        let mut batch = Batch::default();
-        batch.insert(META, meta.value());
-        tree.apply(batch).and_then(|()| tree.flush()).map_err(|fault| self.fault(&fault))?;
+        tree.put(META, meta.value()).map_err(|fault| self.fault(&fault))?;
+        self.settle(tree)
+    }
+
+    /// Makes durable what was changed.
+    fn settle(&self, tree: &Tree) -> Result<(), OpenError> {
+        tree.flush().map_err(|fault| self.fault(&fault))?;
         at(&self.folder, self.options.disk.sync(Synced::Log, tree.file()))
     }
 

@@ -10,6 +10,7 @@ use sled::{Batch, IVec};
 use super::super::StoreError;
 use super::border::guarded;
 use super::layout::Damaged;
+use super::redo::Rows;
 
 /// sled keeps a leaf of up to 19 entries in one message, and writes messages larger than a quarter of a segment to
 /// files of their own, which it never syncs. With segments of 1 MiB the largest values fit nineteen times.
@@ -84,6 +85,24 @@ impl Tree {
     /// Applies a batch: readers see all of it, and after a crash all of it is there or nothing.
     pub(super) fn apply(&self, batch: Batch) -> Result<(), Fault> {
         self.call(|db| db.apply_batch(batch))
+    }
+
+    /// Writes a row.
+    pub(super) fn put(&self, key: &[u8], value: IVec) -> Result<(), Fault> {
+        self.call(|db| db.insert(key, value).map(drop))
+    }
+
+    /// Changes rows one by one: after a crash the first of them may be there without the others.
+    pub(super) fn apply_in_order(&self, rows: &Rows) -> Result<(), Fault> {
+        self.call(|db| {
+            for (key, value) in rows {
+                match value {
+                    Some(value) => db.insert(key, value.clone())?,
+                    None => db.remove(key)?,
+                };
+            }
+            Ok(())
+        })
     }
 
     /// Has sled write out all that was applied. It is not durable yet: sync the [`file`](Self::file).

@@ -12,10 +12,11 @@ use super::super::{Appended, StoreError};
 use super::border::guarded;
 use super::disk::Synced;
 use super::group::{Change, Cost, Group};
-use super::layout;
+use super::layout::{self, REDO};
 use super::log::LastRow;
 use super::mark::{Mark, MarkFile};
 use super::queue::Queue;
+use super::redo;
 use super::reads::Chunk;
 use super::shared::Shared;
 use super::tree::Fault;
@@ -111,7 +112,7 @@ impl Writer {
         let mut bytes: usize = 0;
         let mut answers = Vec::new();
         while let Some(job) = waiting.pop_front() {
-            if !answers.is_empty() && !job.cost.fits((group.keys.len(), bytes), shared.limits) {
+            if !answers.is_empty() && !job.cost.fits((group.rows.len(), bytes), shared.limits) {
                 waiting.push_front(job);
                 break;
             }
@@ -120,7 +121,7 @@ impl Writer {
             answers.push((job.answer, job.place, decided));
         }
         // What was refused against state of this very group is answered after its sync too.
-        if group.keys.is_empty() {
+        if group.rows.is_empty() {
             self.last_row = group.last_row;
         } else {
             self.commit(group)?;
@@ -139,8 +140,9 @@ impl Writer {
         let newest = group.newest();
         let mark = newest.map(|(key, entry)| Mark::of(self.store, group.position, Some((&key, entry))));
         let shared = &self.shared;
-        shared.gate.open(group.keys, !group.removed.is_empty());
-        shared.tree.apply(group.batch)?;
+        let rows = Arc::new(group.rows);
+        shared.gate.open(Arc::clone(&rows), !group.removed.is_empty());
+        redo::apply(&shared.tree, &rows)?;
         self.flush()?;
         if let Some(mark) = mark {
             self.mark.write(&mark).map_err(|error| Stop(format!("the mark can't be written: {error}")))?;
@@ -191,6 +193,8 @@ impl Writer {
 
     fn purge_batch(&self, birth: u64) -> Result<(Batch, bool), Fault> {
         let mut batch = Batch::default();
+        // Done again, the last group would bring back what is purged of its rows.
+        batch.remove(REDO);
         let mut gone = BTreeSet::new();
         for Chunk { key, positions } in self.shared.tree.chunks(birth, PURGE_ROWS.div_ceil(17))? {
             batch.remove(key);

@@ -1,0 +1,113 @@
+//! Makes a small group atomic. sled has batches for that, but writes the beginning of each by itself, which wakes all of
+//! its threads and waits for the disk once more. So all that a small group changes is written to one row first, and then
+//! row by row. After a crash sled has what was written up to some moment: that one row, by which the group is done again,
+//! or nothing of the group.
+
+use std::collections::BTreeMap;
+
+use sled::{Batch, IVec};
+
+use super::layout::{self, Cursor, Damaged, REDO};
+use super::tree::{Fault, Tree};
+
+/// Rows by their keys: a value to write, or none to delete the row.
+pub(super) type Rows = BTreeMap<Vec<u8>, Option<IVec>>;
+
+/// The most that is written twice, in bytes: a larger group is a batch of sled's, which costs less than the copy then.
+pub(super) const SMALL: usize = 32 * 1024;
+/// In the place of a value's length: the row is deleted.
+const DELETED: u32 = u32::MAX;
+
+/// Changes rows: after a crash all of it is there or nothing.
+pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
+    let size = |(key, value): (&Vec<u8>, &Option<IVec>)| {
+        key.len().saturating_add(value.as_ref().map_or(0, |value| value.len())).saturating_add(8)
+    };
+    if rows.iter().map(size).fold(0, usize::saturating_add) <= SMALL {
+        tree.put(REDO, layout::value(REDO, &body(rows)))?;
+        return tree.apply_in_order(rows);
+    }
+    let mut batch = Batch::default();
+    for (key, value) in rows {
+        match value {
+            Some(value) => batch.insert(key.as_slice(), value),
+            None => batch.remove(key.as_slice()),
+        }
+    }
+    // What came before it is not to be done again on top of it.
+    batch.remove(REDO);
+    tree.apply(batch)
+}
+
+/// Does again what is missing of the last group: a crash may have come between its rows. Says whether anything was.
+pub(super) fn again(tree: &Tree) -> Result<bool, Fault> {
+    let Some(value) = tree.get(REDO)? else { return Ok(false) };
+    let rows = layout::body(REDO, &value).and_then(|body| parse(body).ok_or(Damaged));
+    let mut missing = rows.map_err(Fault::row("the last group"))?;
+    let mut found = Ok(());
+    missing.retain(|key, value| match tree.get(key) {
+        Ok(now) => now != *value,
+        Err(fault) => {
+            found = Err(fault);
+            false
+        }
+    });
+    found?;
+    tree.apply_in_order(&missing)?;
+    Ok(!missing.is_empty())
+}
+
+fn body(rows: &Rows) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (key, value) in rows {
+        push(&mut body, key);
+        match value {
+            Some(value) => push(&mut body, value),
+            None => body.extend_from_slice(&DELETED.to_be_bytes()),
+        }
+    }
+    body
+}
+
+fn push(body: &mut Vec<u8>, bytes: &[u8]) {
+    let len = u32::try_from(bytes.len()).unwrap_or(DELETED);
+    body.extend_from_slice(&len.to_be_bytes());
+    body.extend_from_slice(bytes);
+}
+
+fn parse(body: &[u8]) -> Option<Rows> {
+    let mut body = Cursor::new(body);
+    let mut rows = Rows::new();
+    while !body.rest().is_empty() {
+        let key = pull(&mut body)??.to_vec();
+        rows.insert(key, pull(&mut body)?.map(IVec::from));
+    }
+    Some(rows)
+}
+
+fn pull<'a>(body: &mut Cursor<'a>) -> Option<Option<&'a [u8]>> {
+    match body.u32()? {
+        DELETED => Some(None),
+        len => body.bytes(usize::try_from(len).ok()?).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_as_they_were_written_and_a_cut_is_damage() {
+        let value = |bytes: &[u8]| Some(IVec::from(bytes));
+        let rows = Rows::from([
+            (b"la".to_vec(), value(b"event")),
+            (b"ra".to_vec(), None),
+            (b"rb".to_vec(), value(b"")),
+        ]);
+        let written = body(&rows);
+        assert_eq!(parse(&written), Some(rows));
+        // Between its rows a cut is none: that is what the row's checksum is for.
+        let cuts = (1..written.len()).filter(|at| parse(&written[..*at]).is_some());
+        assert_eq!(cuts.count(), 2);
+    }
+}
