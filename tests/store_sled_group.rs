@@ -2,8 +2,9 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
     unreachable_pub,
     dead_code,
     reason = "a test may panic, and its helpers are no interface"
@@ -92,7 +93,7 @@ impl Crashes {
         let old = self.old.iter().chain(std::iter::repeat(&0));
         let written: Vec<_> = (0..self.new.len()).zip(self.new.iter().zip(old)).collect();
         let mut written = written.iter().filter(|(_, (new, old))| new != old).map(|(at, _)| *at);
-        let (first, last) = (written.next().unwrap(), written.last().unwrap());
+        let (first, last) = (written.next().unwrap(), written.next_back().unwrap());
         (first..last).step_by(step).chain([last + 1]).collect()
     }
 

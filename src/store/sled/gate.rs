@@ -1,4 +1,4 @@
-//! What readers may see. sled shows a batch before it is durable, so every read passes the gate: a read that touches
+//! What readers may see. sled shows a row before it is durable, so every read passes the gate: a read that touches
 //! what the open group changes waits until that group is synced, and all others go on.
 
 use std::collections::BTreeMap;

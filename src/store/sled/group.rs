@@ -1,4 +1,4 @@
-//! A group: the appends and removals that are decided together, applied as one batch and synced once.
+//! A group: the appends and removals that are decided together, applied as a whole and synced once.
 
 use std::collections::HashMap;
 

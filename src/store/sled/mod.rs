@@ -1,10 +1,11 @@
 //! The embedded store on sled 0.34.
 //!
 //! One thread writes, in groups: it takes the changes that wait, decides them against the state and each other,
-//! applies one batch to sled's one tree, has sled write it out, syncs the file itself, and then answers all. sled
-//! needs care, and this module is where it lives:
+//! changes the rows of sled's one tree, has sled write them out, syncs the file itself, and then answers all. sled needs
+//! care, and this module is where it lives:
 //!
 //! - its flush does not sync on Linux: we do, once a group, through a descriptor of our own ([`disk`]);
+//! - its batches cost small groups too much: those are made atomic by a row of our own (`redo`);
 //! - its readers see what is not durable yet: reads of what the open group changes wait (`gate`);
 //! - it opens a file that lost its end without a word: a mark beside it notices (`mark`, `open`);
 //! - damage can make it panic, also on its own threads: no panic crosses the border (`border`);

@@ -15,8 +15,9 @@ pub(super) type Rows = BTreeMap<Vec<u8>, Option<IVec>>;
 
 /// The most that is written twice, in bytes: a larger group is a batch of sled's, which costs less than the copy then.
 pub(super) const SMALL: usize = 32 * 1024;
-/// In the place of a value's length: the row is deleted.
-const DELETED: u32 = u32::MAX;
+/// Behind a key: its row is deleted, or gets the value that follows.
+const DELETED: u8 = 0;
+const PUT: u8 = 1;
 
 /// Changes rows: after a crash all of it is there or nothing.
 pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
@@ -62,15 +63,19 @@ fn body(rows: &Rows) -> Vec<u8> {
     for (key, value) in rows {
         push(&mut body, key);
         match value {
-            Some(value) => push(&mut body, value),
-            None => body.extend_from_slice(&DELETED.to_be_bytes()),
+            Some(value) => {
+                body.push(PUT);
+                push(&mut body, value);
+            }
+            None => body.push(DELETED),
         }
     }
     body
 }
 
+/// The group is small, so its parts are.
 fn push(body: &mut Vec<u8>, bytes: &[u8]) {
-    let len = u32::try_from(bytes.len()).unwrap_or(DELETED);
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     body.extend_from_slice(&len.to_be_bytes());
     body.extend_from_slice(bytes);
 }
@@ -79,17 +84,20 @@ fn parse(body: &[u8]) -> Option<Rows> {
     let mut body = Cursor::new(body);
     let mut rows = Rows::new();
     while !body.rest().is_empty() {
-        let key = pull(&mut body)??.to_vec();
-        rows.insert(key, pull(&mut body)?.map(IVec::from));
+        let key = pull(&mut body)?.to_vec();
+        let value = match body.byte()? {
+            PUT => Some(IVec::from(pull(&mut body)?)),
+            DELETED => None,
+            _ => return None,
+        };
+        rows.insert(key, value);
     }
     Some(rows)
 }
 
-fn pull<'a>(body: &mut Cursor<'a>) -> Option<Option<&'a [u8]>> {
-    match body.u32()? {
-        DELETED => Some(None),
-        len => body.bytes(usize::try_from(len).ok()?).map(Some),
-    }
+fn pull<'a>(body: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let len = usize::try_from(body.u32()?).ok()?;
+    body.bytes(len)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use super::layout::Damaged;
 use super::redo::Rows;
 
 /// sled keeps a leaf of up to 19 entries in one message, and writes messages larger than a quarter of a segment to
-/// files of their own, which it never syncs. With segments of 1 MiB the largest values fit nineteen times.
+/// files of their own, which it never syncs. With segments of 1 MiB the largest values fit nineteen times, also
+/// beside the row of a small group.
 const SEGMENT: usize = 1 << 20;
 
 /// Why a call into sled gave nothing, for the operator.

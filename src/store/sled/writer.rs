@@ -1,4 +1,4 @@
-//! The writer: one thread, group commit. It takes what waits, decides it, applies one batch, flushes, syncs once, and
+//! The writer: one thread, group commit. It takes what waits, decides it, applies it as a whole, flushes, syncs once, and
 //! only then answers.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -16,8 +16,8 @@ use super::layout::{self, REDO};
 use super::log::LastRow;
 use super::mark::{Mark, MarkFile};
 use super::queue::Queue;
-use super::redo;
 use super::reads::Chunk;
+use super::redo;
 use super::shared::Shared;
 use super::tree::Fault;
 
