@@ -122,6 +122,9 @@ fn written(folder: &Path) {
                 let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };
                 let records = vec![RecordChange::Put(key(&name.to_string()), record(name, version + 1))];
                 let append = Append { records, ..append(&name.to_string(), expected, &[&now]) };
+                if (version, name) == (ROUNDS - 1, STREAMS - 1) {
+                    fs::copy(folder.join("data/sled/db"), folder.join("db before the last group")).unwrap();
+                }
                 runtime.block_on(store.append(append)).unwrap();
             }
         }
@@ -207,6 +210,26 @@ fn c71_a_file_that_lost_its_end_opens_whole_or_is_refused() {
     // An end that is missing is always noticed; and the copy as it was is whole.
     assert_eq!(outcomes.get("whole"), Some(&1), "{outcomes:?}");
     assert_eq!(outcomes.get("refused"), Some(&(sizes.len() + sizes.len().div_ceil(3))), "{outcomes:?}");
+}
+
+#[test]
+fn c71_a_last_group_of_which_a_part_is_missing_is_done_again_or_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    written(temp.path());
+    let base = temp.path().join("killed");
+    let file = PathBuf::from("sled/db");
+    let bytes = fs::read(base.join(&file)).unwrap();
+    let before = fs::read(temp.path().join("db before the last group")).unwrap();
+    let is_new = |at: &usize| before.get(*at) != bytes.get(*at);
+    let (first, last) = ((0..bytes.len()).find(is_new).unwrap(), (0..bytes.len()).rfind(is_new).unwrap());
+    let zeroed = (first..=last).rev().step_by((last - first) / 40 + 1).map(|at| {
+        let mut bytes = bytes.clone();
+        bytes[at..=last].fill(0);
+        Case::new(format!("zeroed from {at} to {last}"), &file, bytes)
+    });
+    let outcomes = outcomes(&zeroed.collect::<Vec<_>>(), &base);
+    assert!(outcomes.contains_key("refused") && outcomes.contains_key("whole"), "{outcomes:?}");
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use contract::{append, key, stream, whole_log};
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::store::{Append, Expected, RecordChange, Remove, Store};
+use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
 use until::until;
 
 const NEW: Expected = Expected::NoStream;
@@ -31,43 +31,66 @@ fn open(folder: &Path) -> SledStore {
     SledStore::open(folder, SledOptions::default()).unwrap()
 }
 
-/// Of what `append_two` changes, how much is there: 1 is the state before it, 2 the one behind it.
-async fn state(folder: &Path, size: usize) -> usize {
-    let store = open(folder);
-    let head = store.load(stream("a")).await.unwrap().unwrap();
-    let events = if head.version == 1 { vec!["one"] } else { vec!["one", "two", "three"] };
-    let read = |events: Vec<heirloom::store::RecordedEvent>| {
-        events.into_iter().map(|event| String::from_utf8(event.data).unwrap()).collect::<Vec<_>>()
-    };
-    assert_eq!(read(store.read_stream(stream("a"), 0, 9).await.unwrap()), events);
-    assert_eq!(read(whole_log(&store).await), events);
-    let (old, new) = (Some(vec![b'o'; size]), Some(vec![b'n'; size]));
-    let mut records = Vec::new();
-    for name in ["deleted", "made 1", "made 2", "made 3", "made 4", "put"] {
-        records.push(store.record(key(name)).await.unwrap());
-    }
-    if head.version == 1 {
-        assert_eq!(head.data, b"one");
-        assert_eq!(records, [old.clone(), None, None, None, None, old]);
-        return 1;
-    }
-    assert_eq!((head.version, head.data.as_slice()), (3, b"twothree".as_slice()));
-    assert_eq!(records, [None, new.clone(), new.clone(), new.clone(), new.clone(), new]);
-    2
+/// Two appends: the state of the folder before the group, and the group.
+#[derive(Clone, Copy)]
+struct Case {
+    /// How long the values are.
+    size: usize,
+    /// How many records there are besides. The first append puts every second, the group all others between them.
+    more: usize,
 }
 
-async fn append_one(store: &SledStore, size: usize) {
-    let records = ["deleted", "put"].map(|name| RecordChange::Put(key(name), vec![b'o'; size])).to_vec();
-    store.append(Append { records, ..append("a", NEW, &["one"]) }).await.unwrap();
+const SMALL: Case = Case { size: 10, more: 0 };
+const LARGE: Case = Case { size: 8000, more: 0 };
+const SPLITTING: Case = Case { size: 10, more: 300 };
+
+impl Case {
+    fn more(self, from: usize) -> Vec<RecordChange> {
+        (from..self.more).step_by(2).map(|n| RecordChange::Put(key(&format!("{n:03}")), vec![b'm'])).collect()
+    }
+
+    async fn append_one(self, store: &SledStore) {
+        let mut records = self.more(0);
+        records.extend(["deleted", "put"].map(|name| RecordChange::Put(key(name), vec![b'o'; self.size])));
+        store.append(Append { records, ..append("a", NEW, &["one"]) }).await.unwrap();
+    }
+
+    async fn append_two(self, store: &SledStore) {
+        let value = || vec![b'n'; self.size];
+        let mut records = self.more(1);
+        records.extend([RecordChange::Delete(key("deleted")), RecordChange::Put(key("put"), value())]);
+        records.extend(MADE.map(|name| RecordChange::Insert(key(name), value())));
+        let append = Append { records, ..append("a", Expected::Exact(1), &["two", "three"]) };
+        store.append(append).await.unwrap();
+    }
+
+    /// Which append has come last: all of it is there, and nothing of what comes behind it.
+    async fn state(self, folder: &Path) -> usize {
+        let store = open(folder);
+        let head = store.load(stream("a")).await.unwrap().unwrap();
+        let first = head.version == 1;
+        let events = if first { vec!["one"] } else { vec!["one", "two", "three"] };
+        assert_eq!(texts(store.read_stream(stream("a"), 0, 9).await.unwrap()), events);
+        assert_eq!(texts(whole_log(&store).await), events);
+        let (old, new) = (Some(vec![b'o'; self.size]), Some(vec![b'n'; self.size]));
+        for name in MADE {
+            assert_eq!(store.record(key(name)).await.unwrap(), new.clone().filter(|_| !first), "{name}");
+        }
+        assert_eq!(store.record(key("deleted")).await.unwrap(), old.clone().filter(|_| first));
+        assert_eq!(store.record(key("put")).await.unwrap(), if first { old } else { new });
+        for number in 0..self.more {
+            let there = store.record(key(&format!("{number:03}"))).await.unwrap().is_some();
+            assert_eq!(there, number % 2 == 0 || !first, "{number}");
+        }
+        assert_eq!(head.data, if first { b"one".as_slice() } else { b"twothree" });
+        if first { 1 } else { 2 }
+    }
 }
 
-async fn append_two(store: &SledStore, size: usize) {
-    let value = || vec![b'n'; size];
-    let made = ["made 1", "made 2", "made 3", "made 4"].map(|name| RecordChange::Insert(key(name), value()));
-    let mut records = vec![RecordChange::Delete(key("deleted")), RecordChange::Put(key("put"), value())];
-    records.extend(made);
-    let append = Append { records, ..append("a", Expected::Exact(1), &["two", "three"]) };
-    store.append(append).await.unwrap();
+const MADE: [&str; 4] = ["made 1", "made 2", "made 3", "made 4"];
+
+fn texts(events: Vec<RecordedEvent>) -> Vec<String> {
+    events.into_iter().map(|event| String::from_utf8(event.data).unwrap()).collect()
 }
 
 /// Folders as a crash may leave them: of all that the group wrote to sled's file, what was written up to some moment.
@@ -78,13 +101,13 @@ struct Crashes {
 }
 
 impl Crashes {
-    async fn of(size: usize) -> Self {
+    async fn of(case: Case) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let (data, before) = (temp.path().join("data"), temp.path().join("before"));
-        append_one(&open(&data), size).await;
+        case.append_one(&open(&data)).await;
         let store = open(&data);
         folder::copy(&data, &before);
-        append_two(&store, size).await;
+        case.append_two(&store).await;
         let (old, new) = (fs::read(before.join("sled/db")).unwrap(), fs::read(data.join("sled/db")).unwrap());
         Self { temp, old, new }
     }
@@ -97,8 +120,9 @@ impl Crashes {
         (first..last).step_by(step).chain([last + 1]).collect()
     }
 
+    /// The folder at that moment, in the place of the one before.
     fn at(&self, moment: usize) -> PathBuf {
-        let folder = self.temp.path().join(moment.to_string());
+        let folder = self.temp.path().join("crashed");
         drop(fs::remove_dir_all(&folder));
         folder::copy(&self.temp.path().join("before"), &folder);
         let (written, missing) = (&self.new[..moment], self.old.get(moment..).unwrap_or_default());
@@ -110,29 +134,31 @@ impl Crashes {
     fn is_within(&self, moment: usize) -> bool {
         let tree = folder::raw(&self.at(moment));
         let row = |name| tree.get([b"r", key(name).as_bytes()].concat()).unwrap().is_some();
-        !row("deleted") && !row("made 4")
+        (row("001") || !row("deleted")) && !row("made 4")
     }
 }
 
 #[tokio::test]
 async fn a_crash_within_a_small_group_leaves_all_of_it_or_nothing() {
-    let crashes = Crashes::of(10).await;
-    let (mut seen, mut within) = ([0; 3], 0);
-    for moment in crashes.moments(5) {
-        seen[state(&crashes.at(moment), 10).await] += 1;
-        within += usize::from(crashes.is_within(moment));
+    for (case, step) in [(SMALL, 7), (SPLITTING, 250)] {
+        let crashes = Crashes::of(case).await;
+        let (mut seen, mut within) = ([0; 3], 0);
+        for moment in crashes.moments(step) {
+            seen[case.state(&crashes.at(moment)).await] += 1;
+            within += usize::from(crashes.is_within(moment));
+        }
+        assert!(seen[1] > 0 && seen[2] > 0, "{seen:?}");
+        assert!(within > 2, "the crash came between its rows {within} times only");
     }
-    assert!(seen[1] > 0 && seen[2] > 0, "{seen:?}");
-    assert!(within > 5, "the crash came between its rows {within} times only");
 }
 
 #[tokio::test]
 async fn a_crash_within_a_large_group_leaves_all_of_it_or_nothing() {
-    let crashes = Crashes::of(8000).await;
+    let crashes = Crashes::of(LARGE).await;
     let mut seen = [0; 3];
-    for moment in crashes.moments(700) {
+    for moment in crashes.moments(900) {
         assert!(!crashes.is_within(moment));
-        seen[state(&crashes.at(moment), 8000).await] += 1;
+        seen[LARGE.state(&crashes.at(moment)).await] += 1;
     }
     assert!(seen[1] > 0 && seen[2] > 0, "{seen:?}");
 }
@@ -141,10 +167,10 @@ async fn a_crash_within_a_large_group_leaves_all_of_it_or_nothing() {
 async fn a_large_group_is_not_undone_by_the_small_one_before_it() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path());
-    append_one(&store, 10).await;
-    append_two(&store, 8000).await;
+    SMALL.append_one(&store).await;
+    LARGE.append_two(&store).await;
     drop(store);
-    assert_eq!(state(temp.path(), 8000).await, 2);
+    assert_eq!(LARGE.state(temp.path()).await, 2);
 }
 
 #[tokio::test]
@@ -161,8 +187,11 @@ async fn what_was_purged_does_not_come_back() {
     // Opening does again what is missing of the last group: the row of the log that the purge has changed.
     drop(open(temp.path()));
     let tree = folder::raw(temp.path());
-    let log: Vec<_> = tree.scan_prefix(b"l").values().map(|row| row.unwrap().to_vec()).collect();
-    let holds = |text: &[u8]| log.iter().any(|row| row.windows(text.len()).any(|part| part == text));
+    let rows: Vec<_> = tree.iter().map(|row| row.unwrap()).collect();
+    let holds = |text: &[u8]| {
+        let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+        rows.iter().any(|(key, value)| holds(key) || holds(value))
+    };
     assert!(holds(b"stays") && !holds(b"gone"));
     assert_eq!(tree.scan_prefix(b"p").count(), 0);
 }

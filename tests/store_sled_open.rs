@@ -205,7 +205,7 @@ fn as_format_1(folder: &Path, log: &[RecordedEvent], births: &BTreeMap<StreamId,
     for row in tree.scan_prefix(b"l").keys() {
         tree.remove(row.unwrap()).unwrap();
     }
-    tree.remove(b"g").unwrap();
+    tree.remove(b"b").unwrap();
     for RecordedEvent { position, stream, version, data } in log {
         let (key, id) = ([b"l".as_slice(), &position.to_be_bytes()].concat(), stream.as_bytes());
         let (birth, version) = (births[stream].to_be_bytes(), version.to_be_bytes());

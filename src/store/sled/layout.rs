@@ -8,7 +8,7 @@
 //! | `r` record key | a record's value |
 //! | `p` birth | a removed stream whose events are still to be purged: positions that are in no chunk |
 //! | `m` | the format's version and the store's id |
-//! | `g` | what the last group changed: [`redo`](super::redo) |
+//! | `b` | what the last group changed: [`redo`](super::redo) |
 //!
 //! A stream's *birth* is the position of its first event: a stream that is made again under an old id has another
 //! one, and never meets the old events. The checksum covers the key too: a value in another's place is damage.
@@ -25,8 +25,9 @@ pub(super) const CHUNK: u64 = 16;
 pub(super) const CHECKSUM: usize = size_of::<u32>();
 /// The one row about the store itself.
 pub(super) const META: &[u8] = b"m";
-/// What the last group changed, if it was a small one.
-pub(super) const REDO: &[u8] = b"g";
+/// What the last group changed, if it was a small one. It is written with every group and sled writes its neighbours with
+/// it now and then, so those should be small: chunks are.
+pub(super) const REDO: &[u8] = b"b";
 
 /// A row that is not what was written there.
 #[derive(Debug, PartialEq, Eq)]

@@ -22,10 +22,10 @@ const PUT: u8 = 1;
 /// Changes rows: after a crash all of it is there or nothing.
 pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
     let size = |(key, value): (&Vec<u8>, &Option<IVec>)| {
-        key.len().saturating_add(value.as_ref().map_or(0, |value| value.len())).saturating_add(8)
+        key.len().saturating_add(value.as_ref().map_or(0, |value| value.len())).saturating_add(9)
     };
     if rows.iter().map(size).fold(0, usize::saturating_add) <= SMALL {
-        tree.put(REDO, layout::value(REDO, &body(rows)))?;
+        tree.put(REDO, row(rows))?;
         return tree.apply_in_order(rows);
     }
     let mut batch = Batch::default();
@@ -35,9 +35,14 @@ pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
             None => batch.remove(key.as_slice()),
         }
     }
-    // What came before it is not to be done again on top of it.
-    batch.remove(REDO);
+    forget(&mut batch);
     tree.apply(batch)
+}
+
+/// Keeps what came before a batch from being done again on top of it. It is written, not deleted: deleting what is not there
+/// writes nothing, and then a batch would rest on one before it.
+pub(super) fn forget(batch: &mut Batch) {
+    batch.insert(REDO, row(&Rows::new()));
 }
 
 /// Does again what is missing of the last group: a crash may have come between its rows. Says whether anything was.
@@ -56,6 +61,10 @@ pub(super) fn again(tree: &Tree) -> Result<bool, Fault> {
     found?;
     tree.apply_in_order(&missing)?;
     Ok(!missing.is_empty())
+}
+
+fn row(rows: &Rows) -> IVec {
+    layout::value(REDO, &body(rows))
 }
 
 fn body(rows: &Rows) -> Vec<u8> {

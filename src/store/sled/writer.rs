@@ -12,7 +12,7 @@ use super::super::{Appended, StoreError};
 use super::border::guarded;
 use super::disk::Synced;
 use super::group::{Change, Cost, Group};
-use super::layout::{self, REDO};
+use super::layout;
 use super::log::LastRow;
 use super::mark::{Mark, MarkFile};
 use super::queue::Queue;
@@ -194,7 +194,7 @@ impl Writer {
     fn purge_batch(&self, birth: u64) -> Result<(Batch, bool), Fault> {
         let mut batch = Batch::default();
         // Done again, the last group would bring back what is purged of its rows.
-        batch.remove(REDO);
+        redo::forget(&mut batch);
         let mut gone = BTreeSet::new();
         for Chunk { key, positions } in self.shared.tree.chunks(birth, PURGE_ROWS.div_ceil(17))? {
             batch.remove(key);
