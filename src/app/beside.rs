@@ -158,6 +158,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_alone_signs_at_once() {
+        let (appending, mut signed) = (Appending::default(), false);
+        {
+            let mut alone = pin!(appending.beside((now(), id()), pending::<()>(), || signed = true));
+            assert!(poll_fn(|cx| Poll::Ready(alone.as_mut().poll(cx))).await.is_pending());
+        }
+        assert!(signed);
+    }
+
+    #[tokio::test]
     async fn an_append_that_is_over_at_once_and_one_that_is_given_up_leave_nothing_behind() {
         let appending = Appending::default();
         assert_eq!(appending.beside((now(), id()), ready(1), || panic!("in vain")).await, (1, None));

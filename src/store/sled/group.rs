@@ -44,6 +44,7 @@ pub(super) struct Cost {
 /// A group that is being put together. It reads only durable state: the group before it is synced.
 pub(super) struct Group<'a> {
     tree: &'a Tree,
+    /// What it changes.
     pub(super) rows: Rows,
     /// The last position given.
     pub(super) position: u64,

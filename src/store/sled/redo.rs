@@ -14,18 +14,16 @@ use super::tree::{Fault, Tree};
 pub(super) type Rows = BTreeMap<Vec<u8>, Option<IVec>>;
 
 /// The most that is written twice, in bytes: a larger group is a batch of sled's, which costs less than the copy then.
-pub(super) const SMALL: usize = 32 * 1024;
+const SMALL: usize = 32 * 1024;
 /// Behind a key: its row is deleted, or gets the value that follows.
 const DELETED: u8 = 0;
 const PUT: u8 = 1;
 
 /// Changes rows: after a crash all of it is there or nothing.
 pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
-    let size = |(key, value): (&Vec<u8>, &Option<IVec>)| {
-        key.len().saturating_add(value.as_ref().map_or(0, |value| value.len())).saturating_add(9)
-    };
-    if rows.iter().map(size).fold(0, usize::saturating_add) <= SMALL {
-        tree.put(REDO, row(rows))?;
+    let body = body(rows);
+    if body.len() <= SMALL {
+        tree.put(REDO, layout::value(REDO, &body))?;
         return tree.apply_in_order(rows);
     }
     let mut batch = Batch::default();
@@ -42,29 +40,21 @@ pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
 /// Keeps what came before a batch from being done again on top of it. It is written, not deleted: deleting what is not there
 /// writes nothing, and then a batch would rest on one before it.
 pub(super) fn forget(batch: &mut Batch) {
-    batch.insert(REDO, row(&Rows::new()));
+    batch.insert(REDO, layout::value(REDO, &[]));
 }
 
 /// Does again what is missing of the last group: a crash may have come between its rows. Says whether anything was.
 pub(super) fn again(tree: &Tree) -> Result<bool, Fault> {
     let Some(value) = tree.get(REDO)? else { return Ok(false) };
     let rows = layout::body(REDO, &value).and_then(|body| parse(body).ok_or(Damaged));
-    let mut missing = rows.map_err(Fault::row("the last group"))?;
-    let mut found = Ok(());
-    missing.retain(|key, value| match tree.get(key) {
-        Ok(now) => now != *value,
-        Err(fault) => {
-            found = Err(fault);
-            false
+    let mut missing = Rows::new();
+    for (key, value) in rows.map_err(Fault::row("the last group"))? {
+        if tree.get(&key)? != value {
+            missing.insert(key, value);
         }
-    });
-    found?;
+    }
     tree.apply_in_order(&missing)?;
     Ok(!missing.is_empty())
-}
-
-fn row(rows: &Rows) -> IVec {
-    layout::value(REDO, &body(rows))
 }
 
 fn body(rows: &Rows) -> Vec<u8> {
