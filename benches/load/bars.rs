@@ -92,7 +92,6 @@ pub(crate) fn all(report: &Report) -> Vec<Bar> {
 fn of_refreshes(report: &Report) -> Vec<Bar> {
     use Wanted::{AtLeast, AtMost};
     let limits = &report.limits;
-    let signature = median(limits.signature.iter().copied());
     let rsa = limits.median(Limit::Rsa2048);
     let row = |algorithm: &str, connections| {
         report.rows.iter().find(|row| row.row.name == format!("refresh {algorithm}, {connections} conn."))
@@ -101,9 +100,9 @@ fn of_refreshes(report: &Report) -> Vec<Bar> {
     let cpu_over_rsa = |row: Option<&Series>| Some(row?.median(Round::server_cpu)? / rsa?.1);
     let many = row("RS256", MANY);
     let openssl = median(limits.openssl.iter().copied());
-    let longer = signature.zip(median(limits.commit.iter().copied())).map(|(one, other)| one.max(other));
-    let p50 = row("RS256", 1).and_then(|row| row.median(|round| Some(round.measured.tally.latency(50))));
-    let p99 = row("RS256", 16).and_then(|row| row.median(|round| Some(round.measured.tally.latency(99))));
+    let commit = median(limits.commit.iter().copied());
+    let longer = |round: &Round| Some(round.signature?.max(commit?));
+    let latency = |round: &Round, percent| round.measured.tally.latency(percent);
     let over = |figure: Option<f64>, unit: Option<f64>| Some(figure? / unit?);
     let bar = Bar::new;
     vec![
@@ -121,14 +120,18 @@ fn of_refreshes(report: &Report) -> Vec<Bar> {
         bar(
             "refresh RS256, 1 conn.: p50 / the longer of a signature and a commit",
             AtMost(1.3),
-            over(p50, longer),
+            row("RS256", 1).and_then(|row| row.median(|round| Some(latency(round, 50) / longer(round)?))),
         ),
         bar(
             "refresh ES256, 256 conn.: server CPU / CPU of an RSA-2048 signature",
             AtMost(0.18),
             cpu_over_rsa(row("ES256", 256)),
         ),
-        bar("refresh RS256, 16 conn.: p99 / one signature's time", AtMost(20.0), over(p99, signature)),
+        bar(
+            "refresh RS256, 16 conn.: p99 / one signature's time",
+            AtMost(20.0),
+            row("RS256", 16).and_then(|row| row.median(|round| Some(latency(round, 99) / round.signature?))),
+        ),
     ]
 }
 

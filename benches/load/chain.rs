@@ -44,6 +44,21 @@ impl Chain {
         refreshed
     }
 
+    /// Sends the last refresh once more, as if its answer had been lost: `before` is what it presented.
+    pub(crate) async fn refresh_again(
+        &self,
+        before: &str,
+        target: &Target,
+        connection: &mut Connection,
+        request: &mut String,
+    ) -> anyhow::Result<()> {
+        target.write_refresh(request, before);
+        let answer = connection.exchange(request.as_bytes()).await?.expect(200)?;
+        target.check_access_token(answer.string("access_token")?)?;
+        anyhow::ensure!(answer.string("refresh_token")? == self.last, "not the answer of before");
+        Ok(())
+    }
+
     async fn refresh_with(
         &mut self,
         target: &Target,

@@ -129,6 +129,10 @@ impl Stage {
     async fn work(&mut self, kind: Kind) -> anyhow::Result<Work> {
         Ok(match kind {
             Kind::Refresh => Work::Refresh(self.chain().await?),
+            Kind::Again => Work::Again(self.chain().await?, None),
+            Kind::Signature => {
+                Work::Same(self.target.any_refresh(), [b"\"access_token\":", b"\"access_token\" :"])
+            }
             Kind::Spread => Work::Spread(Rc::clone(&self.pool)),
             Kind::SignIn => Work::SignIn(Vec::new()),
             Kind::Jwks => Work::Same(self.target.jwks.clone().context("no JWKS")?, [b"\"kid\"", b"\"keys\""]),
@@ -175,7 +179,7 @@ impl Stage {
 
     fn take_back(&mut self, work: Work) {
         match work {
-            Work::Refresh(chain) => self.pool.borrow_mut().resting.push_back(chain),
+            Work::Refresh(chain) | Work::Again(chain, _) => self.pool.borrow_mut().resting.push_back(chain),
             Work::SignIn(tokens) => self.given.extend(tokens),
             Work::Spread(_) | Work::Same(..) => {}
         }

@@ -12,6 +12,8 @@ pub(crate) struct Round {
     pub(crate) measured: Measured,
     /// Its limit: the mean of just before and just after.
     pub(crate) limit: Rate,
+    /// Milliseconds that one RSA-2048 signature takes on one core: the mean of just before and just after.
+    pub(crate) signature: Option<f64>,
 }
 
 /// A row and its rounds.
@@ -145,6 +147,7 @@ impl Round {
             "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.own_cpu(),
             "other_cpu_cores": self.others(), "changes_a_group": self.measured.group,
             "limit_per_second": self.limit.per_second, "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
+            "one_signature_ms": self.signature,
         })
     }
 }

@@ -97,7 +97,8 @@ impl Keys {
         Ok(keys)
     }
 
-    fn sign(&self, room: &mut [u8]) -> anyhow::Result<()> {
+    /// One RSA-2048 signature by the library that the server signs with.
+    pub(crate) fn sign(&self, room: &mut [u8]) -> anyhow::Result<()> {
         self.sign_by(self.ring_is_faster, room)
     }
 

@@ -18,7 +18,7 @@
 //! | [`rows`] | the rows of the table |
 //! | [`drive`] | runs a row |
 //! | [`groups`] | what the store says of its groups |
-//! | [`limits`] | what the machine can do |
+//! | [`limits`], [`bare`] | what the machine can do |
 //! | [`measure`] | all of it in its order |
 //! | [`figures`] | what was measured, and medians of it |
 //! | [`report`], [`bars`] | the tables, and JSON |
@@ -31,6 +31,7 @@
     reason = "a benchmark prints, reads the clock, and counts what fits"
 )]
 
+mod bare;
 mod bars;
 mod chain;
 mod connection;
@@ -56,6 +57,9 @@ use self::options::Options;
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if options.bare {
+        return bare::run();
+    }
     if !options.bench {
         println!("nothing measured: run `cargo bench --bench load`");
         return Ok(());

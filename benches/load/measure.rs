@@ -75,7 +75,9 @@ pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
         bench.disk().await?;
     }
     let Bench { stages, report, folder, .. } = bench;
-    let stages = stages.into_iter().map(|(place, stage)| (name_of(place), stage)).collect();
+    // There is nothing to prove of the one that only signs.
+    let stages = stages.into_iter().filter(|(place, _)| *place != Place::Bare);
+    let stages = stages.map(|(place, stage)| (name_of(place), stage)).collect();
     Ok(Done { report, stages, folder })
 }
 
@@ -84,6 +86,7 @@ fn name_of(place: Place) -> String {
         Place::Signing(algorithm) => format!("the server that signs {}", algorithm.name()),
         Place::Size(sessions) => format!("the server with {} sessions", size_text(sessions)),
         Place::Disk => "the server whose disk was looked at".to_owned(),
+        Place::Bare => "the server that only signs".to_owned(),
         Place::Target => "the server".to_owned(),
     }
 }
@@ -137,6 +140,7 @@ impl Bench<'_> {
             Place::Signing(algorithm) => (algorithm, FEW),
             Place::Size(sessions) => (Algorithm::Rs256, sessions),
             Place::Disk => (Algorithm::Es256, FEW),
+            Place::Bare => return self.make_bare(),
             Place::Target => return Ok(()),
         };
         let folder = self.folder.path().join(format!("{place:?}"));
@@ -183,6 +187,19 @@ impl Bench<'_> {
         Ok(())
     }
 
+    fn make_bare(&mut self) -> anyhow::Result<()> {
+        let (server, address) = Server::bare()?;
+        let stage = Stage {
+            installation: None,
+            target: Rc::new(Target::of_heirloom(address)),
+            server,
+            pool: Rc::default(),
+            given: Vec::new(),
+        };
+        self.stages.insert(Place::Bare, stage);
+        Ok(())
+    }
+
     /// All rounds of all rows, and the limits of the machine in each.
     async fn rounds(&mut self) -> anyhow::Result<()> {
         let (keys, rounds, length) = (Keys::make()?, self.options.rounds(), self.report.length);
@@ -195,9 +212,17 @@ impl Bench<'_> {
                 let Some(stage) = stage.filter(|_| rounds_of_row.skipped.is_none()) else { continue };
                 eprintln!("round {round} of {rounds}: {}", row.name);
                 let before = limits::measure(row.limit, &keys, length / 5)?;
+                // What takes as long as a few signatures is held against one, and that is measured next to it as well.
+                let alone = |row: &Row| -> anyhow::Result<Option<f64>> {
+                    let signs = row.limit == Limit::Rsa2048 && row.connections < MANY;
+                    signs.then(|| keys.one_signature(length / 10)).transpose()
+                };
+                let alone_before = alone(row)?;
                 let measured = stage.run(row, length).await?;
+                let signature =
+                    alone_before.zip(alone(row)?).map(|(before, after)| f64::midpoint(before, after));
                 let limit = limits::measure(row.limit, &keys, length / 5)?.mean(&before);
-                rounds_of_row.rounds.push(Round { measured, limit });
+                rounds_of_row.rounds.push(Round { measured, limit, signature });
             }
         }
         for (place, stage) in &self.stages {
@@ -278,7 +303,7 @@ impl Bench<'_> {
                 let measured = stage.run(&all.row, Duration::from_secs(5).min(self.report.length)).await?;
                 anyhow::ensure!(measured.tally.answers() > 0, "{DISK_ROW}: no answers");
                 *count += measured.tally.answers();
-                all.rounds.push(Round { measured, limit: limits::Rate::default() });
+                all.rounds.push(Round { measured, limit: limits::Rate::default(), signature: None });
             }
             let installation = stage.installation.as_ref().context("no folder")?;
             *bytes = disk(&installation.data())?;

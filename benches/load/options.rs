@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Given by `cargo bench`; without it, as by `cargo test --benches`, nothing is measured
     #[arg(long, hide = true)]
     pub(crate) bench: bool,
+    /// Be the server that only signs
+    #[arg(long, hide = true)]
+    pub(crate) bare: bool,
 }
 
 /// Another server than the one of this crate.

@@ -31,6 +31,8 @@ pub(crate) enum Place {
     Size(usize),
     /// One that signs ES256, for a look at its disk.
     Disk,
+    /// One that signs and does nothing else.
+    Bare,
     /// One that ran already.
     Target,
 }
@@ -40,6 +42,10 @@ pub(crate) enum Place {
 pub(crate) enum Kind {
     /// Each hands its own refresh token down.
     Refresh,
+    /// Each sends one refresh again and again, as if its answer had been lost: all is done but storing.
+    Again,
+    /// Each has something signed.
+    Signature,
     /// All hand the refresh tokens of all sessions down.
     Spread,
     /// Each signs in.
@@ -64,6 +70,7 @@ pub(crate) fn of_heirloom(sizes: &[usize]) -> Vec<Row> {
     let [rs256, es256] = [Algorithm::Rs256, Algorithm::Es256];
     let mut rows = refreshes(Place::Signing(rs256), rs256.name(), Limit::Rsa2048);
     rows.extend(others(Place::Signing(rs256), rs256.name(), Limit::Rsa2048));
+    rows.extend(parts(Place::Signing(rs256)));
     rows.extend(refreshes(Place::Signing(es256), es256.name(), Limit::P256));
     rows.extend(sizes.iter().map(|size| Row {
         name: format!("refresh at {} sessions, {MANY} conn.", size_text(*size)),
@@ -88,7 +95,7 @@ pub(crate) fn of_target(target: &Target) -> Vec<Row> {
         Kind::Introspection => target.introspects(),
         Kind::Userinfo => target.has_userinfo(),
         Kind::Jwks => target.jwks.is_some(),
-        Kind::Refresh | Kind::Spread | Kind::SignIn => true,
+        Kind::Refresh | Kind::Again | Kind::Signature | Kind::Spread | Kind::SignIn => true,
     }));
     rows
 }
@@ -99,6 +106,18 @@ fn refreshes(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
         Row { name, place, kind: Kind::Refresh, connections, storm: 0, limit }
     };
     CONNECTIONS.into_iter().map(row).collect()
+}
+
+/// What a refresh by RS256 is made of: each does more than the one before it, and less than a refresh.
+fn parts(place: Place) -> Vec<Row> {
+    let row = |name, place, kind| {
+        let name = format!("{name}, {MANY} conn.");
+        Row { name, place, kind, connections: MANY, storm: 0, limit: Limit::Rsa2048 }
+    };
+    vec![
+        row("RS256, a signature only", Place::Bare, Kind::Signature),
+        row("RS256, all but storing", place, Kind::Again),
+    ]
 }
 
 fn others(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {

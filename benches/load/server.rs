@@ -1,6 +1,8 @@
 //! The server, as a process of its own.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -59,6 +61,21 @@ impl Server {
             );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Starts the one that only signs, and says where it is.
+    pub(crate) fn bare() -> anyhow::Result<(Self, SocketAddr)> {
+        let this = std::env::current_exe()?;
+        let mut child = Command::new(this)
+            .arg("--bare")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut port)?;
+        let port = port.trim().parse().context("the server that only signs did not start")?;
+        Ok((Self::Own(child), SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
     }
 
     fn pid(&self) -> Option<u32> {

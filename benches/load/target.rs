@@ -173,6 +173,14 @@ impl Target {
         self.write(request, &self.refresh, token);
     }
 
+    /// A whole refresh, of a token that nobody has given.
+    pub(crate) fn any_refresh(&self) -> Vec<u8> {
+        const LEN: usize = 91;
+        let mut request = String::new();
+        self.write_refresh(&mut request, &"x".repeat(LEN));
+        request.into_bytes()
+    }
+
     /// A whole introspection of an access token.
     pub(crate) fn introspection(&self, access: &str) -> Option<Vec<u8>> {
         let (head, token) = (self.introspection_head.as_ref()?, encoded(access));

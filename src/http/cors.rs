@@ -7,13 +7,15 @@
 
 use std::sync::{Arc, OnceLock};
 
+use futures_util::future::Either;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use poem::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use poem::{Endpoint, IntoResponse, Request, Response};
+use poem::{Endpoint, Request, Response};
 
 use super::error::Methods;
 use crate::app::App;
@@ -115,22 +117,27 @@ const READ: &str = "WWW-Authenticate, Retry-After, ETag, Location";
 impl<E: Endpoint<Output = Response>> Endpoint for Cors<E> {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let Some(origin) = request.headers().get(ORIGIN).cloned() else {
-            let mut response = self.inner.call(request).await?.into_response();
-            vary(response.headers_mut());
-            return Ok(response);
-        };
+    // Not async: it would keep the request a second time.
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        match request.headers().get(ORIGIN).cloned() {
+            None => Either::Left(self.inner.call(request).map_ok(varying)),
+            // By itself, so that a request of no page need not carry the room for it.
+            Some(origin) => Either::Right(self.of_page(request, origin).map_ok(varying).boxed()),
+        }
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Cors<E> {
+    /// Answers a page of `origin`.
+    async fn of_page(&self, mut request: Request, origin: HeaderValue) -> poem::Result<Response> {
         if request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
         {
-            let mut response = self.preflight(request.uri().path(), &origin).await;
-            vary(response.headers_mut());
-            return Ok(response);
+            return Ok(self.preflight(request.uri().path(), &origin).await);
         }
         let caller = Caller::default();
         request.extensions_mut().insert(caller.clone());
-        let mut response = self.inner.call(request).await?.into_response();
+        let mut response = self.inner.call(request).await?;
         let headers = response.headers_mut();
         if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             let permission = match caller.0.get() {
@@ -141,7 +148,6 @@ impl<E: Endpoint<Output = Response>> Endpoint for Cors<E> {
             };
             allow(headers, &origin, permission);
         }
-        vary(headers);
         Ok(response)
     }
 }
@@ -162,8 +168,10 @@ fn allow(headers: &mut HeaderMap, origin: &HeaderValue, permission: Permission) 
 }
 
 /// A cache must not answer one origin with what was for another.
-fn vary(headers: &mut HeaderMap) {
+fn varying(mut response: Response) -> Response {
+    let headers = response.headers_mut();
     if headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).is_none_or(|value| value != "*") {
         headers.append(VARY, HeaderValue::from_static("Origin"));
     }
+    response
 }

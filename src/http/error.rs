@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::Object;
@@ -89,16 +90,23 @@ impl<E> EveryAnswer<E> {
 impl<E: Endpoint> Endpoint for EveryAnswer<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    // Not async: it would keep the request a second time.
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         let path = request.uri().path().to_owned();
-        let mut response = match self.inner.call(request).await {
+        self.inner.call(request).map(move |answer| Ok(self.finish(&path, answer)))
+    }
+}
+
+impl<E> EveryAnswer<E> {
+    fn finish(&self, path: &str, answer: poem::Result<impl IntoResponse>) -> Response {
+        let mut response = match answer {
             Ok(response) => response.into_response(),
             // An endpoint's own error is an answer already.
             Err(error) if error.is_from_response() => error.into_response(),
             Err(error) => refusal(&error, OWN_API.iter().any(|prefix| path.starts_with(prefix))),
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Some(allowed) = self.methods.allowed(&path)
+            && let Some(allowed) = self.methods.allowed(path)
         {
             response.headers_mut().insert(header::ALLOW, allowed);
         }
@@ -108,7 +116,7 @@ impl<E: Endpoint> Endpoint for EveryAnswer<E> {
         if is_personal || status.is_client_error() || status.is_server_error() {
             no_store(&mut response);
         }
-        Ok(response)
+        response
     }
 }
 

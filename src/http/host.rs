@@ -1,5 +1,7 @@
 //! Answers only requests for known hosts, where that is asked for.
 
+use futures_util::TryFutureExt as _;
+use futures_util::future::{Either, ready};
 use poem::http::{StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 
@@ -32,11 +34,12 @@ impl<E> HostCheck<E> {
 impl<E: Endpoint> Endpoint for HostCheck<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    // Not async: it would keep the request a second time.
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         if self.is_known(&request) {
-            return Ok(self.inner.call(request).await?.into_response());
+            return Either::Left(self.inner.call(request).map_ok(IntoResponse::into_response));
         }
         let body = ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.");
-        Ok(json(StatusCode::MISDIRECTED_REQUEST, &body))
+        Either::Right(ready(Ok(json(StatusCode::MISDIRECTED_REQUEST, &body))))
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::middleware::AddData;
-use poem::{Endpoint, EndpointExt as _, Response, Route};
-
+use poem::{Endpoint, Response};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -19,6 +17,7 @@ pub mod devices;
 pub mod docs;
 pub mod error;
 pub mod form;
+mod front;
 pub mod health;
 pub mod host;
 pub mod introspect;
@@ -58,15 +57,9 @@ pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    let service = docs::service(settings.proxies.clone());
     let methods = Arc::new(error::Methods(docs::methods()?));
-    let route = docs::route(Route::new(), settings.filled_in.as_ref())
-        .at("/openapi.json", docs::spec_endpoint())
-        .nest("/", service)
-        .with(AddData::new(settings.proxies))
-        .with(AddData::new(admin::Live::new(settings.stopping)))
-        .with(AddData::new(Arc::clone(&app)));
-    let answers = host::HostCheck::new(route, settings.hosts);
+    let front = front::Front::new(Arc::clone(&app), &settings);
+    let answers = host::HostCheck::new(front, settings.hosts);
     let answers = error::EveryAnswer::new(answers, Arc::clone(&methods));
     Ok(cors::Cors::new(answers, app, methods))
 }

@@ -1,21 +1,19 @@
 //! One request and its answer.
 
-use std::future::{Future, poll_fn};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Scheme;
 use hyper::{Request, Response};
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Addr, RequestParts};
+use poem::{Addr, IntoResponse as _, RequestParts};
 use tokio::time::Instant;
 
 use super::Shared;
@@ -113,16 +111,14 @@ impl<E: poem::Endpoint> Exchange<E> {
     }
 
     /// A panic in the endpoint ends in an answer, not with the connection.
-    async fn call(&self, request: poem::Request) -> Answer {
-        let mut called = pin!(self.shared.endpoint.get_response(request));
-        let answer = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| called.as_mut().poll(cx))) {
-            Ok(polled) => polled.map(Some),
-            Err(_) => Poll::Ready(None),
-        });
-        match answer.await {
-            Some(response) => response.into(),
-            None => self.refuse(Refusal::Panicked),
-        }
+    // Not async: it would keep the request a second time.
+    fn call(&self, request: poem::Request) -> impl Future<Output = Answer> {
+        let called = AssertUnwindSafe(self.shared.endpoint.call(request)).catch_unwind();
+        called.map(|answer| match answer {
+            Ok(Ok(answer)) => answer.into_response().into(),
+            Ok(Err(error)) => error.into_response().into(),
+            Err(_) => self.refuse(Refusal::Panicked),
+        })
     }
 
     fn refuse(&self, refusal: Refusal) -> Answer {

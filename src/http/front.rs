@@ -1,0 +1,57 @@
+//! The way in: every request gets what the endpoints need besides itself, and goes to the documentation or to the API.
+
+use std::sync::Arc;
+
+use poem::endpoint::{BoxEndpoint, DynEndpoint};
+use poem::{Endpoint, EndpointExt as _, IntoEndpoint as _, Request, Response, Route};
+
+use super::admin::Live;
+use super::peer::TrustedProxies;
+use super::{HttpSettings, docs};
+use crate::app::App;
+
+/// All endpoints. One layer instead of poem's `nest` and a middleware for each thing that is added: what each layer keeps
+/// of a request is copied for every one, and `nest` takes its URI apart.
+pub(super) struct Front {
+    documentation: BoxEndpoint<'static>,
+    api: BoxEndpoint<'static>,
+    app: Arc<App>,
+    proxies: TrustedProxies,
+    live: Live,
+}
+
+impl Front {
+    /// The endpoints of `app`.
+    pub(super) fn new(app: Arc<App>, settings: &HttpSettings) -> Self {
+        let HttpSettings { proxies, stopping, filled_in, .. } = settings;
+        let documentation = docs::route(Route::new(), filled_in.as_ref());
+        Self {
+            documentation: documentation.at(SPECIFICATION, docs::spec_endpoint()).boxed(),
+            api: docs::service(proxies.clone()).into_endpoint(),
+            app,
+            proxies: proxies.clone(),
+            live: Live::new(stopping.clone()),
+        }
+    }
+}
+
+const SPECIFICATION: &str = "/openapi.json";
+
+fn is_documentation(path: &str) -> bool {
+    path == SPECIFICATION
+        || path.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl Endpoint for Front {
+    type Output = Response;
+
+    // Not async: it would keep the request a second time.
+    fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        let endpoint = if is_documentation(request.uri().path()) { &self.documentation } else { &self.api };
+        let data = request.extensions_mut();
+        data.insert(Arc::clone(&self.app));
+        data.insert(self.proxies.clone());
+        data.insert(self.live.clone());
+        DynEndpoint::call(&**endpoint, request)
+    }
+}
