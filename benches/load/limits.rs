@@ -86,10 +86,17 @@ impl Keys {
             &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
         )?;
         let mut keys = Self { aws_lc, ring, p256, ring_is_faster: false };
-        let mut room = [0; 256];
-        let [by_ring, by_aws_lc] = [true, false]
-            .map(|ring| median_millis(Duration::from_millis(100), || keys.sign_by(ring, &mut room)));
-        keys.ring_is_faster = by_ring? < by_aws_lc?;
+        // As the server does: in turn, and the fastest of each is what the processor can do.
+        let (mut room, mut best) = ([0; 256], [Duration::MAX; 2]);
+        for _ in 0..100 {
+            for (best, ring) in best.iter_mut().zip([true, false]) {
+                let began = Instant::now();
+                keys.sign_by(ring, &mut room)?;
+                *best = began.elapsed().min(*best);
+            }
+        }
+        let [by_ring, by_aws_lc] = best;
+        keys.ring_is_faster = by_ring < by_aws_lc;
         eprintln!(
             "RSA signatures are faster by {} here",
             if keys.ring_is_faster { "ring" } else { "aws-lc" }
