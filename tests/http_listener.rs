@@ -269,9 +269,11 @@ async fn a_silent_connection_is_closed_after_the_idle_timeout_and_not_before() {
 async fn a_panic_is_an_answer() {
     let server = listen(Limits::default());
     let mut client = Raw::connect(server.addr).await;
-    let answer = client.get("/panic").await.unwrap();
-    assert_eq!((answer.status, answer.header("cache-control")), (500, Some("no-store")));
-    assert!(answer.text().contains(r#""error":"server_error""#), "{}", answer.text());
+    for path in ["/panic", "/panic-at-once"] {
+        let answer = client.get(path).await.unwrap();
+        assert_eq!((answer.status, answer.header("cache-control")), (500, Some("no-store")), "{path}");
+        assert!(answer.text().contains(r#""error":"server_error""#), "{path}: {}", answer.text());
+    }
     assert_eq!(client.get("/").await.unwrap().status, 200);
 }
 

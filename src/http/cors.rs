@@ -18,6 +18,7 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
 
 use super::error::Methods;
+use super::front::SPECIFICATION;
 use crate::app::App;
 use crate::client::{Delivery, Registration};
 
@@ -154,7 +155,7 @@ impl<E: Endpoint<Output = Response>> Cors<E> {
 
 /// Whether any page may read what is answered there.
 fn is_public(path: &str) -> bool {
-    path.starts_with("/.well-known/") || path == "/openapi.json"
+    path.starts_with("/.well-known/") || path == SPECIFICATION
 }
 
 fn allow(headers: &mut HeaderMap, origin: &HeaderValue, permission: Permission) {

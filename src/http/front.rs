@@ -35,7 +35,8 @@ impl Front {
     }
 }
 
-const SPECIFICATION: &str = "/openapi.json";
+/// Where the specification is.
+pub(super) const SPECIFICATION: &str = "/openapi.json";
 
 fn is_documentation(path: &str) -> bool {
     path == SPECIFICATION

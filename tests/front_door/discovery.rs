@@ -1,6 +1,6 @@
 //! What clients and resource servers discover: keys, metadata, documentation, health.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -197,6 +197,44 @@ async fn the_docs_the_specification_and_the_health_are_there() {
     let ready = server.get("/health/ready").await.json;
     let sweeper = json!({"behind": false, "ended": 0, "removed": 0, "failed": 0});
     assert_eq!(ready, json!({"status": "ok", "sweeper": sweeper}));
+}
+
+/// Every path of the specification and of the page is there, with its methods and no other; nothing else is.
+#[tokio::test]
+async fn each_path_takes_its_methods_and_no_other() {
+    let server = Server::start().await;
+    let send = |method: &str, path: &str| {
+        let url = format!("{}{path}", server.base);
+        server.send(server.client.request(method.parse().unwrap(), url))
+    };
+    let specification = server.get("/openapi.json").await.json;
+    let mut paths: Vec<(String, Vec<String>)> = Vec::new();
+    for (path, operations) in specification["paths"].as_object().unwrap() {
+        let methods = operations.as_object().unwrap().keys().map(|name| name.to_uppercase());
+        paths.push((path.replace("{id}", "x"), methods.collect()));
+    }
+    for file in
+        ["", "/swagger-ui-bundle.js", "/swagger-ui.css", "/favicon-32x32.png", "/page.js", "/page.css"]
+    {
+        paths.push((format!("/docs{file}"), vec!["GET".to_owned(), "HEAD".to_owned()]));
+        let head = send("HEAD", &format!("/docs{file}")).await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{file}");
+    }
+    for (path, methods) in paths {
+        let answer = send("PROPFIND", &path).await;
+        let allowed: BTreeSet<&str> = answer.header("allow").split(", ").collect();
+        assert_eq!(answer.status, 405, "{path}");
+        assert_eq!(allowed, methods.iter().map(String::as_str).collect(), "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+    }
+    assert_eq!(send("POST", "/openapi.json").await.status, 405);
+    for path in
+        ["/", "/docs/", "/docs/unknown", "/docsx", "/openapi.json/", "/oauth", "//docs", "/nothing/%FF"]
+    {
+        let answer = server.get(path).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-store"), "{path}");
+        assert_eq!(answer.json["error"], "invalid_request", "{path}");
+    }
 }
 
 #[tokio::test]

@@ -31,10 +31,10 @@ pub struct Seen {
 }
 
 /// `/echo` answers with its body's length, `/slow` after 50 ms, `/held` when released, `/stuck` never, `/big` with
-/// 8 MiB, `/panic` panics, all else answers "ok" without reading.
+/// 8 MiB, `/panic` panics, `/panic-at-once` before it has a future, all else answers "ok" without reading.
 pub fn endpoint(seen: &Arc<Seen>) -> impl Endpoint + 'static {
     let seen = Arc::clone(seen);
-    poem::endpoint::make(move |request: Request| {
+    Hasty(poem::endpoint::make(move |request: Request| {
         let seen = Arc::clone(&seen);
         async move {
             seen.begun.fetch_add(1, Ordering::SeqCst);
@@ -42,7 +42,19 @@ pub fn endpoint(seen: &Arc<Seen>) -> impl Endpoint + 'static {
             seen.answered.fetch_add(1, Ordering::SeqCst);
             response
         }
-    })
+    }))
+}
+
+/// An endpoint that does something before its future is there.
+struct Hasty<E>(E);
+
+impl<E: Endpoint> Endpoint for Hasty<E> {
+    type Output = E::Output;
+
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<E::Output>> + Send {
+        assert_ne!(request.uri().path(), "/panic-at-once", "as asked");
+        self.0.call(request)
+    }
 }
 
 async fn answer(mut request: Request, seen: &Seen) -> Response {

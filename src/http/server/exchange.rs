@@ -1,19 +1,20 @@
 //! One request and its answer.
 
 use std::io;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Scheme;
 use hyper::{Request, Response};
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Addr, IntoResponse as _, RequestParts};
+use poem::{Addr, IntoResponse, RequestParts};
 use tokio::time::Instant;
 
 use super::Shared;
@@ -113,12 +114,12 @@ impl<E: poem::Endpoint> Exchange<E> {
     /// A panic in the endpoint ends in an answer, not with the connection.
     // Not async: it would keep the request a second time.
     fn call(&self, request: poem::Request) -> impl Future<Output = Answer> {
-        let called = AssertUnwindSafe(self.shared.endpoint.call(request)).catch_unwind();
-        called.map(|answer| match answer {
-            Ok(Ok(answer)) => answer.into_response().into(),
-            Ok(Err(error)) => error.into_response().into(),
-            Err(_) => self.refuse(Refusal::Panicked),
-        })
+        // An endpoint may do something before its future is there.
+        let called = match catch_unwind(AssertUnwindSafe(|| self.shared.endpoint.call(request))) {
+            Ok(called) => Either::Left(AssertUnwindSafe(called.map(answer_of)).catch_unwind()),
+            Err(panic) => Either::Right(ready(Err(panic))),
+        };
+        called.map(|answer| answer.unwrap_or_else(|_| self.refuse(Refusal::Panicked)))
     }
 
     fn refuse(&self, refusal: Refusal) -> Answer {
@@ -129,6 +130,13 @@ impl<E: poem::Endpoint> Exchange<E> {
             tracing::debug!(peer.address = %self.peer, http.status = status, http.refusal = ?refusal, "refused");
         }
         refusal.response()
+    }
+}
+
+fn answer_of(called: poem::Result<impl IntoResponse>) -> Answer {
+    match called {
+        Ok(answer) => answer.into_response().into(),
+        Err(error) => error.into_response().into(),
     }
 }
 
