@@ -1,5 +1,6 @@
 //! A server that signs and nothing else: no OAuth, no store, no framework, HTTP by hand. What a signature costs that
-//! comes over a connection; whatever heirloom takes beyond that is its own.
+//! comes over a connection; whatever heirloom takes beyond that is its own. Its allocator is the system's, of which it asks
+//! for two strings a request.
 
 use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
@@ -13,15 +14,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::limits::Keys;
 
-/// As much of an answer as is no signature: its head but for the length, the rest of the access token, the refresh token.
+/// How an answer begins.
 const HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: ";
+/// About as much of an answer as is no signature: the rest of the access token, the refresh token.
 const REST: usize = 640;
 
-/// Listens, says on which port, and serves until its standard input ends: it must not outlive who started it.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Signs by `library`: listens, says on which port, and serves until its standard input ends: it must not outlive who started it.
+pub(crate) fn run(library: &str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let keys = Arc::new(Keys::make()?);
+    let keys = Arc::new(Keys::of(library)?);
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     println!("{}", listener.local_addr()?.port());
     std::io::stdout().flush()?;

@@ -100,8 +100,7 @@ fn of_refreshes(report: &Report) -> Vec<Bar> {
     let cpu_over_rsa = |row: Option<&Series>| Some(row?.median(Round::server_cpu)? / rsa?.1);
     let many = row("RS256", MANY);
     let openssl = median(limits.openssl.iter().copied());
-    let commit = median(limits.commit.iter().copied());
-    let longer = |round: &Round| Some(round.signature?.max(commit?));
+    let longer = |round: &Round| Some(round.signature?.max(round.commit?));
     let latency = |round: &Round, percent| round.measured.tally.latency(percent);
     let over = |figure: Option<f64>, unit: Option<f64>| Some(figure? / unit?);
     let bar = Bar::new;

@@ -129,7 +129,13 @@ impl Stage {
     async fn work(&mut self, kind: Kind) -> anyhow::Result<Work> {
         Ok(match kind {
             Kind::Refresh => Work::Refresh(self.chain().await?),
-            Kind::Again => Work::Again(self.chain().await?, None),
+            Kind::Again => {
+                let mut chain = self.chain().await?;
+                let last = (chain.last.clone(), Instant::now());
+                let mut connection = Connection::open(self.target.address).await?;
+                chain.refresh(&self.target, &mut connection, &mut String::new()).await?;
+                Work::Again(chain, last)
+            }
             Kind::Signature => {
                 Work::Same(self.target.any_refresh(), [b"\"access_token\":", b"\"access_token\" :"])
             }

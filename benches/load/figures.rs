@@ -14,6 +14,8 @@ pub(crate) struct Round {
     pub(crate) limit: Rate,
     /// Milliseconds that one RSA-2048 signature takes on one core: the mean of just before and just after.
     pub(crate) signature: Option<f64>,
+    /// Milliseconds that one group commit of one event takes, just before a row with one connection.
+    pub(crate) commit: Option<f64>,
 }
 
 /// A row and its rounds.
@@ -147,7 +149,7 @@ impl Round {
             "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.own_cpu(),
             "other_cpu_cores": self.others(), "changes_a_group": self.measured.group,
             "limit_per_second": self.limit.per_second, "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
-            "one_signature_ms": self.signature,
+            "one_signature_ms": self.signature, "one_commit_ms": self.commit,
         })
     }
 }

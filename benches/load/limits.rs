@@ -22,7 +22,7 @@ const EVENT: (usize, usize) = (86, 227);
 /// What limits a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// RSA-2048 signatures by the library that the server signs with, the faster one on this machine, on all cores.
+    /// RSA-2048 signatures by the faster library on this machine, with which the server signs, on all cores.
     Rsa2048,
     /// The same by the other one.
     Rsa2048Other,
@@ -66,6 +66,9 @@ impl Rate {
     }
 }
 
+/// One of the two libraries.
+const RING: &str = "ring";
+
 /// Keys as large as a server's, parsed once by each library.
 pub(crate) struct Keys {
     aws_lc: aws_lc_rs::rsa::KeyPair,
@@ -76,17 +79,10 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// New ones.
+    /// New ones, and a look at which library is the faster one.
     pub(crate) fn make() -> anyhow::Result<Self> {
-        let aws_lc = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)?;
-        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = aws_lc.as_der()?;
-        let ring = ring::signature::RsaKeyPair::from_pkcs8(der.as_ref());
-        let ring = ring.map_err(|error| anyhow::anyhow!("{error}"))?;
-        let p256 = aws_lc_rs::signature::EcdsaKeyPair::generate(
-            &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-        )?;
-        let mut keys = Self { aws_lc, ring, p256, ring_is_faster: false };
-        // As the server does: in turn, and the fastest of each is what the processor can do.
+        let mut keys = Self::new()?;
+        // Much as the server does: in turn, and the fastest of each is what the processor can do.
         let (mut room, mut best) = ([0; 256], [Duration::MAX; 2]);
         for _ in 0..100 {
             for (best, ring) in best.iter_mut().zip([true, false]) {
@@ -98,10 +94,31 @@ impl Keys {
         let [by_ring, by_aws_lc] = best;
         keys.ring_is_faster = by_ring < by_aws_lc;
         eprintln!(
-            "RSA signatures are faster by {} here",
-            if keys.ring_is_faster { "ring" } else { "aws-lc" }
+            "RSA signatures are faster by {} here: {by_ring:?} by ring, {by_aws_lc:?} by aws-lc",
+            keys.faster()
         );
         Ok(keys)
+    }
+
+    /// New ones, for one of the two libraries.
+    pub(crate) fn of(library: &str) -> anyhow::Result<Self> {
+        Ok(Self { ring_is_faster: library == RING, ..Self::new()? })
+    }
+
+    /// The faster library.
+    pub(crate) const fn faster(&self) -> &'static str {
+        if self.ring_is_faster { RING } else { "aws-lc" }
+    }
+
+    fn new() -> anyhow::Result<Self> {
+        let aws_lc = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)?;
+        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = aws_lc.as_der()?;
+        let ring = ring::signature::RsaKeyPair::from_pkcs8(der.as_ref());
+        let ring = ring.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let p256 = aws_lc_rs::signature::EcdsaKeyPair::generate(
+            &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        )?;
+        Ok(Self { aws_lc, ring, p256, ring_is_faster: false })
     }
 
     /// One RSA-2048 signature by the library that the server signs with.

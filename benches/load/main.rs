@@ -57,8 +57,8 @@ use self::options::Options;
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    if options.bare {
-        return bare::run();
+    if let Some(library) = &options.bare {
+        return bare::run(library);
     }
     if !options.bench {
         println!("nothing measured: run `cargo bench --bench load`");

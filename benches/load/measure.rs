@@ -30,6 +30,7 @@ const IDLE_ROW: &str = "idle and empty";
 /// The servers that are driven, and the folder that theirs are in.
 struct Bench<'a> {
     options: &'a Options,
+    keys: Rc<Keys>,
     folder: tempfile::TempDir,
     stages: BTreeMap<Place, Stage>,
     /// Those that can't be had, and why.
@@ -51,6 +52,7 @@ pub(crate) struct Done {
 pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
     let mut bench = Bench {
         options,
+        keys: Rc::new(Keys::make()?),
         folder: tempfile::tempdir()?,
         stages: BTreeMap::new(),
         missing: BTreeMap::new(),
@@ -188,7 +190,7 @@ impl Bench<'_> {
     }
 
     fn make_bare(&mut self) -> anyhow::Result<()> {
-        let (server, address) = Server::bare()?;
+        let (server, address) = Server::bare(self.keys.faster())?;
         let stage = Stage {
             installation: None,
             target: Rc::new(Target::of_heirloom(address)),
@@ -202,7 +204,7 @@ impl Bench<'_> {
 
     /// All rounds of all rows, and the limits of the machine in each.
     async fn rounds(&mut self) -> anyhow::Result<()> {
-        let (keys, rounds, length) = (Keys::make()?, self.options.rounds(), self.report.length);
+        let (keys, rounds, length) = (Rc::clone(&self.keys), self.options.rounds(), self.report.length);
         for round in 1..=rounds {
             eprintln!("round {round} of {rounds}: limits");
             self.limits(&keys, length / 5).await?;
@@ -217,12 +219,16 @@ impl Bench<'_> {
                     let signs = row.limit == Limit::Rsa2048 && row.connections < MANY;
                     signs.then(|| keys.one_signature(length / 10)).transpose()
                 };
+                let commit = match row.connections {
+                    1 => Some(limits::one_commit(self.folder.path(), length / 10).await?),
+                    _ => None,
+                };
                 let alone_before = alone(row)?;
                 let measured = stage.run(row, length).await?;
                 let signature =
                     alone_before.zip(alone(row)?).map(|(before, after)| f64::midpoint(before, after));
                 let limit = limits::measure(row.limit, &keys, length / 5)?.mean(&before);
-                rounds_of_row.rounds.push(Round { measured, limit, signature });
+                rounds_of_row.rounds.push(Round { measured, limit, signature, commit });
             }
         }
         for (place, stage) in &self.stages {
@@ -303,7 +309,12 @@ impl Bench<'_> {
                 let measured = stage.run(&all.row, Duration::from_secs(5).min(self.report.length)).await?;
                 anyhow::ensure!(measured.tally.answers() > 0, "{DISK_ROW}: no answers");
                 *count += measured.tally.answers();
-                all.rounds.push(Round { measured, limit: limits::Rate::default(), signature: None });
+                all.rounds.push(Round {
+                    measured,
+                    limit: limits::Rate::default(),
+                    signature: None,
+                    commit: None,
+                });
             }
             let installation = stage.installation.as_ref().context("no folder")?;
             *bytes = disk(&installation.data())?;

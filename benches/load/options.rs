@@ -39,9 +39,9 @@ pub(crate) struct Options {
     /// Given by `cargo bench`; without it, as by `cargo test --benches`, nothing is measured
     #[arg(long, hide = true)]
     pub(crate) bench: bool,
-    /// Be the server that only signs
+    /// Be the server that only signs, by this library
     #[arg(long, hide = true)]
-    pub(crate) bare: bool,
+    pub(crate) bare: Option<String>,
 }
 
 /// Another server than the one of this crate.

@@ -42,7 +42,8 @@ pub(crate) enum Place {
 pub(crate) enum Kind {
     /// Each hands its own refresh token down.
     Refresh,
-    /// Each sends one refresh again and again, as if its answer had been lost: all is done but storing.
+    /// Each sends one refresh again and again, as if its answer had been lost: all is done but what only a refresh does
+    /// that is stored.
     Again,
     /// Each has something signed.
     Signature,
@@ -69,8 +70,10 @@ const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
 pub(crate) fn of_heirloom(sizes: &[usize]) -> Vec<Row> {
     let [rs256, es256] = [Algorithm::Rs256, Algorithm::Es256];
     let mut rows = refreshes(Place::Signing(rs256), rs256.name(), Limit::Rsa2048);
+    // Next to the refreshes that they are parts of.
+    let many = rows.iter().position(|row| row.connections == MANY).unwrap_or_default();
+    rows.splice(many..many, parts(Place::Signing(rs256)));
     rows.extend(others(Place::Signing(rs256), rs256.name(), Limit::Rsa2048));
-    rows.extend(parts(Place::Signing(rs256)));
     rows.extend(refreshes(Place::Signing(es256), es256.name(), Limit::P256));
     rows.extend(sizes.iter().map(|size| Row {
         name: format!("refresh at {} sessions, {MANY} conn.", size_text(*size)),

@@ -64,10 +64,10 @@ impl Server {
     }
 
     /// Starts the one that only signs, and says where it is.
-    pub(crate) fn bare() -> anyhow::Result<(Self, SocketAddr)> {
+    pub(crate) fn bare(library: &str) -> anyhow::Result<(Self, SocketAddr)> {
         let this = std::env::current_exe()?;
         let mut child = Command::new(this)
-            .arg("--bare")
+            .args(["--bare", library])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

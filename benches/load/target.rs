@@ -175,7 +175,7 @@ impl Target {
 
     /// A whole refresh, of a token that nobody has given.
     pub(crate) fn any_refresh(&self) -> Vec<u8> {
-        const LEN: usize = 91;
+        const LEN: usize = 96;
         let mut request = String::new();
         self.write_refresh(&mut request, &"x".repeat(LEN));
         request.into_bytes()

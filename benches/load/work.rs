@@ -10,15 +10,15 @@ use super::chain::{Chain, Given, Pool, digest};
 use super::connection::Connection;
 use super::target::Target;
 
-/// For how long a refresh may be sent again: half of what the server allows.
-const GOOD_FOR: Duration = Duration::from_secs(15);
+/// For how long a refresh is sent again: the server allows half a minute.
+const GOOD_FOR: Duration = Duration::from_secs(20);
 
 /// What one connection of a row does.
 pub(crate) enum Work {
     /// Hands one refresh token down.
     Refresh(Chain),
     /// Sends the last refresh of a chain again: what it presented, and when that was handed down.
-    Again(Chain, Option<(String, Instant)>),
+    Again(Chain, (String, Instant)),
     /// Hands many down, each once, and then the same again.
     Spread(Rc<RefCell<Pool>>),
     /// Signs in, each time somebody else.
@@ -46,13 +46,13 @@ impl Work {
         match self {
             Self::Refresh(chain) => chain.refresh(target, connection, request).await?,
             Self::Again(chain, last) => {
-                if let Some((before, _)) = last.as_ref().filter(|(_, then)| then.elapsed() < GOOD_FOR) {
-                    chain.refresh_again(before, target, connection, request).await?;
-                } else {
-                    let before = chain.last.clone();
+                let (before, then) = last;
+                if then.elapsed() > GOOD_FOR {
+                    before.clone_from(&chain.last);
+                    *then = Instant::now();
                     chain.refresh(target, connection, request).await?;
-                    *last = Some((before, Instant::now()));
                 }
+                chain.refresh_again(before, target, connection, request).await?;
             }
             Self::Spread(pool) => {
                 let mut chain = pool.borrow_mut().take_fresh().context("too few sessions")?;
