@@ -92,15 +92,14 @@ pub(crate) fn all(report: &Report) -> Vec<Bar> {
 fn of_refreshes(report: &Report) -> Vec<Bar> {
     use Wanted::{AtLeast, AtMost};
     let limits = &report.limits;
-    let rsa = limits.median(Limit::Rsa2048);
     let row = |algorithm: &str, connections| {
         report.rows.iter().find(|row| row.row.name == format!("refresh {algorithm}, {connections} conn."))
     };
     let rate = |row: Option<&Series>| row?.median(|round| Some(round.per_second()));
-    let cpu_over_rsa = |row: Option<&Series>| Some(row?.median(Round::server_cpu)? / rsa?.1);
+    let cpu_over_rsa = |round: &Round| Some(round.server_cpu()? / round.units.rsa_cpu?);
     let many = row("RS256", MANY);
     let openssl = median(limits.openssl.iter().copied());
-    let longer = |round: &Round| Some(round.signature?.max(round.commit?));
+    let longer = |round: &Round| Some(round.units.signature?.max(round.units.commit?));
     let latency = |round: &Round, percent| round.measured.tally.latency(percent);
     let over = |figure: Option<f64>, unit: Option<f64>| Some(figure? / unit?);
     let bar = Bar::new;
@@ -124,12 +123,13 @@ fn of_refreshes(report: &Report) -> Vec<Bar> {
         bar(
             "refresh ES256, 256 conn.: server CPU / CPU of an RSA-2048 signature",
             AtMost(0.18),
-            cpu_over_rsa(row("ES256", 256)),
+            row("ES256", 256).and_then(|row| row.median(cpu_over_rsa)),
         ),
         bar(
             "refresh RS256, 16 conn.: p99 / one signature's time",
             AtMost(20.0),
-            row("RS256", 16).and_then(|row| row.median(|round| Some(latency(round, 99) / round.signature?))),
+            row("RS256", 16)
+                .and_then(|row| row.median(|round| Some(latency(round, 99) / round.units.signature?))),
         ),
     ]
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::drive::Measured;
-use super::limits::{Limit, Rate};
+use super::limits::{Limit, Rate, Units};
 use super::rows::Row;
 
 /// One round of one row.
@@ -12,10 +12,8 @@ pub(crate) struct Round {
     pub(crate) measured: Measured,
     /// Its limit: the mean of just before and just after.
     pub(crate) limit: Rate,
-    /// Milliseconds that one RSA-2048 signature takes on one core: the mean of just before and just after.
-    pub(crate) signature: Option<f64>,
-    /// Milliseconds that one group commit of one event takes, just before a row with one connection.
-    pub(crate) commit: Option<f64>,
+    /// What else it is held against: the mean of just before and just after.
+    pub(crate) units: Units,
 }
 
 /// A row and its rounds.
@@ -149,7 +147,7 @@ impl Round {
             "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.own_cpu(),
             "other_cpu_cores": self.others(), "changes_a_group": self.measured.group,
             "limit_per_second": self.limit.per_second, "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
-            "one_signature_ms": self.signature, "one_commit_ms": self.commit,
+            "one_signature_ms": self.units.signature, "one_commit_ms": self.units.commit, "rsa_cpu_ms": self.units.rsa_cpu,
         })
     }
 }

@@ -12,6 +12,7 @@ use aws_lc_rs::encoding::AsDer as _;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Append, Expected, Store as _, StreamId};
 
+use super::rows::{MANY, Row};
 use super::server::own_cpu_seconds;
 
 /// As long as what is signed of a usual token.
@@ -62,6 +63,50 @@ impl Rate {
         Self {
             per_second: f64::midpoint(self.per_second, other.per_second),
             cpu_each: f64::midpoint(self.cpu_each, other.cpu_each),
+        }
+    }
+}
+
+/// What a row is held against besides its limit, measured next to it; milliseconds, and none where there is no use for it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Units {
+    /// One RSA-2048 signature on one core.
+    pub(crate) signature: Option<f64>,
+    /// One group commit of one event.
+    pub(crate) commit: Option<f64>,
+    /// The CPU time of one RSA-2048 signature, where something else signs.
+    pub(crate) rsa_cpu: Option<f64>,
+}
+
+impl Units {
+    /// Those that are for `row`, each for so long.
+    pub(crate) async fn measure(
+        row: &Row,
+        keys: &Keys,
+        folder: &Path,
+        length: Duration,
+    ) -> anyhow::Result<Self> {
+        let mut units = Self::default();
+        match row.limit {
+            Limit::Rsa2048 if row.connections < MANY => units.signature = Some(keys.one_signature(length)?),
+            Limit::P256 => {
+                units.rsa_cpu = Some(measure(Limit::Rsa2048, keys, length)?.cpu_each * 1000.0);
+            }
+            Limit::Rsa2048 | Limit::Rsa2048Other | Limit::Argon2 | Limit::None => {}
+        }
+        if units.signature.is_some() && row.connections == 1 {
+            units.commit = Some(one_commit(folder, length).await?);
+        }
+        Ok(units)
+    }
+
+    /// Between two.
+    pub(crate) fn mean(self, other: &Self) -> Self {
+        let mean = |one: Option<f64>, other: Option<f64>| Some(f64::midpoint(one?, other?));
+        Self {
+            signature: mean(self.signature, other.signature),
+            commit: mean(self.commit, other.commit),
+            rsa_cpu: mean(self.rsa_cpu, other.rsa_cpu),
         }
     }
 }

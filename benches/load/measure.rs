@@ -12,7 +12,7 @@ use super::chain::{Chain, Pool, digest};
 use super::drive::Stage;
 use super::figures::{DiskFacts, Round, Series, SizeFacts};
 use super::installation::{Algorithm, Installation};
-use super::limits::{self, Keys, Limit};
+use super::limits::{self, Keys, Limit, Units};
 use super::options::{Options, size_text};
 use super::report::Report;
 use super::rows::{self, Kind, MANY, Place, Row};
@@ -214,21 +214,12 @@ impl Bench<'_> {
                 let Some(stage) = stage.filter(|_| rounds_of_row.skipped.is_none()) else { continue };
                 eprintln!("round {round} of {rounds}: {}", row.name);
                 let before = limits::measure(row.limit, &keys, length / 5)?;
-                // What takes as long as a few signatures is held against one, and that is measured next to it as well.
-                let alone = |row: &Row| -> anyhow::Result<Option<f64>> {
-                    let signs = row.limit == Limit::Rsa2048 && row.connections < MANY;
-                    signs.then(|| keys.one_signature(length / 10)).transpose()
-                };
-                let commit = match row.connections {
-                    1 => Some(limits::one_commit(self.folder.path(), length / 10).await?),
-                    _ => None,
-                };
-                let alone_before = alone(row)?;
+                let units_before = Units::measure(row, &keys, self.folder.path(), length / 10).await?;
                 let measured = stage.run(row, length).await?;
-                let signature =
-                    alone_before.zip(alone(row)?).map(|(before, after)| f64::midpoint(before, after));
+                let units =
+                    Units::measure(row, &keys, self.folder.path(), length / 10).await?.mean(&units_before);
                 let limit = limits::measure(row.limit, &keys, length / 5)?.mean(&before);
-                rounds_of_row.rounds.push(Round { measured, limit, signature, commit });
+                rounds_of_row.rounds.push(Round { measured, limit, units });
             }
         }
         for (place, stage) in &self.stages {
@@ -309,12 +300,7 @@ impl Bench<'_> {
                 let measured = stage.run(&all.row, Duration::from_secs(5).min(self.report.length)).await?;
                 anyhow::ensure!(measured.tally.answers() > 0, "{DISK_ROW}: no answers");
                 *count += measured.tally.answers();
-                all.rounds.push(Round {
-                    measured,
-                    limit: limits::Rate::default(),
-                    signature: None,
-                    commit: None,
-                });
+                all.rounds.push(Round { measured, limit: limits::Rate::default(), units: Units::default() });
             }
             let installation = stage.installation.as_ref().context("no folder")?;
             *bytes = disk(&installation.data())?;
