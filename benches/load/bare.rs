@@ -20,7 +20,8 @@ const HEAD: &str =
 /// About as much of an answer as is no signature: the rest of the access token, the refresh token.
 const REST: usize = 640;
 
-/// Signs by `library`: listens, says on which port, and serves until its standard input ends: it must not outlive who started it.
+/// Signs by `library`: listens, says on which port, and serves until its standard input ends, since it must not outlive
+/// who started it.
 pub(crate) fn run(library: &str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let keys = Arc::new(Keys::of(library)?);

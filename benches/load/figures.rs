@@ -147,7 +147,8 @@ impl Round {
             "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.own_cpu(),
             "other_cpu_cores": self.others(), "changes_a_group": self.measured.group,
             "limit_per_second": self.limit.per_second, "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
-            "one_signature_ms": self.units.signature, "one_commit_ms": self.units.commit, "rsa_cpu_ms": self.units.rsa_cpu,
+            "one_signature_ms": self.units.signature, "one_commit_ms": self.units.commit,
+            "rsa_cpu_ms": self.units.rsa_cpu,
         })
     }
 }

@@ -88,14 +88,16 @@ impl Units {
     ) -> anyhow::Result<Self> {
         let mut units = Self::default();
         match row.limit {
-            Limit::Rsa2048 if row.connections < MANY => units.signature = Some(keys.one_signature(length)?),
+            Limit::Rsa2048 if row.connections < MANY => {
+                units.signature = Some(keys.one_signature(length)?);
+                if row.connections == 1 {
+                    units.commit = Some(one_commit(folder, length).await?);
+                }
+            }
             Limit::P256 => {
                 units.rsa_cpu = Some(measure(Limit::Rsa2048, keys, length)?.cpu_each * 1000.0);
             }
             Limit::Rsa2048 | Limit::Rsa2048Other | Limit::Argon2 | Limit::None => {}
-        }
-        if units.signature.is_some() && row.connections == 1 {
-            units.commit = Some(one_commit(folder, length).await?);
         }
         Ok(units)
     }
