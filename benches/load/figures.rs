@@ -159,6 +159,18 @@ impl Series {
         median(self.rounds.iter().filter_map(figure))
     }
 
+    /// The median of a figure, and the middle half of the rounds, as it stands in a table.
+    pub(crate) fn spread(&self, figure: impl Fn(&Round) -> Option<f64>) -> String {
+        let mut figures: Vec<f64> = self.rounds.iter().filter_map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        let quarter = figures.len() / 4;
+        let (least, most) = (figures.get(quarter), figures.iter().rev().nth(quarter));
+        match (median(figures.iter().copied()), least.zip(most)) {
+            (Some(middle), Some((least, most))) => format!("{middle:.2} ({least:.2} to {most:.2})"),
+            _ => "-".to_owned(),
+        }
+    }
+
     /// Errors in all rounds, those of the storm included.
     pub(crate) fn errors(&self) -> u64 {
         let storm = |round: &Round| round.measured.storm.as_ref().map_or(0, |storm| storm.errors);

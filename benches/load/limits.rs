@@ -18,7 +18,7 @@ use super::server::own_cpu_seconds;
 /// As long as what is signed of a usual token.
 const MESSAGE: [u8; 600] = [b'x'; 600];
 /// As long as the event of a refresh, and the session's state behind it.
-const EVENT: (usize, usize) = (86, 227);
+pub(super) const EVENT: (usize, usize) = (86, 227);
 
 /// What limits a row.
 #[derive(Clone, Copy, PartialEq, Eq)]

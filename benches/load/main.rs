@@ -18,7 +18,8 @@
 //! | [`rows`] | the rows of the table |
 //! | [`drive`] | runs a row |
 //! | [`groups`] | what the store says of its groups |
-//! | [`limits`], [`bare`] | what the machine can do |
+//! | [`limits`] | what the machine can do |
+//! | [`bare`] | servers that know no OAuth: what a refresh takes at the least |
 //! | [`measure`] | all of it in its order |
 //! | [`figures`] | what was measured, and medians of it |
 //! | [`report`], [`bars`] | the tables, and JSON |
@@ -55,10 +56,14 @@ use clap::Parser as _;
 
 use self::options::Options;
 
+/// The server's, for the servers that know no OAuth.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    if let Some(library) = &options.bare {
-        return bare::run(library);
+    if let Some(bare) = options.bare {
+        return bare::run(bare, &options.library, &options.folder);
     }
     if !options.bench {
         println!("nothing measured: run `cargo bench --bench load`");

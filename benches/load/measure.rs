@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::bare::Bare;
 use super::chain::{Chain, Pool, digest};
 use super::drive::Stage;
 use super::figures::{DiskFacts, Round, Series, SizeFacts};
@@ -60,7 +61,9 @@ pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
     };
     let ours = options.target.target.is_none();
     let rows = if ours { rows::of_heirloom(&options.sizes()) } else { bench.join_target().await? };
-    for row in rows.into_iter().filter(|row| options.wants(&row.name)) {
+    let mut names: Vec<_> = rows.iter().map(|row| row.name.clone()).collect();
+    names.extend([DISK_ROW, IDLE_ROW].map(str::to_owned));
+    for row in rows.into_iter().filter(|row| options.wants(&row.name, &names)) {
         let prepared = match bench.prepare(row.place).await {
             Ok(()) if !ours => bench.probe(&row).await,
             prepared => prepared,
@@ -70,15 +73,15 @@ pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
     }
     bench.rounds().await?;
     bench.look_at_sizes().await?;
-    if ours && options.wants(IDLE_ROW) {
+    if ours && options.wants(IDLE_ROW, &names) {
         bench.idle().await?;
     }
-    if ours && options.wants(DISK_ROW) {
+    if ours && options.wants(DISK_ROW, &names) {
         bench.disk().await?;
     }
     let Bench { stages, report, folder, .. } = bench;
-    // There is nothing to prove of the one that only signs.
-    let stages = stages.into_iter().filter(|(place, _)| *place != Place::Bare);
+    // There is nothing to prove of those that know no OAuth.
+    let stages = stages.into_iter().filter(|(place, _)| !matches!(place, Place::Bare(_)));
     let stages = stages.map(|(place, stage)| (name_of(place), stage)).collect();
     Ok(Done { report, stages, folder })
 }
@@ -88,7 +91,7 @@ fn name_of(place: Place) -> String {
         Place::Signing(algorithm) => format!("the server that signs {}", algorithm.name()),
         Place::Size(sessions) => format!("the server with {} sessions", size_text(sessions)),
         Place::Disk => "the server whose disk was looked at".to_owned(),
-        Place::Bare => "the server that only signs".to_owned(),
+        Place::Bare(bare) => format!("the server that knows no OAuth: {}", bare.name()),
         Place::Target => "the server".to_owned(),
     }
 }
@@ -142,7 +145,7 @@ impl Bench<'_> {
             Place::Signing(algorithm) => (algorithm, FEW),
             Place::Size(sessions) => (Algorithm::Rs256, sessions),
             Place::Disk => (Algorithm::Es256, FEW),
-            Place::Bare => return self.make_bare(),
+            Place::Bare(bare) => return self.make_bare(place, bare),
             Place::Target => return Ok(()),
         };
         let folder = self.folder.path().join(format!("{place:?}"));
@@ -189,8 +192,9 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn make_bare(&mut self) -> anyhow::Result<()> {
-        let (server, address) = Server::bare(self.keys.faster())?;
+    fn make_bare(&mut self, place: Place, bare: Bare) -> anyhow::Result<()> {
+        let folder = self.folder.path().join(bare.name());
+        let (server, address) = Server::bare(bare, self.keys.faster(), &folder)?;
         let stage = Stage {
             installation: None,
             target: Rc::new(Target::of_heirloom(address)),
@@ -198,7 +202,7 @@ impl Bench<'_> {
             pool: Rc::default(),
             given: Vec::new(),
         };
-        self.stages.insert(Place::Bare, stage);
+        self.stages.insert(place, stage);
         Ok(())
     }
 

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use url::Url;
 
+use super::bare::Bare;
+
 /// Measures an OAuth server under load, beside what this machine can do at all: heirloom, or one that runs already.
 #[derive(Parser)]
 pub(crate) struct Options {
@@ -28,8 +30,8 @@ pub(crate) struct Options {
     /// Keep the sessions that are made before the start in DIR, and use them again the next time
     #[arg(long, value_name = "DIR")]
     pub(crate) seeds: Option<PathBuf>,
-    /// Only the rows whose name contains one of these
-    #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',')]
+    /// Only the row of this name, or all rows whose names contain this; may be given several times
+    #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Keep all that was measured as JSON
     #[arg(long, value_name = "FILE")]
@@ -39,9 +41,15 @@ pub(crate) struct Options {
     /// Given by `cargo bench`; without it, as by `cargo test --benches`, nothing is measured
     #[arg(long, hide = true)]
     pub(crate) bench: bool,
-    /// Be the server that only signs, by this library
-    #[arg(long, hide = true)]
-    pub(crate) bare: Option<String>,
+    /// Be a server that knows no OAuth
+    #[arg(long, hide = true, requires_all = ["library", "folder"])]
+    pub(crate) bare: Option<Bare>,
+    /// The library that it signs by
+    #[arg(long, hide = true, default_value = "")]
+    pub(crate) library: String,
+    /// Where it stores
+    #[arg(long, hide = true, default_value = ".")]
+    pub(crate) folder: PathBuf,
 }
 
 /// Another server than the one of this crate.
@@ -103,9 +111,11 @@ impl Options {
         self.disk_refreshes.unwrap_or(if self.quick { 5000 } else { 300_000 }) as u64
     }
 
-    /// Whether the row with this name is wanted.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|text| name.contains(text))
+    /// Whether the row with this name is wanted, one of those with these `names`.
+    pub(crate) fn wants(&self, name: &str, names: &[String]) -> bool {
+        let exact = |text| names.contains(text);
+        let wanted = |text| if exact(text) { name == text } else { name.contains(text) };
+        self.only.is_empty() || self.only.iter().any(wanted)
     }
 }
 

@@ -70,6 +70,7 @@ impl Report {
         self.write_limits(out)?;
         self.write_sizes(out)?;
         self.write_ratios(out)?;
+        self.write_parts(out)?;
         bars::write(out, &bars::all(self))
     }
 
@@ -252,6 +253,22 @@ impl Report {
                 "\nNOT QUIET: other programs used {others:.1} cores. Rates, latencies and \"rate / limit\" mean little;\n\
                  the CPU times and their ratios still do."
             )?;
+        }
+        Ok(())
+    }
+
+    /// What a refresh is made of: the rows that differ only in what is done, and the middle half of their rounds.
+    fn write_parts(&self, out: &mut String) -> Result {
+        let is_part = |row: &&Series| row.row.is_part() && row.skipped.is_none();
+        let parts: Vec<_> = self.rows.iter().filter(is_part).collect();
+        if parts.len() < 2 {
+            return Ok(());
+        }
+        let [name, rate, cpu] = ["What a refresh is made of", "rate / limit", "server CPU / limit's"];
+        writeln!(out, "\n{name:<42}{rate:>22}{cpu:>26}")?;
+        for row in parts {
+            let [rate, cpu] = [row.spread(|round| Some(round.of_limit())), row.spread(Round::cpu_of_limit)];
+            writeln!(out, "{:<42}{rate:>22}{cpu:>26}", row.row.name)?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The rows of the table. A new one is a line here, and a new kind of request a variant of [`Work`].
 
+use super::bare::Bare;
 use super::installation::Algorithm;
 use super::limits::Limit;
 use super::options::size_text;
@@ -31,10 +32,17 @@ pub(crate) enum Place {
     Size(usize),
     /// One that signs ES256, for a look at its disk.
     Disk,
-    /// One that signs and does nothing else.
-    Bare,
+    /// One that knows no OAuth.
+    Bare(Bare),
     /// One that ran already.
     Target,
+}
+
+impl Row {
+    /// Whether it is a refresh by RS256 at [`MANY`] connections, or a part of one.
+    pub(crate) fn is_part(&self) -> bool {
+        (self.limit, self.connections, self.storm) == (Limit::Rsa2048, MANY, 0) && self.place != Place::Target
+    }
 }
 
 /// What a row's connections do.
@@ -45,7 +53,7 @@ pub(crate) enum Kind {
     /// Each sends one refresh again and again, as if its answer had been lost: all is done but what only a refresh does
     /// that is stored.
     Again,
-    /// Each has something signed.
+    /// Each has the same done: one signature at least.
     Signature,
     /// All hand the refresh tokens of all sessions down.
     Spread,
@@ -111,14 +119,17 @@ fn refreshes(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
     CONNECTIONS.into_iter().map(row).collect()
 }
 
-/// What a refresh by RS256 is made of: each does more than the one before it, and less than a refresh.
+/// What a refresh by RS256 is made of: servers that know no OAuth, each of which does more than the one before it, and
+/// heirloom, which does all but store.
 fn parts(place: Place) -> Vec<Row> {
     let row = |name, place, kind| {
         let name = format!("{name}, {MANY} conn.");
         Row { name, place, kind, connections: MANY, storm: 0, limit: Limit::Rsa2048 }
     };
     vec![
-        row("RS256, a signature only", Place::Bare, Kind::Signature),
+        row("RS256, HTTP by hand", Place::Bare(Bare::Hand), Kind::Signature),
+        row("RS256, the framework", Place::Bare(Bare::Framework), Kind::Signature),
+        row("RS256, the framework and sled", Place::Bare(Bare::Store), Kind::Signature),
         row("RS256, all but storing", place, Kind::Again),
     ]
 }

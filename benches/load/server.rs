@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::bare::Bare;
 use super::connection::Connection;
 use super::installation::Installation;
 
@@ -63,18 +64,19 @@ impl Server {
         }
     }
 
-    /// Starts the one that only signs, and says where it is.
-    pub(crate) fn bare(library: &str) -> anyhow::Result<(Self, SocketAddr)> {
+    /// Starts one that knows no OAuth, and says where it is.
+    pub(crate) fn bare(bare: Bare, library: &str, folder: &Path) -> anyhow::Result<(Self, SocketAddr)> {
         let this = std::env::current_exe()?;
         let mut child = Command::new(this)
-            .args(["--bare", library])
+            .args(["--bare", bare.name(), "--library", library, "--folder"])
+            .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
         let mut port = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut port)?;
-        let port = port.trim().parse().context("the server that only signs did not start")?;
+        let port = port.trim().parse().context("a server that knows no OAuth did not start")?;
         Ok((Self::Own(child), SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
     }
 

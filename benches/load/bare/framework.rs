@@ -1,0 +1,91 @@
+//! The framework that heirloom is written in: a form comes in by hyper and poem-openapi, JSON goes out. No layer of
+//! heirloom's, no OAuth.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use poem::endpoint::BoxEndpoint;
+use poem::error::InternalServerError;
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Endpoint as _, IntoEndpoint as _, Request};
+use poem_openapi::payload::{Form, Json};
+use poem_openapi::{Object, OpenApi, OpenApiService};
+use serde::Deserialize;
+use tokio::net::TcpStream;
+
+use super::super::limits::Keys;
+use super::signed;
+use super::store::Commits;
+
+/// What serves all connections.
+#[derive(Clone)]
+pub(super) struct Framework {
+    endpoint: Arc<BoxEndpoint<'static>>,
+}
+
+struct Api {
+    keys: Arc<Keys>,
+    commits: Option<Commits>,
+}
+
+/// A refresh.
+#[derive(Object, Deserialize)]
+struct Asked {
+    grant_type: String,
+    client_id: String,
+    refresh_token: String,
+}
+
+/// A token response.
+#[derive(Object)]
+struct Answer {
+    access_token: String,
+    token_type: String,
+    expires_in: u64,
+    refresh_token: String,
+    scope: String,
+}
+
+impl Framework {
+    /// Signs with `keys`, after a commit where there is somewhere to.
+    pub(super) fn new(keys: Arc<Keys>, commits: Option<Commits>) -> Self {
+        let api = OpenApiService::new(Api { keys, commits }, "bare", "0");
+        Self { endpoint: Arc::new(api.into_endpoint()) }
+    }
+
+    /// Serves a connection to its end.
+    pub(super) async fn serve(self, stream: TcpStream) -> anyhow::Result<()> {
+        stream.set_nodelay(true)?;
+        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+        let endpoint = &self.endpoint;
+        let service = service_fn(|request| async move {
+            let (local, remote) = (LocalAddr(local.into()), RemoteAddr(remote.into()));
+            let request = Request::from((request, local, remote, Scheme::HTTP));
+            Ok::<_, Infallible>(hyper::Response::from(endpoint.get_response(request).await))
+        });
+        http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?;
+        Ok(())
+    }
+}
+
+#[OpenApi]
+impl Api {
+    #[oai(path = "/oauth/token", method = "post")]
+    async fn token(&self, asked: Form<Asked>) -> poem::Result<Json<Answer>> {
+        let Form(Asked { grant_type: token_type, client_id: scope, refresh_token }) = asked;
+        if let Some(commits) = &self.commits {
+            commits.commit().await.map_err(failed)?;
+        }
+        let access_token = signed(&self.keys).map_err(failed)?;
+        Ok(Json(Answer { access_token, token_type, expires_in: 600, refresh_token, scope }))
+    }
+}
+
+fn failed(error: anyhow::Error) -> poem::Error {
+    InternalServerError(io::Error::other(error))
+}

@@ -1,0 +1,79 @@
+//! Servers that know no OAuth: what a refresh takes at the least, one thing after the other.
+
+mod by_hand;
+mod framework;
+mod store;
+
+use std::io::{Read as _, Write as _};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+
+use self::framework::Framework;
+use self::store::Commits;
+use super::limits::Keys;
+
+/// About as much of an answer as is no signature: the rest of the access token, the refresh token.
+const REST: usize = 640;
+
+/// Each does all that the one before it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Bare {
+    /// An RSA signature, HTTP written and read by hand.
+    Hand,
+    /// The same by poem-openapi and hyper.
+    Framework,
+    /// Before it is signed, a session's row is read, and written to sled with an event's, and synced.
+    Store,
+}
+
+impl Bare {
+    /// As it stands on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hand => "hand",
+            Self::Framework => "framework",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// Listens, says on which port, and serves until its standard input ends, since it must not outlive who started it.
+/// Signs by `library`, and stores in `folder`.
+pub(crate) fn run(bare: Bare, library: &str, folder: &Path) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let keys = Arc::new(Keys::of(library)?);
+    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    println!("{}", listener.local_addr()?.port());
+    std::io::stdout().flush()?;
+    let framework = match bare {
+        Bare::Hand => None,
+        Bare::Framework => Some(Framework::new(Arc::clone(&keys), None)),
+        Bare::Store => Some(Framework::new(Arc::clone(&keys), Some(Commits::start(folder)?))),
+    };
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            match &framework {
+                None => tokio::spawn(by_hand::serve(stream, Arc::clone(&keys))),
+                Some(framework) => tokio::spawn(framework.clone().serve(stream)),
+            };
+        }
+    });
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// Something as long as an access token, with a signature at its end.
+fn signed(keys: &Keys) -> anyhow::Result<String> {
+    let mut signature = [0; 256];
+    keys.sign(&mut signature).context("signing")?;
+    let mut token = "x".repeat(REST);
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
+}
