@@ -265,10 +265,11 @@ impl Report {
             return Ok(());
         }
         let [name, rate, cpu] = ["What a refresh is made of", "rate / limit", "server CPU / limit's"];
-        writeln!(out, "\n{name:<42}{rate:>22}{cpu:>26}")?;
+        writeln!(out, "\n{name:<42}{rate:>22}{cpu:>26}{:>26}", "p99 / one signature")?;
         for row in parts {
             let [rate, cpu] = [row.spread(|round| Some(round.of_limit())), row.spread(Round::cpu_of_limit)];
-            writeln!(out, "{:<42}{rate:>22}{cpu:>26}", row.row.name)?;
+            let p99 = row.spread(|round| Some(round.measured.tally.latency(99) / round.units.signature?));
+            writeln!(out, "{:<42}{rate:>22}{cpu:>26}{p99:>26}", row.row.name)?;
         }
         Ok(())
     }

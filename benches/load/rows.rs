@@ -39,9 +39,10 @@ pub(crate) enum Place {
 }
 
 impl Row {
-    /// Whether it is a refresh by RS256 at [`MANY`] connections, or a part of one.
+    /// Whether it is a refresh by RS256 that there are parts of, or one of these.
     pub(crate) fn is_part(&self) -> bool {
-        (self.limit, self.connections, self.storm) == (Limit::Rsa2048, MANY, 0) && self.place != Place::Target
+        let parted = [FEW, MANY].contains(&self.connections) && self.storm == 0;
+        parted && self.limit == Limit::Rsa2048 && self.place != Place::Target
     }
 }
 
@@ -69,18 +70,22 @@ pub(crate) enum Kind {
 
 /// How many connections refresh in the rows about sizes and about the storm.
 pub(crate) const MANY: usize = 64;
+/// How many are few enough for none to wait long, and enough to keep all processors at work.
+const FEW: usize = 16;
 /// How many connections sign in, where that is what is measured: none is told to come back.
-const SIGN_INS: usize = 16;
+const SIGN_INS: usize = FEW;
 /// The numbers of connections that refresh.
-const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
+const CONNECTIONS: [usize; 4] = [1, FEW, MANY, 256];
 
 /// All rows about heirloom.
 pub(crate) fn of_heirloom(sizes: &[usize]) -> Vec<Row> {
     let [rs256, es256] = [Algorithm::Rs256, Algorithm::Es256];
     let mut rows = refreshes(Place::Signing(rs256), rs256.name(), Limit::Rsa2048);
     // Next to the refreshes that they are parts of.
-    let many = rows.iter().position(|row| row.connections == MANY).unwrap_or_default();
-    rows.splice(many..many, parts(Place::Signing(rs256)));
+    for connections in [FEW, MANY] {
+        let refresh = rows.iter().position(|row| row.connections == connections).unwrap_or_default();
+        rows.splice(refresh..refresh, parts(Place::Signing(rs256), connections));
+    }
     rows.extend(others(Place::Signing(rs256), rs256.name(), Limit::Rsa2048));
     rows.extend(refreshes(Place::Signing(es256), es256.name(), Limit::P256));
     rows.extend(sizes.iter().map(|size| Row {
@@ -121,10 +126,10 @@ fn refreshes(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
 
 /// What a refresh by RS256 is made of: servers that know no OAuth, each of which does more than the one before it, and
 /// heirloom, which does all but store.
-fn parts(place: Place) -> Vec<Row> {
+fn parts(place: Place, connections: usize) -> Vec<Row> {
     let row = |name, place, kind| {
-        let name = format!("{name}, {MANY} conn.");
-        Row { name, place, kind, connections: MANY, storm: 0, limit: Limit::Rsa2048 }
+        let name = format!("{name}, {connections} conn.");
+        Row { name, place, kind, connections, storm: 0, limit: Limit::Rsa2048 }
     };
     vec![
         row("RS256, HTTP by hand", Place::Bare(Bare::Hand), Kind::Signature),
@@ -149,8 +154,8 @@ fn others(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
             SIGN_INS,
             if place == Place::Target { Limit::None } else { Limit::Argon2 },
         ),
-        row("introspection", Kind::Introspection, 16, Limit::None),
-        row("JWKS", Kind::Jwks, 16, Limit::None),
-        row("userinfo", Kind::Userinfo, 16, Limit::None),
+        row("introspection", Kind::Introspection, FEW, Limit::None),
+        row("JWKS", Kind::Jwks, FEW, Limit::None),
+        row("userinfo", Kind::Userinfo, FEW, Limit::None),
     ]
 }

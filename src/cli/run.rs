@@ -49,7 +49,9 @@ pub(super) struct Start {
 /// # Errors
 /// [`Failure`] if it can't start or must stop by itself.
 pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // What other threads have done, the store's writer above all, is answered before the next request is taken up: it takes
+    // a moment, and a signature may be next.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(1).build();
     let runtime = runtime.map_err(|error| failed("can't start", &error))?;
     runtime.block_on(run(start, ready))
 }
