@@ -1,6 +1,7 @@
 //! Signs beside an append: while the store writes and syncs, the processor has nothing better to do. And says how long
 //! an append may wait for others: as long as the processors are busy with those that came before it. So the more
-//! requests there are at once, the more of them share a group and its sync, and one alone waits for nothing.
+//! requests there are at once, the more of them share a group and its sync, and one alone waits for nothing. Those whom
+//! a group has answered come back together; the first of them expects the others, or else it would be a group of its own.
 //!
 //! What is signed is only answered once the append has landed, and is dropped if it has not. That would be in vain where
 //! many requests present one and the same token, so it is done only if no other append of the session is under way.
@@ -8,7 +9,7 @@
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::thread;
@@ -23,6 +24,8 @@ const LONGEST_WORK: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Appending {
     under_way: Mutex<HashSet<SessionId>>,
+    /// How many were under way at once of late.
+    crowd: AtomicU32,
     /// How long a request keeps a processor, in nanoseconds: a moving average.
     work: AtomicU64,
     processors: u32,
@@ -63,11 +66,16 @@ impl Appending {
         }
     }
 
-    /// How long the processors need for the requests whose appends are under way.
+    /// How long the processors need for the requests whose appends are under way, or will be in a moment.
     pub(super) fn slack(&self) -> Duration {
         let under_way = u32::try_from(self.all().len()).unwrap_or(u32::MAX);
+        let crowd = self.crowd.load(Ordering::Relaxed);
+        // Who finds nobody expects half of those that there were, so that one alone soon waits for nothing. It is a guess,
+        // and of two that look at one moment, one may be lost.
+        let crowd = if under_way == 0 { crowd >> 1 } else { crowd.max(under_way) };
+        self.crowd.store(crowd, Ordering::Relaxed);
         let each = Duration::from_nanos(self.work.load(Ordering::Relaxed));
-        each.saturating_mul(under_way).checked_div(self.processors).unwrap_or_default()
+        each.saturating_mul(crowd).checked_div(self.processors).unwrap_or_default()
     }
 
     /// Takes in how long a request has kept a processor.
@@ -98,7 +106,7 @@ impl Default for Appending {
     fn default() -> Self {
         let processors = thread::available_parallelism()
             .map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX));
-        Self { under_way: Mutex::default(), work: AtomicU64::new(0), processors }
+        Self { under_way: Mutex::default(), crowd: AtomicU32::new(0), work: AtomicU64::new(0), processors }
     }
 }
 
@@ -186,7 +194,8 @@ mod tests {
         let all: Vec<_> = (0..3).map(|number| appending.begin(SessionId::from([number; 16]))).collect();
         assert_eq!(appending.slack(), Duration::from_micros(1200));
         drop(all);
-        assert_eq!(appending.slack(), Duration::ZERO);
+        assert_eq!(appending.slack(), Duration::from_micros(400), "half of them are expected back");
+        assert_eq!(appending.slack(), Duration::ZERO, "and not for long");
         // What takes long has waited for something else.
         appending.learn(Duration::from_hours(1));
         let _one = appending.begin(id());
