@@ -159,7 +159,7 @@ impl Series {
         median(self.rounds.iter().filter_map(figure))
     }
 
-    /// The median of a figure, and the middle half of the rounds, as it stands in a table.
+    /// The median of a figure, and the middle half of the rounds, as it stands in a table; all of fewer than four.
     pub(crate) fn spread(&self, figure: impl Fn(&Round) -> Option<f64>) -> String {
         let mut figures: Vec<f64> = self.rounds.iter().filter_map(figure).collect();
         figures.sort_by(f64::total_cmp);

@@ -12,7 +12,7 @@ use aws_lc_rs::encoding::AsDer as _;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Append, Expected, Store as _, StreamId};
 
-use super::rows::{MANY, Row};
+use super::rows::Row;
 use super::server::own_cpu_seconds;
 
 /// As long as what is signed of a usual token.
@@ -88,7 +88,7 @@ impl Units {
     ) -> anyhow::Result<Self> {
         let mut units = Self::default();
         match row.limit {
-            Limit::Rsa2048 if row.connections < MANY => {
+            Limit::Rsa2048 => {
                 units.signature = Some(keys.one_signature(length)?);
                 if row.connections == 1 {
                     units.commit = Some(one_commit(folder, length).await?);
@@ -97,7 +97,7 @@ impl Units {
             Limit::P256 => {
                 units.rsa_cpu = Some(measure(Limit::Rsa2048, keys, length)?.cpu_each * 1000.0);
             }
-            Limit::Rsa2048 | Limit::Rsa2048Other | Limit::Argon2 | Limit::None => {}
+            Limit::Rsa2048Other | Limit::Argon2 | Limit::None => {}
         }
         Ok(units)
     }

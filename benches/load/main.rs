@@ -19,7 +19,7 @@
 //! | [`drive`] | runs a row |
 //! | [`groups`] | what the store says of its groups |
 //! | [`limits`] | what the machine can do |
-//! | [`bare`] | servers that know no OAuth: what a refresh takes at the least |
+//! | [`bare`] | servers that know no OAuth: what a refresh is made of |
 //! | [`measure`] | all of it in its order |
 //! | [`figures`] | what was measured, and medians of it |
 //! | [`report`], [`bars`] | the tables, and JSON |
@@ -56,7 +56,7 @@ use clap::Parser as _;
 
 use self::options::Options;
 
-/// The server's, for the servers that know no OAuth.
+/// heirloom's, for the servers that know no OAuth; the generator and the limits have it too.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

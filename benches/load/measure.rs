@@ -63,6 +63,7 @@ pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
     let rows = if ours { rows::of_heirloom(&options.sizes()) } else { bench.join_target().await? };
     let mut names: Vec<_> = rows.iter().map(|row| row.name.clone()).collect();
     names.extend([DISK_ROW, IDLE_ROW].map(str::to_owned));
+    options.check(&names)?;
     for row in rows.into_iter().filter(|row| options.wants(&row.name, &names)) {
         let prepared = match bench.prepare(row.place).await {
             Ok(()) if !ours => bench.probe(&row).await,

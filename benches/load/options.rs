@@ -111,6 +111,15 @@ impl Options {
         self.disk_refreshes.unwrap_or(if self.quick { 5000 } else { 300_000 }) as u64
     }
 
+    /// That there are rows of all that is wanted, among those with these `names`.
+    pub(crate) fn check(&self, names: &[String]) -> anyhow::Result<()> {
+        for text in &self.only {
+            let found = names.iter().any(|name| name.contains(text));
+            anyhow::ensure!(found, "--only {text:?}: no row is named so; there are {}", names.join("; "));
+        }
+        Ok(())
+    }
+
     /// Whether the row with this name is wanted, one of those with these `names`.
     pub(crate) fn wants(&self, name: &str, names: &[String]) -> bool {
         let exact = |text| names.contains(text);

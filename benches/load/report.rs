@@ -79,20 +79,20 @@ impl Report {
             let [name, rate, p50, p99, max, errors, server, generator, others, group] = names;
             writeln!(
                 out,
-                "{name:<34}{rate:>9}{p50:>8}{p99:>8}{max:>8}{errors:>7}{server:>9}{generator:>9}{others:>7}{group:>9}"
+                "{name:<42}{rate:>9}{p50:>8}{p99:>8}{max:>8}{errors:>7}{server:>9}{generator:>9}{others:>7}{group:>9}"
             )
         };
         head(out, ["", "a second", "p50", "p99", "max", "errors", "server", "gener-", "others", "changes"])?;
         head(out, ["", "", "", "", "", "", "CPU each", "ator CPU", "cores", "a group"])?;
         for row in &self.rows {
             if let Some(why) = &row.skipped {
-                writeln!(out, "{:<34}not measured: {why}", row.row.name)?;
+                writeln!(out, "{:<42}not measured: {why}", row.row.name)?;
                 continue;
             }
             let latency = |percent| row.median(|round| Some(round.measured.tally.latency(percent)));
             writeln!(
                 out,
-                "{:<34}{:>9}{:>8}{:>8}{:>8}{:>7}{:>9}{:>9}{:>7}{:>9}",
+                "{:<42}{:>9}{:>8}{:>8}{:>8}{:>7}{:>9}{:>9}{:>7}{:>9}",
                 row.row.name,
                 cell(row.median(|round| Some(round.per_second())), 0),
                 cell(latency(50), 2),
@@ -234,12 +234,12 @@ impl Report {
 
     fn write_ratios(&self, out: &mut String) -> Result {
         let [rate, cpu, bound] = ["rate / limit", "server CPU / limit's", "limit's CPU / all"];
-        writeln!(out, "\n{:<34}{rate:>16}{cpu:>24}{bound:>21}", "Ratios")?;
+        writeln!(out, "\n{:<42}{rate:>16}{cpu:>24}{bound:>21}", "Ratios")?;
         let limited = |row: &&Series| row.row.limit != Limit::None && row.skipped.is_none();
         for row in self.rows.iter().filter(limited) {
             writeln!(
                 out,
-                "{:<34}{:>16}{:>24}{:>21}",
+                "{:<42}{:>16}{:>24}{:>21}",
                 row.row.name,
                 cell(row.median(|round| Some(round.of_limit())), 2),
                 cell(row.median(Round::cpu_of_limit), 2),
@@ -266,6 +266,7 @@ impl Report {
         }
         let [name, rate, cpu] = ["What a refresh is made of", "rate / limit", "server CPU / limit's"];
         writeln!(out, "\n{name:<42}{rate:>22}{cpu:>26}{:>26}", "p99 / one signature")?;
+        writeln!(out, "{:<42}{:>22}", "", "(the middle half)")?;
         for row in parts {
             let [rate, cpu] = [row.spread(|round| Some(round.of_limit())), row.spread(Round::cpu_of_limit)];
             let p99 = row.spread(|round| Some(round.measured.tally.latency(99) / round.units.signature?));

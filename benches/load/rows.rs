@@ -70,7 +70,7 @@ pub(crate) enum Kind {
 
 /// How many connections refresh in the rows about sizes and about the storm.
 pub(crate) const MANY: usize = 64;
-/// How many are few enough for none to wait long, and enough to keep all processors at work.
+/// How many connections keep all processors at work, and do not wait long.
 const FEW: usize = 16;
 /// How many connections sign in, where that is what is measured: none is told to come back.
 const SIGN_INS: usize = FEW;

@@ -72,7 +72,6 @@ impl Server {
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()?;
         let mut port = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut port)?;

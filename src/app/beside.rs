@@ -1,7 +1,6 @@
 //! Signs beside an append: while the store writes and syncs, the processor has nothing better to do. And says how long
-//! an append may wait for others: as long as the processors are busy with those that came before it. So the more
-//! requests there are at once, the more of them share a group and its sync, and one alone waits for nothing. Those whom
-//! a group has answered come back together; the first of them expects the others, or else it would be a group of its own.
+//! an append may wait for others: as long as the processors are busy with those that came before it, or will be with those
+//! that are expected. So the more requests there are at once, the more of them share a group and its sync.
 //!
 //! What is signed is only answered once the append has landed, and is dropped if it has not. That would be in vain where
 //! many requests present one and the same token, so it is done only if no other append of the session is under way.
@@ -9,7 +8,7 @@
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::thread;
@@ -20,15 +19,26 @@ use crate::oauth::SessionId;
 /// The longest that one request is taken to keep a processor: what took longer has waited for something else.
 const LONGEST_WORK: Duration = Duration::from_millis(5);
 
-/// The sessions of which an append is under way: no more than there are requests.
+/// After how long without an append nobody is expected.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The appends that are under way, and what their requests take.
 #[derive(Debug)]
 pub(super) struct Appending {
-    under_way: Mutex<HashSet<SessionId>>,
-    /// How many were under way at once of late.
-    crowd: AtomicU32,
+    crowd: Mutex<Crowd>,
     /// How long a request keeps a processor, in nanoseconds: a moving average.
     work: AtomicU64,
     processors: u32,
+}
+
+#[derive(Debug, Default)]
+struct Crowd {
+    /// The sessions of which an append is under way: no more than there are requests.
+    under_way: HashSet<SessionId>,
+    /// How many are expected to be under way in a moment.
+    expected: usize,
+    /// When somebody asked for that last.
+    asked: Option<Instant>,
 }
 
 /// An append under way; over when dropped.
@@ -55,7 +65,7 @@ impl Appending {
                 let before = began.elapsed();
                 // Others hand in their appends first: they come into the same group, and a processor that does the same
                 // for many, one behind the other, does it faster. One alone would only be moved about.
-                if self.all().len() > 1 {
+                if self.crowd().under_way.len() > 1 {
                     tokio::task::yield_now().await;
                 }
                 let began = now();
@@ -66,16 +76,11 @@ impl Appending {
         }
     }
 
-    /// How long the processors need for the requests whose appends are under way, or will be in a moment.
-    pub(super) fn slack(&self) -> Duration {
-        let under_way = u32::try_from(self.all().len()).unwrap_or(u32::MAX);
-        let crowd = self.crowd.load(Ordering::Relaxed);
-        // Who finds nobody expects half of those that there were, so that one alone soon waits for nothing. It is a guess,
-        // and of two that look at one moment, one may be lost.
-        let crowd = if under_way == 0 { crowd >> 1 } else { crowd.max(under_way) };
-        self.crowd.store(crowd, Ordering::Relaxed);
+    /// How long the processors need for the requests whose appends are under way, or are expected to be in a moment.
+    pub(super) fn slack(&self, now: Instant) -> Duration {
+        let expected = u32::try_from(self.crowd().expect(now)).unwrap_or(u32::MAX);
         let each = Duration::from_nanos(self.work.load(Ordering::Relaxed));
-        each.saturating_mul(crowd).checked_div(self.processors).unwrap_or_default()
+        each.saturating_mul(expected).checked_div(self.processors).unwrap_or_default()
     }
 
     /// Takes in how long a request has kept a processor.
@@ -87,13 +92,30 @@ impl Appending {
         self.work.store(next, Ordering::Relaxed);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashSet<SessionId>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn crowd(&self) -> MutexGuard<'_, Crowd> {
+        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self, id: SessionId) -> Option<UnderWay<'_>> {
-        let begun = self.all().insert(id);
+        let begun = self.crowd().under_way.insert(id);
         begun.then(|| UnderWay { all: self, id })
+    }
+}
+
+impl Crowd {
+    /// How many are under way, or will be in a moment. Those whom a group has answered come back together: the first of
+    /// them, who finds nobody, expects half of those that there were, or else it would be a group of its own. Fewer are
+    /// expected with each who comes, so that it follows when they get fewer.
+    fn expect(&mut self, now: Instant) -> usize {
+        let here = self.under_way.len();
+        let paused = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) > PAUSE);
+        self.expected = match here {
+            _ if paused => here,
+            0 => self.expected >> 1,
+            _ => here.max(self.expected.saturating_sub(1)),
+        };
+        self.asked = Some(now);
+        self.expected
     }
 }
 
@@ -106,13 +128,13 @@ impl Default for Appending {
     fn default() -> Self {
         let processors = thread::available_parallelism()
             .map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX));
-        Self { under_way: Mutex::default(), crowd: AtomicU32::new(0), work: AtomicU64::new(0), processors }
+        Self { crowd: Mutex::default(), work: AtomicU64::new(0), processors }
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.all.all().remove(&self.id);
+        self.all.crowd().under_way.remove(&self.id);
     }
 }
 
@@ -183,22 +205,53 @@ mod tests {
             let mut given_up = pin!(appending.beside((now(), id()), pending::<()>(), || ()));
             assert!(poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx))).await.is_pending());
         }
-        assert!(appending.all().is_empty());
+        assert!(appending.crowd().under_way.is_empty());
+    }
+
+    /// Two processors, and requests of 800 microseconds: each who is expected is another 400.
+    fn with_work() -> (Appending, Instant) {
+        let appending = Appending { processors: 2, ..Appending::default() };
+        appending.learn(Duration::from_micros(800));
+        (appending, now())
+    }
+
+    fn many(appending: &Appending, number: u8) -> Vec<Option<UnderWay<'_>>> {
+        (0..number).map(|number| appending.begin(SessionId::from([number; 16]))).collect()
     }
 
     #[test]
     fn the_more_there_is_to_do_the_longer_an_append_may_wait() {
-        let appending = Appending { processors: 2, ..Appending::default() };
-        appending.learn(Duration::from_micros(800));
-        assert_eq!(appending.slack(), Duration::ZERO, "alone, nobody waits");
-        let all: Vec<_> = (0..3).map(|number| appending.begin(SessionId::from([number; 16]))).collect();
-        assert_eq!(appending.slack(), Duration::from_micros(1200));
+        let (appending, now) = with_work();
+        assert_eq!(appending.slack(now), Duration::ZERO, "alone, nobody waits");
+        let all = many(&appending, 3);
+        assert_eq!(appending.slack(now), Duration::from_micros(1200));
         drop(all);
-        assert_eq!(appending.slack(), Duration::from_micros(400), "half of them are expected back");
-        assert_eq!(appending.slack(), Duration::ZERO, "and not for long");
         // What takes long has waited for something else.
         appending.learn(Duration::from_hours(1));
         let _one = appending.begin(id());
-        assert!(appending.slack() < Duration::from_millis(1));
+        assert!(appending.slack(now + PAUSE * 2) < Duration::from_millis(1));
+    }
+
+    #[test]
+    fn a_crowd_is_expected_back_but_not_for_long() {
+        let (appending, now) = with_work();
+        let slacks = |number| (0..number).map(|_| appending.slack(now).as_micros() / 400).collect::<Vec<_>>();
+        let crowd = many(&appending, 8);
+        assert_eq!(slacks(1), [8]);
+        drop(crowd);
+        assert_eq!(slacks(1), [4], "the first expects half of them");
+        let one = appending.begin(id());
+        assert_eq!(slacks(4), [3, 2, 1, 1], "and those behind it fewer each");
+        drop(one);
+
+        let crowd = many(&appending, 8);
+        assert_eq!(slacks(1), [8]);
+        drop(crowd);
+        assert_eq!(slacks(5), [4, 2, 1, 0, 0], "alone again");
+
+        let crowd = many(&appending, 8);
+        assert_eq!(slacks(1), [8]);
+        drop(crowd);
+        assert_eq!(appending.slack(now + PAUSE * 2), Duration::ZERO, "nobody for a while");
     }
 }

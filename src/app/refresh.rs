@@ -68,7 +68,7 @@ impl App {
         }
         let (append, after) = session_append(id, session, &decision.events, Vec::new())?;
         let mint = || decision.outcome.as_ref().ok().map(|granted| self.mint(id, &after, granted, &roles));
-        let append = self.store.append_within(self.appending.slack(), append);
+        let append = self.store.append_within(self.appending.slack(began), append);
         let (appended, minted) = self.appending.beside((began, id), append, mint).await;
         appended?;
         report(id, &after, &decision.events);

@@ -49,9 +49,10 @@ pub(super) struct Start {
 /// # Errors
 /// [`Failure`] if it can't start or must stop by itself.
 pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
-    // What other threads have done, the store's writer above all, is answered before the next request is taken up: it takes
-    // a moment, and a signature may be next.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(1).build();
+    // What other threads have done, the store's writer above all, is looked for behind every second task: it takes a moment to
+    // answer, and the next request may be a signature. Not behind each: the queue in which it waits also takes what is too
+    // much for a thread's own, and would come first for ever.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(2).build();
     let runtime = runtime.map_err(|error| failed("can't start", &error))?;
     runtime.block_on(run(start, ready))
 }

@@ -39,8 +39,8 @@ pub trait Store: Send + Sync + 'static {
     /// after [`StoreError::Unavailable`] the outcome is unknown.
     fn append(&self, append: Append) -> StoreFuture<'_, Appended>;
 
-    /// As [`Store::append`], for a caller that has other things to do for `slack`: a store may wait that long for more
-    /// to write with it.
+    /// As [`Store::append`], for a caller that has other things to do for `slack`, or expects others to append within it:
+    /// a store may wait that long for more to write with it.
     ///
     /// # Errors
     /// As [`Store::append`].

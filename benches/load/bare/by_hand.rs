@@ -13,6 +13,9 @@ use super::signed;
 /// How an answer begins.
 const HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: ";
+/// What an answer has besides the access token.
+const REST: &str = "\",\"token_type\":\"Bearer\",\"expires_in\":600,\"refresh_token\":\"\
+    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}";
 
 /// Serves a connection to its end.
 pub(super) async fn serve(mut stream: TcpStream, keys: Arc<Keys>) -> anyhow::Result<()> {
@@ -25,7 +28,7 @@ pub(super) async fn serve(mut stream: TcpStream, keys: Arc<Keys>) -> anyhow::Res
                 return Ok(());
             }
         }
-        let body = format!("{{\"access_token\":\"{}\"}}", signed(&keys)?);
+        let body = format!("{{\"access_token\":\"{}{REST}", signed(&keys)?);
         answer.clear();
         write!(answer, "{HEAD}{}\r\n\r\n{body}", body.len())?;
         stream.write_all(&answer).await?;

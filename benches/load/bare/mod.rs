@@ -1,4 +1,4 @@
-//! Servers that know no OAuth: what a refresh takes at the least, one thing after the other.
+//! Servers that know no OAuth: what a refresh is made of, one thing after the other.
 
 mod by_hand;
 mod framework;
@@ -19,8 +19,8 @@ use self::framework::Framework;
 use self::store::Commits;
 use super::limits::Keys;
 
-/// About as much of an answer as is no signature: the rest of the access token, the refresh token.
-const REST: usize = 640;
+/// How long an access token is without its signature.
+const REST: usize = 480;
 
 /// Each does all that the one before it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -29,7 +29,7 @@ pub(crate) enum Bare {
     Hand,
     /// The same by poem-openapi and hyper.
     Framework,
-    /// Before it is signed, a session's row is read, and written to sled with an event's, and synced.
+    /// Before it signs, a session's row is read, and written to sled with an event's, and synced: the plain way to use sled.
     Store,
 }
 
@@ -47,16 +47,18 @@ impl Bare {
 /// Listens, says on which port, and serves until its standard input ends, since it must not outlive who started it.
 /// Signs by `library`, and stores in `folder`.
 pub(crate) fn run(bare: Bare, library: &str, folder: &Path) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // As heirloom's.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(2).build()?;
     let keys = Arc::new(Keys::of(library)?);
-    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
-    println!("{}", listener.local_addr()?.port());
-    std::io::stdout().flush()?;
     let framework = match bare {
         Bare::Hand => None,
         Bare::Framework => Some(Framework::new(Arc::clone(&keys), None)),
         Bare::Store => Some(Framework::new(Arc::clone(&keys), Some(Commits::start(folder)?))),
     };
+    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    println!("{}", listener.local_addr()?.port());
+    std::io::stdout().flush()?;
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             match &framework {

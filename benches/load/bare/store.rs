@@ -21,12 +21,16 @@ pub(super) struct Commits {
 }
 
 impl Commits {
-    /// Opens a store in a folder of its own.
+    /// Opens a store in a folder of its own, sled set up as heirloom's is.
     pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
-        let db = sled::Config::new().path(folder).flush_every_ms(None).open()?;
+        let db = sled::Config::new().path(folder).cache_capacity(64 << 20).segment_size(1 << 20).open()?;
         let file = File::options().write(true).open(folder.join("db"))?;
         let (waiting, commits) = crossbeam_channel::unbounded();
-        std::thread::spawn(move || write(&db, &file, &commits));
+        std::thread::spawn(move || {
+            if let Err(error) = write(&db, &file, &commits) {
+                eprintln!("the writer ends: {error:#}");
+            }
+        });
         Ok(Self { waiting })
     }
 
@@ -38,11 +42,11 @@ impl Commits {
     }
 }
 
-/// Ends when something fails; whoever waits is told by that.
+/// Ends when nobody can ask any more, or when something fails; whoever waits is told by that.
 fn write(db: &Db, file: &File, commits: &Receiver<oneshot::Sender<()>>) -> anyhow::Result<()> {
     let mut position: u64 = 0;
     loop {
-        let first = commits.recv()?;
+        let Ok(first) = commits.recv() else { return Ok(()) };
         let group: Vec<_> = std::iter::once(first).chain(commits.try_iter().take(MOST - 1)).collect();
         let mut batch = Batch::default();
         for _ in &group {

@@ -16,7 +16,7 @@
 //! - it collects its garbage only on its flusher thread, so that stays on; it never gives space back to the disk.
 //!
 //! A group costs much more than what one more change adds to it. So a group waits for more as long as all that are in it
-//! have other things to do ([`Store::append_within`]), and begins at once where somebody has not.
+//! let it ([`Store::append_within`]), and begins at once where somebody does not.
 //!
 //! In the folder: `lock` (who has it), `mark` (how far the log had come) and `sled/`.
 
