@@ -134,6 +134,7 @@ fn parts(place: Place, connections: usize) -> Vec<Row> {
     vec![
         row("RS256, HTTP by hand", Place::Bare(Bare::Hand), Kind::Signature),
         row("RS256, the framework", Place::Bare(Bare::Framework), Kind::Signature),
+        row("RS256, the framework and a log", Place::Bare(Bare::Log), Kind::Signature),
         row("RS256, the framework and sled", Place::Bare(Bare::Store), Kind::Signature),
         row("RS256, all but storing", place, Kind::Again),
     ]

@@ -17,7 +17,6 @@ pub(super) struct Front {
     api: BoxEndpoint<'static>,
     app: Arc<App>,
     proxies: TrustedProxies,
-    live: Live,
 }
 
 impl Front {
@@ -27,10 +26,9 @@ impl Front {
         let documentation = docs::route(Route::new(), filled_in.as_ref());
         Self {
             documentation: documentation.at(SPECIFICATION, docs::spec_endpoint()).boxed(),
-            api: docs::service(proxies.clone()).into_endpoint(),
+            api: docs::service(proxies.clone(), Live::new(stopping.clone())).into_endpoint(),
             app,
             proxies: proxies.clone(),
-            live: Live::new(stopping.clone()),
         }
     }
 }
@@ -52,7 +50,6 @@ impl Endpoint for Front {
         let data = request.extensions_mut();
         data.insert(Arc::clone(&self.app));
         data.insert(self.proxies.clone());
-        data.insert(self.live.clone());
         DynEndpoint::call(&**endpoint, request)
     }
 }

@@ -48,7 +48,9 @@ impl Posted {
                 }
             }
         }
-        let peer = request.data::<TrustedProxies>().cloned().unwrap_or_default().peer(request);
+        let proxies = request.data::<TrustedProxies>();
+        let peer =
+            proxies.map_or_else(|| TrustedProxies::default().peer(request), |proxies| proxies.peer(request));
         Ok(Self { form, peer, claim })
     }
 

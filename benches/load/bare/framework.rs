@@ -4,7 +4,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use anyhow::Context as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -20,12 +22,14 @@ use tokio::net::TcpStream;
 
 use super::super::limits::Keys;
 use super::signed;
-use super::store::Commits;
+use super::store::{Commits, Way};
 
 /// What serves all connections.
 #[derive(Clone)]
 pub(super) struct Framework {
     endpoint: Arc<BoxEndpoint<'static>>,
+    /// How many connections there are.
+    connections: Arc<AtomicUsize>,
 }
 
 struct Api {
@@ -52,10 +56,10 @@ struct Answer {
 }
 
 impl Framework {
-    /// Signs with `keys`, after a commit where there is somewhere to.
-    pub(super) fn new(keys: Arc<Keys>, commits: Option<Commits>) -> Self {
+    /// Signs with `keys`, and commits where there is somewhere to. Keeps count of its `connections`.
+    pub(super) fn new(keys: Arc<Keys>, commits: Option<Commits>, connections: Arc<AtomicUsize>) -> Self {
         let api = OpenApiService::new(Api { keys, commits }, "bare", "0");
-        Self { endpoint: Arc::new(api.into_endpoint()) }
+        Self { endpoint: Arc::new(api.into_endpoint()), connections }
     }
 
     /// Serves a connection to its end.
@@ -68,8 +72,10 @@ impl Framework {
             let request = Request::from((request, local, remote, Scheme::HTTP));
             Ok::<_, Infallible>(hyper::Response::from(endpoint.get_response(request).await))
         });
-        http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?;
-        Ok(())
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        Ok(served?)
     }
 }
 
@@ -78,11 +84,28 @@ impl Api {
     #[oai(path = "/oauth/token", method = "post")]
     async fn token(&self, asked: Form<Asked>) -> poem::Result<Json<Answer>> {
         let Form(Asked { grant_type: token_type, client_id: scope, refresh_token }) = asked;
-        if let Some(commits) = &self.commits {
-            commits.commit().await.map_err(failed)?;
-        }
-        let access_token = signed(&self.keys).map_err(failed)?;
+        let access_token = self.sign().await.map_err(failed)?;
         Ok(Json(Answer { access_token, token_type, expires_in: 600, refresh_token, scope }))
+    }
+}
+
+impl Api {
+    async fn sign(&self) -> anyhow::Result<String> {
+        let Some(commits) = &self.commits else { return signed(&self.keys) };
+        let durable = commits.ask()?;
+        match commits.way {
+            Way::Rows => {
+                durable.await.context("the writer has ended")?;
+                signed(&self.keys)
+            }
+            Way::Log => {
+                // As heirloom: all hand in what they have before anybody signs, and all sign beside the commit.
+                tokio::task::yield_now().await;
+                let token = signed(&self.keys)?;
+                durable.await.context("the writer has ended")?;
+                Ok(token)
+            }
+        }
     }
 }
 

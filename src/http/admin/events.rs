@@ -1,6 +1,6 @@
 //! `/admin/events`: the log, in pages and live.
 
-use poem::{Body, Request};
+use poem::Body;
 use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::Example;
@@ -15,7 +15,10 @@ use crate::http::problem::ApiError;
 use crate::http::token::Tag;
 
 /// The log.
-pub(in crate::http) struct EventsApi;
+pub(in crate::http) struct EventsApi {
+    /// Who follows it.
+    pub(super) live: Live,
+}
 
 /// Some events.
 #[derive(Object)]
@@ -103,10 +106,8 @@ impl EventsApi {
         /// Only events of these types, separated by commas.
         #[oai(name = "type")]
         Query(types): Query<Option<String>>,
-        request: &Request,
     ) -> Result<LiveAnswer, ApiError> {
         admin.actor().await?;
-        let live = request.data::<Live>().cloned().ok_or_else(super::no_data)?;
         let from = last.filter(|last| !last.is_empty()).or(after);
         let after = match from.as_deref() {
             None => 0,
@@ -117,7 +118,7 @@ impl EventsApi {
         };
         let filter = EventFilter { stream: None, types: listed(types.as_deref()) };
         let follow = Follow { admin, filter, after };
-        live.follow(follow).map(|body| LiveAnswer::Ok(Binary(body))).ok_or_else(super::too_many)
+        self.live.clone().follow(follow).map(|body| LiveAnswer::Ok(Binary(body))).ok_or_else(super::too_many)
     }
 }
 

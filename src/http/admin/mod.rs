@@ -39,13 +39,13 @@ pub(super) type AdminApis = (
 );
 
 /// Every endpoint of the administration.
-pub(super) fn apis() -> AdminApis {
+pub(super) fn apis(live: Live) -> AdminApis {
     (
         users::UsersApi,
         invitations::InvitationsApi,
         clients::ClientsApi,
         sessions::SessionsApi,
-        events::EventsApi,
+        events::EventsApi { live },
         load::LoadApi,
     )
 }
@@ -53,11 +53,6 @@ pub(super) fn apis() -> AdminApis {
 /// How many things a page has unless it is said.
 fn page() -> usize {
     50
-}
-
-/// A defect: what every request is given is not there.
-fn no_data() -> ApiError {
-    ApiError::token(&TokenError::Internal("a request was not given the use cases".to_owned()))
 }
 
 /// As many follow as may.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::account::AccountApi;
-use super::admin::AdminApis;
+use super::admin::{AdminApis, Live};
 use super::devices::DevicesApi;
 use super::health::HealthApi;
 use super::introspect::IntrospectApi;
@@ -47,7 +47,7 @@ type Apis = (
 );
 
 /// The endpoints, as one service that describes itself.
-pub(super) fn service(proxies: TrustedProxies) -> OpenApiService<Apis, ()> {
+pub(super) fn service(proxies: TrustedProxies, live: Live) -> OpenApiService<Apis, ()> {
     OpenApiService::new(
         (
             TokenApi,
@@ -56,7 +56,7 @@ pub(super) fn service(proxies: TrustedProxies) -> OpenApiService<Apis, ()> {
             UserinfoApi,
             AccountApi { proxies },
             DevicesApi,
-            super::admin::apis(),
+            super::admin::apis(live),
             MetadataApi,
             JwksApi,
             HealthApi,
@@ -82,7 +82,7 @@ const SERVED: &str = include_str!("../../../openapi/heirloom.json");
 /// # Errors
 /// If what was generated is no JSON, which would be a defect.
 pub fn specification() -> Result<String, serde_json::Error> {
-    finish::finish(&service(TrustedProxies::default()).spec())
+    finish::finish(&service(TrustedProxies::default(), Live::new(None)).spec())
 }
 
 /// What of a specification says which methods there are.

@@ -7,7 +7,7 @@ use sled::IVec;
 use super::super::{
     Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError, StreamId,
 };
-use super::layout::{self, CHUNK, Head, chunk_key, log_key, record_key, snapshot_key};
+use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{Event, LastRow, SEAL};
 use super::redo::Rows;
 use super::tree::{Fault, Tree};
@@ -304,7 +304,20 @@ impl<'a> Group<'a> {
 
 /// The head of a stream as the tree has it, in the row with this key.
 pub(super) fn read_head(tree: &Tree, key: &[u8]) -> Result<Option<Head>, Fault> {
+    read(tree, key, Head::parse)
+}
+
+/// The version and the snapshot of a stream as the tree has them, in the row with this key.
+pub(super) fn read_snapshot(tree: &Tree, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, Fault> {
+    read(tree, key, Head::parse_snapshot)
+}
+
+fn read<T>(
+    tree: &Tree,
+    key: &[u8],
+    parse: impl Fn(&[u8], &[u8]) -> Result<T, Damaged>,
+) -> Result<Option<T>, Fault> {
     let Some(value) = tree.get(key)? else { return Ok(None) };
     let what = format_args!("the snapshot of stream {:?}", layout::snapshot_stream(key));
-    Head::parse(key, &value).map(Some).map_err(Fault::row(what))
+    parse(key, &value).map(Some).map_err(Fault::row(what))
 }

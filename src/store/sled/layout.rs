@@ -123,6 +123,11 @@ impl Head {
     pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, Damaged> {
         Cursor(body(key, value)?).head().ok_or(Damaged)
     }
+
+    /// The version and the snapshot alone.
+    pub(super) fn parse_snapshot(key: &[u8], value: &[u8]) -> Result<(u64, Vec<u8>), Damaged> {
+        Cursor(body(key, value)?).version_and_snapshot().ok_or(Damaged)
+    }
 }
 
 impl Meta {
@@ -215,6 +220,13 @@ impl<'a> Cursor<'a> {
         }
         Some(Head { birth, version, tail, snapshot: self.0.to_vec() })
     }
+
+    fn version_and_snapshot(mut self) -> Option<(u64, Vec<u8>)> {
+        let (_, version) = (self.u64()?, self.u64()?);
+        let loose = usize::try_from(version % CHUNK).ok()?;
+        self.bytes(loose.checked_mul(size_of::<u64>())?)?;
+        Some((version, self.0.to_vec()))
+    }
 }
 
 #[cfg(test)]
@@ -229,6 +241,7 @@ mod tests {
     fn rows_come_back_as_they_were_written() {
         assert_eq!(snapshot_stream(&snapshot_key(&stream())), Some(stream()));
         let head = Head { birth: 1, version: 18, tail: vec![40, 41], snapshot: b"fold".to_vec() };
+        assert_eq!(Head::parse_snapshot(b"k", &head.value(b"k")), Ok((18, b"fold".to_vec())));
         assert_eq!(Head::parse(b"k", &head.value(b"k")), Ok(head));
         let meta = Meta { format: FORMAT, store: [3; 16] };
         assert_eq!(Meta::parse(&meta.value()), Ok(meta));
@@ -246,6 +259,7 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             assert_eq!(Head::parse(b"k", &bad), Err(Damaged));
+            assert_eq!(Head::parse_snapshot(b"k", &bad), Err(Damaged));
         }
     }
 }

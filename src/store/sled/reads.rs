@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 
 use super::super::{RecordKey, RecordedEvent, Snapshot, StreamId};
 use super::gate::{Touches, Visible};
-use super::group::read_head;
+use super::group::{read_head, read_snapshot};
 use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{self, Entry, Event};
 use super::tree::{Fault, Tree};
@@ -85,8 +85,7 @@ impl Read for Load {
     }
 
     fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
-        let head = read_head(tree, &self.row)?;
-        Ok(head.map(|Head { version, snapshot, .. }| Snapshot { version, data: snapshot }))
+        Ok(read_snapshot(tree, &self.row)?.map(|(version, data)| Snapshot { version, data }))
     }
 }
 
