@@ -67,7 +67,8 @@ impl Rate {
     }
 }
 
-/// What a row is held against besides its limit, measured next to it; milliseconds, and none where there is no use for it.
+/// What a row is held against besides its limit, measured next to it; milliseconds unless it says otherwise, and none where there
+/// is no use for it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Units {
     /// One RSA-2048 signature on one core.
@@ -76,6 +77,8 @@ pub(crate) struct Units {
     pub(crate) commit: Option<f64>,
     /// The CPU time of one RSA-2048 signature, where something else signs.
     pub(crate) rsa_cpu: Option<f64>,
+    /// RSA-2048 signatures a second by OpenSSL on all cores.
+    pub(crate) openssl: Option<f64>,
 }
 
 impl Units {
@@ -93,6 +96,9 @@ impl Units {
                 if row.connections == 1 {
                     units.commit = Some(one_commit(folder, length).await?);
                 }
+                if row.is_held_against_openssl() {
+                    units.openssl = openssl();
+                }
             }
             Limit::P256 => {
                 units.rsa_cpu = Some(measure(Limit::Rsa2048, keys, length)?.cpu_each * 1000.0);
@@ -109,6 +115,7 @@ impl Units {
             signature: mean(self.signature, other.signature),
             commit: mean(self.commit, other.commit),
             rsa_cpu: mean(self.rsa_cpu, other.rsa_cpu),
+            openssl: mean(self.openssl, other.openssl),
         }
     }
 }
@@ -221,7 +228,7 @@ pub(crate) fn measure(limit: Limit, keys: &Keys, length: Duration) -> anyhow::Re
 }
 
 /// RSA-2048 signatures a second by `openssl speed` on all cores; none if there is no such tool.
-pub(crate) fn openssl() -> Option<f64> {
+fn openssl() -> Option<f64> {
     let cores = std::thread::available_parallelism().ok()?.get().to_string();
     let said = Command::new("openssl").args(["speed", "-multi", &cores, "-seconds", "1", "rsa2048"]).output();
     let said = String::from_utf8(said.ok().filter(|said| said.status.success())?.stdout).ok()?;

@@ -246,7 +246,6 @@ impl Bench<'_> {
         limits.signature.push(keys.one_signature(length)?);
         limits.commit.push(limits::one_commit(folder, length).await?);
         limits.fsyncs.push(limits::fsyncs(folder, length)?);
-        limits.openssl.extend(limits::openssl());
         Ok(())
     }
 

@@ -153,7 +153,8 @@ impl Report {
             }
         }
         let limits = &self.limits;
-        let openssl = median(limits.openssl.iter().copied());
+        let openssl =
+            median(self.rows.iter().flat_map(|row| &row.rounds).filter_map(|round| round.units.openssl));
         let openssl = openssl.map_or_else(|| "not measured".to_owned(), |rate| format!("{rate:.0}"));
         writeln!(out, "{:<44}{openssl:>10}", "RSA-2048 signatures by OpenSSL")?;
         writeln!(

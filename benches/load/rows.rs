@@ -44,6 +44,12 @@ impl Row {
         let parted = [FEW, MANY].contains(&self.connections) && self.storm == 0;
         parted && self.limit == Limit::Rsa2048 && self.place != Place::Target
     }
+
+    /// Whether it is held against OpenSSL's signatures too, which takes some seconds.
+    pub(crate) fn is_held_against_openssl(&self) -> bool {
+        let alike = self.kind == Kind::Refresh && self.limit == Limit::Rsa2048;
+        alike && self.connections == MANY && self.storm == 0
+    }
 }
 
 /// What a row's connections do.
