@@ -92,7 +92,7 @@ impl Api {
 impl Api {
     async fn sign(&self) -> anyhow::Result<String> {
         let Some(commits) = &self.commits else { return signed(&self.keys) };
-        let durable = commits.ask()?;
+        let durable = commits.ask();
         match commits.way {
             Way::Rows => {
                 durable.await.context("the writer has ended")?;

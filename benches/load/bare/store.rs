@@ -2,23 +2,19 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::Context as _;
-use crossbeam_channel::{Receiver, Sender};
 use sled::{Batch, Db};
 use tokio::sync::oneshot;
 
 use super::super::limits::EVENT;
 
-/// How many commits share a sync at most.
-const MOST: usize = 128;
 /// How many sessions take turns.
 const SESSIONS: u64 = 1000;
 
-/// How long a log waits for those who are missing at most.
+/// How long a log waits for those who are missing, each time that it looks.
 const GATHERING: Duration = Duration::from_millis(25);
 
 /// What a group writes.
@@ -33,15 +29,22 @@ pub(super) enum Way {
 /// Where commits are asked for.
 pub(super) struct Commits {
     pub(super) way: Way,
-    waiting: Sender<oneshot::Sender<()>>,
+    waiting: Arc<Waiting>,
 }
 
-/// Where they are made.
+/// Those who wait for a commit. Who asks wakes the writer only if it should begin.
+struct Waiting {
+    way: Way,
+    all: Mutex<Vec<oneshot::Sender<()>>>,
+    enough: Condvar,
+    /// How many connections there are.
+    connections: Arc<AtomicUsize>,
+}
+
+/// Where commits are made.
 struct Store {
     db: Db,
     file: File,
-    /// How many connections there are.
-    connections: Arc<AtomicUsize>,
     position: u64,
 }
 
@@ -50,42 +53,66 @@ impl Commits {
     pub(super) fn start(way: Way, folder: &Path, connections: Arc<AtomicUsize>) -> anyhow::Result<Self> {
         let db = sled::Config::new().path(folder).cache_capacity(64 << 20).segment_size(1 << 20).open()?;
         let file = File::options().write(true).open(folder.join("db"))?;
-        let (waiting, commits) = crossbeam_channel::unbounded();
+        let waiting = Waiting { way, all: Mutex::default(), enough: Condvar::new(), connections };
+        let waiting = Arc::new(waiting);
+        let asked = Arc::clone(&waiting);
         std::thread::spawn(move || {
-            if let Err(error) = (Store { db, file, connections, position: 0 }).run(way, &commits) {
+            if let Err(error) = (Store { db, file, position: 0 }).run(&asked) {
                 eprintln!("the writer ends: {error:#}");
+                // Nobody must wait for it.
+                std::process::exit(1);
             }
         });
         Ok(Self { way, waiting })
     }
 
     /// Asks for a commit, which is durable when what is returned says so.
-    pub(super) fn ask(&self) -> anyhow::Result<oneshot::Receiver<()>> {
+    pub(super) fn ask(&self) -> oneshot::Receiver<()> {
         let (done, durable) = oneshot::channel();
-        self.waiting.send(done).context("the writer has ended")?;
-        Ok(durable)
+        let mut all = self.waiting.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(done);
+        // Once is enough.
+        let wake = all.len() == self.waiting.wanted();
+        drop(all);
+        if wake {
+            self.waiting.enough.notify_one();
+        }
+        durable
+    }
+}
+
+impl Waiting {
+    /// For how many the writer begins.
+    fn wanted(&self) -> usize {
+        match self.way {
+            Way::Rows => 1,
+            Way::Log => self.connections.load(Ordering::Relaxed).max(1),
+        }
+    }
+
+    /// The next group: when there are enough, or when nobody else comes.
+    fn group(&self) -> Vec<oneshot::Sender<()>> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        while all.len() < self.wanted() {
+            let (woken, timeout) =
+                self.enough.wait_timeout(all, GATHERING).unwrap_or_else(PoisonError::into_inner);
+            all = woken;
+            if timeout.timed_out() && !all.is_empty() {
+                break;
+            }
+        }
+        std::mem::take(&mut *all)
     }
 }
 
 impl Store {
-    /// Ends when nobody can ask any more, or when something fails; whoever waits is told by that.
-    fn run(mut self, way: Way, commits: &Receiver<oneshot::Sender<()>>) -> anyhow::Result<()> {
+    /// Runs until something fails.
+    fn run(mut self, waiting: &Waiting) -> anyhow::Result<()> {
         loop {
-            let Ok(first) = commits.recv() else { return Ok(()) };
-            let mut group = vec![first];
-            match way {
-                Way::Rows => {
-                    group.extend(commits.try_iter().take(MOST - 1));
-                    self.rows(group.len())?;
-                }
-                Way::Log => {
-                    let end = Instant::now() + GATHERING;
-                    while group.len() < self.connections.load(Ordering::Relaxed).min(MOST) {
-                        let Ok(next) = commits.recv_deadline(end) else { break };
-                        group.push(next);
-                    }
-                    self.log(group.len())?;
-                }
+            let group = waiting.group();
+            match waiting.way {
+                Way::Rows => self.rows(group.len())?,
+                Way::Log => self.log(group.len())?,
             }
             self.db.flush()?;
             self.file.sync_data()?;
