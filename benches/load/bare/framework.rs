@@ -93,7 +93,7 @@ impl Api {
     async fn sign(&self) -> anyhow::Result<String> {
         let Some(commits) = &self.commits else { return signed(&self.keys) };
         let durable = commits.ask();
-        match commits.way {
+        match commits.way() {
             Way::Rows => {
                 durable.await.context("the writer has ended")?;
                 signed(&self.keys)

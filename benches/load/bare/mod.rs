@@ -30,7 +30,7 @@ pub(crate) enum Bare {
     Hand,
     /// The same by poem-openapi and hyper.
     Framework,
-    /// Beside the signature an event goes into a log in sled, synced, at the least that this can cost: one row for all connections.
+    /// Beside the signature an event goes into a log in sled, synced, at about the least that this can cost: one row for all connections.
     Log,
     /// Before it signs, a session's row is read, and written to sled with an event's, and synced: the plain way to use sled.
     Store,

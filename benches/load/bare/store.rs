@@ -28,7 +28,6 @@ pub(super) enum Way {
 
 /// Where commits are asked for.
 pub(super) struct Commits {
-    pub(super) way: Way,
     waiting: Arc<Waiting>,
 }
 
@@ -63,7 +62,12 @@ impl Commits {
                 std::process::exit(1);
             }
         });
-        Ok(Self { way, waiting })
+        Ok(Self { waiting })
+    }
+
+    /// What a group writes.
+    pub(super) fn way(&self) -> Way {
+        self.waiting.way
     }
 
     /// Asks for a commit, which is durable when what is returned says so.
