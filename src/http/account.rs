@@ -141,7 +141,7 @@ fn changed<T>(value: MaybeUndefined<T>) -> Change<T> {
 
 /// What somebody signs up with.
 #[derive(Object)]
-#[oai(rename = "SignUp", example, deny_unknown_fields)]
+#[oai(rename = "SignUpRequest", example, deny_unknown_fields)]
 struct SignUpBody {
     /// The name to sign in with. All its spellings (case, width, composition) are one name.
     username: String,
@@ -219,7 +219,7 @@ impl Example for AccountBody {
 
 /// What is to change in the profile.
 #[derive(Object)]
-#[oai(rename = "AccountChange", example, deny_unknown_fields)]
+#[oai(rename = "ChangeAccountRequest", example, deny_unknown_fields)]
 struct ChangeBody {
     /// Another e-mail address; `null`: none.
     email: MaybeUndefined<String>,
@@ -236,7 +236,7 @@ impl Example for ChangeBody {
 
 /// The old and the new password.
 #[derive(Object)]
-#[oai(rename = "PasswordChange", example, deny_unknown_fields)]
+#[oai(rename = "ChangePasswordRequest", example, deny_unknown_fields)]
 struct PasswordBody {
     /// The password as it is now.
     current_password: Password,
@@ -255,7 +255,7 @@ impl Example for PasswordBody {
 
 /// The proof that it is the user who deletes the account.
 #[derive(Object)]
-#[oai(rename = "AccountDeletion", example, deny_unknown_fields)]
+#[oai(rename = "DeleteAccountRequest", example, deny_unknown_fields)]
 struct DeleteBody {
     /// The password.
     password: Password,

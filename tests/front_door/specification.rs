@@ -249,3 +249,63 @@ async fn a_client_that_proves_itself_is_told_what_else_is_wrong() {
         assert_eq!(server.send(request).await.outcome(), (400, "invalid_request"), "{path}");
     }
 }
+
+/// What generators call something of their own: Go's constructors begin with `New`, the others are types or modules.
+const GENERATED: [&str; 9] = [
+    "ApiClient",
+    "AuthenticatedClient",
+    "Client",
+    "ClientOption",
+    "Configuration",
+    "Error",
+    "Response",
+    "Service",
+    "Unset",
+];
+
+#[test]
+fn no_schema_has_a_name_that_generators_need_themselves() {
+    let specification = specification();
+    let schemas = specification["components"]["schemas"].as_object().unwrap();
+    for name in schemas.keys() {
+        assert!(!name.starts_with("New") && !GENERATED.contains(&name.as_str()), "{name}");
+    }
+    for operation in Operation::all() {
+        for media in
+            operation.said["requestBody"]["content"].as_object().into_iter().flat_map(|types| types.values())
+        {
+            let reference = media["schema"]["$ref"].as_str().unwrap();
+            assert!(reference.ends_with("Request"), "{} is sent {reference}", operation.id());
+        }
+    }
+}
+
+#[test]
+fn a_reference_stands_by_itself_or_is_the_one_member_of_an_all_of() {
+    fn walk(value: &Value) {
+        if let Some(fields) = value.as_object() {
+            assert!(!fields.contains_key("$ref") || fields.len() == 1, "{value}");
+            if let Some(members) = fields.get("allOf") {
+                assert!(
+                    members.as_array().unwrap().iter().all(|member| member["$ref"].is_string()),
+                    "{value}"
+                );
+            }
+            fields.values().for_each(walk);
+        }
+        value.as_array().into_iter().flatten().for_each(walk);
+    }
+    walk(specification());
+}
+
+/// Go has one name for a value, whichever enumeration it is of.
+#[test]
+fn no_two_enumerations_have_a_value_in_common() {
+    let schemas = specification()["components"]["schemas"].as_object().unwrap();
+    let mut values: Vec<_> =
+        schemas.values().filter_map(|schema| schema["enum"].as_array()).flatten().collect();
+    let all = values.len();
+    values.sort_by_key(ToString::to_string);
+    values.dedup();
+    assert_eq!(values.len(), all, "{values:?}");
+}

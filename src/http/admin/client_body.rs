@@ -13,7 +13,7 @@ use crate::oauth::{GrantType, Scope};
 
 /// A client.
 #[derive(Object, Clone)]
-#[oai(example)]
+#[oai(rename = "ClientDetails", example)]
 pub(super) struct Client {
     /// Its `client_id`.
     pub(super) id: String,
@@ -34,7 +34,7 @@ pub(super) struct Client {
 
 /// What is registered of a client. What is left out in a request is as the configuration says.
 #[derive(Object, Clone, Default)]
-#[oai(example)]
+#[oai(rename = "UpdateClientRequest", example)]
 pub(super) struct ClientSettings {
     /// A name for people.
     #[oai(default)]

@@ -29,7 +29,7 @@ pub(in crate::http) struct ClientsApi;
 /// A new client.
 #[derive(Object)]
 #[oai(example)]
-struct NewClient {
+struct RegisterClientRequest {
     /// Its `client_id`: 1 to 64 letters, digits or any of `. _ ~ -`; made up if it is left out.
     id: Option<String>,
     /// Whether it gets a secret.
@@ -40,7 +40,7 @@ struct NewClient {
     settings: ClientSettings,
 }
 
-impl Example for NewClient {
+impl Example for RegisterClientRequest {
     fn example() -> Self {
         let (id, settings) = (Some("web-app".to_owned()), ClientSettings::example());
         Self { id, kind: ClientType::Confidential, settings }
@@ -50,7 +50,7 @@ impl Example for NewClient {
 /// A client that was registered.
 #[derive(Object)]
 #[oai(example)]
-struct Registered {
+struct RegisteredClient {
     /// The client.
     #[oai(flatten)]
     client: Client,
@@ -59,16 +59,16 @@ struct Registered {
     client_secret: Option<String>,
 }
 
-impl Example for Registered {
+impl Example for RegisteredClient {
     fn example() -> Self {
-        Self { client: Client::example(), client_secret: Some(NewSecret::example().client_secret) }
+        Self { client: Client::example(), client_secret: Some(ClientSecret::example().client_secret) }
     }
 }
 
 /// How to replace a secret.
 #[derive(Object)]
 #[oai(example)]
-struct Rotation {
+struct RotateClientSecretRequest {
     /// Seconds in which the old secret is good beside the new one: 86,400 unless it is said, 0 to end it at once.
     #[oai(default = "a_day", validator(maximum(value = "2592000")))]
     overlap: u64,
@@ -78,7 +78,7 @@ const fn a_day() -> u64 {
     86_400
 }
 
-impl Example for Rotation {
+impl Example for RotateClientSecretRequest {
     fn example() -> Self {
         Self { overlap: a_day() }
     }
@@ -87,14 +87,14 @@ impl Example for Rotation {
 /// A new secret.
 #[derive(Object)]
 #[oai(example)]
-struct NewSecret {
+struct ClientSecret {
     /// The secret. It is shown this once and kept nowhere.
     client_secret: String,
     /// Until when the old one is good (RFC 3339).
     old_expires_at: String,
 }
 
-impl Example for NewSecret {
+impl Example for ClientSecret {
     fn example() -> Self {
         Self {
             client_secret: "a-secret-of-43-letters-and-digits-made-once".to_owned(),
@@ -139,7 +139,7 @@ enum RegisteredAnswer {
     /// The client was registered.
     #[oai(status = 201)]
     Created(
-        Json<Registered>,
+        Json<RegisteredClient>,
         /// Where it is.
         #[oai(header = "Location")]
         String,
@@ -150,7 +150,7 @@ enum RegisteredAnswer {
 enum SecretAnswer {
     /// The new secret.
     #[oai(status = 200)]
-    Ok(Json<NewSecret>),
+    Ok(Json<ClientSecret>),
 }
 
 #[derive(ApiResponse)]
@@ -191,7 +191,7 @@ impl ClientsApi {
     async fn register(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
-        Json(new): Json<NewClient>,
+        Json(new): Json<RegisterClientRequest>,
     ) -> Result<RegisteredAnswer, ApiError> {
         let actor = admin.actor().await?;
         let id = new.id.map(|id| new_id(&id).ok_or(BAD_ID)).transpose().map_err(|bad| bad_field(&bad))?;
@@ -202,7 +202,7 @@ impl ClientsApi {
         let client = shown(&admin.app, &id).await?;
         let client_secret = secret.map(|secret| secret.0.to_string());
         let location = format!("/admin/clients/{id}");
-        Ok(RegisteredAnswer::Created(Json(Registered { client, client_secret }), location))
+        Ok(RegisteredAnswer::Created(Json(RegisteredClient { client, client_secret }), location))
     }
 
     /// Show a client
@@ -257,7 +257,7 @@ impl ClientsApi {
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
         /// The client's id.
         Path(id): Path<String>,
-        Json(rotation): Json<Rotation>,
+        Json(rotation): Json<RotateClientSecretRequest>,
     ) -> Result<SecretAnswer, ApiError> {
         let actor = admin.actor().await?;
         let id = client_id(&id).map_err(|error| refused(&error))?;
@@ -265,7 +265,7 @@ impl ClientsApi {
         let rotated = admin.app.rotate_client_secret(&id, overlap, actor).await;
         let (secret, old_until) = rotated.map_err(|error| refused(&error))?;
         let (client_secret, old_expires_at) = (secret.0.to_string(), old_until.to_string());
-        Ok(SecretAnswer::Ok(Json(NewSecret { client_secret, old_expires_at })))
+        Ok(SecretAnswer::Ok(Json(ClientSecret { client_secret, old_expires_at })))
     }
 
     /// Disable a client, a declared one too, and end all its sessions

@@ -22,7 +22,7 @@ pub(in crate::http) struct InvitationsApi;
 /// An invitation to make.
 #[derive(Object)]
 #[oai(example)]
-struct NewInvitation {
+struct InviteRequest {
     /// What the user may be.
     #[oai(default)]
     roles: Vec<String>,
@@ -35,7 +35,7 @@ const fn a_week() -> u64 {
     604_800
 }
 
-impl Example for NewInvitation {
+impl Example for InviteRequest {
     fn example() -> Self {
         Self { roles: vec!["user".to_owned()], valid_for: a_week() }
     }
@@ -185,7 +185,7 @@ impl InvitationsApi {
     async fn invite(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
-        Json(new): Json<NewInvitation>,
+        Json(new): Json<InviteRequest>,
     ) -> Result<InvitedAnswer, ApiError> {
         let actor = admin.actor().await?;
         let bad = |bad: crate::app::admin::users::BadRole| {

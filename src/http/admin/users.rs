@@ -95,7 +95,7 @@ impl Example for UserPage {
 /// A new account.
 #[derive(Object)]
 #[oai(example)]
-struct NewUser {
+struct CreateUserRequest {
     /// The name that the user signs in with.
     username: String,
     /// The password.
@@ -106,7 +106,7 @@ struct NewUser {
     roles: Vec<String>,
 }
 
-impl Example for NewUser {
+impl Example for CreateUserRequest {
     fn example() -> Self {
         Self {
             username: "ann".to_owned(),
@@ -119,12 +119,12 @@ impl Example for NewUser {
 /// Roles.
 #[derive(Object)]
 #[oai(example)]
-struct Roles {
+struct SetRolesRequest {
     /// All roles from now on.
     roles: Vec<String>,
 }
 
-impl Example for Roles {
+impl Example for SetRolesRequest {
     fn example() -> Self {
         Self { roles: vec!["user".to_owned(), "moderator".to_owned()] }
     }
@@ -133,13 +133,13 @@ impl Example for Roles {
 /// A password.
 #[derive(Object)]
 #[oai(example)]
-struct NewPassword {
+struct SetPasswordRequest {
     /// The new password.
     #[oai(validator(max_length = 1024))]
     password: String,
 }
 
-impl Example for NewPassword {
+impl Example for SetPasswordRequest {
     fn example() -> Self {
         Self { password: "tulip-quartz-93-lantern".to_owned() }
     }
@@ -212,7 +212,7 @@ impl UsersApi {
     async fn create(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
-        Json(new): Json<NewUser>,
+        Json(new): Json<CreateUserRequest>,
     ) -> Result<CreatedAnswer, ApiError> {
         let actor = admin.actor().await?;
         let roles = parse_roles(new.roles).map_err(bad_role)?;
@@ -250,7 +250,7 @@ impl UsersApi {
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
         /// The user's id.
         Path(id): Path<String>,
-        Json(new): Json<Roles>,
+        Json(new): Json<SetRolesRequest>,
     ) -> Result<UserAnswer, ApiError> {
         let command = Command::SetRoles { roles: parse_roles(new.roles).map_err(bad_role)? };
         changed(&admin, &id, command).await
@@ -306,7 +306,7 @@ impl UsersApi {
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
         /// The user's id.
         Path(id): Path<String>,
-        Json(new): Json<NewPassword>,
+        Json(new): Json<SetPasswordRequest>,
     ) -> Result<DoneAnswer, ApiError> {
         let actor = admin.actor().await?;
         let done = admin

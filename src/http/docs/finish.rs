@@ -4,14 +4,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::examples;
 use super::refusals::{Family, Refusal, Shape, refusals};
+use super::{examples, generators};
 use crate::oauth::GrantType;
 
 /// The generated specification, finished.
 pub(super) fn finish(generated: &str) -> Result<String, serde_json::Error> {
     let mut spec: Value = serde_json::from_str(generated)?;
     without_nulls(&mut spec);
+    generators::prepare(&mut spec);
     if let Some(components) = object(&mut spec, &["components"]) {
         complete_components(components);
     }

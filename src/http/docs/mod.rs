@@ -3,6 +3,9 @@
 //! poem-openapi generates it from the endpoints; `finish` says in one pass what its macros can't. What is served is the
 //! text in `openapi/heirloom.json`, which a test compares with that: to generate it takes more memory than all else that
 //! an idle server needs.
+//!
+//! Its schemas keep one rule, so that every generator can make a client of them: what is sent is called by what it asks
+//! for, `CreateUserRequest`; what is answered is a noun, which no generator uses for itself (not `Client`, no `New…`).
 
 use std::collections::BTreeMap;
 
@@ -26,6 +29,7 @@ use super::userinfo::UserinfoApi;
 
 mod examples;
 mod finish;
+mod generators;
 mod page;
 mod refusals;
 
