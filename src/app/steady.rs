@@ -1,14 +1,20 @@
 //! Whether the wall clock can be believed enough to destroy something by it.
 //!
-//! A machine whose clock runs a year ahead for a while would find every session expired and every ended one old. Tokens
-//! are refused then, but nothing is lost: they are good again when the clock is. The sweeper must not make it worse. So
-//! it compares the wall clock with a monotonic one:
+//! A machine whose clock runs an hour ahead for a while would find sessions expired that are not, and a year ahead all
+//! of them. Tokens are refused then, but nothing is lost: they are good again when the clock is. The sweeper must not
+//! make it worse. So it compares the wall clock with a monotonic one, and at a start with what an earlier process left:
 //!
+//! - At a start the wall clock is believed at once if it is less than five minutes ahead of the newest time that the
+//!   store knows: the log's newest event, or the last moment that was believed. Else it must run evenly for twenty
+//!   minutes first. A machine without a battery for its clock, or one that was resumed, has a wrong time until the network
+//!   has told it the right one; that takes seconds, and with the most patient of the usual daemons a quarter of an hour.
 //! - If the wall clock gets more than a minute ahead of the monotonic one, nothing is swept until it has run evenly for
 //!   24 hours, or is back.
-//! - The last moment that was believed is stored. A start more than a day after it is a jump too, so that a restart with
-//!   a wrong clock does not help: after a longer standstill the sweeper begins a day later.
-//! - A clock that was set back is believed at once: by an earlier time less is swept.
+//! - The last moment that was believed is stored. A start more than a day after the newest time that the store knows is a
+//!   jump too, so that a restart with a wrong clock does not help: after a longer standstill the sweeper begins a day later.
+//! - As long as the clock is doubted, the store says so too: what is written to the log meanwhile has the doubted time, so
+//!   after a restart the newest event tells nothing, and the next process waits as long as this one would have.
+//! - A clock that was set back is believed at once, where the store knows a time as late: by an earlier time less is swept.
 //!
 //! A machine that was suspended looks as if its clock had jumped; it costs a day's delay, and nothing else.
 
@@ -18,10 +24,37 @@ use crate::clock::Timestamp;
 
 /// How far the wall clock may get ahead of the monotonic one between two looks.
 const TOLERANCE: Duration = Duration::from_mins(1);
+/// How far ahead of the newest time that the store knows the wall clock may be at a start.
+const NEAR: Duration = Duration::from_mins(5);
 /// How long a standstill may be.
 const STANDSTILL: Duration = Duration::from_hours(24);
+/// How long the clock must run evenly after a start that nothing vouches for.
+const HOLD_AT_START: Duration = Duration::from_mins(20);
 /// How long the clock must run evenly after a jump.
 const HOLD: Duration = Duration::from_hours(24);
+
+/// What an earlier process left that tells the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The last moment that was believed.
+    pub believed: Option<Timestamp>,
+    /// What the newest event of the log tells.
+    pub newest: Newest,
+}
+
+/// What the newest event of the log tells about the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Newest {
+    /// There is none, so nothing can be destroyed.
+    #[default]
+    Empty,
+    /// When it happened, by a clock that was believed.
+    At(Timestamp),
+    /// Nothing: an earlier process doubted its clock, and would have for so long.
+    Doubted(Duration),
+    /// Nothing: it can't be read.
+    Unknown,
+}
 
 /// What was seen of the wall clock so far.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +63,24 @@ pub struct Steady {
     believed: Option<Look>,
     /// How far ahead of it the wall clock may be now.
     slack: Duration,
-    /// The first look after a jump.
-    jumped: Option<Look>,
+    /// For how long the clock must run evenly after a start that nothing has vouched for yet.
+    hold_at_start: Option<Duration>,
+    /// Why the wall clock is not believed now.
+    doubt: Option<Doubt>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Look {
     wall: Timestamp,
     monotonic: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    /// Since when the clock has run evenly.
+    since: Look,
+    /// For how long it must.
+    hold: Duration,
 }
 
 impl Look {
@@ -47,31 +90,65 @@ impl Look {
     }
 }
 
-impl Steady {
-    /// At the start of a process; `last` is what an earlier one believed last. Without one there is nothing to lose yet.
+impl Evidence {
+    /// The newest time that the store knows.
     #[must_use]
-    pub fn since(last: Option<Timestamp>) -> Self {
-        let believed = last.map(|wall| Look { wall, monotonic: Duration::ZERO });
-        Self { believed, slack: STANDSTILL, jumped: None }
+    pub fn known(&self) -> Option<Timestamp> {
+        match self.newest {
+            Newest::At(newest) => self.believed.max(Some(newest)),
+            Newest::Empty | Newest::Doubted(_) | Newest::Unknown => self.believed,
+        }
+    }
+}
+
+impl Steady {
+    /// At the start of a process.
+    #[must_use]
+    pub fn since(evidence: Evidence) -> Self {
+        let believed = evidence.known().map(|wall| Look { wall, monotonic: Duration::ZERO });
+        let hold_at_start = match evidence.newest {
+            // There is nothing to lose.
+            Newest::Empty if believed.is_none() => None,
+            Newest::Empty | Newest::Unknown | Newest::At(_) => Some(HOLD_AT_START),
+            Newest::Doubted(hold) => Some(hold.clamp(HOLD_AT_START, HOLD)),
+        };
+        Self { believed, slack: STANDSTILL, hold_at_start, doubt: None }
     }
 
     /// Looks at both clocks: the wall clock, and the time since the process started. Says for how long still the wall
     /// clock is not to be believed; `None`: it is.
     pub fn look(&mut self, wall: Timestamp, monotonic: Duration) -> Option<Duration> {
         let look = Look { wall, monotonic };
-        let expected = self.believed.map(|believed| believed.at(monotonic).after(self.slack));
-        if expected.is_some_and(|expected| wall > expected) {
-            let jumped = match self.jumped {
-                Some(jumped) if is_near(jumped.at(monotonic), wall) => jumped,
-                Some(_) | None => *self.jumped.insert(look),
+        if let Some(hold) = self.hold(look) {
+            let doubt = match self.doubt {
+                Some(doubt) if is_near(doubt.since.at(monotonic), wall) => doubt,
+                // It jumped ahead while it was looked at.
+                Some(doubt) if doubt.since.at(monotonic) < wall => Doubt { since: look, hold: HOLD },
+                Some(_) | None => Doubt { since: look, hold },
             };
-            let held = monotonic.saturating_sub(jumped.monotonic);
-            if held < HOLD {
-                return Some(HOLD.saturating_sub(held));
+            self.doubt = Some(doubt);
+            let held = monotonic.saturating_sub(doubt.since.monotonic);
+            if held < doubt.hold {
+                return Some(doubt.hold.saturating_sub(held));
             }
         }
-        *self = Self { believed: Some(look), slack: TOLERANCE, jumped: None };
+        *self = Self { believed: Some(look), slack: TOLERANCE, hold_at_start: None, doubt: None };
         None
+    }
+
+    /// For how long a clock must run evenly that says this; `None` if it is believed as it is.
+    fn hold(&self, Look { wall, monotonic }: Look) -> Option<Duration> {
+        let is_ahead = |by| self.believed.is_some_and(|believed| wall > believed.at(monotonic).after(by));
+        if is_ahead(self.slack) {
+            return Some(HOLD);
+        }
+        self.hold_at_start.filter(|_| self.believed.is_none() || is_ahead(NEAR))
+    }
+
+    /// For how long the wall clock must run evenly, from when it was doubted; `None` if it is believed.
+    #[must_use]
+    pub fn doubted_for(&self) -> Option<Duration> {
+        self.doubt.map(|doubt| doubt.hold)
     }
 }
 
@@ -84,12 +161,18 @@ mod tests {
     use super::*;
 
     const NOON: Timestamp = Timestamp::from_seconds(1_000_000_000);
+    const MINUTE: Duration = Duration::from_mins(1);
     const HOUR: Duration = Duration::from_hours(1);
     const YEAR: Duration = Duration::from_hours(365 * 24);
 
+    /// A process that starts behind one that believed its clock at noon.
+    fn since_noon() -> Steady {
+        Steady::since(Evidence { believed: Some(NOON), newest: Newest::At(NOON) })
+    }
+
     #[test]
     fn an_even_clock_is_believed_and_so_is_one_that_is_set_back() {
-        let mut steady = Steady::since(None);
+        let mut steady = Steady::since(Evidence::default());
         for hours in 0..48 {
             assert_eq!(steady.look(NOON.after(HOUR * hours), HOUR * hours), None);
         }
@@ -99,12 +182,14 @@ mod tests {
 
     #[test]
     fn a_year_ahead_is_not_believed_for_a_day_nor_after_a_restart_and_is_over_when_the_clock_is_back() {
-        let mut steady = Steady::since(Some(NOON));
+        let mut steady = since_noon();
+        assert_eq!(steady.look(NOON, Duration::ZERO), None);
         assert_eq!(steady.look(NOON.after(HOUR), HOUR), None);
         for hours in 2..24 {
             assert!(steady.look(NOON.after(YEAR + HOUR * hours), HOUR * hours).is_some());
         }
-        let mut restarted = Steady::since(Some(NOON.after(HOUR)));
+        let believed = Some(NOON.after(HOUR));
+        let mut restarted = Steady::since(Evidence { believed, newest: Newest::Doubted(HOLD) });
         assert_eq!(restarted.look(NOON.after(YEAR + HOUR * 24), Duration::ZERO), Some(HOLD));
         assert_eq!(steady.look(NOON.after(HOUR * 24), HOUR * 24), None, "back");
         assert!(steady.look(NOON.after(YEAR), HOUR * 25).is_some(), "and ahead once more");
@@ -112,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_stays_for_a_day_is_believed_but_each_jump_begins_a_new_day() {
-        let mut steady = Steady::since(Some(NOON));
+        let mut steady = since_noon();
         assert_eq!(steady.look(NOON.after(YEAR), Duration::ZERO), Some(HOLD));
         assert_eq!(steady.look(NOON.after(YEAR + HOUR * 23), HOUR * 23), Some(HOUR));
         assert_eq!(steady.look(NOON.after(YEAR * 2), HOUR * 24), Some(HOLD));
@@ -121,8 +206,57 @@ mod tests {
     }
 
     #[test]
-    fn a_short_standstill_is_no_jump() {
-        let mut steady = Steady::since(Some(NOON));
-        assert_eq!(steady.look(NOON.after(HOUR * 23), Duration::ZERO), None);
+    fn a_start_soon_after_the_newest_event_is_believed_at_once_whatever_was_believed_last() {
+        for believed in [None, Some(NOON.before(HOUR * 20)), Some(NOON)] {
+            let mut steady = Steady::since(Evidence { believed, newest: Newest::At(NOON) });
+            assert_eq!(steady.look(NOON.after(NEAR), Duration::ZERO), None, "{believed:?}");
+        }
+        assert_eq!(since_noon().look(NOON.before(HOUR), Duration::ZERO), None, "set back");
+        // It took some time to look.
+        assert_eq!(since_noon().look(NOON.after(NEAR + HOUR), HOUR), None);
+    }
+
+    #[test]
+    fn an_hour_ahead_at_a_start_is_not_believed_until_it_has_run_evenly_for_a_while_or_is_back() {
+        for newest in [Newest::At(NOON), Newest::Unknown] {
+            let mut steady = Steady::since(Evidence { believed: Some(NOON), newest });
+            assert_eq!(steady.look(NOON.after(HOUR), Duration::ZERO), Some(HOLD_AT_START));
+            assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 19), MINUTE * 19), Some(MINUTE));
+            let mut back = steady;
+            assert_eq!(
+                back.look(NOON.after(MINUTE * 20), MINUTE * 20),
+                None,
+                "the network has told the time"
+            );
+            assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 20), MINUTE * 20), None, "a short standstill");
+            assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 21), MINUTE * 21), None);
+        }
+        let mut unknown = Steady::since(Evidence { believed: None, newest: Newest::Unknown });
+        assert_eq!(unknown.look(NOON, Duration::ZERO), Some(HOLD_AT_START), "nothing tells the time");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_a_part_of_the_way_begins_the_while_anew_and_one_that_jumps_ahead_a_day() {
+        let mut steady = since_noon();
+        assert_eq!(steady.look(NOON.after(HOUR * 3), Duration::ZERO), Some(HOLD_AT_START));
+        assert_eq!(steady.look(NOON.after(HOUR), MINUTE * 10), Some(HOLD_AT_START));
+        assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 10), MINUTE * 20), Some(MINUTE * 10));
+        assert_eq!(steady.look(NOON.after(HOUR * 2), MINUTE * 25), Some(HOLD));
+        assert_eq!(
+            steady.look(NOON.after(HOUR * 2 + MINUTE * 30), MINUTE * 55),
+            Some(MINUTE * (24 * 60 - 30))
+        );
+    }
+
+    #[test]
+    fn events_of_a_process_that_doubted_its_clock_vouch_for_nothing() {
+        let doubted = |hold| Steady::since(Evidence { believed: Some(NOON), newest: Newest::Doubted(hold) });
+        let mut steady = doubted(HOLD_AT_START);
+        assert_eq!(steady.look(NOON.after(HOUR), Duration::ZERO), Some(HOLD_AT_START));
+        assert_eq!(doubted(HOLD).look(NOON.after(HOUR * 5), Duration::ZERO), Some(HOLD), "it had jumped");
+        assert_eq!(doubted(HOLD).look(NOON.after(MINUTE), Duration::ZERO), None, "back");
+        assert_eq!(steady.doubted_for(), Some(HOLD_AT_START));
+        assert_eq!(steady.look(NOON.after(HOUR + HOLD_AT_START), HOLD_AT_START), None);
+        assert_eq!(steady.doubted_for(), None);
     }
 }

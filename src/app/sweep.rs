@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::App;
+use super::admin::events::LogEvent;
 use super::error::TokenError;
 use super::load::Loaded;
-use super::steady::Steady;
+use super::steady::{Evidence, Newest, Steady};
 use crate::clock::Timestamp;
 use crate::oauth::SessionId;
 use crate::session::{self, EndReason, Session, Status, device, view};
@@ -102,14 +103,24 @@ enum Settled {
 
 impl App {
     /// Sweeps whenever the wall clock can be believed, once in `every` or as long as more is due; never returns.
-    pub async fn keep_sweeping(self: Arc<Self>, every: Duration) {
+    /// `evidence` is what [`App::clock_evidence`] told before requests were answered.
+    pub async fn keep_sweeping(self: Arc<Self>, every: Duration, evidence: Evidence) {
         let started = tokio::time::Instant::now();
-        let mut remembered = self.believed_time().await;
-        let mut steady = Steady::since(remembered);
+        // What the newest event tells is forgotten once others are written by a clock that is doubted.
+        let mut remembered = evidence.believed.filter(|believed| Some(*believed) == evidence.known());
+        let mut doubted = match evidence.newest {
+            Newest::Doubted(hold) => Some(hold),
+            Newest::Empty | Newest::At(_) | Newest::Unknown => None,
+        };
+        let mut steady = Steady::since(evidence);
         loop {
             let now = self.clock.now();
             let paused = steady.look(now, started.elapsed());
             self.note_pause(paused);
+            if doubted != steady.doubted_for() {
+                doubted = steady.doubted_for();
+                self.remember_doubt(doubted, evidence.known().filter(|_| remembered.is_none())).await;
+            }
             if paused.is_none() {
                 if remembered.is_none_or(|then| then > now || now.since(then) >= REMEMBERED_EVERY) {
                     self.remember_time(now).await;
@@ -230,16 +241,50 @@ impl App {
         self.store.append(Append { stream, expected, events, snapshot, records }).await.map(drop)
     }
 
-    /// What an earlier process believed the time to be.
-    async fn believed_time(&self) -> Option<Timestamp> {
-        let record = self.store.record(believed_time()).await.ok()??;
-        record.first_chunk().copied().map(u64::from_be_bytes).map(Timestamp::from_millis)
+    /// What an earlier process left that tells the time. To be asked before requests are answered: what they write has
+    /// the time of this process.
+    pub async fn clock_evidence(&self) -> Evidence {
+        let believed = self.number(believed_time()).await.unwrap_or_default().map(Timestamp::from_millis);
+        let newest = match self.number(doubted_for()).await {
+            Ok(Some(seconds)) => Newest::Doubted(Duration::from_secs(seconds)),
+            Ok(None) => self.newest_event().await.unwrap_or(Newest::Unknown),
+            Err(_) => Newest::Unknown,
+        };
+        Evidence { believed, newest }
+    }
+
+    async fn newest_event(&self) -> Result<Newest, TokenError> {
+        let position = self.newest_position().await?;
+        let found = self.store.read_log(position.saturating_sub(1), 1).await?;
+        let newest = found.into_iter().next().map(|event| LogEvent::from(event).happened.at());
+        Ok(match newest {
+            None => Newest::Empty,
+            Some(at) => at.map_or(Newest::Unknown, Newest::At),
+        })
+    }
+
+    async fn number(&self, key: RecordKey) -> Result<Option<u64>, StoreError> {
+        let record = self.store.record(key).await?;
+        Ok(record.and_then(|record| record.first_chunk().copied()).map(u64::from_be_bytes))
     }
 
     async fn remember_time(&self, now: Timestamp) {
-        let record = RecordChange::Put(believed_time(), now.millis().to_be_bytes().to_vec());
-        if let Err(error) = self.change_records(vec![record]).await {
-            tracing::warn!(error = %error, "the time was not remembered");
+        self.remember(vec![believed(now)]).await;
+    }
+
+    /// Says for a later process that this one doubts its clock, or does no longer; and the newest time that was known, if
+    /// that isn't said yet.
+    async fn remember_doubt(&self, hold: Option<Duration>, known: Option<Timestamp>) {
+        let doubt = hold.map_or_else(
+            || RecordChange::Delete(doubted_for()),
+            |hold| RecordChange::Put(doubted_for(), hold.as_secs().to_be_bytes().to_vec()),
+        );
+        self.remember(known.map(believed).into_iter().chain([doubt]).collect()).await;
+    }
+
+    async fn remember(&self, records: Vec<RecordChange>) {
+        if let Err(error) = self.change_records(records).await {
+            tracing::warn!(error = %error, "what is known of the clock was not remembered");
         }
     }
 
@@ -249,8 +294,8 @@ impl App {
         match (before, paused) {
             (None, Some(left)) => tracing::warn!(
                 sweeper.paused_seconds = left.as_secs(),
-                "the wall clock has jumped ahead, or heirloom was down for long: nothing is swept until the clock has \
-                 run evenly for a day"
+                "the wall clock has jumped ahead, or heirloom was down for a while: nothing is swept until the clock has \
+                 run evenly for so long"
             ),
             (Some(_), None) => tracing::info!("the wall clock is believed again: sweeping"),
             (None, None) | (Some(_), Some(_)) => {}
@@ -278,4 +323,13 @@ impl Swept {
 /// Where the time is kept that the sweeper believed last.
 fn believed_time() -> RecordKey {
     RecordKey::view(0, &[b"sweeper"])
+}
+
+fn believed(time: Timestamp) -> RecordChange {
+    RecordChange::Put(believed_time(), time.millis().to_be_bytes().to_vec())
+}
+
+/// Where it is kept that the sweeper doubts the clock: for how many seconds it must run evenly.
+fn doubted_for() -> RecordKey {
+    RecordKey::view(0, &[b"sweeper doubts"])
 }

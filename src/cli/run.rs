@@ -65,6 +65,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     let app = open(&config, accept_missing_mark)?;
     app.prepare_views().await.map_err(|error| Failure::Failed(format!("the store: {error}")))?;
+    let evidence = app.clock_evidence().await;
     for (user, role) in &demo {
         add_demo_user(&app, user, role).await?;
     }
@@ -118,7 +119,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         }
     };
     let watcher = tokio::spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
-    let sweeper = tokio::spawn(Arc::clone(&app).keep_sweeping(SWEEP));
+    let sweeper = tokio::spawn(Arc::clone(&app).keep_sweeping(SWEEP, evidence));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;

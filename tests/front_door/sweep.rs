@@ -11,6 +11,7 @@ use heirloom::session::event::Started;
 use heirloom::session::{EndReason, Session, SessionEvent, Status, device, view};
 use heirloom::store::{Append, Expected, RecordChange, RecordKey, Store, StreamId};
 use heirloom::user::Command;
+use tokio::task::JoinHandle;
 
 use crate::counting::counted;
 use crate::devices::sign_in_on;
@@ -220,27 +221,90 @@ async fn sweeps_at_once_end_each_session_once() {
     assert_eq!(sweep_all(&server).await, Swept::default());
 }
 
+/// Sweeps for ever, as a process does that has just started.
+async fn keep_sweeping(server: &Server) -> JoinHandle<()> {
+    let evidence = server.app.clock_evidence().await;
+    tokio::spawn(Arc::clone(&server.app).keep_sweeping(Duration::from_millis(1), evidence))
+}
+
+fn is_paused(server: &Server) -> bool {
+    server.app.sweeper.stats().paused.is_some()
+}
+
 #[tokio::test]
 async fn c54_a_clock_that_is_a_year_ahead_for_a_while_destroys_nothing() {
     let server = Server::start().await;
     let live = server.sign_in().await;
-    let sweeping = tokio::spawn(Arc::clone(&server.app).keep_sweeping(Duration::from_millis(1)));
+    let sweeping = keep_sweeping(&server).await;
     until("it has swept", || server.app.sweeper.stats().last == Some(NOW)).await;
     server.wait(365 * DAY);
-    until("it has noticed", || server.app.sweeper.stats().paused.is_some()).await;
+    until("it has noticed", || is_paused(&server)).await;
     let paused = server.get("/health/ready").await;
     assert!(paused.json["sweeper"]["paused_seconds"].as_u64().is_some_and(|left| left > 86_000));
     // A new process with the wrong clock, too.
     sweeping.abort();
     let server = server.restart(|_| {}).await;
-    let sweeping = tokio::spawn(Arc::clone(&server.app).keep_sweeping(Duration::from_millis(1)));
-    until("it has noticed again", || server.app.sweeper.stats().paused.is_some()).await;
+    let sweeping = keep_sweeping(&server).await;
+    until("it has noticed again", || is_paused(&server)).await;
     assert_eq!(server.app.sweeper.stats().last, None);
     server.clock.set(NOW);
     until("it sweeps again", || server.app.sweeper.stats().last == Some(NOW)).await;
     assert_eq!(server.app.sweeper.stats().paused, None);
     sweeping.abort();
     assert_eq!(server.refresh(&live.refresh_token()).await.status, 200);
+}
+
+/// The sessions of this server are over after an hour without use.
+async fn short_lived() -> Server {
+    Server::with(|setup| {
+        setup.client(PUBLIC, |client| {
+            client.lifetimes.access_token = Duration::from_mins(1);
+            client.lifetimes.refresh_idle = Duration::from_hours(1);
+        });
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_clock_that_is_an_hour_ahead_at_a_start_ends_nothing() {
+    let server = short_lived().await;
+    let live = server.sign_in().await;
+    server.wait(3600);
+    let server = server.restart(|_| {}).await;
+    let sweeping = keep_sweeping(&server).await;
+    until("it has noticed", || is_paused(&server)).await;
+    let ready = server.get("/health/ready").await;
+    let left = ready.json["sweeper"]["paused_seconds"].as_u64().unwrap();
+    assert!((1100..=1200).contains(&left), "{left}");
+    // What is written meanwhile, by the wrong clock, vouches for it neither now nor after another restart.
+    let other = server.sign_in().await;
+    sweeping.abort();
+    let server = server.restart(|_| {}).await;
+    let sweeping = keep_sweeping(&server).await;
+    until("it has noticed again", || is_paused(&server)).await;
+    assert_eq!(server.app.sweeper.stats().last, None);
+    server.clock.set(NOW);
+    until("it sweeps", || server.app.sweeper.stats().last == Some(NOW)).await;
+    assert_eq!(server.app.sweeper.stats().total.ended, 0);
+    for device in [live, other] {
+        assert_eq!(server.refresh(&device.refresh_token()).await.status, 200);
+    }
+    sweeping.abort();
+}
+
+#[tokio::test]
+async fn a_clock_that_agrees_with_the_newest_event_is_believed_at_a_start() {
+    let server = short_lived().await;
+    let over = server.sign_in().await;
+    server.wait(3600);
+    server.sign_in().await;
+    server.wait(240);
+    let server = server.restart(|_| {}).await;
+    let sweeping = keep_sweeping(&server).await;
+    until("it has swept", || server.app.sweeper.stats().total.ended == 1).await;
+    assert!(!is_paused(&server));
+    assert!(matches!(status(&server, over.session()).await, Some(Status::Ended { .. })));
+    sweeping.abort();
 }
 
 /// Waits until a condition holds, for ten seconds at most.
