@@ -4,7 +4,8 @@
 //! changes the rows of sled's one tree, has sled write them out, syncs the file itself, and then answers all. sled needs
 //! care, and this module is where it lives:
 //!
-//! - its flush does not sync on Linux: we do, once a group, through a descriptor of our own ([`disk`]);
+//! - its flush does not sync on Linux, and it writes over what it takes for replaced: we sync once a group, and before it
+//!   goes too far ahead of that (`durable` has the rule, and why);
 //! - its batches cost small groups too much: those are made atomic by a row of our own (`redo`);
 //! - its readers see what is not durable yet: reads of what the open group changes wait (`gate`);
 //! - it opens a file that lost its end without a word: a mark beside it notices (`mark`, `open`);
@@ -13,7 +14,8 @@
 //!   called to end the process, and sled is never dropped, since its drop panics or writes (`failure`);
 //! - it writes large messages to files that it never syncs: values are limited, and its segments are large enough for
 //!   a leaf of the largest values (`tree`);
-//! - it collects its garbage only on its flusher thread, so that stays on; it never gives space back to the disk.
+//! - its flusher thread writes whenever it likes, so it is off; what it collects of garbage is collected while others
+//!   write; it seldom gives space back to the disk.
 //!
 //! A group costs much more than what one more change adds to it. So a group waits for more as long as all that are in it
 //! let it ([`Store::append_within`]), and begins at once where somebody does not.
@@ -22,6 +24,7 @@
 
 mod border;
 pub mod disk;
+mod durable;
 mod failure;
 mod gate;
 mod group;
@@ -106,6 +109,7 @@ impl SledStore {
             store: opened.store,
             mark: opened.mark,
             last_row: opened.last_row,
+            purged: None,
         };
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run());

@@ -18,7 +18,7 @@ use super::log::{self, LastRow};
 use super::mark::{Mark, MarkFile, digest};
 use super::redo;
 use super::shared::{Counts, Shared};
-use super::tree::{Fault, Tree};
+use super::tree::{self, Fault, Tree};
 use crate::random::Random;
 
 /// Where sled keeps its files, in the store's folder.
@@ -143,7 +143,12 @@ impl Opening {
         at(&self.folder, tighten(&self.folder))?;
         at(&sled, make_folder(&sled, &*disk).and_then(|()| tighten(&sled)))?;
         at(&sled, clear(&sled))?;
-        let mut tree = Tree::open(&sled, self.options.cache_bytes).map_err(|f| self.fault(&f))?;
+        // After a kill, sled reads back what was written and perhaps never synced, and overwrites what that replaces.
+        let file = sled.join(tree::FILE);
+        at(&file, sync_if_there(&file, &*disk))?;
+        let cache_bytes = self.options.cache_bytes;
+        let tree = Tree::open(&sled, cache_bytes, Arc::clone(&disk));
+        let mut tree = tree.map_err(|fault| self.fault(&fault))?;
         let checked = self.check(&tree, marked);
         if let Err(OpenError::Damaged { .. } | OpenError::Refused { .. } | OpenError::Io { .. }) = &checked {
             // sled is not to write to what it can't read.
@@ -193,10 +198,8 @@ impl Opening {
         Ok(lock)
     }
 
-    /// Makes what sled has found durable, and holds it against the mark.
+    /// Holds what sled has found against the mark.
     fn check(&self, tree: &Tree, marked: Option<Mark>) -> Result<Log, OpenError> {
-        // After a kill, sled reads back what was written and perhaps never synced.
-        at(&self.folder, self.options.disk.sync(Synced::Log, tree.file()))?;
         for path in tree.created() {
             at(&path, sync_folder(&path, &*self.options.disk))?;
         }
@@ -210,7 +213,7 @@ impl Opening {
         let not_meta = |Damaged| self.damaged("its first row is not what was written there");
         let meta = meta.transpose().map_err(not_meta)?;
         if redo::again(tree).map_err(|fault| self.fault(&fault))? {
-            self.settle(tree)?;
+            tree.flush().map_err(|fault| self.fault(&fault))?;
         }
         let log = Log::read(tree).map_err(|fault| self.fault(&fault))?;
         let meta = match (meta, &log.newest) {
@@ -277,14 +280,7 @@ impl Opening {
     }
 
     fn write(&self, tree: &Tree, meta: Meta) -> Result<(), OpenError> {
-        tree.put(META, meta.value()).map_err(|fault| self.fault(&fault))?;
-        self.settle(tree)
-    }
-
-    /// Makes durable what was changed.
-    fn settle(&self, tree: &Tree) -> Result<(), OpenError> {
-        tree.flush().map_err(|fault| self.fault(&fault))?;
-        at(&self.folder, self.options.disk.sync(Synced::Log, tree.file()))
+        tree.put(META, meta.value()).and_then(|()| tree.flush()).map_err(|fault| self.fault(&fault))
     }
 
     fn fault(&self, fault: &Fault) -> OpenError {
@@ -380,6 +376,15 @@ fn clear(sled: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes durable what a process before this one wrote to a file.
+fn sync_if_there(path: &Path, disk: &dyn Disk) -> io::Result<()> {
+    match File::options().read(true).write(true).open(path) {
+        Ok(file) => disk.sync(Synced::Log, &file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn sync_folder(path: &Path, disk: &dyn Disk) -> io::Result<()> {

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sled::{Batch, IVec};
 
 use super::super::StoreError;
 use super::border::guarded;
+use super::disk::Disk;
+use super::durable::{Durable, SEGMENT};
 use super::layout::Damaged;
 use super::redo::Rows;
 
-/// sled keeps a leaf of up to 19 entries in one message, and writes messages larger than a quarter of a segment to
-/// files of their own, which it never syncs. With segments of 1 MiB the largest values fit nineteen times, also
-/// beside the row of a small group.
-const SEGMENT: usize = 1 << 20;
+/// sled's file, in its folder.
+pub(super) const FILE: &str = "db";
 
 /// Why a call into sled gave nothing, for the operator.
 #[derive(Debug)]
@@ -31,24 +32,29 @@ pub(super) struct Tree {
     folder: PathBuf,
     /// `None` only while it is being dropped.
     db: Option<sled::Db>,
-    /// An own descriptor on sled's file: sled's flush does not sync it, and errors of the disk are told once to every
-    /// descriptor that was open then.
-    file: File,
+    durable: Durable,
 }
 
 impl Tree {
-    /// Opens, or creates, sled's folder.
-    pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, Fault> {
+    /// Opens, or creates, sled's folder. What sled has found or made there is durable then.
+    pub(super) fn open(folder: &Path, cache_bytes: u64, disk: Arc<dyn Disk>) -> Result<Self, Fault> {
         let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).segment_size(SEGMENT);
+        // Its flusher would write at moments of its own, and more than the rule of `durable` allows.
+        let config = config.flush_every_ms(None);
         let db = checked(|| config.open())?;
-        let file = File::options().read(true).write(true).open(folder.join("db"));
-        let file = file.map_err(|error| Fault::Refused(format!("its file can't be opened: {error}")))?;
-        Ok(Self { folder: folder.to_owned(), db: Some(db), file })
-    }
-
-    /// sled's file, to be synced.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+        let opened = File::options().read(true).write(true).open(folder.join(FILE));
+        let opened = opened.and_then(|file| {
+            let durable = Durable::new(file, disk);
+            durable.sync(written(&db)).map(|()| durable)
+        });
+        match opened {
+            Ok(durable) => Ok(Self { folder: folder.to_owned(), db: Some(db), durable }),
+            Err(error) => {
+                // Its drop would write.
+                std::mem::forget(db);
+                Err(Fault::Refused(format!("its file can't be opened or synced: {error}")))
+            }
+        }
     }
 
     /// The folders and files that must be synced after they were created.
@@ -75,6 +81,7 @@ impl Tree {
         self.call(|db| {
             for row in db.range::<Vec<u8>, _>((from, Bound::Unbounded)) {
                 let (key, value) = row?;
+                self.durable.keep_up(written(db))?;
                 if !key.starts_with(prefix) || visit(&key, &value).is_break() {
                     break;
                 }
@@ -101,14 +108,19 @@ impl Tree {
                     Some(value) => db.insert(key, value.clone())?,
                     None => db.remove(key)?,
                 };
+                self.durable.keep_up(written(db))?;
             }
             Ok(())
         })
     }
 
-    /// Has sled write out all that was applied. It is not durable yet: sync the [`file`](Self::file).
+    /// Makes durable what was applied: sled writes, and we sync, since sled does not.
     pub(super) fn flush(&self) -> Result<(), Fault> {
-        self.call(|db| db.flush().map(drop))
+        self.durable.before_flush().map_err(|error| Fault::Refused(format!("writing failed: {error}")))?;
+        let db = self.db()?;
+        self.keep_up(db)?;
+        let written = checked(|| db.flush().map(|_| written(db)))?;
+        self.durable.sync(written).map_err(unsynced)
     }
 
     /// Leaves sled as it is, for ever: after a failure its own `Drop` panics, hangs, or writes what must not be
@@ -118,8 +130,19 @@ impl Tree {
     }
 
     fn call<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Fault> {
-        let db = self.db.as_ref().ok_or_else(|| Fault::Refused("it is closed".to_owned()))?;
-        checked(|| call(db))
+        let db = self.db()?;
+        let done = checked(|| call(db))?;
+        // Whatever it was, reading too: sled splits and merges pages when it comes across them.
+        self.keep_up(db)?;
+        Ok(done)
+    }
+
+    fn db(&self) -> Result<&sled::Db, Fault> {
+        self.db.as_ref().ok_or_else(|| Fault::Refused("it is closed".to_owned()))
+    }
+
+    fn keep_up(&self, db: &sled::Db) -> Result<(), Fault> {
+        self.durable.keep_up(written(db)).map_err(unsynced)
     }
 }
 
@@ -153,6 +176,16 @@ impl Fault {
             Self::Refused(_) => StoreError::Unavailable(text),
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err calls it")]
+fn unsynced(error: io::Error) -> Fault {
+    Fault::Refused(format!("syncing failed: {error}"))
+}
+
+/// The last byte that sled has written of its log: where it stands in all that it ever wrote, not in the file.
+fn written(db: &sled::Db) -> i64 {
+    db.context.pagecache.log.stable_offset()
 }
 
 fn checked<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {

@@ -10,7 +10,6 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::super::{Appended, StoreError};
 use super::border::guarded;
-use super::disk::Synced;
 use super::group::{Change, Cost, Group};
 use super::layout;
 use super::log::LastRow;
@@ -51,6 +50,14 @@ pub(super) struct Writer {
     pub(super) mark: MarkFile,
     /// The row at the log's end.
     pub(super) last_row: LastRow,
+    /// What was purged and is not durable yet.
+    pub(super) purged: Option<Purged>,
+}
+
+/// A step of a purge: of which stream, and whether it was the last.
+pub(super) struct Purged {
+    birth: u64,
+    last: bool,
 }
 
 /// Why the writer stops for good.
@@ -89,6 +96,10 @@ impl Writer {
             }
             if !waiting.is_empty() {
                 self.write_group(&mut waiting)?;
+            }
+            // The group's sync was one for both, if it wrote anything.
+            if self.purged.is_some() {
+                self.flush()?;
             }
             if now() >= mark_due {
                 self.sync_mark()?;
@@ -152,13 +163,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes what was applied durable: sled writes, and we sync, since sled does not.
-    fn flush(&self) -> Result<(), Stop> {
-        let shared = &self.shared;
-        shared.disk.before_flush().map_err(|error| Stop(format!("writing failed: {error}")))?;
-        shared.tree.flush()?;
-        let synced = shared.disk.sync(Synced::Log, shared.tree.file());
-        synced.map_err(|error| Stop(format!("syncing failed: {error}")))
+    /// Makes durable what was applied.
+    fn flush(&mut self) -> Result<(), Stop> {
+        self.shared.tree.flush()?;
+        if let Some(Purged { birth, last: true }) = self.purged.take() {
+            self.shared.gate.change(|visible| visible.purging.remove(&birth));
+        }
+        Ok(())
     }
 
     fn sync_mark(&mut self) -> Result<(), Stop> {
@@ -170,18 +181,13 @@ impl Writer {
         self.shared.gate.visible().purging.first_key_value().map(|(birth, _)| *birth)
     }
 
-    /// Deletes some of the events of a removed stream. Nobody waits for it and nobody sees it, so it is not synced:
-    /// what a power cut takes back is purged again.
+    /// Deletes some of the events of a removed stream. Nobody sees it, but it is synced like a group, or with one: see
+    /// [`durable`](super::durable).
     fn purge(&mut self, birth: u64) -> Result<(), Stop> {
         let shared = &self.shared;
-        let (batch, done) = self.purge_batch(birth)?;
-        shared.gate.change(|visible| {
-            let applied = shared.tree.apply(batch);
-            if done && applied.is_ok() {
-                visible.purging.remove(&birth);
-            }
-            applied
-        })?;
+        let (batch, last) = self.purge_batch(birth)?;
+        shared.gate.change(|_| shared.tree.apply(batch))?;
+        self.purged = Some(Purged { birth, last });
         // It may have been purged of something too.
         let key = self.last_row.key();
         if let Some(row) = shared.tree.get(&key)? {
