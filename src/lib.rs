@@ -5,10 +5,12 @@
 //!
 //! # The promises
 //!
-//! 1. **A lost answer doesn't sign anybody out.** A repeated refresh gets the same successor again: within the retry
-//!    window, and for a client with credentials until the successor has been used.
+//! 1. **A lost answer doesn't sign anybody out.** A repeated refresh gets the current pair: any of the last four tokens
+//!    within the retry window of its rotation, and the last one, for a client with credentials or one that is set so, until
+//!    its successor has been used.
 //! 2. **A stolen refresh token ends in the open.** Any use of an earlier generation outside that window, however old it
-//!    is, ends exactly that one family, and the log says why.
+//!    is, ends exactly that one family, and the log says why. Only while four rotations lie within the window, those before
+//!    them, whose time is no longer known, are refused and end nothing.
 //! 3. **What is stored opens nothing.** No refresh token, nor a hash of one, is in the database; passwords are peppered.
 //! 4. **What was answered is on disk.** No answer leaves before the event that it rests on is durable.
 //!

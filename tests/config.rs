@@ -81,7 +81,7 @@ fn three_lines_are_enough() {
     assert_eq!(config.tokens.lifetimes.access_token, Duration::from_mins(10));
     assert_eq!(config.tokens.lifetimes.refresh_idle, Duration::from_hours(14 * 24));
     assert_eq!(config.tokens.lifetimes.refresh_absolute, Duration::from_hours(60 * 24));
-    assert_eq!(config.tokens.public_window, Duration::from_secs(30));
+    assert_eq!(config.tokens.public_window, RetryWindow::For(Duration::from_secs(30)));
     assert_eq!(config.tokens.confidential_window, RetryWindow::UntilUsed);
     assert_eq!(config.lead_time, Duration::from_hours(2));
     assert!(!config.password_grant && config.clients.is_empty());
@@ -282,6 +282,18 @@ fn lifetimes_are_bounded_and_in_order() {
 }
 
 #[test]
+fn the_retry_window_of_public_clients_may_be_until_used_for_all_and_for_one() {
+    const CLIENTS: &str = "[[clients]]\nid = \"a\"\ntype = \"public\"\nretry_window = \"until-used\"\n\
+                           [[clients]]\nid = \"b\"\ntype = \"public\"\naccess_token = \"40s\"\n";
+    let windows = |text: &str| {
+        load(&format!("{text}{CLIENTS}")).clients.iter().map(|client| client.retry_window).collect::<Vec<_>>()
+    };
+    let short = RetryWindow::For(Duration::from_secs(10));
+    assert_eq!(windows("[tokens]\nretry_window = \"10s\"\n"), [RetryWindow::UntilUsed, short]);
+    assert_eq!(windows("[tokens]\nretry_window = \"until-used\"\n"), [RetryWindow::UntilUsed; 2]);
+}
+
+#[test]
 fn a_client_s_own_rules_win_over_those_of_all() {
     let config = load(
         "[tokens]\naccess_token = \"1h\"\nreuse = \"refuse\"\n[grants]\npassword = true\n\
@@ -327,7 +339,7 @@ fn a_client_that_does_not_hold_together_is_refused() {
     let public = "[grants]\npassword = true\n[[clients]]\nid = \"a\"\ntype = \"public\"\n";
     for (more, line, part) in [
         (format!("{public}secret = \"{SECRET}\""), 7, "a public client has a secret"),
-        (format!("{public}retry_window = \"until-used\""), 7, "can't be \"until-used\""),
+        (format!("{public}retry_window = \"while-used\""), 7, "is no duration"),
         (format!("{public}retry_window = \"5m\""), 7, "not shorter than half"),
         (format!("{public}access_token = \"40s\""), 7, "not shorter than half"),
         (format!("{public}grants = [\"pasword\"]"), 7, "did you mean `password`?"),

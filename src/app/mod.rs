@@ -123,14 +123,13 @@ impl App {
 #[must_use]
 pub fn policy(registration: &Registration) -> crate::session::Policy {
     use crate::client::{RetryWindow, ReusePolicy};
+    let window = registration.retry_window;
     crate::session::Policy {
         access_token: registration.lifetimes.access_token,
         refresh_idle: registration.lifetimes.refresh_idle,
         refresh_absolute: registration.lifetimes.refresh_absolute,
-        retry_window: match registration.retry_window {
-            RetryWindow::For(window) => Some(window),
-            RetryWindow::UntilUsed => None,
-        },
+        retry_window: window.duration(),
+        retry_until_used: window == RetryWindow::UntilUsed,
         reuse_ends_family: registration.reuse == ReusePolicy::EndFamily,
     }
 }

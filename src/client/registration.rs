@@ -111,17 +111,29 @@ pub enum RetryWindow {
     /// This long after the rotation, or after this process's start if that was later. Zero turns retries off.
     #[n(0)]
     For(#[cbor(n(0), with = "crate::encoding::millis")] Duration),
-    /// Until the successor has been used. For confidential clients.
+    /// The generation before until its successor has been used, and earlier ones for [`RetryWindow::USUAL`].
     #[n(1)]
     UntilUsed,
 }
 
 impl RetryWindow {
+    /// How long after its rotation a token may be sent again, unless it is set otherwise.
+    pub const USUAL: Duration = Duration::from_secs(30);
+
+    /// How long after its rotation any of the last generations may be sent again.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        match self {
+            Self::For(window) => window,
+            Self::UntilUsed => Self::USUAL,
+        }
+    }
+
     /// The window that is used unless another is set: 30 seconds for a public client, until used for a confidential one.
     #[must_use]
     pub const fn usual(authentication: &Authentication) -> Self {
         match authentication {
-            Authentication::None => Self::For(Duration::from_secs(30)),
+            Authentication::None => Self::For(Self::USUAL),
             Authentication::Secret(_) => Self::UntilUsed,
         }
     }

@@ -285,20 +285,8 @@ fn retry_window(
         set.as_ref().map_or_else(|| authentication.map(|kind| rules.window(kind)), |at| Some(at.value))?;
     // Without either setting of its own, it is `[tokens]` that is right or wrong.
     let place = set.as_ref().map(|at| &at.place).or(lifetimes.access_place.as_ref());
-    match (window, place) {
-        (RetryWindow::UntilUsed, Some(place)) if public => {
-            let suggestion =
-                "write a duration such as \"30s\": without a secret, a thief could retry as well";
-            section.problems.note(
-                place,
-                "a public client's retry window can't be \"until-used\"",
-                suggestion,
-            );
-        }
-        (RetryWindow::For(window), Some(place)) if public => {
-            tokens::check_public_window(section, place, window, lifetimes.value.access_token);
-        }
-        (RetryWindow::UntilUsed | RetryWindow::For(_), _) => {}
+    if let Some(place) = place.filter(|_| public) {
+        tokens::check_public_window(section, place, window, lifetimes.value.access_token);
     }
     Some(window)
 }

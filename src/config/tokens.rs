@@ -20,7 +20,7 @@ pub struct TokenRules {
     /// How long tokens last.
     pub lifetimes: Lifetimes,
     /// The retry window of public clients.
-    pub public_window: Duration,
+    pub public_window: RetryWindow,
     /// The retry window of confidential clients.
     pub confidential_window: RetryWindow,
     /// What an old refresh token does.
@@ -33,7 +33,7 @@ impl Default for TokenRules {
     fn default() -> Self {
         Self {
             lifetimes: Lifetimes::default(),
-            public_window: Duration::from_secs(30),
+            public_window: RetryWindow::For(RetryWindow::USUAL),
             confidential_window: RetryWindow::UntilUsed,
             reuse: ReusePolicy::EndFamily,
             refresh_tokens: RefreshTokens::Always,
@@ -46,7 +46,7 @@ impl TokenRules {
     #[must_use]
     pub const fn window(&self, authentication: &Authentication) -> RetryWindow {
         match authentication {
-            Authentication::None => RetryWindow::For(self.public_window),
+            Authentication::None => self.public_window,
             Authentication::Secret(_) => self.confidential_window,
         }
     }
@@ -57,7 +57,7 @@ pub(super) fn tokens(root: &mut Section<'_>) -> TokenRules {
     let mut section = root.section("tokens");
     let usual = TokenRules::default();
     let lifetimes = lifetimes(&mut section, usual.lifetimes);
-    let window = section.duration("retry_window", &WINDOW);
+    let window = retry_window(&mut section, "retry_window");
     let window_place = window.as_ref().map(|at| at.place.clone()).or(lifetimes.access_place);
     let public_window = window.map_or(usual.public_window, |at| at.value);
     if let Some(place) = window_place {
@@ -136,7 +136,14 @@ pub(super) fn retry_window(section: &mut Section<'_>, key: &'static str) -> Opti
 
 /// A public client's window must be shorter than half of its access token's life: a retry makes a new access token when
 /// less than half of the recorded one's life is left, and a window that outlasts it would make one after the other.
-pub(super) fn check_public_window(section: &Section<'_>, place: &Place, window: Duration, access: Duration) {
+/// `until-used` is chosen knowing that.
+pub(super) fn check_public_window(
+    section: &Section<'_>,
+    place: &Place,
+    window: RetryWindow,
+    access: Duration,
+) {
+    let RetryWindow::For(window) = window else { return };
     if window.saturating_mul(2) < access || window.is_zero() {
         return;
     }

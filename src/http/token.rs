@@ -73,7 +73,7 @@ impl TokenApi {
     /// Sign in, or refresh
     ///
     /// `grant_type=password` signs a user in; `grant_type=refresh_token` hands the refresh token down to its successor.
-    /// Send a refresh again if its answer was lost: within the retry window the same pair is returned.
+    /// Send a refresh again if its answer was lost: within the retry window the current pair is returned.
     ///
     /// A confidential client authenticates by HTTP Basic or by `client_id` and `client_secret` in the body; a public
     /// client sends its `client_id` alone. A client that is registered with a cookie gets its refresh tokens there, and

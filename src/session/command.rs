@@ -79,8 +79,10 @@ pub struct Policy {
     pub refresh_idle: Duration,
     /// How long a session lasts.
     pub refresh_absolute: Duration,
-    /// How long after its rotation a token may be sent again; none: until its successor has been used.
-    pub retry_window: Option<Duration>,
+    /// How long after its rotation a token may be sent again.
+    pub retry_window: Duration,
+    /// Whether the generation before may be sent again as long as its successor is unused, however long that is.
+    pub retry_until_used: bool,
     /// Whether the use of an earlier generation ends the family.
     pub reuse_ends_family: bool,
 }

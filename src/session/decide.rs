@@ -7,11 +7,14 @@
 //! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
 //! | 4 | absolute or idle expiry reached | `invalid_grant` | none |
 //! | 5 | user or client gone or switched off, or its epoch is newer | `invalid_grant` | `session_ended` |
-//! | 6 | a later generation, or the current or previous one with another nonce | `invalid_grant` | `session_ended(rollback)` |
+//! | 6 | a later generation, or one whose nonce is known and is another | `invalid_grant` | `session_ended(rollback)` |
 //! | 7 | the current generation | a new pair | `tokens_rotated` |
-//! | 8 | the generation before, within the retry window | the same pair | none, or `access_token_issued` |
-//! | 9 | rotated less than 5 s ago, its successor used already | `invalid_grant` | none |
+//! | 8 | an earlier generation that was rotated within the retry window, or the one before where it may be sent again until its successor is used | the current pair | none, or `access_token_issued` |
+//! | 9 | an earlier generation whose rotation is not remembered, while the oldest that is lies within the window | `invalid_grant` | none |
 //! | 10 | any other earlier generation | `invalid_grant` | `reuse_detected`, `session_ended(reuse)` |
+//!
+//! Time and nonce of the last four rotations are remembered. So all who share one stored token, and refresh at once or a
+//! little late, end up with the same pair.
 
 use std::time::Duration;
 
@@ -21,8 +24,6 @@ use super::state::{Session, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, Generation, Kid, Nonce, Scope};
 
-/// How long after a rotation a slow thread or tab may still send the token without ending the family.
-const STRAGGLER: Duration = Duration::from_secs(5);
 /// How often a reuse is recorded in a session that it does not end.
 const REUSE_RECORDED_EVERY: Duration = Duration::from_hours(1);
 
@@ -75,8 +76,8 @@ pub enum Denied {
     /// This store never issued the token, although its MAC is right.
     #[error("the token is from a history that this store does not have")]
     Rollback,
-    /// The token was rotated a moment ago and its successor has been used.
-    #[error("the token was rotated a moment ago")]
+    /// The token may have been rotated within the retry window: so many rotations came after it that this is not known.
+    #[error("the token was rotated too often since to tell when")]
     Straggler,
     /// An earlier generation was used again.
     #[error("the token was used before")]
@@ -197,14 +198,12 @@ fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReas
     }
 }
 
+/// Every nonce that is remembered is compared: otherwise a leaked refresh secret could forge an old generation that row 8
+/// answers.
 fn is_from_another_history(session: &Session, presented: Presented) -> bool {
-    let nonce = Some(presented.nonce);
-    if presented.generation == session.generation {
-        nonce != session.nonce
-    } else if presented.generation.next() == Some(session.generation) {
-        nonce != session.previous_nonce
-    } else {
-        presented.generation > session.generation
+    match session.nonce_of(presented.generation) {
+        Some(known) => known != presented.nonce,
+        None => presented.generation >= session.generation,
     }
 }
 
@@ -234,29 +233,36 @@ fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision 
 /// Rows 8, 9 and 10.
 fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
     let presented = command.presented.generation;
-    let is_previous = presented.next() == Some(session.generation);
-    let rotated_at = session.rotated_at(presented);
+    let successor = presented.next();
     // This very request rotated it, and was not told that its append had landed. No retry, so no window counts.
-    if is_previous && session.nonce == Some(command.nonce) {
+    if successor.is_some_and(|successor| session.nonce_of(successor) == Some(command.nonce)) {
         return retry(session, command, now);
     }
-    if is_previous && let Some(rotated_at) = rotated_at {
-        // Time in which the server was down does not count against its clients. A start that lies ahead tells nothing: the
-        // clock has been set back since.
-        let started = Some(command.process_started).filter(|started| *started <= now);
-        let opened = rotated_at.max(started.unwrap_or(rotated_at));
-        if command.policy.retry_window.is_none_or(|window| now.since(opened) < window) {
-            return retry(session, command, now);
-        }
+    if command.policy.retry_until_used && successor == Some(session.generation) {
+        return retry(session, command, now);
     }
-    if !is_previous && rotated_at.is_some_and(|at| now.since(at) < STRAGGLER) {
-        return refuse(Denied::Straggler);
+    let rotated_at = session.rotated_at(presented);
+    if !rotated_at.or(session.oldest_rotation()).is_some_and(|at| is_open(command, at, now)) {
+        return reuse(session, command, now);
     }
-    reuse(session, command, now)
+    // Snapshots of an older release know times without nonces: what can't be compared is not answered.
+    if rotated_at.is_some() && session.nonce_of(presented).is_some() {
+        retry(session, command, now)
+    } else {
+        refuse(Denied::Straggler)
+    }
 }
 
-/// Row 8: the same pair again. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither
-/// theft nor the client's fault.
+/// Whether the retry window of a generation that was rotated at `rotated_at` is open. Time in which the server was down does
+/// not count against its clients. A start that lies ahead tells nothing: the clock has been set back since.
+fn is_open(command: &Refresh<'_>, rotated_at: Timestamp, now: Timestamp) -> bool {
+    let started = Some(command.process_started).filter(|started| *started <= now);
+    let opened = rotated_at.max(started.unwrap_or(rotated_at));
+    now.since(opened) < command.policy.retry_window
+}
+
+/// Row 8: the current pair. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither theft nor
+/// the client's fault.
 fn retry(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
     let scope = match narrowed(session, command) {
         Ok(scope) => scope,

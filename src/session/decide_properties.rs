@@ -7,8 +7,8 @@ use super::*;
 /// One thing that happens to a family.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Somebody presents the token that was issued `back` generations before the newest.
-    Present { back: usize, other_client: bool, narrower: bool, wider: bool },
+    /// Somebody presents the token that was issued `back` generations before the newest, or a forged one of its place.
+    Present { back: usize, other_client: bool, forged: bool, narrower: bool, wider: bool },
     /// The family is ended.
     Revoke,
     /// Time passes, or the clock is set back.
@@ -18,9 +18,12 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let rarely = prop::bool::weighted(0.05);
     prop_oneof![
-        12 => (0..6usize, prop::bool::weighted(0.05), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
-            |(back, other_client, narrower, wider)| Step::Present { back, other_client, narrower, wider }
+        12 => (0..8usize, rarely, rarely, any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+            |(back, other_client, forged, narrower, wider)| {
+                Step::Present { back, other_client, forged, narrower, wider }
+            }
         ),
         1 => Just(Step::Revoke),
         6 => prop_oneof![0..8i64, Just(29), Just(31), Just(400), Just(14 * 86_400), -100..0i64].prop_map(Step::Wait),
@@ -28,20 +31,61 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a family must answer, kept as simply as can be: who succeeded whom, and whether it is over.
+/// What a family must answer, kept as simply as can be: when each generation was rotated away, when something happened
+/// last, and whether it is over.
 #[derive(Default)]
 struct Model {
-    successors: std::collections::BTreeMap<u32, Presented>,
+    rotated_at: Vec<u64>,
+    last_event: u64,
     over: bool,
+}
+
+/// What a row of the table answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    Rotates,
+    AnswersTheCurrentPair,
+    Refuses,
+    EndsTheFamily(EndReason),
+}
+
+impl Model {
+    /// Rows 6 to 10 for the token of `generation`.
+    fn row(&self, generation: usize, forged: bool, family: &Family, now: u64) -> Row {
+        let newest = self.rotated_at.len();
+        let is_known = newest - generation <= 4;
+        if forged && is_known {
+            return Row::EndsTheFamily(EndReason::Rollback);
+        }
+        if generation == newest {
+            return Row::Rotates;
+        }
+        if family.policy.retry_until_used && generation + 1 == newest {
+            return Row::AnswersTheCurrentPair;
+        }
+        let now = now.max(self.last_event);
+        let rotated_at = self.rotated_at[if is_known { generation } else { newest - 4 }];
+        let started = if family.process_started <= now { family.process_started } else { 0 };
+        match (now - rotated_at.max(started) < family.policy.retry_window.as_secs(), is_known) {
+            (true, true) => Row::AnswersTheCurrentPair,
+            (true, false) => Row::Refuses,
+            (false, _) => Row::EndsTheFamily(EndReason::Reuse),
+        }
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
-    fn a_family_never_forks_and_never_revives(steps in prop::collection::vec(step(), 1..60), unlimited: bool) {
+    fn a_family_never_forks_never_revives_and_answers_as_the_table_says(
+        steps in prop::collection::vec(step(), 1..60),
+        until_used: bool,
+        window in prop_oneof![Just(WINDOW), Just(0)],
+    ) {
         let mut family = Family::new();
-        family.policy.retry_window = if unlimited { None } else { Some(Duration::from_secs(WINDOW)) };
-        let mut model = Model::default();
+        family.policy.retry_until_used = until_used;
+        family.policy.retry_window = Duration::from_secs(window);
+        let mut model = Model { last_event: T0, ..Model::default() };
         let mut now = T0;
         for step in steps {
             match step {
@@ -54,31 +98,50 @@ proptest! {
                     family.land(&Decision { events, outcome: Err(Denied::Unknown) });
                     model.over = true;
                 }
-                Step::Present { back, other_client, narrower, wider } => {
+                Step::Present { back, other_client, forged, narrower, wider } => {
                     let newest = family.tokens.len() - 1;
                     let index = newest.saturating_sub(back);
-                    let token = family.tokens[index];
+                    let mut token = family.tokens[index];
+                    if forged {
+                        token.nonce = Nonce::from([255; 16]);
+                    }
                     let asked = if wider { Some("admin") } else { narrower.then_some("read") };
                     let sent = Sent { at: now, client: if other_client { "other" } else { "web" }, scope: asked };
                     let before = family.session.clone();
+                    let row = model.row(index, forged, &family, now);
                     let decision = family.present(token, &sent);
-                    if let Ok(granted) = &decision.outcome {
-                        prop_assert!(!model.over, "an ended family answered");
-                        prop_assert!(!other_client && !wider);
-                        prop_assert!(index + 1 >= newest, "an old generation was answered");
-                        let successor = granted.refresh.unwrap();
-                        prop_assert_eq!(successor.generation.0, token.generation.0 + 1);
-                        let known = *model.successors.entry(token.generation.0).or_insert(successor);
-                        prop_assert_eq!(known, successor, "two successors of one token");
-                        prop_assert!(granted.access.exp > granted.access.iat);
+                    match &decision.outcome {
+                        Ok(granted) => {
+                            prop_assert!(!model.over, "an ended family answered");
+                            prop_assert!(!other_client && !wider);
+                            prop_assert!(granted.access.exp > granted.access.iat);
+                            let line = &family.tokens;
+                            prop_assert_eq!(granted.refresh, line.last().copied(), "not the newest token");
+                            let rotated = line.len() - 1 - newest;
+                            let expected = if granted.retried { (Row::AnswersTheCurrentPair, 0) } else { (Row::Rotates, 1) };
+                            prop_assert_eq!((row, rotated), expected);
+                            if rotated == 1 {
+                                model.rotated_at.push(now.max(model.last_event));
+                            }
+                        }
+                        Err(Denied::Reuse) => prop_assert_eq!(row, Row::EndsTheFamily(EndReason::Reuse)),
+                        Err(Denied::Rollback) => prop_assert_eq!(row, Row::EndsTheFamily(EndReason::Rollback)),
+                        Err(Denied::Straggler) => prop_assert_eq!(row, Row::Refuses),
+                        Err(Denied::Scope) => {
+                            prop_assert!(wider);
+                            prop_assert!(matches!(row, Row::Rotates | Row::AnswersTheCurrentPair));
+                        }
+                        Err(Denied::ForeignClient) => prop_assert!(other_client),
+                        Err(Denied::Expired) => prop_assert!(now.max(model.last_event) >= T0 + 14 * 86_400),
+                        Err(denied) => prop_assert!(model.over, "{denied}"),
                     }
                     if matches!(decision.outcome, Err(Denied::Scope | Denied::Straggler | Denied::Expired)) {
                         prop_assert_eq!(&family.session, &before, "a harmless refusal changed something");
                     }
-                    if family.ended().is_some() {
-                        prop_assert!(model.over || matches!(decision.outcome, Err(Denied::Reuse)));
-                        model.over = true;
+                    if !decision.events.is_empty() {
+                        model.last_event = now.max(model.last_event);
                     }
+                    model.over |= matches!(decision.outcome, Err(Denied::Reuse | Denied::Rollback));
                 }
             }
             prop_assert_eq!(family.ended().is_some(), model.over);

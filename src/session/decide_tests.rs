@@ -23,7 +23,8 @@ fn policy() -> Policy {
         access_token: Duration::from_mins(10),
         refresh_idle: Duration::from_hours(14 * 24),
         refresh_absolute: Duration::from_hours(60 * 24),
-        retry_window: Some(Duration::from_secs(WINDOW)),
+        retry_window: Duration::from_secs(WINDOW),
+        retry_until_used: false,
         reuse_ends_family: true,
     }
 }
@@ -100,8 +101,15 @@ impl Family {
 
     fn present(&mut self, token: Presented, sent: &Sent<'_>) -> Decision {
         self.nonces = self.nonces.wrapping_add(1);
+        let decision = self.decision(token, sent);
+        self.land(&decision);
+        decision
+    }
+
+    /// What would be decided; nothing lands.
+    fn decision(&self, token: Presented, sent: &Sent<'_>) -> Decision {
         let asked = sent.scope.map(scope);
-        let decision = decide(
+        decide(
             self.session.as_ref(),
             &Refresh {
                 session: id(),
@@ -118,9 +126,7 @@ impl Family {
                 now: Timestamp::from_seconds(sent.at),
                 process_started: Timestamp::from_seconds(self.process_started),
             },
-        );
-        self.land(&decision);
-        decision
+        )
     }
 
     /// Rotates the newest token and returns its successor.
@@ -227,16 +233,29 @@ fn c27_row_5_a_client_that_is_switched_off_ends_the_session() {
 #[test]
 fn c83_row_6_a_token_from_another_history_ends_the_session() {
     let nonce = Nonce::from([99; 16]);
-    for (rotations, generation) in [(0, 1), (0, u32::MAX), (0, 0), (2, 2), (2, 1)] {
+    for (rotations, generation) in
+        [(0, 1), (0, u32::MAX), (0, 0), (2, 2), (2, 1), (2, 0), (7, 7), (7, 6), (7, 5), (7, 4), (7, 3)]
+    {
         let mut family = Family::new();
         for time in 0..rotations {
             family.rotate(T0 + time);
         }
         let presented = Presented { generation: Generation(generation), nonce };
-        let decision = family.present(presented, &at(T0 + 2));
+        let decision = family.present(presented, &at(T0 + 7));
         assert_eq!(decision.outcome, Err(Denied::Rollback), "{rotations} {generation}");
         assert_eq!(family.ended(), Some(EndReason::Rollback));
     }
+}
+
+#[test]
+fn a_forged_generation_whose_nonce_is_no_longer_known_is_not_answered() {
+    let mut family = Family::new();
+    for time in 0..7 {
+        family.rotate(T0 + time);
+    }
+    let forged = Presented { generation: Generation(2), nonce: Nonce::from([99; 16]) };
+    assert_eq!(family.present(forged, &at(T0 + 7)), refuse(Denied::Straggler));
+    assert_eq!(family.present(forged, &at(T0 + 3 + WINDOW)).outcome, Err(Denied::Reuse));
 }
 
 #[test]
@@ -294,13 +313,19 @@ fn an_access_token_begins_at_the_clocks_time_even_when_that_was_set_back() {
 #[test]
 fn an_append_of_its_own_is_no_second_use_even_without_a_window() {
     let mut family = Family::new();
-    family.policy.retry_window = Some(Duration::ZERO);
+    family.policy.retry_window = Duration::ZERO;
     let first = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
     // The next one draws the nonce of this one: it is the same request, which was not told that its append landed.
     family.nonces -= 1;
     let again = family.present(family.tokens[0], &at(T0));
     assert_eq!(names(&again), [] as [&str; 0]);
     assert_eq!(again.outcome.unwrap().refresh, first.refresh);
+    // Nor when somebody has used the successor meanwhile.
+    let second = family.rotate(T0);
+    family.nonces = 0;
+    let again = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
+    assert_eq!(again.refresh, Some(second));
+    family.nonces = 9;
     assert_eq!(family.present(family.tokens[0], &at(T0)).outcome, Err(Denied::Reuse));
 }
 
@@ -320,7 +345,7 @@ fn c46_row_8_a_retry_gets_the_same_pair_and_records_nothing() {
 #[test]
 fn row_8_a_retry_for_which_the_access_token_does_not_fit_gets_another_one() {
     let mut family = Family::new();
-    family.policy.retry_window = None;
+    family.policy.retry_until_used = true;
     let first = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
     assert_eq!(names(&family.present(family.tokens[0], &at(T0 + 300))), [] as [&str; 0]);
     let decision = family.present(family.tokens[0], &at(T0 + 301));
@@ -335,7 +360,7 @@ fn row_8_a_retry_for_which_the_access_token_does_not_fit_gets_another_one() {
 #[test]
 fn row_8_lasts_until_the_successor_is_used_where_the_client_has_credentials() {
     let mut family = Family::new();
-    family.policy.retry_window = None;
+    family.policy.retry_until_used = true;
     let old = family.tokens[0];
     let successor = family.rotate(T0);
     let retried = family.present(old, &at(T0 + 86_400)).outcome.unwrap();
@@ -367,30 +392,113 @@ fn a_clock_that_ran_ahead_when_the_process_started_holds_no_window_open() {
 #[test]
 fn c47_without_a_window_a_second_use_ends_the_family() {
     let mut family = Family::new();
-    family.policy.retry_window = Some(Duration::ZERO);
+    family.policy.retry_window = Duration::ZERO;
     family.rotate(T0);
     assert_eq!(family.present(family.tokens[0], &at(T0)).outcome, Err(Denied::Reuse));
     assert_eq!(family.ended(), Some(EndReason::Reuse));
 }
 
 #[test]
-fn c82_row_9_a_straggler_is_refused_and_the_family_lives() {
+fn row_8_processes_that_share_a_token_end_up_with_the_same_pair() {
     let mut family = Family::new();
     family.rotate(T0);
-    family.rotate(T0 + 1);
-    let token_before_last = family.tokens[0];
-    assert_eq!(family.present(token_before_last, &at(T0 + 4)), refuse(Denied::Straggler));
-    assert_eq!(family.present(token_before_last, &at(T0 + 5)).outcome, Err(Denied::Reuse));
+    family.rotate(T0 + 6);
+    let third = family.rotate(T0 + 7);
+    // Each of the last four, as long as its own window is open.
+    for (generation, time) in [(0, 8), (1, 8), (2, 8), (0, 29), (1, 35), (2, 36)] {
+        let decision = family.present(family.tokens[generation], &at(T0 + time));
+        assert_eq!(decision.events, [], "{generation} {time}");
+        let granted = decision.outcome.unwrap();
+        assert_eq!((granted.refresh, granted.retried), (Some(third), true), "{generation} {time}");
+    }
+    for (generation, time) in [(0, 30), (1, 36), (2, 37)] {
+        let decision = family.decision(family.tokens[generation], &at(T0 + time));
+        assert_eq!(decision.outcome, Err(Denied::Reuse), "{generation}");
+    }
 }
 
 #[test]
-fn row_9_remembers_four_rotations() {
+fn row_8_until_used_holds_for_the_generation_before_and_the_window_for_earlier_ones() {
     let mut family = Family::new();
-    for _ in 0..5 {
+    family.policy.retry_until_used = true;
+    family.rotate(T0);
+    let second = family.rotate(T0 + 6);
+    assert_eq!(family.present(family.tokens[0], &at(T0 + 29)).outcome.unwrap().refresh, Some(second));
+    assert_eq!(family.present(family.tokens[1], &at(T0 + 86_400)).outcome.unwrap().refresh, Some(second));
+    assert_eq!(family.present(family.tokens[0], &at(T0 + 86_400)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
+fn c82_row_9_of_more_than_four_rotations_within_the_window_the_first_are_refused_and_the_family_lives() {
+    let mut family = Family::new();
+    for time in 0..6 {
+        family.rotate(T0 + time);
+    }
+    // The oldest that is remembered is that of generation 2, two seconds after the first.
+    for (generation, answered) in [(5, true), (2, true), (1, false), (0, false)] {
+        let decision = family.present(family.tokens[generation], &at(T0 + 1 + WINDOW));
+        if answered {
+            assert_eq!(decision.outcome.unwrap().refresh, Some(family.tokens[6]));
+        } else {
+            assert_eq!(decision, refuse(Denied::Straggler), "{generation}");
+        }
+    }
+    assert_eq!(family.present(family.tokens[1], &at(T0 + 2 + WINDOW)).outcome, Err(Denied::Reuse));
+}
+
+#[test]
+fn without_a_window_an_earlier_generation_ends_the_family_at_once() {
+    let mut family = Family::new();
+    family.policy.retry_window = Duration::ZERO;
+    for _ in 0..6 {
         family.rotate(T0);
     }
-    assert_eq!(family.present(family.tokens[1], &at(T0)), refuse(Denied::Straggler));
     assert_eq!(family.present(family.tokens[0], &at(T0)).outcome, Err(Denied::Reuse));
+}
+
+/// The snapshot of a release that kept four times and one nonce: after rotations at `T0` + 10, 20, 21, 22, 23, 24.
+const OLDER_SNAPSHOT: &str = "\
+    018b8a1a3b9aca0063776562005002020202020202020202020202020202006a72656164207772697465f61b0000\
+    000170985a001a83b3d200f582008006500606060606060606060606060606060650050505050505050505050505\
+    05050505841a3b9b27c01a3b9b23d81a3b9b1ff01a3b9b1c08841a000f42581a000f44b0f6582003030303030303\
+    030303030303030303030303030303030303030303030303031a83b42fc0f4f61a3b9b27c0";
+
+#[test]
+fn a_snapshot_with_one_earlier_nonce_is_read_and_what_it_can_t_compare_is_not_answered() {
+    let bytes: Vec<u8> = (0..OLDER_SNAPSHOT.len())
+        .step_by(2)
+        .map(|index| u8::from_str_radix(&OLDER_SNAPSHOT[index..index + 2], 16).unwrap())
+        .collect();
+    let token = |generation: u8| Presented {
+        generation: Generation(u32::from(generation)),
+        nonce: Nonce::from([generation; 16]),
+    };
+    let mut family = Family { session: Some(Session::decode(&bytes).unwrap()), nonces: 7, ..Family::new() };
+    assert_eq!(family.decision(token(5), &at(T0 + 30)).outcome.unwrap().refresh, Some(token(6)));
+    for generation in [0, 1, 2, 3, 4] {
+        assert_eq!(
+            family.decision(token(generation), &at(T0 + 30)),
+            refuse(Denied::Straggler),
+            "{generation}"
+        );
+        assert_eq!(
+            family.decision(token(generation), &at(T0 + 54)).outcome,
+            Err(Denied::Reuse),
+            "{generation}"
+        );
+    }
+    let rotated = family.decision(token(6), &at(T0 + 40));
+    let newer = Session::apply(family.session, &rotated.events[0]).unwrap();
+    assert_eq!(Session::decode(&newer.encode()).as_ref(), Ok(&newer));
+    family.session = Some(newer);
+    for generation in [5, 6] {
+        assert_eq!(
+            family.decision(token(generation), &at(T0 + 41)).outcome.unwrap().refresh,
+            Some(token(7)),
+            "{generation}"
+        );
+    }
+    assert_eq!(family.decision(token(4), &at(T0 + 41)), refuse(Denied::Straggler));
 }
 
 #[test]
@@ -398,18 +506,18 @@ fn c42_c44_row_10_reuse_ends_the_family_and_is_recorded_once() {
     let mut family = Family::new();
     family.rotate(T0 + 10);
     family.rotate(T0 + 20);
-    let decision = family.present(family.tokens[0], &at(T0 + 25));
+    let decision = family.present(family.tokens[0], &at(T0 + 40));
     assert_eq!(names(&decision), ["reuse_detected", "session_ended"]);
     let detected = SessionEvent::ReuseDetected {
-        at: Timestamp::from_seconds(T0 + 25),
+        at: Timestamp::from_seconds(T0 + 40),
         presented: Generation(0),
         current: Generation(2),
-        seconds_since: 5,
+        seconds_since: 20,
     };
     assert_eq!(decision.events[0], detected);
     for token in family.tokens.clone() {
         for _ in 0..100 {
-            assert_eq!(family.present(token, &at(T0 + 26)), refuse(Denied::Ended(EndReason::Reuse)));
+            assert_eq!(family.present(token, &at(T0 + 41)), refuse(Denied::Ended(EndReason::Reuse)));
         }
     }
 }
@@ -421,11 +529,11 @@ fn a_client_may_have_reuse_refused_and_recorded_hourly_without_an_end() {
     family.rotate(T0);
     family.rotate(T0);
     let old = family.tokens[0];
-    assert_eq!(names(&family.present(old, &at(T0 + 10))), ["reuse_detected"]);
-    assert_eq!(family.present(old, &at(T0 + 11)), refuse(Denied::Reuse));
-    assert_eq!(family.present(old, &at(T0 + 3609)), refuse(Denied::Reuse));
-    assert_eq!(names(&family.present(old, &at(T0 + 3610))), ["reuse_detected"]);
-    family.rotate(T0 + 3611);
+    assert_eq!(names(&family.present(old, &at(T0 + 40))), ["reuse_detected"]);
+    assert_eq!(family.present(old, &at(T0 + 41)), refuse(Denied::Reuse));
+    assert_eq!(family.present(old, &at(T0 + 3639)), refuse(Denied::Reuse));
+    assert_eq!(names(&family.present(old, &at(T0 + 3640))), ["reuse_detected"]);
+    family.rotate(T0 + 3641);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::store::StreamId;
 const FORMAT: u8 = 1;
 /// The category of sessions' streams.
 pub const CATEGORY: u8 = b's';
-/// How many rotations are remembered with their times.
+/// How many rotations are remembered with their times, and as many earlier generations with their nonces.
 const REMEMBERED: usize = 4;
 
 /// A session's state.
@@ -53,6 +53,10 @@ pub struct Session {
     /// The thumbprint of the key that the tokens are bound to (RFC 9449 §6.1); kept free for DPoP.
     #[cbor(n(11), with = "minicbor::bytes")]
     pub confirmation: Option<[u8; 32]>,
+    /// The nonces of the generations before the previous one, latest first; at most three. A snapshot of a release that
+    /// kept only the previous one has none.
+    #[cbor(n(12), default)]
+    earlier_nonces: Vec<Nonce>,
 }
 
 /// Whether a session is live.
@@ -90,10 +94,7 @@ impl Session {
                 session.issued = Some(access.clone());
             }
             SessionEvent::TokensRotated { at, generation, nonce, access, idle_expiry } => {
-                session.previous_nonce = session.nonce.replace(*nonce);
-                session.generation = *generation;
-                session.rotations.insert(0, *at);
-                session.rotations.truncate(REMEMBERED);
+                session.rotated_to(*generation, *nonce, *at);
                 session.issued = Some(access.clone());
                 session.idle_expiry = *idle_expiry;
             }
@@ -122,15 +123,47 @@ impl Session {
             reuse_detected_at: None,
             last_event_at: started.at,
             confirmation: None,
+            earlier_nonces: Vec::new(),
             started,
         }
+    }
+
+    fn rotated_to(&mut self, generation: Generation, nonce: Nonce, at: Timestamp) {
+        if let Some(previous) = self.previous_nonce.take() {
+            self.earlier_nonces.insert(0, previous);
+            self.earlier_nonces.truncate(REMEMBERED.saturating_sub(1));
+        }
+        self.previous_nonce = self.nonce.replace(nonce);
+        self.generation = generation;
+        self.rotations.insert(0, at);
+        self.rotations.truncate(REMEMBERED);
     }
 
     /// When `generation` was rotated away, if that is remembered.
     #[must_use]
     pub fn rotated_at(&self, generation: Generation) -> Option<Timestamp> {
-        let behind = self.generation.0.checked_sub(generation.0)?.checked_sub(1)?;
-        self.rotations.get(usize::try_from(behind).ok()?).copied()
+        self.rotations.get(self.behind(generation)?.checked_sub(1)?).copied()
+    }
+
+    /// When the oldest rotation happened that is remembered.
+    #[must_use]
+    pub fn oldest_rotation(&self) -> Option<Timestamp> {
+        self.rotations.last().copied()
+    }
+
+    /// The nonce of `generation`, if that is remembered.
+    #[must_use]
+    pub fn nonce_of(&self, generation: Generation) -> Option<Nonce> {
+        match self.behind(generation)? {
+            0 => self.nonce,
+            1 => self.previous_nonce,
+            behind => self.earlier_nonces.get(behind.checked_sub(2)?).copied(),
+        }
+    }
+
+    /// How many generations `generation` is behind the current one.
+    fn behind(&self, generation: Generation) -> Option<usize> {
+        usize::try_from(self.generation.0.checked_sub(generation.0)?).ok()
     }
 
     /// When the current generation was issued.

@@ -144,7 +144,7 @@ async fn a_password_change_and_a_reuse_do_what_they_say_to_the_others() {
     for _ in 0..2 {
         assert!(lives(&server, &mut devices[2]).await);
     }
-    server.wait(5);
+    server.wait(30);
     assert_eq!(server.refresh(&old).await.outcome(), (400, "invalid_grant"));
     let mut live = Vec::new();
     for device in &mut devices {

@@ -180,14 +180,16 @@ async fn c81_a_withdrawn_role_is_gone_from_the_next_token() {
 }
 
 #[tokio::test]
-async fn c82_a_straggler_is_refused_and_the_family_lives() {
+async fn c82_a_token_that_was_rotated_too_often_since_to_tell_when_is_refused_and_the_family_lives() {
     let server = Server::start().await;
-    let first = server.sign_in().await.refresh_token();
-    let second = server.refresh(&first).await.refresh_token();
-    let third = server.refresh(&second).await.refresh_token();
-    server.wait(4);
-    assert_eq!(server.refresh(&first).await.outcome(), REFUSED);
-    assert_eq!(server.refresh(&third).await.status, 200);
+    let mut line = vec![server.sign_in().await.refresh_token()];
+    for _ in 0..6 {
+        line.push(server.refresh(&line[line.len() - 1]).await.refresh_token());
+    }
+    server.wait(29);
+    assert_eq!(server.refresh(&line[1]).await.outcome(), REFUSED);
+    assert_eq!(server.refresh(&line[2]).await.refresh_token(), line[6]);
+    assert_eq!(server.refresh(&line[6]).await.status, 200);
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! Any sequence of what clients and time can do, against a small model, on the real store.
 
-use std::collections::HashMap;
-
 use heirloom::clock::Timestamp;
 use heirloom::oauth::SessionId;
 use heirloom::session::{Session, SessionEvent};
@@ -31,11 +29,11 @@ fn step() -> impl Strategy<Value = Step> {
     let scope = prop_oneof![4 => Just(None), 1 => Just(Some("read")), 1 => Just(Some("read admin"))];
     prop_oneof![
         2 => Just(Step::SignIn),
-        12 => (0..3usize, 0..5usize, prop::bool::weighted(0.1), scope).prop_map(
+        12 => (0..3usize, 0..8usize, prop::bool::weighted(0.1), scope).prop_map(
             |(family, back, confidential, scope)| Step::Present { family, back, confidential, scope }
         ),
         1 => Just(Step::Revoke),
-        4 => prop_oneof![Just(1), Just(4), Just(29), Just(31), Just(301), Just(9 * 86_400), Just(14 * 86_400)].prop_map(Step::Wait),
+        4 => prop_oneof![Just(1), Just(4), Just(11), Just(29), Just(31), Just(301), Just(9 * 86_400), Just(14 * 86_400)].prop_map(Step::Wait),
     ]
 }
 
@@ -44,37 +42,68 @@ struct Family {
     id: SessionId,
     /// All tokens in the order in which they were given out.
     line: Vec<String>,
-    /// Who succeeded whom.
-    successors: HashMap<String, String>,
-    /// When the newest token was given out.
-    newest_at: Timestamp,
-    started_at: Timestamp,
+    /// When each of them was given out.
+    given_at: Vec<Timestamp>,
     over: bool,
+    /// Whether an old token was used: then the log says that it is over.
+    reused: bool,
+}
+
+/// What the table has for a token of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    /// 7.
+    Rotates,
+    /// 8.
+    AnswersTheCurrentPair,
+    /// 9.
+    Refuses,
+    /// 10.
+    EndsTheFamily,
 }
 
 impl Family {
     fn of(answer: &Answer, now: Timestamp) -> Self {
         let line = vec![answer.refresh_token()];
-        let (newest_at, started_at) = (now, now);
-        Self { id: answer.session(), line, successors: HashMap::new(), newest_at, started_at, over: false }
+        Self { id: answer.session(), line, given_at: vec![now], over: false, reused: false }
     }
 
     /// Whether it has expired: 14 days unused, or 60 days old.
     fn is_expired(&self, now: Timestamp) -> bool {
         const DAY: u64 = 86_400;
-        now.since(self.newest_at).as_secs() >= 14 * DAY || now.since(self.started_at).as_secs() >= 60 * DAY
+        let newest_at = self.given_at[self.given_at.len() - 1];
+        now.since(newest_at).as_secs() >= 14 * DAY || now.since(self.given_at[0]).as_secs() >= 60 * DAY
     }
 
-    /// A token and what came of it.
-    fn note(&mut self, token: &str, answer: &Answer, now: Timestamp) {
+    /// Rows 7 to 10. The server's start lies before everything.
+    fn row(&self, generation: usize, now: Timestamp) -> Row {
+        let newest = self.line.len() - 1;
+        let is_known = newest - generation <= 4;
+        // A token is rotated away when its successor is given out.
+        let rotated_at = |generation: usize| self.given_at[generation + 1];
+        if generation == newest {
+            return Row::Rotates;
+        }
+        let oldest = if is_known { generation } else { newest - 4 };
+        match (now.since(rotated_at(oldest)).as_secs() < 30, is_known) {
+            (true, true) => Row::AnswersTheCurrentPair,
+            (true, false) => Row::Refuses,
+            (false, _) => Row::EndsTheFamily,
+        }
+    }
+
+    /// A token that was answered, by which row.
+    fn note(&mut self, row: Row, answer: &Answer, now: Timestamp) {
         assert!(!self.over, "an ended family answered");
-        let successor = answer.refresh_token();
-        let known = self.successors.entry(token.to_owned()).or_insert_with(|| successor.clone());
-        assert_eq!(*known, successor, "two successors of one token");
-        if !self.line.contains(&successor) {
-            assert_eq!(self.line.last().map(String::as_str), Some(token), "the family forked");
-            self.line.push(successor);
-            self.newest_at = now;
+        let token = answer.refresh_token();
+        match row {
+            Row::Rotates => {
+                assert!(!self.line.contains(&token), "an old token came back");
+                self.line.push(token);
+                self.given_at.push(now);
+            }
+            Row::AnswersTheCurrentPair => assert_eq!(Some(&token), self.line.last(), "the family forked"),
+            Row::Refuses | Row::EndsTheFamily => panic!("{row:?}, and it was answered"),
         }
         assert_eq!(answer.session(), self.id);
     }
@@ -110,7 +139,7 @@ async fn run(steps: Vec<Step>) {
                 present(&server, &mut families[index], (back, confidential, scope)).await;
             }
         }
-        for family in &mut families {
+        for family in &families {
             check(&server, family).await;
         }
     }
@@ -118,13 +147,12 @@ async fn run(steps: Vec<Step>) {
 
 async fn present(server: &Server, family: &mut Family, how: (usize, bool, Option<&str>)) {
     let (back, confidential, scope) = how;
-    let token = family.line[family.line.len().saturating_sub(1 + back)].clone();
-    // Nobody is signed out by mistake: the newest token of a family that lives is good.
-    let is_good = back == 0
-        && !confidential
-        && scope != Some("read admin")
-        && !family.over
-        && !family.is_expired(server.now());
+    let generation = family.line.len().saturating_sub(1 + back);
+    let token = family.line[generation].clone();
+    let row = family.row(generation, server.now());
+    let (lives, fits) = (!family.over && !family.is_expired(server.now()), scope != Some("read admin"));
+    // Nobody is signed out by mistake: what rows 7 and 8 answer is good.
+    let is_good = matches!(row, Row::Rotates | Row::AnswersTheCurrentPair) && !confidential && fits && lives;
     let answer = if confidential {
         server.refresh_confidential(&token).await
     } else {
@@ -135,15 +163,18 @@ async fn present(server: &Server, family: &mut Family, how: (usize, bool, Option
         (200, _) => {
             assert!(!confidential && scope != Some("read admin"), "more was given than may be");
             assert!(!family.is_expired(server.now()), "an expired family answered");
-            family.note(&token, &answer, server.now());
+            family.note(row, &answer, server.now());
         }
         (400, "invalid_grant" | "invalid_scope") => assert!(!is_good, "{}", answer.text),
         other => panic!("{other:?}"),
     }
+    // And no reuse goes unnoticed.
+    family.reused |= lives && !confidential && row == Row::EndsTheFamily;
+    family.over |= family.reused;
 }
 
 /// fold(log) = snapshot; and what has ended is over.
-async fn check(server: &Server, family: &mut Family) {
+async fn check(server: &Server, family: &Family) {
     let events = server.events(family.id).await;
     let folded = events.iter().fold(None, Session::apply).unwrap();
     let snapshot = server.app.store.load(Session::stream(family.id).unwrap()).await.unwrap().unwrap();
@@ -151,5 +182,6 @@ async fn check(server: &Server, family: &mut Family) {
     assert_eq!(snapshot.version, events.len() as u64);
     let ends = events.iter().filter(|event| matches!(event, SessionEvent::Ended { .. })).count();
     assert!(ends <= 1, "a family ends once");
-    family.over |= ends == 1;
+    assert!(ends == 0 || family.over, "a family was ended by mistake: {events:?}");
+    assert!(ends == 1 || !family.reused, "a reuse ended nothing: {events:?}");
 }

@@ -37,7 +37,7 @@ async fn c42_reuse_ends_the_family_and_nothing_else() {
     let (mine, other_device) = (server.sign_in().await, server.sign_in().await);
     let second = server.refresh(&mine.refresh_token()).await;
     let third = server.refresh(&second.refresh_token()).await;
-    server.wait(5);
+    server.wait(30);
     assert_eq!(server.refresh(&mine.refresh_token()).await.outcome(), REFUSED);
     for dead in [&mine, &second, &third] {
         assert_eq!(server.refresh(&dead.refresh_token()).await.outcome(), REFUSED);
@@ -121,6 +121,47 @@ async fn c46_a_lost_answer_is_given_again_within_the_window() {
     server.wait(1);
     assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), REFUSED);
     assert_eq!(server.refresh(&lost.refresh_token()).await.outcome(), REFUSED, "the family has ended");
+}
+
+/// Command line agents, desktop apps and the like read one stored token, each in its own time.
+#[tokio::test]
+async fn processes_that_share_one_stored_token_all_get_the_current_pair() {
+    let server = Server::start().await;
+    let stored = server.sign_in().await;
+    let second = server.refresh(&stored.refresh_token()).await;
+    server.wait(6);
+    let third = server.refresh(&second.refresh_token()).await;
+    server.wait(2);
+    let position = server.position().await;
+    for late in [&stored, &second, &stored] {
+        let answer = server.refresh(&late.refresh_token()).await;
+        assert_eq!(answer.refresh_token(), third.refresh_token());
+        assert_eq!(answer.access_token(), third.access_token());
+    }
+    assert_eq!(server.position().await, position, "nothing is recorded");
+    let fourth = server.refresh(&third.refresh_token()).await;
+    assert_eq!(server.refresh(&stored.refresh_token()).await.refresh_token(), fourth.refresh_token());
+    // Each generation has a window of its own.
+    server.wait(22);
+    assert_eq!(server.refresh(&second.refresh_token()).await.refresh_token(), fourth.refresh_token());
+    assert_eq!(server.refresh(&stored.refresh_token()).await.outcome(), REFUSED);
+    assert_eq!(server.event_names(stored.session()).await.last(), Some(&"session_ended"));
+}
+
+#[tokio::test]
+async fn a_public_client_may_be_set_to_retry_until_the_successor_is_used() {
+    let server = Server::with(|setup| {
+        setup.client(PUBLIC, |client| client.retry_window = RetryWindow::UntilUsed);
+    })
+    .await;
+    let first = server.sign_in().await;
+    let second = server.refresh(&first.refresh_token()).await;
+    server.wait(86_400);
+    assert_eq!(server.refresh(&first.refresh_token()).await.refresh_token(), second.refresh_token());
+    let third = server.refresh(&second.refresh_token()).await;
+    assert_eq!(server.refresh(&second.refresh_token()).await.refresh_token(), third.refresh_token());
+    assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), REFUSED);
+    assert_eq!(server.refresh(&third.refresh_token()).await.outcome(), REFUSED, "that was a reuse");
 }
 
 #[tokio::test]

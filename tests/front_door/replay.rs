@@ -108,7 +108,8 @@ fn plain_policy() -> Policy {
         access_token: Duration::from_mins(10),
         refresh_idle: Duration::from_hours(24),
         refresh_absolute: Duration::from_hours(48),
-        retry_window: None,
+        retry_window: Duration::from_secs(30),
+        retry_until_used: true,
         reuse_ends_family: true,
     }
 }

@@ -86,23 +86,23 @@ async fn c48_an_answer_that_a_kill_swallowed_comes_again() {
 async fn c49_an_ended_family_stays_ended_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let dev = Dev::start(folder.path());
-    let mut line = vec![dev.caller.sign_in(dev.public(), dev.user()).await.refresh_token()];
-    let other = dev.caller.sign_in(dev.public(), dev.user()).await.refresh_token();
-    // Further back than what a slow second thread could send.
+    let strict = dev.register_strict().await;
+    let mut line = vec![dev.caller.sign_in(strict, dev.user()).await.refresh_token()];
+    let other = dev.caller.sign_in(strict, dev.user()).await.refresh_token();
     for _ in 0..6 {
         let newest = line.last().unwrap();
-        line.push(dev.caller.refresh(dev.public(), newest).await.refresh_token());
+        line.push(dev.caller.refresh(strict, newest).await.refresh_token());
     }
-    let reuse = dev.caller.refresh(dev.public(), &line[0]).await;
+    let reuse = dev.caller.refresh(strict, &line[0]).await;
     assert_eq!(reuse.outcome(), (400, "invalid_grant"));
     let ended = |log: &str| log.lines().filter(|line| line.contains("session.end=\"reuse\"")).count();
     assert_eq!(ended(&dev.process.log()), 1, "{}", dev.process.log());
     let dev = dev.kill_and_start(folder.path());
     for token in &line {
-        assert_eq!(dev.caller.refresh(dev.public(), token).await.outcome(), (400, "invalid_grant"));
+        assert_eq!(dev.caller.refresh(strict, token).await.outcome(), (400, "invalid_grant"));
     }
     assert_eq!(ended(&dev.process.log()), 1, "ended once");
-    assert_eq!(dev.caller.refresh(dev.public(), &other).await.status, 200);
+    assert_eq!(dev.caller.refresh(strict, &other).await.status, 200);
 }
 
 /// Three rounds; more with `HEIRLOOM_KILL_ROUNDS`.

@@ -44,7 +44,7 @@ impl Talkative {
         let config = folder.path().join("heirloom.toml");
         let settings = format!(
             "issuer = \"http://127.0.0.1:{port}\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[log]\nformat = \"{log_format}\"\n\
-             [grants]\npassword = true\n[[clients]]\nid = \"canary-phone\"\ntype = \"public\"\n\
+             [grants]\npassword = true\n[[clients]]\nid = \"canary-phone\"\ntype = \"public\"\nretry_window = \"0s\"\n\
              [[clients]]\nid = \"canary-web\"\ntype = \"confidential\"\nsecret_file = \"web.secret\"\n"
         );
         fs::write(&config, settings).unwrap();
@@ -110,9 +110,12 @@ async fn c77_no_secret_is_in_the_log_or_in_the_store() {
     for client in [WEB, PHONE] {
         let first = server.caller.sign_in(client, (NAME, PASSWORD)).await;
         let second = server.caller.refresh(client, &first.refresh_token()).await;
-        let retry = server.caller.refresh(client, &first.refresh_token()).await;
-        for answer in [&first, &second, &retry] {
+        for answer in [&first, &second] {
             server.hide(answer);
+        }
+        // The phone has no retry window.
+        if matches!(client, Client::Confidential(..)) {
+            server.hide(&server.caller.refresh(client, &first.refresh_token()).await);
         }
         tokens.push((first, second));
     }
@@ -121,12 +124,8 @@ async fn c77_no_secret_is_in_the_log_or_in_the_store() {
         ask_everything(&server, token).await;
     }
     // The end of a family.
-    let mut token = newest.refresh_token();
-    for _ in 0..6 {
-        let next = server.caller.refresh(PHONE, &token).await;
-        server.hide(&next);
-        token = next.refresh_token();
-    }
+    let next = server.caller.refresh(PHONE, &newest.refresh_token()).await;
+    server.hide(&next);
     let reuse = server.caller.refresh(PHONE, &newest.refresh_token()).await;
     assert_eq!(reuse.outcome(), (400, "invalid_grant"));
 

@@ -203,6 +203,23 @@ impl Dev {
         (self.word("user", "username"), self.word("user", "password"))
     }
 
+    /// Registers a public client without a retry window.
+    pub(crate) async fn register_strict(&self) -> Client<'static> {
+        const ID: &str = "strict";
+        let admin =
+            [("username", self.word("admin", "username")), ("password", self.word("admin", "password"))];
+        let asked = [("grant_type", "password"), ("client_id", self.word("public_client", "client_id"))];
+        let form: Vec<_> = admin.into_iter().chain(asked).chain([("scope", "admin")]).collect();
+        let token = crate::answer::send(self.caller.token().form(&form)).await.access_token();
+        let new = serde_json::json!({"id": ID, "type": "public", "scopes": ["read"], "retry_window": "0"})
+            .to_string();
+        let request = self.caller.request(reqwest::Method::POST, "/admin/clients").bearer_auth(token);
+        let registered =
+            crate::answer::send(request.header("content-type", "application/json").body(new)).await;
+        assert_eq!(registered.status, 201, "{}", registered.text);
+        Client::Public(ID)
+    }
+
     fn word(&self, part: &str, name: &str) -> &str {
         self.said[part][name].as_str().unwrap()
     }

@@ -231,8 +231,6 @@ fn check_lifetimes(lifetimes: Lifetimes, settings: &Settings) -> Result<(), Term
 fn check_window(window: RetryWindow, confidential: bool, lifetimes: Lifetimes) -> Result<(), TermsRefused> {
     const FIELD: &str = "retry_window";
     match window {
-        RetryWindow::UntilUsed if confidential => Ok(()),
-        RetryWindow::UntilUsed => refuse(FIELD, "public", "A public client's retry window is a time."),
         RetryWindow::For(window) if window > Duration::from_hours(24) => {
             refuse(FIELD, "range", "A retry window is at most a day.")
         }
@@ -243,6 +241,6 @@ fn check_window(window: RetryWindow, confidential: bool, lifetimes: Lifetimes) -
                 "A public client's retry window must be shorter than half of its access token's life.";
             refuse(FIELD, "too_long", message)
         }
-        RetryWindow::For(_) => Ok(()),
+        RetryWindow::For(_) | RetryWindow::UntilUsed => Ok(()),
     }
 }

@@ -60,7 +60,8 @@ pub(super) struct ClientSettings {
     /// Seconds that a session lasts.
     #[oai(skip_serializing_if_is_none)]
     refresh_absolute: Option<u64>,
-    /// Seconds in which a repeated refresh gets the same answer, or `until-used`.
+    /// Seconds in which the last refresh tokens may be sent again, and get the current pair. With `until-used` the one
+    /// before the newest may be, until the newest has been used.
     #[oai(skip_serializing_if_is_none)]
     retry_window: Option<String>,
     /// What an old refresh token does.

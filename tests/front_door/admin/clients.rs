@@ -271,7 +271,6 @@ async fn settings_that_the_configuration_would_not_take_are_refused() {
         (json!({"refresh_idle": 599}), "refresh_idle", "too_short"),
         (json!({"refresh_absolute": 1000}), "refresh_absolute", "too_short"),
         (json!({"refresh_absolute": u64::MAX}), "refresh_absolute", "range"),
-        (json!({"retry_window": "until-used"}), "retry_window", "public"),
         (json!({"retry_window": "300"}), "retry_window", "too_long"),
         (json!({"retry_window": "-1"}), "retry_window", "not_permitted"),
         (json!({"introspects": ["demo-api"]}), "introspects", "public"),
