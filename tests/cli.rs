@@ -284,6 +284,22 @@ fn dev_prints_its_line_once_it_listens_and_the_same_after_a_restart() {
 }
 
 #[test]
+fn dev_shows_every_option_that_the_documents_tell_to_use() {
+    let help = out(&run(&["dev", "--help"]));
+    let documents = ["README.md", "docs/browser.md", "docs/interop.md", "docs/performance.md"];
+    let texts: Vec<_> =
+        documents.iter().map(|name| fs::read_to_string(name).unwrap().replace('\n', " ")).collect();
+    let commands = texts.iter().flat_map(|text| text.split("heirloom dev ").skip(1));
+    let said = commands.map(|command| command.split(['`', '#', '$']).next().unwrap());
+    let options: Vec<_> =
+        said.flat_map(str::split_whitespace).filter(|word| word.starts_with("--")).collect();
+    assert!(options.contains(&"--browser-origin"), "{options:?}");
+    for option in options {
+        assert!(help.contains(option), "{option} is not in the help: {help}");
+    }
+}
+
+#[test]
 fn dev_takes_a_client_in_a_browser_for_tests() {
     let folder = tempfile::tempdir().unwrap();
     let given = ["--json", "--browser-client-id", "spa", "--browser-origin", "http://localhost:3000"];

@@ -16,6 +16,9 @@ use crate::config::{AccessTokenType, Trial};
 use crate::oauth::{ClientId, Origin};
 use crate::random::Random;
 
+/// What stands above the options that set the demo up for the program under trial.
+const TRIALS: &str = "To try your own apps and resource servers";
+
 /// The arguments of `heirloom dev`.
 #[derive(Args)]
 #[command(
@@ -31,26 +34,31 @@ pub(super) struct Arguments {
     /// Print one line of JSON for scripts, once it listens
     #[arg(long)]
     json: bool,
-    /// The id of the confidential client; for tests
-    #[arg(long, hide = true)]
-    client_id: Option<ClientId>,
-    /// The secret of the confidential client; for tests
-    #[arg(long, hide = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    client_secret: Option<String>,
-    /// The id of one more client, which has its refresh tokens in a cookie; for tests and examples
-    #[arg(long, hide = true, requires = "browser_origin")]
+    /// The id of one more client, which has its refresh tokens in a cookie
+    #[arg(long, help_heading = TRIALS, requires = "browser_origin", value_name = "ID")]
     browser_client_id: Option<ClientId>,
     /// The origin of its pages: https, or http on loopback
-    #[arg(long, hide = true, requires = "browser_client_id")]
+    #[arg(long, help_heading = TRIALS, requires = "browser_client_id", value_name = "ORIGIN")]
     browser_origin: Option<Origin>,
-    /// How many seconds access tokens last, of every client; for tests and examples
-    #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds(1))]
+    /// The id of the confidential client, instead of demo-confidential
+    #[arg(long, help_heading = TRIALS, value_name = "ID")]
+    client_id: Option<ClientId>,
+    /// The secret of the confidential client
+    #[arg(
+        long,
+        help_heading = TRIALS,
+        value_name = "SECRET",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    client_secret: Option<String>,
+    /// How many seconds access tokens last, of every client
+    #[arg(long, help_heading = TRIALS, value_name = "SECONDS", value_parser = seconds(1))]
     access_token: Option<u16>,
-    /// The `typ` of access tokens; for tests
-    #[arg(long, hide = true)]
+    /// The `typ` of access tokens
+    #[arg(long, help_heading = TRIALS, value_name = "TYP")]
     typ: Option<Typ>,
-    /// How many seconds a new signing key is published before it signs; for tests
-    #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds(0))]
+    /// How many seconds a new signing key is published before it signs
+    #[arg(long, help_heading = TRIALS, value_name = "SECONDS", value_parser = seconds(0))]
     lead_time: Option<u16>,
 }
 

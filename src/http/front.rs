@@ -23,7 +23,7 @@ impl Front {
     /// The endpoints of `app`.
     pub(super) fn new(app: Arc<App>, settings: &HttpSettings) -> Self {
         let HttpSettings { proxies, stopping, filled_in, .. } = settings;
-        let documentation = docs::route(Route::new(), filled_in.as_ref());
+        let documentation = docs::route(Route::new(), &app.settings.issuer, filled_in.as_ref());
         Self {
             documentation: documentation.at(SPECIFICATION, docs::spec_endpoint()).boxed(),
             api: docs::service(proxies.clone(), Live::new(stopping.clone())).into_endpoint(),
@@ -38,6 +38,7 @@ pub(super) const SPECIFICATION: &str = "/openapi.json";
 
 fn is_documentation(path: &str) -> bool {
     path == SPECIFICATION
+        || path == "/"
         || path.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

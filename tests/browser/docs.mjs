@@ -18,7 +18,9 @@ await drive('docs', async () => {
   await launch()
   await authorizeInEveryWay(dev)
   await tryEveryTag(dev)
-  await fitsASmallScreen(dev)
+  await fitsEveryScreen(dev)
+  await locksSayWhatIsSent(dev)
+  await firstPageLeadsOn(dev)
   await worksUnderAPath(dev)
   await servesNothingFilledIn()
 })
@@ -136,12 +138,63 @@ async function tryEveryTag(dev) {
   await page.close()
 }
 
-async function fitsASmallScreen(dev) {
+// With every operation open, nothing leaves the page at its side. Dark where the browser asks for it.
+async function fitsEveryScreen(dev) {
+  for (const [name, width, colours] of [['phone', 390, 'light'], ['desktop', 1280, 'dark']]) {
+    const page = await openDocs(dev.docs)
+    await page.setViewport({ width, height: 844 })
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: colours }])
+    await page.waitForFunction((dark) => document.documentElement.classList.contains('dark-mode') === dark, {}, colours === 'dark')
+    await screenshot(page, `docs-${name}`)
+    await page.$$eval('.opblock:not(.is-open) .opblock-summary-control', (summaries) => summaries.forEach((summary) => summary.click()))
+    await page.waitForFunction(() => document.querySelectorAll('.responses-table').length === document.querySelectorAll('.opblock').length)
+    check(await tooWide(page), /^$/, `all of it fits a ${name}, ${colours}`)
+    await page.$eval('#operations-tokens-token', (block) => block.scrollIntoView())
+    await screenshot(page, `docs-${name}-open`)
+    await page.assertClean(`${name}, ${colours}`)
+    await page.close()
+  }
+}
+
+// What reaches beyond the page's side, unless it scrolls by itself.
+function tooWide(page) {
+  return page.evaluate(() => {
+    const width = document.documentElement.clientWidth
+    const scrolls = (element) => element && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement))
+    const wide = [...document.querySelectorAll('body *')].filter((element) => element.getBoundingClientRect().right > width + 1 && !scrolls(element.parentElement))
+    return wide.slice(0, 3).map(({ tagName, className }) => `${tagName}.${className}`).join(' ')
+  })
+}
+
+// A lock is closed when something is sent, and nothing is before Authorize.
+async function locksSayWhatIsSent(dev) {
   const page = await openDocs(dev.docs)
-  await page.setViewport({ width: 390, height: 844, isMobile: true, hasTouch: true })
+  const closed = () => page.$$eval('.opblock .authorization__btn .locked', (locks) => locks.map((lock) => lock.closest('.opblock').id.replace('operations-', '')).join(' '))
+  check(await closed(), /^$/, 'every lock is open at first')
+  check(await page.$eval('.info .description', ({ innerText }) => innerText), /Of the three forms there you need one, user/, 'the page says which form to use')
+  await dialog(page)
+  await bearer(page, 'a-token')
+  await close(page)
+  await page.waitForSelector('.opblock .authorization__btn .locked')
+  check(await closed(), /^(?!.*tokens-)(?=.*account-account).*admin-adminListUsers/, 'with an access token, those are closed that it is sent to')
+  await page.assertClean('locks')
+  await page.close()
+}
+
+// The page at the root, for people who come there by hand.
+async function firstPageLeadsOn(dev) {
+  const page = await open(`${dev.issuer}/`)
+  for (const [name, width] of [['phone', 390], ['desktop', 1280]]) {
+    for (const colours of ['light', 'dark']) {
+      await page.setViewport({ width, height: 844 })
+      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: colours }])
+      check(await tooWide(page), /^$/, `the first page fits a ${name}`)
+      await screenshot(page, `first-${name}-${colours}`)
+    }
+  }
+  await page.click('a[href$=docs]')
   await page.waitForSelector('.opblock')
-  await screenshot(page, 'docs-phone')
-  await page.assertClean('a phone')
+  await page.assertClean('the first page')
   await page.close()
 }
 

@@ -326,3 +326,34 @@ async fn verified(server: &Server, token: &str) -> Value {
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     decode::<Value>(token, &key, &validation).unwrap().claims
 }
+
+#[tokio::test]
+async fn the_first_page_says_what_this_is_to_people_and_nothing_to_programs() {
+    let server = Server::start().await;
+    let ask = async |accept: &str| {
+        let request = server.client.get(format!("{}/", server.base)).header("accept", accept);
+        server.send(request).await
+    };
+    for accept in
+        ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", "text/*", "application/json, TEXT/HTML;q=0.1"]
+    {
+        let page = ask(accept).await;
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"), "{accept}");
+        assert!(page.header("content-security-policy").starts_with("default-src 'none'"), "{accept}");
+        assert!(!page.header("content-security-policy").contains("unsafe"), "{accept}");
+        assert_eq!(page.header("vary"), "Accept");
+        let links = page.text.match_indices("href=\"/").map(|(at, _)| &page.text[at + 6..]);
+        let links: Vec<_> = links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+        assert_eq!(links.len(), 6, "{}", page.text);
+        for link in links {
+            assert_eq!(server.get(&link).await.status, 200, "{link}");
+        }
+        assert!(!page.text.contains("heirloom dev"), "nothing of a demo: {}", page.text);
+    }
+    for accept in ["application/json", "application/problem+json, application/json;q=0.9"] {
+        let answer = ask(accept).await;
+        assert_eq!(answer.outcome(), (404, "invalid_request"), "{accept}");
+    }
+    let answer = server.send(server.client.post(format!("{}/", server.base))).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"));
+}

@@ -30,6 +30,7 @@ use super::userinfo::UserinfoApi;
 mod examples;
 mod finish;
 mod generators;
+mod home;
 mod page;
 mod refusals;
 

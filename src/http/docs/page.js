@@ -4,6 +4,26 @@
   const { clientId, username } = place.dataset
   const specification = new URL('openapi.json', document.baseURI)
 
+  // Swagger UI's own dark colours, as the browser asks for them.
+  const dark = matchMedia('(prefers-color-scheme: dark)')
+  const colour = () => document.documentElement.classList.toggle('dark-mode', dark.matches)
+  dark.addEventListener('change', colour)
+  colour()
+
+  const guide = `
+
+To try an endpoint out, **Authorize** first. Of the three forms there you need one, \`user\`: it signs a user in and sends the access
+token with every request. Tick the scopes that you want: \`account\` for your own account, \`admin\` for administration.
+\`access_token\` takes an access token that you have already, \`client_basic\` the id and the secret of a confidential client for the
+token endpoints.${clientId ? ' The terminal that this demo runs in shows its users, passwords and clients.' : ''}
+
+An open lock: nothing would be sent with the request yet. A closed one: what you authorized is sent. No lock: nothing is needed.`
+  const forms = {
+    user: 'The form to use: it signs a user in, and sends the access token with every request. A public client has no secret.',
+    access_token: 'Instead of `user`: an access token that you have already.',
+    client_basic: 'For the token endpoints only: the `client_id` and the secret of a confidential client.',
+  }
+
   // The addresses in the specification are relative to it, wherever the server may be.
   const absolute = (text) => {
     const said = JSON.parse(text)
@@ -12,6 +32,8 @@
     for (const { flows = {} } of Object.values(said.components.securitySchemes)) {
       for (const flow of Object.values(flows)) Object.assign(flow, { tokenUrl: at(flow.tokenUrl), refreshUrl: at(flow.refreshUrl) })
     }
+    said.info.description += guide
+    for (const [name, description] of Object.entries(forms)) Object.assign(said.components.securitySchemes[name] ?? {}, { description })
     if (clientId) demonstrate(said.components.schemas)
     return JSON.stringify(said)
   }
@@ -24,6 +46,17 @@
   }
   const inPlace = {
     statePlugins: { spec: { wrapActions: { updateSpec: (update) => (text) => update(absolute(text)) } } },
+  }
+
+  // A lock is closed when something is sent. That an operation can do without it does not close it.
+  const locks = {
+    statePlugins: {
+      auth: {
+        wrapSelectors: {
+          isAuthorized: (isAuthorized) => (_, ways) => isAuthorized(ways?.filter((way) => way.size > 0)),
+        },
+      },
+    },
   }
 
   // The form under "Authorize" begins with the demo's user, where there is one.
@@ -55,7 +88,7 @@
   const ui = SwaggerUIBundle({
     url: specification.href,
     domNode: place,
-    plugins: [inPlace, filledIn],
+    plugins: [inPlace, locks, filledIn],
     deepLinking: true,
     displayRequestDuration: true,
     docExpansion: 'list',

@@ -5,6 +5,7 @@ use poem::endpoint::make_sync;
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route, get};
 
+use super::home;
 use crate::http::jwks::is_cached;
 
 /// What the page has filled in: nothing, unless this is a demo.
@@ -33,7 +34,7 @@ struct File {
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
-const FILES: [File; 5] = [
+const FILES: [File; 6] = [
     File {
         name: "swagger-ui-bundle.js",
         media_type: JAVASCRIPT,
@@ -54,14 +55,13 @@ const FILES: [File; 5] = [
     },
     File { name: "page.js", media_type: JAVASCRIPT, is_gzip: false, content: include_bytes!("page.js") },
     File { name: "page.css", media_type: CSS, is_gzip: false, content: include_bytes!("page.css") },
+    File { name: "home.css", media_type: CSS, is_gzip: false, content: include_bytes!("home.css") },
 ];
 
-/// The page and its files.
-pub(in crate::http) fn route(route: Route, filled_in: Option<&FilledIn>) -> Route {
-    let page = Bytes::from(page(filled_in));
-    let page =
-        Served { etag: etag(&page), media_type: "text/html; charset=utf-8", is_gzip: false, content: page };
-    let route = route.at("/docs", get(endpoint(page)));
+/// The pages and their files.
+pub(in crate::http) fn route(route: Route, issuer: &str, filled_in: Option<&FilledIn>) -> Route {
+    let home = home::endpoint(issuer, filled_in);
+    let route = route.at("/", get(home)).at("/docs", get(endpoint(Served::page(page(filled_in)))));
     FILES.iter().fold(route, |route, file| {
         let content = Bytes::from_static(file.content);
         let (media_type, is_gzip) = (file.media_type, file.is_gzip);
@@ -70,10 +70,10 @@ pub(in crate::http) fn route(route: Route, filled_in: Option<&FilledIn>) -> Rout
     })
 }
 
-/// The page's paths, and their methods as `Allow` lists them.
+/// The pages' paths, and their methods as `Allow` lists them.
 pub(in crate::http) fn methods() -> impl Iterator<Item = (String, String)> {
     let files = FILES.iter().map(|file| format!("/docs/{}", file.name));
-    ["/docs".to_owned()].into_iter().chain(files).map(|path| (path, "GET, HEAD".to_owned()))
+    ["/".to_owned(), "/docs".to_owned()].into_iter().chain(files).map(|path| (path, "GET, HEAD".to_owned()))
 }
 
 fn page(filled_in: Option<&FilledIn>) -> String {
@@ -84,12 +84,12 @@ fn page(filled_in: Option<&FilledIn>) -> String {
 }
 
 /// A text as it stands between the quotation marks of an attribute.
-fn attribute(text: &str) -> String {
+pub(super) fn attribute(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
 /// What is answered at one path.
-struct Served {
+pub(super) struct Served {
     etag: String,
     media_type: &'static str,
     is_gzip: bool,
@@ -101,7 +101,14 @@ fn endpoint(served: Served) -> impl Endpoint + 'static {
 }
 
 impl Served {
-    fn answer(&self, request: &Request) -> Response {
+    /// A page of HTML.
+    pub(super) fn page(text: String) -> Self {
+        let content = Bytes::from(text);
+        Self { etag: etag(&content), media_type: "text/html; charset=utf-8", is_gzip: false, content }
+    }
+
+    /// The answer to a request for it.
+    pub(super) fn answer(&self, request: &Request) -> Response {
         let answer = Response::builder()
             .header(header::CONTENT_SECURITY_POLICY, POLICY)
             .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
