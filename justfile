@@ -27,6 +27,12 @@ openapi:
     cargo run -- openapi > target/heirloom.json
     mv target/heirloom.json openapi/heirloom.json
 
+# Build for release with file and line in backtraces: put heirloom and heirloom.debug of target/symbols into one folder
+symbols:
+    cargo build --profile symbols
+    objcopy --only-keep-debug target/symbols/heirloom target/symbols/heirloom.debug
+    objcopy --strip-debug --add-gnu-debuglink=target/symbols/heirloom.debug target/symbols/heirloom
+
 # Measure
 bench *arguments:
     cargo bench {{arguments}}
