@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cookie::{Cookie, SameSite};
 use poem::Request;
 use poem::http::header;
 use ring::digest;
@@ -53,26 +52,57 @@ impl RefreshCookie {
     /// The token that a request brings. What else is in the headers, other cookies and garbage, is passed over.
     ///
     /// # Errors
-    /// [`Refusal`] if the cookie is there twice with different values: one of the two was put there by somebody else.
+    /// [`Refusal`] if the cookie is there more than once: somebody else may have put one of them there.
     pub(super) fn read(&self, request: &Request) -> Result<Option<Zeroizing<String>>, Refusal> {
-        let mut found: Option<Zeroizing<String>> = None;
-        for line in request.headers().get_all(header::COOKIE) {
-            let line = Zeroizing::new(String::from_utf8_lossy(line.as_bytes()).into_owned());
-            for cookie in
-                Cookie::split_parse(line.as_str()).flatten().filter(|cookie| cookie.name() == self.name)
-            {
-                if found.as_ref().is_some_and(|found| found.as_str() != cookie.value()) {
-                    return Err(Refusal::request("The request has two different cookies of the same name."));
-                }
-                found = Some(Zeroizing::new(cookie.value().to_owned()));
-            }
+        let mut values = self.values(request);
+        let token = values.next();
+        if values.next().is_some() {
+            return Err(self.ambiguous());
         }
-        Ok(found.filter(|token| !token.is_empty()))
+        Ok(token.filter(|token| !token.is_empty()))
+    }
+
+    /// Every token that a request brings, [`Self::MOST`] at most: one, unless somebody has planted another.
+    pub(super) fn read_all(&self, request: &Request) -> Vec<Zeroizing<String>> {
+        self.values(request).filter(|token| !token.is_empty()).take(Self::MOST).collect()
+    }
+
+    /// The most tokens that one request can sign out.
+    const MOST: usize = 8;
+
+    /// The values of the cookies with this name, as the bytes say (RFC 6265bis §4.2 and §5.7): whoever reads names by
+    /// other rules than the browser takes another host's cookie for one with the prefix `__Host-`.
+    fn values<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Zeroizing<String>> + 'a {
+        let lines = request.headers().get_all(header::COOKIE).iter();
+        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        pairs.filter_map(|pair| {
+            let (name, value) = pair.split_at_checked(pair.iter().position(|byte| *byte == b'=')?)?;
+            let value = trimmed(value.strip_prefix(b"=")?);
+            let is_ours = trimmed(name) == self.name.as_bytes();
+            is_ours.then(|| Zeroizing::new(String::from_utf8_lossy(value).into_owned()))
+        })
+    }
+
+    /// What to do when the cookie is there more than once. With the prefix `__Host-` there is one to take away. Without
+    /// it, what another program on this machine has put there may lie under another path, out of reach: if only ours
+    /// went, the other would be taken for it.
+    fn ambiguous(&self) -> Refusal {
+        if self.secure {
+            let refusal = Refusal::request(
+                "The request has this client's cookie more than once. It was taken away: sign in again. If this comes \
+                 back, delete the cookies of this site.",
+            );
+            return refusal.with_cookie(self.clear());
+        }
+        Refusal::request(
+            "The request has this client's cookie more than once. Sign out (POST /oauth/revoke), or delete the cookies of \
+             this host; then sign in again.",
+        )
     }
 
     /// The header `Set-Cookie` that brings a token which lasts for so many seconds.
     pub(super) fn set(&self, token: &str, seconds: u64) -> String {
-        self.built(token, i64::try_from(seconds).unwrap_or(i64::MAX))
+        self.built(token, seconds)
     }
 
     /// The header `Set-Cookie` that takes it away.
@@ -80,13 +110,54 @@ impl RefreshCookie {
         self.built("", 0)
     }
 
-    fn built(&self, value: &str, seconds: i64) -> String {
-        Cookie::build((self.name.as_str(), value))
-            .http_only(true)
-            .secure(self.secure)
-            .same_site(SameSite::Strict)
-            .path("/")
-            .max_age(cookie::time::Duration::seconds(seconds))
-            .to_string()
+    fn built(&self, value: &str, seconds: u64) -> String {
+        let secure = if self.secure { "; Secure" } else { "" };
+        format!("{}={value}; HttpOnly; SameSite=Strict{secure}; Path=/; Max-Age={seconds}", self.name)
+    }
+}
+
+/// Without the white space around it that RFC 6265bis §5.7 knows: spaces and tabs, and no other.
+fn trimmed(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&[u8]]) -> Vec<String> {
+        let mut request = Request::builder();
+        for line in lines {
+            request = request.header(header::COOKIE, *line);
+        }
+        let cookie = RefreshCookie { name: "__Host-heirloom_x".to_owned(), secure: true };
+        let tokens = cookie.read_all(&request.finish());
+        tokens.iter().map(|token| token.to_string()).collect()
+    }
+
+    #[test]
+    fn only_spaces_and_tabs_stand_around_a_name() {
+        for line in
+            ["__Host-heirloom_x=t", "a=b;\t __Host-heirloom_x \t= t ;c", "=;;=x; __Host-heirloom_x=t; y"]
+        {
+            assert_eq!(read(&[line.as_bytes()]), ["t"], "{line:?}");
+        }
+        let unicode =
+            (char::MIN..=char::MAX).filter(|c| c.is_whitespace() || !c.is_ascii() && c.is_control());
+        for space in unicode.filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')) {
+            for line in [format!("{space}__Host-heirloom_x=t"), format!("a=b; __Host-heirloom_x{space}=t")] {
+                assert_eq!(read(&[line.as_bytes()]), [""; 0], "{space:?}");
+            }
+        }
+        for other in
+            ["__host-heirloom_x=t", "__Host-heirloom_xy=t", "__Host-heirloom_x", "%5F_Host-heirloom_x=t"]
+        {
+            assert_eq!(read(&[other.as_bytes()]), [""; 0], "{other}");
+        }
+        assert_eq!(read(&[b"\xA0__Host-heirloom_x=t", b"\x85__Host-heirloom_x=t"]), [""; 0]);
+        assert_eq!(read(&[b"__Host-heirloom_x=a=b", b"__Host-heirloom_x=\xFF"]), ["a=b", "\u{FFFD}"]);
     }
 }

@@ -19,13 +19,14 @@ pub(super) struct Refusal {
     by_header: bool,
     retry_after: Option<Duration>,
     status: Option<StatusCode>,
+    cookie: Option<String>,
 }
 
 impl Refusal {
     /// The request is malformed.
     pub(super) fn request(description: impl Into<String>) -> Self {
         let (code, description) = (ErrorCode::InvalidRequest, description.into());
-        Self { code, description, by_header: false, retry_after: None, status: None }
+        Self { code, description, by_header: false, retry_after: None, status: None, cookie: None }
     }
 
     /// With another code.
@@ -36,6 +37,11 @@ impl Refusal {
     /// With another status than the code's.
     pub(super) fn with_status(self, status: StatusCode) -> Self {
         Self { status: Some(status), ..self }
+    }
+
+    /// With a header `Set-Cookie`.
+    pub(super) fn with_cookie(self, cookie: String) -> Self {
+        Self { cookie: Some(cookie), ..self }
     }
 
     /// The client's credentials can't be read.
@@ -71,7 +77,12 @@ pub(super) enum Refused {
     /// `invalid_client`, `invalid_grant`, `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`,
     /// `invalid_target`, `unsupported_token_type`.
     #[oai(status = 400)]
-    BadRequest(Json<ErrorBody>),
+    BadRequest(
+        Json<ErrorBody>,
+        /// Takes the cookie away, if the request has it more than once.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
     /// The client's `Authorization` header is refused: `invalid_client`.
     #[oai(status = 401)]
     Unauthorized(
@@ -116,7 +127,7 @@ impl From<Refusal> for Refused {
             StatusCode::TOO_MANY_REQUESTS => Self::TooManyRequests(body, seconds),
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable(body, seconds),
             StatusCode::INTERNAL_SERVER_ERROR => Self::Failed(body),
-            _ => Self::BadRequest(body),
+            _ => Self::BadRequest(body, refusal.cookie),
         }
     }
 }

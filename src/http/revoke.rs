@@ -11,7 +11,8 @@ use super::error::status;
 use super::posted::{ClientBasic, Posted, PostedForm};
 use super::refusal::{Refusal, Refused};
 use super::token::Tag;
-use crate::app::App;
+use crate::app::{App, TokenError};
+use crate::client::Registration;
 
 /// The revocation endpoint.
 pub struct RevokeApi;
@@ -81,26 +82,38 @@ async fn answer(form: PostedForm<'_, RevocationRequestBody>, app: &App) -> Resul
     let mut posted = Posted::read(form, app).await?;
     let client = posted.authenticate(app).await?;
     let cookie = RefreshCookie::of(&client, request, app)?;
-    let carried = cookie.as_ref().map(|cookie| cookie.read(request)).transpose()?.flatten();
+    let mut carried = cookie.as_ref().map(|cookie| cookie.read_all(request)).unwrap_or_default();
+    let planted = carried.split_off(carried.len().min(1));
+    let carried = carried.pop();
     let token = match &cookie {
         Some(_) if !posted.form.has("token") => carried.clone(),
         Some(_) | None => Some(posted.take("token")?),
     };
     // Without a token too, so that a client that is switched off is told so.
     let token = token.unwrap_or_default();
-    app.revoke(&client, &token).await.map_err(|error| {
-        if status(error.code(), false).is_server_error() {
-            tracing::error!(client.id = %client.id, error = %error, "token not revoked");
-        }
-        posted.refuse(&error)
-    })?;
+    revoke(&client, &token, app).await.map_err(|error| posted.refuse(&error))?;
     // What was posted may be another token than the one in the cookie, or none: who is signed in by that stays so.
     let Some((cookie, carried)) = cookie.zip(carried) else {
         return Ok(RevocationAnswer::Ok(Json(Revoked {}), None));
     };
+    // Which of several is the person's own nobody knows: all of them are signed out.
+    if !planted.is_empty() {
+        for token in planted.iter().chain([&carried]) {
+            revoke(&client, token, app).await.map_err(|error| posted.refuse(&error))?;
+        }
+        return Ok(RevocationAnswer::Ok(Json(Revoked {}), Some(cookie.clear())));
+    }
     let live = app.is_of_a_live_session(&client, &carried).await.unwrap_or_else(|error| {
         tracing::warn!(client.id = %client.id, error = %error, "a cookie was left as it is");
         true
     });
     Ok(RevocationAnswer::Ok(Json(Revoked {}), (!live).then(|| cookie.clear())))
+}
+
+async fn revoke(client: &Registration, token: &str, app: &App) -> Result<(), TokenError> {
+    app.revoke(client, token).await.inspect_err(|error| {
+        if status(error.code(), false).is_server_error() {
+            tracing::error!(client.id = %client.id, error = %error, "token not revoked");
+        }
+    })
 }

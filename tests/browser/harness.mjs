@@ -37,11 +37,11 @@ export const freePort = () => new Promise((done) => {
   })
 })
 
-export async function launch() {
+export async function launch(more = []) {
   browser = await puppeteer.launch({
     executablePath: chromium,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
+      '--disable-component-update', '--disable-sync', ...more],
   })
   return browser
 }

@@ -122,11 +122,7 @@ async fn the_refresh_grant_takes_the_cookie_only_and_other_clients_take_none() {
 async fn cookies_come_with_others_with_garbage_and_in_several_lines() {
     let server = Server::with(with_browser).await;
     let pair = cookie(&sign_in(&server).await);
-    for header in [
-        format!("a=b; {pair}; c=d"),
-        format!(";;=; x; =y;{pair};\u{1F36A}=1; \"={{}}"),
-        format!("{pair}; {pair}"),
-    ] {
+    for header in [format!("a=b; {pair}; c=d"), format!(";;=; x; =y;{pair};\u{1F36A}=1; \"={{}}")] {
         let answer = refresh(&server, &header).await;
         assert_eq!(answer.status, 200, "{header}: {}", answer.text);
     }
@@ -139,12 +135,94 @@ async fn cookies_come_with_others_with_garbage_and_in_several_lines() {
     for (header, outcome) in [
         (format!("{name}=hrt_other; {pair}"), REFUSED),
         (format!("{pair}; {name}=hrt_other"), REFUSED),
+        (format!("{pair}; {pair}"), REFUSED),
         (format!("{name}="), GONE),
         (name.to_owned(), GONE),
         (format!("{name}=nonsense"), GONE),
         (format!("{name}=\"; drop\""), GONE),
     ] {
         assert_eq!(refresh(&server, &header).await.outcome(), outcome, "{header}");
+    }
+}
+
+/// What browsers of RFC 6265bis take for a part of a name, and other readers for white space around it.
+const SPACES: [&[u8]; 9] = [
+    "\u{2000}".as_bytes(),
+    "\u{A0}".as_bytes(),
+    "\u{85}".as_bytes(),
+    "\u{3000}".as_bytes(),
+    "\u{1680}".as_bytes(),
+    "\u{FEFF}".as_bytes(),
+    "\u{202F}".as_bytes(),
+    b"\xA0",
+    b"\x85",
+];
+
+#[tokio::test]
+async fn a_cookie_with_unicode_white_space_before_its_prefix_is_another_cookie() {
+    let server = Server::with(with_https).await;
+    let (own, planted) = (sign_in(&server).await, cookie(&sign_in(&server).await));
+    let own_pair = cookie(&own);
+    let send = async |header: Vec<u8>| {
+        let request = post(&server, "/oauth/token", &REFRESH).header("origin", APP);
+        server.send(request.header("cookie", header)).await
+    };
+    for space in SPACES {
+        let planted = [space, planted.as_bytes()].concat();
+        assert_eq!(send(planted.clone()).await.outcome(), GONE, "{space:?}");
+        for header in [[&planted, &b"; "[..], own_pair.as_bytes()], [own_pair.as_bytes(), b"; ", &planted]] {
+            let answer = send(header.concat()).await;
+            assert_eq!((answer.status, answer.session()), (200, own.session()), "{space:?}: {}", answer.text);
+        }
+    }
+    assert_eq!(
+        send(format!("\t {planted} \t").into_bytes()).await.status,
+        200,
+        "spaces and tabs are none of a name"
+    );
+}
+
+#[tokio::test]
+async fn a_cookie_that_comes_twice_is_refused_and_taken_away() {
+    let server = Server::with(with_https).await;
+    let (first, second) = (sign_in(&server).await, sign_in(&server).await);
+    let (own, planted) = (cookie(&first), cookie(&second));
+    let name = own.split_once('=').unwrap().0;
+    let both = format!("{own}; {planted}");
+    let refused = refresh(&server, &both).await;
+    assert_eq!(refused.outcome(), REFUSED);
+    assert!(
+        refused.json["error_description"].as_str().unwrap().contains("sign in again"),
+        "{}",
+        refused.text
+    );
+    let cleared = refused.header("set-cookie");
+    assert!(cleared.starts_with(&format!("{name}=;")) && cleared.contains("Max-Age=0"), "{cleared}");
+    assert!(cleared.contains("Path=/") && cleared.contains("Secure"), "{cleared}");
+    // Which of the two is the person's own nobody knows: signing out ends both.
+    let out = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
+    let out = server.send(out.header("cookie", &both)).await;
+    assert_eq!(out.status, 200, "{}", out.text);
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    for session in [first.session(), second.session()] {
+        assert!(server.event_names(session).await.contains(&"session_ended"));
+    }
+    assert_eq!(refresh(&server, &own).await.outcome(), GONE);
+}
+
+#[tokio::test]
+async fn without_the_prefix_a_cookie_that_comes_twice_stays_where_it_is() {
+    let server = Server::with(with_browser).await;
+    let (own, planted) = (cookie(&sign_in(&server).await), cookie(&sign_in(&server).await));
+    let both = format!("{own}; {planted}");
+    let refused = refresh(&server, &both).await;
+    // If only the one under our path went, the other would be taken for it.
+    assert_eq!((refused.outcome(), refused.header("set-cookie")), (REFUSED, ""));
+    assert!(refused.json["error_description"].as_str().unwrap().contains("Sign out"), "{}", refused.text);
+    let out = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
+    assert_eq!(server.send(out.header("cookie", &both)).await.status, 200);
+    for pair in [own, planted] {
+        assert_eq!(refresh(&server, &pair).await.outcome(), GONE);
     }
 }
 
