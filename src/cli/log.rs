@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{Failure, Outcome};
 use crate::config::{Log, LogFormat};
+use crate::session::device::is_unseen;
 
 /// Begins to log. `RUST_LOG` wins over the configured filter. Of other crates than this one, nothing below `info` is
 /// logged in any case.
@@ -81,15 +82,17 @@ pub fn escaped(text: &str) -> String {
     escape(text, |letter| letter == '\n')
 }
 
-/// Writes control characters, and what turns the direction of writing around, as `\u001b`: in JSON as well as in text.
+/// Writes control characters, and what nobody sees or turns the direction of writing around, as `\u001b`: in JSON as well
+/// as in text.
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        let dangerous = letter.is_control()
-            || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-        if dangerous && !keep(letter) {
-            // Writing to a `String` can't fail.
-            let _ = write!(out, "\\u{:04x}", u32::from(letter));
+        if is_unseen(letter) && !keep(letter) {
+            // RFC 8259 §7: beyond the first 65,536 characters, two of them.
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                // Writing to a `String` can't fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         } else {
             out.push(letter);
         }
@@ -118,7 +121,7 @@ mod tests {
 
     fn logged(format: LogFormat) -> String {
         written(format, "info", || {
-            let name = "a\u{1b}[31m\r\n2026 forged\u{9b}\u{202e}\u{7f}";
+            let name = "a\u{1b}[31m\r\n2026 forged\u{9b}\u{202e}\u{61c}\u{e0041}\u{7f}";
             tracing::info!(user.name = name, "{name}");
         })
     }
@@ -137,7 +140,7 @@ mod tests {
         for format in [LogFormat::Text, LogFormat::Json] {
             let log = logged(format);
             let line = log.strip_suffix('\n').unwrap();
-            assert!(!line.chars().any(|letter| letter.is_control() || letter == '\u{202e}'), "{line:?}");
+            assert!(!line.chars().any(|letter| is_unseen(letter)), "{line:?}");
             assert!(line.contains("forged") && line.contains("[31m"), "{line:?}");
         }
         let parsed: serde_json::Value = serde_json::from_str(&logged(LogFormat::Json)).unwrap();

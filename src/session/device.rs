@@ -121,10 +121,19 @@ fn tidied(text: &str, longest: usize) -> Option<String> {
     (!tidy.is_empty()).then_some(tidy)
 }
 
-/// Control characters, and those that change how the text around them looks.
-fn is_unseen(character: char) -> bool {
+/// Control characters, and those that nobody sees or that change how the text around them looks: Unicode's
+/// `Default_Ignorable_Code_Point` and `Bidi_Control`, separators of lines, and what annotates or is no character. Joiners
+/// and variation selectors are among them: an emoji falls into its parts, and no label says what it does not show.
+#[must_use]
+pub fn is_unseen(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        || matches!(
+            character,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
+                | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+                | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{FFFE}'..='\u{FFFF}'
+                | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}'
+        )
 }
 
 #[cfg(test)]
@@ -181,6 +190,30 @@ mod tests {
         assert_eq!(device.user_agent.as_ref().map(String::len), Some(MAX_USER_AGENT));
         assert_eq!(device.label(), Some("[31mmyphone"));
         assert!(Device::new(Some(" \r\n"), Some("")).is_unknown());
+        for unseen in [
+            '\u{AD}',
+            '\u{61C}',
+            '\u{180E}',
+            '\u{200D}',
+            '\u{202E}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{FE0F}',
+            '\u{FFF9}',
+            '\u{1D173}',
+            '\u{E0001}',
+            '\u{E0041}',
+            '\u{E007F}',
+            '\u{E01EF}',
+            '\u{E0FFF}',
+        ] {
+            assert!(Device::new(None, Some(&unseen.to_string())).is_unknown(), "{unseen:?}");
+            let label = format!("my{unseen} phone");
+            assert_eq!(Device::new(None, Some(&label)).label(), Some("my phone"), "{unseen:?}");
+        }
+        assert_eq!(Device::new(None, Some("Zoë’s 手机 \u{1F4F1}")).label(), Some("Zoë’s 手机 \u{1F4F1}"));
         assert_eq!(Device::decode(&device.encode()), Ok(device.clone()));
         assert_eq!(format!("{device:?}"), "Device(…)");
     }
