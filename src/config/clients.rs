@@ -47,6 +47,13 @@ pub(super) fn clients(root: &mut Section<'_>, around: &Surroundings<'_>) -> Vec<
             let message = format!("the client `{value}` is declared twice, first at {first}");
             problems.note(place, message, "give one of them another id");
         }
+        if let Some(At { value, place }) = &id
+            && value.is_dots()
+        {
+            let message =
+                format!("a client can't have the id `{value}`: in a URL it is a step between folders");
+            problems.note(place, message, suggestion);
+        }
         // The section is read even if its id is wrong: all mistakes are shown at once.
         clients.extend(client(section, id.map(|at| at.value), around));
     }

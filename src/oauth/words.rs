@@ -28,6 +28,12 @@ impl ClientId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is `.` or `..`, which no path can name (RFC 3986 §5.2.4): no new client gets such an id.
+    #[must_use]
+    pub fn is_dots(&self) -> bool {
+        matches!(&*self.0, "." | "..")
+    }
 }
 
 impl FromStr for ClientId {
