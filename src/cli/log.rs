@@ -140,7 +140,7 @@ mod tests {
         for format in [LogFormat::Text, LogFormat::Json] {
             let log = logged(format);
             let line = log.strip_suffix('\n').unwrap();
-            assert!(!line.chars().any(|letter| is_unseen(letter)), "{line:?}");
+            assert!(!line.chars().any(is_unseen), "{line:?}");
             assert!(line.contains("forged") && line.contains("[31m"), "{line:?}");
         }
         let parsed: serde_json::Value = serde_json::from_str(&logged(LogFormat::Json)).unwrap();

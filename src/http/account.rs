@@ -10,6 +10,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use zeroize::Zeroizing;
 
 use super::bearer::{ApiScope, Bearer};
+use super::json_body::JsonBody;
 use super::peer::TrustedProxies;
 use super::problem::ApiError;
 use super::token::Tag;
@@ -33,11 +34,11 @@ impl AccountApi {
     #[oai(path = "/account", method = "post", tag = "Tag::Account", operation_id = "signUp")]
     async fn sign_up(
         &self,
-        body: Json<SignUpBody>,
+        body: JsonBody<'_, SignUpBody>,
         request: &Request,
         app: Data<&Arc<App>>,
     ) -> Result<SignedUp, ApiError> {
-        let Json(SignUpBody { username, email, display_name, password, invitation }) = body;
+        let SignUpBody { username, email, display_name, password, invitation } = body.read().await?;
         let new = NewAccount {
             name: username,
             email: Some(email),
@@ -72,12 +73,12 @@ impl AccountApi {
     async fn change(
         &self,
         #[oai(scope = "ApiScope::Account")] token: Bearer,
-        body: Json<ChangeBody>,
+        body: JsonBody<'_, ChangeBody>,
         request: &Request,
         app: Data<&Arc<App>>,
     ) -> Result<Seen, ApiError> {
         let access = token.access(&app, SCOPE).await?;
-        let Json(ChangeBody { email, display_name }) = body;
+        let ChangeBody { email, display_name } = body.read().await?;
         let change = ProfileChange { email: changed(email), display_name: changed(display_name) };
         let id = access.live.user_id();
         let account = app.change_profile(id, change, self.proxies.peer(request)).await.map_err(refused)?;
@@ -91,12 +92,12 @@ impl AccountApi {
     async fn change_password(
         &self,
         #[oai(scope = "ApiScope::Account")] token: Bearer,
-        body: Json<PasswordBody>,
+        body: JsonBody<'_, PasswordBody>,
         request: &Request,
         app: Data<&Arc<App>>,
     ) -> Result<Done, ApiError> {
         let access = token.access(&app, SCOPE).await?;
-        let Json(PasswordBody { current_password, new_password }) = body;
+        let PasswordBody { current_password, new_password } = body.read().await?;
         let (old, new) = (Zeroizing::new(current_password.0), Zeroizing::new(new_password.0));
         let done = app.change_password(&access.live, (&old, &new), self.proxies.peer(request)).await;
         done.map_err(|error| ApiError::user(&error, "username", "new_password"))?;
@@ -112,12 +113,12 @@ impl AccountApi {
     async fn delete(
         &self,
         #[oai(scope = "ApiScope::Account")] token: Bearer,
-        body: Json<DeleteBody>,
+        body: JsonBody<'_, DeleteBody>,
         request: &Request,
         app: Data<&Arc<App>>,
     ) -> Result<Done, ApiError> {
         let access = token.access(&app, SCOPE).await?;
-        let password = Zeroizing::new(body.0.password.0);
+        let password = Zeroizing::new(body.read().await?.password.0);
         let peer = self.proxies.peer(request);
         app.delete_own_account(access.live.user_id(), &password, peer).await.map_err(refused)?;
         Ok(Done::NoContent)

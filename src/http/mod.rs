@@ -21,6 +21,7 @@ mod front;
 pub mod health;
 pub mod host;
 pub mod introspect;
+mod json_body;
 pub mod jwks;
 pub mod metadata;
 pub mod metrics;

@@ -81,6 +81,9 @@ pub enum ApiError {
     /// The request is malformed.
     #[oai(status = 400, content_type = "application/problem+json")]
     BadRequest(Json<Problem>),
+    /// The body is not `application/json`.
+    #[oai(status = 415, content_type = "application/problem+json")]
+    MediaType(Json<Problem>),
     /// There is no access token, or it is not good: `invalid_token`.
     #[oai(status = 401, content_type = "application/problem+json")]
     Unauthorized(
@@ -154,6 +157,7 @@ impl ApiError {
     pub(super) const fn problem(&self) -> &Problem {
         match self {
             Self::BadRequest(Json(problem))
+            | Self::MediaType(Json(problem))
             | Self::Unauthorized(Json(problem), _)
             | Self::Forbidden(Json(problem), _)
             | Self::NotFound(Json(problem))
@@ -163,6 +167,21 @@ impl ApiError {
             | Self::Failed(Json(problem))
             | Self::Unavailable(Json(problem), _) => problem,
         }
+    }
+
+    /// The request can't be read, or not as it is meant.
+    #[must_use]
+    pub fn malformed(detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
+        Self::BadRequest(Json(Problem { errors, ..problem.detail(detail) }))
+    }
+
+    /// The body is of another media type.
+    #[must_use]
+    pub fn media_type() -> Self {
+        let title = "The request is malformed.";
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "malformed", title);
+        Self::MediaType(Json(problem.detail("The body must be application/json.")))
     }
 
     /// There is no access token (RFC 6750 §3.1: then no error code).

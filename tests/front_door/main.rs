@@ -16,6 +16,7 @@ mod discovery;
 mod endings;
 mod faults;
 mod introspection;
+mod json_bodies;
 mod metrics;
 mod own_account;
 mod pace;

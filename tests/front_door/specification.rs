@@ -15,14 +15,14 @@ fn specification() -> &'static Value {
 
 /// An operation of the specification.
 #[derive(Clone, Copy)]
-struct Operation {
-    method: &'static str,
-    path: &'static str,
-    said: &'static Value,
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) said: &'static Value,
 }
 
 impl Operation {
-    fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let paths = specification()["paths"].as_object().unwrap();
         let all = paths.iter().flat_map(|(path, operations)| {
             operations.as_object().unwrap().iter().map(|(method, said)| Self { method, path, said })
@@ -30,11 +30,11 @@ impl Operation {
         all.collect()
     }
 
-    fn id(&self) -> &'static str {
+    pub(crate) fn id(&self) -> &'static str {
         self.said["operationId"].as_str().unwrap()
     }
 
-    fn content(&self) -> Option<&'static str> {
+    pub(crate) fn content(&self) -> Option<&'static str> {
         let types = self.said["requestBody"]["content"].as_object()?;
         types.keys().next().map(String::as_str)
     }
@@ -46,7 +46,7 @@ impl Operation {
     }
 
     /// The path, with `id` in it.
-    fn path_of(&self, id: &str) -> String {
+    pub(crate) fn path_of(&self, id: &str) -> String {
         self.path.replace("{id}", id)
     }
 

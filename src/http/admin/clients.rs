@@ -16,6 +16,7 @@ use crate::app::admin::terms::Wishes;
 use crate::app::devices::Whose;
 use crate::client::Command;
 use crate::http::bearer::ApiScope;
+use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
 use crate::http::token::Tag;
 use crate::oauth::ClientId;
@@ -175,7 +176,6 @@ impl ClientsApi {
         #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
-        admin.actor().await?;
         let after = after.map(|after| after.parse::<ClientId>()).transpose();
         let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
         let listed = admin.app.list_clients(after.as_ref(), limit).await;
@@ -191,9 +191,10 @@ impl ClientsApi {
     async fn register(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
-        Json(new): Json<RegisterClientRequest>,
+        body: JsonBody<'_, RegisterClientRequest>,
     ) -> Result<RegisteredAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
+        let new = body.read().await?;
         let id = new.id.map(|id| new_id(&id).ok_or(BAD_ID)).transpose().map_err(|bad| bad_field(&bad))?;
         let wishes = Wishes::try_from(new.settings).map_err(|bad| bad_field(&bad))?;
         let confidential = new.kind == ClientType::Confidential;
@@ -215,7 +216,6 @@ impl ClientsApi {
         /// The client's id.
         Path(id): Path<String>,
     ) -> Result<ClientAnswer, ApiError> {
-        admin.actor().await?;
         let id = client_id(&id).map_err(|error| refused(&error))?;
         Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
     }
@@ -234,9 +234,10 @@ impl ClientsApi {
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
         /// The client's id.
         Path(id): Path<String>,
-        Json(new): Json<ClientSettings>,
+        body: JsonBody<'_, ClientSettings>,
     ) -> Result<ClientAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
+        let new = body.read().await?;
         let id = client_id(&id).map_err(|error| refused(&error))?;
         let wishes = Wishes::try_from(new).map_err(|bad| bad_field(&bad))?;
         admin.app.update_client(&id, wishes, actor).await.map_err(|error| refused(&error))?;
@@ -257,10 +258,11 @@ impl ClientsApi {
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
         /// The client's id.
         Path(id): Path<String>,
-        Json(rotation): Json<RotateClientSecretRequest>,
+        body: JsonBody<'_, RotateClientSecretRequest>,
     ) -> Result<SecretAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
         let id = client_id(&id).map_err(|error| refused(&error))?;
+        let rotation = body.read().await?;
         let overlap = Duration::from_secs(rotation.overlap.min(LONGEST_OVERLAP));
         let rotated = admin.app.rotate_client_secret(&id, overlap, actor).await;
         let (secret, old_until) = rotated.map_err(|error| refused(&error))?;
@@ -370,7 +372,7 @@ impl ClientsApi {
 }
 
 async fn changed(admin: &Admin, id: &str, command: Command) -> Result<ClientId, ApiError> {
-    let actor = admin.actor().await?;
+    let actor = admin.actor;
     let id = client_id(id).map_err(|error| refused(&error))?;
     admin.app.administer_client(&id, command, actor).await.map_err(|error| refused(&error))?;
     Ok(id)
@@ -386,12 +388,13 @@ fn client_id(text: &str) -> Result<ClientId, Box<ClientError>> {
     text.parse().map_err(|_| Box::new(ClientError::Unknown))
 }
 
-const BAD_ID: BadField = BadField("id", "An id has 1 to 64 letters, digits or any of . _ ~ -");
+const BAD_ID: BadField =
+    BadField("id", "An id has 1 to 64 letters, digits or any of . _ ~ -, and is neither . nor ..");
 
 /// A new id is stricter than RFC 6749 §A.1 has it: it needs no encoding in URLs and in `Basic` (RFC 3986 §2.3).
 fn new_id(text: &str) -> Option<ClientId> {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-    text.parse().ok().filter(|_| text.bytes().all(unreserved))
+    text.parse().ok().filter(|id: &ClientId| text.bytes().all(unreserved) && !id.is_dots())
 }
 
 fn bad_field(bad: &BadField) -> ApiError {

@@ -12,6 +12,7 @@ use crate::app::admin::users::parse_roles;
 use crate::app::invitations::ListedInvitation;
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
+use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
 use crate::http::token::Tag;
 use crate::oauth::UserId;
@@ -148,7 +149,6 @@ impl InvitationsApi {
         #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
-        admin.actor().await?;
         let after = after.map(|after| after.parse::<UserId>()).transpose();
         let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
         let listed = admin.app.list_invitations(after, limit).await;
@@ -172,7 +172,7 @@ impl InvitationsApi {
         /// The id that the account would have: the `user` of the invitation.
         Path(id): Path<String>,
     ) -> Result<WithdrawnAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
         let id = id.parse::<UserId>().map_err(|_| ApiError::not_found())?;
         let done = admin.app.withdraw_invitation(id, actor).await;
         done.map(|()| WithdrawnAnswer::Withdrawn).map_err(|error| refused(&error))
@@ -185,9 +185,10 @@ impl InvitationsApi {
     async fn invite(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
-        Json(new): Json<InviteRequest>,
+        body: JsonBody<'_, InviteRequest>,
     ) -> Result<InvitedAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
+        let new = body.read().await?;
         let bad = |bad: crate::app::admin::users::BadRole| {
             ApiError::field("roles", "not_permitted", bad.to_string())
         };

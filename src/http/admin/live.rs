@@ -81,7 +81,7 @@ async fn feed(mut follow: Follow, mut writer: DuplexStream, _place: OwnedSemapho
     let mut silent = Duration::ZERO;
     // Begins the answer, and says how long to wait before coming back.
     let mut text = "retry: 2000\n\n".to_owned();
-    while writer.write_all(text.as_bytes()).await.is_ok() && follow.admin.actor().await.is_ok() {
+    while writer.write_all(text.as_bytes()).await.is_ok() && follow.admin.may_still().await.is_ok() {
         text.clear();
         let Ok(page) = follow.admin.app.read_events(&follow.filter, follow.after, PAGE).await else { return };
         for event in &page.events {

@@ -60,10 +60,12 @@ fn too_many() -> ApiError {
     ApiError::token(&TokenError::Busy { retry_after: Duration::from_secs(30) })
 }
 
-/// Who administers: not looked at yet.
+/// Who administers. Nobody else gets as far as having a body or a parameter read.
 pub(super) struct Admin {
     /// The use cases.
     pub(super) app: Arc<App>,
+    /// Who it is.
+    pub(super) actor: Actor,
     by: By,
 }
 
@@ -75,16 +77,26 @@ enum By {
 }
 
 impl Admin {
-    /// Who administers. Nothing may be answered before this was asked.
+    /// Looks again whether the asker may administer, for answers that last.
+    ///
+    /// # Errors
+    /// As [`By::actor`].
+    pub(super) async fn may_still(&self) -> Result<(), ApiError> {
+        self.by.actor(&self.app).await.map(drop)
+    }
+}
+
+impl By {
+    /// Who administers.
     ///
     /// # Errors
     /// [`ApiError`]: 401 without a good access token, 403 without the scope `admin` or, by now, the role.
-    pub(super) async fn actor(&self) -> Result<Actor, ApiError> {
-        match &self.by {
-            By::Operator(uid) => Ok(Actor::Operator(*uid)),
-            By::Bearer(bearer) => {
-                let access = bearer.access(&self.app, SCOPE).await?;
-                self.app.administrator(&access).map_err(|error| ApiError::access(&error))
+    async fn actor(&self, app: &App) -> Result<Actor, ApiError> {
+        match self {
+            Self::Operator(uid) => Ok(Actor::Operator(*uid)),
+            Self::Bearer(bearer) => {
+                let access = bearer.access(app, SCOPE).await?;
+                app.administrator(&access).map_err(|error| ApiError::access(&error))
             }
         }
     }
@@ -116,6 +128,7 @@ impl<'a> ApiExtractor<'a> for Admin {
                 By::Bearer(Bearer::from_request(request, body, options).await?)
             }
         };
-        Ok(Self { app, by })
+        let actor = by.actor(&app).await?;
+        Ok(Self { app, actor, by })
     }
 }

@@ -12,6 +12,7 @@ use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
 use crate::app::devices::Whose;
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
+use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
 use crate::http::token::Tag;
 use crate::oauth::UserId;
@@ -195,7 +196,6 @@ impl UsersApi {
         #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
-        admin.actor().await?;
         let after = after.map(|after| after.parse::<Username>()).transpose();
         let after = after.map_err(|error| ApiError::user(&error.into(), "after", "password"))?;
         let found = admin.app.find_users(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit).await;
@@ -212,9 +212,10 @@ impl UsersApi {
     async fn create(
         &self,
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
-        Json(new): Json<CreateUserRequest>,
+        body: JsonBody<'_, CreateUserRequest>,
     ) -> Result<CreatedAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
+        let new = body.read().await?;
         let roles = parse_roles(new.roles).map_err(bad_role)?;
         let id = admin.app.register_as(&new.username, &new.password, roles, Some(actor)).await;
         let id = id.map_err(|error| refused(&error))?;
@@ -232,7 +233,6 @@ impl UsersApi {
         /// The user's id.
         Path(id): Path<String>,
     ) -> Result<UserAnswer, ApiError> {
-        admin.actor().await?;
         Ok(UserAnswer::Ok(Json(shown(&admin.app, user_id(&id).map_err(|error| refused(&error))?).await?)))
     }
 
@@ -250,8 +250,9 @@ impl UsersApi {
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
         /// The user's id.
         Path(id): Path<String>,
-        Json(new): Json<SetRolesRequest>,
+        body: JsonBody<'_, SetRolesRequest>,
     ) -> Result<UserAnswer, ApiError> {
+        let new = body.read().await?;
         let command = Command::SetRoles { roles: parse_roles(new.roles).map_err(bad_role)? };
         changed(&admin, &id, command).await
     }
@@ -306,9 +307,10 @@ impl UsersApi {
         #[oai(scope = "ApiScope::Admin")] admin: Admin,
         /// The user's id.
         Path(id): Path<String>,
-        Json(new): Json<SetPasswordRequest>,
+        body: JsonBody<'_, SetPasswordRequest>,
     ) -> Result<DoneAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
+        let new = body.read().await?;
         let done = admin
             .app
             .administer_password(user_id(&id).map_err(|error| refused(&error))?, &new.password, actor)
@@ -355,7 +357,7 @@ impl UsersApi {
         /// The user's id.
         Path(id): Path<String>,
     ) -> Result<DoneAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
         let done = admin
             .app
             .administer_user(
@@ -378,14 +380,14 @@ impl UsersApi {
         /// The user's id.
         Path(id): Path<String>,
     ) -> Result<DoneAnswer, ApiError> {
-        let actor = admin.actor().await?;
+        let actor = admin.actor;
         let done = admin.app.administer_deletion(user_id(&id).map_err(|error| refused(&error))?, actor).await;
         done.map(|()| DoneAnswer::Done).map_err(|error| refused(&error))
     }
 }
 
 async fn changed(admin: &Admin, id: &str, command: Command) -> Result<UserAnswer, ApiError> {
-    let actor = admin.actor().await?;
+    let actor = admin.actor;
     let id = user_id(id).map_err(|error| refused(&error))?;
     admin.app.administer_user(id, command, actor).await.map_err(|error| refused(&error))?;
     Ok(UserAnswer::Ok(Json(shown(&admin.app, id).await?)))

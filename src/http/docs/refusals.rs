@@ -14,7 +14,7 @@ use crate::app::admin::users::BadRole;
 use crate::app::users::UserError;
 use crate::http::client_auth::ClaimError;
 use crate::http::error::{ErrorBody, status};
-use crate::http::problem::{ApiError, Problem};
+use crate::http::problem::{ApiError, FieldError, Problem};
 use crate::oauth::ErrorCode;
 use crate::password::policy::PolicyRefused;
 use crate::user::email::EmailRefused;
@@ -68,8 +68,7 @@ impl Shape {
             path if path.starts_with("/health/") => Family::Health,
             _ => Family::Discovery,
         };
-        let of_body =
-            || "parse request payload error: EOF while parsing an object at line 1 column 1".to_owned();
+        let of_body = || "The body is no JSON: EOF while parsing an object at line 1 column 1".to_owned();
         let malformed = has_json.then(of_body).or_else(|| malformed_parameter(operation));
         let security = operation.get("security").and_then(Value::as_array);
         let needs_token = security.into_iter().flatten().any(|way| way.get("user").is_some());
@@ -197,8 +196,7 @@ fn of_oauth(id: &str) -> Vec<Refusal> {
 fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
     let mut refusals = Vec::new();
     if let Some(detail) = &shape.malformed {
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
-        refusals.push(ApiError::BadRequest(Json(problem.detail(detail))));
+        refusals.push(ApiError::malformed(detail, Vec::new()));
     }
     if shape.needs_token {
         let scope = match id {
@@ -214,9 +212,11 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
         refusals.push(ApiError::not_found());
     }
     if shape.has_json {
-        let title = "The request is malformed.";
-        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "malformed", title);
-        refusals.push(ApiError::BadRequest(Json(problem)));
+        let message = "There is no field e_mail. There are: username, email, password.".to_owned();
+        let unknown = FieldError { field: "e_mail".to_owned(), rule: "unknown".to_owned(), message };
+        let detail = "A field is missing, unknown, repeated or of another type.";
+        refusals.push(ApiError::malformed(detail, vec![unknown]));
+        refusals.push(ApiError::media_type());
     }
     refusals.extend(of_operation(id));
     let busy = TokenError::Busy { retry_after: Duration::ZERO };

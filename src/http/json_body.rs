@@ -1,0 +1,373 @@
+//! Reads `application/json` strictly, as the configuration is read: a field that is there twice, that nobody knows, that
+//! is missing or of another type is an error that names it.
+//!
+//! The usual readers take the last of two values, make the text "false" of `false` and drop what they don't know: then a
+//! mistake looks like success.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+
+use poem::{Body, Request, RequestBody};
+use poem_openapi::payload::{Json, Payload as _};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseFromJSON, Type};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::problem::{ApiError, FieldError};
+use super::server::{BodyError, read_body};
+
+/// A body, unread: who asks is looked at first.
+pub(super) struct JsonBody<'a, T> {
+    request: &'a Request,
+    body: Option<Body>,
+    content: PhantomData<fn() -> T>,
+}
+
+impl<T: ParseFromJSON> JsonBody<'_, T> {
+    /// What is in it.
+    ///
+    /// # Errors
+    /// [`ApiError`]: all fields that are wrong, or why it can't be read.
+    pub(super) async fn read(self) -> Result<T, ApiError> {
+        if !self.request.content_type().is_some_and(Json::<T>::check_content_type) {
+            return Err(ApiError::media_type());
+        }
+        let body = self.body.ok_or_else(|| ApiError::malformed("The request has no body.", Vec::new()))?;
+        let bytes = read_body(body).await.map_err(|error| {
+            let why = match error {
+                BodyError::TooLarge => "The body is too large.",
+                BodyError::TimedOut => "The body did not arrive in time.",
+                BodyError::Broken => "The body is broken.",
+            };
+            ApiError::malformed(why, Vec::new())
+        })?;
+        parse(&bytes).map_err(|Malformed { detail, errors }| ApiError::malformed(detail, errors))
+    }
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for JsonBody<'a, T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content =
+            vec![MetaMediaType { content_type: Json::<T>::CONTENT_TYPE, schema: Json::<T>::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self { request, body: body.take().ok(), content: PhantomData })
+    }
+}
+
+/// The longest name of a field that is repeated to whoever sent it, in characters.
+const LONGEST_NAME: usize = 64;
+
+fn mistake(field: &str, rule: &str, message: impl Into<String>) -> FieldError {
+    let field = field.chars().take(LONGEST_NAME).collect();
+    FieldError { field, rule: rule.to_owned(), message: message.into() }
+}
+
+/// Why a body can't be read.
+#[derive(Debug)]
+struct Malformed {
+    detail: String,
+    errors: Vec<FieldError>,
+}
+
+fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Malformed> {
+    let repeated = RefCell::default();
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = Reader { repeated: &repeated }.deserialize(&mut reader);
+    let value = read.and_then(|value| reader.end().map(|()| value));
+    let value = value
+        .map_err(|error| Malformed { detail: format!("The body is no JSON: {error}"), errors: Vec::new() })?;
+
+    let twice =
+        |name: &String| mistake(name, "repeated", format!("The field {} is there twice.", shown(name)));
+    let mut errors: Vec<FieldError> = repeated.borrow().iter().map(twice).collect();
+    let mut registry = Registry::new();
+    T::register(&mut registry);
+    Check { registry: &registry, mistakes: &mut errors }.reference(&T::schema_ref(), &value, "");
+    if !errors.is_empty() {
+        let detail = "A field is missing, unknown, repeated or of another type.".to_owned();
+        return Err(Malformed { detail, errors });
+    }
+    T::parse_from_json(Some(value)).map_err(|error| {
+        // Behind these words the library repeats the value, which may be a password.
+        let reason = error.into_message();
+        let reason = reason.split_once(", found ").map_or(reason.as_str(), |(reason, _)| reason);
+        let named =
+            reason.split_once("field `").and_then(|(_, rest)| rest.split_once("` verification failed. "));
+        let broken = |(field, rule)| mistake(field, "not_permitted", format!("It does not keep {rule}."));
+        Malformed { detail: reason.to_owned(), errors: named.map(broken).into_iter().collect() }
+    })
+}
+
+/// A name from the body, as it can stand in a sentence.
+fn shown(name: &str) -> String {
+    name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect()
+}
+
+/// Reads a value, and notes the names that an object has more than once.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    repeated: &'a RefCell<Vec<String>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is none"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(self)?;
+            let mut repeated = self.repeated.try_borrow_mut().map_err(A::Error::custom)?;
+            if object.insert(name.clone(), value).is_some() && !repeated.contains(&name) {
+                repeated.push(name);
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// Compares a value with what the specification says of it.
+struct Check<'a> {
+    registry: &'a Registry,
+    mistakes: &'a mut Vec<FieldError>,
+}
+
+impl Check<'_> {
+    fn reference(&mut self, schema: &MetaSchemaRef, value: &Value, field: &str) {
+        let registry = self.registry;
+        let schema = match schema {
+            MetaSchemaRef::Inline(schema) => Some(&**schema),
+            MetaSchemaRef::Reference(name) => registry.schemas.get(name),
+        };
+        if let Some(schema) = schema {
+            self.schema(schema, value, field);
+        }
+    }
+
+    fn schema(&mut self, schema: &MetaSchema, value: &Value, field: &str) {
+        for part in &schema.all_of {
+            self.reference(part, value, field);
+        }
+        let is_unsigned = schema.format.is_some_and(|format| format.starts_with('u'));
+        let (fits, wanted) = match schema.ty {
+            "object" => (value.is_object(), "an object"),
+            "array" => (value.is_array(), "a list"),
+            "string" => (value.is_string(), "a text"),
+            "boolean" => (value.is_boolean(), "true or false"),
+            "number" => (value.is_number(), "a number"),
+            "integer" if is_unsigned => (value.is_u64(), "a whole number, 0 or more"),
+            "integer" => (value.is_u64() || value.is_i64(), "a whole number"),
+            _ => (true, ""),
+        };
+        if !fits {
+            self.mistakes.push(mistake(field, "type", format!("It must be {wanted}.")));
+            return;
+        }
+        if !schema.enum_items.is_empty() && !schema.enum_items.contains(value) {
+            let words: Vec<_> = schema.enum_items.iter().filter_map(Value::as_str).collect();
+            self.mistakes.push(mistake(
+                field,
+                "not_permitted",
+                format!("It is one of: {}.", words.join(", ")),
+            ));
+        }
+        match value {
+            Value::Object(object) if !schema.properties.is_empty() => self.object(schema, object, field),
+            Value::Array(items) => {
+                for (item, schema) in items.iter().zip(schema.items.iter().cycle()) {
+                    self.reference(schema, item, field);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {}
+        }
+    }
+
+    fn object(&mut self, schema: &MetaSchema, object: &Map<String, Value>, field: &str) {
+        let below = |name: &str| if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+        for name in &schema.required {
+            // What can't be left out can't be null.
+            if object.get(*name).is_none_or(Value::is_null) {
+                self.mistakes.push(mistake(
+                    &below(name),
+                    "required",
+                    format!("The field {name} is missing."),
+                ));
+            }
+        }
+        for (name, value) in object {
+            match schema.properties.iter().find(|(known, _)| known == name) {
+                Some(_) if value.is_null() => {}
+                Some((_, schema)) => self.reference(schema, value, &below(name)),
+                None => {
+                    let known: Vec<_> = schema.properties.iter().map(|(known, _)| *known).collect();
+                    let message =
+                        format!("There is no field {}. There are: {}.", shown(name), known.join(", "));
+                    self.mistakes.push(mistake(&below(name), "unknown", message));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::{Enum, Object};
+
+    use super::*;
+
+    #[derive(Debug, Enum, PartialEq, Eq)]
+    #[oai(rename_all = "lowercase")]
+    enum Kind {
+        /// One.
+        Small,
+        /// The other.
+        Large,
+    }
+
+    #[derive(Debug, Object)]
+    struct More {
+        /// Words.
+        #[oai(default)]
+        words: Vec<String>,
+        /// How many.
+        count: Option<u64>,
+    }
+
+    #[derive(Debug, Object)]
+    struct Body {
+        /// A text.
+        #[oai(validator(max_length = 8))]
+        name: String,
+        /// Described here, defined there.
+        kind: Option<Kind>,
+        /// Whether.
+        on: Option<bool>,
+        /// More.
+        #[oai(flatten)]
+        more: More,
+    }
+
+    fn mistakes(text: &str) -> Vec<(String, String)> {
+        let error = parse::<Body>(text.as_bytes()).unwrap_err();
+        error.errors.iter().map(|error| (error.field.clone(), error.rule.clone())).collect()
+    }
+
+    fn is(field: &str, rule: &str) -> Vec<(String, String)> {
+        vec![(field.to_owned(), rule.to_owned())]
+    }
+
+    #[test]
+    fn what_fits_is_read() {
+        let body: Body =
+            parse(br#" {"name": "ann", "kind": "large", "on": null, "words": ["a"], "count": 3} "#)
+                .ok()
+                .unwrap();
+        assert_eq!((body.name.as_str(), body.kind, body.on), ("ann", Some(Kind::Large), None));
+        assert_eq!((body.more.words, body.more.count), (vec!["a".to_owned()], Some(3)));
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_is_named() {
+        for (text, field, rule) in [
+            ("{}", "name", "required"),
+            (r#"{"name": null}"#, "name", "required"),
+            (r#"{"name": false}"#, "name", "type"),
+            (r#"{"name": 7}"#, "name", "type"),
+            (r#"{"name": ["ann"]}"#, "name", "type"),
+            (r#"{"name": "ann", "name": "bob"}"#, "name", "repeated"),
+            (r#"{"name": "ann", "redirect_uris": []}"#, "redirect_uris", "unknown"),
+            (r#"{"name": "ann", "on": "true"}"#, "on", "type"),
+            (r#"{"name": "ann", "kind": "medium"}"#, "kind", "not_permitted"),
+            (r#"{"name": "ann", "kind": 1}"#, "kind", "type"),
+            (r#"{"name": "ann", "words": "a b"}"#, "words", "type"),
+            (r#"{"name": "ann", "words": ["a", 1]}"#, "words", "type"),
+            (r#"{"name": "ann", "count": -1}"#, "count", "type"),
+            (r#"{"name": "ann", "count": 1.5}"#, "count", "type"),
+            (r#"{"name": "ann", "count": "1"}"#, "count", "type"),
+            (r#"{"name": "123456789"}"#, "name", "not_permitted"),
+            ("[]", "", "type"),
+        ] {
+            assert_eq!(mistakes(text), is(field, rule), "{text}");
+        }
+        let all = mistakes(r#"{"a": 1, "on": 2, "on": 3}"#);
+        assert_eq!(
+            all,
+            [is("on", "repeated"), is("name", "required"), is("a", "unknown"), is("on", "type")].concat()
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_says_where_and_repeats_nothing() {
+        for text in ["", "{", r#"{"name": "hunter2" "#, r#"{"name": hunter2}"#, r#"{"name": "hunter2"} x"#] {
+            let error = parse::<Body>(text.as_bytes()).unwrap_err();
+            assert!(error.errors.is_empty() && !error.detail.contains("hunter2"), "{error:?}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(parse::<Body>(deep.as_bytes()).is_err());
+    }
+}
