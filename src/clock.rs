@@ -1,8 +1,13 @@
 //! Time as an argument: nothing else in the crate reads the wall clock.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+pub mod steps;
+
+pub use steps::{StepWatch, Steps};
 
 /// A moment: milliseconds since the Unix epoch.
 #[derive(
@@ -71,8 +76,11 @@ impl fmt::Display for Timestamp {
 
 /// What the time is.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Now, by the wall clock, which may be set.
     fn now(&self) -> Timestamp;
+
+    /// Time that has passed since some moment before all others that this process knows: it only grows, and nobody sets it.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's wall clock.
@@ -85,33 +93,48 @@ impl Clock for SystemClock {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::default().after(since)
     }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    fn monotonic(&self) -> Duration {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        FIRST.get_or_init(Instant::now).elapsed()
+    }
 }
 
 /// A clock that moves only when told to; for tests.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicU64);
+pub struct ManualClock {
+    wall: AtomicU64,
+    monotonic: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self(AtomicU64::new(now.millis()))
+        Self { wall: AtomicU64::new(now.millis()), monotonic: AtomicU64::new(0) }
     }
 
-    /// Moves the clock on.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
+        let monotonic = Timestamp(self.monotonic.load(Ordering::SeqCst)).after(by);
+        self.monotonic.store(monotonic.millis(), Ordering::SeqCst);
         self.set(self.now().after(by));
     }
 
-    /// Sets the clock, backwards too.
+    /// Sets the wall clock, backwards too. No time passes.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.millis(), Ordering::SeqCst);
+        self.wall.store(now.millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic.load(Ordering::SeqCst))
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use heirloom::app::assemble::{Ground, make_keys};
 use heirloom::app::{App, policy};
 use heirloom::client::Registration;
-use heirloom::clock::{Clock, SystemClock, Timestamp};
+use heirloom::clock::{Clock, Steps, SystemClock, Timestamp};
 use heirloom::oauth::{
     Generation, Kid, Nonce, RefreshToken, RefreshTokenCodec, Scope, SessionId, Standing, UserId,
 };
@@ -280,7 +280,8 @@ impl Common {
                 nonce: plan.nonce(number, generation + 1),
                 kid: self.kid,
                 now: began.after(Duration::from_hours(5) * (generation + 1)),
-                process_started: began,
+                steps: Steps::default(),
+                uptime: Duration::MAX,
             };
             let decided = session::decide(state.as_ref(), &command);
             decided.outcome?;

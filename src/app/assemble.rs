@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::pace::Pace;
 use super::{App, ScopeCatalogue, Settings};
-use crate::clock::Clock;
+use crate::clock::{Clock, StepWatch};
 use crate::config::{AccessTokenType, Config};
 use crate::oauth::RefreshTokenCodec;
 use crate::oauth::words::WordError;
@@ -60,7 +60,7 @@ impl App {
     /// [`AssembleError`].
     pub fn assemble(config: &Config, ground: Ground) -> Result<Self, AssembleError> {
         let Ground { store, clock, random, cost } = ground;
-        let now = clock.now();
+        let (now, monotonic) = (clock.now(), clock.monotonic());
         let folder = || KeysFolder::at(&config.keys);
         let if_missing = IfMissing::Refuse;
         let keys = SigningKeys::open(folder(), key_life(config), None, Arc::clone(&clock))?;
@@ -94,6 +94,8 @@ impl App {
             }),
             pace: Pace::new(&config.throttle),
             process_started: now,
+            process_began: monotonic,
+            clock_steps: StepWatch::since(now, monotonic),
             store,
             clock,
             random,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::Registration;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, StepWatch, Timestamp};
 use crate::config::{Accounts, TokenRules};
 use crate::oauth::{Audience, RefreshTokenCodec};
 use crate::password::policy::Policy;
@@ -86,6 +86,10 @@ pub struct App {
     pub sweeper: sweep::Sweeper,
     /// When this process started.
     pub process_started: Timestamp,
+    /// The same, by the monotonic clock.
+    process_began: Duration,
+    /// Notices that the wall clock jumps.
+    clock_steps: StepWatch,
 }
 
 /// What the operator has settled.

@@ -104,6 +104,7 @@ impl App {
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
         let resources = self.settings.scopes.resource_servers(asked.resources.to_vec(), &granted);
         let RefreshToken { session: id, generation, nonce } = asked.token;
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         let command = Refresh {
             session: id,
             presented: Presented { generation, nonce },
@@ -116,8 +117,9 @@ impl App {
             policy: policy(registration),
             nonce: asked.nonce,
             kid: self.keys.signer().kid(),
-            now: self.clock.now(),
-            process_started: self.process_started,
+            now,
+            steps: self.clock_steps.look(now, monotonic),
+            uptime: monotonic.saturating_sub(self.process_began),
         };
         session::decide(session, &command)
     }

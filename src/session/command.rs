@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Steps, Timestamp};
 use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionId, Standing, UserId};
 
 /// Somebody has signed in: start a session and issue its first pair.
@@ -57,8 +57,10 @@ pub struct Refresh<'a> {
     pub kid: Kid,
     /// Now.
     pub now: Timestamp,
-    /// When this process started: time in which it was down does not count against its clients.
-    pub process_started: Timestamp,
+    /// The jumps of the clock that this process has seen: time that did not pass counts against nobody.
+    pub steps: Steps,
+    /// How long this process has been running: nor does time in which it was down.
+    pub uptime: Duration,
 }
 
 /// What a presented refresh token says of its place in the family.

@@ -223,8 +223,14 @@ fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision 
     }
     let idle_expiry = now.after(command.policy.refresh_idle).min(session.started.absolute_expiry);
     let Refresh { nonce, .. } = *command;
-    let event =
-        SessionEvent::TokensRotated { at: now, generation, nonce, access: access.clone(), idle_expiry };
+    // By the clock as it is, so that the retry window can be counted from it, even after the clock was set back.
+    let event = SessionEvent::TokensRotated {
+        at: command.now,
+        generation,
+        nonce,
+        access: access.clone(),
+        idle_expiry,
+    };
     let refresh = Some(Presented { generation, nonce });
     let granted = Granted { refresh, generation, access, scope, retried: false };
     Decision { events: vec![event], outcome: Ok(granted) }
@@ -242,7 +248,7 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
         return retry(session, command, now);
     }
     let rotated_at = session.rotated_at(presented);
-    if !rotated_at.or(session.oldest_rotation()).is_some_and(|at| is_open(command, at, now)) {
+    if !rotated_at.or(session.oldest_rotation()).is_some_and(|at| is_open(session, command, at)) {
         return reuse(session, command, now);
     }
     // Snapshots of an older release know times without nonces: what can't be compared is not answered.
@@ -253,12 +259,16 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
     }
 }
 
-/// Whether the retry window of a generation that was rotated at `rotated_at` is open. Time in which the server was down does
-/// not count against its clients. A start that lies ahead tells nothing: the clock has been set back since.
-fn is_open(command: &Refresh<'_>, rotated_at: Timestamp, now: Timestamp) -> bool {
-    let started = Some(command.process_started).filter(|started| *started <= now);
-    let opened = rotated_at.max(started.unwrap_or(rotated_at));
-    now.since(opened) < command.policy.retry_window
+/// Whether the retry window of a generation that was rotated at `rotated_at` is open.
+fn is_open(session: &Session, command: &Refresh<'_>, rotated_at: Timestamp) -> bool {
+    let Refresh { now, steps, uptime, .. } = command;
+    let since = if rotated_at > *now && steps.is_empty() {
+        // The clock was set back before this process started: at least what has happened since is past.
+        session.last_event_at.since(rotated_at)
+    } else {
+        steps.since(rotated_at, *now)
+    };
+    since.min(*uptime) < command.policy.retry_window
 }
 
 /// Row 8: the current pair. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither theft nor

@@ -63,10 +63,9 @@ impl Model {
         if family.policy.retry_until_used && generation + 1 == newest {
             return Row::AnswersTheCurrentPair;
         }
-        let now = now.max(self.last_event);
         let rotated_at = self.rotated_at[if is_known { generation } else { newest - 4 }];
-        let started = if family.process_started <= now { family.process_started } else { 0 };
-        match (now - rotated_at.max(started) < family.policy.retry_window.as_secs(), is_known) {
+        let until = if rotated_at > now { self.last_event } else { now };
+        match ((until - rotated_at).min(family.uptime) < family.policy.retry_window.as_secs(), is_known) {
             (true, true) => Row::AnswersTheCurrentPair,
             (true, false) => Row::Refuses,
             (false, _) => Row::EndsTheFamily(EndReason::Reuse),
@@ -89,8 +88,11 @@ proptest! {
         let mut now = T0;
         for step in steps {
             match step {
-                Step::Wait(seconds) => now = now.saturating_add_signed(seconds),
-                Step::Restart => family.process_started = now,
+                Step::Wait(seconds) => {
+                    now = now.saturating_add_signed(seconds);
+                    family.uptime = family.uptime.saturating_add(u64::try_from(seconds).unwrap_or_default());
+                }
+                Step::Restart => family.uptime = 0,
                 Step::Revoke => {
                     let events =
                         end(family.session.as_ref().unwrap(), EndReason::Logout, Timestamp::from_seconds(now));
@@ -121,7 +123,7 @@ proptest! {
                             let expected = if granted.retried { (Row::AnswersTheCurrentPair, 0) } else { (Row::Rotates, 1) };
                             prop_assert_eq!((row, rotated), expected);
                             if rotated == 1 {
-                                model.rotated_at.push(now.max(model.last_event));
+                                model.rotated_at.push(now);
                             }
                         }
                         Err(Denied::Reuse) => prop_assert_eq!(row, Row::EndsTheFamily(EndReason::Reuse)),

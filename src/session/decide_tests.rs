@@ -1,6 +1,7 @@
 //! Given events, when a token is presented, then these events and this answer.
 
 use super::*;
+use crate::clock::{StepWatch, Steps};
 use crate::oauth::{ClientId, SessionId, Standing, UserId};
 
 const T0: u64 = 1_000_000;
@@ -38,7 +39,8 @@ struct Family {
     user: Option<Standing>,
     client: Option<Standing>,
     permitted: Scope,
-    process_started: u64,
+    uptime: u64,
+    steps: Steps,
     nonces: u8,
 }
 
@@ -63,7 +65,8 @@ impl Family {
             user: Some(Standing::default()),
             client: Some(Standing::default()),
             permitted: scope("read write"),
-            process_started: 0,
+            uptime: u64::MAX,
+            steps: Steps::default(),
             nonces: 0,
         };
         let decision = start(Start {
@@ -100,8 +103,8 @@ impl Family {
     }
 
     fn present(&mut self, token: Presented, sent: &Sent<'_>) -> Decision {
-        self.nonces = self.nonces.wrapping_add(1);
         let decision = self.decision(token, sent);
+        self.nonces = self.nonces.wrapping_add(1);
         self.land(&decision);
         decision
     }
@@ -121,10 +124,11 @@ impl Family {
                 resources: &[],
                 permitted: &self.permitted,
                 policy: self.policy,
-                nonce: Nonce::from([self.nonces; 16]),
+                nonce: Nonce::from([self.nonces.wrapping_add(1); 16]),
                 kid: Kid::from_bytes([3; 32]),
                 now: Timestamp::from_seconds(sent.at),
-                process_started: Timestamp::from_seconds(self.process_started),
+                steps: self.steps,
+                uptime: Duration::from_secs(self.uptime),
             },
         )
     }
@@ -373,20 +377,48 @@ fn row_8_lasts_until_the_successor_is_used_where_the_client_has_credentials() {
 fn c48_time_in_which_the_server_was_down_does_not_count() {
     let mut family = Family::new();
     family.rotate(T0);
-    family.process_started = T0 + 120;
     let old = family.tokens[0];
-    assert!(family.present(old, &at(T0 + 120 + WINDOW - 1)).outcome.unwrap().retried);
-    assert_eq!(family.present(old, &at(T0 + 120 + WINDOW)).outcome, Err(Denied::Reuse));
+    family.uptime = WINDOW - 1;
+    assert!(family.present(old, &at(T0 + 150)).outcome.unwrap().retried);
+    family.uptime = WINDOW;
+    assert_eq!(family.present(old, &at(T0 + 151)).outcome, Err(Denied::Reuse));
+}
+
+/// The clocks are read at `wall` and `passed` seconds after `T0`.
+fn jumped(wall: u64, passed: u64) -> Steps {
+    let watch = StepWatch::since(Timestamp::from_seconds(T0), Duration::ZERO);
+    watch.look(Timestamp::from_seconds(wall), Duration::from_secs(passed))
 }
 
 #[test]
-fn a_clock_that_ran_ahead_when_the_process_started_holds_no_window_open() {
+fn time_that_the_clock_jumped_ahead_does_not_count() {
     let mut family = Family::new();
     family.rotate(T0);
-    family.process_started = T0 + 30 * 86_400;
-    let token = family.tokens[0];
-    assert!(family.present(token, &at(T0 + WINDOW - 1)).outcome.unwrap().retried);
-    assert_eq!(family.present(token, &at(T0 + WINDOW)).outcome, Err(Denied::Reuse));
+    let old = family.tokens[0];
+    family.steps = jumped(T0 + 125, 5);
+    for (time, open) in [(T0 + 125, true), (T0 + 149, true), (T0 + 150, false)] {
+        assert_eq!(family.decision(old, &at(time)).outcome.is_ok(), open, "{time}");
+    }
+    // What is rotated after it has no more than its window.
+    family.rotate(T0 + 130);
+    for (time, open) in [(T0 + 159, true), (T0 + 160, false)] {
+        assert_eq!(family.decision(family.tokens[1], &at(time)).outcome.is_ok(), open, "{time}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_opens_no_window_again_and_closes_none() {
+    let mut family = Family::new();
+    family.rotate(T0);
+    let old = family.tokens[0];
+    family.steps = jumped(T0 + 40 - 3600, 40);
+    for time in [T0 - 3560, T0 - 3500, T0 - 1] {
+        assert_eq!(family.decision(old, &at(time)).outcome, Err(Denied::Reuse), "{time}");
+    }
+    family.rotate(T0 - 3500);
+    for (time, open) in [(T0 - 3500, true), (T0 - 3471, true), (T0 - 3470, false)] {
+        assert_eq!(family.decision(family.tokens[1], &at(time)).outcome.is_ok(), open, "{time}");
+    }
 }
 
 #[test]
@@ -473,7 +505,7 @@ fn a_snapshot_with_one_earlier_nonce_is_read_and_what_it_can_t_compare_is_not_an
         generation: Generation(u32::from(generation)),
         nonce: Nonce::from([generation; 16]),
     };
-    let mut family = Family { session: Some(Session::decode(&bytes).unwrap()), nonces: 7, ..Family::new() };
+    let mut family = Family { session: Some(Session::decode(&bytes).unwrap()), nonces: 6, ..Family::new() };
     assert_eq!(family.decision(token(5), &at(T0 + 30)).outcome.unwrap().refresh, Some(token(6)));
     for generation in [0, 1, 2, 3, 4] {
         assert_eq!(
@@ -562,7 +594,8 @@ fn a_generation_that_would_overflow_ends_the_family() {
                 nonce,
                 kid: Kid::from_bytes([3; 32]),
                 now: Timestamp::from_seconds(T0),
-                process_started: Timestamp::default(),
+                steps: Steps::default(),
+                uptime: Duration::MAX,
             },
         )
     };

@@ -202,6 +202,46 @@ async fn c48_time_in_which_the_server_was_down_does_not_count() {
 }
 
 #[tokio::test]
+async fn a_clock_that_steps_ahead_ends_no_family_whose_answer_was_lost() {
+    let server = Server::start().await;
+    let first = server.sign_in().await;
+    let lost = server.refresh(&first.refresh_token()).await.refresh_token();
+    server.wait(5);
+    // NTP sets it, or the machine was suspended.
+    server.clock.set(server.now().after(Duration::from_secs(120)));
+    assert_eq!(server.refresh(&first.refresh_token()).await.refresh_token(), lost);
+    server.wait(24);
+    assert_eq!(server.refresh(&first.refresh_token()).await.refresh_token(), lost);
+    server.wait(1);
+    // The window is no longer than it was, for what was rotated before and after.
+    let later = server.sign_in().await;
+    let second = server.refresh(&later.refresh_token()).await.refresh_token();
+    assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), REFUSED);
+    server.wait(29);
+    assert_eq!(server.refresh(&later.refresh_token()).await.refresh_token(), second);
+    server.wait(1);
+    assert_eq!(server.refresh(&later.refresh_token()).await.outcome(), REFUSED);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_opens_no_window_again_and_closes_none() {
+    let server = Server::start().await;
+    let (first, other) = (server.sign_in().await, server.sign_in().await);
+    for signed_in in [&first, &other] {
+        server.refresh(&signed_in.refresh_token()).await.refresh_token();
+    }
+    let newest = server.refresh(&other.refresh_token()).await.refresh_token();
+    server.wait(31);
+    server.clock.set(server.now().before(Duration::from_hours(1)));
+    assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), REFUSED);
+    let lost = server.refresh(&newest).await.refresh_token();
+    server.wait(29);
+    assert_eq!(server.refresh(&newest).await.refresh_token(), lost);
+    server.wait(1);
+    assert_eq!(server.refresh(&newest).await.outcome(), REFUSED);
+}
+
+#[tokio::test]
 async fn c49_an_ended_family_stays_ended_after_a_restart() {
     let server = Server::start().await;
     let first = server.sign_in().await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use heirloom::client::ReusePolicy;
-use heirloom::clock::Timestamp;
+use heirloom::clock::Steps;
 use heirloom::oauth::{Generation, Kid, Standing};
 use heirloom::session::{self, Policy, Presented, Refresh, Session};
 use heirloom::store::{Append, Expected};
@@ -80,7 +80,8 @@ async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
                 nonce: [7; 16].into(),
                 kid: Kid::from_bytes([1; 32]),
                 now: server.now(),
-                process_started: Timestamp::default(),
+                steps: Steps::default(),
+                uptime: Duration::MAX,
             };
             let decision = session::decide(Some(&state), &command);
             presented = decision.outcome.unwrap().refresh.unwrap();

@@ -1,0 +1,246 @@
+//! Jumps of the wall clock that a process has seen, so that time that did not pass counts against nobody.
+//!
+//! A clock that is set (by NTP, by hand) and a machine that was suspended look alike: the wall clock has moved on, the
+//! monotonic one has not. Between two jumps both run alike, so how long ago something happened is the sum of what the wall
+//! clock ran between the jumps since.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Timestamp;
+
+/// How many jumps are known.
+const KNOWN: usize = 4;
+/// What is no jump, in milliseconds: a clock that is slewed, a thread that was interrupted between the two clocks.
+const TOLERANCE: u64 = 1000;
+/// What is not worth writing down, in milliseconds.
+const NOTHING: u64 = 10;
+/// After so long nobody asks for what was before a jump: a retry window is at most a day.
+const FORGOTTEN: Duration = Duration::from_hours(25);
+
+/// A jump of the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    before: Timestamp,
+    after: Timestamp,
+}
+
+/// The last jumps of the wall clock, newest first; at most four.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps([Option<Step>; KNOWN]);
+
+impl Steps {
+    /// Whether the clock has not jumped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// How long before `now` the wall clock said `then`, jumps left out; the last time if it said so twice.
+    #[must_use]
+    pub fn since(&self, then: Timestamp, now: Timestamp) -> Duration {
+        let (mut until, mut passed) = (now, Duration::ZERO);
+        for step in self.0.iter().flatten() {
+            if (step.after..=until).contains(&then) {
+                break;
+            }
+            passed = passed.saturating_add(until.since(step.after));
+            until = step.before;
+        }
+        passed.saturating_add(until.since(then))
+    }
+
+    fn with(self, newest: Step) -> Self {
+        let [first, second, third, _] = self.0;
+        Self([Some(newest), first, second, third])
+    }
+}
+
+/// Notices jumps of the wall clock by a monotonic one.
+#[derive(Debug)]
+pub struct StepWatch {
+    /// How many milliseconds the wall clock was ahead of the monotonic one when they were looked at.
+    ahead: AtomicI64,
+    /// Whether a jump is known, so that the lock is not taken while there is none.
+    any: AtomicBool,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    steps: Steps,
+    /// When the newest was seen, by the monotonic clock.
+    newest: Duration,
+}
+
+impl StepWatch {
+    /// At a moment at which both clocks were read.
+    #[must_use]
+    pub fn since(wall: Timestamp, monotonic: Duration) -> Self {
+        let ahead = AtomicI64::new(ahead(wall, monotonic));
+        Self { ahead, any: AtomicBool::new(false), seen: Mutex::default() }
+    }
+
+    /// The jumps up to now, when the two clocks say `wall` and `monotonic`.
+    pub fn look(&self, wall: Timestamp, monotonic: Duration) -> Steps {
+        let found = ahead(wall, monotonic);
+        let moved = found.abs_diff(self.ahead.load(Ordering::Relaxed));
+        if moved > TOLERANCE {
+            self.note(wall, monotonic);
+        } else if moved > NOTHING {
+            self.ahead.store(found, Ordering::Relaxed);
+        }
+        if self.any.load(Ordering::Acquire) { self.known(monotonic) } else { Steps::default() }
+    }
+
+    fn note(&self, wall: Timestamp, monotonic: Duration) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.ahead.load(Ordering::Relaxed);
+        let found = ahead(wall, monotonic);
+        // Somebody else has noted it meanwhile, or this one looked before that.
+        if found.abs_diff(known) <= TOLERANCE || monotonic < seen.newest {
+            return;
+        }
+        let before = millis(monotonic).saturating_add(known);
+        let before = Timestamp::from_millis(u64::try_from(before).unwrap_or_default());
+        *seen = Seen { steps: seen.steps.with(Step { before, after: wall }), newest: monotonic };
+        self.ahead.store(found, Ordering::Relaxed);
+        self.any.store(true, Ordering::Release);
+        tracing::warn!(clock.before = %before, clock.after = %wall, "the wall clock has jumped");
+    }
+
+    fn known(&self, monotonic: Duration) -> Steps {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if monotonic.saturating_sub(seen.newest) > FORGOTTEN {
+            self.any.store(false, Ordering::Release);
+            seen.steps = Steps::default();
+        }
+        seen.steps
+    }
+}
+
+/// By how many milliseconds the wall clock is ahead of the monotonic one.
+fn ahead(wall: Timestamp, monotonic: Duration) -> i64 {
+    i64::try_from(wall.millis()).unwrap_or(i64::MAX).saturating_sub(millis(monotonic))
+}
+
+fn millis(monotonic: Duration) -> i64 {
+    i64::try_from(monotonic.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: u64 = 1_000_000_000;
+
+    /// A machine's two clocks, in seconds, and who watches them.
+    struct Machine {
+        wall: u64,
+        monotonic: u64,
+        watch: StepWatch,
+    }
+
+    impl Machine {
+        fn new() -> Self {
+            let watch = StepWatch::since(Timestamp::from_seconds(NOON), Duration::ZERO);
+            Self { wall: NOON, monotonic: 0, watch }
+        }
+
+        fn wait(&mut self, seconds: u64) {
+            self.wall += seconds;
+            self.monotonic += seconds;
+        }
+
+        fn jump(&mut self, seconds: i64) {
+            self.wall = self.wall.saturating_add_signed(seconds);
+        }
+
+        fn since(&self, then: u64) -> u64 {
+            let now = Timestamp::from_seconds(self.wall);
+            let steps = self.watch.look(now, Duration::from_secs(self.monotonic));
+            steps.since(Timestamp::from_seconds(then), now).as_secs()
+        }
+    }
+
+    #[test]
+    fn what_the_clock_jumped_ahead_does_not_count_for_what_was_before() {
+        let mut machine = Machine::new();
+        machine.wait(5);
+        machine.jump(120);
+        machine.wait(5);
+        assert_eq!(machine.since(NOON), 10, "noticed five seconds later");
+        machine.wait(4);
+        assert_eq!(machine.since(NOON + 130), 4, "but what is after it counts as ever");
+        machine.wait(3600);
+        machine.jump(7200);
+        assert_eq!((machine.since(NOON), machine.since(NOON + 130)), (3614, 3604));
+    }
+
+    #[test]
+    fn what_was_before_a_clock_was_set_back_is_as_old_as_it_was() {
+        let mut machine = Machine::new();
+        machine.wait(100);
+        machine.jump(-3600);
+        assert_eq!(machine.since(NOON), 100);
+        machine.wait(20);
+        assert_eq!(machine.since(NOON), 120);
+        assert_eq!(machine.since(NOON + 100 - 3600), 20);
+        // Said twice: the later one.
+        machine.wait(3590);
+        assert_eq!(machine.since(NOON + 90), 20);
+    }
+
+    #[test]
+    fn small_differences_are_no_jumps_and_old_jumps_are_forgotten() {
+        let mut machine = Machine::new();
+        for _ in 0..100 {
+            machine.wait(10);
+            machine.jump(1);
+            assert_eq!(machine.since(NOON), machine.wall - NOON);
+        }
+        machine.jump(60);
+        assert_eq!(machine.since(machine.wall - 70), 10);
+        machine.wait(26 * 3600);
+        assert_eq!(machine.since(machine.wall - 100), 100);
+        assert!(!machine.watch.any.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_look_that_was_overtaken_is_no_jump() {
+        let machine = Machine::new();
+        let late = |wall: u64, monotonic: u64| {
+            machine.watch.look(Timestamp::from_seconds(wall), Duration::from_secs(monotonic))
+        };
+        let steps = late(NOON + 125, 5);
+        assert_eq!(late(NOON + 4, 4), steps);
+        assert_eq!(late(NOON + 126, 6), steps);
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_time_has_passed_than_by_the_monotonic_clock(
+            days in prop::collection::vec((0..400u64, prop_oneof![-500i64..-1, 2i64..500], 0..400u64), 1..5),
+        ) {
+            let mut machine = Machine::new();
+            let mut marks = Vec::new();
+            let ahead_only = days.iter().all(|(_, jump, _)| *jump > 0);
+            for (wait, jump, more) in days {
+                machine.wait(wait);
+                machine.since(0);
+                marks.push((machine.wall, machine.monotonic));
+                machine.jump(jump);
+                machine.wait(more);
+                for (wall, monotonic) in &marks {
+                    let passed = machine.monotonic - monotonic;
+                    let counted = machine.since(*wall);
+                    prop_assert!(counted <= passed, "{counted} of {passed}");
+                    prop_assert!(!ahead_only || counted == passed, "{counted} is not {passed}");
+                }
+            }
+        }
+    }
+}
