@@ -116,7 +116,7 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(web.authentication, Authentication::Secret(vec![SecretDigest::of(SECRET)]));
     assert_eq!(web.retry_window, RetryWindow::UntilUsed);
     assert_eq!(web.grants, GrantType::ALL);
-    assert!(web.revoke_access_tokens && !phone.revoke_access_tokens);
+    assert!(web.revoke_access_tokens && phone.revoke_access_tokens);
     assert_eq!((web.delivery, &web.origins[..], &web.introspects[..]), (Delivery::Body, &[][..], &[][..]));
     assert_eq!(browser.delivery, Delivery::Cookie);
     assert_eq!(browser.origins, ["https://app.example.com".parse().unwrap()]);

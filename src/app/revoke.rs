@@ -17,7 +17,7 @@ impl App {
     ///
     /// # Errors
     /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token, if
-    /// the client is not set to it. [`TokenError::Store`] if the end could not be made durable.
+    /// the client is set to that. [`TokenError::Store`] if the end could not be made durable.
     pub async fn revoke(&self, client: &Registration, token: &str) -> Result<(), TokenError> {
         self.usable(client).await?;
         if let Ok(token) = self.codec().decode(token) {

@@ -78,7 +78,7 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
             "a resource server is type = \"confidential\", with grants = [] if it is nothing else";
         section.problems.note(&first.place, "a public client can't introspect tokens", suggestion);
     }
-    let revoke_access_tokens = section.boolean("revoke_access_tokens").map_or(confidential, |at| at.value);
+    let revoke_access_tokens = section.boolean("revoke_access_tokens").is_none_or(|at| at.value);
     let disabled = section.boolean("disabled").is_some_and(|at| at.value);
     section.finish();
     Some(Registration {

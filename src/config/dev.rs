@@ -116,7 +116,7 @@ impl Config {
             id,
             name: name.to_owned(),
             retry_window: tokens.window(&authentication),
-            revoke_access_tokens: matches!(authentication, Authentication::Secret(_)),
+            revoke_access_tokens: true,
             authentication,
             grants: GrantType::ALL.to_vec(),
             scopes: scopes.clone(),

@@ -65,7 +65,8 @@ impl RevokeApi {
     ///
     /// Ends the session that the token belongs to: its refresh tokens and its access tokens are no good any more, except
     /// to resource servers that verify access tokens by themselves, until those expire. The answer comes once that is
-    /// durable. An access token is revoked only if the client is registered so (`revoke_access_tokens`).
+    /// durable. An access token ends its session just as a refresh token does, unless the client is registered otherwise
+    /// (`revoke_access_tokens`): then it is refused with `unsupported_token_type`.
     #[oai(path = "/oauth/revoke", method = "post", tag = "Tag::Tokens", operation_id = "revoke")]
     async fn revoke(
         &self,

@@ -105,7 +105,7 @@ async fn c66_a_foreign_clients_token_is_untouched_and_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn an_access_token_ends_its_session_where_the_client_is_set_to_it() {
+async fn an_access_token_ends_its_session_unless_the_client_is_set_otherwise() {
     let server =
         Server::with(|setup| setup.client(PUBLIC, |client| client.revoke_access_tokens = false)).await;
     let confidential = server.sign_in_confidential().await;
@@ -123,6 +123,28 @@ async fn an_access_token_ends_its_session_where_the_client_is_set_to_it() {
     let public = server.sign_in().await;
     assert_done(&revoke(&server, &public.access_token(), &[]).await);
     assert_eq!(server.refresh(&public.refresh_token()).await.outcome(), GONE);
+}
+
+/// As oidc-client-ts (`revokeTokens`) and angular-oauth2-oidc (`revokeTokenAndLogout`) do: they stop at the first refusal.
+#[tokio::test]
+async fn a_public_client_that_revokes_the_access_token_first_is_signed_out() {
+    let server = Server::start().await;
+    let (signed_in, other) = (server.sign_in().await, server.sign_in().await);
+    for (token, hint) in
+        [(signed_in.access_token(), "access_token"), (signed_in.refresh_token(), "refresh_token")]
+    {
+        assert_done(&revoke(&server, &token, &[("token_type_hint", hint)]).await);
+        assert_eq!(how_it_ended(&server, signed_in.session()).await, Some(EndReason::Logout));
+    }
+    assert_eq!(server.refresh(&signed_in.refresh_token()).await.outcome(), GONE);
+    // A damaged one and one that has expired are 200, and end nothing.
+    let (access, position) = (other.access_token(), server.position().await);
+    let damaged = format!("{}AAAA", &access[..access.len() - 4]);
+    assert_done(&revoke(&server, &damaged, &[]).await);
+    server.wait(600);
+    assert_done(&revoke(&server, &access, &[]).await);
+    assert_eq!(server.position().await, position);
+    assert_eq!(server.refresh(&other.refresh_token()).await.status, 200);
 }
 
 #[tokio::test]

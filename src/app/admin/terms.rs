@@ -36,7 +36,7 @@ pub struct Wishes {
     pub retry_window: Option<RetryWindow>,
     /// What an old refresh token does.
     pub reuse: Option<ReusePolicy>,
-    /// Whether revoking an access token of it ends the session; by default for confidential clients.
+    /// Whether revoking an access token of it ends the session; by default it does.
     pub revoke_access_tokens: Option<bool>,
     /// The resource servers that it is.
     pub introspects: Vec<Audience>,
@@ -104,7 +104,7 @@ impl Wishes {
             lifetimes,
             retry_window,
             reuse: self.reuse.unwrap_or(settings.tokens.reuse),
-            revoke_access_tokens: self.revoke_access_tokens.unwrap_or(confidential),
+            revoke_access_tokens: self.revoke_access_tokens.unwrap_or(true),
             introspects: self.introspects,
             origins: self.origins,
             delivery: self.delivery,

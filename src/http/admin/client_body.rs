@@ -67,7 +67,7 @@ pub(super) struct ClientSettings {
     /// What an old refresh token does.
     #[oai(skip_serializing_if_is_none)]
     reuse: Option<ReuseWord>,
-    /// Whether revoking an access token of it ends the session; left out: for a confidential client.
+    /// Whether revoking an access token of it ends the session; left out: it does.
     #[oai(skip_serializing_if_is_none)]
     revoke_access_tokens: Option<bool>,
     /// The audiences that it is: it may introspect the access tokens for them.
