@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use child_process::{Started, start, tell};
-use contract::{append, key, stream, whole_log};
+use contract::{append, key, stream, summarize, whole_log, whole_stream};
 use heirloom::store::sled::{OpenError, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, Remove, Store};
 
@@ -69,6 +69,7 @@ async fn write_one(store: Arc<SledStore>, writer: usize) {
         tell(&format!("{name} {version}"));
         if version % 50 == 0 {
             make_and_remove(&*store, &format!("gone {writer} {version}")).await;
+            make_and_summarize(&*store, &format!("short {writer} {version}")).await;
         }
     }
 }
@@ -91,9 +92,23 @@ async fn make_and_remove(store: &dyn Store, name: &str) {
     }
 }
 
+/// Makes a stream of 60 events, of which 3 are left.
+async fn make_and_summarize(store: &dyn Store, name: &str) {
+    let events: Vec<_> = (1..=60).map(|number| number.to_string()).collect();
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let mut done = store.append(append(name, Expected::NoStream, &events)).await.is_ok();
+    for range in [(2, 30), (30, 59)] {
+        done = done && store.summarize(summarize(name, 60, range, "summary")).await.is_ok();
+    }
+    if done {
+        tell(&format!("summarized {name}"));
+    }
+}
+
 /// What children have said.
 #[derive(Default)]
 struct Said {
+    summarized: Vec<String>,
     versions: HashMap<String, u64>,
     removed: Vec<String>,
     acknowledged: usize,
@@ -104,6 +119,8 @@ impl Said {
     fn hear(&mut self, line: &str) {
         if let Some(name) = line.strip_prefix("removed ") {
             self.removed.push(name.to_owned());
+        } else if let Some(name) = line.strip_prefix("summarized ") {
+            self.summarized.push(name.to_owned());
         } else if let Some(why) = line.strip_prefix("fatal: ") {
             self.fatal = Some(why.to_owned());
         } else {
@@ -141,6 +158,12 @@ impl Said {
         for name in &self.removed {
             assert_eq!(store.load(stream(name)).await.unwrap(), None);
             assert!(!log.iter().any(|event| event.stream == stream(name)), "{name} was removed");
+        }
+        for name in &self.summarized {
+            let left =
+                [(1, "1"), (59, "summary"), (60, "60")].map(|(version, text)| (version, text.to_owned()));
+            assert_eq!(whole_stream(&store, name).await, left, "{name}");
+            assert_eq!(log.iter().filter(|event| event.stream == stream(name)).count(), 3, "{name}");
         }
     }
 }

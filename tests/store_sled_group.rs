@@ -20,9 +20,9 @@ mod until;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use contract::{append, key, stream, whole_log};
+use contract::{append, fill, key, stream, summarize, whole_log, whole_stream};
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
+use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store, Summarize};
 use until::until;
 
 const NEW: Expected = Expected::NoStream;
@@ -108,6 +108,12 @@ impl Crashes {
         let store = open(&data);
         folder::copy(&data, &before);
         case.append_two(&store).await;
+        Self::between(temp)
+    }
+
+    /// From the folder `before` to the folder `data`.
+    fn between(temp: tempfile::TempDir) -> Self {
+        let (data, before) = (temp.path().join("data"), temp.path().join("before"));
         let (old, new) = (fs::read(before.join("sled/db")).unwrap(), fs::read(data.join("sled/db")).unwrap());
         Self { temp, old, new }
     }
@@ -161,6 +167,61 @@ async fn a_crash_within_a_large_group_leaves_all_of_it_or_nothing() {
         seen[LARGE.state(&crashes.at(moment)).await] += 1;
     }
     assert!(seen[1] > 0 && seen[2] > 0, "{seen:?}");
+}
+
+/// A stream of which versions 2 to 40 are summarized, and another whose events lie between its events. So long are the
+/// events of the other.
+async fn summarized(size: usize) -> Crashes {
+    let temp = tempfile::tempdir().unwrap();
+    let (data, before) = (temp.path().join("data"), temp.path().join("before"));
+    let store = open(&data);
+    for until in 1..=60 {
+        fill(&store, "a", until, 1).await;
+        let expected = if until == 1 { NEW } else { Expected::Exact(until - 1) };
+        store.append(append("b", expected, &[&"b".repeat(size)])).await.unwrap();
+    }
+    drop(store);
+    let store = open(&data);
+    folder::copy(&data, &before);
+    let records = vec![RecordChange::Put(key("r"), b"r".to_vec())];
+    store.summarize(Summarize { records, ..summarize("a", 60, (2, 40), "summary") }).await.unwrap();
+    Crashes::between(temp)
+}
+
+/// Whether the stream is summarized: all of it, or nothing.
+async fn is_summarized(folder: &Path) -> bool {
+    let store = open(folder);
+    let left = whole_stream(&store, "a").await;
+    let is_summarized = left.len() == 22;
+    let numbered =
+        |versions: std::ops::RangeInclusive<u64>| versions.map(|version| (version, version.to_string()));
+    if is_summarized {
+        let summary = (40, "summary".to_owned());
+        assert_eq!(left, numbered(1..=1).chain([summary]).chain(numbered(41..=60)).collect::<Vec<_>>());
+    } else {
+        assert_eq!(left, numbered(1..=60).collect::<Vec<_>>());
+    }
+    assert_eq!(store.record(key("r")).await.unwrap().is_some(), is_summarized);
+    assert_eq!(store.load(stream("a")).await.unwrap().unwrap().data, b"60");
+    assert_eq!(store.read_stream(stream("b"), 0, usize::MAX).await.unwrap().len(), 60);
+    assert_eq!(whole_log(&store).await.len(), left.len() + 60);
+    // And it goes on.
+    fill(&store, "a", 70, 1).await;
+    assert_eq!(whole_stream(&store, "a").await.len(), left.len() + 10);
+    is_summarized
+}
+
+#[tokio::test]
+async fn a_crash_within_a_summary_leaves_all_of_it_or_nothing() {
+    // The first is small, so it is written to a row of its own before; the second is a batch.
+    for (size, step) in [(10, 150), (500, 1500)] {
+        let crashes = summarized(size).await;
+        let mut seen = [0; 2];
+        for moment in crashes.moments(step) {
+            seen[usize::from(is_summarized(&crashes.at(moment)).await)] += 1;
+        }
+        assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    }
 }
 
 #[tokio::test]

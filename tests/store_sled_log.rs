@@ -18,9 +18,9 @@ mod until;
 
 use std::path::Path;
 
-use contract::{append, key, stream, whole_log};
+use contract::{append, fill, key, stream, summarize, whole_log, whole_stream};
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::store::{Append, Expected, MAX_VALUE, RecordChange, Remove, Store};
+use heirloom::store::{Append, Expected, MAX_SUMMARIZED, MAX_VALUE, RecordChange, Remove, Store, StoreError};
 use until::until;
 
 const NEW: Expected = Expected::NoStream;
@@ -143,4 +143,91 @@ async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fal
     let store = open(temp.path());
     let next = store.append(append("b", NEW, &["new"])).await.unwrap();
     assert!(next.position > again.position);
+}
+
+/// All that is in the tree, in bytes: keys and values.
+fn bytes(folder: &Path) -> usize {
+    folder::raw(folder).iter().map(|row| row.unwrap()).map(|(key, value)| key.len() + value.len()).sum()
+}
+
+#[tokio::test]
+async fn what_is_summarized_gives_its_space_back_and_stays_so_after_a_restart() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    fill(&store, "beside", 1, 1).await;
+    fill(&store, "a", 3000, 60).await;
+    let before = whole_log(&store).await;
+    drop(store);
+    let (rows_before, bytes_before) = (rows(temp.path()), bytes(temp.path()));
+
+    let store = open(temp.path());
+    let (mut first, step) = (2, MAX_SUMMARIZED as u64 - 1);
+    while first < 2990 {
+        let last = (first + step).min(2990);
+        store.summarize(summarize("a", 3000, (first, last), &format!("up to {last}"))).await.unwrap();
+        first = last;
+    }
+    drop(store);
+    let tree = folder::raw(temp.path());
+    let chunks = tree.scan_prefix(b"c").count();
+    drop(tree);
+    assert_eq!(chunks, 2, "the first one, and that of the summary");
+    assert!(rows(temp.path()) <= 5 && rows_before > 375, "{} of {rows_before} rows", rows(temp.path()));
+    assert!(bytes(temp.path()) * 50 < bytes_before, "{} of {bytes_before} bytes", bytes(temp.path()));
+
+    let store = open(temp.path());
+    let left = whole_stream(&store, "a").await;
+    assert_eq!(left.len(), 12);
+    assert_eq!(left[1], (2990, "up to 2990".to_owned()));
+    let log = whole_log(&store).await;
+    assert!(log.iter().all(|event| before.iter().any(|before| {
+        (before.position, before.version, &before.stream) == (event.position, event.version, &event.stream)
+    })));
+    // The newest event of all, of which a power cut has left the mark.
+    let mark = std::fs::read(temp.path().join("mark")).unwrap();
+    store.summarize(summarize("a", 3000, (2990, 3000), "all")).await.unwrap();
+    drop(store);
+    std::fs::write(temp.path().join("mark"), mark).unwrap();
+    let store = open(temp.path());
+    assert_eq!(whole_stream(&store, "a").await, [(1, "1".to_owned()), (3000, "all".to_owned())]);
+    let next = store.append(append("a", Expected::Exact(3000), &["next"])).await.unwrap();
+    assert!(next.version == 3001 && next.position > before.last().unwrap().position);
+
+    let removed = Remove { stream: stream("a"), expected: Expected::Exact(3001), records: vec![] };
+    store.remove(removed).await.unwrap();
+    until("all is purged", || store.stats().purging == 0).await;
+    drop(store);
+    let tree = folder::raw(temp.path());
+    assert_eq!(tree.scan_prefix(b"c").count() + tree.scan_prefix(b"p").count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_lost_is_not_taken_for_summarized() {
+    // The stream's chunks: the second is lost, or its positions are, or the row with the summary in it.
+    let chunk = |number: u64| [b"c".as_slice(), &8_u64.to_be_bytes(), &number.to_be_bytes()].concat();
+    let row = |first: u64| [b"l".as_slice(), &first.to_be_bytes()].concat();
+    for lost in [chunk(2), chunk(3), row(16), row(40)] {
+        for empty in [false, true] {
+            let temp = tempfile::tempdir().unwrap();
+            let store = open(temp.path());
+            fill(&store, "a", 100, 60).await;
+            store.summarize(summarize("a", 100, (5, 14), "5 to 14")).await.unwrap();
+            // Opening does the last group again, which is this one.
+            fill(&store, "beside", 1, 1).await;
+            drop(store);
+            let tree = folder::raw(temp.path());
+            assert!(tree.get(&lost).unwrap().is_some());
+            if !empty {
+                tree.remove(&lost).unwrap();
+            } else if lost.starts_with(b"c") {
+                tree.insert(lost.as_slice(), folder::value(&lost, &[0; 128])).unwrap();
+            } else {
+                tree.insert(lost.as_slice(), folder::value(&lost, &[2, 3, 3, 3, 3, 3, 3, 3, 3])).unwrap();
+            }
+            drop(tree);
+            let store = open(temp.path());
+            let read = store.read_stream(stream("a"), 0, usize::MAX).await;
+            assert!(matches!(read, Err(StoreError::Corrupt(_))), "{lost:?} {empty}: {read:?}");
+        }
+    }
 }

@@ -11,7 +11,10 @@
 //! - **Reads return durable state only.** A read that meets a write which is not yet durable waits for it; no answer
 //!   can rest on what a power cut takes away.
 //! - **Positions** increase over the whole log and may have gaps. Once a read has returned position `p`, nothing
-//!   below `p` ever appears that was not there before: a follower polls [`Store::read_log`] and misses nothing.
+//!   below `p` ever appears where nothing stood before: a follower polls [`Store::read_log`] and misses nothing.
+//! - **Versions** of a stream count its events from 1 and may have gaps where [`Store::summarize`] has put one event in
+//!   the place of several. An event keeps its version and its position as long as it is there. In a stream's order and
+//!   in the log's order, two events of a stream come in the same order.
 //! - **Records** change only inside an append, guarded by its stream's version. [`RecordChange::Insert`] fails with
 //!   [`StoreError::RecordExists`] when the key is taken, also by another append that lands at the same moment.
 //! - **Checked.** Every event and snapshot carries a checksum: damage is [`StoreError::Corrupt`], never a wrong answer.
@@ -56,13 +59,35 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::append`].
     fn remove(&self, remove: Remove) -> StoreFuture<'_, ()>;
 
+    /// Puts one event in the place of several of its stream, with the guarantees of `append`: those from
+    /// [`Summarize::first`] to [`Summarize::last`] go, and the summary stands at the version and the position of the last of
+    /// them. All other events stay where they are, the stream's version and its snapshot are what they were: a summary says
+    /// in short what the events came to, and changes nothing. If the first of them is a summary too, the new one stands for
+    /// what that stood for.
+    ///
+    /// The summary stands at the last position because what it says has happened only there: the state of the stream at
+    /// every version that is left is what it was, and times go on rising with positions. At the log's end it would come
+    /// behind events that rest on it. A follower that has gone by does not see it, one that comes later sees it and not the
+    /// events; one that is in between sees both some of the events and the summary, which says what it stands for.
+    ///
+    /// A reader that goes on behind a version that is gone gets the summary next. Done again, it changes nothing: so
+    /// whoever does not know whether it landed may simply read and decide again.
+    ///
+    /// # Errors
+    /// As [`Store::append`]. [`StoreError::WrongExpectedVersion`] also if there is no event at `last`, as when somebody else
+    /// has summarized meanwhile, or if `first` is the stream's first event, which stays; [`StoreError::TooLarge`] if there
+    /// are more than [`MAX_SUMMARIZED`] events from `first` to `last`, or if the summary has more than [`MAX_SUMMARY`]
+    /// bytes.
+    fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()>;
+
     /// The latest snapshot of a stream and the version that it is the fold of; `None` if there is no such stream.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>>;
 
-    /// At most `limit` events of a stream, in order, beginning behind version `after` (0: from the first).
+    /// At most `limit` events of a stream, in order, beginning behind version `after` (0: from the first). Fewer only at
+    /// the stream's end.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
@@ -162,7 +187,8 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// The version of a stream that an append was decided on. A stream's version is the number of its events.
+/// The version of a stream that an append was decided on. A stream's version is that of its last event: how many were
+/// appended to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// There is no such stream.
@@ -198,6 +224,28 @@ pub struct Remove {
     pub records: Vec<RecordChange>,
 }
 
+/// One event in the place of several.
+#[derive(Clone, Debug)]
+pub struct Summarize {
+    /// The stream.
+    pub stream: StreamId,
+    /// Its version, which stays.
+    pub expected: Expected,
+    /// The version of the first event that goes; not the stream's first.
+    pub first: u64,
+    /// The version of the last event that goes, where the summary will stand.
+    pub last: u64,
+    /// The summary.
+    pub event: Vec<u8>,
+    /// Record changes that land with it.
+    pub records: Vec<RecordChange>,
+}
+
+/// How many events one [`Summarize`] may take away: each may lie in another row of the log, and all are written at once.
+pub const MAX_SUMMARIZED: usize = 48;
+/// The longest summary, in bytes: it lies in a row of the log that may be full.
+pub const MAX_SUMMARY: usize = 1024;
+
 /// The longest event, snapshot or record value, in bytes: larger ones would leave the one file that is synced.
 pub const MAX_VALUE: usize = 8 * 1024;
 
@@ -213,7 +261,7 @@ pub struct Appended {
 /// A stream's latest snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The stream's version: how many events it is the fold of.
+    /// The stream's version: the last event that it is the fold of.
     pub version: u64,
     /// The snapshot, as it was appended.
     pub data: Vec<u8>,
@@ -298,7 +346,7 @@ impl fmt::Debug for RecordChange {
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The stream is at another version: load it and decide again.
+    /// The stream is at another version, or an event is not there any more: load it and decide again.
     #[error("the stream has moved on")]
     WrongExpectedVersion,
     /// A record that was to be inserted is there already.

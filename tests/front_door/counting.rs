@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heirloom::store::{
-    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreFuture, StreamId,
+    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreFuture, StreamId, Summarize,
 };
 
 use crate::support::Setup;
@@ -58,6 +58,10 @@ impl Store for Counting {
 
     fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
         self.inner.remove(remove)
+    }
+
+    fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()> {
+        self.inner.summarize(summarize)
     }
 
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {

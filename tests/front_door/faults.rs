@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use heirloom::store::{
     Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StreamId,
+    Summarize,
 };
 
 /// Passes everything on, with what `$load`, `$append` and `$record` do instead.
@@ -16,6 +17,9 @@ macro_rules! around {
             }
             fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
                 self.inner.remove(remove)
+            }
+            fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()> {
+                self.inner.summarize(summarize)
             }
             fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
                 $load(self, stream)

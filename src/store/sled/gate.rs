@@ -24,8 +24,8 @@ pub(super) struct Visible {
     group: u64,
     /// The rows that the open group changes; empty if none is open.
     rows: Arc<Rows>,
-    /// Whether the open group removes streams, which takes events out of the log.
-    removes: bool,
+    /// Whether the open group takes events out of the log: it removes streams, or puts one event in the place of several.
+    takes_away: bool,
     /// The last durable position.
     pub(super) position: u64,
     /// Removed streams whose events are not purged yet, by birth: the positions that are in no chunk.
@@ -64,11 +64,11 @@ impl Gate {
     }
 
     /// Opens a group: to be called before it is applied.
-    pub(super) fn open(&self, rows: Arc<Rows>, removes: bool) {
+    pub(super) fn open(&self, rows: Arc<Rows>, takes_away: bool) {
         self.change(|visible| {
             visible.group = visible.group.saturating_add(1);
             visible.rows = rows;
-            visible.removes = removes;
+            visible.takes_away = takes_away;
         });
     }
 
@@ -76,7 +76,7 @@ impl Gate {
     pub(super) fn close(&self, position: u64, removed: Vec<(u64, Vec<u64>)>) {
         let group = self.change(|visible| {
             visible.rows = Arc::default();
-            visible.removes = false;
+            visible.takes_away = false;
             visible.position = position;
             visible.purging.extend(removed);
             visible.group
@@ -103,7 +103,7 @@ impl Visible {
                 let from = (Bound::Included(*prefix), Bound::Unbounded);
                 self.rows.range::<[u8], _>(from).next().is_some_and(|(key, _)| key.starts_with(prefix))
             }
-            Touches::Log => self.removes,
+            Touches::Log => self.takes_away,
         }
     }
 }

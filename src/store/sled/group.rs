@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use sled::IVec;
 
 use super::super::{
-    Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError, StreamId,
+    Append, Appended, Expected, MAX_SUMMARY, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError,
+    StreamId, Summarize,
 };
 use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
-use super::log::{Event, LastRow, SEAL};
+use super::log::{Event, LastRow, ROOM, SEAL};
 use super::redo::Rows;
+use super::summary;
 use super::tree::{Fault, Tree};
 
 /// How large a group may grow. Larger ones have been seen to take gigabytes inside sled.
@@ -32,6 +34,7 @@ impl Default for GroupLimits {
 pub(super) enum Change {
     Append(Append),
     Remove(Remove),
+    Summarize(Summarize),
 }
 
 /// The most that a change can take of a group.
@@ -43,15 +46,17 @@ pub(super) struct Cost {
 
 /// A group that is being put together. It reads only durable state: the group before it is synced.
 pub(super) struct Group<'a> {
-    tree: &'a Tree,
+    pub(super) tree: &'a Tree,
     /// What it changes.
     pub(super) rows: Rows,
     /// The last position given.
     pub(super) position: u64,
     /// Births and loose positions of the streams that it removes.
     pub(super) removed: Vec<(u64, Vec<u64>)>,
+    /// Whether it takes events out of the log.
+    pub(super) takes_away: bool,
     /// What the group makes of streams and records, over the tree's state.
-    heads: HashMap<StreamId, Option<Head>>,
+    pub(super) heads: HashMap<StreamId, Option<Head>>,
     records: HashMap<RecordKey, bool>,
     /// The row at the end of the log.
     pub(super) last_row: LastRow,
@@ -66,6 +71,7 @@ impl Change {
         match self {
             Self::Append(append) => &append.stream,
             Self::Remove(remove) => &remove.stream,
+            Self::Summarize(summarize) => &summarize.stream,
         }
     }
 
@@ -76,8 +82,21 @@ impl Change {
             Self::Append(append) => (append.events.len().div_ceil(16), &append.records),
             // The head and the purge.
             Self::Remove(remove) => (2, &remove.records),
+            // The head, and the chunks at the two ends and between them.
+            Self::Summarize(summarize) => {
+                (summary::most(summarize).div_ceil(16).saturating_add(3), &summarize.records)
+            }
         };
         let mut cost = Cost { keys: rows, bytes: rows.saturating_mul(256) };
+        if let Self::Summarize(summarize) = self {
+            if summarize.event.len() > MAX_SUMMARY {
+                return Err(StoreError::TooLarge);
+            }
+            for _ in 0..summary::most(summarize) {
+                cost.row(ROOM.saturating_add(16), 0);
+            }
+            cost.row(224, MAX_SUMMARY.saturating_add(MAX_VALUE));
+        }
         if let Self::Append(append) = self {
             for event in &append.events {
                 cost.add(104, event)?;
@@ -104,9 +123,13 @@ impl Cost {
         if value.len() > MAX_VALUE {
             return Err(StoreError::TooLarge);
         }
-        self.keys = self.keys.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(overhead).saturating_add(value.len());
+        self.row(overhead, value.len());
         Ok(())
+    }
+
+    fn row(&mut self, overhead: usize, len: usize) {
+        self.keys = self.keys.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(overhead).saturating_add(len);
     }
 
     /// Whether it still fits a group of `keys` rows and `bytes` bytes. Two rows are kept for the log's last one and for
@@ -125,6 +148,7 @@ impl<'a> Group<'a> {
             rows: Rows::new(),
             position,
             removed: Vec::new(),
+            takes_away: false,
             heads: HashMap::new(),
             records: HashMap::new(),
             last_row,
@@ -139,6 +163,7 @@ impl<'a> Group<'a> {
         let (expected, records) = match &change {
             Change::Append(append) => (append.expected, &append.records),
             Change::Remove(remove) => (remove.expected, &remove.records),
+            Change::Summarize(summarize) => (summarize.expected, &summarize.records),
         };
         let as_expected = match (expected, &head) {
             (Expected::NoStream, None) => true,
@@ -151,6 +176,14 @@ impl<'a> Group<'a> {
         if self.inserts_a_taken_key(records)? {
             return Ok(Err(StoreError::RecordExists));
         }
+        let summary = match (&change, &head) {
+            (Change::Summarize(summarize), Some(head)) => match self.plan(head, summarize)? {
+                Ok(summary) => Some(summary),
+                Err(refused) => return Ok(Err(refused)),
+            },
+            (Change::Summarize(_), None) => return Ok(Err(StoreError::WrongExpectedVersion)),
+            (Change::Append(_) | Change::Remove(_), _) => None,
+        };
         self.records(records);
         match change {
             Change::Append(append) if append.events.is_empty() => {
@@ -165,6 +198,14 @@ impl<'a> Group<'a> {
                 }
                 self.unsealed = true;
                 Ok(Ok(Appended { version: 0, position: 0 }))
+            }
+            Change::Summarize(summarize) => {
+                let version = head.as_ref().map_or(0, |head| head.version);
+                if let (Some(head), Some(summary)) = (head, summary) {
+                    self.summarize(summarize, head, &summary)?;
+                }
+                self.unsealed = true;
+                Ok(Ok(Appended { version, position: 0 }))
             }
         }
     }
@@ -193,7 +234,8 @@ impl<'a> Group<'a> {
             head.version = head.version.saturating_add(1);
             head.tail.push(position);
             let stream = append.stream.as_bytes();
-            self.log(Event { birth: head.birth, version: head.version, stream, data: &data }.entry());
+            let event = Event { birth: head.birth, version: head.version, first: None, stream, data: &data };
+            self.log(event.entry());
             if head.version.is_multiple_of(CHUNK) {
                 let number = head.version.checked_div(CHUNK).unwrap_or_default();
                 let key = chunk_key(head.birth, number);
@@ -213,6 +255,7 @@ impl<'a> Group<'a> {
 
     /// Takes the stream away at once; its events stay in the tree until they are purged, and nobody is shown them.
     fn remove(&mut self, stream: StreamId, head: Head) {
+        self.takes_away = true;
         self.delete(snapshot_key(&stream));
         let key = layout::purge_key(head.birth);
         let value = layout::positions_value(&key, &head.tail);
@@ -293,11 +336,11 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn put(&mut self, key: Vec<u8>, value: IVec) {
+    pub(super) fn put(&mut self, key: Vec<u8>, value: IVec) {
         self.rows.insert(key, Some(value));
     }
 
-    fn delete(&mut self, key: Vec<u8>) {
+    pub(super) fn delete(&mut self, key: Vec<u8>) {
         self.rows.insert(key, None);
     }
 }

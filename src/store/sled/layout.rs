@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `l` position | what stands at that position of the log and the next ones: [`log`](super::log) |
 //! | `s` stream | the stream's head: birth, version, positions of its last `version % 16` events, snapshot |
-//! | `c` birth, number | a chunk: the positions of sixteen events of the stream with that birth |
+//! | `c` birth, number | a chunk: the positions of sixteen events of the stream with that birth, [`GONE`] for those that a summary stands for; a chunk without any is none |
 //! | `r` record key | a record's value |
 //! | `p` birth | a removed stream whose events are still to be purged: positions that are in no chunk |
 //! | `m` | the format's version and the store's id |
@@ -18,9 +18,11 @@ use sled::IVec;
 use super::super::{RecordKey, StreamId};
 
 /// The version of this layout. A newer one is refused at open.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 /// How many positions a chunk holds.
 pub(super) const CHUNK: u64 = 16;
+/// The position of an event that a summary stands for. There is no such position: the log begins behind it.
+pub(super) const GONE: u64 = 0;
 /// How many bytes of a value are its checksum.
 pub(super) const CHECKSUM: usize = size_of::<u32>();
 /// The one row about the store itself.
@@ -38,7 +40,7 @@ pub(super) struct Damaged;
 pub(super) struct Head {
     pub(super) birth: u64,
     pub(super) version: u64,
-    /// The positions of the events behind the last whole chunk.
+    /// The positions of the events behind the last whole chunk, as a chunk has them.
     pub(super) tail: Vec<u64>,
     pub(super) snapshot: Vec<u8>,
 }
@@ -65,6 +67,13 @@ pub(super) fn snapshot_key(stream: &StreamId) -> Vec<u8> {
 
 pub(super) fn chunk_key(birth: u64, number: u64) -> Vec<u8> {
     [numbered(b'c', birth).as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// The number of the chunk with this key.
+pub(super) fn chunk_number(key: &[u8]) -> Result<u64, Damaged> {
+    let mut key = Cursor(key.strip_prefix(b"c").ok_or(Damaged)?);
+    let (_birth, number) = (key.u64().ok_or(Damaged)?, key.u64().ok_or(Damaged)?);
+    Some(number).filter(|_| key.0.is_empty()).ok_or(Damaged)
 }
 
 pub(super) fn record_key(key: &RecordKey) -> Vec<u8> {

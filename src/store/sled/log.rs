@@ -9,10 +9,11 @@
 //! | 0 | nothing: a seal, which gives a position to a change that is no event |
 //! | 3 | nothing: an event that was purged |
 //! | 1 | an event: birth, version, length and id of the stream, length and data |
+//! | 4 | a summary: as an event, with the first version that it stands for behind its own |
 //!
 //! Format 1 had a row for each: a body of such an entry alone, without the length of its data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sled::{Batch, IVec};
 
@@ -22,20 +23,25 @@ use super::tree::{Fault, Tree};
 
 /// How many positions a row has room for.
 pub(super) const POSITIONS: u64 = 8;
-/// How large a row grows, in bytes, unless one event is larger.
-const ROOM: usize = 4096;
+/// How large a row grows, in bytes, unless one event is larger, or a summary is longer than what it stands for.
+pub(super) const ROOM: usize = 4096;
 /// The first byte of a row with several entries.
 const MANY: u8 = 2;
 /// The entry of a change that is no event.
 pub(super) const SEAL: &[u8] = &[0];
 /// What is left of an event.
 pub(super) const PURGED: &[u8] = &[3];
+/// The first byte of an event, and of one that stands for several.
+const EVENT: u8 = 1;
+const SUMMARY: u8 = 4;
 
 /// An event as it lies in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Event<'a> {
     pub(super) birth: u64,
     pub(super) version: u64,
+    /// The first version that it stands for, if it is a summary.
+    pub(super) first: Option<u64>,
     /// The stream's id.
     pub(super) stream: &'a [u8],
     pub(super) data: &'a [u8],
@@ -69,7 +75,10 @@ impl Event<'_> {
         // A stream id has at most 65 bytes.
         let stream = [u8::try_from(self.stream.len()).unwrap_or(u8::MAX)];
         let (birth, version) = (self.birth.to_be_bytes(), self.version.to_be_bytes());
-        [&[1], birth.as_slice(), &version, &stream, self.stream, &data, self.data].concat()
+        let first = self.first.map(u64::to_be_bytes);
+        let (kind, first) =
+            first.as_ref().map_or((EVENT, [].as_slice()), |first| (SUMMARY, first.as_slice()));
+        [&[kind], birth.as_slice(), &version, first, &stream, self.stream, &data, self.data].concat()
     }
 
     /// How long the entry of an event is.
@@ -123,6 +132,19 @@ impl LastRow {
         self.changed = true;
     }
 
+    /// Whether this position is in it.
+    pub(super) const fn holds(&self, position: u64) -> bool {
+        self.first <= position && position < self.next()
+    }
+
+    /// Puts other entries in the place of its events.
+    pub(super) fn replace(&mut self, others: &BTreeMap<u64, Vec<u8>>) -> Result<(), Damaged> {
+        let entries = many(self.first, Cursor::new(self.body.get(1..).ok_or(Damaged)?)).ok_or(Damaged)?;
+        let (body, events) = replaced(&entries, |position| others.get(&position).map(Vec::as_slice));
+        (self.body, self.events, self.changed) = (body, events, true);
+        Ok(())
+    }
+
     /// Whether there is an event in it.
     pub(super) const fn has_events(&self) -> bool {
         self.events
@@ -151,8 +173,8 @@ pub(super) fn entries<'a>(key: &[u8], row: &'a [u8]) -> Result<Vec<Entry<'a>>, D
     match rest.byte() {
         Some(MANY) => many(position, rest).ok_or(Damaged),
         Some(0) if rest.rest().is_empty() => Ok(vec![Entry { position, event: None, bytes: row }]),
-        Some(1) => {
-            let event = head(&mut rest).ok_or(Damaged)?;
+        Some(kind @ (EVENT | SUMMARY)) => {
+            let event = head(kind, &mut rest).ok_or(Damaged)?;
             let event = Event { data: rest.rest(), ..event };
             Ok(vec![Entry { position, event: Some(event), bytes: row }])
         }
@@ -167,8 +189,8 @@ fn many(first: u64, mut row: Cursor<'_>) -> Option<Vec<Entry<'_>>> {
         let whole = row.rest();
         let event = match row.byte()? {
             0 | 3 => None,
-            1 => {
-                let event = head(&mut row)?;
+            kind @ (EVENT | SUMMARY) => {
+                let event = head(kind, &mut row)?;
                 let len = usize::try_from(row.u32()?).ok()?;
                 Some(Event { data: row.bytes(len)?, ..event })
             }
@@ -183,10 +205,11 @@ fn many(first: u64, mut row: Cursor<'_>) -> Option<Vec<Entry<'_>>> {
 }
 
 /// An event up to its data.
-fn head<'a>(row: &mut Cursor<'a>) -> Option<Event<'a>> {
+fn head<'a>(kind: u8, row: &mut Cursor<'a>) -> Option<Event<'a>> {
     let (birth, version) = (row.u64()?, row.u64()?);
+    let first = if kind == SUMMARY { Some(row.u64()?) } else { None };
     let len = usize::from(row.byte()?);
-    Some(Event { birth, version, stream: row.bytes(len)?, data: &[] })
+    Some(Event { birth, version, first, stream: row.bytes(len)?, data: &[] })
 }
 
 /// Whether a row is not of format 1.
@@ -196,13 +219,63 @@ fn is_many(row: &[u8]) -> bool {
 
 /// A row without some of its events, and whether it has others.
 fn without(key: &[u8], row: &[u8], gone: &BTreeSet<u64>) -> Result<(IVec, bool), Damaged> {
-    let (mut left, mut events) = (vec![MANY], false);
-    for entry in entries(key, row)? {
-        let goes = entry.event.is_some() && gone.contains(&entry.position);
-        left.extend_from_slice(if goes { PURGED } else { entry.bytes });
-        events |= entry.event.is_some() && !goes;
+    let (body, events) = replaced(&entries(key, row)?, |position| gone.contains(&position).then_some(PURGED));
+    Ok((value(key, &body), events))
+}
+
+/// The body of a row in which other entries stand in the place of some of its events, and whether it has events.
+fn replaced<'a>(entries: &[Entry<'_>], other: impl Fn(u64) -> Option<&'a [u8]>) -> (Vec<u8>, bool) {
+    let (mut body, mut events) = (vec![MANY], false);
+    for entry in entries {
+        let other = entry.event.and_then(|_| other(entry.position));
+        body.extend_from_slice(other.unwrap_or(entry.bytes));
+        events |= other.map_or(entry.event.is_some(), |other| other != PURGED);
     }
-    Ok((value(key, &left), events))
+    (body, events)
+}
+
+/// What becomes of the row of a position.
+pub(super) struct Changed {
+    pub(super) key: [u8; 9],
+    /// Its new value; none if no event is left in it.
+    pub(super) value: Option<IVec>,
+    /// The positions that it has; the others are in other rows.
+    pub(super) positions: std::ops::Range<u64>,
+}
+
+/// Puts other entries in the place of the event at `position`, and of all others in the same row. `row` reads a row.
+pub(super) fn replace(
+    position: u64,
+    others: &BTreeMap<u64, Vec<u8>>,
+    row: impl Fn(&[u8]) -> Result<Option<IVec>, Fault>,
+) -> Result<Changed, Fault> {
+    let damaged = |damaged| Fault::row(format_args!("the row of event {position}"))(damaged);
+    let other = |position| others.get(&position).map(Vec::as_slice);
+    let key = log_key(row_of(position));
+    if let Some(row) = row(&key)?.filter(|row| is_many(row)) {
+        let entries = entries(&key, &row).map_err(damaged)?;
+        let (body, events) = replaced(&entries, other);
+        let positions = row_of(position)..row_of(position).saturating_add(POSITIONS);
+        return Ok(Changed { key, value: events.then(|| value(&key, &body)), positions });
+    }
+    // It has had a row for itself since format 1, and the length of its data is that of the row.
+    let key = log_key(position);
+    let row = row(&key)?.ok_or(Damaged).map_err(damaged)?;
+    entries(&key, &row).map_err(damaged)?;
+    let entry = other(position).filter(|entry| *entry != PURGED);
+    let body = entry.map(|entry| alone(entry).ok_or(Damaged).map_err(damaged)).transpose()?;
+    let positions = position..position.saturating_add(1);
+    Ok(Changed { key, value: body.map(|body| value(&key, &body)), positions })
+}
+
+/// An entry as the body of a row of format 1.
+fn alone(entry: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = Cursor::new(entry);
+    let kind = rest.byte()?;
+    head(kind, &mut rest)?;
+    let before = entry.get(..entry.len().checked_sub(rest.rest().len())?)?;
+    let len = usize::try_from(rest.u32()?).ok()?;
+    Some([before, rest.bytes(len)?].concat())
 }
 
 impl Tree {
@@ -260,8 +333,9 @@ impl Tree {
 mod tests {
     use super::*;
 
-    const EVENT: Event<'static> = Event { birth: 7, version: 9, stream: b"skey", data: b"data" };
+    const EVENT: Event<'static> = Event { birth: 7, version: 9, first: None, stream: b"skey", data: b"data" };
     const SECOND: Event<'static> = Event { version: 10, ..EVENT };
+    const SUMMARY: Event<'static> = Event { version: 10, first: Some(9), data: b"nine and ten", ..EVENT };
 
     /// The row at positions 8, 9 and 10.
     fn three() -> ([u8; 9], IVec) {
@@ -321,11 +395,51 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_stands_in_the_place_of_the_last_event_in_any_row() {
+        let others = BTreeMap::from([(8, PURGED.to_vec()), (10, SUMMARY.entry())]);
+        let expected = [(8, None), (9, None), (10, Some(SUMMARY))];
+        let seen = |key: &[u8], row: &[u8]| {
+            let entries = entries(key, row).unwrap();
+            assert!(entries.iter().map(|entry| (entry.position, entry.event)).eq(expected));
+        };
+        let (key, row) = three();
+        let changed = replace(10, &others, |at| Ok((at == key).then(|| row.clone()))).unwrap();
+        assert_eq!((changed.key, changed.positions), (key, 8..16));
+        seen(&key, &changed.value.unwrap());
+        let mut last = LastRow::resume(&key, &row).unwrap().unwrap();
+        assert!(last.holds(8) && last.holds(10) && !last.holds(7) && !last.holds(11));
+        last.replace(&others).unwrap();
+        assert!(last.has_events() && last.next() == 11);
+        seen(&key, &last.change().unwrap());
+        last.replace(&BTreeMap::from([(10, PURGED.to_vec())])).unwrap();
+        assert!(!last.has_events());
+    }
+
+    #[test]
+    fn a_summary_stands_in_a_row_of_format_1_as_well() {
+        let key = log_key(11);
+        let row = value(&key, &alone(&SECOND.entry()).unwrap());
+        let others = BTreeMap::from([(11, SUMMARY.entry()), (12, PURGED.to_vec())]);
+        let changed = replace(11, &others, |at| Ok((at == key).then(|| row.clone()))).unwrap();
+        let left = changed.value.unwrap();
+        assert_eq!(
+            entries(&key, &left),
+            Ok(vec![Entry { position: 11, event: Some(SUMMARY), bytes: &left }])
+        );
+        assert_eq!((changed.key, changed.positions), (key, 11..12));
+        let next = log_key(12);
+        let changed = replace(12, &others, |at| Ok((at == next).then(|| value(&next, SEAL)))).unwrap();
+        assert_eq!(changed.value, None);
+        assert!(replace(12, &others, |_| Ok(None)).is_err());
+    }
+
+    #[test]
     fn rows_of_format_1_are_read_and_do_not_go_on() {
         let key = log_key(11);
         let mut body = EVENT.entry();
         // As it was: the data, to the end.
         body.drain(body.len() - 8..body.len() - 4);
+        assert_eq!(alone(&EVENT.entry()), Some(body.clone()));
         let row = value(&key, &body);
         assert_eq!(entries(&key, &row), Ok(vec![Entry { position: 11, event: Some(EVENT), bytes: &row }]));
         assert_eq!(LastRow::resume(&key, &row), Ok(None));

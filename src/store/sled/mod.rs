@@ -36,6 +36,7 @@ mod queue;
 mod reads;
 mod redo;
 mod shared;
+mod summary;
 mod tree;
 mod writer;
 
@@ -58,7 +59,7 @@ use self::shared::Shared;
 use self::writer::{Job, Writer, now};
 use super::{
     Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StoreStats,
-    StreamId,
+    StreamId, Summarize,
 };
 
 /// How a [`SledStore`] is opened.
@@ -171,6 +172,10 @@ impl Store for SledStore {
 
     fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
         Box::pin(async { self.change(Change::Remove(remove), Duration::ZERO).await.map(drop) })
+    }
+
+    fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()> {
+        Box::pin(async { self.change(Change::Summarize(summarize), Duration::ZERO).await.map(drop) })
     }
 
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {

@@ -255,9 +255,11 @@ impl Opening {
             return Err(self.not_as_marked(format!("the log ends at {now}, and had come to {then}")));
         }
         let key = log_key(mark.position);
-        // Since the mark was written, the log may have gone on, and the event's stream may have been removed.
+        // Since the mark was written, the log may have gone on, and the event's stream may have been removed, or the event
+        // summarized.
         let same = tree.log_entry(mark.position, |entry| {
-            entry.bytes == log::PURGED || digest(&key, entry.bytes) == mark.digest
+            let is_summary = entry.event.is_some_and(|event| event.first.is_some());
+            entry.bytes == log::PURGED || is_summary || digest(&key, entry.bytes) == mark.digest
         });
         let same = same.and_then(|same| match same {
             Some(same) => Ok(same),

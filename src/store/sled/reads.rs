@@ -6,7 +6,7 @@ use std::ops::{Bound, ControlFlow};
 use super::super::{RecordKey, RecordedEvent, Snapshot, StreamId};
 use super::gate::{Touches, Visible};
 use super::group::{read_head, read_snapshot};
-use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
+use super::layout::{self, CHUNK, Damaged, GONE, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{self, Entry, Event};
 use super::tree::{Fault, Tree};
 
@@ -179,36 +179,38 @@ impl Read for ReadStream {
 
     fn rows(&self, tree: &Tree, _: &Visible) -> Result<Self::Found, Fault> {
         let Some(head) = read_head(tree, &self.row)? else { return Ok(Vec::new()) };
-        let limit = u64::try_from(self.limit).unwrap_or(u64::MAX);
-        let last = self.after.saturating_add(limit).min(head.version);
-        let mut chunk = (0, Vec::new());
-        let mut events = Vec::new();
-        for version in self.after.saturating_add(1)..=last {
-            let before = version.saturating_sub(1);
-            let number = before.checked_div(CHUNK).unwrap_or_default().saturating_add(1);
-            if chunk.0 != number {
-                chunk = (number, chunk_positions(tree, &head, number)?);
+        let places = tree.places(&head, self.after, self.limit)?;
+        let mut next = self.after.saturating_add(1);
+        let mut events = Vec::with_capacity(places.len());
+        for place in &places {
+            let (event, stands_from) = self.event(tree, head.birth, *place)?;
+            // What is not there before it is what it stands for.
+            if place.version > next && stands_from.is_none_or(|first| first > next) {
+                return Err(self.missing(next));
             }
-            let at = usize::try_from(before % CHUNK).unwrap_or(usize::MAX);
-            let position = chunk.1.get(at).copied().ok_or_else(|| self.missing(version))?;
-            events.push(self.event(tree, (position, head.birth, version))?);
+            next = place.version.saturating_add(1);
+            events.push(event);
         }
-        Ok(events)
+        // The last event of a stream is always there.
+        let is_whole = places.len() >= self.limit || next > head.version;
+        if is_whole { Ok(events) } else { Err(self.missing(next)) }
     }
 }
 
 impl ReadStream {
-    /// The event at a position, if it is the one that should stand there.
+    /// The event at a place, if it is the one that should stand there; and the first version that it stands for, if it is
+    /// a summary.
     fn event(
         &self,
         tree: &Tree,
-        (position, birth, version): (u64, u64, u64),
-    ) -> Result<RecordedEvent, Fault> {
+        birth: u64,
+        Place { version, position }: Place,
+    ) -> Result<(RecordedEvent, Option<u64>), Fault> {
         let event = tree.log_entry(position, |entry| {
             let event = entry.event.filter(|event| {
                 event.birth == birth && event.version == version && event.stream == self.stream.as_bytes()
             });
-            event.and_then(|event| recorded(position, &event).ok())
+            event.and_then(|event| Some((recorded(position, &event).ok()?, event.first)))
         })?;
         event.flatten().ok_or_else(|| self.missing(version))
     }
@@ -218,15 +220,16 @@ impl ReadStream {
     }
 }
 
-/// The positions of the sixteen events of a chunk; of those in the head for what is behind the last whole one.
-fn chunk_positions(tree: &Tree, head: &Head, number: u64) -> Result<Vec<u64>, Fault> {
-    if number > head.version.checked_div(CHUNK).unwrap_or_default() {
-        return Ok(head.tail.clone());
-    }
-    let key = chunk_key(head.birth, number);
-    let lost = || Fault::Damaged(format!("the index of the stream born at position {}", head.birth));
-    let value = tree.get(&key)?.ok_or_else(lost)?;
-    layout::parse_positions(&key, &value).map_err(|_| lost())
+/// What the keys of a stream's chunks begin with.
+fn chunks_prefix(birth: u64) -> Vec<u8> {
+    chunk_key(birth, 0).get(..9).unwrap_or_default().to_vec()
+}
+
+/// Where an event of a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) version: u64,
+    pub(super) position: u64,
 }
 
 /// A chunk of a stream: its key, and the positions that it holds.
@@ -263,9 +266,58 @@ impl Tree {
         fault.map_or(Ok(found), Err)
     }
 
+    /// Where the events of a stream stand that are left behind version `after`, at most `limit` of them.
+    pub(super) fn places(&self, head: &Head, after: u64, limit: usize) -> Result<Vec<Place>, Fault> {
+        let mut places = Vec::new();
+        let mut next = after.saturating_add(1);
+        while next <= head.version && places.len() < limit {
+            let (number, positions) = self.chunk_from(head, next)?;
+            let begins = number.saturating_sub(1).saturating_mul(CHUNK).saturating_add(1);
+            let there =
+                (begins..).zip(positions).filter(|(version, position)| *version >= next && *position != GONE);
+            places.extend(there.map(|(version, position)| Place { version, position }));
+            next = begins.saturating_add(CHUNK);
+        }
+        places.truncate(limit);
+        Ok(places)
+    }
+
+    /// The first chunk that has events from `version` on: its number, and the positions in it. Behind the last whole
+    /// one, what the head has.
+    fn chunk_from(&self, head: &Head, version: u64) -> Result<(u64, Vec<u64>), Fault> {
+        let number = version.saturating_sub(1).checked_div(CHUNK).unwrap_or_default().saturating_add(1);
+        let whole = head.version.checked_div(CHUNK).unwrap_or_default();
+        if number > whole {
+            return Ok((number, head.tail.clone()));
+        }
+        let (from, prefix) = (chunk_key(head.birth, number), chunks_prefix(head.birth));
+        let found = self.collect((Bound::Included(from), &prefix), 1, |key, value| {
+            let positions = layout::parse_positions(key, value);
+            let chunk = positions.and_then(|positions| Ok((layout::chunk_number(key)?, positions)));
+            let chunk = chunk.and_then(|(number, positions)| {
+                let is_whole = u64::try_from(positions.len()) == Ok(CHUNK) && number <= whole;
+                is_whole.then_some((number, positions)).ok_or(Damaged)
+            });
+            chunk
+                .map(Some)
+                .map_err(Fault::row(format_args!("the index of the stream born at position {}", head.birth)))
+        })?;
+        // None is left of the whole ones.
+        Ok(found.into_iter().next().unwrap_or_else(|| (whole.saturating_add(1), head.tail.clone())))
+    }
+
+    /// The positions in a chunk that is there.
+    pub(super) fn chunk(&self, birth: u64, number: u64) -> Result<Vec<u64>, Fault> {
+        let key = chunk_key(birth, number);
+        let lost =
+            |damaged| Fault::row(format_args!("the index of the stream born at position {birth}"))(damaged);
+        let value = self.get(&key)?.ok_or(Damaged).map_err(lost)?;
+        layout::parse_positions(&key, &value).map_err(lost)
+    }
+
     /// The first chunks of a stream.
     pub(super) fn chunks(&self, birth: u64, limit: usize) -> Result<Vec<Chunk>, Fault> {
-        let prefix = chunk_key(birth, 0).get(..9).unwrap_or_default().to_vec();
+        let prefix = chunks_prefix(birth);
         self.collect((Bound::Included(prefix.clone()), &prefix), limit, |key, value| {
             let positions =
                 layout::parse_positions(key, value).map_err(Fault::row("the index of a removed stream"))?;

@@ -152,7 +152,7 @@ impl Writer {
         let mark = newest.map(|(key, entry)| Mark::of(self.store, group.position, Some((&key, entry))));
         let shared = &self.shared;
         let rows = Arc::new(group.rows);
-        shared.gate.open(Arc::clone(&rows), !group.removed.is_empty());
+        shared.gate.open(Arc::clone(&rows), group.takes_away);
         redo::apply(&shared.tree, &rows)?;
         self.flush()?;
         if let Some(mark) = mark {
@@ -204,13 +204,14 @@ impl Writer {
         let mut gone = BTreeSet::new();
         for Chunk { key, positions } in self.shared.tree.chunks(birth, PURGE_ROWS.div_ceil(17))? {
             batch.remove(key);
-            gone.extend(positions);
+            gone.extend(positions.into_iter().filter(|position| *position != layout::GONE));
         }
         let last = gone.is_empty();
         let end = {
             let visible = self.shared.gate.visible();
             if last {
-                gone.extend(visible.purging.get(&birth).into_iter().flatten());
+                let loose = visible.purging.get(&birth).into_iter().flatten();
+                gone.extend(loose.filter(|position| **position != layout::GONE));
                 batch.remove(&layout::purge_key(birth));
             }
             visible.position

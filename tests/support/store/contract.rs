@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heirloom::store::{
-    Append, Expected, MAX_VALUE, RecordChange, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError,
-    StreamId,
+    Append, Expected, MAX_SUMMARIZED, MAX_SUMMARY, MAX_VALUE, RecordChange, RecordKey, RecordedEvent, Remove,
+    Snapshot, Store, StoreError, StreamId, Summarize,
 };
 
 /// A store under test.
@@ -27,6 +27,24 @@ pub fn append(name: &str, expected: Expected, events: &[&str]) -> Append {
     let snapshot = events.concat().into_bytes();
     let events = events.iter().map(|event| event.as_bytes().to_vec()).collect();
     Append { stream: stream(name), expected, events, snapshot, records: Vec::new() }
+}
+
+/// One event in the place of those with the versions `first` to `last`, of a stream at a version.
+pub fn summarize(name: &str, expected: u64, (first, last): (u64, u64), event: &str) -> Summarize {
+    let (stream, event) = (stream(name), event.as_bytes().to_vec());
+    Summarize { stream, expected: Expected::Exact(expected), first, last, event, records: Vec::new() }
+}
+
+/// Appends events `1`, `2` and so on until the stream is at a version, `at_once` at a time; the snapshot is the last.
+pub async fn fill(store: &dyn Store, name: &str, until: u64, at_once: u64) {
+    let mut version = store.load(stream(name)).await.unwrap().map_or(0, |head| head.version);
+    while version < until {
+        let events: Vec<_> = (version + 1..=until.min(version + at_once)).map(|n| n.to_string()).collect();
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };
+        let snapshot = events.last().unwrap().as_bytes().to_vec();
+        version = store.append(Append { snapshot, ..append(name, expected, &events) }).await.unwrap().version;
+    }
 }
 
 /// The whole log, in pages.
@@ -350,4 +368,186 @@ pub async fn c75_the_log_reads_the_same_twice(store: Tested) {
         let of_log: Vec<_> = log.iter().filter(|event| event.stream == stream(name)).cloned().collect();
         assert_eq!(events, of_log);
     }
+}
+
+/// The versions and the data of a stream's events, read in pages of several sizes, which are all the same.
+pub async fn whole_stream(store: &dyn Store, name: &str) -> Vec<(u64, String)> {
+    let whole = store.read_stream(stream(name), 0, usize::MAX).await.unwrap();
+    for limit in [1, 2, 7, 16, 48] {
+        let mut read: Vec<RecordedEvent> = Vec::new();
+        loop {
+            let after = read.last().map_or(0, |event| event.version);
+            let page = store.read_stream(stream(name), after, limit).await.unwrap();
+            let full = page.len() == limit;
+            read.extend(page);
+            if !full {
+                break;
+            }
+        }
+        assert_eq!(read, whole, "in pages of {limit}");
+    }
+    whole.into_iter().map(|event| (event.version, String::from_utf8(event.data).unwrap())).collect()
+}
+
+fn numbered(versions: impl Iterator<Item = u64>) -> Vec<(u64, String)> {
+    versions.map(|version| (version, version.to_string())).collect()
+}
+
+pub async fn a_summary_stands_where_the_last_of_its_events_stood(store: Tested) {
+    // Other streams' events lie between them.
+    for until in 1..=60 {
+        fill(&*store, "a", until, 1).await;
+        fill(&*store, "b", until, 1).await;
+    }
+    let before = whole_log(&*store).await;
+    let mut change = summarize("a", 60, (3, 41), "3 to 41");
+    change.records = vec![put("r", "1")];
+    store.summarize(change.clone()).await.unwrap();
+
+    let expected = [numbered(1..=2), vec![(41, "3 to 41".to_owned())], numbered(42..=60)].concat();
+    assert_eq!(whole_stream(&*store, "a").await, expected);
+    assert_eq!(whole_stream(&*store, "b").await, numbered(1..=60));
+    assert_eq!(store.record(key("r")).await.unwrap(), Some(b"1".to_vec()));
+    let snapshot = Snapshot { version: 60, data: b"60".to_vec() };
+    assert_eq!(store.load(stream("a")).await.unwrap(), Some(snapshot));
+    for after in 2..41 {
+        let next = store.read_stream(stream("a"), after, 2).await.unwrap();
+        assert_eq!(data(&next), [b"3 to 41".as_slice(), b"42"], "behind {after}");
+    }
+
+    // In the log, the others are where they were, and the summary is where the last one was.
+    let mut left = before.clone();
+    left.retain(|event| event.stream != stream("a") || !(3..41).contains(&event.version));
+    for event in &mut left {
+        if event.stream == stream("a") && event.version == 41 {
+            event.data = b"3 to 41".to_vec();
+        }
+    }
+    assert_eq!(whole_log(&*store).await, left);
+    for event in &before {
+        let rest: Vec<_> = left.iter().filter(|left| left.position > event.position).cloned().collect();
+        assert_eq!(store.read_log(event.position, usize::MAX).await.unwrap(), rest);
+    }
+
+    // Done again, it changes nothing; and the stream goes on.
+    store.summarize(change).await.unwrap();
+    assert_eq!(whole_log(&*store).await, left);
+    fill(&*store, "a", 70, 3).await;
+    assert_eq!(whole_stream(&*store, "a").await, [expected, numbered(61..=70)].concat());
+}
+
+pub async fn a_summary_can_be_summarized_until_one_is_left(store: Tested) {
+    fill(&*store, "a", 200, 60).await;
+    let (mut first, mut last) = (2, 30);
+    while last < 200 {
+        store.summarize(summarize("a", 200, (first, last), &format!("up to {last}"))).await.unwrap();
+        let expected = [numbered(1..=1), vec![(last, format!("up to {last}"))], numbered(last + 1..=200)];
+        assert_eq!(whole_stream(&*store, "a").await, expected.concat());
+        (first, last) = (last, last + 40);
+    }
+    // From inside of what the last one stands for, with the stream's newest event.
+    store.summarize(summarize("a", 200, (100, 200), "all")).await.unwrap();
+    assert_eq!(whole_stream(&*store, "a").await, [(1, "1".to_owned()), (200, "all".to_owned())]);
+    fill(&*store, "a", 220, 20).await;
+    let expected = [vec![(1, "1".to_owned()), (200, "all".to_owned())], numbered(201..=220)].concat();
+    assert_eq!(whole_stream(&*store, "a").await, expected);
+    // Two apart, and all of them in one.
+    store.summarize(summarize("a", 220, (201, 202), "two")).await.unwrap();
+    store.summarize(summarize("a", 220, (215, 219), "five")).await.unwrap();
+    store.summarize(summarize("a", 220, (2, 219), "all but one")).await.unwrap();
+    let expected = [(1, "1"), (219, "all but one"), (220, "220")].map(|(n, text)| (n, text.to_owned()));
+    assert_eq!(whole_stream(&*store, "a").await, expected);
+    assert_eq!(whole_log(&*store).await.len(), 3);
+
+    let remove = Remove { stream: stream("a"), expected: Expected::Exact(220), records: Vec::new() };
+    store.remove(remove).await.unwrap();
+    assert_eq!(whole_log(&*store).await, []);
+    fill(&*store, "a", 3, 1).await;
+    assert_eq!(whole_stream(&*store, "a").await, numbered(1..=3));
+}
+
+pub async fn a_summary_that_does_not_fit_the_stream_changes_nothing(store: Tested) {
+    fill(&*store, "a", 100, 50).await;
+    store.summarize(summarize("a", 100, (10, 20), "10 to 20")).await.unwrap();
+    let before = whole_log(&*store).await;
+    let wrong = Err(StoreError::WrongExpectedVersion);
+    for (name, expected, range) in [
+        ("a", 99, (30, 40)),
+        ("a", 101, (30, 40)),
+        ("none", 1, (2, 2)),
+        // The first event stays; there is nothing there; there is nothing there any more.
+        ("a", 100, (1, 5)),
+        ("a", 100, (0, 5)),
+        ("a", 100, (9, 8)),
+        ("a", 100, (90, 101)),
+        ("a", 100, (12, 15)),
+        ("a", 100, (2, 19)),
+    ] {
+        let mut change = summarize(name, expected, range, "wrong");
+        change.records = vec![put("r", "v")];
+        assert_eq!(store.summarize(change).await, wrong, "{name} {expected} {range:?}");
+    }
+    let none = Summarize { expected: Expected::NoStream, ..summarize("none", 0, (2, 3), "none") };
+    assert_eq!(store.summarize(none).await, wrong);
+    let too_large = Err(StoreError::TooLarge);
+    let many = 30 + MAX_SUMMARIZED as u64;
+    assert_eq!(store.summarize(summarize("a", 100, (30, many), "many")).await, too_large);
+    let long = "x".repeat(MAX_SUMMARY + 1);
+    assert_eq!(store.summarize(summarize("a", 100, (30, 40), &long)).await, too_large);
+    let mut taken = summarize("a", 100, (30, 40), "taken");
+    taken.records = vec![insert("r", "v"), insert("r", "v")];
+    assert_eq!(store.summarize(taken).await, Err(StoreError::RecordExists));
+    assert_eq!(store.record(key("r")).await.unwrap(), None);
+    assert_eq!(whole_log(&*store).await, before);
+
+    store.summarize(summarize("a", 100, (30, many - 1), &long[1..])).await.unwrap();
+    store.summarize(summarize("a", 100, (2, 2), "one")).await.unwrap();
+    let left = whole_stream(&*store, "a").await;
+    assert_eq!(left.len(), 100 - 10 - (MAX_SUMMARIZED - 1));
+    assert_eq!(left[1], (2, "one".to_owned()));
+}
+
+/// Appends and summaries of one stream at once, with somebody who folds it and a follower of the log.
+pub async fn nobody_ever_sees_half_of_a_summary(store: Tested) {
+    fill(&*store, "a", 1, 1).await;
+    let writer = Arc::clone(&store);
+    let writing = tokio::spawn(async move {
+        for until in 2..=300 {
+            fill(&*writer, "a", until, 1).await;
+            fill(&*writer, "b", until, 1).await;
+        }
+    });
+    let summarizer = Arc::clone(&store);
+    let summarizing = tokio::spawn(async move {
+        let mut done = 0;
+        while done < 280 {
+            let events = summarizer.read_stream(stream("a"), 1, 20).await.unwrap();
+            let (Some(first), Some(last)) = (events.first(), events.last()) else { continue };
+            let version = summarizer.load(stream("a")).await.unwrap().unwrap().version;
+            let change = summarize("a", version, (first.version, last.version), &last.version.to_string());
+            match summarizer.summarize(change).await {
+                Ok(()) => done = last.version,
+                Err(error) => assert_eq!(error, StoreError::WrongExpectedVersion),
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let number = |event: &RecordedEvent| std::str::from_utf8(&event.data).unwrap().parse::<u64>().unwrap();
+    let mut after = 0;
+    while !writing.is_finished() || !summarizing.is_finished() {
+        let version = store.load(stream("a")).await.unwrap().unwrap().version;
+        let events = store.read_stream(stream("a"), 0, usize::MAX).await.unwrap();
+        assert!(events.last().unwrap().version >= version);
+        assert!(events.iter().all(|event| number(event) == event.version));
+        let log = store.read_log(after, usize::MAX).await.unwrap();
+        assert!(log.is_sorted_by(|one, next| one.position < next.position));
+        // A follower never waits for a version that will not come: it goes on behind what it has seen.
+        after = log.last().map_or(after, |event| event.position);
+    }
+    writing.await.unwrap();
+    summarizing.await.unwrap();
+    let left = whole_stream(&*store, "a").await;
+    assert!(left.len() < 30, "{}", left.len());
+    assert_eq!(left.last(), Some(&(300, "300".to_owned())));
+    assert_eq!(whole_stream(&*store, "b").await, numbered(1..=300));
 }
