@@ -184,16 +184,17 @@ async fn what_is_summarized_gives_its_space_back_and_stays_so_after_a_restart() 
         (before.position, before.version, &before.stream) == (event.position, event.version, &event.stream)
     })));
     // The newest event of all, of which a power cut has left the mark.
+    fill(&store, "a", 3001, 1).await;
     let mark = std::fs::read(temp.path().join("mark")).unwrap();
-    store.summarize(summarize("a", 3000, (2990, 3000), "all")).await.unwrap();
+    store.summarize(summarize("a", 3001, (2990, 3001), "all")).await.unwrap();
     drop(store);
     std::fs::write(temp.path().join("mark"), mark).unwrap();
     let store = open(temp.path());
-    assert_eq!(whole_stream(&store, "a").await, [(1, "1".to_owned()), (3000, "all".to_owned())]);
-    let next = store.append(append("a", Expected::Exact(3000), &["next"])).await.unwrap();
-    assert!(next.version == 3001 && next.position > before.last().unwrap().position);
+    assert_eq!(whole_stream(&store, "a").await, [(1, "1".to_owned()), (3001, "all".to_owned())]);
+    let next = store.append(append("a", Expected::Exact(3001), &["next"])).await.unwrap();
+    assert!(next.version == 3002 && next.position > before.last().unwrap().position);
 
-    let removed = Remove { stream: stream("a"), expected: Expected::Exact(3001), records: vec![] };
+    let removed = Remove { stream: stream("a"), expected: Expected::Exact(3002), records: vec![] };
     store.remove(removed).await.unwrap();
     until("all is purged", || store.stats().purging == 0).await;
     drop(store);

@@ -144,7 +144,9 @@ impl Line {
             SessionEvent::Started(_)
             | SessionEvent::TokensIssued { .. }
             | SessionEvent::ReuseDetected { .. } => {}
-            SessionEvent::AccessTokenIssued { .. } | SessionEvent::ForeignClientRefused { .. } => {
+            SessionEvent::AccessTokenIssued { .. }
+            | SessionEvent::ForeignClientRefused { .. }
+            | SessionEvent::RotationsSummarized(_) => {
                 anyhow::bail!("{} was not to be expected", event.name());
             }
         }

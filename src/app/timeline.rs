@@ -1,14 +1,15 @@
 //! Why was I signed out? What happened to a session, in words that a person understands, made from its events.
 //!
-//! Refreshes in a row are one line. A long row is not read event by event: as every rotation raises the generation by
-//! one, two rotations whose generations lie as far apart as their places in the stream have nothing but rotations
-//! between them. So a session of 100,000 refreshes is told after some dozens of reads.
+//! Refreshes in a row are one line, those included that a summary stands for. A long row is not read event by event: as
+//! every rotation raises the generation by one, two rotations whose generations lie as far apart as their versions have
+//! nothing but rotations between them. So a session of 100,000 refreshes is told after some dozens of reads.
 
 use super::App;
 use super::error::TokenError;
 use crate::clock::Timestamp;
+use crate::encoding::DecodeError;
 use crate::oauth::SessionId;
-use crate::session::{EndReason, Session, SessionEvent, Status};
+use crate::session::{EndReason, Session, SessionEvent, Status, Summary};
 use crate::store::StreamId;
 
 /// How many events are read at a time.
@@ -19,7 +20,7 @@ const READS: u32 = 64;
 /// A part of a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimelinePage {
-    /// Behind how many events it begins; 0: at the beginning.
+    /// Behind which version of the session's stream it begins; 0: at the beginning.
     pub after: u64,
     /// How many lines it has at most; at least 1.
     pub limit: usize,
@@ -30,7 +31,7 @@ pub struct TimelinePage {
 pub struct Timeline {
     /// What happened, oldest first.
     pub lines: Vec<Line>,
-    /// Behind how many events the next page begins, if there is more.
+    /// Behind which version the next page begins, if there is more.
     pub next: Option<u64>,
     /// Why the session is over, if it is.
     pub end: Option<End>,
@@ -100,7 +101,7 @@ impl App {
 struct Reader<'a> {
     app: &'a App,
     stream: StreamId,
-    /// How many events are behind it.
+    /// The version of the last event that is behind it.
     at: u64,
     reads: u32,
 }
@@ -112,17 +113,21 @@ impl Reader<'_> {
             let events = self.read(self.at, CHUNK).await?;
             let full = u64::try_from(events.len()).is_ok_and(|read| read == CHUNK);
             let mut last = None;
-            for event in &events {
+            for (version, event) in &events {
                 if !Line::add(lines, event, limit) {
                     return Ok(true);
                 }
-                self.at = self.at.saturating_add(1);
+                self.at = *version;
                 last = Some(event);
             }
             if !full {
                 return Ok(false);
             }
-            if let Some(SessionEvent::TokensRotated { generation, .. }) = last {
+            if let Some(
+                SessionEvent::TokensRotated { generation, .. }
+                | SessionEvent::RotationsSummarized(Summary { generation, .. }),
+            ) = last
+            {
                 self.skip(generation.0, lines).await?;
             }
         }
@@ -137,8 +142,8 @@ impl Reader<'_> {
             let target = self.at.saturating_add(step);
             let probed = self.read(target.saturating_sub(1), 1).await?;
             let reached = match probed.first() {
-                Some(SessionEvent::TokensRotated { generation: there, at, .. })
-                    if u64::from(there.0.saturating_sub(generation)) == step =>
+                Some((version, SessionEvent::TokensRotated { generation: there, at, .. }))
+                    if *version == target && u64::from(there.0.saturating_sub(generation)) == step =>
                 {
                     Some((there.0, *at))
                 }
@@ -156,11 +161,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    async fn read(&mut self, after: u64, limit: u64) -> Result<Vec<SessionEvent>, TokenError> {
+    /// Events with their versions.
+    async fn read(&mut self, after: u64, limit: u64) -> Result<Vec<(u64, SessionEvent)>, TokenError> {
         self.reads = self.reads.saturating_add(1);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let recorded = self.app.store.read_stream(self.stream.clone(), after, limit).await?;
-        Ok(recorded.iter().map(|event| SessionEvent::decode(&event.data)).collect::<Result<_, _>>()?)
+        let read = recorded.iter().map(|event| Ok((event.version, SessionEvent::decode(&event.data)?)));
+        Ok(read.collect::<Result<_, DecodeError>>()?)
     }
 }
 
@@ -177,8 +184,8 @@ impl Line {
         let is_full = lines.len() >= limit;
         match lines.last_mut() {
             Some(last) if line.kind == REFRESHED && last.kind == REFRESHED => {
-                last.count = last.count.saturating_add(1);
-                last.last = line.at;
+                last.count = last.count.saturating_add(line.count);
+                last.last = line.last;
             }
             Some(_) | None if is_full => return false,
             Some(_) | None => lines.push(line),
@@ -195,6 +202,13 @@ impl Line {
             SessionEvent::TokensIssued { .. } => return None,
             SessionEvent::TokensRotated { at, .. } | SessionEvent::AccessTokenIssued { at, .. } => {
                 Self::once(REFRESHED, *at, "")
+            }
+            SessionEvent::RotationsSummarized(Summary { rotations, access_tokens, first, last, .. }) => {
+                Self {
+                    last: *last,
+                    count: rotations.saturating_add(*access_tokens),
+                    ..Self::once(REFRESHED, *first, "")
+                }
             }
             SessionEvent::ReuseDetected { at, presented, current, seconds_since } => {
                 let ago = humantime::format_duration(std::time::Duration::from_secs(*seconds_since));
@@ -221,10 +235,23 @@ impl Line {
         if self.kind == REFRESHED {
             self.text = match self.count {
                 1 => "Refreshed.".to_owned(),
-                times => format!("Refreshed {times} times between {} and {}.", self.at, self.last),
+                times => format!("Refreshed {} times between {} and {}.", grouped(times), self.at, self.last),
             };
         }
     }
+}
+
+/// A number for people: with a comma before each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && digits.len().saturating_sub(index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Why a session ended, for people.

@@ -95,6 +95,49 @@ pub enum SessionEvent {
         #[n(2)]
         by: Option<Actor>,
     },
+    /// `rotations_summarized`: what refreshes of long ago came to, in their place.
+    #[n(7)]
+    RotationsSummarized(#[n(0)] Summary),
+}
+
+/// Refreshes in a row, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Summary {
+    /// How often the refresh token was rotated; at least once.
+    #[n(0)]
+    pub rotations: u64,
+    /// How many other access tokens were issued for retries.
+    #[n(1)]
+    pub access_tokens: u64,
+    /// When the first of them was.
+    #[n(2)]
+    pub first: Timestamp,
+    /// When the last of them was.
+    #[n(3)]
+    pub last: Timestamp,
+    /// The generation after the last rotation.
+    #[n(4)]
+    pub generation: Generation,
+    /// The last rotations, latest last: as many as a session's state remembers, and one more.
+    #[n(5)]
+    pub newest: Vec<Rotation>,
+    /// The last access token.
+    #[n(6)]
+    pub access: Issued,
+    /// When the last refresh token would have expired if it had not been used.
+    #[n(7)]
+    pub idle_expiry: Timestamp,
+}
+
+/// A rotation of the refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Rotation {
+    /// When.
+    #[n(0)]
+    pub at: Timestamp,
+    /// The successor's nonce.
+    #[n(1)]
+    pub nonce: Nonce,
 }
 
 /// How a session began.
@@ -212,10 +255,11 @@ impl SessionEvent {
             Self::ReuseDetected { .. } => "reuse_detected",
             Self::ForeignClientRefused { .. } => "foreign_client_refused",
             Self::Ended { .. } => "session_ended",
+            Self::RotationsSummarized(_) => "rotations_summarized",
         }
     }
 
-    /// When it happened.
+    /// When it happened; of a summary, when the last of it did.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         match self {
@@ -225,7 +269,8 @@ impl SessionEvent {
             | Self::AccessTokenIssued { at, .. }
             | Self::ReuseDetected { at, .. }
             | Self::ForeignClientRefused { at, .. }
-            | Self::Ended { at, .. } => *at,
+            | Self::Ended { at, .. }
+            | Self::RotationsSummarized(Summary { last: at, .. }) => *at,
         }
     }
 

@@ -8,10 +8,11 @@ pub mod decide;
 pub mod device;
 pub mod event;
 pub mod state;
+pub mod summary;
 pub mod view;
 
 pub use command::{Policy, Presented, Refresh, Start};
 pub use decide::{Decision, Denied, Granted, decide, end, end_by, start};
 pub use device::Device;
-pub use event::{EndReason, Issued, SessionEvent};
+pub use event::{EndReason, Issued, SessionEvent, Summary};
 pub use state::{Session, Status};

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::event::{EndReason, Issued, SessionEvent, Started};
+use super::event::{EndReason, Issued, SessionEvent, Started, Summary};
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::{Generation, Nonce, SessionId};
@@ -12,7 +12,7 @@ const FORMAT: u8 = 1;
 /// The category of sessions' streams.
 pub const CATEGORY: u8 = b's';
 /// How many rotations are remembered with their times, and as many earlier generations with their nonces.
-const REMEMBERED: usize = 4;
+pub(super) const REMEMBERED: usize = 4;
 
 /// A session's state.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -98,6 +98,7 @@ impl Session {
                 session.issued = Some(access.clone());
                 session.idle_expiry = *idle_expiry;
             }
+            SessionEvent::RotationsSummarized(summary) => session.take_in(summary),
             SessionEvent::AccessTokenIssued { access, .. } => session.issued = Some(access.clone()),
             SessionEvent::ReuseDetected { at, .. } => session.reuse_detected_at = Some(*at),
             SessionEvent::ForeignClientRefused { .. } => session.foreign_client_refused = true,
@@ -137,6 +138,17 @@ impl Session {
         self.generation = generation;
         self.rotations.insert(0, at);
         self.rotations.truncate(REMEMBERED);
+    }
+
+    /// What of many rotations is still known is what the last of them left.
+    fn take_in(&mut self, summary: &Summary) {
+        let named = u32::try_from(summary.newest.len()).unwrap_or(u32::MAX);
+        let first = summary.generation.0.saturating_add(1).saturating_sub(named);
+        for (rotation, generation) in summary.newest.iter().zip(first..) {
+            self.rotated_to(Generation(generation), rotation.nonce, rotation.at);
+        }
+        self.issued = Some(summary.access.clone());
+        self.idle_expiry = summary.idle_expiry;
     }
 
     /// When `generation` was rotated away, if that is remembered.

@@ -224,7 +224,8 @@ impl Happened {
                 | SessionEvent::TokensRotated { .. }
                 | SessionEvent::AccessTokenIssued { .. }
                 | SessionEvent::ReuseDetected { .. }
-                | SessionEvent::ForeignClientRefused { .. },
+                | SessionEvent::ForeignClientRefused { .. }
+                | SessionEvent::RotationsSummarized(_),
             )
             | Self::Unreadable => None,
         }

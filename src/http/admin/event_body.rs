@@ -103,6 +103,15 @@ fn session(event: &SessionEvent) -> Value {
         }),
         SessionEvent::ForeignClientRefused { client, .. } => json!({"client": client.as_str()}),
         SessionEvent::Ended { reason, .. } => json!({"reason": reason.as_str()}),
+        SessionEvent::RotationsSummarized(summary) => json!({
+            "rotations": summary.rotations,
+            "access_tokens": summary.access_tokens,
+            "first": summary.first.to_string(),
+            "last": summary.last.to_string(),
+            "generation": summary.generation.0,
+            "access_token": issued(&summary.access),
+            "idle_expiry": summary.idle_expiry.to_string(),
+        }),
     }
 }
 

@@ -1,0 +1,185 @@
+//! Which refreshes of a session can be summarized, and what their summary says.
+//!
+//! A summary changes nothing: the fold of the stream stays what it was, at every event that is left. Only rotations, and
+//! the access tokens of retries between them, are summarized, and only those that are old and that the state does not
+//! remember one by one. What tells of reuse, of another client, of an end or of administration stays, and splits the
+//! refreshes before it from those behind it.
+
+use super::event::{Issued, Rotation, SessionEvent, Summary};
+use super::state::{REMEMBERED, Session};
+use crate::clock::Timestamp;
+use crate::oauth::Generation;
+
+/// How many events in a row are worth a summary. Fewer stay as they are.
+pub const WORTH: usize = 16;
+/// How many rotations a summary names, and how many of the newest of a session are never summarized: the state has the
+/// times of four, and the nonces of the four generations before them.
+const NAMED: usize = REMEMBERED.saturating_add(1);
+
+/// What is to be done with a part of a session's stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Events with the versions from `first` to `last` can be summarized.
+    Old {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+        /// How many there are that were not summarized before.
+        events: u64,
+        /// What they came to.
+        summary: Box<Summary>,
+    },
+    /// There is nothing here; read on behind the version `after`.
+    ReadOn {
+        /// What was looked at.
+        after: u64,
+    },
+    /// There is nothing until what is behind the version `after` is old.
+    Young {
+        /// What was looked at.
+        after: u64,
+        /// When the event happened that makes it worth a summary; none if it has not happened yet.
+        worth_at: Option<Timestamp>,
+    },
+}
+
+/// Looks at a part of the stream of a live session: events in a row with their versions (none for an event that can't be
+/// read, which stays), at least [`WORTH`] of them unless the stream ends there. What happened before `old` is old.
+#[must_use]
+pub fn summarizable(session: &Session, events: &[(u64, Option<SessionEvent>)], old: Timestamp) -> Part {
+    let mut run = Run::default();
+    let (mut after, mut last) = (events.first().map_or(0, |(version, _)| version.saturating_sub(1)), 0);
+    for (index, (version, event)) in events.iter().enumerate() {
+        match event.as_ref().filter(|event| is_a_refresh(event)) {
+            Some(event) if event.at() < old && !is_remembered(session, event) => {
+                run.add(event);
+                last = *version;
+            }
+            Some(_) => {
+                let begins = index.saturating_sub(run.events);
+                let worth = events.get(begins.saturating_add(WORTH).saturating_sub(1));
+                let worth_at = worth.and_then(|(_, event)| event.as_ref()).map(SessionEvent::at);
+                return run.part(after, last).unwrap_or(Part::Young { after, worth_at });
+            }
+            None => {
+                if let Some(part) = std::mem::take(&mut run).part(after, last) {
+                    return part;
+                }
+                after = *version;
+            }
+        }
+    }
+    run.part(after, last).unwrap_or(Part::ReadOn { after })
+}
+
+/// Whether a summary may stand for it.
+const fn is_a_refresh(event: &SessionEvent) -> bool {
+    match event {
+        SessionEvent::TokensRotated { .. }
+        | SessionEvent::AccessTokenIssued { .. }
+        | SessionEvent::RotationsSummarized(_) => true,
+        SessionEvent::Started(_)
+        | SessionEvent::TokensIssued { .. }
+        | SessionEvent::ReuseDetected { .. }
+        | SessionEvent::ForeignClientRefused { .. }
+        | SessionEvent::Ended { .. } => false,
+    }
+}
+
+/// Whether it led to a generation of which the state knows more than that it was.
+fn is_remembered(session: &Session, event: &SessionEvent) -> bool {
+    let named = u32::try_from(NAMED).unwrap_or(u32::MAX);
+    match event {
+        SessionEvent::TokensRotated { generation, .. } => {
+            generation.0.saturating_add(named) > session.generation.0
+        }
+        SessionEvent::Started(_)
+        | SessionEvent::TokensIssued { .. }
+        | SessionEvent::AccessTokenIssued { .. }
+        | SessionEvent::ReuseDetected { .. }
+        | SessionEvent::ForeignClientRefused { .. }
+        | SessionEvent::Ended { .. }
+        | SessionEvent::RotationsSummarized(_) => false,
+    }
+}
+
+/// Refreshes in a row.
+#[derive(Default)]
+struct Run {
+    /// How many events, and how many of them are summaries.
+    events: usize,
+    summaries: usize,
+    rotations: u64,
+    access_tokens: u64,
+    first: Option<Timestamp>,
+    last: Timestamp,
+    newest: Vec<Rotation>,
+    access: Option<Issued>,
+    /// The generation that the last rotation led to, and its idle expiry.
+    reached: Option<(Generation, Timestamp)>,
+}
+
+impl Run {
+    fn add(&mut self, event: &SessionEvent) {
+        self.events = self.events.saturating_add(1);
+        let mut first = event.at();
+        self.last = self.last.max(event.at());
+        match event {
+            SessionEvent::TokensRotated { at, generation, nonce, access, idle_expiry } => {
+                self.rotations = self.rotations.saturating_add(1);
+                self.newest.push(Rotation { at: *at, nonce: *nonce });
+                self.access = Some(access.clone());
+                self.reached = Some((*generation, *idle_expiry));
+            }
+            SessionEvent::AccessTokenIssued { access, .. } => {
+                self.access_tokens = self.access_tokens.saturating_add(1);
+                self.access = Some(access.clone());
+            }
+            SessionEvent::RotationsSummarized(summary) => {
+                self.summaries = self.summaries.saturating_add(1);
+                first = summary.first;
+                self.rotations = self.rotations.saturating_add(summary.rotations);
+                self.access_tokens = self.access_tokens.saturating_add(summary.access_tokens);
+                self.newest.extend_from_slice(&summary.newest);
+                self.access = Some(summary.access.clone());
+                self.reached = Some((summary.generation, summary.idle_expiry));
+            }
+            SessionEvent::Started(_)
+            | SessionEvent::TokensIssued { .. }
+            | SessionEvent::ReuseDetected { .. }
+            | SessionEvent::ForeignClientRefused { .. }
+            | SessionEvent::Ended { .. } => {}
+        }
+        self.first = self.first.or(Some(first));
+    }
+
+    /// The run behind the version `after`, if it is worth a summary.
+    fn part(self, after: u64, last: u64) -> Option<Part> {
+        let (Some((generation, idle_expiry)), Some(access), Some(first)) =
+            (self.reached, self.access, self.first)
+        else {
+            return None;
+        };
+        if self.events < WORTH {
+            return None;
+        }
+        let newest = self.newest.get(self.newest.len().saturating_sub(NAMED)..).unwrap_or_default().to_vec();
+        let summary = Summary {
+            rotations: self.rotations,
+            access_tokens: self.access_tokens,
+            first,
+            last: self.last,
+            generation,
+            newest,
+            access,
+            idle_expiry,
+        };
+        let events = u64::try_from(self.events.saturating_sub(self.summaries)).unwrap_or(u64::MAX);
+        Some(Part::Old { first: after.saturating_add(1), last, events, summary: Box::new(summary) })
+    }
+}
+
+#[cfg(test)]
+#[path = "summary_tests.rs"]
+mod tests;
