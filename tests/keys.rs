@@ -56,7 +56,7 @@ impl Server {
             auth_time: iat,
             roles: &[],
         };
-        self.keys.signer().sign(TokenType::AtJwt, &claims).unwrap()
+        self.keys.signer().unwrap().sign(TokenType::AtJwt, &claims).unwrap()
     }
 
     fn published(&self) -> Vec<String> {
@@ -117,7 +117,7 @@ fn c61_the_jwks_holds_public_members_and_unique_kids() {
     assert_eq!(keys[1]["crv"], "P-256");
     let kids = kids(&jwks);
     assert_ne!(kids[0], kids[1]);
-    assert!(kids.contains(&server.keys.signer().kid().to_string()));
+    assert!(kids.contains(&server.keys.signer().unwrap().kid().to_string()));
     assert!(jwks.max_age <= LIFE.lead_time);
     assert!(jwks.etag.starts_with('"') && jwks.etag.ends_with('"'));
 }
@@ -130,10 +130,10 @@ fn the_jwks_is_made_again_only_when_the_published_set_changes() {
     assert!(server.keys.reload().is_empty());
     assert!(Arc::ptr_eq(&before, &server.keys.jwks()));
 
-    let signer = server.keys.signer();
+    let signer = server.keys.signer().unwrap();
     server.folder.rotate_signing(SigningAlgorithm::Rs256, server.clock.now()).unwrap();
     assert!(server.keys.reload().is_empty());
-    assert!(Arc::ptr_eq(&signer, &server.keys.signer()), "a key that is held is not parsed again");
+    assert!(Arc::ptr_eq(&signer, &server.keys.signer().unwrap()), "a key that is held is not parsed again");
     let both = server.keys.jwks();
     assert_ne!(before.etag, both.etag);
     server.clock.advance(LIFE.lead_time);
@@ -182,7 +182,7 @@ fn c63_a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
         }
         caches.push(server.keys.jwks());
         tokens.push(server.token());
-        signers.push(server.keys.signer().kid());
+        signers.push(server.keys.signer().unwrap().kid());
         // Fetched up to two hours ago; signed up to its whole life ago.
         for cache in caches.iter().rev().take(25) {
             for token in tokens.iter().rev().take(3) {
@@ -213,13 +213,13 @@ fn a_compromised_key_is_replaced_at_once() {
     let server = Server::start();
     server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
     assert!(server.keys.reload().is_empty());
-    let (old, token) = (server.keys.signer(), server.token());
+    let (old, token) = (server.keys.signer().unwrap(), server.token());
     let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
     let backup = fs::read(server.folder.path().join(&file)).unwrap();
 
     let new = server.folder.compromised_signing(old.kid(), server.clock.now()).unwrap();
     assert!(server.keys.reload().is_empty());
-    assert_eq!(server.keys.signer().kid(), new.kid, "it signs without the lead time");
+    assert_eq!(server.keys.signer().unwrap().kid(), new.kid, "it signs without the lead time");
     assert!(!server.published().contains(&old.kid().to_string()));
     assert!(server.keys.find(old.kid()).is_none());
     assert!(!verifies(&server.keys.jwks(), &token));
@@ -240,13 +240,38 @@ fn a_compromised_key_is_replaced_at_once() {
 #[test]
 fn a_compromise_is_noticed_beside_a_broken_file() {
     let server = Server::start();
-    let old = server.keys.signer().kid();
+    let old = server.keys.signer().unwrap().kid();
     write_private(&server.folder.path().join("signing-20270101T000000Z-mine.pem"), b"half a k");
     assert_eq!(server.keys.reload().len(), 1);
-    assert_eq!(server.keys.signer().kid(), old);
+    assert_eq!(server.keys.signer().unwrap().kid(), old);
     let new = server.folder.compromised_signing(old, START).unwrap();
     assert_eq!(server.keys.reload().len(), 1);
     assert_eq!(server.published(), [new.kid.to_string()]);
+}
+
+#[test]
+fn a_tombstone_alone_stops_a_key_whatever_else_can_be_read() {
+    let server = Server::start();
+    let old = server.keys.signer().unwrap().kid();
+    let file = server.folder.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
+    let tombstone = format!("{}.compromised", file.display());
+    // Beside the file, which may be half destroyed.
+    fs::write(&tombstone, "").unwrap();
+    let problems = server.keys.reload();
+    assert!(matches!(problems.as_slice(), [KeyError::Missing { .. }]), "{problems:?}");
+    assert!(server.keys.signer().is_err() && server.published().is_empty());
+    assert_eq!(server.keys.problems().len(), 1);
+
+    // And in its place, with a replacement that can't be read.
+    let server = Server::start();
+    let file = server.folder.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
+    fs::rename(&file, format!("{}.compromised", file.display())).unwrap();
+    write_private(&server.folder.path().join("signing-20270101T000000Z-mine.pem"), b"half a k");
+    assert_eq!(server.keys.reload().len(), 2);
+    assert!(server.keys.signer().is_err() && server.published().is_empty());
+    server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
+    assert_eq!(server.keys.reload().len(), 1);
+    assert_ne!(server.keys.signer().unwrap().kid(), old);
 }
 
 #[test]
@@ -285,7 +310,7 @@ fn starting_twice_at_once_makes_one_key() {
     let clock = Arc::new(ManualClock::at(START));
     let kids: Vec<_> = std::thread::scope(|scope| {
         let starts: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| open(&folder, &clock).unwrap().signer().kid())).collect();
+            (0..8).map(|_| scope.spawn(|| open(&folder, &clock).unwrap().signer().unwrap().kid())).collect();
         starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
     assert!(kids.iter().all(|kid| *kid == kids[0]), "{kids:?}");

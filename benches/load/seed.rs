@@ -83,7 +83,7 @@ impl Seeded {
     fn of(installation: &Installation, kept: &Kept) -> anyhow::Result<Self> {
         let now = Timestamp::from_millis(kept.now_millis);
         let secrets = RefreshSecrets::open(KeysFolder::at(installation.keys()), IfMissing::Refuse, now)?;
-        let (id, secret) = secrets.current();
+        let (id, secret) = secrets.current().ok_or_else(|| secrets.missing())?;
         Ok(Self {
             codec: RefreshTokenCodec::new((id, secret.as_bytes()), []),
             plan: Plan { salt: kept.salt, sessions: kept.sessions as u64, now },
@@ -95,11 +95,12 @@ impl Seeded {
     /// The refresh token of a session.
     pub(crate) fn token(&self, number: usize) -> String {
         let number = number as u64;
-        self.codec.encode(&RefreshToken {
+        let token = self.codec.encode(&RefreshToken {
             session: self.plan.session(number),
             generation: Generation(ROTATIONS),
             nonce: self.plan.nonce(number, ROTATIONS),
-        })
+        });
+        token.unwrap_or_default()
     }
 
     /// The session that a refresh token is of.
@@ -144,7 +145,7 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
         audience: client.default_audience.clone(),
         client,
         scope: "read write".parse()?,
-        kid: app.keys.signer().kid(),
+        kid: app.keys.signer()?.kid(),
     };
     append_all(&store, ("sessions", sessions), move |number| common.session(number)).await?;
     Ok(store.stats().position)

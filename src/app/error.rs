@@ -8,6 +8,7 @@ use crate::password::pool::PoolError;
 use crate::random::NoRandomness;
 use crate::session::Denied;
 use crate::store::StoreError;
+use crate::token::KeyError;
 use crate::token::signing::SignError;
 
 /// Why there is no token. `Display` is for the operator; [`TokenError::description`] is for the client.
@@ -55,6 +56,9 @@ pub enum TokenError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// Every key that could make tokens is compromised, and no new one can be read.
+    #[error("no key can make tokens: see what the log says of the keys folder")]
+    NoKey,
     /// A scope that the client may not have, or scopes of two audiences.
     #[error("the scope is not the client's, or of two audiences")]
     Scope,
@@ -94,7 +98,7 @@ impl TokenError {
             | Self::TooManyRefreshes { .. }
             | Self::TooManySignIns { .. }
             | Self::TooManyChanges { .. } => ErrorCode::SlowDown,
-            Self::Busy { .. } => ErrorCode::TemporarilyUnavailable,
+            Self::Busy { .. } | Self::NoKey => ErrorCode::TemporarilyUnavailable,
             Self::Scope => ErrorCode::InvalidScope,
             Self::Target => ErrorCode::InvalidTarget,
             Self::AccessTokenRevocation => ErrorCode::UnsupportedTokenType,
@@ -105,6 +109,7 @@ impl TokenError {
                 | Denied::Expired
                 | Denied::User
                 | Denied::Client
+                | Denied::Restored
                 | Denied::Rollback
                 | Denied::Straggler
                 | Denied::Reuse => ErrorCode::InvalidGrant,
@@ -138,6 +143,7 @@ impl TokenError {
             Self::TooManySignIns { .. } => "This account signs in too often. Wait before the next sign-in.",
             Self::TooManyChanges { .. } => "The account is changed too often. Wait before the next change.",
             Self::Busy { .. } => "The server is busy. Try again in a moment.",
+            Self::NoKey => "The server cannot answer now. Try again in a moment.",
             Self::Scope => "The scope is unknown, not registered for the client, or of two resource servers.",
             Self::Target => "The resource is unknown or not registered for the client.",
             Self::NotAToken => Self::BAD_REFRESH_TOKEN,
@@ -151,6 +157,7 @@ impl TokenError {
                 | Denied::Expired
                 | Denied::User
                 | Denied::Client
+                | Denied::Restored
                 | Denied::Rollback
                 | Denied::Straggler
                 | Denied::Reuse => Self::BAD_REFRESH_TOKEN,
@@ -179,6 +186,8 @@ impl TokenError {
             Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
                 Some(Duration::from_secs(1))
             }
+            // Until an operator has made one readable.
+            Self::NoKey => Some(Duration::from_mins(1)),
             Self::Client
             | Self::GrantNotRegistered
             | Self::PasswordGrantOff
@@ -215,6 +224,13 @@ impl From<PoolError> for TokenError {
 impl From<NoRandomness> for TokenError {
     fn from(error: NoRandomness) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+/// A running server has its keys: an error from them says that none is left.
+impl From<KeyError> for TokenError {
+    fn from(_: KeyError) -> Self {
+        Self::NoKey
     }
 }
 

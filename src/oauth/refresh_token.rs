@@ -79,7 +79,8 @@ pub struct NotAToken;
 
 /// Makes and reads refresh tokens.
 pub struct RefreshTokenCodec {
-    current: (u8, hmac::Key),
+    /// None: it only reads.
+    current: Option<(u8, hmac::Key)>,
     older: BTreeMap<u8, hmac::Key>,
 }
 
@@ -89,14 +90,34 @@ impl RefreshTokenCodec {
     pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, Zeroizing<[u8; 32]>)>) -> Self {
         let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
         let older = older.into_iter().map(|(id, secret)| (id, key(&secret))).collect();
-        Self { current: (current.0, key(current.1)), older }
+        Self { current: Some((current.0, key(current.1))), older }
     }
 
-    /// The text of a token. The same token under the same secret is the same text.
+    /// A codec that makes no tokens and reads none: every secret is compromised.
     #[must_use]
-    pub fn encode(&self, token: &RefreshToken) -> String {
+    pub const fn of_nothing() -> Self {
+        Self { current: None, older: BTreeMap::new() }
+    }
+
+    /// Whether it makes new tokens.
+    #[must_use]
+    pub const fn makes_new(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The ids of the secrets whose tokens it reads; the one that makes new ones is the last.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<u8> {
+        let current = self.current.as_ref().map(|(id, _)| *id);
+        let older = self.older.keys().copied().filter(|id| Some(*id) != current);
+        older.chain(current).collect()
+    }
+
+    /// The text of a token; `None` without a secret. The same token under the same secret is the same text.
+    #[must_use]
+    pub fn encode(&self, token: &RefreshToken) -> Option<String> {
         let mut bytes = Vec::with_capacity(LEN);
-        let (key_id, key) = &self.current;
+        let (key_id, key) = self.current.as_ref()?;
         bytes.push(*key_id);
         bytes.extend_from_slice(token.session.as_bytes());
         bytes.extend_from_slice(&token.generation.0.to_be_bytes());
@@ -106,7 +127,7 @@ impl RefreshTokenCodec {
         let mut text = String::with_capacity(PREFIX.len().saturating_add(LEN.saturating_mul(4).div_ceil(3)));
         text.push_str(PREFIX);
         URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
-        text
+        Some(text)
     }
 
     /// Reads a token, strictly: exact length, canonical base64url without padding (RFC 4648 §3.5), nothing behind it.
@@ -122,8 +143,8 @@ impl RefreshTokenCodec {
         }
         let (signed, tag) = bytes.split_at_checked(SIGNED).ok_or(NotAToken)?;
         let (key_id, fields) = signed.split_first().ok_or(NotAToken)?;
-        let (current, current_key) = &self.current;
-        let key = if key_id == current { current_key } else { self.older.get(key_id).ok_or(NotAToken)? };
+        let current = self.current.as_ref().filter(|(current, _)| key_id == current);
+        let key = current.map(|(_, key)| key).or_else(|| self.older.get(key_id)).ok_or(NotAToken)?;
         hmac::verify(key, &labelled(signed), tag).map_err(|_| NotAToken)?;
         let (session, rest) = fields.split_first_chunk::<16>().ok_or(NotAToken)?;
         let (generation, nonce) = rest.split_first_chunk::<4>().ok_or(NotAToken)?;
@@ -137,7 +158,9 @@ impl RefreshTokenCodec {
 
 impl fmt::Debug for RefreshTokenCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshTokenCodec").field("current", &self.current.0).finish_non_exhaustive()
+        f.debug_struct("RefreshTokenCodec")
+            .field("current", &self.current.as_ref().map(|(id, _)| id))
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,7 +189,7 @@ mod tests {
                 session: session.into(), generation: Generation(generation), nonce: nonce.into(),
             };
             let codec = codec(1, &[1]);
-            prop_assert_eq!(codec.decode(&codec.encode(&token)), Ok(token));
+            prop_assert_eq!(codec.decode(&codec.encode(&token).unwrap()), Ok(token));
         }
 
         #[test]
@@ -178,7 +201,7 @@ mod tests {
     #[test]
     fn c52_each_flipped_bit_cut_and_addition_is_refused() {
         let codec = codec(1, &[1]);
-        let text = codec.encode(&token());
+        let text = codec.encode(&token()).unwrap();
         assert_eq!(text.len(), 96);
         assert_eq!(codec.decode(&text), Ok(token()));
         for index in 0..text.len() {
@@ -200,10 +223,10 @@ mod tests {
 
     #[test]
     fn a_new_secret_makes_the_tokens_and_the_old_one_still_reads_them_until_it_is_retired() {
-        let old = codec(1, &[1]).encode(&token());
+        let old = codec(1, &[1]).encode(&token()).unwrap();
         let both = codec(2, &[1, 2]);
         assert_eq!(both.decode(&old), Ok(token()));
-        let new = both.encode(&token());
+        let new = both.encode(&token()).unwrap();
         assert_ne!(new, old);
         let retired = codec(2, &[2]);
         assert_eq!(retired.decode(&old), Err(NotAToken));

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::name::SecretKind;
+use super::name::{SecretFile, SecretKind};
 use crate::oauth::Kid;
 
 /// Why keys or secrets can't be used. Every message names the file; the operator reads it.
@@ -62,6 +62,32 @@ pub enum KeyError {
         what: String,
         /// The folder.
         folder: PathBuf,
+    },
+    /// A secret that is not the one that the data was used with.
+    #[error(
+        "{} is not the {kind} {id} that this data was used with: the file is damaged, or the keys folder belongs to other \
+         data. Restore the keys folder that belongs to this data; keys/README.md says what to do when the secret is lost",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is for.
+        kind: SecretKind,
+        /// Its id.
+        id: u8,
+    },
+    /// The newest secret that the data was used with is not there.
+    #[error(
+        "{gone} is not in the keys folder {}, and this data was used with it: the folder is older than the data. Restore \
+         the newest keys folder; if the file is lost for good, put an empty one called {gone}.compromised there: what that \
+         secret made is refused from then on", folder.display()
+    )]
+    Outdated {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that is missing.
+        gone: SecretFile,
     },
     /// No such signing key.
     #[error("there is no signing key {0} in the keys folder")]

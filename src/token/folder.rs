@@ -110,10 +110,18 @@ impl KeysFolder {
 
     /// What changes when something in the folder does: cheap enough to ask for every second.
     fn print(&self) -> Vec<Print> {
-        let mut print: Vec<_> = (self.names().unwrap_or_default().into_iter())
+        // With the folder itself, which may be closed to us and opened again.
+        let names = self.names().unwrap_or_default().into_iter().chain([String::new()]);
+        let mut print: Vec<_> = names
             .map(|name| {
                 let file = fs::metadata(self.file(&name)).ok();
-                let file = file.map(|file| (file.len(), file.mode(), file.mtime(), file.mtime_nsec()));
+                let file = file.map(|file| Seen {
+                    owner: (file.uid(), file.gid(), file.mode()),
+                    len: file.len(),
+                    modified: (file.mtime(), file.mtime_nsec()),
+                    // Of what is in the folder, other names tell.
+                    changed: if name.is_empty() { (0, 0) } else { (file.ctime(), file.ctime_nsec()) },
+                });
                 (name, file)
             })
             .collect();
@@ -174,9 +182,17 @@ fn parents_of_missing(path: &Path) -> Vec<&Path> {
     missing.map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }).collect()
 }
 
-/// A file's name, and if it can be seen its length, mode and time of change: not for what is in it, only to notice that
-/// it is another.
-type Print = (String, Option<(u64, u32, i64, i64)>);
+/// A file's name, and if it can be seen what tells it from another: not for what is in it.
+type Print = (String, Option<Seen>);
+
+/// What is seen of a file from outside.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    owner: (u32, u32, u32),
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
 
 /// What lies in the folder, in order.
 #[derive(Debug, Default)]
@@ -219,12 +235,22 @@ impl<'a> Locked<'a> {
                 _ => {}
             }
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+            self.give_to_owner(&file)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&fresh, &path)?;
             self.handle.sync_all()
         };
         write().map_err(|source| KeyError::io(&path, source))
+    }
+
+    /// Gives a file that root has made to whom the folder belongs: the server that is to read it runs as that user.
+    fn give_to_owner(&self, file: &File) -> io::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let owner = self.handle.metadata()?;
+        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
     }
 
     /// Destroys the key material in a file and leaves a tombstone with `epitaph` in its place.
@@ -252,7 +278,7 @@ impl<'a> Locked<'a> {
         let mode = self.handle.metadata().map_err(|source| KeyError::io(path, source))?.mode() & 0o777;
         let ours = |name: &String| {
             let bare = name.strip_suffix(COMPROMISED).unwrap_or(name);
-            matches!(name.as_str(), "README.md" | ".gitignore")
+            matches!(name.as_str(), "README.md" | ".gitignore" | "data.position")
                 || name.strip_suffix(".new").is_some()
                 || matches!(Entry::parse(bare), Ok(Some(_)))
         };

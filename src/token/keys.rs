@@ -22,6 +22,8 @@ pub struct SigningKeys {
     /// Read on every signature, written a few times a year.
     view: RwLock<Arc<View>>,
     reloading: Mutex<()>,
+    /// What could not be used at the last look.
+    problems: Mutex<Vec<String>>,
 }
 
 /// A key and the file that it came from.
@@ -37,7 +39,8 @@ struct View {
     steady: (Timestamp, Timestamp),
     /// All keys, in the order of creation.
     held: Arc<[Held]>,
-    signer: Arc<SigningKey>,
+    /// None if a tombstone has taken the last key.
+    signer: Option<Arc<SigningKey>>,
     /// In the order of creation. A handful: a search through them is bounded, whatever a token asks for.
     published: Vec<Arc<SigningKey>>,
     jwks: Arc<JwksDocument>,
@@ -58,18 +61,37 @@ impl SigningKeys {
         if let Some(algorithm) = first {
             folder.create_first_signing_key(algorithm, clock.now())?;
         }
-        let (held, problems) = read(&folder, &[])?;
+        let Read { held, problems, .. } = read(&folder, &[])?;
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
-        let view = View::at(clock.now(), held.into(), &life, None).ok_or_else(|| missing(&folder))?;
-        Ok(Self { folder, life, clock, view: RwLock::new(Arc::new(view)), reloading: Mutex::default() })
+        let view = View::at(clock.now(), held.into(), &life, None);
+        let view = view.filter(|view| view.signer.is_some()).ok_or_else(|| missing(&folder))?;
+        Ok(Self {
+            folder,
+            life,
+            clock,
+            view: RwLock::new(Arc::new(view)),
+            reloading: Mutex::default(),
+            problems: Mutex::default(),
+        })
     }
 
     /// The key that signs now.
+    ///
+    /// # Errors
+    /// [`KeyError::Missing`] if a tombstone has taken the last one.
+    pub fn signer(&self) -> Result<Arc<SigningKey>, KeyError> {
+        self.now().signer.clone().ok_or_else(|| missing(&self.folder))
+    }
+
+    /// The key ids of all keys in the folder that can be used, and of those that have a tombstone which tells.
     #[must_use]
-    pub fn signer(&self) -> Arc<SigningKey> {
-        Arc::clone(&self.now().signer)
+    pub fn kids(&self) -> (Vec<Kid>, Vec<Kid>) {
+        let live = self.now().held.iter().map(|held| held.key.kid()).collect();
+        let dead = self.folder.entries().unwrap_or_default().compromised;
+        let dead = dead.iter().filter_map(|entry| self.folder.epitaph(&entry.to_string()).parse().ok());
+        (live, dead.collect())
     }
 
     /// The published key with this `kid`.
@@ -85,21 +107,49 @@ impl SigningKeys {
     }
 
     /// Reads the folder again. What is good is taken in, what is gone or compromised is dropped at once, and what can't
-    /// be used is returned. If nothing usable were left, all stays as it was.
+    /// be used is returned. If nothing usable were there, what is not compromised stays.
     #[must_use = "what can't be used should be told to the operator"]
     pub fn reload(&self) -> Vec<KeyError> {
+        let problems = self.read_again();
+        *self.problems.lock().unwrap_or_else(PoisonError::into_inner) =
+            problems.iter().map(ToString::to_string).collect();
+        problems
+    }
+
+    /// What could not be used at the last look.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The key ids of the keys that are published.
+    #[must_use]
+    pub fn published(&self) -> Vec<Kid> {
+        self.now().published.iter().map(|key| key.kid()).collect()
+    }
+
+    fn read_again(&self) -> Vec<KeyError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.now();
-        let (held, mut problems) = match read(&self.folder, &before.held) {
+        let Read { mut held, dead, mut problems } = match read(&self.folder, &before.held) {
             Ok(read) => read,
             Err(error) => return vec![error],
         };
+        if held.is_empty() {
+            problems.push(missing(&self.folder));
+            held = before.held.iter().filter(|held| !dead.contains(&held.key.kid())).cloned().collect();
+        }
         if held.iter().map(|held| &held.file).eq(before.held.iter().map(|held| &held.file)) {
             return problems;
         }
         match View::at(self.clock.now(), held.into(), &self.life, Some(&before)) {
             Some(view) => {
-                tracing::info!(keys.published = view.published.len(), keys.signer = %view.signer.kid(), "signing keys changed");
+                let signer = view.signer.as_ref().map(|key| tracing::field::display(key.kid()));
+                tracing::info!(
+                    keys.published = view.published.len(),
+                    keys.signer = signer,
+                    "signing keys changed"
+                );
                 *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
             }
             None => problems.push(missing(&self.folder)),
@@ -140,12 +190,13 @@ impl std::fmt::Debug for SigningKeys {
 }
 
 impl View {
-    /// What holds at `now`; `None` without a key.
+    /// What holds at `now`; `None` if it can't be published.
     fn at(now: Timestamp, held: Arc<[Held]>, life: &KeyLife, before: Option<&Self>) -> Option<Self> {
         let births: Vec<_> = held.iter().map(Held::birth).collect();
         let states = life.states(&births, now);
         let with_state = || held.iter().zip(&states);
-        let signer = with_state().find(|(_, state)| **state == super::KeyState::Signing)?.0.key.clone();
+        let signer = with_state().find(|(_, state)| **state == super::KeyState::Signing);
+        let signer = signer.map(|(held, _)| Arc::clone(&held.key));
         let published: Vec<_> = with_state()
             .filter(|(_, state)| state.is_published())
             .map(|(held, _)| held.key.clone())
@@ -175,14 +226,26 @@ fn missing(folder: &KeysFolder) -> KeyError {
     KeyError::Missing { what: "signing key".to_owned(), folder: folder.path().to_owned() }
 }
 
-/// All signing keys in the folder, in the order of creation, and what is wrong with the others. A key that is among
-/// `known` is not parsed again.
-pub(super) fn read(folder: &KeysFolder, known: &[Held]) -> Result<(Vec<Held>, Vec<KeyError>), KeyError> {
+/// The signing keys in a folder.
+pub(super) struct Read {
+    /// Those that can be used, in the order of creation.
+    pub(super) held: Vec<Held>,
+    /// Those that have a tombstone.
+    dead: HashSet<Kid>,
+    /// What is wrong with the others.
+    pub(super) problems: Vec<KeyError>,
+}
+
+/// All signing keys in the folder. A key that is among `known` is not parsed again.
+pub(super) fn read(folder: &KeysFolder, known: &[Held]) -> Result<Read, KeyError> {
     let listing = folder.entries()?;
     let mut problems = listing.mistyped(folder, "signing");
     let epitaphs = listing.compromised.iter().map(|entry| folder.epitaph(&entry.to_string()));
     // A compromised key stays dead under any name, also when a backup brings it back.
     let mut dead: HashSet<Kid> = epitaphs.filter_map(|text| text.parse().ok()).collect();
+    // The file may be gone already, and the tombstone not readable: its name tells as well.
+    let buried = |held: &&Held| listing.compromised.iter().any(|entry| entry.signing() == Some(&held.file));
+    dead.extend(known.iter().filter(buried).map(|held| held.key.kid()));
     let mut held: Vec<Held> = Vec::new();
     for entry in &listing.live {
         let Some(file) = entry.signing() else { continue };
@@ -205,7 +268,7 @@ pub(super) fn read(folder: &KeysFolder, known: &[Held]) -> Result<(Vec<Held>, Ve
         }
     }
     held.retain(|held| !dead.contains(&held.key.kid()));
-    Ok((held, problems))
+    Ok(Read { held, dead, problems })
 }
 
 fn parse(folder: &KeysFolder, file: &SigningFile) -> Result<SigningKey, KeyError> {

@@ -7,6 +7,7 @@
 //! - [`keys::SigningKeys`]: the signing keys as they are now, watched while the server runs; [`jwks`]: their public halves.
 //! - [`signing::SigningKey`]: one key, parsed once, and the signing itself; [`claims`]: what it signs.
 //! - [`secrets`]: the refresh secrets and the peppers.
+//! - [`known`]: what the store keeps of them, so that those of other data are noticed.
 //! - [`verify`]: our own access tokens, presented to our own API.
 //! - [`rotate`]: what the command line does to the folder.
 
@@ -15,6 +16,7 @@ pub mod error;
 pub mod folder;
 pub mod jwks;
 pub mod keys;
+pub mod known;
 pub mod life;
 pub mod name;
 mod pair;
@@ -29,6 +31,7 @@ pub use error::KeyError;
 pub use folder::{IfMissing, KeysFolder};
 pub use jwks::JwksDocument;
 pub use keys::SigningKeys;
+pub use known::{KnownSecret, SecretsInUse};
 pub use life::{KeyLife, KeyState};
 pub use rotate::{KeyInfo, NewKey, SecretInfo, SecretState};
 pub use secrets::{Peppers, RefreshSecrets, Secret};

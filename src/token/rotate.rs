@@ -71,7 +71,7 @@ impl KeysFolder {
     /// # Errors
     /// [`KeyError`] for the first file that can't be used.
     pub fn signing_keys(&self, life: &KeyLife, now: Timestamp) -> Result<Vec<KeyInfo>, KeyError> {
-        let (held, problems) = keys::read(self, &[])?;
+        let keys::Read { held, problems, .. } = keys::read(self, &[])?;
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
@@ -147,7 +147,7 @@ impl KeysFolder {
         let locked = self.lock()?;
         locked.bury_leftovers()?;
         // Another broken file must not stand in the way of this.
-        let (held, _) = keys::read(self, &[])?;
+        let keys::Read { held, .. } = keys::read(self, &[])?;
         let old = held.iter().find(|held| held.key.kid() == kid).ok_or(KeyError::UnknownKid(kid))?;
         let new = locked.new_signing_key(old.key.algorithm(), now, true)?;
         locked.destroy(&old.file.to_string(), &kid.to_string())?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine;
@@ -28,6 +28,8 @@ pub type Peppers = Secrets<ForPasswords>;
 pub struct Secrets<P> {
     folder: KeysFolder,
     held: RwLock<Arc<Held>>,
+    /// What could not be used at the last look.
+    problems: Mutex<Vec<String>>,
     purpose: PhantomData<P>,
 }
 
@@ -57,7 +59,8 @@ impl Purpose for ForPasswords {
 }
 
 struct Held {
-    current: (u8, Arc<Secret>),
+    /// None if all that could make something new is compromised.
+    current: Option<(u8, Arc<Secret>)>,
     by_id: BTreeMap<u8, Arc<Secret>>,
 }
 
@@ -71,17 +74,24 @@ impl<P: Purpose> Secrets<P> {
         if if_missing == IfMissing::Create {
             folder.create_first_secret(P::KIND, now)?;
         }
-        let (by_id, problems) = read(&folder, P::KIND, &BTreeMap::new())?;
+        let Read { by_id, problems, .. } = read(&folder, P::KIND, &BTreeMap::new())?;
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
-        let held = Held::of(by_id).ok_or_else(|| Self::missing(&folder))?;
-        Ok(Self { folder, held: RwLock::new(Arc::new(held)), purpose: PhantomData })
+        if by_id.is_empty() {
+            return Err(Self::none_in(&folder));
+        }
+        Ok(Self {
+            folder,
+            held: RwLock::new(Arc::new(Held::of(by_id))),
+            problems: Mutex::default(),
+            purpose: PhantomData,
+        })
     }
 
-    /// The newest, which makes what is new, and its id.
+    /// The newest, which makes what is new, and its id; `None` if a tombstone has taken the last one.
     #[must_use]
-    pub fn current(&self) -> (u8, Arc<Secret>) {
+    pub fn current(&self) -> Option<(u8, Arc<Secret>)> {
         self.now().current.clone()
     }
 
@@ -98,22 +108,38 @@ impl<P: Purpose> Secrets<P> {
     }
 
     /// Reads the folder again. What is good is taken in, what is gone or compromised is dropped at once, and what can't
-    /// be used is returned. If nothing usable were left, all stays as it was.
+    /// be used is returned. If nothing usable were there, what is not compromised stays.
     #[must_use = "what can't be used should be told to the operator"]
     pub fn reload(&self) -> Vec<KeyError> {
+        let problems = self.read_again();
+        *self.problems.lock().unwrap_or_else(PoisonError::into_inner) =
+            problems.iter().map(ToString::to_string).collect();
+        problems
+    }
+
+    /// What could not be used at the last look.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn read_again(&self) -> Vec<KeyError> {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let (by_id, mut problems) = match read(&self.folder, P::KIND, &held.by_id) {
+        let Read { mut by_id, dead, mut problems } = match read(&self.folder, P::KIND, &held.by_id) {
             Ok(read) => read,
             Err(error) => return vec![error],
         };
+        if by_id.is_empty() {
+            problems.push(self.missing());
+            by_id.clone_from(&held.by_id);
+            by_id.retain(|id, _| !dead.contains(id));
+        }
         if !by_id.keys().eq(held.by_id.keys()) {
-            match Held::of(by_id) {
-                Some(fresh) => {
-                    tracing::info!(keys.kind = %P::KIND, keys.current = fresh.current.0, "secrets changed");
-                    *held = Arc::new(fresh);
-                }
-                None => problems.push(Self::missing(&self.folder)),
-            }
+            let fresh = Held::of(by_id);
+            tracing::info!(
+                keys.kind = %P::KIND, keys.current = fresh.current.as_ref().map(|(id, _)| id), "secrets changed"
+            );
+            *held = Arc::new(fresh);
         }
         problems
     }
@@ -136,7 +162,13 @@ impl<P: Purpose> Secrets<P> {
         Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn missing(folder: &KeysFolder) -> KeyError {
+    /// That there is none.
+    #[must_use]
+    pub fn missing(&self) -> KeyError {
+        Self::none_in(&self.folder)
+    }
+
+    fn none_in(folder: &KeysFolder) -> KeyError {
         KeyError::Missing { what: P::KIND.to_string(), folder: folder.path().to_owned() }
     }
 }
@@ -151,9 +183,9 @@ impl<P: Purpose> fmt::Debug for Secrets<P> {
 }
 
 impl Held {
-    fn of(by_id: BTreeMap<u8, Arc<Secret>>) -> Option<Self> {
-        let (id, newest) = by_id.last_key_value()?;
-        Some(Self { current: (*id, Arc::clone(newest)), by_id })
+    fn of(by_id: BTreeMap<u8, Arc<Secret>>) -> Self {
+        let current = by_id.last_key_value().map(|(id, newest)| (*id, Arc::clone(newest)));
+        Self { current, by_id }
     }
 }
 
@@ -193,10 +225,22 @@ impl fmt::Debug for Secret {
     }
 }
 
-type Read = (BTreeMap<u8, Arc<Secret>>, Vec<KeyError>);
+/// The secrets of a kind in a folder.
+pub(super) struct Read {
+    /// Those that can be used.
+    pub(super) by_id: BTreeMap<u8, Arc<Secret>>,
+    /// The ids that have a tombstone.
+    dead: Vec<u8>,
+    /// What is wrong with the others.
+    pub(super) problems: Vec<KeyError>,
+}
 
 /// All secrets of `kind` in the folder, and what is wrong with the others. One that is among `known` is not read again.
-fn read(folder: &KeysFolder, kind: SecretKind, known: &BTreeMap<u8, Arc<Secret>>) -> Result<Read, KeyError> {
+pub(super) fn read(
+    folder: &KeysFolder,
+    kind: SecretKind,
+    known: &BTreeMap<u8, Arc<Secret>>,
+) -> Result<Read, KeyError> {
     let listing = folder.entries()?;
     let mut problems = listing.mistyped(folder, kind.word());
     let of_kind = |entry: &Entry| entry.secret().filter(|file| file.kind == kind);
@@ -218,7 +262,7 @@ fn read(folder: &KeysFolder, kind: SecretKind, known: &BTreeMap<u8, Arc<Secret>>
             Err(problem) => problems.push(problem),
         }
     }
-    Ok((by_id, problems))
+    Ok(Read { by_id, dead, problems })
 }
 
 fn parse(folder: &KeysFolder, file: SecretFile) -> Result<Arc<Secret>, KeyError> {
@@ -250,13 +294,17 @@ mod tests {
         let missing = RefreshSecrets::open(folder.clone(), IfMissing::Refuse, NOW).unwrap_err();
         assert!(matches!(missing, KeyError::Missing { .. }), "{missing}");
 
-        let (id, first) = open(&folder).current();
-        let (again, same) = open(&folder).current();
+        let (id, first) = open(&folder).current().unwrap();
+        let (again, same) = open(&folder).current().unwrap();
         assert_eq!((id, again), (1, 1));
         assert_eq!(first.as_bytes(), same.as_bytes());
         assert_ne!(first.as_bytes(), &[0; 32]);
         let peppers = Peppers::open(folder, IfMissing::Create, NOW).unwrap();
-        assert_ne!(peppers.current().1.as_bytes(), first.as_bytes(), "another kind is another secret");
+        assert_ne!(
+            peppers.current().unwrap().1.as_bytes(),
+            first.as_bytes(),
+            "another kind is another secret"
+        );
     }
 
     #[test]
@@ -264,21 +312,21 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = KeysFolder::at(temp.path());
         let secrets = open(&folder);
-        let first = secrets.current().1;
+        let first = secrets.current().unwrap().1;
         assert_eq!(folder.rotate_refresh_secret(NOW).unwrap().id, 2);
         assert!(secrets.reload().is_empty());
-        assert_eq!(secrets.current().0, 2);
+        assert_eq!(secrets.current().unwrap().0, 2);
         assert!(Arc::ptr_eq(&secrets.find(1).unwrap(), &first), "not read again");
         assert_eq!(secrets.all().len(), 2);
 
         assert_eq!(folder.compromised_refresh_secret(1, NOW).unwrap(), None, "the newest is still good");
         assert!(secrets.reload().is_empty());
         assert!(secrets.find(1).is_none());
-        assert_eq!(secrets.current().0, 2);
+        assert_eq!(secrets.current().unwrap().0, 2);
 
         let new = folder.compromised_refresh_secret(2, NOW).unwrap().unwrap();
         assert!(secrets.reload().is_empty());
-        assert_eq!((new.id, secrets.current().0, secrets.all().len()), (3, 3, 1));
+        assert_eq!((new.id, secrets.current().unwrap().0, secrets.all().len()), (3, 3, 1));
         let again = folder.compromised_refresh_secret(2, NOW).unwrap_err();
         assert!(matches!(again, KeyError::UnknownSecret(SecretKind::Refresh, 2)), "{again}");
 
@@ -310,19 +358,36 @@ mod tests {
     }
 
     #[test]
+    fn a_tombstone_alone_stops_a_secret_whatever_else_can_be_read() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let secrets = open(&folder);
+        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        fs::rename(&file, format!("{}{COMPROMISED}", file.display())).unwrap();
+        let second = SecretFile { kind: SecretKind::Refresh, id: 2, created: NOW }.to_string();
+        folder.lock().unwrap().create(&second, b"not readable").unwrap();
+        assert_eq!(secrets.reload().len(), 2);
+        assert!(secrets.current().is_none() && secrets.find(1).is_none());
+        assert_eq!(secrets.problems().len(), 2);
+        assert_eq!(folder.rotate_refresh_secret(NOW).unwrap().id, 3);
+        assert_eq!(secrets.reload().len(), 1);
+        assert_eq!(secrets.current().unwrap().0, 3);
+    }
+
+    #[test]
     fn ids_end_at_255_and_never_come_again() {
         let temp = tempfile::tempdir().unwrap();
         let folder = KeysFolder::at(temp.path());
         let last = SecretFile { kind: SecretKind::Refresh, id: 255, created: NOW };
         let bytes = Secret::from_bytes([1; 32]).to_text();
         folder.lock().unwrap().create(&last.to_string(), bytes.as_bytes()).unwrap();
-        assert_eq!(open(&folder).current().0, 255);
+        assert_eq!(open(&folder).current().unwrap().0, 255);
         assert!(matches!(
             folder.rotate_refresh_secret(NOW),
             Err(KeyError::IdsExhausted(SecretKind::Refresh))
         ));
         assert!(folder.compromised_refresh_secret(255, NOW).is_err());
-        assert_eq!(open(&folder).current().0, 255, "nothing destroyed that can't be replaced");
+        assert_eq!(open(&folder).current().unwrap().0, 255, "nothing destroyed that can't be replaced");
     }
 
     #[test]
@@ -332,7 +397,7 @@ mod tests {
         open(&folder);
         let file = folder.file(folder.secrets().unwrap().remove(0).file);
         fs::rename(&file, format!("{}{COMPROMISED}", file.display())).unwrap();
-        assert_eq!(open(&folder).current().0, 2);
+        assert_eq!(open(&folder).current().unwrap().0, 2);
     }
 
     #[test]
@@ -376,8 +441,8 @@ mod tests {
     fn a_secret_does_not_show_itself() {
         let temp = tempfile::tempdir().unwrap();
         let secrets = open(&KeysFolder::at(temp.path()));
-        let shown = format!("{secrets:?} {:?}", secrets.current());
-        let text = secrets.current().1.to_text();
+        let shown = format!("{secrets:?} {:?}", secrets.current().unwrap());
+        let text = secrets.current().unwrap().1.to_text();
         assert!(shown.contains("redacted") && !shown.contains(text.trim_end()), "{shown}");
     }
 }

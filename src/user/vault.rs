@@ -42,6 +42,12 @@ pub fn password(id: UserId) -> RecordKey {
     RecordKey::vault(&[b"p", id.as_bytes()])
 }
 
+/// The hashes of all passwords.
+#[must_use]
+pub fn passwords() -> RecordKey {
+    RecordKey::vault(&[b"p"])
+}
+
 /// The name of a user.
 #[must_use]
 pub fn display_name(id: UserId) -> RecordKey {

@@ -102,5 +102,5 @@ fn expired(dev: &Dev, folder: &std::path::Path) -> String {
         auth_time: now - 700,
         roles: &["user"],
     };
-    keys.signer().sign(TokenType::AtJwt, &claims).unwrap()
+    keys.signer().unwrap().sign(TokenType::AtJwt, &claims).unwrap()
 }

@@ -37,7 +37,7 @@ impl Forger {
         let file = folder.signing_keys(&KeyLife::default(), NOW).unwrap().remove(0).file;
         let der = PrivatePkcs8KeyDer::from_pem_file(temp.path().join(file)).unwrap();
         let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
-        let kid = keys.signer().kid().to_string();
+        let kid = keys.signer().unwrap().kid().to_string();
         Self { keys, pair, kid, _folder: temp }
     }
 
@@ -104,7 +104,7 @@ fn a_token_of_ours_is_taken_until_it_expires() {
         auth_time: NOW.seconds(),
         roles: &[],
     };
-    let token = forger.keys.signer().sign(TokenType::AtJwt, &claims).unwrap();
+    let token = forger.keys.signer().unwrap().sign(TokenType::AtJwt, &claims).unwrap();
     let verifier = Verifier::new(ISSUER, ISSUER);
     let at = |seconds: u64| {
         verifier.verify(&forger.keys, &token, Timestamp::from_seconds(NOW.seconds() + seconds))

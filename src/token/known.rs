@@ -1,0 +1,238 @@
+//! What the store keeps of the keys folder, so that keys that don't belong to the data are noticed before anybody is
+//! told that their password is wrong.
+//!
+//! Of each refresh secret and each pepper a *check value* is kept: the first 16 bytes of the SHA-256 of an HMAC under
+//! the secret over a fixed text. It tells two secrets apart and opens nothing: the secrets are 32 random bytes, so nobody
+//! finds one by trying, and what tokens and passwords are made of is another HMAC, of which a hash gives nothing back.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use minicbor::{Decode, Encode};
+use ring::{digest, hmac};
+
+use super::error::KeyError;
+use super::folder::KeysFolder;
+use super::name::{Entry, SecretFile, SecretKind};
+use super::secrets::{self, Secret};
+use crate::clock::Timestamp;
+use crate::encoding::{self, DecodeError};
+
+const LABEL: &[u8] = b"heirloom secret check v1";
+const FORMAT: u8 = 1;
+
+/// A refresh secret or a pepper as the data knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSecret {
+    /// Its file: the kind, the id, and when it was made.
+    pub file: SecretFile,
+    /// Its check value.
+    pub value: CheckValue,
+}
+
+/// The check value of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct CheckValue(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
+
+/// What is stored of a secret, under its kind and id.
+#[derive(Encode, Decode)]
+struct Stored {
+    #[n(0)]
+    created: Timestamp,
+    #[n(1)]
+    value: CheckValue,
+}
+
+/// The secrets of a folder that can be used, and those that have a tombstone.
+#[derive(Clone, Debug, Default)]
+pub struct SecretsInUse {
+    /// Those that can be used.
+    pub live: Vec<KnownSecret>,
+    /// Those that are never to be used again.
+    pub dead: Vec<SecretFile>,
+}
+
+/// How the secrets of a folder fit those that the data knows.
+#[derive(Debug, Default)]
+pub struct Fit {
+    /// Those that the data does not know yet.
+    pub new: Vec<KnownSecret>,
+    /// Those that the data knows and the folder does not have, without a tombstone; newer ones are there.
+    pub missing: Vec<SecretFile>,
+    /// Those that are another secret than the data knows, or are missing although they were the newest.
+    pub problems: Vec<KeyError>,
+    /// The ids of refresh secrets and peppers that are another secret than the data knows.
+    pub foreign: Vec<(SecretKind, u8)>,
+}
+
+impl KnownSecret {
+    /// What is to be known of a secret.
+    #[must_use]
+    pub fn of(file: SecretFile, secret: &Secret) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let text = [LABEL, file.kind.word().as_bytes(), &[file.id]].concat();
+        let hash = digest::digest(&digest::SHA256, hmac::sign(&key, &text).as_ref());
+        let value = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        Self { file, value: CheckValue(value) }
+    }
+
+    /// As a record's value.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(FORMAT, &Stored { created: self.file.created, value: self.value })
+    }
+
+    /// Out of the value of the record of a kind and an id.
+    ///
+    /// # Errors
+    /// A newer format, or bytes that are none.
+    pub fn decode(kind: SecretKind, id: u8, bytes: &[u8]) -> Result<Self, DecodeError> {
+        let Stored { created, value } = encoding::decode(FORMAT, bytes)?;
+        Ok(Self { file: SecretFile { kind, id, created }, value })
+    }
+
+    /// As a line of text: the name of the file, and the check value.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        format!("{} {}", self.file, URL_SAFE_NO_PAD.encode(self.value.0))
+    }
+
+    /// Out of a line of text; `None` if it is none.
+    #[must_use]
+    pub fn from_line(line: &str) -> Option<Self> {
+        let (name, value) = line.split_once(' ')?;
+        let Ok(Some(Entry::Secret(file))) = Entry::parse(name) else { return None };
+        let value = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
+        Some(Self { file, value: CheckValue(value) })
+    }
+}
+
+impl KeysFolder {
+    /// The secrets that can be used, and those that have a tombstone.
+    ///
+    /// # Errors
+    /// [`KeyError`] for the first file that can't be used.
+    pub fn secrets_in_use(&self) -> Result<SecretsInUse, KeyError> {
+        let listing = self.entries()?;
+        let dead: Vec<SecretFile> = listing.compromised.iter().filter_map(Entry::secret).collect();
+        let mut live = Vec::new();
+        for kind in [SecretKind::Refresh, SecretKind::Pepper] {
+            let secrets::Read { by_id, problems, .. } = secrets::read(self, kind, &BTreeMap::new())?;
+            if let Some(problem) = problems.into_iter().next() {
+                return Err(problem);
+            }
+            let files = listing.live.iter().filter_map(Entry::secret).filter(|file| file.kind == kind);
+            live.extend(files.filter_map(|file| Some(KnownSecret::of(file, by_id.get(&file.id)?))));
+        }
+        Ok(SecretsInUse { live, dead })
+    }
+
+    /// How the secrets that are in use fit those that the data knows.
+    #[must_use]
+    pub fn fit(&self, in_use: &SecretsInUse, known: &[KnownSecret]) -> Fit {
+        let mut fit = Fit::default();
+        let id = |file: SecretFile| (file.kind, file.id);
+        for secret in &in_use.live {
+            match known.iter().find(|known| id(known.file) == id(secret.file)) {
+                None => fit.new.push(secret.clone()),
+                Some(known) if known.value == secret.value => {}
+                Some(_) => {
+                    let path = self.file(secret.file.to_string());
+                    fit.problems.push(KeyError::Foreign { path, kind: secret.file.kind, id: secret.file.id });
+                    fit.foreign.push(id(secret.file));
+                }
+            }
+        }
+        let there: Vec<SecretFile> =
+            in_use.live.iter().map(|secret| secret.file).chain(in_use.dead.iter().copied()).collect();
+        for gone in
+            known.iter().map(|known| known.file).filter(|file| there.iter().all(|t| id(*t) != id(*file)))
+        {
+            // The one that was the newest has made what is newest, and its id would be given again.
+            if there.iter().any(|other| other.kind == gone.kind && other.id > gone.id) {
+                fit.missing.push(gone);
+            } else {
+                fit.problems.push(KeyError::Outdated { folder: self.path().to_owned(), gone });
+            }
+        }
+        fit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_225_265);
+
+    fn folder() -> (tempfile::TempDir, KeysFolder) {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        folder.rotate_pepper(NOW).unwrap();
+        folder.rotate_refresh_secret(NOW).unwrap();
+        (temp, folder)
+    }
+
+    fn known(folder: &KeysFolder) -> Vec<KnownSecret> {
+        folder.secrets_in_use().unwrap().live
+    }
+
+    fn fit(folder: &KeysFolder, known: &[KnownSecret]) -> Fit {
+        folder.fit(&folder.secrets_in_use().unwrap(), known)
+    }
+
+    #[test]
+    fn what_is_known_survives_its_encodings_and_shows_no_part_of_the_secret() {
+        let file = SecretFile { kind: SecretKind::Pepper, id: 7, created: NOW };
+        let secret = KnownSecret::of(file, &Secret::from_bytes([9; 32]));
+        assert_eq!(KnownSecret::decode(file.kind, file.id, &secret.encode()), Ok(secret.clone()));
+        assert_eq!(KnownSecret::from_line(&secret.to_line()), Some(secret.clone()));
+        let raw =
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &[9; 32]), &[LABEL, b"pepper", &[7]].concat());
+        assert_ne!(raw.as_ref().first_chunk(), Some(&secret.value.0), "not a part of the HMAC itself");
+        // These bytes are for ever.
+        assert_eq!(secret.to_line(), "pepper-007-20261121T014105Z.secret bCSbqH-cFzyYv0Nhmyo7yw");
+    }
+
+    #[test]
+    fn another_secret_under_a_known_id_is_named_and_a_new_id_is_new() {
+        let (_temp, ours) = folder();
+        let (_other, theirs) = folder();
+        let known = known(&ours);
+        assert!(fit(&ours, &known).problems.is_empty());
+        let fits = fit(&theirs, &known);
+        assert_eq!(fits.foreign, [(SecretKind::Refresh, 1), (SecretKind::Pepper, 1)]);
+        let text = fits.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(text.contains("pepper-001-") && text.contains("refresh-001-"), "{text}");
+        ours.rotate_pepper(NOW).unwrap();
+        let fits = fit(&ours, &known);
+        assert!(fits.problems.is_empty() && fits.missing.is_empty());
+        assert_eq!(fits.new.iter().map(|new| new.file.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_folder_without_the_newest_is_older_than_the_data_unless_a_tombstone_says_so() {
+        let (_temp, folder) = folder();
+        let second = folder.rotate_pepper(NOW).unwrap().file;
+        let all = known(&folder);
+        std::fs::rename(folder.file(&second), folder.file("kept")).unwrap();
+        let fits = fit(&folder, &all);
+        let text = fits.problems.iter().map(ToString::to_string).collect::<String>();
+        assert!(text.contains(&second) && fits.problems.len() == 1, "{text}");
+        std::fs::write(folder.file(format!("{second}.compromised")), "").unwrap();
+        assert!(fit(&folder, &all).problems.is_empty());
+
+        // An older one may be deleted once nothing needs it.
+        std::fs::remove_file(folder.file(format!("{second}.compromised"))).unwrap();
+        std::fs::rename(folder.file("kept"), folder.file(&second)).unwrap();
+        std::fs::remove_file(folder.file("pepper-001-20261121T014105Z.secret")).unwrap();
+        let fits = fit(&folder, &all);
+        assert!(fits.problems.is_empty());
+        assert_eq!(
+            fits.missing.iter().map(|file| (file.kind, file.id)).collect::<Vec<_>>(),
+            [(SecretKind::Pepper, 1)]
+        );
+    }
+}
