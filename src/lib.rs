@@ -24,7 +24,7 @@
 //!                         render ◄────── 4 mint and sign ◄─────┘ token
 //! ```
 //!
-//! One direction, no callbacks: `cli → http → app → {session, user, client, token, password, throttle, store} → oauth`,
+//! One direction, no callbacks: `cli → http → app → {session, user, client, installation, token, password, throttle, store} → oauth`,
 //! and a test holds it.
 //!
 //! # The modules
@@ -36,7 +36,7 @@
 //! | [`http`] | the listener with its limits, one file an endpoint family, the only place that knows status codes |
 //! | [`app`] | one file a use case: [`app::sign_in`], [`app::refresh`], [`app::users`], [`app::devices`], [`app::timeline`], [`app::invitations`], [`app::admin`]; the sweeper, [`app::sweep`]; how they are put together |
 //! | [`session`] | the aggregate of one sign-in on one device; the ten rows stand in [`session::decide`](mod@session::decide) |
-//! | [`user`], [`client`] | the other two aggregates |
+//! | [`user`], [`client`], [`installation`] | the other aggregates |
 //! | [`store`] | the contract of streams, snapshots and records; [`store::sled`] keeps it |
 //! | [`token`] | the keys folder, signing keys and their life, access tokens, JWKS |
 //! | [`password`], [`throttle`] | policy, pepper and the hashing pool; brute-force limits |
@@ -44,7 +44,7 @@
 //! | [`encoding`] | how events and snapshots become bytes |
 //! | [`clock`], [`random`] | time and randomness as arguments |
 //!
-//! `session`, `user`, `client` and `oauth` are pure: no async, no clock, no random numbers, no I/O.
+//! `session`, `user`, `client`, `installation` and `oauth` are pure: no async, no clock, no random numbers, no I/O.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "tests may panic"))]
 
 pub mod app;
@@ -54,6 +54,7 @@ pub mod clock;
 pub mod config;
 pub mod encoding;
 pub mod http;
+pub mod installation;
 pub mod oauth;
 pub mod password;
 pub mod random;

@@ -10,20 +10,59 @@ const ALL: [&str; 3] = ["clock", "random", "encoding"];
 
 /// Each module and what it may use besides itself. The aggregates name streams and records in the store's words, and
 /// use nothing else of it; the store knows nothing of OAuth.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     (
         "cli",
         &[
-            "config", "http", "app", "session", "user", "client", "token", "password", "throttle", "store",
+            "config",
+            "http",
+            "app",
+            "session",
+            "user",
+            "client",
+            "installation",
+            "token",
+            "password",
+            "throttle",
+            "store",
             "oauth",
         ],
     ),
     ("config", &["session", "user", "client", "oauth"]),
-    ("http", &["app", "session", "user", "client", "token", "password", "throttle", "store", "oauth"]),
-    ("app", &["config", "session", "user", "client", "token", "password", "throttle", "store", "oauth"]),
+    (
+        "http",
+        &[
+            "app",
+            "session",
+            "user",
+            "client",
+            "installation",
+            "token",
+            "password",
+            "throttle",
+            "store",
+            "oauth",
+        ],
+    ),
+    (
+        "app",
+        &[
+            "config",
+            "session",
+            "user",
+            "client",
+            "installation",
+            "token",
+            "password",
+            "throttle",
+            "store",
+            "oauth",
+        ],
+    ),
     ("session", &["oauth", "store"]),
     ("user", &["oauth", "store"]),
     ("client", &["oauth", "store"]),
+    ("installation", &["oauth", "store"]),
     ("token", &["oauth"]),
     ("password", &["oauth"]),
     ("throttle", &["oauth"]),
@@ -34,7 +73,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("encoding", &[]),
 ];
 
-const PURE: [&str; 4] = ["session", "user", "client", "oauth"];
+const PURE: [&str; 5] = ["session", "user", "client", "installation", "oauth"];
 
 /// What no pure module mentions: waiting, the wall clock, randomness, input and output, a store.
 const IMPURE: [&str; 11] = [

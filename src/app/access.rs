@@ -100,7 +100,10 @@ impl App {
         let loaded = self.load_session(id).await?;
         let Some(session) = loaded.state else { return Ok(None) };
         let now = self.clock.now().max(session.last_event_at);
-        if session.status != Status::Live || session.is_expired(now) {
+        if session.status != Status::Live
+            || session.is_expired(now)
+            || self.is_from_before_a_restore(&session)
+        {
             return Ok(None);
         }
         let Some(user) = self.load_user(session.started.user).await?.state else { return Ok(None) };

@@ -80,9 +80,11 @@ impl App {
             settings: settings(config)?,
             clients: config.clients.iter().cloned().collect(),
             keys: Arc::new(keys),
-            codec: RwLock::new(Arc::new(codec(&refresh_secrets))),
+            codec: RwLock::new(Arc::new(codec(&refresh_secrets, &[]))),
+            keys_folder: folder(),
+            installation_epoch: std::sync::atomic::AtomicU32::default(),
             refresh_secrets: Arc::new(refresh_secrets),
-            passwords: HashingPool::start(pool, hash_peppers(&peppers), random.clone())?,
+            passwords: HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?,
             throttle: Throttle::new(limits(config), &random.bytes()?),
             sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
             sweeper: super::sweep::Sweeper::default(),
@@ -106,8 +108,18 @@ impl App {
     pub async fn watch_keys(self: Arc<Self>, every: Duration) {
         let signing = Arc::clone(&self.keys).watch(every);
         let secrets = Arc::clone(&self.refresh_secrets);
-        let app = Arc::clone(&self);
-        tokio::join!(signing, secrets.watch(every, move |secrets| app.set_codec(codec(secrets))));
+        let (app, runtime) = (Arc::clone(&self), tokio::runtime::Handle::current());
+        let reloaded = move |secrets: &RefreshSecrets| runtime.block_on(app.take_in(secrets));
+        tokio::join!(signing, secrets.watch(every, reloaded));
+    }
+
+    /// Takes in the refresh secrets as they are now, but for those that are another secret than the data knows.
+    pub(super) async fn take_in(&self, secrets: &RefreshSecrets) {
+        let foreign = self.check_refresh_secrets().await.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "the refresh secrets can't be held against what the data knows of them");
+            Vec::new()
+        });
+        self.set_codec(codec(secrets, &foreign));
     }
 
     fn set_codec(&self, codec: RefreshTokenCodec) {
@@ -183,14 +195,15 @@ fn sign_up_limits(config: &Config) -> throttle::Settings {
     throttle::Settings { network, network_cells: usual.network_cells, ..throttle::Settings::off() }
 }
 
-fn codec(secrets: &RefreshSecrets) -> RefreshTokenCodec {
-    let (current, newest) = secrets.current();
-    let older = secrets.all().into_iter().map(|(id, secret)| (id, Zeroizing::new(*secret.as_bytes())));
+fn codec(secrets: &RefreshSecrets, foreign: &[u8]) -> RefreshTokenCodec {
+    let usable: Vec<_> = secrets.all().into_iter().filter(|(id, _)| !foreign.contains(id)).collect();
+    let Some((current, newest)) = usable.last().cloned() else { return RefreshTokenCodec::of_nothing() };
+    let older = usable.into_iter().map(|(id, secret)| (id, Zeroizing::new(*secret.as_bytes())));
     RefreshTokenCodec::new((current, newest.as_bytes()), older)
 }
 
-fn hash_peppers(peppers: &Peppers) -> HashPeppers {
-    let (current, newest) = peppers.current();
+fn hash_peppers(peppers: &Peppers) -> Result<HashPeppers, KeyError> {
+    let (current, newest) = peppers.current().ok_or_else(|| peppers.missing())?;
     let older = peppers.all().into_iter().map(|(id, secret)| (id, *secret.as_bytes()));
-    HashPeppers::new((current, newest.as_bytes()), older)
+    Ok(HashPeppers::new((current, newest.as_bytes()), older))
 }

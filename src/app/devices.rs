@@ -250,8 +250,8 @@ impl App {
         }
     }
 
-    /// Why a session that no event has ended is over all the same, if it is: an epoch of its user or its client, or its
-    /// time. A client that the configuration does not have at the moment ends nothing for good.
+    /// Why a session that no event has ended is over all the same, if it is: an epoch of the installation, its user or
+    /// its client, or its time. A client that the configuration does not have at the moment ends nothing for good.
     pub(super) async fn why_over(
         &self,
         id: SessionId,
@@ -259,6 +259,9 @@ impl App {
     ) -> Result<Option<EndReason>, TokenError> {
         if session.status != Status::Live {
             return Ok(None);
+        }
+        if self.is_from_before_a_restore(session) {
+            return Ok(Some(EndReason::Restored));
         }
         let started = &session.started;
         let user = self.load_user(started.user).await?.state;

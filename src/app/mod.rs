@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
 use crate::throttle::bucket::Buckets;
-use crate::token::{RefreshSecrets, SigningKeys, Verifier};
+use crate::token::{KeysFolder, RefreshSecrets, SigningKeys, Verifier};
 
 pub mod access;
 pub mod account;
@@ -26,11 +26,14 @@ pub mod devices;
 pub mod error;
 pub mod introspect;
 pub mod invitations;
+pub mod key_checks;
+pub mod keys;
 pub mod load;
 pub mod metrics;
 pub mod mint;
 mod pace;
 pub mod refresh;
+pub mod restore;
 pub mod revoke;
 pub mod scopes;
 pub mod sign_in;
@@ -54,6 +57,8 @@ pub struct App {
     pub clients: Clients,
     /// Streams and records.
     pub store: Arc<dyn Store>,
+    /// Where keys and secrets lie.
+    pub(crate) keys_folder: KeysFolder,
     /// The signing keys.
     pub keys: Arc<SigningKeys>,
     /// The secrets under which refresh tokens are made.
@@ -90,6 +95,8 @@ pub struct App {
     process_began: Duration,
     /// Notices that the wall clock jumps.
     clock_steps: StepWatch,
+    /// The epoch of the installation, as of the start.
+    installation_epoch: std::sync::atomic::AtomicU32,
 }
 
 /// What the operator has settled.

@@ -7,7 +7,7 @@ use super::mint::TokenResponse;
 use super::{App, policy};
 use crate::client::Registration;
 use crate::oauth::request::RefreshRequest;
-use crate::oauth::{Audience, GrantType, Nonce, RefreshToken, Scope, SessionId, Standing};
+use crate::oauth::{Audience, GrantType, Kid, Nonce, RefreshToken, Scope, SessionId, Standing};
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
 use crate::store::StoreError;
 use crate::user::User;
@@ -34,9 +34,11 @@ impl App {
         let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.scope.as_ref();
         let client_standing = Some(self.usable(client).await?);
+        let kid = self.signer()?.kid();
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
-        let asked = Asked { client, client_standing, token, scope, resources: &request.resources, nonce };
+        let asked =
+            Asked { client, client_standing, token, scope, resources: &request.resources, nonce, kid };
         let mut outcome_unknown = false;
         for _ in 0..ATTEMPTS {
             match self.refresh_once(&asked).await {
@@ -116,7 +118,8 @@ impl App {
             permitted: &permitted,
             policy: policy(registration),
             nonce: asked.nonce,
-            kid: self.keys.signer().kid(),
+            kid: asked.kid,
+            installation_epoch: self.installation_epoch(),
             now,
             steps: self.clock_steps.look(now, monotonic),
             uptime: monotonic.saturating_sub(self.process_began),
@@ -138,6 +141,7 @@ struct Asked<'a> {
     scope: Option<&'a Scope>,
     resources: &'a [Audience],
     nonce: Nonce,
+    kid: Kid,
 }
 
 /// What an operator wants to know of at once. That the request was refused is logged at the boundary.

@@ -161,7 +161,8 @@ impl App {
             refreshable: refreshable && client.grants.contains(&GrantType::RefreshToken),
             policy: policy(client),
             nonce: self.random.bytes()?.into(),
-            kid: self.keys.signer().kid(),
+            kid: self.signer()?.kid(),
+            installation_epoch: self.installation_epoch(),
             now,
         });
         let new = Loaded { state: None, expected: Expected::NoStream };

@@ -272,6 +272,7 @@ const fn why(reason: EndReason) -> &'static str {
         EndReason::Evicted => {
             "there were too many sessions of the account, and this one was seen longest ago."
         }
+        EndReason::Restored => "the server was restored from a backup, and everybody was signed out.",
         EndReason::Rollback => {
             "a token was used that this server does not know: it was restored from a backup, or a secret has leaked."
         }

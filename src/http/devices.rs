@@ -78,7 +78,8 @@ struct TimelineItem {
 /// Why a session is over.
 #[derive(Object)]
 struct SessionEnd {
-    /// `reuse`, `logout`, `user`, `admin`, `user_epoch`, `client_epoch`, `expired`, `evicted` or `rollback`.
+    /// `reuse`, `logout`, `user`, `admin`, `user_epoch`, `client_epoch`, `expired`, `evicted`, `rollback` or
+    /// `restored`.
     reason: String,
     /// When (RFC 3339); left out when all sessions of the account or the client were ended at once and it has not been
     /// noted down yet.

@@ -26,6 +26,8 @@ pub struct Start {
     pub nonce: Nonce,
     /// The key that will sign.
     pub kid: Kid,
+    /// The installation's epoch.
+    pub installation_epoch: u32,
     /// Now.
     pub now: Timestamp,
 }
@@ -43,6 +45,8 @@ pub struct Refresh<'a> {
     pub client_standing: Option<Standing>,
     /// The user's standing; none if the account is gone or switched off.
     pub user_standing: Option<Standing>,
+    /// The installation's epoch.
+    pub installation_epoch: u32,
     /// The scope that was asked for, if any was.
     pub asked: Option<&'a Scope>,
     /// The resource servers that were asked for.

@@ -6,7 +6,7 @@
 //! | 2 | session unknown, or ended | `invalid_grant` | none |
 //! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
 //! | 4 | absolute or idle expiry reached | `invalid_grant` | none |
-//! | 5 | user or client gone or switched off, or its epoch is newer | `invalid_grant` | `session_ended` |
+//! | 5 | user or client gone or switched off, or its epoch or the installation's is newer | `invalid_grant` | `session_ended` |
 //! | 6 | a later generation, or one whose nonce is known and is another | `invalid_grant` | `session_ended(rollback)` |
 //! | 7 | the current generation | a new pair | `tokens_rotated` |
 //! | 8 | an earlier generation that was rotated within the retry window, or the one before where it may be sent again until its successor is used | the current pair | none, or `access_token_issued` |
@@ -73,6 +73,9 @@ pub enum Denied {
     /// The client is gone or switched off, or all its sessions were ended.
     #[error("the client's sessions were ended")]
     Client,
+    /// The data were restored from a backup since.
+    #[error("all sessions were ended after a restore from a backup")]
+    Restored,
     /// This store never issued the token, although its MAC is right.
     #[error("the token is from a history that this store does not have")]
     Rollback,
@@ -111,6 +114,7 @@ pub fn start(command: Start) -> Decision {
         absolute_expiry,
         idle_expiry: idle_expiry.min(absolute_expiry),
         refreshable: command.refreshable,
+        installation_epoch: (command.installation_epoch > 0).then_some(command.installation_epoch),
     };
     let first = Presented { generation: Generation::default(), nonce: command.nonce };
     let events = vec![
@@ -189,7 +193,9 @@ fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReas
     let holds = |standing: Option<crate::oauth::Standing>, epoch: u32| {
         standing.is_some_and(|standing| standing.covers(command.session, epoch))
     };
-    if !holds(command.user_standing, session.started.user_epoch) {
+    if !session.started.is_in(command.installation_epoch) {
+        Some((EndReason::Restored, Denied::Restored))
+    } else if !holds(command.user_standing, session.started.user_epoch) {
         Some((EndReason::UserEpoch, Denied::User))
     } else if !holds(command.client_standing, session.started.client_epoch) {
         Some((EndReason::ClientEpoch, Denied::Client))

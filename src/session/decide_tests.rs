@@ -38,6 +38,7 @@ struct Family {
     policy: Policy,
     user: Option<Standing>,
     client: Option<Standing>,
+    installation_epoch: u32,
     permitted: Scope,
     uptime: u64,
     steps: Steps,
@@ -64,6 +65,7 @@ impl Family {
             policy: policy(),
             user: Some(Standing::default()),
             client: Some(Standing::default()),
+            installation_epoch: 0,
             permitted: scope("read write"),
             uptime: u64::MAX,
             steps: Steps::default(),
@@ -79,6 +81,7 @@ impl Family {
             policy: family.policy,
             nonce: Nonce::from([0; 16]),
             kid: Kid::from_bytes([3; 32]),
+            installation_epoch: 0,
             now: Timestamp::from_seconds(T0),
         });
         family.land(&decision);
@@ -120,6 +123,7 @@ impl Family {
                 client: &client(sent.client),
                 client_standing: self.client,
                 user_standing: self.user,
+                installation_epoch: self.installation_epoch,
                 asked: asked.as_ref(),
                 resources: &[],
                 permitted: &self.permitted,
@@ -587,6 +591,7 @@ fn a_generation_that_would_overflow_ends_the_family() {
                 client: &client("web"),
                 client_standing: family.client,
                 user_standing: family.user,
+                installation_epoch: 0,
                 asked: None,
                 resources: &[],
                 permitted: &family.permitted,
@@ -615,6 +620,7 @@ fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
         policy: policy(),
         nonce: Nonce::from([0; 16]),
         kid: Kid::from_bytes([3; 32]),
+        installation_epoch: 0,
         now: Timestamp::from_seconds(T0),
     });
     let granted = decision.outcome.clone().unwrap();

@@ -173,6 +173,17 @@ pub struct Started {
     /// Whether the client was given a refresh token.
     #[n(9)]
     pub refreshable: bool,
+    /// The installation's epoch then; none for the first.
+    #[n(10)]
+    pub installation_epoch: Option<u32>,
+}
+
+impl Started {
+    /// Whether it was in this epoch of the installation.
+    #[must_use]
+    pub fn is_in(&self, installation_epoch: u32) -> bool {
+        self.installation_epoch.unwrap_or_default() == installation_epoch
+    }
 }
 
 /// What identifies an access token that was issued: with the session's state, all of its claims.
@@ -223,6 +234,9 @@ pub enum EndReason {
     /// A token was presented that this store never issued: it was restored from a backup, or the refresh secret leaked.
     #[n(8)]
     Rollback,
+    /// The data were restored from a backup, and all sessions were ended then.
+    #[n(9)]
+    Restored,
 }
 
 impl EndReason {
@@ -239,6 +253,7 @@ impl EndReason {
             Self::Expired => "expired",
             Self::Evicted => "evicted",
             Self::Rollback => "rollback",
+            Self::Restored => "restored",
         }
     }
 }

@@ -150,6 +150,7 @@ mod tests {
             absolute_expiry: Timestamp::from_seconds(9000),
             idle_expiry: Timestamp::from_seconds(5000),
             refreshable: true,
+            installation_epoch: None,
         };
         Session::apply(None, &SessionEvent::Started(started)).unwrap()
     }

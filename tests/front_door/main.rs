@@ -26,6 +26,7 @@ mod properties;
 mod refresh;
 mod refresh_rate;
 mod replay;
+mod restore;
 mod revocation;
 mod sign_in;
 mod sign_up;

@@ -65,7 +65,7 @@ async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
                     generation: presented.generation,
                     nonce: presented.nonce,
                 };
-                kept.push(codec.encode(&token));
+                kept.push(codec.encode(&token).unwrap());
             }
             let command = Refresh {
                 session: decoded.session,
@@ -73,6 +73,7 @@ async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
                 client: &client,
                 client_standing: Some(Standing::default()),
                 user_standing: Some(Standing::default()),
+                installation_epoch: 0,
                 asked: None,
                 resources: &[],
                 permitted: &scope,

@@ -100,6 +100,7 @@ impl Setup {
             cost: self.cost,
         };
         let app = Arc::new(App::assemble(&self.config, ground).unwrap());
+        app.read_installation().await.unwrap();
         let (stop, mut stopped) = watch::channel(false);
         let proxies = self.config.server.trusted_proxies.join(",").parse().unwrap();
         let hosts = self.config.server.hosts.clone().unwrap_or_default();

@@ -383,6 +383,7 @@ fn begun(user: UserId, id: SessionId) -> Append {
         absolute_expiry: at.after(Duration::from_hours(60 * 24)),
         idle_expiry: at.after(Duration::from_hours(14 * 24)),
         refreshable: true,
+        installation_epoch: None,
     });
     let session = Session::apply(None, &started).unwrap();
     Append {

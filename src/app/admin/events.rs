@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::app::error::TokenError;
 use crate::client::{ClientEvent, state as client_state};
 use crate::clock::Timestamp;
+use crate::installation::{self, Installation, InstallationEvent};
 use crate::oauth::{Actor, ClientId, SessionId, UserId};
 use crate::session::{SessionEvent, state as session_state};
 use crate::store::{RecordedEvent, StreamId};
@@ -23,6 +24,8 @@ pub enum Subject {
     User(UserId),
     /// A client's.
     Client(ClientId),
+    /// The installation's.
+    Installation,
 }
 
 /// What happened.
@@ -34,6 +37,8 @@ pub enum Happened {
     User(UserEvent),
     /// To a client.
     Client(ClientEvent),
+    /// To the whole installation.
+    Installation(InstallationEvent),
     /// This version of heirloom can't read it.
     Unreadable,
 }
@@ -77,6 +82,7 @@ impl Subject {
             Self::Session(id) => StreamId::new(session_state::CATEGORY, id.as_bytes()),
             Self::User(id) => StreamId::new(user_state::CATEGORY, id.as_bytes()),
             Self::Client(id) => StreamId::new(client_state::CATEGORY, id.as_str().as_bytes()),
+            Self::Installation => Installation::stream(),
         }
     }
 
@@ -86,6 +92,7 @@ impl Subject {
             session_state::CATEGORY => Some(Self::Session(SessionId::from(<[u8; 16]>::try_from(key).ok()?))),
             user_state::CATEGORY => Some(Self::User(UserId::from(<[u8; 16]>::try_from(key).ok()?))),
             client_state::CATEGORY => std::str::from_utf8(key).ok()?.parse().ok().map(Self::Client),
+            installation::CATEGORY => key.is_empty().then_some(Self::Installation),
             _ => None,
         }
     }
@@ -97,6 +104,7 @@ impl std::fmt::Display for Subject {
             Self::Session(id) => write!(f, "session:{id}"),
             Self::User(id) => write!(f, "user:{id}"),
             Self::Client(id) => write!(f, "client:{id}"),
+            Self::Installation => f.write_str("installation"),
         }
     }
 }
@@ -105,6 +113,9 @@ impl std::str::FromStr for Subject {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
+        if text == "installation" {
+            return Ok(Self::Installation);
+        }
         match text.split_once(':') {
             Some(("session", id)) => id.parse().map(Self::Session).map_err(|_| ()),
             Some(("user", id)) => id.parse().map(Self::User).map_err(|_| ()),
@@ -122,6 +133,7 @@ impl From<RecordedEvent> for LogEvent {
             Some(Subject::Session(_)) => SessionEvent::decode(&data).map(Happened::Session),
             Some(Subject::User(_)) => UserEvent::decode(&data).map(Happened::User),
             Some(Subject::Client(_)) => ClientEvent::decode(&data).map(Happened::Client),
+            Some(Subject::Installation) => InstallationEvent::decode(&data).map(Happened::Installation),
             None => Ok(Happened::Unreadable),
         };
         Self { position, version, subject, happened: read.unwrap_or(Happened::Unreadable) }
@@ -156,6 +168,7 @@ impl Happened {
                 ClientEvent::SessionsEnded { .. } => "client_sessions_ended",
                 ClientEvent::Deleted { .. } => "client_deleted",
             },
+            Self::Installation(event) => event.name(),
             Self::Unreadable => "unreadable",
         }
     }
@@ -187,6 +200,7 @@ impl Happened {
                 | ClientEvent::SessionsEnded { at, .. }
                 | ClientEvent::Deleted { at, .. },
             ) => Some(*at),
+            Self::Installation(event) => Some(event.at()),
             Self::Unreadable => None,
         }
     }
@@ -217,7 +231,8 @@ impl Happened {
                 | ClientEvent::Enabled { by, .. }
                 | ClientEvent::SessionsEnded { by, .. }
                 | ClientEvent::Deleted { by, .. },
-            ) => *by,
+            )
+            | Self::Installation(InstallationEvent::SessionsEndedByRestore { by, .. }) => *by,
             Self::Session(
                 SessionEvent::Started(_)
                 | SessionEvent::TokensIssued { .. }

@@ -91,6 +91,9 @@ impl App {
         if session.is_expired(self.clock.now().max(session.last_event_at)) {
             return Ok(Some(EndReason::Expired));
         }
+        if self.is_from_before_a_restore(session) {
+            return Ok(Some(EndReason::Restored));
+        }
         let user = self.load_user(started.user).await?.state.filter(crate::user::User::is_active);
         if !user.is_some_and(|user| user.standing.covers(id, started.user_epoch)) {
             return Ok(Some(EndReason::UserEpoch));

@@ -17,7 +17,7 @@ use crate::user::UserEvent;
 pub(super) struct Event {
     /// Where it stands in the log. Positions grow, with gaps.
     pub(super) position: u64,
-    /// Whose it is: `session:…`, `user:…` or `client:…`.
+    /// Whose it is: `session:…`, `user:…`, `client:…` or `installation`.
     #[oai(skip_serializing_if_is_none)]
     stream: Option<String>,
     /// Where it stands on its stream; from 1.
@@ -81,7 +81,7 @@ fn data(happened: &Happened) -> Value {
         Happened::Session(event) => session(event),
         Happened::User(event) => user(event),
         Happened::Client(event) => client(event),
-        Happened::Unreadable => json!({}),
+        Happened::Installation(_) | Happened::Unreadable => json!({}),
     }
 }
 

@@ -76,7 +76,9 @@ impl EventsApi {
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let stream = stream.map(|stream| stream.parse::<Subject>()).transpose();
-        let bad = |()| ApiError::field("stream", "not_permitted", "It is session:…, user:… or client:….");
+        let bad = |()| {
+            ApiError::field("stream", "not_permitted", "It is session:…, user:…, client:… or installation.")
+        };
         let filter = EventFilter { stream: stream.map_err(bad)?, types: listed(types.as_deref()) };
         let page = admin.app.read_events(&filter, after, limit).await;
         let page = page.map_err(|error| ApiError::token(&error))?;

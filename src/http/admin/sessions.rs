@@ -44,7 +44,7 @@ pub(super) struct AdminSession {
     /// Whether it is live.
     live: bool,
     /// Why it is over: `reuse`, `logout`, `user`, `admin`, `user_epoch`, `client_epoch`, `expired`, `evicted`,
-    /// `rollback`.
+    /// `rollback`, `restored`.
     #[oai(skip_serializing_if_is_none)]
     reason: Option<String>,
     /// When it ended (RFC 3339), if that is in the log.
