@@ -73,6 +73,9 @@ pub struct SledOptions {
     pub disk: Arc<dyn Disk>,
     /// Opens a log that has no readable mark, and makes a mark of it as it is.
     pub accept_missing_mark: bool,
+    /// Opens a log that is not the one that its mark was made of, or has no mark: it was restored from a backup, and the
+    /// caller sees to what follows from that.
+    pub accept_restored: bool,
     /// How large a group may grow.
     pub limits: GroupLimits,
     /// How long a group waits for more at most, whatever those in it say.
@@ -87,6 +90,7 @@ pub struct SledOptions {
 ///
 /// No group opens while a read runs: read long stretches in pages of some hundreds.
 pub struct SledStore {
+    id: [u8; 16],
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
     longest_slack: Duration,
@@ -102,6 +106,7 @@ impl SledStore {
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self, OpenError> {
         let (places, longest_slack) = (Arc::new(Semaphore::new(options.queue)), options.longest_slack);
         let opened = open::open(folder, options)?;
+        let id = opened.store;
         let queue = Arc::<Queue>::default();
         let shared = Arc::new(opened.shared);
         let writer = Writer {
@@ -115,7 +120,13 @@ impl SledStore {
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run());
         let writer = writer.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Self { shared, places, longest_slack, queue, writer: Some(writer) })
+        Ok(Self { id, shared, places, longest_slack, queue, writer: Some(writer) })
+    }
+
+    /// What tells this store from every other; it never changes.
+    #[must_use]
+    pub const fn id(&self) -> [u8; 16] {
+        self.id
     }
 
     /// Whether there is a store in `folder`, whole or not.
@@ -237,6 +248,7 @@ impl Default for SledOptions {
             on_fatal: Arc::new(|_| {}),
             disk: Arc::new(SystemDisk),
             accept_missing_mark: false,
+            accept_restored: false,
             limits: GroupLimits::default(),
             longest_slack: Duration::from_millis(25),
             queue: 1024,

@@ -55,8 +55,10 @@ pub enum OpenError {
     },
     /// The log is not the one that the mark was made of: its end is missing, or it is another.
     #[error(
-        "the store in {} has lost acknowledged events: {why}; restore the whole folder, the file `mark` included, \
-         from a backup", .folder.display()
+        "the store in {} is not as its mark says: {why}. If it was restored from a backup, start once with `heirloom serve \
+         --restored`, which takes it as it is and ends every session, since what was ended after the backup is good again. If \
+         not, it has lost acknowledged events: restore the whole folder, the file `mark` included, from a backup",
+        .folder.display()
     )]
     NotAsMarked {
         /// The folder.
@@ -66,8 +68,10 @@ pub enum OpenError {
     },
     /// There is a log and no readable mark, so nobody knows whether its end is missing.
     #[error(
-        "the store in {} has events but no readable mark, so it can't be told whether the newest are missing: restore the \
-         whole folder from a backup, or accept the log as it is with `heirloom serve --accept-missing-mark`", .folder.display()
+        "the store in {} has events but no readable mark, so it can't be told whether the newest are missing. If it was \
+         restored from a backup, start once with `heirloom serve --restored`, which takes it as it is and ends every session. \
+         If not, restore the whole folder from a backup, or accept the log as it is with `heirloom serve \
+         --accept-missing-mark`", .folder.display()
     )]
     NoMark {
         /// The folder.
@@ -230,6 +234,7 @@ impl Opening {
         };
         let log = Log { store: meta.store, ..log };
         match marked {
+            _ if self.options.accept_restored => {}
             Some(mark) => self.compare(tree, &log, mark)?,
             None if log.position > 0 && !self.options.accept_missing_mark => {
                 return Err(OpenError::NoMark { folder: self.folder.clone() });
@@ -356,7 +361,7 @@ fn tighten(folder: &Path) -> io::Result<()> {
     let sled = folder.ends_with(SLED);
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        if !sled && ![SLED, LOCK, MARK, "dev.json"].iter().any(|ours| name == *ours) {
+        if !sled && ![SLED, LOCK, MARK, "dev.json", "keys.known"].iter().any(|ours| name == *ours) {
             return Ok(());
         }
     }
