@@ -73,7 +73,10 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
     let reuse = tokens::reuse(&mut section).unwrap_or(around.rules.reuse);
     let browser = browser::browser(&mut section, authentication.as_ref(), around.issuer);
     let confidential = matches!(authentication, Some(Authentication::Secret(_)));
-    if !confidential && let Some(first) = introspects.first() {
+    // Where the secret is wrong, that alone is told.
+    if matches!(authentication, Some(Authentication::None))
+        && let Some(first) = introspects.first()
+    {
         let suggestion =
             "a resource server is type = \"confidential\", with grants = [] if it is nothing else";
         section.problems.note(&first.place, "a public client can't introspect tokens", suggestion);

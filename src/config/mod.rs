@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::Registration;
-use crate::oauth::{Audience, SigningAlgorithm};
+use crate::oauth::{Audience, GrantType, SigningAlgorithm};
 
 mod accounts;
 mod audiences;
@@ -137,18 +137,39 @@ impl Config {
 
     /// What the operator should know at start, though it is no mistake.
     #[must_use]
-    pub fn warnings(&self) -> Vec<&'static str> {
+    pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        let refreshing =
+            self.clients.iter().filter(|client| client.grants.contains(&GrantType::RefreshToken));
+        let refreshing: Vec<&str> = refreshing.map(|client| client.id.as_str()).collect();
         if self.password_grant {
             warnings.push(
                 "the password grant is on: RFC 9700 §2.4 says that it must not be used. Clients see the passwords; \
-                 register only your own with it",
+                 register only your own with it"
+                    .to_owned(),
             );
         } else if self.clients.is_empty() {
-            warnings.push("no client is declared and the password grant is off: nobody can sign in");
+            warnings
+                .push("no client is declared and the password grant is off: nobody can sign in".to_owned());
+        } else if !refreshing.is_empty() {
+            warnings.push(format!(
+                "the password grant is off, and it is the only way to sign in so far: nobody gets tokens through {}. Write \
+                 password = true in [grants] if you mean to",
+                refreshing.join(", ")
+            ));
         }
         if self.issuer.starts_with("http:") {
-            warnings.push("the issuer is not https: passwords and tokens can be read on the way");
+            warnings.push("the issuer is not https: passwords and tokens can be read on the way".to_owned());
+        }
+        let everywhere = self.server.listen.iter().find(|address| address.ip().is_unspecified());
+        if let Some(address) = everywhere
+            && self.server.tls.is_none()
+            && self.server.trusted_proxies.is_empty()
+        {
+            warnings.push(format!(
+                "{address} is every address of this machine, without TLS and without a proxy in trusted_proxies: passwords \
+                 and tokens can be read on the way. Set [server.tls], or listen only where your proxy connects and name it"
+            ));
         }
         warnings
     }
