@@ -418,7 +418,7 @@ fn keys_are_listed_rotated_and_never_made_anew_for_an_old_store() {
     assert_eq!(keys(&["rotate"]).status.code(), Some(0));
     assert_eq!(out(&keys(&["list"])).lines().count(), 4);
     let compromised = keys(&["rotate", "--compromised", &first]);
-    assert!(out(&compromised).contains(&format!("{first} is withdrawn")), "{}", err(&compromised));
+    assert!(out(&compromised).contains(&format!("{first} is destroyed")), "{}", err(&compromised));
     assert!(out(&keys(&["list"])).contains("compromised"));
     assert_eq!(keys(&["rotate", "--compromised", "nothing"]).status.code(), Some(2));
 

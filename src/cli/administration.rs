@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::installation::Which;
+use super::run::Accept;
 use super::{Failure, Outcome, operators, run};
 use crate::http::{HttpSettings, operator};
 use crate::store::sled::SledStore;
@@ -68,9 +69,8 @@ impl Administration {
             let text = format!("there is no store in {folder}: {begin} makes one; nothing was changed");
             return Err(Failure::Failed(text));
         }
-        let app = run::open(&config, false)?;
-        let ready = runtime.block_on(app.prepare_views());
-        ready.map_err(|error| Failure::Failed(format!("the store: {error}")))?;
+        let (app, _) = run::open(&config, Accept::default())?;
+        runtime.block_on(run::prepare(&app, &config, Accept::default()))?;
         let endpoint = operator::endpoint(app, HttpSettings::default());
         let endpoint = endpoint.map_err(|error| Failure::Failed(error.to_string()))?;
         Ok(Self { runtime, way: Way::Folder(endpoint.boxed()) })
@@ -146,7 +146,7 @@ pub(super) fn text<'a>(item: &'a Value, field: &str) -> &'a str {
 }
 
 /// Whether a server listens on a socket.
-fn runs(socket: &Path) -> Outcome<bool> {
+pub(super) fn runs(socket: &Path) -> Outcome<bool> {
     // None was there, or its server ended without removing it; or no path as long can be a socket's.
     let none = |kind| {
         matches!(
@@ -162,7 +162,7 @@ fn runs(socket: &Path) -> Outcome<bool> {
 }
 
 /// One request over a socket.
-async fn over(
+pub(super) async fn over(
     socket: &Path,
     (method, uri): (Method, Uri),
     body: Option<Bytes>,

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::demo::{Demo, User};
-use super::run::{self, Start};
+use super::run::{self, Accept, Start};
 use super::{Failure, Installation, Outcome, bind, log};
 use crate::config::{AccessTokenType, Trial};
 use crate::oauth::{ClientId, Origin};
@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// Keep data and keys in DIR/data and DIR/keys [default: ./data and ./keys]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The data were restored from a backup: take them as they are, and end every session; give it for one start
+    #[arg(long)]
+    restored: bool,
     /// Print one line of JSON for scripts, once it listens
     #[arg(long)]
     json: bool,
@@ -119,7 +122,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();
     let filled_in = Some(announcement.demo.filled_in());
-    let start = Start { config, sockets, demo: users, filled_in, accept_missing_mark: false };
+    let accept = Accept { restored: arguments.restored, ..Accept::default() };
+    let start = Start { config, sockets, demo: users, filled_in, accept };
     run::serve(start, &mut || {
         let text = if arguments.json { announcement.json()? } else { announcement.text() };
         out.write_all(text.as_bytes())?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 
 use super::installation::Which;
+use super::running::Running;
 use super::{Failure, Outcome, log, offline, print, print_lines};
 use crate::oauth::SigningAlgorithm;
 use crate::token::KeyState;
@@ -50,13 +51,19 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let id = id
                 .parse()
                 .map_err(|_| Failure::Usage(format!("{id}: the id of a refresh secret is 1 to 255")))?;
-            let new = offline::destroy_refresh_secret(&which.find()?, id)?;
-            let new = new.map(|new| format!("{} makes refresh tokens\n", name(&new))).unwrap_or_default();
-            print(out, &format!("refresh secret {id} is destroyed: what it made is refused\n{new}"))
+            let installation = which.find()?;
+            let new = offline::destroy_refresh_secret(&installation, id)?;
+            let said = new.as_ref().map(|new| format!("{} makes refresh tokens\n", name(new)));
+            let said = said.unwrap_or_default();
+            print(out, &format!("refresh secret {id} is destroyed: what it made is refused\n{said}"))?;
+            let running = Running::on(&installation.data);
+            print(out, &running.after_refresh_secret(new.map(|new| new.id), Some(id))?)
         }
         Command::Rotate { which, refresh_secret: true, .. } => {
-            let new = offline::rotate_secret(&which.find()?, SecretKind::Refresh)?;
-            print(out, &format!("{} makes refresh tokens; the older ones stay good\n", name(&new)))
+            let installation = which.find()?;
+            let new = offline::rotate_secret(&installation, SecretKind::Refresh)?;
+            print(out, &format!("{} makes refresh tokens; the older ones stay good\n", name(&new)))?;
+            print(out, &Running::on(&installation.data).after_refresh_secret(Some(new.id), None)?)
         }
         Command::Rotate { which, pepper: true, .. } => {
             let new = offline::rotate_secret(&which.find()?, SecretKind::Pepper)?;
@@ -64,9 +71,14 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             print(out, &format!("{} is added; {note}\n", name(&new)))
         }
         Command::Rotate { which, compromised, algorithm, .. } => {
-            let (new, signs_from) = offline::rotate_keys(&which.find()?, compromised.as_deref(), algorithm)?;
-            let withdrawn = compromised.map(|kid| format!("{kid} is withdrawn\n")).unwrap_or_default();
-            print(out, &log::escaped(&format!("{} signs from {}\n{withdrawn}", new.kid, signs_from)))
+            let installation = which.find()?;
+            let (new, signs_from) = offline::rotate_keys(&installation, compromised.as_deref(), algorithm)?;
+            let destroyed =
+                compromised.as_ref().map(|kid| format!("{kid} is destroyed\n")).unwrap_or_default();
+            print(out, &log::escaped(&format!("{} signs from {}\n{destroyed}", new.kid, signs_from)))?;
+            let running = Running::on(&installation.data);
+            let said = running.after_signing(&new.kid.to_string(), compromised.as_deref())?;
+            print(out, &log::escaped(&said))
         }
     }
 }

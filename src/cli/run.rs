@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::data_position::DataPosition;
 use super::demo::User;
-use super::{Failure, Outcome, operators};
+use super::{Failure, Outcome, known_keys, operators};
 use crate::app::App;
 use crate::app::assemble::{Ground, make_keys};
 use crate::app::users::UserError;
@@ -22,6 +23,7 @@ use crate::http::{self, HttpSettings};
 use crate::oauth::Actor;
 use crate::password::hash::Cost;
 use crate::random::Random;
+use crate::store::Store as _;
 use crate::store::sled::{SledOptions, SledStore};
 
 /// How often the keys folder is looked at.
@@ -39,8 +41,17 @@ pub(super) struct Start {
     pub demo: Vec<(User, &'static str)>,
     /// What the documentation page has filled in; only in `heirloom dev`.
     pub filled_in: Option<FilledIn>,
-    /// Whether a log without its mark is taken as it is.
-    pub accept_missing_mark: bool,
+    /// What is taken as it is.
+    pub accept: Accept,
+}
+
+/// What is taken as it is, since the operator says so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Accept {
+    /// A log without its mark.
+    pub missing_mark: bool,
+    /// Data that were restored from a backup: every session ends.
+    pub restored: bool,
 }
 
 /// Runs a server until it is told to stop (SIGTERM, SIGINT). Calls `ready` once, as soon as it answers requests; if
@@ -58,14 +69,15 @@ pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> 
 }
 
 async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
-    let Start { config, sockets, demo, filled_in, accept_missing_mark } = start;
+    let Start { config, sockets, demo, filled_in, accept } = start;
     let tls = config.server.tls.as_ref().map(|tls| tls_config(&tls.certificate, &tls.key)).transpose();
     let tls = tls.map_err(|error| Failure::Failed(error.to_string()))?;
     // Signals first: one that comes while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
-    let app = open(&config, accept_missing_mark)?;
-    app.prepare_views().await.map_err(|error| Failure::Failed(format!("the store: {error}")))?;
+    let (app, position) = open(&config, accept)?;
+    // Before anything is appended by this process.
     let evidence = app.clock_evidence().await;
+    prepare(&app, &config, accept).await?;
     for (user, role) in &demo {
         add_demo_user(&app, user, role).await?;
     }
@@ -119,6 +131,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         }
     };
     let watcher = tokio::spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
+    let told = tokio::spawn(position.clone().keep(Arc::clone(&app)));
     let sweeper = tokio::spawn(Arc::clone(&app).keep_sweeping(SWEEP, evidence));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
@@ -126,21 +139,49 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     }
     watcher.abort();
     sweeper.abort();
+    told.abort();
+    if let Err(error) = position.write(app.store.stats().position) {
+        tracing::debug!(error = %error, "the keys folder was not told how far the log has come");
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Opens the store and puts the use cases together. A new store gets its keys first.
-pub(super) fn open(config: &Config, accept_missing_mark: bool) -> Outcome<Arc<App>> {
+pub(super) fn open(config: &Config, accept: Accept) -> Outcome<(Arc<App>, DataPosition)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     if !SledStore::is_in(&config.data) {
         make_keys(config, &clock).map_err(|error| Failure::Failed(error.to_string()))?;
     }
-    let options = SledOptions { on_fatal: Arc::new(give_up), accept_missing_mark, ..SledOptions::default() };
+    let options = SledOptions {
+        on_fatal: Arc::new(give_up),
+        accept_missing_mark: accept.missing_mark,
+        accept_restored: accept.restored,
+        ..SledOptions::default()
+    };
     let store = SledStore::open(&config.data, options).map_err(|error| Failure::Failed(error.to_string()))?;
+    let position = DataPosition::new(&config.keys, store.id());
+    if !accept.restored {
+        position.compare(config, store.stats().position)?;
+    }
     let ground = Ground { store: Arc::new(store), clock, random: Random::system(), cost: Cost::RECOMMENDED };
     let app = App::assemble(config, ground).map_err(|error| Failure::Failed(error.to_string()))?;
-    Ok(Arc::new(app))
+    Ok((Arc::new(app), position))
+}
+
+/// What is looked at, and put right, before requests are answered.
+pub(super) async fn prepare(app: &App, config: &Config, accept: Accept) -> Outcome {
+    let store = |error| Failure::Failed(format!("the store: {error}"));
+    let known = app.check_keys().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    if let Err(error) = known_keys::write(&config.data, &known) {
+        tracing::warn!(error = %error, "`heirloom serve --check` won't be able to hold the keys against the data");
+    }
+    app.read_installation().await.map_err(store)?;
+    if accept.restored {
+        app.end_sessions_by_restore(Actor::Operator(operators::own_uid())).await.map_err(store)?;
+    }
+    app.prepare_views().await.map_err(store)?;
+    Ok(())
 }
 
 /// The store has failed: what it holds in memory may differ from what is on disk, so nothing more may be answered.
@@ -179,6 +220,16 @@ fn told(stop: &watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<>
 /// Becomes true when the process is told to stop.
 fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    // Supervisors and closing terminals send it; by itself it would end the process without a drain.
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!(
+                "SIGHUP is ignored: heirloom can't reload yet; keys and certificates are watched, all else needs a \
+                            restart"
+            );
+        }
+    });
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {

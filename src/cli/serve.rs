@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::run::{self, Start};
-use super::{Failure, Outcome, bind, demo, log, print};
+use super::run::{self, Accept, Start};
+use super::{Failure, Outcome, bind, check, demo, log, print_lines};
 use crate::config::{Config, Flag, Sources};
 
 /// The arguments of `heirloom serve`.
@@ -20,12 +20,15 @@ pub(super) struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Check the configuration and start nothing
+    /// Check the configuration, the keys, the certificate and the ports; start nothing and change nothing
     #[arg(long)]
     check: bool,
     /// Take the store as it is although its mark is missing: after a restore from a backup without it
     #[arg(long)]
     accept_missing_mark: bool,
+    /// The data were restored from a backup: take them as they are, and end every session; give it for one start
+    #[arg(long, conflicts_with = "check")]
+    restored: bool,
     /// Who issues the tokens: the URL that clients use
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
@@ -47,7 +50,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
-    let (check, accept_missing_mark) = (arguments.check, arguments.accept_missing_mark);
+    let check = arguments.check;
+    let accept = Accept { missing_mark: arguments.accept_missing_mark, restored: arguments.restored };
     let file = arguments.config.clone();
     let config = Config::load(&sources(arguments))?;
     if demo::is_demo(&config.data) {
@@ -59,11 +63,7 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
         )));
     }
     if check {
-        for warning in config.warnings() {
-            print(out, &format!("warning: {warning}\n"))?;
-        }
-        let found = format!("issuer {}, {} clients", config.issuer, config.clients.len());
-        return print(out, &log::escaped(&format!("{}: no mistakes; {found}\n", file.display())));
+        return report(&config, &file, out);
     }
     log::start(&config.log)?;
     for warning in config.warnings() {
@@ -71,10 +71,23 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
     }
     let sockets = listen(&config)?;
     let issuer = config.issuer.clone();
-    run::serve(Start { config, sockets, demo: Vec::new(), filled_in: None, accept_missing_mark }, &mut || {
+    run::serve(Start { config, sockets, demo: Vec::new(), filled_in: None, accept }, &mut || {
         tracing::info!(issuer, "listening");
         Ok(())
     })
+}
+
+/// Prints what `--check` has found.
+fn report(config: &Config, file: &Path, out: &mut dyn Write) -> Outcome {
+    let found = check::check(config);
+    let warnings = config.warnings().into_iter().chain(found.warnings).map(|text| format!("warning: {text}"));
+    let unchecked = found.unchecked.into_iter().map(|text| format!("not checked: {text}"));
+    print_lines(out, warnings.chain(unchecked))?;
+    if !found.problems.is_empty() {
+        return Err(Failure::Failed(found.problems.join("\n")));
+    }
+    let said = format!("issuer {}, {} clients", config.issuer, config.clients.len());
+    print_lines(out, std::iter::once(format!("{}: no mistakes; {said}", file.display())))
 }
 
 /// The file, the environment, and the flags that were given.

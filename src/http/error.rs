@@ -159,8 +159,12 @@ fn refusal(error: &poem::Error, is_own_api: bool) -> Response {
 #[must_use]
 pub fn json(status: StatusCode, body: &ErrorBody) -> Response {
     use poem_openapi::types::ToJSON as _;
-    let mut response =
-        Response::builder().status(status).content_type("application/json").body(body.to_json_string());
+    text(status, body.to_json_string())
+}
+
+/// JSON as an answer that no cache keeps.
+pub(super) fn text(status: StatusCode, json: String) -> Response {
+    let mut response = Response::builder().status(status).content_type("application/json").body(json);
     no_store(&mut response);
     response
 }

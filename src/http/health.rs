@@ -22,6 +22,9 @@ struct Health {
     /// How the sweeper is getting on, which removes sessions that are over; left out when only the process is asked about.
     #[oai(skip_serializing_if_is_none)]
     sweeper: Option<SweeperHealth>,
+    /// How many files or folders of keys can't be used, of which the log says more; left out when there is none.
+    #[oai(skip_serializing_if_is_none)]
+    key_problems: Option<u64>,
 }
 
 /// How the sweeper is getting on. It is never a reason not to be ready.
@@ -45,7 +48,12 @@ struct SweeperHealth {
 
 impl Health {
     fn new(status: &str, sweeper: Option<SweeperHealth>) -> Json<Self> {
-        Json(Self { status: status.to_owned(), sweeper })
+        Json(Self { status: status.to_owned(), sweeper, key_problems: None })
+    }
+
+    fn with_keys(Json(mut health): Json<Self>, problems: usize) -> Json<Self> {
+        health.key_problems = u64::try_from(problems).ok().filter(|problems| *problems > 0);
+        Json(health)
     }
 }
 
@@ -85,12 +93,18 @@ impl HealthApi {
 
     /// Can it answer requests?
     ///
-    /// Reads from the store; a store that waits for its disk answers late.
+    /// Reads from the store; a store that waits for its disk answers late. It can't when every key that could make tokens
+    /// is compromised.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health", operation_id = "ready")]
     async fn ready(&self, app: Data<&Arc<App>>) -> HealthAnswer {
         let sweeper = Some(app.sweeper.stats().into());
+        let key_problems = app.key_problems().len();
+        if !app.can_make_tokens() {
+            let health = Health::new("no key can make tokens", sweeper);
+            return HealthAnswer::Unavailable(Health::with_keys(health, key_problems));
+        }
         match app.store.record(RecordKey::view(0, &[b"ready"])).await {
-            Ok(_) => HealthAnswer::Ok(Health::new("ok", sweeper)),
+            Ok(_) => HealthAnswer::Ok(Health::with_keys(Health::new("ok", sweeper), key_problems)),
             Err(error) => {
                 tracing::warn!(error = %error, "not ready");
                 HealthAnswer::Unavailable(Health::new("the store is unavailable", sweeper))

@@ -10,9 +10,10 @@ use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body, Endpoint, IntoResponse, Request, RequestParts, Response};
 
 use super::HttpSettings;
-use super::error::{ErrorBody, json};
+use super::error::{ErrorBody, json, text};
 use super::server::OPERATOR;
 use crate::app::App;
+use crate::app::keys::KeysNow;
 use crate::oauth::ErrorCode;
 
 /// The administration and nothing else. Who asks is told by the address of the peer: see
@@ -24,22 +25,42 @@ pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    Ok(OnlyAdmin(super::endpoint(app, HttpSettings { hosts: Vec::new(), ..settings })?))
+    let all = super::endpoint(Arc::clone(&app), HttpSettings { hosts: Vec::new(), ..settings })?;
+    Ok(OnlyAdmin { app, all })
 }
 
+/// Where a server is told to look at its keys folder, and says what it makes of it.
+pub const KEYS: &str = "/admin/keys";
+
 /// Answers only what is under `/admin`: the other endpoints count and log by the address of a network's peer.
-struct OnlyAdmin<E>(E);
+struct OnlyAdmin<E> {
+    app: Arc<App>,
+    all: E,
+}
 
 impl<E: Endpoint> Endpoint for OnlyAdmin<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
+        if request.uri().path() == KEYS && request.method() == Method::POST {
+            return Ok(text(StatusCode::OK, keys(&self.app.look_at_keys().await).to_string()));
+        }
         if request.uri().path().starts_with("/admin/") {
-            return Ok(self.0.call(request).await?.into_response());
+            return Ok(self.all.call(request).await?.into_response());
         }
         let body = ErrorBody::new(ErrorCode::InvalidRequest, "There is nothing at this path.");
         Ok(json(StatusCode::NOT_FOUND, &body))
     }
+}
+
+/// What a server makes of its keys, as the command line reads it.
+fn keys(now: &KeysNow) -> serde_json::Value {
+    serde_json::json!({
+        "signer": now.signer.map(|kid| kid.to_string()),
+        "published": now.published.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "refresh_secrets": now.refresh_secrets,
+        "problems": now.problems,
+    })
 }
 
 /// Asks an [`endpoint()`] in this process, as the operating system's user `uid`.

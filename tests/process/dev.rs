@@ -146,7 +146,9 @@ fn its_folders_are_in_the_working_directory_and_private() {
     assert_eq!(mode(&data) & 0o077, 0, "{:o}", mode(&data));
     assert_eq!(mode(&data.join("dev.json")), 0o600);
     assert_eq!(mode(&keys), 0o700);
-    let secrets: Vec<_> = files(&keys);
+    // How far the log has come is told there as well, and may be being written.
+    let secrets: Vec<_> =
+        files(&keys).into_iter().filter(|file| !text(file).contains("data.position")).collect();
     assert_eq!(secrets.len(), 3, "a signing key, a refresh secret, a pepper: {secrets:?}");
     for file in secrets {
         assert_eq!(mode(&file), 0o600, "{}", file.display());

@@ -13,6 +13,7 @@ mod answer;
 mod chain;
 mod dev;
 mod keys;
+mod keys_and_data;
 mod killed;
 mod pages;
 mod production;

@@ -12,10 +12,10 @@ use crate::support::{
     Ended, Process, file_named, files, free_port, heirloom, mode, run, run_with_input, set_mode, text,
 };
 
-const USER: (&str, &str) = ("ada", "tulip-quartz-93-lantern");
+pub(crate) const USER: (&str, &str) = ("ada", "tulip-quartz-93-lantern");
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const WEB: Client<'static> = Client::Confidential("web-app", SECRET);
-const PHONE: Client<'static> = Client::Public("phone-app");
+pub(crate) const PHONE: Client<'static> = Client::Public("phone-app");
 
 /// A folder with a configuration, a certificate and a client's secret in it.
 pub(crate) struct Installation {
@@ -78,23 +78,23 @@ scopes = ["read"]
         self.folder.path().join(name)
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("heirloom.toml")
     }
 
     /// Runs a command on it, with a standard input.
-    fn command(&self, words: &[&str], input: &str) -> Ended {
+    pub(crate) fn command(&self, words: &[&str], input: &str) -> Ended {
         let config = self.config();
         run_with_input(&[words, &["--config", text(&config)]].concat(), input)
     }
 
-    fn add_user(&self) {
+    pub(crate) fn add_user(&self) {
         let added = self.command(&["user", "add", USER.0], &format!("{}\n", USER.1)).done();
         assert!(added.starts_with("added ada, "), "{added}");
     }
 
     /// Starts `serve`, and returns as soon as it listens.
-    fn serve(&self) -> Process {
+    pub(crate) fn serve(&self) -> Process {
         let command = heirloom(&["serve", "--config", text(&self.config())]);
         let mut process = Process::start(command, &self.path("log"));
         process.logged("listening");
@@ -102,7 +102,7 @@ scopes = ["read"]
     }
 
     /// Starts `serve`, which must end by itself.
-    fn fails_to_serve(&self) -> Ended {
+    pub(crate) fn fails_to_serve(&self) -> Ended {
         let log = self.path("refused");
         let _ = fs::remove_file(&log);
         let process = Process::start(heirloom(&["serve", "--config", text(&self.config())]), &log);
@@ -111,7 +111,7 @@ scopes = ["read"]
         Ended { code, out: rest, err: fs::read_to_string(log).unwrap() }
     }
 
-    fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self) -> Caller {
         let certificate = reqwest::Certificate::from_pem(self.certificate.as_bytes()).unwrap();
         let base = format!("https://localhost:{}", self.port);
         Caller::with(&base, |builder| builder.tls_certs_only([certificate]))

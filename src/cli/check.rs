@@ -1,0 +1,119 @@
+//! `heirloom serve --check`: whether it would start, without starting anything or changing a byte.
+
+use std::fs;
+use std::io;
+
+use super::{administration, bind, known_keys, operators};
+use crate::config::Config;
+use crate::http::server::tls_config;
+use crate::store::sled::SledStore;
+use crate::token::{KeyError, KeyLife, KeysFolder};
+
+/// What was found beyond the configuration itself.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// What would keep it from starting.
+    pub(super) problems: Vec<String>,
+    /// What should be known.
+    pub(super) warnings: Vec<String>,
+    /// What could not be looked at, and why.
+    pub(super) unchecked: Vec<String>,
+}
+
+/// Looks at everything that a start uses and that can be looked at from beside it.
+pub(super) fn check(config: &Config) -> Findings {
+    let mut found = Findings::default();
+    let runs = match administration::runs(&operators::path(&config.data)) {
+        Ok(runs) => runs,
+        Err(error) => {
+            found.unchecked.push(format!("whether a server runs on the data folder: {error}"));
+            false
+        }
+    };
+    keys(config, &mut found);
+    data(config, &mut found);
+    tls(config, &mut found);
+    if runs {
+        found.unchecked.push("the ports: a server runs on this data folder, and has them".to_owned());
+    } else {
+        ports(config, &mut found);
+    }
+    found
+}
+
+fn keys(config: &Config, found: &mut Findings) {
+    let folder = KeysFolder::at(&config.keys);
+    let has_data = SledStore::is_in(&config.data);
+    let mut look = || -> Result<(), KeyError> {
+        let signing = folder.signing_keys(&KeyLife::default(), crate::clock::Timestamp::default())?;
+        let in_use = folder.secrets_in_use()?;
+        if !has_data {
+            return Ok(());
+        }
+        let missing = |what: &str| KeyError::Missing { what: what.to_owned(), folder: config.keys.clone() };
+        if signing.iter().all(|key| key.kid.is_none() || key.algorithm.is_none()) {
+            return Err(missing("signing key"));
+        }
+        for kind in [crate::token::name::SecretKind::Refresh, crate::token::name::SecretKind::Pepper] {
+            if in_use.live.iter().all(|secret| secret.file.kind != kind) {
+                return Err(missing(&kind.to_string()));
+            }
+        }
+        let Some(known) = known_keys::read(&config.data) else {
+            found
+                .unchecked
+                .push("whether the keys belong to the data: the next start notes what they are".to_owned());
+            return Ok(());
+        };
+        let fit = folder.fit(&in_use, &known);
+        found.problems.extend(fit.problems.iter().map(ToString::to_string));
+        let missing = fit
+            .missing
+            .iter()
+            .map(|file| format!("{file} is not in the keys folder: what that secret made is refused"));
+        found.warnings.extend(missing);
+        Ok(())
+    };
+    if let Err(error) = look() {
+        found.problems.push(error.to_string());
+    }
+}
+
+fn data(config: &Config, found: &mut Findings) {
+    match fs::read_dir(&config.data) {
+        Ok(_) if SledStore::is_in(&config.data) => {
+            found.unchecked.push("the store: only a start opens it".to_owned());
+        }
+        Ok(_) => {}
+        // It will be made.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => found.problems.push(format!("{}: {error}", config.data.display())),
+    }
+}
+
+fn tls(config: &Config, found: &mut Findings) {
+    if let Some(tls) = &config.server.tls
+        && let Err(error) = tls_config(&tls.certificate, &tls.key)
+    {
+        found.problems.push(with_sources(&error));
+    }
+}
+
+fn ports(config: &Config, found: &mut Findings) {
+    for address in config.server.listen.iter().chain(&config.server.metrics) {
+        if let Err(error) = bind(*address) {
+            found.problems.push(format!("can't listen on {address}: {error}"));
+        }
+    }
+}
+
+/// An error with what it came from.
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}

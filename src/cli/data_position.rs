@@ -1,0 +1,115 @@
+//! How far the log had come, told to the keys folder. The mark lies beside the data and is restored with them from a
+//! backup; the keys folder is backed up apart, and so remembers.
+//!
+//! One line in `data.position`: the store's id and a position. It is written at the start, once an hour and at the end,
+//! where the keys folder can be written; it is no secret.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Failure, Outcome};
+use crate::app::App;
+use crate::config::Config;
+
+const FILE: &str = "data.position";
+/// How often it is written.
+const EVERY: Duration = Duration::from_hours(1);
+
+/// The file in a keys folder, and the store whose position it tells.
+#[derive(Clone, Debug)]
+pub(super) struct DataPosition {
+    file: PathBuf,
+    store: String,
+}
+
+impl DataPosition {
+    pub(super) fn new(keys: &Path, store: [u8; 16]) -> Self {
+        Self { file: keys.join(FILE), store: URL_SAFE_NO_PAD.encode(store) }
+    }
+
+    /// Refuses a log that ends before the position that is told.
+    ///
+    /// # Errors
+    /// [`Failure`] that asks for a decision.
+    pub(super) fn compare(&self, config: &Config, position: u64) -> Outcome {
+        let Some(told) = self.read().filter(|told| *told > position) else { return Ok(()) };
+        Err(Failure::Failed(format!(
+            "the log in {} ends at {position}, and had come to {told} when {} was last written: it looks as if the data had \
+             been restored from a backup. If so, start once with `heirloom serve --restored`: it takes them as they are and \
+             ends every session, since what was ended after the backup is good again in them. If not, acknowledged events \
+             are lost: restore the whole folder from a backup",
+            config.data.display(),
+            self.file.display()
+        )))
+    }
+
+    /// The position that is told, if it is of this store.
+    fn read(&self) -> Option<u64> {
+        let text = fs::read_to_string(&self.file).ok()?;
+        let (store, position) = text.trim_end().split_once(' ')?;
+        (store == self.store).then_some(())?;
+        position.parse().ok()
+    }
+
+    /// Tells a position, all of it or nothing.
+    pub(super) fn write(&self, position: u64) -> io::Result<()> {
+        let fresh = self.file.with_file_name(format!(".{FILE}.new"));
+        let folder = self.file.parent().unwrap_or(Path::new("."));
+        let owner = fs::metadata(folder)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        if rustix::process::geteuid().is_root() {
+            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        writeln!(file, "{} {position}", self.store)?;
+        file.sync_all()?;
+        fs::rename(&fresh, &self.file)?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// Tells the store's position now and once an hour; never returns.
+    pub(super) async fn keep(self, app: Arc<App>) {
+        let mut told = None;
+        loop {
+            let position = app.store.stats().position;
+            if told != Some(position) {
+                match self.write(position) {
+                    Ok(()) => told = Some(position),
+                    Err(error) if told.is_none() => {
+                        tracing::info!(
+                            file = %self.file.display(), error = %error,
+                            "the keys folder can't be written: it won't be noticed when data and mark are restored together"
+                        );
+                        return;
+                    }
+                    Err(error) => tracing::warn!(file = %self.file.display(), error = %error, "not written"),
+                }
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_told_of_one_store_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = DataPosition::new(folder.path(), [1; 16]);
+        assert_eq!(told.read(), None);
+        told.write(7).unwrap();
+        told.write(8).unwrap();
+        assert_eq!(told.read(), Some(8));
+        assert_eq!(DataPosition::new(folder.path(), [2; 16]).read(), None);
+        fs::write(folder.path().join(FILE), "torn").unwrap();
+        assert_eq!(told.read(), None);
+    }
+}
