@@ -73,6 +73,13 @@ impl DataPosition {
         File::open(folder)?.sync_all()
     }
 
+    /// Tells the store's position at the end. That it can't be written was said at the start.
+    pub(super) fn write_last(&self, app: &App) {
+        if let Err(error) = self.write(app.store.stats().position) {
+            tracing::debug!(error = %error, "the keys folder was not told how far the log has come");
+        }
+    }
+
     /// Tells the store's position now and once an hour; never returns.
     pub(super) async fn keep(self, app: Arc<App>) {
         let mut told = None;

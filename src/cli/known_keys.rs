@@ -12,7 +12,7 @@ const FILE: &str = "keys.known";
 
 /// Writes the file, all of it or nothing.
 pub(super) fn write(data: &Path, known: &[KnownSecret]) -> io::Result<()> {
-    let lines: String = known.iter().map(|secret| format!("{}\n", secret.to_line())).collect();
+    let lines = known.iter().map(KnownSecret::to_line).collect::<Vec<_>>().join("\n");
     if fs::read_to_string(data.join(FILE)).is_ok_and(|text| text == lines) {
         return Ok(());
     }

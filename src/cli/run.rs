@@ -102,15 +102,9 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     if let Some(address) = config.server.metrics {
         let listener = http::server::bind(address)
             .map_err(|error| failed(&format!("can't listen on {address} for metrics"), &error))?;
-        let mut stop = stop.clone();
-        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+        let endpoint = http::metrics::endpoint(Arc::clone(&app));
         let options = ServerOptions { tls: None, ..options.clone() };
-        listeners.spawn(serve_listener(
-            listener,
-            http::metrics::endpoint(Arc::clone(&app)),
-            options,
-            stopped,
-        ));
+        listeners.spawn(serve_listener(listener, endpoint, options, told(&stop)));
     }
     // The store is open: what lies where the socket will be is stale. The socket goes before the store is closed.
     let _placed = match operators::listen(&config.data) {
@@ -130,19 +124,17 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
             None
         }
     };
-    let watcher = tokio::spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
-    let told = tokio::spawn(position.clone().keep(Arc::clone(&app)));
-    let sweeper = tokio::spawn(Arc::clone(&app).keep_sweeping(SWEEP, evidence));
+    // They end with this function.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
+    tasks.spawn(position.clone().keep(Arc::clone(&app)));
+    tasks.spawn(Arc::clone(&app).keep_sweeping(SWEEP, evidence));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;
     }
-    watcher.abort();
-    sweeper.abort();
-    told.abort();
-    if let Err(error) = position.write(app.store.stats().position) {
-        tracing::debug!(error = %error, "the keys folder was not told how far the log has come");
-    }
+    tasks.shutdown().await;
+    position.write_last(&app);
     tracing::info!("stopped");
     Ok(())
 }
