@@ -72,7 +72,6 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
     let retry_window = retry_window(&mut section, authentication.as_ref(), &lifetimes, around.rules);
     let reuse = tokens::reuse(&mut section).unwrap_or(around.rules.reuse);
     let browser = browser::browser(&mut section, authentication.as_ref(), around.issuer);
-    let confidential = matches!(authentication, Some(Authentication::Secret(_)));
     // Where the secret is wrong, that alone is told.
     if matches!(authentication, Some(Authentication::None))
         && let Some(first) = introspects.first()
