@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the client libraries and resource servers of tests/interop against heirloom; README.md says how it works.
 
-    tests/interop/run.py [--binary target/debug/heirloom] [--jobs 2] [--only python] [--only js/openid-client] [--write]
+    tests/interop/run.py [--binary target/debug/heirloom] [--jobs 2] [--only python] [--only js/openid-client] [--full] [--write]
 """
 
 import argparse
@@ -28,11 +28,17 @@ CLIENT_CHECKS = ["sign in", "refresh", "refresh again", "concurrent refresh", "e
 RESOURCE_SERVER_CHECKS = ["accepts a token", "refuses an expired token", "refuses another audience",
                           "refuses another issuer", "refuses a changed signature", "reads scope and roles",
                           "key rotation with a warm cache"]
-CHECKS = {"client": CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS}
+BROWSER_CLIENT_CHECKS = ["wrong password", "sign in", "refresh", "sign out"]
+GATEWAY_CHECKS = ["accepts a token", "refuses no token", "refuses another audience", "refuses a changed signature",
+                  "refuses an expired token", "key rotation"]
+CHECKS = {"client": CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS, "browser client": BROWSER_CLIENT_CHECKS,
+          "gateway": GATEWAY_CHECKS}
 # How the server is started for a program, and what of a result's place it is part of.
 SERVERS = {
     "client": [{"flags": [], "access_token": 4, "typ": "at+jwt"}],
     "resource server": [{"flags": ["--lead-time", "1"], "typ": typ} for typ in ("at+jwt", "JWT")],
+    "browser client": [{"flags": [], "typ": "at+jwt"}],
+    "gateway": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],
 }
 # Seconds.
 SETUP_TIME, PROGRAM_TIME = 600, 240
@@ -61,7 +67,7 @@ def main():
         failures += broken
         # What a broken program did not say is not listed one by one.
         if not broken and not arguments.partly(name):
-            failures += [f"{name}: {problem}" for problem in judge(expected[name], results[name])]
+            failures += [f"{name}: {problem}" for problem in judge(expected[name], results[name], arguments.full)]
     failed = [(name, result) for name in languages for result in results[name] if result.result == "failed"]
     failures += [f"{name}: {title(result)}: {result.note}" for name, result in failed]
     looked, problems = first_look.run(arguments.binary) if looks else ([], [])
@@ -82,6 +88,8 @@ def parse_arguments():
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/debug/heirloom")
     parser.add_argument("--jobs", type=int, default=2, help="how many languages at a time")
     parser.add_argument("--only", action="append", default=[], metavar="LANGUAGE[/PROGRAM]")
+    parser.add_argument("--full", action="store_true", default=bool(os.environ.get("FULL")),
+                        help="also run what takes long to set up; so does FULL=1")
     parser.add_argument("--write", action="store_true", help="write docs/interop.md instead of comparing with it")
     arguments = parser.parse_args()
     arguments.binary = arguments.binary.resolve()
@@ -103,8 +111,11 @@ def run_language(name, arguments):
         for file in ("setup", "run", "programs", "README.md"):
             if not (folder / file).exists():
                 raise Broken(f"tests/interop/{name}/{file} is missing")
-        command([folder / "setup"], os.environ, SETUP_TIME, f"{name}: setup")
-        for program, role in programs(folder):
+        environment = {**os.environ, "FULL": "1" if arguments.full else ""}
+        command([folder / "setup"], environment, SETUP_TIME, f"{name}: setup")
+        for program, role, is_long in programs(folder):
+            if is_long and not arguments.full:
+                continue
             if arguments.only and not {name, f"{name}/{program}"} & set(arguments.only):
                 continue
             for settings in SERVERS[role]:
@@ -121,8 +132,11 @@ def programs(folder):
     """What the file `programs` lists."""
     for line in (folder / "programs").read_text().splitlines():
         if line.strip() and not line.startswith("#"):
-            program, role = line.split()
-            yield program, {"client": "client", "resource-server": "resource server"}[role]
+            program, role, *full = line.split()
+            role = role.replace("-", " ")
+            if role not in CHECKS or full not in ([], ["full"]):
+                raise Broken(f"{folder.name}/programs has the line {line!r}")
+            yield program, role, bool(full)
 
 
 def run_program(language, program, role, settings, binary):
@@ -134,7 +148,7 @@ def run_program(language, program, role, settings, binary):
             results = [parse(line, role, settings["typ"]) for line in out.splitlines()]
         except Broken as error:
             raise Broken(f"{error}\n  the server's log ends: {tail(server.log.read_text(errors='replace'), 5)}") from error
-        against = server.broken_lines() if role == "client" else []
+        against = server.broken_lines() if "client" in role else []
     if against:
         raise Broken("somebody was signed out: " + "; ".join(against))
     return results
@@ -173,12 +187,14 @@ def parse(line, role, typ):
         raise Broken(f"{error!r} in the line {line!r}") from error
 
 
-def judge(language, results):
-    """What differs between the results of a language and what they should be."""
+def judge(language, results, full=True):
+    """What differs between the results of a language and what they should be; what takes long is there in a full run."""
     found = collections.Counter(place(result) for result in results)
     yield from (f"said {count} times: {title_of(at)}" for at, count in found.items() if count > 1)
     wanted = {}
     for entry in language["libraries"]:
+        if entry.get("full") and not full:
+            continue
         excused = [parse_excuse(text) for text in entry.get("not supported", [])]
         typs = ("at+jwt", "JWT") if entry["as"] == "resource server" else ("",)
         for check in CHECKS[entry["as"]]:

@@ -100,6 +100,8 @@ class Server:
             "HEIRLOOM_PUBLIC_CLIENT_ID": said["public_client"]["client_id"],
             "HEIRLOOM_USERNAME": said["user"]["username"],
             "HEIRLOOM_PASSWORD": said["user"]["password"],
+            "HEIRLOOM_ADMIN": said["admin"]["username"],
+            "HEIRLOOM_ADMIN_PASSWORD": said["admin"]["password"],
             "HEIRLOOM_AUDIENCE": "demo-api",
             "HEIRLOOM_ACCESS_TOKEN_SECONDS": str(self.access_token),
             "HEIRLOOM_TYP": self.typ,

@@ -53,6 +53,12 @@ class Judgement(unittest.TestCase):
         said = self.judged(lambda first: [first, first._replace(library="other")])
         self.assertEqual(said, ["not in expected.json: other (client, basic): sign in"])
 
+    def test_what_takes_long_is_there_in_a_full_run(self):
+        long = {"library": "slow", "as": "gateway", "full": True}
+        language = {**LANGUAGE, "libraries": [*LANGUAGE["libraries"], long]}
+        self.assertEqual(list(run.judge(language, list(results()), False)), [])
+        self.assertEqual(len(list(run.judge(language, list(results()), True))), len(run.GATEWAY_CHECKS))
+
     def test_two_versions(self):
         self.assertIn("several versions", self.judged(lambda first: [first._replace(version="2")])[0])
 
@@ -89,6 +95,13 @@ class Page(unittest.TestCase):
                          "revoke; introspect (none): why | nothing |")
         found = [result for result in results() if result.role == "resource server"]
         self.assertEqual(page.verdict(found), "passed; not supported: everything (JWT): other")
+
+    def test_what_takes_long_keeps_its_row(self):
+        long = {"library": "slow", "as": "gateway", "full": True}
+        old = ["| Some | slow | 2 | gateway, 6 checks | passed | nothing |", "| Some | gone | 1 | client, 1 checks | passed | nothing |"]
+        found = page.by_library(list(results()))
+        rows = list(page.rows_of("Some", [*LANGUAGE["libraries"], long], found, {("lib", None): ""}, old))
+        self.assertEqual((len(rows), rows[2]), (3, old[0]))
 
     def test_a_page_comes_apart_and_together(self):
         rows, sections = {"Some": ["| Some | lib | 1 | r | p | n |"]}, {"Some": "### lib\n\ntext\n"}
