@@ -1,4 +1,4 @@
-//! Signs in and refreshes, by the `oauth2` crate: `cargo run --example first_look -- PASSWORD [ISSUER]`
+//! Signs in and refreshes, by the `oauth2` crate: `cargo run --release --example first_look -- PASSWORD [ISSUER]`
 #![expect(clippy::print_stdout, reason = "it is what it is for")]
 
 use anyhow::{Context as _, Result};

@@ -1,7 +1,7 @@
 //! A resource server: public content, and content for users, moderators and administrators, by heirloom's access tokens.
 //!
 //! ```text
-//! cargo run --example resource_server -- --issuer http://127.0.0.1:8080 [--audience demo-api] [--port 8090]
+//! cargo run --release --example resource_server -- --issuer http://127.0.0.1:8080 [--audience demo-api] [--port 8090]
 //! ```
 //!
 //! What a resource server needs of an authorization server is in `verify.rs`: about a hundred lines. This file has the
