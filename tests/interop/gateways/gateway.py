@@ -1,0 +1,176 @@
+"""What every gateway's program does: it starts the gateway, sends it tokens, and says what came of each check."""
+
+import base64
+import contextlib
+import grp
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+ISSUER, AUDIENCE = os.environ["HEIRLOOM_ISSUER"], os.environ["HEIRLOOM_AUDIENCE"]
+JWKS = f"{ISSUER}/.well-known/jwks.json"
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+PATIENCE = 20
+
+
+def access_token(scope="read"):
+    form = {"grant_type": "password", "client_id": os.environ["HEIRLOOM_PUBLIC_CLIENT_ID"], "scope": scope,
+            "username": os.environ["HEIRLOOM_USERNAME"], "password": os.environ["HEIRLOOM_PASSWORD"]}
+    with DIRECT.open(f"{ISSUER}/oauth/token", urllib.parse.urlencode(form).encode(), timeout=PATIENCE) as answer:
+        return json.load(answer)["access_token"]
+
+
+def read(part):
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def changed(token):
+    """The token with another signature."""
+    head, body, signature = token.split(".")
+    return ".".join((head, body, signature[:50] + ("A" if signature[50] != "A" else "B") + signature[51:]))
+
+
+def template(name, **values):
+    text = (HERE / name).read_text()
+    for key, value in {"issuer": ISSUER, "audience": AUDIENCE, "jwks": JWKS, **values}.items():
+        text = text.replace(f"@{key}@", str(value))
+    return text
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+class Gateway:
+    """One that runs in a folder of its own. `configure(folder, port)` writes what it needs and returns the command."""
+
+    def __init__(self, configure):
+        self.configure = configure
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="heirloom-gateway-"))
+        self.folder.chmod(0o755)
+        self.process = None
+
+    def start(self):
+        self.port = free_port()
+        command = self.configure(self.folder, self.port)
+        with (self.folder / "out").open("ab") as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        until = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"the gateway did not start: {self.said()}")
+            time.sleep(0.05)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def said(self):
+        files = [self.folder / name for name in ("out", "log")]
+        return "\n".join(file.read_text(errors="replace")[-2000:] for file in files if file.exists())
+
+    def ask(self, token):
+        """The status of what it answers."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            with DIRECT.open(urllib.request.Request(f"http://127.0.0.1:{self.port}/index.html", headers=headers), timeout=PATIENCE) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+
+def expect(found, *wanted):
+    if found not in wanted:
+        raise AssertionError(f"answered {found}, not {' or '.join(map(str, wanted))}")
+
+
+def rotate(gateway, reload):
+    old = access_token()
+    expect(gateway.ask(old), 200)
+    subprocess.run(["sh", "-c", os.environ["HEIRLOOM_ROTATE"]], check=True, stdout=subprocess.DEVNULL)
+    if reload:
+        gateway.restart()
+    young = access_token()
+    assert read(old.split(".")[0])["kid"] != read(young.split(".")[0])["kid"]
+    expect(gateway.ask(young), 200)
+
+
+def until_over(gateway):
+    token = access_token()
+    expect(gateway.ask(token), 200)
+    # Gateways count whole seconds.
+    time.sleep(max(0, read(token.split(".")[1])["exp"] + 1.5 - time.time()))
+    expect(gateway.ask(token), 401, 403)
+
+
+def check(library, version, configure, reload=False, cannot=()):
+    """Runs every check. `reload`: it reads the keys at its start only. `cannot`: what it can't do, with the reason."""
+    gateway, cannot = Gateway(configure), dict(cannot)
+    checks = {
+        "accepts a token": lambda: expect(gateway.ask(access_token("read write")), 200),
+        "refuses no token": lambda: expect(gateway.ask(None), 401, 403),
+        "refuses another audience": lambda: expect(gateway.ask(access_token("profile")), 401, 403),
+        "refuses a changed signature": lambda: expect(gateway.ask(changed(access_token())), 401, 403),
+        "refuses an expired token": lambda: until_over(gateway),
+        "key rotation": lambda: rotate(gateway, reload),
+    }
+    try:
+        gateway.start()
+        for name, run in checks.items():
+            said = {"library": library, "version": version, "as": "gateway", "check": name, "result": "passed"}
+            if name in cannot:
+                said |= {"result": "not supported", "note": cannot[name]}
+            else:
+                try:
+                    run()
+                except Exception as error:  # what a check finds is said, whatever it is
+                    print(f"{name}: {error!r}\n{gateway.said()}", file=sys.stderr)
+                    said |= {"result": "failed", "note": str(error) or repr(error)}
+            print(json.dumps(said))
+    finally:
+        gateway.stop()
+        shutil.rmtree(gateway.folder, ignore_errors=True)
+
+
+def debians(package):
+    """What stands as its version: it is whatever the system has. The log says which."""
+    subprocess.run(["dpkg-query", "-W", package], check=True, stdout=sys.stderr)
+    return "Debian's"
+
+
+def apache(module, **more):
+    """How to run Apache with a module's configuration."""
+    def configure(folder, port):
+        (folder / "pages").mkdir(exist_ok=True)
+        (folder / "pages/index.html").write_text("come in\n")
+        user = "www-data" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        group = grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+        values = {"folder": folder, "port": port, "modules": "/usr/lib/apache2/modules", "user": user, "group": group, **more}
+        text = template("apache.conf", **values) + template(f"{module}.conf", **values)
+        (folder / "apache.conf").write_text(text)
+        return ["/usr/sbin/apache2", "-D", "FOREGROUND", "-f", str(folder / "apache.conf")]
+    return configure
