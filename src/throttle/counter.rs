@@ -41,7 +41,7 @@ impl Limit {
         }
     }
 
-    const fn is_off(&self) -> bool {
+    pub(super) const fn is_off(&self) -> bool {
         self.free == 0
     }
 }
@@ -51,12 +51,14 @@ impl Limit {
 pub(super) struct Counter {
     /// In 1/256 of a failure.
     level: u32,
+    /// How much of that was counted by the counter above this one as well, in 1/256 of a failure.
+    passed_on: u32,
     seen: Timestamp,
     open: Timestamp,
 }
 
 /// One failure, as a level.
-const ONE: u32 = 256;
+pub(super) const ONE: u32 = 256;
 
 impl Counter {
     /// How long the next attempt must wait.
@@ -68,19 +70,25 @@ impl Counter {
 
     /// How many failures are remembered, to the nearest.
     pub(super) fn failures(&self, limit: &Limit, now: Timestamp) -> u32 {
-        self.level(limit, now).saturating_add(ONE / 2) / ONE
+        failures(self.level(limit, now))
     }
 
-    /// Adds a failure to `before` others. If that closes the counter, returns until when.
-    pub(super) fn count(&mut self, limit: &Limit, before: u32, now: Timestamp) -> Option<Timestamp> {
+    /// Adds a failure, after which there are `failures`. If that closes the counter, returns until when.
+    pub(super) fn count(&mut self, limit: &Limit, failures: u32, now: Timestamp) -> Option<Timestamp> {
+        self.add(limit, (ONE, failures), now)
+    }
+
+    /// As [`Counter::count`], with a part of a failure.
+    fn add(&mut self, limit: &Limit, (part, failures): (u32, u32), now: Timestamp) -> Option<Timestamp> {
         if limit.is_off() {
             return None;
         }
         // Beyond the longest delay, more failures change only how long they are remembered.
         let most = limit.free.saturating_mul(2).saturating_add(32).saturating_mul(ONE);
-        self.level = self.level(limit, now).saturating_add(ONE).min(most);
+        self.level = self.level(limit, now).saturating_add(part).min(most);
+        self.passed_on = self.passed_on(limit, now);
         self.seen = now;
-        let delay = limit.delay(before.saturating_add(1));
+        let delay = limit.delay(failures);
         let until = (!delay.is_zero()).then(|| now.after(delay));
         self.open = self.open.max(until.unwrap_or_default());
         until
@@ -88,23 +96,43 @@ impl Counter {
 
     /// Takes back a failure that closed the counter `until` then.
     pub(super) fn give_back(&mut self, limit: &Limit, until: Option<Timestamp>) {
-        self.level = self.level.saturating_sub(ONE);
+        self.take_off(limit, (ONE, 0), until);
+    }
+
+    /// Takes back a part of a failure, and what of it was passed on.
+    fn take_off(&mut self, limit: &Limit, (part, passed_on): (u32, u32), until: Option<Timestamp>) {
+        self.level = self.level.saturating_sub(part);
+        self.passed_on = self.passed_on.saturating_sub(passed_on);
         if until == Some(self.open) || self.level < limit.free.saturating_mul(ONE) {
             self.open = Timestamp::default();
         }
     }
 
     fn level(&self, limit: &Limit, now: Timestamp) -> u32 {
+        self.remembered(self.level, limit, now)
+    }
+
+    fn passed_on(&self, limit: &Limit, now: Timestamp) -> u32 {
+        self.remembered(self.passed_on, limit, now)
+    }
+
+    /// What is left of a level since it was last looked at.
+    fn remembered(&self, level: u32, limit: &Limit, now: Timestamp) -> u32 {
         let elapsed = now.since(self.seen).as_millis();
         let half_life = limit.half_life.as_millis().max(1);
         let halvings = elapsed.checked_div(half_life).and_then(|times| u32::try_from(times).ok());
-        let halved = halvings.and_then(|times| self.level.checked_shr(times)).unwrap_or(0);
+        let halved = halvings.and_then(|times| level.checked_shr(times)).unwrap_or(0);
         // Between two halvings a straight line is near enough.
         let rest = elapsed.checked_rem(half_life).unwrap_or(0);
         let lost =
             u128::from(halved).saturating_mul(rest).checked_div(half_life.saturating_mul(2)).unwrap_or(0);
         halved.saturating_sub(u32::try_from(lost).unwrap_or(u32::MAX))
     }
+}
+
+/// A level as a number of failures, to the nearest.
+const fn failures(level: u32) -> u32 {
+    level.saturating_add(ONE / 2) / ONE
 }
 
 /// A keyed hash of an account or a network: four independent numbers.
@@ -135,7 +163,7 @@ impl Key {
         u128::from(high).checked_shl(64).unwrap_or(0) | u128::from(low)
     }
 
-    /// Enough of the key to tell the few networks of an account apart.
+    /// Enough of the key to tell a few networks or accounts apart.
     pub(super) fn narrow(self) -> u64 {
         let [_, number, ..] = self.0;
         number
@@ -185,15 +213,31 @@ impl Sketch {
         self.cells(key).map(turn).min().unwrap_or_default()
     }
 
-    /// Adds a failure. If that closes the key's counter, returns until when.
-    pub(super) fn count(&mut self, key: Key, limit: &Limit, now: Timestamp) -> Option<Timestamp> {
-        let before = self.failures(key, limit, now);
-        self.cells_mut(key).filter_map(|cell| cell.count(limit, before, now)).max()
+    /// Adds a part of a failure. If that closes the key's counter, returns until when.
+    pub(super) fn count(&mut self, key: Key, limit: &Limit, part: u32, now: Timestamp) -> Option<Timestamp> {
+        let before = self.cells(key).map(|cell| cell.level(limit, now)).min().unwrap_or(0);
+        let after = failures(before.saturating_add(part));
+        self.cells_mut(key).filter_map(|cell| cell.add(limit, (part, after), now)).max()
     }
 
-    /// Takes back a failure that closed the counter `until` then.
-    pub(super) fn give_back(&mut self, key: Key, limit: &Limit, until: Option<Timestamp>) {
-        self.cells_mut(key).for_each(|cell| cell.give_back(limit, until));
+    /// How much of a part of a failure, which was just counted here, the counter above takes as well, so that what it
+    /// has of this key stays below `most`.
+    pub(super) fn pass_on(
+        &mut self,
+        key: Key,
+        limit: &Limit,
+        (part, most): (u32, u32),
+        now: Timestamp,
+    ) -> u32 {
+        let before = self.cells(key).map(|cell| cell.passed_on(limit, now)).min().unwrap_or(0);
+        let passed_on = part.min(most.saturating_sub(before));
+        self.cells_mut(key).for_each(|cell| cell.passed_on = cell.passed_on.saturating_add(passed_on));
+        passed_on
+    }
+
+    /// Takes back a part of a failure and what of it was passed on, which closed the key's counter `until` then.
+    pub(super) fn give_back(&mut self, key: Key, limit: &Limit, parts: (u32, u32), until: Option<Timestamp>) {
+        self.cells_mut(key).for_each(|cell| cell.take_off(limit, parts, until));
     }
 
     fn failures(&self, key: Key, limit: &Limit, now: Timestamp) -> u32 {
@@ -240,8 +284,8 @@ mod tests {
     fn half_is_forgotten_in_each_half_life() {
         let start = Timestamp::from_seconds(1_000_000);
         let mut counter = Counter::default();
-        for before in 0..8 {
-            counter.count(&LIMIT, before, start);
+        for failures in 1..=8 {
+            counter.count(&LIMIT, failures, start);
         }
         let remembered = |seconds| counter.failures(&LIMIT, start.after(Duration::from_secs(seconds)));
         assert_eq!([0, 300, 600, 900, 1200, 1800, 2400, 1_000_000].map(remembered), [8, 6, 4, 3, 2, 1, 1, 0]);
@@ -251,8 +295,8 @@ mod tests {
     fn a_counter_is_remembered_for_hours_and_not_for_ever_whatever_was_counted() {
         let start = Timestamp::from_seconds(1_000_000);
         let mut counter = Counter::default();
-        for before in 0..100_000 {
-            counter.count(&LIMIT, before, start);
+        for failures in 1..=100_000 {
+            counter.count(&LIMIT, failures, start);
         }
         assert!(counter.failures(&LIMIT, start.after(Duration::from_hours(2))) < LIMIT.free);
     }
@@ -264,12 +308,35 @@ mod tests {
         let key = |n: u64| Key([n, n / 3, n / 5, n / 7]);
         for n in 0..50 {
             for _ in 0..=n % 5 {
-                sketch.count(key(n), &LIMIT, now);
+                sketch.count(key(n), &LIMIT, ONE, now);
             }
         }
         for n in 0..50 {
             assert!(u64::from(sketch.failures(key(n), &LIMIT, now)) > n % 5);
         }
+    }
+
+    #[test]
+    fn what_is_passed_on_never_reaches_the_most_and_is_made_up_as_it_is_forgotten() {
+        let most = 2 * ONE;
+        let start = Timestamp::from_seconds(1_000_000);
+        let mut sketch = Sketch::new(64);
+        let key = Key([1, 2, 3, 4]);
+        let mut above = Counter::default();
+        // Two hours of failures, one a minute.
+        for minute in 0..120 {
+            let now = start.after(Duration::from_mins(minute));
+            sketch.count(key, &LIMIT, ONE, now);
+            let part = sketch.pass_on(key, &LIMIT, (ONE, most), now);
+            above.add(&LIMIT, (part, 0), now);
+            let level = above.level(&LIMIT, now);
+            assert!(
+                level <= most && (minute < 2 || level > most - ONE / 2),
+                "{level} after {minute} minutes"
+            );
+        }
+        assert!(sketch.failures(key, &LIMIT, start.after(Duration::from_hours(2))) > 10);
+        assert_eq!(std::mem::size_of::<Counter>(), 24, "as the sizes in the documentation say");
     }
 
     #[test]

@@ -6,27 +6,37 @@
 //!
 //! - **From a familiar network**, one from which this account has signed in before: by a counter that belongs to this
 //!   account and network alone. Whatever strangers do elsewhere, a person at home or at work is not touched by it.
-//! - **From any other network**: by the account's counter and by the network's counter. The first bounds guesses at one
+//! - **From any other network**: by the account's counters and by the network's counters. The first bound guesses at one
 //!   account from everywhere, the second one password tried on many accounts.
+//!
+//! Of an account, three things are counted: attempts of one subscriber (the /56 of IPv6, the address of IPv4), attempts
+//! of one block (the /48), and all attempts. A narrower counter counts everything; a wider one takes from each narrower
+//! one less than it lets pass. So one subscriber, whatever its /64s do, closes the account for itself and not for its
+//! neighbours, and one block not for other blocks: a person on a new network is let in at once. Two blocks together
+//! do close the account. The networks' own counters, over all accounts, stand for /64, /56 and /48 in the same way.
 //!
 //! A counter lets some failures pass ([`Limit::free`]), then asks for a delay that doubles with each further one up to
 //! a longest delay, and forgets half of what it has in each [`Limit::half_life`]. There is no lock-out: one attempt
-//! passes after each delay. When an account is under attack, that attempt would go to whoever asks most often, so
-//! networks draw lots: after the delay comes the same time again, over which each gets a turn of its own, told in
-//! `retry_after`, with a new draw after every attempt. A person on an unknown network who comes back when told gets
-//! through about once in as many turns as networks attack.
+//! passes after each delay. When an account is under attack from many blocks, that attempt would go to whoever asks most
+//! often, so they draw lots: after the delay comes the same time again, over which each block gets a turn of its own (and
+//! in it each subscriber, and each /64), told in `retry_after`, with a new draw after every attempt. A person on an
+//! unknown network who comes back when told gets through about once in as many turns as blocks attack.
+//!
+//! An account is known here by what was typed, normalised, whether there is such an account or not: see
+//! [`Attempt::account`]. So nothing here tells whether a name exists, nor which address belongs to which name.
 //!
 //! # What it costs
 //! - Account and network counters are sketches: each key has four cells, found by a keyed hash, and counts as what the
-//!   least of its cells says. Nothing is ever evicted, so invented names cannot push a counter out; and nothing is ever
-//!   under-counted. What invented names can do is fill cells; how fast is bounded by how fast the hashing pool
+//!   least of its cells says. Nothing is ever evicted, so invented names cannot push a counter out; and no counter says
+//!   less than was counted in it. What invented names can do is fill cells; how fast is bounded by how fast the hashing pool
 //!   hashes, since only attempts that are hashed count. With the sizes in [`Settings`], four cores that hash invented
 //!   names without a pause delay nobody else; more of them delay some accounts by a second or two.
 //! - Familiar networks are a table of bounded size, four networks an account, that forgets the least recently used. Only
 //!   a success writes to it. Who is forgotten (and everybody, after a restart) is measured as a stranger once.
-//! - Strangers who attack from thousands of networks at once can make a person on an unknown network wait for long.
+//! - Strangers who attack from thousands of blocks at once can make a person on an unknown network wait for long.
 //! - Who shares a familiar network with the attacker shares that counter, and waits for at most its longest delay.
-//! - A guess every minute and a half is about a thousand a day at one account: what the password policy is for.
+//! - A guess every minute and a half is about a thousand a day at one account: what the password policy is for. One that
+//!   can be signed in to by a name and by an address has a counter for each, and so twice as many.
 //! - Two processes count apart.
 
 use std::fmt;
@@ -41,22 +51,25 @@ use crate::clock::Timestamp;
 pub mod bucket;
 mod counter;
 mod familiar;
+mod network;
 mod paged;
 mod repeats;
+mod state;
 #[cfg(test)]
 mod tests;
 
+use counter::Key;
 pub use counter::Limit;
-use counter::{Counter, Key, Sketch};
-use familiar::Familiar;
-use repeats::Repeats;
+use network::Networks;
+use state::{Counted, Met, State, Taken};
 
 /// The limits and the sizes of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// For one account, from all networks that are not familiar.
+    /// For one account, from all networks that are not familiar; and from one subscriber, and from one block.
     pub account: Limit,
-    /// For one network, over all accounts to which it is not familiar.
+    /// For one network, over all accounts to which it is not familiar. A /56 may have twice as many failures, a /48 eight
+    /// times as many.
     pub network: Limit,
     /// For one account from one of its familiar networks.
     pub familiar: Limit,
@@ -64,6 +77,8 @@ pub struct Settings {
     pub repeat_window: Duration,
     /// Cells in a row of the account counters, of 24 bytes; there are four rows.
     pub account_cells: usize,
+    /// The same for the counters of one account and one subscriber or block.
+    pub source_cells: usize,
     /// The same for the network counters.
     pub network_cells: usize,
     /// How many accounts have familiar networks, at about 200 bytes each.
@@ -71,7 +86,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 11 MiB in all.
+    /// 24 MiB in all, of which only what is used is taken.
     fn default() -> Self {
         Self {
             account: Limit { free: 10, ..Limit::UP_TO_A_MINUTE },
@@ -79,7 +94,8 @@ impl Default for Settings {
             familiar: Limit { free: 10, ..Limit::UP_TO_A_MINUTE },
             repeat_window: Duration::from_secs(2),
             account_cells: 65_536,
-            network_cells: 16_384,
+            source_cells: 131_072,
+            network_cells: 32_768,
             familiar_accounts: 16_384,
         }
     }
@@ -95,6 +111,7 @@ impl Settings {
             familiar: Limit::OFF,
             repeat_window: Duration::ZERO,
             account_cells: 1,
+            source_cells: 1,
             network_cells: 1,
             familiar_accounts: 1,
         }
@@ -104,12 +121,25 @@ impl Settings {
 /// One attempt to sign in, or to prove a password otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
-    /// The account's key: the bytes of the *normalised* name, whether there is such an account or not.
+    /// The account's key: the bytes of the *normalised* name or address, whether there is such an account or not.
     pub account: &'a [u8],
-    /// Who asks. Counted by address for IPv4, by the /64 for IPv6.
+    /// Who asks. Counted by address for IPv4; by the /64, the /56 and the /48 for IPv6.
     pub peer: IpAddr,
     /// What [`Throttle::digest`] made of the password.
     pub password: PasswordDigest,
+}
+
+/// Where an attempt comes from, in numbers that mean nothing outside this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The account, or a name that somebody invented.
+    pub account: u64,
+    /// The subscriber: the /56 of IPv6, the address of IPv4.
+    pub site: u64,
+    /// The widest network: the /48 of IPv6, the address of IPv4.
+    pub block: u64,
+    /// Whether the account has signed in from this network before.
+    pub known: bool,
 }
 
 /// Tells equal passwords from different ones, in this process only.
@@ -173,13 +203,7 @@ impl Throttle {
     /// Empty counters under a random key, which makes it impossible to choose names that meet in one cell.
     #[must_use]
     pub fn new(settings: Settings, key: &[u8; 32]) -> Self {
-        let state = State {
-            accounts: Sketch::new(settings.account_cells),
-            networks: Sketch::new(settings.network_cells),
-            familiar: Familiar::new(settings.familiar_accounts),
-            repeats: Repeats::new(settings.repeat_window),
-            stats: Stats::default(),
-        };
+        let state = State::new(&settings);
         Self { settings, key: hmac::Key::new(hmac::HMAC_SHA256, key), state: Mutex::new(state) }
     }
 
@@ -194,13 +218,38 @@ impl Throttle {
     /// # Errors
     /// [`Throttled`] if it comes too soon: answer so, and hash nothing.
     pub fn reserve(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<Reservation<'_>, Throttled> {
-        let account = Key::from(self.hash(b'a', &[attempt.account]));
-        let network = Key::from(self.network(attempt.peer));
+        let account = self.account(attempt.account);
+        let networks = Networks::of(self, attempt.peer);
+        let network = networks.lan;
         let parts: [&[u8]; 3] = [&account.bytes(), &network.bytes(), &attempt.password.0];
         let repeat = Key::from(self.hash(b'r', &parts));
-
-        let counted = self.state().count(&self.settings, (account, network, repeat), now)?;
+        let met = Met {
+            by_account: network::of_account(self, account, networks),
+            by_network: network::of_networks(&self.settings, networks),
+        };
+        let counted = self.state().count(&self.settings, (account, network, repeat), met, now)?;
         Ok(Reservation { throttle: self, account, network, repeat, counted })
+    }
+
+    /// Where an attempt comes from; counts nothing.
+    #[must_use]
+    pub fn origin(&self, account: &[u8], peer: IpAddr) -> Origin {
+        let (account, networks) = (self.account(account), Networks::of(self, peer));
+        Origin {
+            account: account.narrow(),
+            site: networks.site().narrow(),
+            block: networks.block().narrow(),
+            known: self.state().familiar.find(account, networks.lan).is_some(),
+        }
+    }
+
+    /// Makes a network familiar to another name of an account that has just signed in from there, unless it is so already.
+    pub fn remember(&self, account: &[u8], peer: IpAddr, now: Timestamp) {
+        let (account, networks) = (self.account(account), Networks::of(self, peer));
+        let mut state = self.state();
+        if state.familiar.find(account, networks.lan).is_none() {
+            state.familiar.remember(account, networks.lan, now);
+        }
     }
 
     /// How many attempts met which fate.
@@ -209,15 +258,8 @@ impl Throttle {
         self.state().stats
     }
 
-    fn network(&self, peer: IpAddr) -> [u8; 32] {
-        match peer.to_canonical() {
-            IpAddr::V4(address) => self.hash(b'4', &[&address.octets()]),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                let prefix = [a, b, c, d].map(u16::to_be_bytes);
-                self.hash(b'6', &[prefix.as_flattened()])
-            }
-        }
+    fn account(&self, account: &[u8]) -> Key {
+        Key::from(self.hash(b'a', &[account]))
     }
 
     fn hash(&self, kind: u8, parts: &[&[u8]]) -> [u8; 32] {
@@ -279,99 +321,19 @@ impl Reservation<'_> {
     }
 
     fn give_back(&self, state: &mut State) {
-        let Settings { account, network, familiar, .. } = &self.throttle.settings;
-        match self.counted {
+        match &self.counted {
             Counted::Repeat => {}
             Counted::Familiar { until } => {
                 if let Some(counter) = state.familiar.find(self.account, self.network) {
-                    counter.give_back(familiar, until);
+                    counter.give_back(&self.throttle.settings.familiar, *until);
                 }
             }
-            Counted::Stranger { account_until, network_until } => {
-                state.accounts.give_back(self.account, account, account_until);
-                state.networks.give_back(self.network, network, network_until);
+            Counted::Stranger(taken) => {
+                for Taken { level, until, part, passed_on } in taken {
+                    let parts = (*part, *passed_on);
+                    state.table(level.table).give_back(level.key, &level.limit, parts, *until);
+                }
             }
         }
-    }
-}
-
-/// What a reservation has counted, and until when each counter was closed by it.
-#[derive(Clone, Copy, Debug)]
-enum Counted {
-    Repeat,
-    Familiar { until: Option<Timestamp> },
-    Stranger { account_until: Option<Timestamp>, network_until: Option<Timestamp> },
-}
-
-struct State {
-    accounts: Sketch,
-    networks: Sketch,
-    familiar: Familiar,
-    repeats: Repeats,
-    stats: Stats,
-}
-
-impl State {
-    fn count(
-        &mut self,
-        settings: &Settings,
-        (account, network, repeat): (Key, Key, Key),
-        now: Timestamp,
-    ) -> Result<Counted, Throttled> {
-        // Before the limits: a client that sends the same credentials in another form gets the same answer again.
-        let counted = if self.repeats.take(repeat, now) {
-            self.stats.repeats = self.stats.repeats.saturating_add(1);
-            Counted::Repeat
-        } else if let Some(counter) = self.familiar.find(account, network) {
-            let counted = Self::count_familiar(counter, &settings.familiar, now);
-            self.note(counted)?
-        } else {
-            let counted = self.count_stranger(settings, (account, network), now);
-            self.note(counted)?
-        };
-        self.stats.reserved = self.stats.reserved.saturating_add(1);
-        if matches!(counted, Counted::Familiar { .. }) {
-            self.stats.familiar = self.stats.familiar.saturating_add(1);
-        }
-        Ok(counted)
-    }
-
-    fn count_familiar(counter: &mut Counter, limit: &Limit, now: Timestamp) -> Result<Counted, Throttled> {
-        let wait = counter.wait(limit, now);
-        if wait.is_zero() {
-            let failures = counter.failures(limit, now);
-            Ok(Counted::Familiar { until: counter.count(limit, failures, now) })
-        } else {
-            Err(Throttled { retry_after: wait, by: By::Account })
-        }
-    }
-
-    fn count_stranger(
-        &mut self,
-        settings: &Settings,
-        (account, network): (Key, Key),
-        now: Timestamp,
-    ) -> Result<Counted, Throttled> {
-        let by_account = self.accounts.wait_for_turn(account, network, &settings.account, now);
-        let by_network = self.networks.wait(network, &settings.network, now);
-        if by_account.max(by_network).is_zero() {
-            return Ok(Counted::Stranger {
-                account_until: self.accounts.count(account, &settings.account, now),
-                network_until: self.networks.count(network, &settings.network, now),
-            });
-        }
-        let by = if by_network > by_account { By::Network } else { By::Account };
-        Err(Throttled { retry_after: by_account.max(by_network), by })
-    }
-
-    fn note(&mut self, counted: Result<Counted, Throttled>) -> Result<Counted, Throttled> {
-        if let Err(Throttled { by, .. }) = &counted {
-            let tally = match by {
-                By::Account => &mut self.stats.throttled_by_account,
-                By::Network => &mut self.stats.throttled_by_network,
-            };
-            *tally = tally.saturating_add(1);
-        }
-        counted
     }
 }

@@ -1,0 +1,100 @@
+//! The networks that an address is in, and the counters that an attempt from there meets.
+
+use std::net::IpAddr;
+
+use super::counter::{Key, Limit};
+use super::{Settings, Throttle};
+
+/// The networks of one address, as keys. For IPv6: the /64, which is one network at somebody's home; the /56, which is
+/// what one subscriber has; the /48, which is what a larger one has. For IPv4 the address is all three.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Networks {
+    pub(super) lan: Key,
+    wider: Option<(Key, Key)>,
+}
+
+impl Networks {
+    pub(super) fn of(throttle: &Throttle, peer: IpAddr) -> Self {
+        match peer.to_canonical() {
+            IpAddr::V4(address) => {
+                Self { lan: Key::from(throttle.hash(b'4', &[&address.octets()])), wider: None }
+            }
+            IpAddr::V6(address) => {
+                let octets = address.octets();
+                let key = |kind, len: usize| {
+                    Key::from(throttle.hash(kind, &[octets.get(..len).unwrap_or(&octets)]))
+                };
+                Self { lan: key(b'6', 8), wider: Some((key(b'5', 7), key(b'7', 6))) }
+            }
+        }
+    }
+
+    /// The subscriber: /56.
+    pub(super) fn site(self) -> Key {
+        self.wider.map_or(self.lan, |(site, _)| site)
+    }
+
+    /// The widest network: /48.
+    pub(super) fn block(self) -> Key {
+        self.wider.map_or(self.lan, |(_, block)| block)
+    }
+}
+
+/// Which table a counter is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Table {
+    Accounts,
+    /// Of one account and one network.
+    Sources,
+    Networks,
+}
+
+/// One of the counters that an attempt meets, from the narrowest to the widest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
+    pub(super) table: Table,
+    pub(super) key: Key,
+    pub(super) limit: Limit,
+    /// Who draws a lot for a turn here, where more than one may come.
+    pub(super) who: Option<Key>,
+    /// How many failures of this one the next wider one counts at most. It is fewer than that one lets pass, so that
+    /// no network closes what it shares with others.
+    pub(super) passes_on: u32,
+}
+
+/// The counters of an account: of the subscriber's attempts at it, of the block's attempts at it, and its own.
+pub(super) fn of_account(throttle: &Throttle, account: Key, networks: Networks) -> Vec<Level> {
+    let limit = throttle.settings.account;
+    // Three quarters, so that the person may mistype too; and never all.
+    let part = limit.free.saturating_sub(limit.free / 4).min(limit.free.saturating_sub(1)).max(1);
+    let level = |table, key, who| Level { table, key, limit, who, passes_on: part };
+    let pair = |kind, network: Key| Key::from(throttle.hash(kind, &[&account.bytes(), &network.bytes()]));
+    let own = level(Table::Accounts, account, Some(networks.block()));
+    let of_site = pair(b's', networks.site());
+    match networks.wider {
+        None => vec![level(Table::Sources, of_site, None), own],
+        Some((site, block)) => vec![
+            level(Table::Sources, of_site, Some(networks.lan)),
+            level(Table::Sources, pair(b'b', block), Some(site)),
+            own,
+        ],
+    }
+}
+
+/// The counters of the networks, over all accounts. A wider one lets more pass.
+pub(super) fn of_networks(settings: &Settings, networks: Networks) -> Vec<Level> {
+    let level = |key, times: u32, passes_on: u32| {
+        let free = settings.network.free;
+        let limit = Limit { free: free.saturating_mul(times), ..settings.network };
+        Level { table: Table::Networks, key, limit, who: None, passes_on: free.saturating_mul(passes_on) }
+    };
+    let lan = level(networks.lan, 1, 1);
+    match networks.wider {
+        None => vec![lan],
+        Some((site, block)) => vec![lan, level(site, SITE, BLOCK / 2), level(block, BLOCK, 0)],
+    }
+}
+
+/// How many times as many failures as one network a subscriber may have, and a block.
+const SITE: u32 = 2;
+const BLOCK: u32 = 8;

@@ -1,0 +1,150 @@
+//! All counters, and what becomes of them at an attempt.
+
+use std::time::Duration;
+
+use super::counter::{Counter, Key, Limit, ONE, Sketch};
+use super::familiar::Familiar;
+use super::network::{Level, Table};
+use super::repeats::Repeats;
+use super::{By, Settings, Stats, Throttled};
+use crate::clock::Timestamp;
+
+/// What a reservation has counted, and until when each counter was closed by it.
+#[derive(Debug)]
+pub(super) enum Counted {
+    Repeat,
+    Familiar { until: Option<Timestamp> },
+    Stranger(Vec<Taken>),
+}
+
+/// What one counter has counted.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) level: Level,
+    pub(super) until: Option<Timestamp>,
+    /// In 1/256 of a failure.
+    pub(super) part: u32,
+    /// What of it the next wider counter has counted.
+    pub(super) passed_on: u32,
+}
+
+/// The counters that a stranger's attempt meets.
+pub(super) struct Met {
+    pub(super) by_account: Vec<Level>,
+    pub(super) by_network: Vec<Level>,
+}
+
+pub(super) struct State {
+    accounts: Sketch,
+    sources: Sketch,
+    networks: Sketch,
+    pub(super) familiar: Familiar,
+    pub(super) repeats: Repeats,
+    pub(super) stats: Stats,
+}
+
+impl State {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            accounts: Sketch::new(settings.account_cells),
+            sources: Sketch::new(settings.source_cells),
+            networks: Sketch::new(settings.network_cells),
+            familiar: Familiar::new(settings.familiar_accounts),
+            repeats: Repeats::new(settings.repeat_window),
+            stats: Stats::default(),
+        }
+    }
+
+    pub(super) fn count(
+        &mut self,
+        settings: &Settings,
+        (account, network, repeat): (Key, Key, Key),
+        met: Met,
+        now: Timestamp,
+    ) -> Result<Counted, Throttled> {
+        // Before the limits: a client that sends the same credentials in another form gets the same answer again.
+        let counted = if self.repeats.take(repeat, now) {
+            self.stats.repeats = self.stats.repeats.saturating_add(1);
+            Counted::Repeat
+        } else if let Some(counter) = self.familiar.find(account, network) {
+            let counted = Self::count_familiar(counter, &settings.familiar, now);
+            self.note(counted)?
+        } else {
+            let counted = self.count_stranger(met, now);
+            self.note(counted)?
+        };
+        self.stats.reserved = self.stats.reserved.saturating_add(1);
+        if matches!(counted, Counted::Familiar { .. }) {
+            self.stats.familiar = self.stats.familiar.saturating_add(1);
+        }
+        Ok(counted)
+    }
+
+    fn count_familiar(counter: &mut Counter, limit: &Limit, now: Timestamp) -> Result<Counted, Throttled> {
+        let wait = counter.wait(limit, now);
+        if wait.is_zero() {
+            let failures = counter.failures(limit, now).saturating_add(1);
+            Ok(Counted::Familiar { until: counter.count(limit, failures, now) })
+        } else {
+            Err(Throttled { retry_after: wait, by: By::Account })
+        }
+    }
+
+    fn count_stranger(&mut self, met: Met, now: Timestamp) -> Result<Counted, Throttled> {
+        let by_account = self.wait(&met.by_account, now);
+        let by_network = self.wait(&met.by_network, now);
+        if by_account.max(by_network).is_zero() {
+            let mut taken = Vec::with_capacity(met.by_account.len().saturating_add(met.by_network.len()));
+            for levels in [met.by_account, met.by_network] {
+                self.count_levels(levels, now, &mut taken);
+            }
+            return Ok(Counted::Stranger(taken));
+        }
+        let by = if by_network > by_account { By::Network } else { By::Account };
+        Err(Throttled { retry_after: by_account.max(by_network), by })
+    }
+
+    /// The longest that one of the counters asks for.
+    fn wait(&mut self, levels: &[Level], now: Timestamp) -> Duration {
+        let waits = levels.iter().map(|Level { table, key, limit, who, .. }| {
+            let sketch = self.table(*table);
+            match who {
+                Some(who) => sketch.wait_for_turn(*key, *who, limit, now),
+                None => sketch.wait(*key, limit, now),
+            }
+        });
+        waits.max().unwrap_or_default()
+    }
+
+    /// Counts a failure in the narrowest counter, and in each wider one what it takes of it.
+    fn count_levels(&mut self, levels: Vec<Level>, now: Timestamp, taken: &mut Vec<Taken>) {
+        let mut part = ONE;
+        for level in levels.into_iter().filter(|level| !level.limit.is_off()) {
+            let Level { key, limit, passes_on, .. } = level;
+            let sketch = self.table(level.table);
+            let until = sketch.count(key, &limit, part, now);
+            let passed_on = sketch.pass_on(key, &limit, (part, passes_on.saturating_mul(ONE)), now);
+            taken.push(Taken { level, until, part, passed_on });
+            part = passed_on;
+        }
+    }
+
+    pub(super) const fn table(&mut self, table: Table) -> &mut Sketch {
+        match table {
+            Table::Accounts => &mut self.accounts,
+            Table::Sources => &mut self.sources,
+            Table::Networks => &mut self.networks,
+        }
+    }
+
+    fn note(&mut self, counted: Result<Counted, Throttled>) -> Result<Counted, Throttled> {
+        if let Err(Throttled { by, .. }) = &counted {
+            let tally = match by {
+                By::Account => &mut self.stats.throttled_by_account,
+                By::Network => &mut self.stats.throttled_by_network,
+            };
+            *tally = tally.saturating_add(1);
+        }
+        counted
+    }
+}
