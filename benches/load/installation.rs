@@ -152,6 +152,10 @@ password = true
 [throttle]
 refresh_burst = 0
 
+# All sign-ins come from one network, which may have half of these places.
+[passwords]
+queue = 64
+
 [audiences."https://api.example.com"]
 scopes = ["read", "write"]
 

@@ -7,12 +7,15 @@ use super::access::LiveSession;
 use super::error::TokenError;
 use super::load::Loaded;
 use super::pace;
-use super::sign_in::Account;
-use super::users::{ATTEMPTS, UserError, password_record};
+use super::password_check::{Account, Proof, source};
+use super::refusals::Secret;
+use super::users::{ATTEMPTS, UserError, about, password_record};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, Standing, UserId};
 use crate::password::Password;
+use crate::password::pool::Source;
 use crate::store::{RecordChange, StoreError};
+use crate::throttle::Origin;
 use crate::user::{self, Command, DisplayName, Email, Profile, User, UserEvent, Username, vault};
 
 /// An account, as its owner sees it. Has no `Debug`: it says who somebody is.
@@ -131,14 +134,26 @@ impl App {
         (old, new): (&str, &str),
         peer: IpAddr,
     ) -> Result<(), UserError> {
-        Password::parse(new)?;
-        let OwnAccount { name, profile, .. } = self.own_account(live.user_id()).await?;
-        let proved = self.prove(live.user_id(), &name, old, peer).await?;
+        let parsed = Password::parse(new)?;
+        let id = live.user_id();
+        let OwnAccount { name, profile, .. } = self.own_account(id).await?;
+        let name: Username = name.parse()?;
+        let proof = Proof { of: Secret::PasswordToChange, client: &live.registration.id, peer };
+        self.has_password_changes_left(id, live.id)?;
+        // The new password before the old one: to judge it takes no hash.
+        let source = self.source_of_owner(&name, peer);
+        if let Err(refused) = self.judge_new(about(&name, &profile), new, source).await {
+            if matches!(refused, UserError::Weak(_)) {
+                self.count_refused_password(live.id);
+            }
+            return Err(refused);
+        }
+        let proved = self.prove(id, (&name, old), proof).await?;
         // A session that was ended meanwhile must not keep itself.
         if !proved.state.standing.covers(live.id, live.session.started.user_epoch) {
             return Err(UserError::Unknown);
         }
-        let record = self.hash_new(&name.parse()?, &profile, new).await?;
+        let record = self.passwords.hash(parsed, source).await?;
         self.count_change(proved.id, pace::Change::Password)?;
         for _ in 0..ATTEMPTS {
             let loaded = self.load_as_proved(proved.id, Some(proved.state.standing)).await?;
@@ -160,12 +175,14 @@ impl App {
     /// there then.
     pub async fn delete_own_account(
         &self,
-        id: UserId,
+        live: &LiveSession,
         password: &str,
         peer: IpAddr,
     ) -> Result<(), UserError> {
-        let name = self.name_of(id).await?.ok_or(UserError::Unknown)?;
-        let proved = self.prove(id, &name, password, peer).await?;
+        let id = live.user_id();
+        let name: Username = self.name_of(id).await?.ok_or(UserError::Unknown)?.parse()?;
+        let proof = Proof { of: Secret::PasswordToDelete, client: &live.registration.id, peer };
+        let proved = self.prove(id, (&name, password), proof).await?;
         self.erase(id, Some(proved.state.standing), None).await
     }
 
@@ -217,15 +234,20 @@ impl App {
     async fn prove(
         &self,
         id: UserId,
-        name: &str,
-        password: &str,
-        peer: IpAddr,
+        (name, password): (&Username, &str),
+        proof: Proof<'_>,
     ) -> Result<Account, UserError> {
-        match self.check_password(name, password, peer).await {
+        match self.check_password(name.as_str(), password, proof).await {
             Ok(account) if account.id == id => Ok(account),
             Ok(_) | Err(TokenError::Credentials) => Err(UserError::WrongPassword),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whose work it is when the owner of an account, who holds a session of it, changes the password.
+    fn source_of_owner(&self, name: &Username, peer: IpAddr) -> Source {
+        let origin = self.throttle.origin(self.sign_in_key(name.as_str()).as_bytes(), peer);
+        source(Origin { known: true, ..origin })
     }
 
     /// The user as it is now. If a password was proved under `standing` and something has raised the epoch since, as

@@ -88,6 +88,8 @@ impl App {
             throttle: Throttle::new(limits(config), &random.bytes()?),
             sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
             sweeper: super::sweep::Sweeper::default(),
+            refusals: super::refusals::Refusals::default(),
+            undeclared_proxy: std::sync::Mutex::default(),
             token_requests: super::metrics::TokenRequests::default(),
             appending: super::beside::Appending::default(),
             refreshes: Buckets::new(Rate {

@@ -203,6 +203,25 @@ impl TokenError {
         }
     }
 
+    /// The reason in one word, for metrics and the log.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        super::metrics::outcome(self)
+    }
+
+    /// Whether a secret was refused, or not even looked at because too many were: not a failure of the server's.
+    #[must_use]
+    pub const fn is_about_a_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::Credentials
+                | Self::Throttled { .. }
+                | Self::TooManySignIns { .. }
+                | Self::TooManyChanges { .. }
+                | Self::Busy { .. }
+        )
+    }
+
     /// To the client, every refused refresh token looks the same.
     const BAD_REFRESH_TOKEN: &'static str =
         "The refresh token is invalid, expired, revoked or was used before.";
@@ -213,6 +232,7 @@ impl From<PoolError> for TokenError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Busy { retry_after } => Self::Busy { retry_after },
+            PoolError::TooManyAtOnce { retry_after } => Self::Throttled { retry_after },
             PoolError::Refused(_)
             | PoolError::NoRandomness(_)
             | PoolError::NotAccepted(_)

@@ -25,7 +25,7 @@ impl TokenRequests {
 }
 
 /// The reason, told apart where the client's answer does not.
-const fn outcome(error: &TokenError) -> &'static str {
+pub(super) const fn outcome(error: &TokenError) -> &'static str {
     match error {
         TokenError::Client => "client",
         TokenError::GrantNotRegistered => "grant_not_registered",
@@ -93,6 +93,11 @@ impl App {
                 "hashes_refused_total",
                 "Sign-ins refused because the hashing queue was full.",
                 passwords.refused_busy,
+            ),
+            (
+                "hashes_refused_by_source_total",
+                "Sign-ins refused because one account or network had too many at once.",
+                passwords.refused_source,
             ),
             (
                 "sign_ins_throttled_by_account_total",

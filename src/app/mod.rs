@@ -32,7 +32,9 @@ pub mod load;
 pub mod metrics;
 pub mod mint;
 mod pace;
+mod password_check;
 pub mod refresh;
+pub mod refusals;
 pub mod restore;
 pub mod revoke;
 pub mod scopes;
@@ -71,6 +73,10 @@ pub struct App {
     pub throttle: Throttle,
     /// Counts sign-ups, by network alone.
     sign_ups: Throttle,
+    /// What the log says of secrets that were refused.
+    refusals: refusals::Refusals,
+    /// When the log last told of a proxy that nobody declared.
+    undeclared_proxy: std::sync::Mutex<Option<Timestamp>>,
     /// How requests at the token endpoint ended.
     pub(crate) token_requests: metrics::TokenRequests,
     /// Limits how often one session is refreshed.

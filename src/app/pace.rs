@@ -1,9 +1,11 @@
 //! How often the holder of an account may do what stays in the log: without a limit, one person could fill the disk.
 
+use std::time::Duration;
+
 use super::App;
 use super::error::TokenError;
 use crate::config;
-use crate::oauth::UserId;
+use crate::oauth::{SessionId, UserId};
 use crate::throttle::bucket::{Buckets, Rate};
 
 /// Token buckets of users, one for each way in which the log grows. They are apart so that whoever has stolen an access
@@ -14,6 +16,8 @@ pub(super) struct Pace {
     profiles: Buckets,
     endings: Buckets,
     passwords: Buckets,
+    /// New passwords that were refused, by session.
+    refused_passwords: Buckets,
 }
 
 impl Pace {
@@ -26,6 +30,7 @@ impl Pace {
             profiles: Buckets::new(changes),
             endings: Buckets::new(changes),
             passwords: Buckets::new(changes),
+            refused_passwords: Buckets::new(sign_ins),
         }
     }
 }
@@ -42,6 +47,41 @@ pub(super) enum Change {
 }
 
 impl App {
+    /// Whether one more sign-in would be counted; counts nothing.
+    ///
+    /// # Errors
+    /// [`TokenError::TooManySignIns`] if not.
+    pub(super) fn has_sign_ins_left(&self, user: UserId) -> Result<(), TokenError> {
+        match self.pace.sign_ins.wait(user.as_bytes(), self.clock.now()) {
+            Duration::ZERO => Ok(()),
+            retry_after => Err(TokenError::TooManySignIns { retry_after }),
+        }
+    }
+
+    /// Whether one more change of the password would be counted, in this session; counts nothing.
+    ///
+    /// # Errors
+    /// [`TokenError::TooManyChanges`] if not.
+    pub(super) fn has_password_changes_left(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<(), TokenError> {
+        let now = self.clock.now();
+        let changes = self.pace.passwords.wait(user.as_bytes(), now);
+        let refused = self.pace.refused_passwords.wait(session.as_bytes(), now);
+        match changes.max(refused) {
+            Duration::ZERO => Ok(()),
+            retry_after => Err(TokenError::TooManyChanges { retry_after }),
+        }
+    }
+
+    /// Counts a new password that was too weak: to see that costs time. By session, so that whoever has stolen an access
+    /// token keeps nobody from changing the password in another one.
+    pub(super) fn count_refused_password(&self, session: SessionId) {
+        self.pace.refused_passwords.take(session.as_bytes(), self.clock.now());
+    }
+
     /// Counts a sign-in whose password was right.
     ///
     /// # Errors

@@ -6,18 +6,16 @@ use std::net::IpAddr;
 use super::error::TokenError;
 use super::load::Loaded;
 use super::mint::TokenResponse;
+use super::password_check::{Account, Proof};
+use super::refusals::Secret;
 use super::scopes::Grant;
 use super::{App, policy};
 use crate::client::{RefreshTokens, Registration};
 use crate::oauth::request::PasswordRequest;
 use crate::oauth::{GrantType, Scope, SessionId, Standing, UserId};
-use crate::password::Password;
-use crate::password::hash::PasswordRecord;
-use crate::password::pool::Verdict;
 use crate::session::{self, Device, Start, device};
 use crate::store::{Append, Expected, RecordChange, StoreError};
-use crate::throttle::Attempt;
-use crate::user::{self, Command, User, Username, vault};
+use crate::user::{self, User};
 
 impl App {
     /// Signs a user in: a new session, and its first pair.
@@ -41,101 +39,15 @@ impl App {
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
         let standing = self.usable(client).await?;
-        let account = self.check_password(&request.username, &request.password, peer).await?;
+        let proof = Proof { of: Secret::Password, client: &client.id, peer };
+        let account = self.check_password(&request.username, &request.password, proof).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
         if request.scope.as_ref().is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
             return Err(TokenError::Scope);
         }
-        self.count_sign_in(account.id)?;
         let device = Device::new(request.user_agent.as_deref(), request.device_label.as_deref());
         self.start_session((client, standing), account, SignIn { grant, permitted, device }).await
-    }
-
-    /// The account whose name and password these are.
-    pub(super) async fn check_password(
-        &self,
-        username: &str,
-        password: &str,
-        peer: IpAddr,
-    ) -> Result<Account, TokenError> {
-        // What can't be a password is nobody's; a long one is refused before any hash.
-        let password = Password::parse(password).map_err(|_| TokenError::Credentials)?;
-        let name = username.parse::<Username>().ok();
-        let named = self.account_named(username).await?;
-        let reservation = {
-            let typed = name.as_ref().map_or(username.as_bytes(), |name| name.as_str().as_bytes());
-            // One account has one counter, whichever of its names is typed.
-            let account = named.as_ref().map_or(typed, |id| id.as_bytes().as_slice());
-            let digest = self.throttle.digest(password.as_bytes());
-            let attempt = Attempt { account, peer, password: digest };
-            let throttled = |error: crate::throttle::Throttled| {
-                tracing::warn!(throttle.by = ?error.by, peer.address = %peer, "sign-in throttled");
-                TokenError::Throttled { retry_after: error.retry_after }
-            };
-            self.throttle.reserve(attempt, self.clock.now()).map_err(throttled)?
-        };
-        let (found, verdict) = match self.verify(named, password).await {
-            Ok(verified) => verified,
-            Err(error) => {
-                reservation.abandoned();
-                return Err(error);
-            }
-        };
-        match found {
-            Some(account) if verdict.matches && account.state.is_active() => {
-                reservation.succeeded(self.clock.now());
-                if let Some(rehashed) = verdict.rehashed {
-                    self.store_rehashed(&account, &rehashed).await;
-                }
-                Ok(account)
-            }
-            _ => {
-                reservation.failed(self.clock.now());
-                Err(TokenError::Credentials)
-            }
-        }
-    }
-
-    /// The account with this id, if there is one, and whether `password` is its password; the same work in either case.
-    async fn verify(
-        &self,
-        id: Option<UserId>,
-        password: Password,
-    ) -> Result<(Option<Account>, Verdict), TokenError> {
-        let found = match id {
-            Some(id) => self.account(id).await?,
-            None => None,
-        };
-        let (account, record) = found.unzip();
-        Ok((account, self.passwords.verify(password, record).await?))
-    }
-
-    async fn account(&self, id: UserId) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
-        let Loaded { state, expected } = self.load_user(id).await?;
-        let record = self.store.record(vault::password(id)).await?;
-        let (Some(state), Some(record)) = (state, record) else {
-            return Ok(None);
-        };
-        let unreadable = |error: minicbor::decode::Error| {
-            TokenError::Internal(format!("a password record can't be read: {error}"))
-        };
-        let record = minicbor::decode(&record).map_err(unreadable)?;
-        Ok(Some((Account { id, state, expected }, record)))
-    }
-
-    /// Replaces a hash by one with newer parameters. It is no harm if the account has changed meanwhile: the next
-    /// sign-in tries again.
-    async fn store_rehashed(&self, account: &Account, record: &PasswordRecord) {
-        let command = Command::Rehash;
-        let Ok(events) = user::decide(Some(&account.state), command, self.clock.now()) else {
-            return;
-        };
-        let records = vec![super::users::password_record(account.id, record)];
-        let loaded = Loaded { state: Some(account.state.clone()), expected: account.expected };
-        if let Err(error) = self.append_user(account.id, loaded, &events, records).await {
-            tracing::info!(user.id = %account.id, error = %error, "the password's new hash was not stored");
-        }
     }
 
     async fn start_session(
@@ -201,11 +113,4 @@ struct SignIn {
     /// What of it the user's roles permit now.
     permitted: Scope,
     device: Device,
-}
-
-/// An account that was found.
-pub(super) struct Account {
-    pub(super) id: UserId,
-    pub(super) state: User,
-    expected: Expected,
 }

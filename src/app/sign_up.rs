@@ -6,13 +6,16 @@ use zeroize::Zeroizing;
 
 use super::error::TokenError;
 use super::load::Loaded;
-use super::users::{UserError, password_record};
+use super::password_check::source;
+use super::refusals::{RefusedSecret, Secret};
+use super::users::{UserError, about, password_record};
 use super::{App, invitations};
 use crate::config::SignUp;
 use crate::oauth::{Actor, UserId};
 use crate::password::Password;
+use crate::password::pool::Source;
 use crate::store::{Expected, RecordChange, StoreError};
-use crate::throttle::{Attempt, Reservation};
+use crate::throttle::{Attempt, Origin, Reservation};
 use crate::user::vault::{self, Invitation};
 use crate::user::{self, Command, Email, Profile, Username};
 
@@ -41,6 +44,8 @@ pub(super) struct Draft<'a> {
     pub(super) invitation: Option<&'a str>,
     /// Who makes it, if it is not the person.
     pub(super) by: Option<Actor>,
+    /// Whose work the hash of its password is.
+    pub(super) source: Source,
 }
 
 impl App {
@@ -62,6 +67,7 @@ impl App {
         let display_name = new.display_name.as_deref().map(str::parse).transpose()?;
         Password::parse(&new.password)?;
         let counted = self.count_sign_up(peer)?;
+        let source = source(Origin { known: false, ..self.throttle.origin(new.name.as_bytes(), peer) });
         let draft = Draft {
             name,
             profile: Profile { email, display_name },
@@ -69,12 +75,22 @@ impl App {
             roles: accounts.roles.clone(),
             invitation: new.invitation.as_ref().map(|code| code.as_str()),
             by: None,
+            source,
         };
         let made = self.make_account(draft).await;
         match &made {
             // Nothing was hashed.
-            Err(UserError::Failed(TokenError::Busy { .. })) => counted.abandoned(),
+            Err(UserError::Failed(TokenError::Busy { .. } | TokenError::Throttled { .. })) => {
+                counted.abandoned();
+            }
             Ok(_) | Err(_) => counted.failed(self.clock.now()),
+        }
+        match &made {
+            Err(UserError::Invitation) => self.note_refused_sign_up(Secret::Invitation, "invitation", peer),
+            Err(UserError::Failed(error)) if error.is_about_a_secret() => {
+                self.note_refused_sign_up(Secret::SignUp, error.reason(), peer);
+            }
+            Ok(_) | Err(_) => {}
         }
         made
     }
@@ -83,17 +99,18 @@ impl App {
     /// invitation be used only once.
     pub(super) async fn make_account(&self, draft: Draft<'_>) -> Result<UserId, UserError> {
         self.has_room().map_err(TokenError::from)?;
-        let Draft { name, profile, password, roles, invitation, by } = draft;
+        let Draft { name, profile, password, roles, invitation, by, source } = draft;
+        // The code first: who has none that is good is told nothing about names and addresses.
+        let invited = match invitation {
+            Some(code) => Some((code, self.invited(code).await?)),
+            None => None,
+        };
         let addresses = self.addresses(&name, &profile);
         if self.user_id(&name).await?.is_some() {
             return Err(UserError::Taken);
         }
         self.none_taken(&name, &addresses).await?;
-        let invited = match invitation {
-            Some(code) => Some((code, self.invited(code).await?)),
-            None => None,
-        };
-        let hash = self.hash_new(&name, &profile, password).await?;
+        let hash = self.hash_new(about(&name, &profile), password, source).await?;
         let now = self.clock.now();
         let id = match invited {
             Some((_, Invitation { account, .. })) => account,
@@ -147,9 +164,14 @@ impl App {
     pub(super) fn count_sign_up(&self, peer: IpAddr) -> Result<Reservation<'_>, UserError> {
         let attempt = Attempt { account: b"", peer, password: self.sign_ups.digest(b"") };
         self.sign_ups.reserve(attempt, self.clock.now()).map_err(|throttled| {
-            tracing::warn!(peer.address = %peer, "sign-up throttled");
-            TokenError::Throttled { retry_after: throttled.retry_after }.into()
+            let error = TokenError::Throttled { retry_after: throttled.retry_after };
+            self.note_refused_sign_up(Secret::SignUp, error.reason(), peer);
+            error.into()
         })
+    }
+
+    fn note_refused_sign_up(&self, secret: Secret, reason: &'static str, peer: IpAddr) {
+        self.note_refused(RefusedSecret { secret, reason, client: None, user: None, peer });
     }
 
     /// That nobody signs in with one of these addresses.

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::oauth::{Actor, SessionId, UserId};
 use crate::password::hash::PasswordRecord;
 use crate::password::policy::PolicyRefused;
-use crate::password::pool::{NewPassword, PoolError};
+use crate::password::pool::{NewPassword, PoolError, Source};
 use crate::password::{Password, PasswordRefused};
 use crate::store::{RecordChange, RecordKey, StoreError};
 use crate::user::email::EmailRefused;
@@ -91,7 +91,8 @@ impl App {
         by: Option<Actor>,
     ) -> Result<UserId, UserError> {
         let profile = Profile::default();
-        self.make_account(Draft { name: name.parse()?, profile, password, roles, invitation: None, by }).await
+        let (name, source) = (name.parse()?, Source::OPERATOR);
+        self.make_account(Draft { name, profile, password, roles, invitation: None, by, source }).await
     }
 
     /// Sets a new password, which ends all sessions but `keep`.
@@ -131,7 +132,8 @@ impl App {
         keep: Option<SessionId>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
-        let record = self.hash_new(name, &self.profile(id).await?, password).await?;
+        let about = about(name, &self.profile(id).await?);
+        let record = self.hash_new(about, password, Source::OPERATOR).await?;
         let records = vec![password_record(id, &record)];
         self.change_user(id, Command::ChangePassword { keep }, by, records).await
     }
@@ -181,6 +183,19 @@ impl App {
         }
     }
 
+    /// What an attempt to sign in is counted by: the normalised address, where an address is something to sign in with, or
+    /// the normalised name. Whether there is such an account makes no difference, so that nothing tells; and so an account
+    /// with a name and an address has a counter for each.
+    pub(super) fn sign_in_key(&self, typed: &str) -> String {
+        let address = typed.parse::<Email>().ok().filter(|_| self.settings.accounts.login_with_email);
+        match (address, typed.parse::<Username>()) {
+            (Some(address), _) => address.key().to_owned(),
+            (None, Ok(name)) => name.as_str().to_owned(),
+            // It is nobody's.
+            (None, Err(_)) => typed.to_owned(),
+        }
+    }
+
     /// Who has a name.
     pub(super) async fn user_id(&self, name: &Username) -> Result<Option<UserId>, TokenError> {
         self.id_in(vault::by_name(name)).await
@@ -227,27 +242,50 @@ impl App {
         Err(TokenError::from(StoreError::WrongExpectedVersion).into())
     }
 
+    /// Whether a new password is good enough; costs no hash.
+    pub(super) async fn judge_new(
+        &self,
+        about: Vec<String>,
+        password: &str,
+        source: Source,
+    ) -> Result<(), UserError> {
+        let rules = NewPassword { policy: self.settings.password_policy, about };
+        Ok(self.passwords.judge(Password::parse(password)?, rules, source).await?)
+    }
+
+    /// Hashes a new password, if it is good enough.
     pub(super) async fn hash_new(
         &self,
-        name: &Username,
-        profile: &Profile,
+        about: Vec<String>,
         password: &str,
+        source: Source,
     ) -> Result<PasswordRecord, UserError> {
-        let password = Password::parse(password)?;
-        let about = [
-            Some(name.as_str()),
-            profile.email.as_ref().map(Email::as_str),
-            profile.display_name.as_ref().map(DisplayName::as_str),
-        ];
-        let about = about.into_iter().flatten().map(str::to_owned).collect();
         let rules = NewPassword { policy: self.settings.password_policy, about };
-        self.passwords.hash_new(password, rules).await.map_err(|error| match error {
-            PoolError::NotAccepted(refused) => UserError::Weak(refused),
-            PoolError::Busy { .. } | PoolError::Refused(_) | PoolError::NoRandomness(_) | PoolError::Lost => {
-                UserError::Failed(error.into())
-            }
-        })
+        Ok(self.passwords.hash_new(Password::parse(password)?, rules, source).await?)
     }
+}
+
+impl From<PoolError> for UserError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::NotAccepted(refused) => Self::Weak(refused),
+            PoolError::Busy { .. }
+            | PoolError::TooManyAtOnce { .. }
+            | PoolError::Refused(_)
+            | PoolError::NoRandomness(_)
+            | PoolError::Lost => Self::Failed(error.into()),
+        }
+    }
+}
+
+/// Words about a person that a new password must not be made of.
+pub(super) fn about(name: &Username, profile: &Profile) -> Vec<String> {
+    let words = [
+        Some(name.as_str()),
+        profile.email.as_ref().map(Email::as_str),
+        profile.display_name.as_ref().map(DisplayName::as_str),
+    ];
+    words.into_iter().flatten().map(str::to_owned).collect()
 }
 
 /// The record of a password's hash.

@@ -126,7 +126,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     };
     // They end with this function.
     let mut tasks = JoinSet::new();
-    tasks.spawn(Arc::clone(&app).watch_keys(LOOK_AT_KEYS));
+    tasks.spawn(keep_looking(Arc::clone(&app)));
     tasks.spawn(position.clone().keep(Arc::clone(&app)));
     tasks.spawn(Arc::clone(&app).keep_sweeping(SWEEP, evidence));
     ready().map_err(Failure::Output)?;
@@ -137,6 +137,11 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     position.write_last(&app);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes in what changes in the keys folder, and says what the log has left out; never returns.
+async fn keep_looking(app: Arc<App>) {
+    tokio::join!(Arc::clone(&app).watch_keys(LOOK_AT_KEYS), app.keep_counting_refusals());
 }
 
 /// Opens the store and puts the use cases together. A new store gets its keys first.

@@ -83,7 +83,8 @@ pub struct Passwords {
     pub min_length: u32,
     /// Threads that hash; each takes 19 MiB while it does. One a core, unless it is set.
     pub threads: u32,
-    /// How many sign-ins may wait for a thread; more get 503. 16 a thread, unless it is set.
+    /// How many sign-ins may wait for a thread; more get 503. A quarter of them may be one account's, half one network's.
+    /// 16 a thread, unless it is set.
     pub queue: u32,
 }
 

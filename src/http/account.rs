@@ -120,7 +120,7 @@ impl AccountApi {
         let access = token.access(&app, SCOPE).await?;
         let password = Zeroizing::new(body.read().await?.password.0);
         let peer = self.proxies.peer(request);
-        app.delete_own_account(access.live.user_id(), &password, peer).await.map_err(refused)?;
+        app.delete_own_account(&access.live, &password, peer).await.map_err(refused)?;
         Ok(Done::NoContent)
     }
 }

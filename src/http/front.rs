@@ -47,6 +47,9 @@ impl Endpoint for Front {
 
     // Not async: it would keep the request a second time.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        if let Some(peer) = self.proxies.undeclared(&request) {
+            self.app.note_undeclared_proxy(peer);
+        }
         let endpoint = if is_documentation(request.uri().path()) { &self.documentation } else { &self.api };
         let data = request.extensions_mut();
         data.insert(Arc::clone(&self.app));

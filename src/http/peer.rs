@@ -15,6 +15,9 @@ pub struct TrustedProxies(Vec<IpNet>);
 #[error("{0:?} is no address and no network (like 10.0.0.0/8 or ::1)")]
 pub struct NotANetwork(String);
 
+/// By what a proxy says for whom it speaks.
+const FORWARDED: [&str; 2] = ["x-forwarded-for", "forwarded"];
+
 impl TrustedProxies {
     /// The address of the client behind a connection from `socket`: that itself, unless it is a trusted proxy; then
     /// the rightmost address of `X-Forwarded-For` that is not one. What stands left of it is the client's own say.
@@ -39,6 +42,16 @@ impl TrustedProxies {
         let socket = request.remote_addr().as_socket_addr();
         let socket = socket.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
         self.client_addr(socket, request.headers())
+    }
+
+    /// The address at the other end, if it speaks for somebody else and is not trusted to: a proxy that the configuration
+    /// does not name, or somebody who pretends.
+    #[must_use]
+    pub fn undeclared(&self, request: &poem::Request) -> Option<IpAddr> {
+        let headers = request.headers();
+        FORWARDED.iter().any(|name| headers.contains_key(*name)).then_some(())?;
+        let socket = request.remote_addr().as_socket_addr()?.ip().to_canonical();
+        (!self.contains(socket)).then_some(socket)
     }
 
     fn contains(&self, address: IpAddr) -> bool {

@@ -17,6 +17,7 @@ use super::form::Form;
 use super::peer::TrustedProxies;
 use super::refusal::Refusal;
 use super::server::{BodyError, read_body};
+use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{App, TokenError};
 use crate::client::Registration;
 use crate::oauth::ClientId;
@@ -63,13 +64,18 @@ impl Posted {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
+        if !matches!(error, TokenError::Client) {
+            tracing::error!(peer.address = %self.peer, error = %error, "client not authenticated");
+            return Err(self.refuse(&error));
+        }
         // What is no client's id is not repeated in the log: it may be a secret in the wrong field.
         let mut known = None;
         for id in self.claim.readings.iter().filter_map(|reading| reading.id.parse::<ClientId>().ok()) {
             known = known.or(app.client(&id).await.ok().flatten());
         }
-        let id = known.as_ref().map_or("", |known| known.registration.id.as_str());
-        tracing::warn!(client.id = id, peer.address = %self.peer, error = %error, "client authentication failed");
+        let client = known.as_ref().map(|known| &known.registration.id);
+        let (secret, reason) = (Secret::Client, error.reason());
+        app.note_refused(RefusedSecret { secret, reason, client, user: None, peer: self.peer });
         Err(self.refuse(&error))
     }
 

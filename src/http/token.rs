@@ -13,6 +13,7 @@ use super::error::status;
 use super::posted::{ClientBasic, Posted, PostedForm};
 use super::refusal::{Refusal, Refused};
 use super::written::Written;
+use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{App, TokenError, TokenResponse};
 use crate::oauth::request::{PasswordRequest, RefreshRequest};
 use crate::oauth::{Audience, ErrorCode, GrantType, Scope, TokenRequest};
@@ -110,11 +111,20 @@ impl TokenApi {
         app.token_requests.count(grant, answer.as_ref());
         match &answer {
             Ok(_) => tracing::debug!(client.id = %id, oauth.grant = grant, "tokens issued"),
+            // A password that was refused has its line already.
+            Err(error) if grant == GrantType::Password.as_str() && error.is_about_a_secret() => {}
             Err(error) if status(error.code(), false).is_server_error() => {
                 tracing::error!(client.id = %id, oauth.grant = grant, error = %error, "token request failed");
             }
             Err(error) => {
-                tracing::info!(client.id = %id, oauth.grant = grant, error = %error, "token request refused");
+                let (secret, reason) = (Secret::TokenRequest, error.reason());
+                app.note_refused(RefusedSecret {
+                    secret,
+                    reason,
+                    client: Some(id),
+                    user: None,
+                    peer: posted.peer,
+                });
             }
         }
         Ok(render(answer.map_err(|error| posted.refuse(&error))?, cookie.as_ref()))

@@ -2,15 +2,16 @@
 //!
 //! A hash takes tens of milliseconds and 19 MiB. So that a storm of sign-ins neither slows refreshes nor eats the
 //! machine, only the pool's threads hash: memory is bounded by their number, waiting by the length of the queue, and
-//! what comes on top is told at once to come back ([`PoolError::Busy`]).
+//! what comes on top is told at once to come back ([`PoolError::Busy`]). No account and no network fills the queue
+//! ([`PoolError::TooManyAtOnce`]), and those who wait take turns: see [`queue`].
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 use super::Password;
@@ -18,8 +19,12 @@ use super::hash::{Cost, HashRefused, PasswordRecord, Peppers, Workspace};
 use super::policy::{Policy, PolicyRefused};
 use crate::random::{NoRandomness, Random};
 
+mod queue;
 #[cfg(test)]
 mod tests;
+
+pub use queue::Source;
+use queue::{Full, Places, Queue};
 
 /// How large the pool is, and what a hash costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +75,12 @@ pub enum PoolError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// One account or one network has too many passwords hashed at once; this one was not.
+    #[error("too many passwords of one account or network are hashed at once")]
+    TooManyAtOnce {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// The stored record cannot be computed.
     #[error(transparent)]
     Refused(#[from] HashRefused),
@@ -89,8 +100,10 @@ pub enum PoolError {
 pub struct PoolStats {
     /// Hashes begun: the number that throttling bounds.
     pub hashes_started: u64,
-    /// Jobs refused because the queue was full.
+    /// Jobs refused, or put out again, because the queue was full.
     pub refused_busy: u64,
+    /// Jobs refused because their account or network had too many at once.
+    pub refused_source: u64,
     /// Jobs skipped because nobody waited for them any more.
     pub skipped: u64,
     /// Bytes held for hashing now.
@@ -100,7 +113,6 @@ pub struct PoolStats {
 /// Threads that hash. They end when the pool is dropped, after the jobs that are queued.
 #[derive(Debug)]
 pub struct HashingPool {
-    jobs: Sender<Job>,
     shared: Arc<Shared>,
 }
 
@@ -110,35 +122,50 @@ impl HashingPool {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(options: PoolOptions, peppers: Peppers, random: Random) -> io::Result<Self> {
-        let (pool, queue) = Self::with_queue(options, peppers, random);
-        pool.start_threads(options.threads, &queue)?;
+        let pool = Self::unstarted(options, peppers, random);
+        pool.start_threads(options.threads)?;
         Ok(pool)
     }
 
-    /// Hashes a password, whatever it is: demo and test users, imports.
+    /// Hashes a password, whatever it is: demo and test users, imports, and what was [judged](Self::judge) before.
     ///
     /// If the returned future is dropped while the job still waits, nothing is hashed.
     ///
     /// # Errors
     /// [`PoolError`].
-    pub async fn hash(&self, password: Password) -> Result<PasswordRecord, PoolError> {
+    pub async fn hash(&self, password: Password, source: Source) -> Result<PasswordRecord, PoolError> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Job::Hash { password, rules: None, answer })?;
+        self.submit(source, Job::Hash { password, rules: None, answer })?;
         answered.await.map_err(|_| PoolError::Lost)?
     }
 
-    /// Hashes a new password, if `rules` accept it; in that order, on the same thread, since judging its strength can
-    /// take as long as hashing it.
+    /// Hashes a new password, once it is accepted by `rules`; both on a hashing thread.
     ///
     /// # Errors
-    /// [`PoolError`]; [`PoolError::NotAccepted`] if it is not good enough.
+    /// [`PoolError`]: [`PoolError::NotAccepted`] if the rules refuse it.
     pub async fn hash_new(
         &self,
         password: Password,
         rules: NewPassword,
+        source: Source,
     ) -> Result<PasswordRecord, PoolError> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Job::Hash { password, rules: Some(rules), answer })?;
+        self.submit(source, Job::Hash { password, rules: Some(rules), answer })?;
+        answered.await.map_err(|_| PoolError::Lost)?
+    }
+
+    /// Whether `rules` accept a new password; on a hashing thread, without a hash.
+    ///
+    /// # Errors
+    /// [`PoolError`]: [`PoolError::NotAccepted`] if they do not.
+    pub async fn judge(
+        &self,
+        password: Password,
+        rules: NewPassword,
+        source: Source,
+    ) -> Result<(), PoolError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(source, Job::Judge { password, rules, answer })?;
         answered.await.map_err(|_| PoolError::Lost)?
     }
 
@@ -154,9 +181,10 @@ impl HashingPool {
         &self,
         password: Password,
         record: Option<PasswordRecord>,
+        source: Source,
     ) -> Result<Verdict, PoolError> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Job::Verify { password, record, answer })?;
+        self.submit(source, Job::Verify { password, record, answer })?;
         answered.await.map_err(|_| PoolError::Lost)?
     }
 
@@ -172,44 +200,75 @@ impl HashingPool {
         PoolStats {
             hashes_started: self.hashes_started(),
             refused_busy: self.shared.refused.load(Ordering::Relaxed),
+            refused_source: self.shared.refused_source.load(Ordering::Relaxed),
             skipped: self.shared.skipped.load(Ordering::Relaxed),
             memory_bytes: self.shared.memory.load(Ordering::Relaxed),
         }
     }
 
-    fn with_queue(options: PoolOptions, peppers: Peppers, random: Random) -> (Self, Receiver<Job>) {
-        let (jobs, queue) = bounded(options.queue.max(1));
+    fn unstarted(options: PoolOptions, peppers: Peppers, random: Random) -> Self {
+        let places = Places::new(options.queue, options.threads.max(1));
         let shared = Arc::new(Shared {
             cost: options.cost,
             keep_memory: options.keep_memory,
             peppers,
             random,
+            jobs: Mutex::new(Jobs { queue: Queue::new(places), closed: false }),
+            arrived: Condvar::new(),
             started: Arc::default(),
             refused: AtomicU64::new(0),
+            refused_source: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             memory: AtomicUsize::new(0),
         });
-        (Self { jobs, shared }, queue)
+        Self { shared }
     }
 
-    fn start_threads(&self, threads: usize, queue: &Receiver<Job>) -> io::Result<()> {
+    fn start_threads(&self, threads: usize) -> io::Result<()> {
         for number in 0..threads.max(1) {
-            let (shared, queue) = (Arc::clone(&self.shared), queue.clone());
+            let shared = Arc::clone(&self.shared);
             thread::Builder::new()
                 .name(format!("hashing-{number}"))
-                .spawn(move || Worker::new(&shared).run(&queue))?;
+                .spawn(move || Worker::new(&shared).run())?;
         }
         Ok(())
     }
 
-    fn submit(&self, job: Job) -> Result<(), PoolError> {
-        self.jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => {
-                self.shared.refused.fetch_add(1, Ordering::Relaxed);
-                PoolError::Busy { retry_after: RETRY_AFTER }
+    fn submit(&self, source: Source, job: Job) -> Result<(), PoolError> {
+        let pushed = {
+            let mut jobs = self.shared.jobs();
+            if jobs.queue.is_crowded() {
+                let gone = jobs.queue.forget(Job::is_abandoned);
+                self.shared.skipped.fetch_add(u64::try_from(gone).unwrap_or(0), Ordering::Relaxed);
             }
-            TrySendError::Disconnected(_) => PoolError::Lost,
-        })
+            jobs.queue.push(source, job)
+        };
+        let refused = match pushed {
+            Ok(displaced) => {
+                self.shared.arrived.notify_one();
+                if let Some(job) = displaced {
+                    self.shared.refused.fetch_add(1, Ordering::Relaxed);
+                    job.refuse(PoolError::Busy { retry_after: RETRY_AFTER });
+                }
+                return Ok(());
+            }
+            Err(full) => full,
+        };
+        let (count, error) = match refused {
+            Full::Queue => (&self.shared.refused, PoolError::Busy { retry_after: RETRY_AFTER }),
+            Full::Source => {
+                (&self.shared.refused_source, PoolError::TooManyAtOnce { retry_after: RETRY_AFTER })
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        Err(error)
+    }
+}
+
+impl Drop for HashingPool {
+    fn drop(&mut self) {
+        self.shared.jobs().closed = true;
+        self.shared.arrived.notify_all();
     }
 }
 
@@ -225,6 +284,11 @@ enum Job {
         rules: Option<NewPassword>,
         answer: oneshot::Sender<Result<PasswordRecord, PoolError>>,
     },
+    Judge {
+        password: Password,
+        rules: NewPassword,
+        answer: oneshot::Sender<Result<(), PoolError>>,
+    },
     Verify {
         password: Password,
         record: Option<PasswordRecord>,
@@ -236,21 +300,63 @@ impl Job {
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Hash { answer, .. } => answer.is_closed(),
+            Self::Judge { answer, .. } => answer.is_closed(),
             Self::Verify { answer, .. } => answer.is_closed(),
+        }
+    }
+
+    /// Answers without any work. Who has gone meanwhile has no use for it.
+    fn refuse(self, error: PoolError) {
+        match self {
+            Self::Hash { answer, .. } => drop(answer.send(Err(error))),
+            Self::Judge { answer, .. } => drop(answer.send(Err(error))),
+            Self::Verify { answer, .. } => drop(answer.send(Err(error))),
         }
     }
 }
 
-#[derive(Debug)]
+impl NewPassword {
+    fn accept(&self, password: &Password) -> Result<(), PoolError> {
+        let about: Vec<&str> = self.about.iter().map(String::as_str).collect();
+        Ok(self.policy.accept(password, &about)?)
+    }
+}
+
+struct Jobs {
+    queue: Queue<Job>,
+    /// There will be no more.
+    closed: bool,
+}
+
 struct Shared {
     cost: Cost,
     keep_memory: Duration,
     peppers: Peppers,
     random: Random,
+    jobs: Mutex<Jobs>,
+    /// There is a job, or there will be no more.
+    arrived: Condvar,
     started: Arc<AtomicU64>,
     refused: AtomicU64,
+    refused_source: AtomicU64,
     skipped: AtomicU64,
     memory: AtomicUsize,
+}
+
+impl Shared {
+    /// The queue is good after a panic elsewhere: each step leaves it whole.
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("cost", &self.cost)
+            .field("peppers", &self.peppers)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One thread's side.
@@ -266,40 +372,43 @@ impl<'a> Worker<'a> {
         Self { shared, workspace: Workspace::new(Arc::clone(&shared.started)), counted: 0 }
     }
 
-    fn run(mut self, queue: &Receiver<Job>) {
+    fn run(mut self) {
         lower_priority();
-        while let Some(job) = self.next(queue) {
+        while let Some((source, job)) = self.next() {
             if job.is_abandoned() {
                 self.shared.skipped.fetch_add(1, Ordering::Relaxed);
-                continue;
+            } else {
+                // A panic must not cost the pool a thread: whoever waits is told that the answer is lost.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.work(job)));
             }
-            // A panic must not cost the pool a thread: whoever waits is told that the answer is lost.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.work(job)));
+            self.shared.jobs().queue.done(source);
         }
     }
 
     /// The next job; none if there will be no more. A long wait for it is spent without the memory.
-    fn next(&mut self, queue: &Receiver<Job>) -> Option<Job> {
-        match queue.recv_timeout(self.shared.keep_memory) {
-            Ok(job) => return Some(job),
-            Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => {}
+    fn next(&mut self) -> Option<(Source, Job)> {
+        let shared = self.shared;
+        let idle = |jobs: &mut Jobs| !jobs.closed && jobs.queue.is_empty();
+        let waited = shared.arrived.wait_timeout_while(shared.jobs(), shared.keep_memory, idle);
+        let (mut jobs, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if idle(&mut jobs) {
+            drop(jobs);
+            self.workspace.give_back();
+            self.count_memory();
+            let waited = shared.arrived.wait_while(shared.jobs(), idle);
+            jobs = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        self.workspace.give_back();
-        self.count_memory();
-        queue.recv().ok()
+        jobs.queue.pop()
     }
 
     fn work(&mut self, job: Job) {
         // A receiver that has gone meanwhile has no use for the answer.
         match job {
             Job::Hash { password, rules, answer } => {
-                let accepted = rules.map_or(Ok(()), |NewPassword { policy, about }| {
-                    let about: Vec<&str> = about.iter().map(String::as_str).collect();
-                    policy.accept(&password, &about)
-                });
-                drop(answer.send(accepted.map_err(PoolError::from).and_then(|()| self.hash(&password))));
+                let accepted = rules.map_or(Ok(()), |rules| rules.accept(&password));
+                drop(answer.send(accepted.and_then(|()| self.hash(&password))));
             }
+            Job::Judge { password, rules, answer } => drop(answer.send(rules.accept(&password))),
             Job::Verify { password, record, answer } => {
                 drop(answer.send(self.verify(&password, record.as_ref())));
             }

@@ -160,24 +160,42 @@ async fn a_password_is_changed_so_often_and_no_more() {
 
 #[tokio::test]
 async fn one_user_signs_in_so_often_and_no_more() {
-    let server = Server::with(limited).await;
+    let server = Server::with(|setup| {
+        limited(setup);
+        setup.config.server.trusted_proxies = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
     for _ in 0..60 {
         assert_eq!(server.sign_in().await.status, 200);
     }
-    let position = server.position().await;
-    let refused = server.sign_in().await;
-    assert_eq!((refused.outcome(), refused.header("retry-after")), ((429, "slow_down"), "1"));
+    let (position, hashes) = (server.position().await, server.app.passwords.hashes_started());
+    for _ in 0..20 {
+        let refused = server.sign_in().await;
+        assert_eq!((refused.outcome(), refused.header("retry-after")), ((429, "slow_down"), "1"));
+    }
     assert_eq!(server.position().await, position, "nothing is written");
-    let wrong = server.sign_in_as(USER.0, "wrong").await;
+    assert_eq!(server.app.passwords.hashes_started(), hashes, "and nothing is hashed");
+    let wrong = sign_in_from(&server, "192.0.2.1", "wrong").await;
     assert_eq!(
         wrong.outcome(),
         (400, "invalid_grant"),
-        "it takes the password to use it up, and to see that"
+        "a stranger needs the password to use it up, and to see that"
     );
+    // Where the password is right all the same, it counts as a guess: so this hashes no more than guesses do.
+    for _ in 0..20 {
+        assert_eq!(sign_in_from(&server, "192.0.2.1", USER.1).await.outcome(), (429, "slow_down"));
+    }
+    assert!(server.app.passwords.hashes_started() - hashes <= 11);
     token_of_another(&server).await;
     server.wait(1);
     assert_eq!(server.sign_in().await.status, 200);
     assert_eq!(server.sign_in().await.outcome(), (429, "slow_down"));
+}
+
+async fn sign_in_from(server: &Server, address: &str, password: &str) -> Answer {
+    let form =
+        [("grant_type", "password"), ("client_id", PUBLIC), ("username", USER.0), ("password", password)];
+    server.send(server.token().header("x-forwarded-for", address).form(&form)).await
 }
 
 #[tokio::test]
@@ -206,6 +224,20 @@ async fn a_new_password_that_is_refused_does_not_count() {
         &set_password(&server, &token, "tulip-quartz-93-lantern", "harbour-tulip-93-violet").await,
         "60",
     );
+}
+
+#[tokio::test]
+async fn new_passwords_that_are_too_weak_are_judged_so_often_in_one_session_and_cost_no_hash() {
+    let server = Server::with(limited).await;
+    let this = sign_in_on(&server, FIREFOX, "this").await.access_token();
+    let other = sign_in_on(&server, FIREFOX, "other").await.access_token();
+    let hashes = server.app.passwords.hashes_started();
+    for _ in 0..60 {
+        assert_eq!(set_password(&server, &this, USER.1, "iloveyou").await.status, 422);
+    }
+    assert_slowed(&set_password(&server, &this, USER.1, "iloveyou").await, "1");
+    assert_eq!(server.app.passwords.hashes_started(), hashes);
+    assert_eq!(set_password(&server, &other, USER.1, "marble-kettle-57-orchid").await.status, 204);
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ async fn c34_to_c36_passwords_are_whole_and_normalised() {
 }
 
 #[tokio::test]
-async fn c37_what_overflows_the_hashing_pool_is_503_with_retry_after_and_the_rest_stays_fast() {
+async fn c37_what_overflows_the_hashing_pool_is_told_when_to_come_back_and_the_rest_stays_fast() {
     let server = Server::with(|setup| {
         setup.config.passwords.threads = 1;
         setup.config.passwords.queue = 4;
@@ -208,7 +208,11 @@ async fn c37_what_overflows_the_hashing_pool_is_503_with_retry_after_and_the_res
             })
         })
         .collect();
-    while server.app.passwords.stats().refused_busy == 0 {
+    let refused = || {
+        let stats = server.app.passwords.stats();
+        stats.refused_busy + stats.refused_source
+    };
+    while refused() == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
@@ -217,8 +221,9 @@ async fn c37_what_overflows_the_hashing_pool_is_503_with_retry_after_and_the_res
     let mut busy = 0;
     for sent in storm {
         let (status, retry_after) = sent.await.unwrap();
-        assert!(status == 400 || status == 503 && retry_after, "{status}");
-        busy += usize::from(status == 503);
+        // All come from one network, which may not fill the queue.
+        assert!(status == 400 || (status == 429 || status == 503) && retry_after, "{status}");
+        busy += usize::from(status != 400);
     }
     assert!(busy > 0);
     assert!(server.app.passwords.stats().memory_bytes <= 2 * 64 * 1024 * 1024);

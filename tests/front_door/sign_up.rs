@@ -240,6 +240,43 @@ async fn sign_ups_are_throttled_by_network_and_sign_ins_are_not_touched_by_it() 
 }
 
 #[tokio::test]
+async fn without_a_good_invitation_nobody_is_told_who_exists() {
+    let server = Server::with(|setup| {
+        by_email(setup);
+        setup.config.accounts.registration = SignUp::Invite;
+        setup.config.throttle.network_sign_ups = 1000;
+    })
+    .await;
+    let invitation = server.app.invite(vec!["user".to_owned()], Duration::from_hours(1)).await.unwrap();
+    let code = invitation.code.as_str();
+    assert_eq!(
+        sign_up(&server, &but(person("bob", "bob@example.com"), "invitation", code)).await.status,
+        201
+    );
+    let hashes = server.app.passwords.hashes_started();
+    let mut answers = Vec::new();
+    // An unknown code, and one that was used.
+    for code in ["made-up", code] {
+        for (name, address) in [
+            ("nobody", "nobody@example.com"),
+            ("bob", "nobody@example.com"),
+            ("nobody", "bob@example.com"),
+            ("bob@example.com", "other@example.com"),
+            ("ann", "bob@example.com"),
+        ] {
+            for password in [PASSWORD, "iloveyou"] {
+                let body = but(but(person(name, address), "invitation", code), "password", password);
+                let answer = sign_up(&server, &body).await;
+                assert_refused(&answer, "invitation", "not_valid");
+                answers.push(answer.text);
+            }
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(server.app.passwords.hashes_started(), hashes, "nor by the time that it takes");
+}
+
+#[tokio::test]
 async fn c33_a_forwarded_address_is_no_way_around_the_limit() {
     let server = Server::with(|setup| setup.config.throttle.network_sign_ups = 3).await;
     let mut statuses = Vec::new();
@@ -284,12 +321,8 @@ async fn c37_sign_ups_that_overflow_the_hashing_pool_are_503_with_retry_after_an
 }
 
 #[tokio::test]
-async fn with_login_with_email_an_address_is_one_account_and_one_counter() {
-    let server = Server::with(|setup| {
-        by_email(setup);
-        setup.config.throttle.account_attempts = 3;
-    })
-    .await;
+async fn with_login_with_email_all_spellings_of_an_address_are_one_account() {
+    let server = Server::with(by_email).await;
     assert_eq!(sign_up(&server, &person("bob", "Bob@bücher.example")).await.status, 201);
     let by_name = server.sign_in_as("bob", PASSWORD).await;
     for spelling in ["bob@bücher.example", " BOB@XN--BCHER-KVA.EXAMPLE ", "Bob@Bücher.Example"] {
@@ -305,11 +338,72 @@ async fn with_login_with_email_an_address_is_one_account_and_one_counter() {
     );
     assert_eq!(sign_up(&server, &person("kim@example.com", "kim@example.com")).await.status, 201);
     assert_refused(&sign_up(&server, &person("eve", "kim@example.com")).await, "email", "taken");
-    let mut statuses = Vec::new();
-    for (attempt, name) in ["bob", "bob@bücher.example"].into_iter().cycle().take(6).enumerate() {
-        statuses.push(server.sign_in_as(name, &format!("wrong {attempt}")).await.status);
+}
+
+/// The answers to wrong passwords for one name after the other, with what tells when to come back.
+async fn guesses(server: &Server, names: &[&str]) -> Vec<(u16, String, String)> {
+    let mut answers = Vec::new();
+    for (attempt, name) in names.iter().enumerate() {
+        let answer = server.sign_in_as(name, &format!("wrong {attempt}")).await;
+        answers.push((answer.status, answer.header("retry-after").to_owned(), answer.text));
     }
-    assert_eq!(statuses, [400, 400, 400, 429, 429, 429], "c30: one counter");
+    answers
+}
+
+#[tokio::test]
+async fn with_login_with_email_throttling_tells_neither_who_exists_nor_which_address_is_whose() {
+    let limited = |setup: &mut Setup| {
+        by_email(setup);
+        setup.config.throttle.account_attempts = 3;
+    };
+    let server = Server::with(limited).await;
+    assert_eq!(sign_up(&server, &person("bob", "bob@bücher.example")).await.status, 201);
+    // All spellings of one address are one counter, and so they are of one that nobody has: upper case, full width, a soft
+    // hyphen in the domain, its ASCII form.
+    let spellings = |name: &str| {
+        [
+            format!("{name}@bücher.example"),
+            format!("{}@BÜCHER.example", name.to_uppercase()),
+            format!("{name}@bü\u{ad}cher.example"),
+            format!("{name}@ｂücher.ｅxample"),
+            format!(" {name}@xn--bcher-kva.example "),
+        ]
+    };
+    let known = guesses(&server, &spellings("bob").each_ref().map(String::as_str)).await;
+    let unknown = guesses(&server, &spellings("eve").each_ref().map(String::as_str)).await;
+    assert_eq!(known, unknown);
+    assert_eq!(known.iter().map(|answer| answer.0).collect::<Vec<_>>(), [400, 400, 400, 429, 429]);
+    // A name and an address in turns: whether they are of one account makes no difference.
+    let server = server.restart(|_| {}).await;
+    let known = guesses(&server, &["bob", "bob@bücher.example"].repeat(4)).await;
+    let unknown = guesses(&server, &["eve", "eve@bücher.example"].repeat(4)).await;
+    let mixed = guesses(&server, &["kim", "lea@bücher.example"].repeat(4)).await;
+    assert_eq!((&known, &known), (&unknown, &mixed));
+    assert_eq!(known.iter().filter(|answer| answer.0 == 400).count(), 6, "each has a counter of its own");
+}
+
+#[tokio::test]
+async fn a_network_that_is_known_to_the_address_is_known_to_the_name() {
+    let server = Server::with(|setup| {
+        by_email(setup);
+        setup.config.throttle.account_attempts = 3;
+        setup.config.server.trusted_proxies = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    assert_eq!(sign_up(&server, &person("bob", "bob@example.com")).await.status, 201);
+    let from = async |address: &str, name: &str, password: &str| {
+        let form =
+            [("grant_type", "password"), ("client_id", "web"), ("username", name), ("password", password)];
+        server.send(server.token().header("x-forwarded-for", address).form(&form)).await.status
+    };
+    assert_eq!(from("192.0.2.1", "bob@example.com", PASSWORD).await, 200);
+    for stranger in ["203.0.113.1", "203.0.113.2"] {
+        for attempt in 0..4 {
+            from(stranger, "bob", &format!("wrong {attempt}")).await;
+        }
+    }
+    assert_eq!(from("203.0.113.3", "bob", PASSWORD).await, 429, "two networks close the name to strangers");
+    assert_eq!(from("192.0.2.1", "bob", PASSWORD).await, 200);
 }
 
 #[tokio::test]

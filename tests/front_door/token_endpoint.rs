@@ -1,9 +1,10 @@
 //! `POST /oauth/token` through the front door: transport, client authentication, and what an answer looks like.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use crate::faults::{Failing, Fault};
+use crate::log::Log;
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -239,32 +240,6 @@ async fn what_fails_before_the_client_is_known_is_logged_too() {
     assert!(text.contains("token request failed") && text.contains("a test says so"), "{text}");
     for secret in ["a-wrong-secret", SECRET, USER.1] {
         assert!(!text.contains(secret), "{text}");
-    }
-}
-
-/// What the server logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -51,7 +51,7 @@ struct Attempts {
 struct Hashing {
     /// Hashes begun.
     started: u64,
-    /// Refused because the queue was full.
+    /// Refused because the queue was full, or because one account or network had too many at once.
     refused: u64,
     /// Skipped because nobody waited any more.
     skipped: u64,
@@ -93,7 +93,7 @@ impl From<&App> for SignInLoad {
             },
             hashing: Hashing {
                 started: pool.hashes_started,
-                refused: pool.refused_busy,
+                refused: pool.refused_busy.saturating_add(pool.refused_source),
                 skipped: pool.skipped,
                 memory_bytes: u64::try_from(pool.memory_bytes).unwrap_or(u64::MAX),
             },

@@ -8,10 +8,12 @@ fn peppers() -> Peppers {
     Peppers::new((2, &[2; 32]), [(1, [1; 32])])
 }
 
-fn unstarted(options: PoolOptions) -> (Arc<HashingPool>, Receiver<Job>) {
-    let (pool, queue) = HashingPool::with_queue(options, peppers(), Random::system());
-    (Arc::new(pool), queue)
+fn unstarted(options: PoolOptions) -> Arc<HashingPool> {
+    Arc::new(HashingPool::unstarted(options, peppers(), Random::system()))
 }
+
+/// A person at home.
+const HOME: Source = Source { block: 1, site: 1, account: 1, known: true };
 
 fn started(options: PoolOptions) -> HashingPool {
     HashingPool::start(options, peppers(), Random::system()).unwrap()
@@ -24,12 +26,12 @@ fn password(text: &str) -> Password {
 #[tokio::test]
 async fn what_was_hashed_verifies_and_nothing_else_does() {
     let pool = started(options(2, 8));
-    let record = pool.hash(password("correct horse")).await.unwrap();
-    let again = pool.hash(password("correct horse")).await.unwrap();
+    let record = pool.hash(password("correct horse"), HOME).await.unwrap();
+    let again = pool.hash(password("correct horse"), HOME).await.unwrap();
     assert_ne!(record, again, "every hash has its own salt");
-    let right = pool.verify(password("correct horse"), Some(record.clone())).await.unwrap();
+    let right = pool.verify(password("correct horse"), Some(record.clone()), HOME).await.unwrap();
     assert_eq!(right, Verdict { matches: true, rehashed: None });
-    let wrong = pool.verify(password("battery staple"), Some(record)).await.unwrap();
+    let wrong = pool.verify(password("battery staple"), Some(record), HOME).await.unwrap();
     assert_eq!(wrong, Verdict { matches: false, rehashed: None });
 }
 
@@ -37,20 +39,20 @@ async fn what_was_hashed_verifies_and_nothing_else_does() {
 async fn a_weak_new_password_is_refused_before_it_is_hashed() {
     let pool = started(options(1, 8));
     let rules = NewPassword { policy: Policy::default(), about: vec!["threepwood".to_owned()] };
-    let weak = pool.hash_new(password("threepwood"), rules.clone()).await;
+    let weak = pool.hash_new(password("threepwood"), rules.clone(), HOME).await;
     assert_eq!(weak, Err(PoolError::NotAccepted(PolicyRefused::Guessable)));
     assert_eq!(pool.hashes_started(), 0);
-    assert!(pool.hash_new(password("three-headed monkey"), rules).await.is_ok());
+    assert!(pool.hash_new(password("three-headed monkey"), rules, HOME).await.is_ok());
 }
 
 #[tokio::test]
 async fn c28_nobody_costs_one_hash_of_the_current_cost_and_never_matches() {
     let pool = started(options(1, 8));
-    let record = pool.hash(password("right")).await.unwrap();
+    let record = pool.hash(password("right"), HOME).await.unwrap();
     let before = pool.hashes_started();
-    assert!(!pool.verify(password("wrong"), Some(record)).await.unwrap().matches);
+    assert!(!pool.verify(password("wrong"), Some(record), HOME).await.unwrap().matches);
     let known = pool.hashes_started() - before;
-    assert!(!pool.verify(password("wrong"), None).await.unwrap().matches);
+    assert!(!pool.verify(password("wrong"), None, HOME).await.unwrap().matches);
     assert_eq!((known, pool.hashes_started() - before), (1, 2));
     let nobody = PasswordRecord::of_nobody(Cost::RECOMMENDED, &peppers());
     assert!(!nobody.needs_rehash(Cost::RECOMMENDED, 2));
@@ -58,11 +60,13 @@ async fn c28_nobody_costs_one_hash_of_the_current_cost_and_never_matches() {
 
 #[tokio::test]
 async fn c37_what_overflows_the_queue_is_told_to_come_back_and_memory_stays_bounded() {
-    let (pool, queue) = unstarted(options(2, 8));
+    let pool = unstarted(options(2, 8));
     let jobs: Vec<_> = (0..64)
-        .map(|_| {
+        .map(|n| {
             let pool = Arc::clone(&pool);
-            tokio::spawn(async move { pool.hash(password("correct horse")).await })
+            // Each is a stranger of its own.
+            let source = Source { block: n, site: n, account: n, known: n % 2 == 0 };
+            tokio::spawn(async move { pool.hash(password("correct horse"), source).await })
         })
         .collect();
     // No thread hashes yet. On this single-threaded runtime a few rounds submit every job.
@@ -70,7 +74,7 @@ async fn c37_what_overflows_the_queue_is_told_to_come_back_and_memory_stays_boun
         tokio::task::yield_now().await;
     }
     assert_eq!(pool.stats().refused_busy, 56);
-    pool.start_threads(2, &queue).unwrap();
+    pool.start_threads(2).unwrap();
     let mut done = 0;
     for job in jobs {
         match job.await.unwrap() {
@@ -83,17 +87,50 @@ async fn c37_what_overflows_the_queue_is_told_to_come_back_and_memory_stays_boun
 }
 
 #[tokio::test]
+async fn one_account_is_told_to_come_back_while_everybody_else_finds_a_place() {
+    let pool = unstarted(options(2, 32));
+    let submit = |source: Source| {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { pool.hash(password("correct horse"), source).await })
+    };
+    let flood: Vec<_> = (0..64).map(|_| submit(HOME)).collect();
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((pool.stats().refused_source, pool.stats().refused_busy), (54, 0));
+    let others: Vec<_> =
+        (2..10).map(|n| submit(Source { block: n, site: n, account: n, known: n % 2 == 0 })).collect();
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+    pool.start_threads(2).unwrap();
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    let mut done = 0;
+    for job in flood {
+        match job.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(error) => {
+                assert_eq!(error, PoolError::TooManyAtOnce { retry_after: Duration::from_secs(1) });
+            }
+        }
+    }
+    assert_eq!(done, 10);
+}
+
+#[tokio::test]
 async fn a_job_that_nobody_waits_for_is_skipped() {
-    let (pool, queue) = unstarted(options(1, 8));
+    let pool = unstarted(options(1, 8));
     let submit = |text: &'static str| {
         let pool = Arc::clone(&pool);
-        tokio::spawn(async move { pool.hash(password(text)).await })
+        tokio::spawn(async move { pool.hash(password(text), HOME).await })
     };
     let (gone, stays) = (submit("gone"), submit("stays"));
     tokio::task::yield_now().await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
-    pool.start_threads(1, &queue).unwrap();
+    pool.start_threads(1).unwrap();
     stays.await.unwrap().unwrap();
     assert_eq!((pool.hashes_started(), pool.stats().skipped), (1, 1));
 }
@@ -108,9 +145,9 @@ async fn c38_a_monstrous_record_is_refused_and_the_pool_lives() {
     bytes.splice(at + 1..at + 4, [0x1a, 0x00, 0x40, 0x00, 0x00]);
     let monstrous = minicbor::decode(&bytes).unwrap();
     let refused = HashRefused::Cost { memory_kib: 4 * 1024 * 1024, passes: 2, lanes: 1 };
-    let answer = pool.verify(password("any"), Some(monstrous)).await;
+    let answer = pool.verify(password("any"), Some(monstrous), HOME).await;
     assert_eq!(answer, Err(PoolError::Refused(refused)));
-    assert!(!pool.verify(password("any"), None).await.unwrap().matches);
+    assert!(!pool.verify(password("any"), None, HOME).await.unwrap().matches);
 }
 
 #[tokio::test]
@@ -121,31 +158,31 @@ async fn c41_a_match_with_an_older_cost_is_hashed_again_and_its_memory_given_bac
         Random::system(),
     )
     .unwrap();
-    let record = older.hash(password("right")).await.unwrap();
+    let record = older.hash(password("right"), HOME).await.unwrap();
     let pool = started(options(1, 8));
-    let wrong = pool.verify(password("wrong"), Some(record.clone())).await.unwrap();
+    let wrong = pool.verify(password("wrong"), Some(record.clone()), HOME).await.unwrap();
     assert_eq!(wrong, Verdict { matches: false, rehashed: None });
-    let right = pool.verify(password("right"), Some(record)).await.unwrap();
+    let right = pool.verify(password("right"), Some(record), HOME).await.unwrap();
     let rehashed = right.rehashed.unwrap();
     assert!(right.matches);
     assert!(!rehashed.needs_rehash(Cost::new(64, 1, 1).unwrap(), 2));
-    assert!(pool.verify(password("right"), Some(rehashed)).await.unwrap().matches);
+    assert!(pool.verify(password("right"), Some(rehashed), HOME).await.unwrap().matches);
     assert_eq!(pool.stats().memory_bytes, 64 * 1024);
 }
 
 #[tokio::test]
 async fn memory_is_given_back_when_there_is_nothing_to_do_and_taken_again() {
     let keeps = started(PoolOptions { keep_memory: Duration::from_hours(1), ..options(1, 8) });
-    keeps.hash(password("correct horse")).await.unwrap();
+    keeps.hash(password("correct horse"), HOME).await.unwrap();
     assert_eq!(keeps.stats().memory_bytes, 64 * 1024);
 
     let pool = started(PoolOptions { keep_memory: Duration::ZERO, ..options(1, 8) });
     assert_eq!(pool.stats().memory_bytes, 0, "nothing is taken before it is needed");
-    let record = pool.hash(password("correct horse")).await.unwrap();
+    let record = pool.hash(password("correct horse"), HOME).await.unwrap();
     while pool.stats().memory_bytes > 0 {
         tokio::task::yield_now().await;
     }
-    assert!(pool.verify(password("correct horse"), Some(record)).await.unwrap().matches);
+    assert!(pool.verify(password("correct horse"), Some(record), HOME).await.unwrap().matches);
 }
 
 #[cfg(target_os = "linux")]

@@ -1,0 +1,207 @@
+//! The lines of the log about secrets that were refused: one each, with the address, the client, the account where it is
+//! known, and the reason, but never with what was typed. A flood of them is counted instead.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::App;
+use crate::clock::Timestamp;
+use crate::oauth::{ClientId, UserId};
+
+/// What somebody proves something by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Secret {
+    /// A password, to sign in.
+    Password,
+    /// A password, to set another one.
+    PasswordToChange,
+    /// A password, to delete the account.
+    PasswordToDelete,
+    /// A client's secret.
+    Client,
+    /// What a token request brings besides a password: a refresh token, a scope, a resource.
+    TokenRequest,
+    /// An invitation's code.
+    Invitation,
+    /// None: a sign-up as such.
+    SignUp,
+}
+
+impl Secret {
+    /// What the log says of a refusal.
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Password => "sign-in refused",
+            Self::PasswordToChange => "password change refused",
+            Self::PasswordToDelete => "account deletion refused",
+            Self::Client => "client authentication failed",
+            Self::TokenRequest => "token request refused",
+            Self::Invitation | Self::SignUp => "sign-up refused",
+        }
+    }
+}
+
+/// A secret that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedSecret<'a> {
+    /// What it was.
+    pub secret: Secret,
+    /// Why: a word of a fixed set.
+    pub reason: &'static str,
+    /// The client, where it is known.
+    pub client: Option<&'a ClientId>,
+    /// The account, where it is known.
+    pub user: Option<UserId>,
+    /// Who asked.
+    pub peer: IpAddr,
+}
+
+/// How many lines of one kind and one reason the log gets in one [`WINDOW`]; the rest is counted.
+const LINES: u32 = 20;
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// How often a proxy that nobody declared is told of.
+const WARNED_EVERY: Duration = Duration::from_hours(1);
+
+/// How many lines were written and left out. Kinds and reasons are fixed sets: so this is bounded, whatever comes.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<BTreeMap<(Secret, &'static str), Lines>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Lines {
+    since: Timestamp,
+    written: u32,
+    left_out: u64,
+}
+
+impl Refusals {
+    /// Whether a refusal gets a line; if not, it is counted. And how many were left out before, if that is over.
+    fn note(&self, kind: (Secret, &'static str), now: Timestamp) -> (bool, u64) {
+        let mut kinds = self.kinds();
+        let lines = kinds.entry(kind).or_insert(Lines { since: now, ..Lines::default() });
+        let left_out = lines.settle(now);
+        let is_written = lines.written < LINES;
+        if is_written {
+            lines.written = lines.written.saturating_add(1);
+        } else {
+            lines.left_out = lines.left_out.saturating_add(1);
+        }
+        (is_written, left_out)
+    }
+
+    /// What was left out, where that is over.
+    fn settled(&self, now: Timestamp) -> Vec<((Secret, &'static str), u64)> {
+        let mut kinds = self.kinds();
+        let settled = kinds.iter_mut().map(|(kind, lines)| (*kind, lines.settle(now)));
+        settled.filter(|(_, left_out)| *left_out > 0).collect()
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, BTreeMap<(Secret, &'static str), Lines>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    /// Begins anew once the window is over, or the clock was set back; how many were left out in it.
+    fn settle(&mut self, now: Timestamp) -> u64 {
+        if self.since <= now && now.since(self.since) < WINDOW {
+            return 0;
+        }
+        std::mem::replace(self, Self { since: now, ..Self::default() }).left_out
+    }
+}
+
+impl App {
+    /// Writes a line about a secret that was refused, or counts it.
+    pub fn note_refused(&self, refused: RefusedSecret<'_>) {
+        let RefusedSecret { secret, reason, client, user, peer } = refused;
+        let (is_written, left_out) = self.refusals.note((secret, reason), self.clock.now());
+        say_left_out((secret, reason), left_out);
+        if is_written {
+            let (client, user) = (client.map(tracing::field::display), user.map(tracing::field::display));
+            tracing::warn!(
+                peer.address = %peer,
+                client.id = client,
+                user.id = user,
+                reason,
+                "{}",
+                secret.message()
+            );
+        }
+    }
+
+    /// Says once in a while how many lines were left out; never returns.
+    pub async fn keep_counting_refusals(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(WINDOW).await;
+            self.say_left_out();
+        }
+    }
+
+    /// Warns, once an hour, of a peer that says for whom it speaks and is not trusted to.
+    pub fn note_undeclared_proxy(&self, peer: IpAddr) {
+        let now = self.clock.now();
+        let is_due = {
+            let mut warned = self.undeclared_proxy.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = warned.is_none_or(|then| now < then || now.since(then) >= WARNED_EVERY);
+            if is_due {
+                *warned = Some(now);
+            }
+            is_due
+        };
+        if is_due {
+            tracing::warn!(
+                peer.address = %peer,
+                "X-Forwarded-For of a peer that is not in [server] trusted_proxies was ignored: if this is your proxy, \
+                 name it there; until then all who come through it count as one network"
+            );
+        }
+    }
+
+    /// Says how many lines were left out, where that is over.
+    pub fn say_left_out(&self) {
+        for (kind, left_out) in self.refusals.settled(self.clock.now()) {
+            say_left_out(kind, left_out);
+        }
+    }
+}
+
+fn say_left_out((secret, reason): (Secret, &'static str), left_out: u64) {
+    if left_out > 0 {
+        tracing::warn!(reason, refusals = left_out, "{}: more of them than are written", secret.message());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: (Secret, &str) = (Secret::Password, "credentials");
+
+    #[test]
+    fn a_flood_is_counted_and_told_once_it_is_over() {
+        let refusals = Refusals::default();
+        let start = Timestamp::from_seconds(1_000_000);
+        let written = (0..1000).filter(|_| refusals.note(KIND, start) == (true, 0)).count();
+        assert_eq!(written, 20);
+        assert_eq!(refusals.note((Secret::Password, "throttled"), start), (true, 0), "each reason by itself");
+        let later = start.after(WINDOW);
+        assert_eq!(refusals.settled(start.after(Duration::from_secs(59))), []);
+        assert_eq!(refusals.note(KIND, later), (true, 980));
+        assert_eq!(refusals.settled(later), []);
+        // The end of a flood that nothing follows.
+        assert_eq!((0..30).filter(|_| refusals.note(KIND, later).0).count(), 19);
+        assert_eq!(refusals.settled(later.after(WINDOW)), [(KIND, 11)]);
+        assert_eq!(refusals.settled(later.after(WINDOW)), []);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_silences_nothing() {
+        let refusals = Refusals::default();
+        let start = Timestamp::from_seconds(1_000_000);
+        assert_eq!((0..50).filter(|_| refusals.note(KIND, start).0).count(), 20);
+        assert_eq!(refusals.note(KIND, Timestamp::from_seconds(1000)), (true, 30));
+    }
+}
