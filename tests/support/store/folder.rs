@@ -18,7 +18,12 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// The tree of a closed store, opened behind the store's back.
 pub fn raw(folder: &Path) -> sled::Db {
-    sled::Config::new().path(folder.join("sled")).segment_size(1 << 20).open().unwrap()
+    try_raw(folder).unwrap()
+}
+
+/// As [`raw`]; an error while somebody else has it open.
+pub fn try_raw(folder: &Path) -> sled::Result<sled::Db> {
+    sled::Config::new().path(folder.join("sled")).segment_size(1 << 20).open()
 }
 
 /// A row's value, with its checksum, as the store writes it.

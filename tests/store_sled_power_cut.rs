@@ -1,0 +1,379 @@
+//! A power cut at any moment: of what was not synced, any part may be missing, in any order. What was acknowledged is there,
+//! no stream is forked, and of a removed stream nothing is left once the purge has gone on.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may panic, and its helpers are no interface"
+)]
+
+#[path = "support/store/contract.rs"]
+mod contract;
+#[path = "support/store/folder.rs"]
+mod folder;
+#[path = "support/store/power.rs"]
+mod power;
+#[path = "support/store/until.rs"]
+mod until;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, mpsc};
+
+use contract::{key, stream};
+use heirloom::store::sled::disk::Synced;
+use heirloom::store::sled::{Disk, SledOptions, SledStore};
+use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
+use power::{PowerCut, Random, RecordingDisk};
+
+/// What was asked for or acknowledged, in its order.
+#[derive(Clone, Debug)]
+enum Fact {
+    /// The stream is at this version at least.
+    Version(String, u64),
+    /// From here on it may be gone.
+    Removing(String),
+    Removed(String),
+}
+
+/// The event that stands at a version of a stream, and nowhere else.
+fn event(name: &str, version: u64) -> Vec<u8> {
+    format!("{name} {version} ").into_bytes().into_iter().chain(std::iter::repeat(b'.')).take(300).collect()
+}
+
+/// A store that is used, and what is known of it.
+struct Installation {
+    store: Arc<SledStore>,
+    disk: Arc<RecordingDisk>,
+    facts: Arc<Mutex<Vec<Fact>>>,
+}
+
+impl Installation {
+    fn start(data: &Path, disk: &Arc<RecordingDisk>, facts: &Arc<Mutex<Vec<Fact>>>) -> Self {
+        let options = SledOptions { disk: Arc::clone(disk) as _, ..SledOptions::default() };
+        let store = Arc::new(SledStore::open(data, options).unwrap());
+        Self { store, disk: Arc::clone(disk), facts: Arc::clone(facts) }
+    }
+
+    fn says(&self, fact: Fact) {
+        let mut facts = self.facts.lock().unwrap();
+        facts.push(fact);
+        self.disk.facts.store(facts.len(), SeqCst);
+    }
+
+    /// Appends `count` events behind `version`.
+    async fn append(&self, name: &str, version: u64, count: u64) -> u64 {
+        let events = (version + 1..=version + count).map(|version| event(name, version)).collect();
+        let last = version + count;
+        let number = last.to_string().into_bytes();
+        let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };
+        let mut records = vec![RecordChange::Put(key(name), number.clone())];
+        if version == 0 {
+            records.push(RecordChange::Insert(key(&format!("name of {name}")), vec![b'v'; 200]));
+        }
+        let append = Append { stream: stream(name), expected, events, snapshot: number, records };
+        self.store.append(append).await.unwrap();
+        self.says(Fact::Version(name.to_owned(), last));
+        last
+    }
+
+    /// Many append at once, each to a stream of its own, one event after another.
+    async fn refresh(self: &Arc<Self>, names: &[String], from: u64, rounds: u64) {
+        let mut tasks = Vec::new();
+        for name in names {
+            let (all, name) = (Arc::clone(self), name.clone());
+            tasks.push(tokio::spawn(async move {
+                let mut version = from;
+                for _ in 0..rounds {
+                    version = all.append(&name, version, 1).await;
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+
+    async fn remove(&self, name: &str, version: u64) {
+        self.says(Fact::Removing(name.to_owned()));
+        let records =
+            vec![RecordChange::Delete(key(name)), RecordChange::Delete(key(&format!("name of {name}")))];
+        let remove = Remove { stream: stream(name), expected: Expected::Exact(version), records };
+        self.store.remove(remove).await.unwrap();
+        self.says(Fact::Removed(name.to_owned()));
+    }
+
+    /// Stops as a process does that is told to.
+    fn stop(self: Arc<Self>) {
+        let Self { store, disk, .. } = Arc::into_inner(self).unwrap();
+        drop(Arc::into_inner(store).unwrap());
+        disk.look();
+    }
+}
+
+/// How much happens.
+struct Size {
+    /// Events of each long stream.
+    long: u64,
+    /// Refreshes of each session, in each of three parts.
+    rounds: u64,
+    purged: u64,
+}
+
+/// A first start, sign-ups, refreshes, a new key now and then, sessions that are removed and purged while others go on, a
+/// stop in the midst of that, two more starts.
+async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
+    let facts = Arc::new(Mutex::new(Vec::new()));
+    let names: Vec<_> = (0..12).map(|number| format!("session {number}")).collect();
+    let all = Arc::new(Installation::start(data, disk, &facts));
+    for number in 0..20 {
+        all.append(&format!("user {number}"), 0, 1).await;
+    }
+    all.append("key", 0, 1).await;
+    all.refresh(&names, 0, size.rounds).await;
+    for part in 0..size.long / 100 {
+        for number in 0..size.purged {
+            all.append(&format!("gone {number}"), part * 100, 100).await;
+        }
+    }
+    all.append("key", 1, 1).await;
+    for number in 0..size.purged - 1 {
+        all.remove(&format!("gone {number}"), size.long / 100 * 100).await;
+    }
+    all.refresh(&names, size.rounds, size.rounds).await;
+    until::until("half is purged", || all.store.stats().purging < size.purged as usize / 2 + 1).await;
+    all.stop();
+
+    let all = Arc::new(Installation::start(data, disk, &facts));
+    all.remove(&format!("gone {}", size.purged - 1), size.long / 100 * 100).await;
+    all.refresh(&names, 2 * size.rounds, size.rounds).await;
+    until::until("all is purged", || all.store.stats().purging == 0).await;
+    for number in 20..30 {
+        all.append(&format!("user {number}"), 0, 1).await;
+    }
+    all.stop();
+    let all = Arc::new(Installation::start(data, disk, &facts));
+    all.append("key", 2, 1).await;
+    all.stop();
+    facts.lock().unwrap().clone()
+}
+
+/// Syncs nothing: what is looked at lives as long as the process.
+struct NoSync;
+
+impl Disk for NoSync {
+    fn sync(&self, _: Synced, _: &File) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What must be there of a stream.
+#[derive(Default)]
+struct Demand {
+    version: u64,
+    may_be_gone: bool,
+    is_gone: bool,
+}
+
+fn demands(facts: &[Fact]) -> BTreeMap<String, Demand> {
+    let mut demands: BTreeMap<String, Demand> = BTreeMap::new();
+    for fact in facts {
+        match fact.clone() {
+            Fact::Version(name, version) => demands.entry(name).or_default().version = version,
+            Fact::Removing(name) => demands.entry(name).or_default().may_be_gone = true,
+            Fact::Removed(name) => demands.entry(name).or_default().is_gone = true,
+        }
+    }
+    demands
+}
+
+/// What a power cut has broken, if it has.
+async fn broken(folder: &Path, facts: &[Fact], acknowledged: usize) -> Result<(), String> {
+    let options = SledOptions { disk: Arc::new(NoSync), ..SledOptions::default() };
+    let store = SledStore::open(folder, options).map_err(|error| format!("not opened: {error}"))?;
+    let fails = |what: String| if what.is_empty() { Ok(()) } else { Err(what) };
+    // What was asked for last may be there, too.
+    let mut demands = demands(&facts[..acknowledged]);
+    for fact in &facts[acknowledged..] {
+        let (Fact::Version(name, _) | Fact::Removing(name) | Fact::Removed(name)) = fact;
+        demands.entry(name.clone()).or_default();
+    }
+    let mut log: BTreeMap<String, Vec<RecordedEvent>> = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let page = store.read_log(after, 1000).await.map_err(|error| format!("the log: {error}"))?;
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        for event in page {
+            log.entry(String::from_utf8(event.stream.key().to_vec()).unwrap()).or_default().push(event);
+        }
+    }
+    let mut whole = 0;
+    for (name, demand) in demands {
+        let head = store.load(stream(&name)).await.map_err(|error| format!("{name}: {error}"))?;
+        let version = head.as_ref().map_or(0, |head| head.version);
+        if demand.is_gone {
+            fails(head.as_ref().map_or(String::new(), |_| format!("{name} is not removed")))?;
+        } else if version < demand.version && !(demand.may_be_gone && version == 0) {
+            return Err(format!("{name} is at {version}; {} was acknowledged", demand.version));
+        }
+        let events = store
+            .read_stream(stream(&name), 0, usize::MAX)
+            .await
+            .map_err(|error| format!("{name}: {error}"))?;
+        let as_made = events.iter().zip(1..).all(|(event_, version)| event_.data == event(&name, version));
+        if events.len() as u64 != version || !as_made {
+            return Err(format!("{name} is forked"));
+        }
+        if log.remove(&name).unwrap_or_default() != events {
+            return Err(format!("{name} is another one in the log"));
+        }
+        let number = (version > 0).then(|| version.to_string().into_bytes());
+        let record = store.record(key(&name)).await.map_err(|error| format!("{name}: {error}"))?;
+        if record != number || head.is_some_and(|head| Some(head.data) != number) {
+            return Err(format!("{name}: the record or the snapshot is not as new as the log"));
+        }
+        whole += version;
+    }
+    fails(if log.is_empty() { String::new() } else { format!("nobody knows of {:?}", log.keys()) })?;
+    // What was removed goes.
+    for _ in 0..10_000 {
+        if store.stats().purging == 0 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    drop(store);
+    left_over(folder, whole)
+}
+
+/// Looks into the tree for events that no stream has any more.
+fn left_over(folder: &Path, events: u64) -> Result<(), String> {
+    // A thread of sled may hold its lock for a moment longer.
+    let closed = std::iter::repeat_with(|| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        folder::try_raw(folder)
+    });
+    let tree = closed.take(5000).find_map(Result::ok).ok_or("can't be opened again")?;
+    let (mut found, mut purges) = (0, 0);
+    for row in tree.iter() {
+        let (key, value) = row.unwrap();
+        match key[0] {
+            b'l' => found += count(&value[4..]),
+            b'p' => purges += 1,
+            _ => {}
+        }
+    }
+    if found == events && purges == 0 {
+        return Ok(());
+    }
+    Err(format!("left over: {found} events are in the tree, {events} in its streams; {purges} purges"))
+}
+
+/// How many events are in a row of the log.
+fn count(row: &[u8]) -> u64 {
+    assert_eq!(row[0], 2);
+    let (mut at, mut events) = (1, 0);
+    while at < row.len() {
+        if row[at] == 1 {
+            let stream = usize::from(row[at + 17]);
+            let data = at + 18 + stream;
+            at = data + 4 + u32::from_be_bytes(row[data..data + 4].try_into().unwrap()) as usize;
+            events += 1;
+        } else {
+            at += 1;
+        }
+    }
+    events
+}
+
+/// In memory, where there is such a place: sled syncs by itself when it is opened.
+fn fast_tempdir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// What came of the states, and of the first that was not right.
+#[derive(Default)]
+struct Found {
+    states: usize,
+    torn: usize,
+    wrong: Vec<String>,
+}
+
+/// Two hundred states; more, of a longer run, with `HEIRLOOM_POWER_CUTS`. Another seed with `HEIRLOOM_POWER_SEED`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
+    let number = |name| std::env::var(name).ok().and_then(|n| n.parse::<usize>().ok());
+    let states = number("HEIRLOOM_POWER_CUTS");
+    let seed = number("HEIRLOOM_POWER_SEED").unwrap_or(1) as u64;
+    let size = match states {
+        None => Size { long: 2400, rounds: 12, purged: 3 },
+        Some(_) => Size { long: 8600, rounds: 60, purged: 3 },
+    };
+    let temp = fast_tempdir();
+    let root = temp.path().canonicalize().unwrap();
+    let data = root.join("data");
+    let disk = Arc::new(RecordingDisk::new(&data));
+    // Between the syncs, too.
+    let (looking, running) = (Arc::clone(&disk), Arc::new(()));
+    let until = Arc::downgrade(&running);
+    let looker = std::thread::spawn(move || {
+        while until.strong_count() > 0 {
+            looking.look();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let facts = Arc::new(run(&data, &disk, &size).await);
+    drop(running);
+    looker.join().unwrap();
+    let recording = disk.recording();
+    let most = recording.unsynced("sled/db").into_iter().max().unwrap();
+    println!("{} moments; at most {most} bytes of sled's file were not synced", recording.len());
+    assert!(most < 1 << 20, "{most} bytes were not synced at one time: more than a segment");
+
+    let found = Arc::new(Mutex::new(Found::default()));
+    let (cuts, receive) = mpsc::sync_channel::<PowerCut>(2);
+    let receive = Arc::new(Mutex::new(receive));
+    let workers: Vec<_> = (0..2)
+        .map(|worker| {
+            let folder = root.join(format!("cut {worker}"));
+            let (receive, facts, found) = (Arc::clone(&receive), Arc::clone(&facts), Arc::clone(&found));
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                loop {
+                    let next = receive.lock().unwrap().recv();
+                    let Ok(cut) = next else { return };
+                    cut.write(&folder);
+                    let broken = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                        runtime.block_on(broken(&folder, &facts, cut.facts))
+                    }));
+                    let broken = broken.unwrap_or_else(|_| Err("a panic".to_owned()));
+                    let mut found = found.lock().unwrap();
+                    found.states += 1;
+                    found.torn += usize::from(cut.torn);
+                    found.wrong.extend(broken.err().map(|why| format!("{} {why}", cut.how)));
+                }
+            })
+        })
+        .collect();
+    drop(receive);
+    let mut random = Random(seed);
+    recording.power_cuts(states.unwrap_or(200), &mut random, |cut| cuts.send(cut).unwrap());
+    drop(cuts);
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    let found = found.lock().unwrap();
+    println!("{} states, {} with something torn, {} wrong", found.states, found.torn, found.wrong.len());
+    assert!(found.wrong.is_empty(), "seed {seed}: {:#?}", &found.wrong[..found.wrong.len().min(20)]);
+    assert!(found.torn > found.states / 2);
+}
