@@ -34,6 +34,7 @@ fn history(steps: &[(Step, u64)]) -> Stream {
         client_epoch: 0,
         user: UserId::from([7; 16]),
         user_epoch: 0,
+        installation_epoch: None,
         scope: "read".parse().unwrap(),
         audience: None,
         absolute_expiry: at.after(Duration::from_hours(9000)),

@@ -19,7 +19,7 @@ use sled::{Batch, IVec};
 
 use super::super::StreamId;
 use super::layout::{self, Cursor, Damaged, body, log_key, log_position, value};
-use super::tree::{Fault, Tree};
+use super::tree::{Fault, ReadRows, Tree};
 
 /// How many positions a row has room for.
 pub(super) const POSITIONS: u64 = 8;
@@ -278,30 +278,29 @@ fn alone(entry: &[u8]) -> Option<Vec<u8>> {
     Some([before, rest.bytes(len)?].concat())
 }
 
-impl Tree {
-    /// Shows `see` what stands at a position, unless nothing does.
-    pub(super) fn log_entry<T>(
-        &self,
-        position: u64,
-        see: impl FnOnce(Entry<'_>) -> T,
-    ) -> Result<Option<T>, Fault> {
-        // Its row, or the one that it has had for itself since format 1.
-        for key in [log_key(row_of(position)), log_key(position)] {
-            let Some(row) = self.get(&key)? else { continue };
-            let entries =
-                entries(&key, &row).map_err(Fault::row(format_args!("the row of event {position}")))?;
-            if let Some(entry) = entries.into_iter().find(|entry| entry.position == position) {
-                return Ok(Some(see(entry)));
-            }
+/// Shows `see` what stands at a position, unless nothing does.
+pub(super) fn entry_at<T>(
+    rows: &impl ReadRows,
+    position: u64,
+    see: impl FnOnce(Entry<'_>) -> T,
+) -> Result<Option<T>, Fault> {
+    // Its row, or the one that it has had for itself since format 1.
+    for key in [log_key(row_of(position)), log_key(position)] {
+        let Some(row) = rows.get(&key)? else { continue };
+        let entries = entries(&key, &row).map_err(Fault::row(format_args!("the row of event {position}")))?;
+        if let Some(entry) = entries.into_iter().find(|entry| entry.position == position) {
+            return Ok(Some(see(entry)));
         }
-        Ok(None)
     }
+    Ok(None)
+}
 
-    /// Whether there is a row with room for this position that is not of format 1.
-    pub(super) fn has_row_of(&self, position: u64) -> Result<bool, Fault> {
-        Ok(self.get(&log_key(row_of(position)))?.is_some_and(|row| is_many(&row)))
-    }
+/// Whether there is a row with room for this position that is not of format 1.
+pub(super) fn has_row_of(rows: &impl ReadRows, position: u64) -> Result<bool, Fault> {
+    Ok(rows.get(&log_key(row_of(position)))?.is_some_and(|row| is_many(&row)))
+}
 
+impl Tree {
     /// Takes events out of their rows, and rows without any out of the tree. The row at the log's `end` stays, for its
     /// positions.
     pub(super) fn purge(&self, gone: &BTreeSet<u64>, end: u64, batch: &mut Batch) -> Result<(), Fault> {

@@ -39,6 +39,15 @@ pub(super) struct MarkFile {
 }
 
 impl Mark {
+    /// Reads the newer of the whole slots, and changes nothing.
+    pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
+        match File::open(path) {
+            Ok(file) => Ok(newest(&file)?.map(|(.., mark)| mark)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The mark of a log whose last entry this is, behind the key of its position; `None` for an empty log.
     pub(super) fn of(store: [u8; 16], position: u64, entry: Option<(&[u8], &[u8])>) -> Self {
         let digest = entry.map_or([0; 32], |(key, entry)| digest(key, entry));
@@ -67,11 +76,7 @@ impl MarkFile {
         }
         // The newest slot may come from a process that was killed before it synced.
         file.sync_all()?;
-        let slots = [read_slot(&file, 0)?, read_slot(&file, 1)?];
-        let newest = (0..)
-            .zip(slots)
-            .filter_map(|(slot, read)| read.map(|(sequence, mark)| (sequence, slot, mark)))
-            .max_by_key(|(sequence, ..)| *sequence);
+        let newest = newest(&file)?;
         let (sequence, slot) = newest.map_or((0, 1), |(sequence, slot, _)| (sequence, slot));
         // Begin with the other slot: the newer one stays until that is synced.
         Ok((Self { file, sequence, slot: other(slot), dirty: false }, newest.map(|(.., mark)| mark)))
@@ -112,10 +117,21 @@ fn encode(sequence: u64, mark: &Mark) -> Vec<u8> {
     [body.as_slice(), &sum].concat()
 }
 
+/// The newer of the whole slots: its sequence, its number, and what it says.
+fn newest(file: &File) -> io::Result<Option<(u64, u64, Mark)>> {
+    let slots = [read_slot(file, 0)?, read_slot(file, 1)?];
+    let whole =
+        (0..).zip(slots).filter_map(|(slot, read)| read.map(|(sequence, mark)| (sequence, slot, mark)));
+    Ok(whole.max_by_key(|(sequence, ..)| *sequence))
+}
+
+/// A file that is too short has no such slot.
 fn read_slot(file: &File, slot: u64) -> io::Result<Option<(u64, Mark)>> {
     let mut bytes = [0; 76];
-    file.read_exact_at(&mut bytes, offset(slot))?;
-    Ok(decode(&bytes))
+    match file.read_exact_at(&mut bytes, offset(slot)) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        read => read.map(|()| decode(&bytes)),
+    }
 }
 
 fn decode(bytes: &[u8]) -> Option<(u64, Mark)> {

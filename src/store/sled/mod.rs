@@ -23,6 +23,7 @@
 //! In the folder: `lock` (who has it), `mark` (how far the log had come) and `sled/`.
 
 mod border;
+mod check;
 pub mod disk;
 mod durable;
 mod failure;
@@ -32,9 +33,13 @@ mod layout;
 mod log;
 mod mark;
 mod open;
+mod pages;
+mod preparation;
 mod queue;
 mod reads;
+mod recovery;
 mod redo;
+mod segments;
 mod shared;
 mod summary;
 mod tree;

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use super::SledOptions;
 use super::border;
+use super::check::{Check, Found, Log};
 use super::disk::{Disk, Synced};
 use super::failure::Failure;
 use super::gate::Gate;
-use super::layout::{Damaged, FORMAT, META, Meta, log_key};
-use super::log::{self, LastRow};
-use super::mark::{Mark, MarkFile, digest};
-use super::redo;
+use super::layout::{FORMAT, META, Meta};
+use super::log::LastRow;
+use super::mark::{Mark, MarkFile};
+use super::preparation::{self, Preparation};
+use super::redo::Rows;
 use super::shared::{Counts, Shared};
 use super::tree::{self, Fault, Tree};
 use crate::random::Random;
@@ -140,25 +142,24 @@ impl Opening {
         let disk = Arc::clone(&self.options.disk);
         at(&self.folder, make_folder(&self.folder, &*disk))?;
         let lock = self.lock()?;
-        let path = self.folder.join(MARK);
-        let (mark, marked) = at(&path, MarkFile::open(&path))?;
+        let (path, sled) = (self.folder.join(MARK), self.folder.join(SLED));
+        let marked = at(&path, Mark::read(&path))?;
+        // Whatever is refused, nothing was changed until here.
+        let found = self.check(&sled, marked)?;
 
-        let sled = self.folder.join(SLED);
         at(&self.folder, tighten(&self.folder))?;
-        at(&sled, make_folder(&sled, &*disk).and_then(|()| tighten(&sled)))?;
-        at(&sled, clear(&sled))?;
-        // After a kill, sled reads back what was written and perhaps never synced, and overwrites what that replaces.
-        let file = sled.join(tree::FILE);
-        at(&file, sync_if_there(&file, &*disk))?;
-        let cache_bytes = self.options.cache_bytes;
-        let tree = Tree::open(&sled, cache_bytes, Arc::clone(&disk));
-        let mut tree = tree.map_err(|fault| self.fault(&fault))?;
-        let checked = self.check(&tree, marked);
-        if let Err(OpenError::Damaged { .. } | OpenError::Refused { .. } | OpenError::Io { .. }) = &checked {
-            // sled is not to write to what it can't read.
+        let (mut mark, _) = at(&path, MarkFile::open(&path))?;
+        let mut tree = self.prepare(&sled, found.as_ref())?;
+        let finished = self.finish(&tree, found);
+        if finished.is_err() {
+            // sled is not to write any more.
             tree.leak();
         }
-        let log = checked?;
+        let (store, log) = finished?;
+        let newest = log.newest.as_ref().map(|(key, entry)| (key.as_slice(), entry.as_slice()));
+        let marked = mark.write(&Mark::of(store, log.position, newest)).and_then(|()| mark.sync(&*disk));
+        at(&path, marked)?;
+        at(&self.folder, sync_folder(&self.folder, &*disk))?;
         let shared = Shared {
             gate: Gate::new(log.position, log.purging),
             folder: self.folder,
@@ -170,13 +171,88 @@ impl Opening {
             counts: Counts::default(),
             _lock: lock,
         };
-        let mut opened = Opened { shared, mark, store: log.store, last_row: log.last_row };
-        let mark =
-            Mark::of(log.store, log.position, log.newest.as_ref().map(|(k, v)| (k.as_slice(), v.as_slice())));
-        let marked = opened.mark.write(&mark).and_then(|()| opened.mark.sync(&*opened.shared.disk));
-        at(&path, marked)?;
-        at(&opened.shared.folder, sync_folder(&opened.shared.folder, &*opened.shared.disk))?;
-        Ok(opened)
+        Ok(Opened { shared, mark, store, last_row: log.last_row })
+    }
+
+    /// Finds out whether there is a whole store; `None` if there is nothing yet.
+    fn check(&self, sled: &Path, marked: Option<Mark>) -> Result<Option<Found>, OpenError> {
+        let check = Check {
+            folder: &self.folder,
+            sled,
+            marked,
+            accept_missing_mark: self.options.accept_missing_mark,
+            accept_restored: self.options.accept_restored,
+        };
+        let file = match self.db(sled) {
+            Ok(file) => file,
+            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return check.nothing().map(|()| None);
+            }
+            Err(error) => return Err(error),
+        };
+        // After a kill, what is read back was written and perhaps never synced, and sled overwrites what it replaces.
+        at(sled, self.options.disk.sync(Synced::Log, &file))?;
+        check.run(&file)
+    }
+
+    /// sled's file, while no other process has it.
+    fn db(&self, sled: &Path) -> Result<File, OpenError> {
+        let path = sled.join(tree::FILE);
+        let file = at(&path, File::options().read(true).write(true).open(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::of(&self.folder, &Fault::Taken)),
+            Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+        }
+    }
+
+    /// Readies sled's folder, and has sled open it.
+    fn prepare(&self, sled: &Path, found: Option<&Found>) -> Result<Tree, OpenError> {
+        let disk = &*self.options.disk;
+        if found.is_none() && sled.exists() {
+            tracing::warn!(store.folder = %self.folder.display(), "a start was cut short: the store is made anew");
+            at(sled, fs::remove_dir_all(sled))?;
+        }
+        at(sled, make_folder(sled, disk).and_then(|()| tighten(sled)))?;
+        if let Some(found) = found {
+            let file = self.db(sled)?;
+            let preparation = Preparation { folder: sled, file: &file, disk, recovery: &found.recovery };
+            preparation.write().map_err(|error| self.fault(&Fault::Refused(tree::refusal(&error))))?;
+        } else {
+            at(sled, preparation::write_settings(sled, disk))?;
+        }
+        let tree = Tree::open(sled, self.options.cache_bytes, Arc::clone(&self.options.disk));
+        tree.map_err(|fault| self.fault(&fault))
+    }
+
+    /// Does the last group again where something of it is missing, and writes down whose store it is.
+    fn finish(&self, tree: &Tree, found: Option<Found>) -> Result<([u8; 16], Log), OpenError> {
+        for path in tree.created() {
+            at(&path, sync_folder(&path, &*self.options.disk))?;
+        }
+        let (meta, log, missing) = match found {
+            Some(found) => (found.meta, found.log, found.missing),
+            None => (None, Log::empty(), Rows::new()),
+        };
+        let store = match meta {
+            Some(meta) => Ok(meta.store),
+            None => Random::system().bytes().map_err(io::Error::other),
+        };
+        let now = Meta { format: FORMAT, store: at(&self.folder, store)? };
+        let write = || {
+            tree.apply_in_order(&missing)?;
+            if meta != Some(now) {
+                // From now on there may be rows that an older heirloom does not know.
+                tree.put(META, now.value())?;
+            }
+            if missing.is_empty() && meta == Some(now) { Ok(()) } else { tree.flush() }
+        };
+        write().map_err(|fault| self.fault(&fault))?;
+        Ok((now.store, log))
+    }
+
+    fn fault(&self, fault: &Fault) -> OpenError {
+        OpenError::of(&self.folder, fault)
     }
 
     /// Takes the folder for this process. The lock goes with the process, however it ends.
@@ -201,145 +277,23 @@ impl Opening {
         at(&path, written)?;
         Ok(lock)
     }
+}
 
-    /// Holds what sled has found against the mark.
-    fn check(&self, tree: &Tree, marked: Option<Mark>) -> Result<Log, OpenError> {
-        for path in tree.created() {
-            at(&path, sync_folder(&path, &*self.options.disk))?;
-        }
-        // First of all: what a newer one has written can't be judged.
-        let meta = tree.get(META).map_err(|fault| self.fault(&fault))?.map(|value| Meta::parse(&value));
-        if let Some(Ok(Meta { format, .. })) = meta
-            && format > FORMAT
-        {
-            return Err(OpenError::Newer { folder: self.folder.clone(), found: format });
-        }
-        let not_meta = |Damaged| self.damaged("its first row is not what was written there");
-        let meta = meta.transpose().map_err(not_meta)?;
-        if redo::again(tree).map_err(|fault| self.fault(&fault))? {
-            tree.flush().map_err(|fault| self.fault(&fault))?;
-        }
-        let log = Log::read(tree).map_err(|fault| self.fault(&fault))?;
-        let meta = match (meta, &log.newest) {
-            (Some(meta), _) => meta,
-            (None, Some(_)) => return Err(self.damaged("its first row is missing")),
-            (None, None) => match marked {
-                Some(mark) if mark.position > 0 => {
-                    return Err(
-                        self.not_as_marked(format!("the log is empty, and had come to {}", mark.position))
-                    );
-                }
-                _ => self.make(tree)?,
-            },
-        };
-        let log = Log { store: meta.store, ..log };
-        match marked {
-            _ if self.options.accept_restored => {}
-            Some(mark) => self.compare(tree, &log, mark)?,
-            None if log.position > 0 && !self.options.accept_missing_mark => {
-                return Err(OpenError::NoMark { folder: self.folder.clone() });
-            }
-            None => {}
-        }
-        if meta.format < FORMAT {
-            // From now on there are rows that an older heirloom does not know.
-            self.write(tree, Meta { format: FORMAT, ..meta })?;
-        }
-        Ok(log)
-    }
-
-    fn compare(&self, tree: &Tree, log: &Log, mark: Mark) -> Result<(), OpenError> {
-        if mark.position == 0 {
-            return Ok(());
-        }
-        if mark.store != log.store {
-            return Err(self.not_as_marked("the mark is of another store".to_owned()));
-        }
-        if mark.position > log.position {
-            let (now, then) = (log.position, mark.position);
-            return Err(self.not_as_marked(format!("the log ends at {now}, and had come to {then}")));
-        }
-        let key = log_key(mark.position);
-        // Since the mark was written, the log may have gone on, and the event's stream may have been removed, or the event
-        // summarized.
-        let same = tree.log_entry(mark.position, |entry| {
-            let is_summary = entry.event.is_some_and(|event| event.first.is_some());
-            entry.bytes == log::PURGED || is_summary || digest(&key, entry.bytes) == mark.digest
-        });
-        let same = same.and_then(|same| match same {
-            Some(same) => Ok(same),
-            // A row loses none of its entries; only the whole of it goes.
-            None => tree.has_row_of(mark.position).map(|has| !has),
-        });
-        if same.map_err(|fault| self.fault(&fault))? {
-            return Ok(());
-        }
-        Err(self.not_as_marked(format!("position {} holds another event", mark.position)))
-    }
-
-    /// Makes a new store in an empty tree.
-    fn make(&self, tree: &Tree) -> Result<Meta, OpenError> {
-        let store = Random::system().bytes();
-        let store = at(&self.folder, store.map_err(io::Error::other))?;
-        let meta = Meta { format: FORMAT, store };
-        self.write(tree, meta)?;
-        Ok(meta)
-    }
-
-    fn write(&self, tree: &Tree, meta: Meta) -> Result<(), OpenError> {
-        tree.put(META, meta.value()).and_then(|()| tree.flush()).map_err(|fault| self.fault(&fault))
-    }
-
-    fn fault(&self, fault: &Fault) -> OpenError {
-        // sled holds a lock of its own, and we hold ours: whoever has it is no heirloom.
-        if fault.text().contains("could not acquire lock") {
-            let holder = "a process other than heirloom".to_owned();
-            return OpenError::InUse { folder: self.folder.clone(), holder };
-        }
+impl OpenError {
+    /// A fault that was met in the store in this folder.
+    pub(super) fn of(folder: &Path, fault: &Fault) -> Self {
+        let folder = folder.to_owned();
         match fault {
-            Fault::Damaged(why) => self.damaged(why),
-            Fault::Refused(why) => OpenError::Refused { folder: self.folder.clone(), why: why.clone() },
+            Fault::Damaged(why) => Self::Damaged { folder, why: why.clone() },
+            Fault::Refused(why) => Self::Refused { folder, why: why.clone() },
+            // Whoever has sled's file and not ours is no heirloom.
+            Fault::Taken => Self::InUse { folder, holder: "a process other than heirloom".to_owned() },
         }
-    }
-
-    fn damaged(&self, why: &str) -> OpenError {
-        OpenError::Damaged { folder: self.folder.clone(), why: why.to_owned() }
-    }
-
-    fn not_as_marked(&self, why: String) -> OpenError {
-        OpenError::NotAsMarked { folder: self.folder.clone(), why }
     }
 }
 
 fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, OpenError> {
     done.map_err(|source| OpenError::Io { path: path.to_owned(), source })
-}
-
-/// What the tree says when it is opened.
-struct Log {
-    store: [u8; 16],
-    /// Where the log ends.
-    position: u64,
-    last_row: LastRow,
-    /// What stands at its end: the key of its position, and what the mark's digest is made of.
-    newest: Option<([u8; 9], Vec<u8>)>,
-    purging: std::collections::BTreeMap<u64, Vec<u64>>,
-}
-
-impl Log {
-    fn read(tree: &Tree) -> Result<Self, Fault> {
-        let purging = tree.purging()?;
-        let empty = Self { store: [0; 16], position: 0, last_row: LastRow::behind(0), newest: None, purging };
-        let Some((key, row)) = tree.last(b"l")? else { return Ok(empty) };
-        let end = || Fault::row("the end of the log");
-        let entries = log::entries(&key, &row).map_err(end())?;
-        let newest = entries.last().ok_or(Damaged).map_err(end())?;
-        let position = newest.position;
-        let last_row = LastRow::resume(&key, &row).map_err(end())?;
-        let last_row = last_row.unwrap_or_else(|| LastRow::behind(position));
-        let newest = Some((log_key(position), newest.bytes.to_vec()));
-        Ok(Self { position, last_row, newest, ..empty })
-    }
 }
 
 /// Makes the folder, for this user only, and everything above it that is missing; each is synced in its parent.
@@ -369,29 +323,6 @@ fn tighten(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::set_permissions(folder, Permissions::from_mode(0o700))
-}
-
-/// Removes what a process left that ended while sled wrote a snapshot: sled would take it for one, and refuse it for
-/// ever. The snapshot before it is still there.
-fn clear(sled: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(sled)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
-        if name.starts_with(b"snap.") && name.ends_with(b".generating") {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes durable what a process before this one wrote to a file.
-fn sync_if_there(path: &Path, disk: &dyn Disk) -> io::Result<()> {
-    match File::options().read(true).write(true).open(path) {
-        Ok(file) => disk.sync(Synced::Log, &file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 fn sync_folder(path: &Path, disk: &dyn Disk) -> io::Result<()> {

@@ -1,6 +1,5 @@
 //! The reads: what each touches, and how it is done. A row that is not what was written there is never an answer.
 
-use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use super::super::{RecordKey, RecordedEvent, Snapshot, StreamId};
@@ -206,7 +205,7 @@ impl ReadStream {
         birth: u64,
         Place { version, position }: Place,
     ) -> Result<(RecordedEvent, Option<u64>), Fault> {
-        let event = tree.log_entry(position, |entry| {
+        let event = log::entry_at(tree, position, |entry| {
             let event = entry.event.filter(|event| {
                 event.birth == birth && event.version == version && event.stream == self.stream.as_bytes()
             });
@@ -323,15 +322,5 @@ impl Tree {
                 layout::parse_positions(key, value).map_err(Fault::row("the index of a removed stream"))?;
             Ok(Some(Chunk { key: key.to_vec(), positions }))
         })
-    }
-
-    /// The removed streams that are not purged yet.
-    pub(super) fn purging(&self) -> Result<BTreeMap<u64, Vec<u64>>, Fault> {
-        let rows = self.collect((Bound::Included(b"p".to_vec()), b"p"), usize::MAX, |key, value| {
-            let birth = layout::purge_birth(key).map_err(Fault::row("a purge"))?;
-            let positions = layout::parse_positions(key, value).map_err(Fault::row("a purge"))?;
-            Ok(Some((birth, positions)))
-        })?;
-        Ok(rows.into_iter().collect())
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sled::{Batch, IVec};
 
 use super::layout::{self, Cursor, Damaged, REDO};
-use super::tree::{Fault, Tree};
+use super::tree::{Fault, ReadRows, Tree};
 
 /// Rows by their keys: a value to write, or none to delete the row.
 pub(super) type Rows = BTreeMap<Vec<u8>, Option<IVec>>;
@@ -43,18 +43,17 @@ pub(super) fn forget(batch: &mut Batch) {
     batch.insert(REDO, layout::value(REDO, &[]));
 }
 
-/// Does again what is missing of the last group: a crash may have come between its rows. Says whether anything was.
-pub(super) fn again(tree: &Tree) -> Result<bool, Fault> {
-    let Some(value) = tree.get(REDO)? else { return Ok(false) };
-    let rows = layout::body(REDO, &value).and_then(|body| parse(body).ok_or(Damaged));
+/// What is missing of the last group: a crash may have come between its rows.
+pub(super) fn missing(tree: &impl ReadRows) -> Result<Rows, Fault> {
     let mut missing = Rows::new();
+    let Some(value) = tree.get(REDO)? else { return Ok(missing) };
+    let rows = layout::body(REDO, &value).and_then(|body| parse(body).ok_or(Damaged));
     for (key, value) in rows.map_err(Fault::row("the last group"))? {
         if tree.get(&key)? != value {
             missing.insert(key, value);
         }
     }
-    tree.apply_in_order(&missing)?;
-    Ok(!missing.is_empty())
+    Ok(missing)
 }
 
 fn body(rows: &Rows) -> Vec<u8> {

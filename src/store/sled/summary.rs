@@ -52,7 +52,7 @@ impl Group<'_> {
             return Ok(Err(StoreError::WrongExpectedVersion));
         };
         let stands_from =
-            self.tree.log_entry(begins.position, |entry| entry.event.map(|event| event.first))?;
+            log::entry_at(self.tree, begins.position, |entry| entry.event.map(|event| event.first))?;
         let lost = |damaged| {
             Fault::row(format_args!("event {} of stream {:?}", begins.version, summarize.stream))(damaged)
         };

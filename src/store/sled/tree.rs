@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sled::{Batch, IVec};
 
@@ -17,6 +18,8 @@ use super::redo::Rows;
 
 /// sled's file, in its folder.
 pub(super) const FILE: &str = "db";
+/// How long to wait before sled is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Why a call into sled gave nothing, for the operator.
 #[derive(Debug)]
@@ -25,6 +28,24 @@ pub(super) enum Fault {
     Damaged(String),
     /// The operating system refused something: what was written before is as good as it was.
     Refused(String),
+    /// Another process has the file.
+    Taken,
+}
+
+/// Rows that can be read: of sled's tree, or of its file without sled.
+pub(super) trait ReadRows {
+    fn get(&self, key: &[u8]) -> Result<Option<IVec>, Fault>;
+
+    /// The last row whose key begins with `prefix`.
+    fn last(&self, prefix: &[u8]) -> Result<Option<(IVec, IVec)>, Fault>;
+
+    /// Shows the rows from a key on to `visit`, in order, until it breaks or a key does not begin with `prefix`.
+    fn visit(
+        &self,
+        from: Bound<Vec<u8>>,
+        prefix: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Fault>;
 }
 
 /// The one tree.
@@ -41,7 +62,16 @@ impl Tree {
         let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).segment_size(SEGMENT);
         // Its flusher would write at moments of its own, and more than the rule of `durable` allows.
         let config = config.flush_every_ms(None);
-        let db = checked(|| config.open())?;
+        let mut db = checked(|| config.open());
+        for _ in 0..2 {
+            if !matches!(db, Err(Fault::Refused(_) | Fault::Taken)) {
+                break;
+            }
+            // What sled reads was read a moment ago: a device that fails now and then is asked again.
+            std::thread::sleep(AGAIN);
+            db = checked(|| config.open());
+        }
+        let db = db?;
         let opened = File::options().read(true).write(true).open(folder.join(FILE));
         let opened = opened.and_then(|file| {
             let durable = Durable::new(file, disk);
@@ -52,7 +82,7 @@ impl Tree {
             Err(error) => {
                 // Its drop would write.
                 std::mem::forget(db);
-                Err(Fault::Refused(format!("its file can't be opened or synced: {error}")))
+                Err(Fault::Refused(refusal(&error)))
             }
         }
     }
@@ -64,11 +94,6 @@ impl Tree {
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
         self.call(|db| db.get(key))
-    }
-
-    /// The last row whose key begins with `prefix`.
-    pub(super) fn last(&self, prefix: &[u8]) -> Result<Option<(IVec, IVec)>, Fault> {
-        self.call(|db| db.scan_prefix(prefix).next_back().transpose())
     }
 
     /// Shows the rows between two keys to `visit`, in order, until it breaks.
@@ -116,7 +141,9 @@ impl Tree {
 
     /// Makes durable what was applied: sled writes, and we sync, since sled does not.
     pub(super) fn flush(&self) -> Result<(), Fault> {
-        self.durable.before_flush().map_err(|error| Fault::Refused(format!("writing failed: {error}")))?;
+        self.durable
+            .before_flush()
+            .map_err(|error| Fault::Refused(format!("writing failed: {}", refusal(&error))))?;
         let db = self.db()?;
         self.keep_up(db)?;
         let written = checked(|| db.flush().map(|_| written(db)))?;
@@ -146,6 +173,25 @@ impl Tree {
     }
 }
 
+impl ReadRows for Tree {
+    fn get(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
+        Self::get(self, key)
+    }
+
+    fn last(&self, prefix: &[u8]) -> Result<Option<(IVec, IVec)>, Fault> {
+        self.call(|db| db.scan_prefix(prefix).next_back().transpose())
+    }
+
+    fn visit(
+        &self,
+        from: Bound<Vec<u8>>,
+        prefix: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Fault> {
+        Self::visit(self, from, prefix, visit)
+    }
+}
+
 impl Drop for Tree {
     fn drop(&mut self) {
         let db = self.db.take();
@@ -165,6 +211,7 @@ impl Fault {
         match self {
             Self::Damaged(why) => format!("{why}; restore the whole folder from a backup"),
             Self::Refused(why) => why.clone(),
+            Self::Taken => "another process has its file".to_owned(),
         }
     }
 
@@ -173,14 +220,14 @@ impl Fault {
         let text = format!("{}: {}", folder.display(), self.text());
         match self {
             Self::Damaged(_) => StoreError::Corrupt(text),
-            Self::Refused(_) => StoreError::Unavailable(text),
+            Self::Refused(_) | Self::Taken => StoreError::Unavailable(text),
         }
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err calls it")]
 fn unsynced(error: io::Error) -> Fault {
-    Fault::Refused(format!("syncing failed: {error}"))
+    Fault::Refused(format!("syncing failed: {}", refusal(&error)))
 }
 
 /// The last byte that sled has written of its log: where it stands in all that it ever wrote, not in the file.
@@ -191,19 +238,40 @@ fn written(db: &sled::Db) -> i64 {
 fn checked<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     match guarded(call) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Corruption { .. })) => Err(Fault::Damaged("sled's file is damaged".to_owned())),
-        Ok(Err(sled::Error::Io(error))) if is_refusal(&error) => {
-            Err(Fault::Refused(format!("sled: {error}")))
+        Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+            Err(Fault::Taken)
         }
-        Ok(Err(error)) => Err(Fault::Damaged(format!("sled: {error}"))),
-        Err(panic) => Err(Fault::Damaged(format!("sled's file is damaged, or sled is: {panic}"))),
+        Ok(Err(sled::Error::Io(error))) if is_refusal(&error) => Err(Fault::Refused(refusal(&error))),
+        // sled's own words are for whoever mends it.
+        Ok(Err(error)) => {
+            tracing::debug!(error = %error, "sled's own error");
+            Err(Fault::Damaged("its file is not what was written there".to_owned()))
+        }
+        Err(panic) => {
+            tracing::debug!(error = panic, "sled's own error");
+            let place = panic.rsplit_once('(').map_or("", |(_, place)| place.trim_end_matches(')'));
+            Err(Fault::Damaged(format!("its file is not what was written there (met at {place})")))
+        }
     }
 }
 
-/// Whether the operating system said so: a full disk is no damage. sled makes errors of its own, and when it copies one
-/// only the kind and a text are left.
+/// Whether the operating system said so: a full disk is no damage, and neither is a device that fails. sled makes errors
+/// of its own, and when it copies one only the kind and a text are left.
 fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    error.raw_os_error().is_some()
+        || ![InvalidData, InvalidInput, NotFound, Other, UnexpectedEof].contains(&error.kind())
+}
+
+/// What the operating system said, and what to do about it: no backup is needed.
+pub(super) fn refusal(error: &io::Error) -> String {
     use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    let kinds = [StorageFull, FileTooLarge, QuotaExceeded, PermissionDenied, ReadOnlyFilesystem];
-    error.raw_os_error().is_some() || kinds.contains(&error.kind())
+    let advice = if [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind()) {
+        "make room on the disk"
+    } else if [PermissionDenied, ReadOnlyFilesystem].contains(&error.kind()) {
+        "let heirloom's user write there"
+    } else {
+        "look at the disk and at the system's log"
+    };
+    format!("{error}; {advice}, then start again: nothing that was acknowledged is lost")
 }

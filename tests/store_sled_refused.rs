@@ -1,0 +1,295 @@
+//! A start that is refused changes nothing, byte for byte; what never held an event, and what sled can make again, is no
+//! reason to refuse.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may panic, and its helpers are no interface"
+)]
+
+#[path = "support/store/child.rs"]
+mod child_process;
+#[path = "support/store/contract.rs"]
+mod contract;
+#[path = "support/store/folder.rs"]
+mod folder;
+#[path = "support/store/until.rs"]
+mod until;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use child_process::tell;
+use contract::{append, key, stream, whole_log};
+use heirloom::store::sled::{OpenError, SledOptions, SledStore};
+use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
+use until::until;
+
+const NEW: Expected = Expected::NoStream;
+
+fn open(folder: &Path) -> Result<SledStore, OpenError> {
+    SledStore::open(folder, SledOptions { cache_bytes: 4096, ..SledOptions::default() })
+}
+
+/// Every file of a folder but the lock, which says who opened it last.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("lock") {
+                files.insert(path.clone(), fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// A store with a history: several segments, some of them used twice, a removed stream, two openings.
+async fn with_history(folder: &Path) -> Vec<RecordedEvent> {
+    let mut log = Vec::new();
+    for opening in 0..3_u64 {
+        let store = open(folder).unwrap();
+        for round in opening * 12..opening * 12 + 12 {
+            for name in 0..40 {
+                let name = format!("{name}");
+                let expected = if round == 0 { NEW } else { Expected::Exact(round) };
+                let event = format!("{name} {round} {}", "x".repeat((round * 7) as usize % 90));
+                let records = vec![RecordChange::Put(key(&name), event.repeat(12).into_bytes())];
+                store.append(Append { records, ..append(&name, expected, &[&event]) }).await.unwrap();
+            }
+        }
+        let passing = format!("passing {opening}");
+        store.append(append(&passing, NEW, &["e"; 400])).await.unwrap();
+        let remove = Remove { stream: stream(&passing), expected: Expected::Exact(400), records: vec![] };
+        store.remove(remove).await.unwrap();
+        until("all is purged", || store.stats().purging == 0).await;
+        log = whole_log(&store).await;
+    }
+    log
+}
+
+async fn is_whole(store: &SledStore, log: &[RecordedEvent]) {
+    assert!(whole_log(store).await == log, "the log differs");
+    for event in log.iter().rev().take(40) {
+        let head = store.load(event.stream.clone()).await.unwrap().unwrap();
+        assert!(head.data == event.data && head.version == event.version, "a snapshot differs");
+    }
+}
+
+/// Some hundred bits; more with `HEIRLOOM_FLIPPED_BITS`.
+#[tokio::test]
+async fn a_flipped_bit_loses_nothing_or_is_refused_and_then_nothing_is_changed() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = temp.path().join("base");
+    let log = with_history(&base).await;
+    let bytes = fs::read(base.join("sled/db")).unwrap();
+    let count = std::env::var("HEIRLOOM_FLIPPED_BITS").ok().and_then(|n| n.parse().ok()).unwrap_or(160);
+    // Each byte of the segments' headers, and as many places elsewhere.
+    let headers =
+        (0..bytes.len().div_ceil(1 << 20)).flat_map(|segment| (0..20).map(move |at| (segment << 20) + at));
+    let elsewhere = (0..count).map(|n| n * (bytes.len() / count) + n * 7919 % 4096);
+    let (mut refused, mut opened) = (0, 0);
+    for (n, at) in headers.chain(elsewhere).enumerate() {
+        let data = temp.path().join("data");
+        drop(fs::remove_dir_all(&data));
+        folder::copy(&base, &data);
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (n % 8);
+        fs::write(data.join("sled/db"), flipped).unwrap();
+        let before = files(&data);
+        match open(&data) {
+            Ok(store) => {
+                is_whole(&store, &log).await;
+                opened += 1;
+            }
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("from a backup") && !text.contains("sled:"), "{text}");
+                assert!(files(&data) == before, "byte {at}: something was changed ({error})");
+                fs::write(data.join("sled/db"), &bytes).unwrap();
+                is_whole(&open(&data).unwrap(), &log).await;
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 20 && opened > 20, "{refused} refused, {opened} opened");
+}
+
+#[tokio::test]
+async fn what_is_made_of_the_log_is_made_again_from_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = temp.path().join("base");
+    let log = with_history(&base).await;
+    let sled = base.join("sled");
+    let snapshot = fs::read_dir(&sled)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .find(|name| name.to_string_lossy().starts_with("snap."));
+    let mut damages: Vec<(PathBuf, Option<Vec<u8>>)> = Vec::new();
+    for name in [PathBuf::from(snapshot.unwrap()), PathBuf::from("conf")] {
+        let bytes = fs::read(sled.join(&name)).unwrap();
+        damages.push((name.clone(), None));
+        let step = bytes.len().div_ceil(12);
+        for at in (0..bytes.len()).step_by(step) {
+            damages.push((name.clone(), Some(bytes[..at].to_vec())));
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 4;
+            damages.push((name.clone(), Some(flipped)));
+        }
+    }
+    damages.push(("snap.FFFFFFFFFFFFFFFF".into(), Some(b"what is this".to_vec())));
+    for (name, bytes) in damages {
+        let data = temp.path().join("data");
+        drop(fs::remove_dir_all(&data));
+        folder::copy(&base, &data);
+        let path = data.join("sled").join(&name);
+        match &bytes {
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        }
+        let store = open(&data).unwrap_or_else(|error| panic!("{name:?} {bytes:?}: {error}"));
+        is_whole(&store, &log).await;
+        drop(store);
+        is_whole(&open(&data).unwrap(), &log).await;
+    }
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_anywhere_is_made_anew() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = temp.path().join("base");
+    drop(open(&base).unwrap());
+    let (conf, db) = (fs::read(base.join("sled/conf")).unwrap(), fs::read(base.join("sled/db")).unwrap());
+    let used = db.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let confs = (0..conf.len()).step_by(3).map(|at| (Some(conf[..at].to_vec()), None));
+    let cut = (0..used).step_by(used / 25).map(|at| (Some(conf.clone()), Some(db[..at].to_vec())));
+    let torn = (0..used).step_by(used / 25).map(|at| {
+        let mut torn = db.clone();
+        torn[..at].fill(0);
+        (Some(conf.clone()), Some(torn))
+    });
+    let marks = [None, Some(vec![]), Some(vec![0; 8192])];
+    for (n, (conf, db)) in confs.chain(cut).chain(torn).chain([(None, None)]).enumerate() {
+        let data = temp.path().join(n.to_string());
+        fs::create_dir_all(data.join("sled/blobs")).unwrap();
+        for (name, bytes) in [("sled/conf", &conf), ("sled/db", &db), ("mark", &marks[n % 3])] {
+            if let Some(bytes) = bytes {
+                fs::write(data.join(name), bytes).unwrap();
+            }
+        }
+        let store = open(&data).unwrap_or_else(|error| panic!("state {n}: {error}"));
+        store.append(append("a", NEW, &["e"])).await.unwrap();
+        drop(store);
+        assert_eq!(whole_log(&open(&data).unwrap()).await.len(), 1, "state {n}");
+    }
+}
+
+/// Without a mark, and with its file damaged, a store is not taken for one that never held an event.
+#[tokio::test]
+async fn a_store_that_held_an_event_is_never_made_anew() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = temp.path().join("base");
+    let store = open(&base).unwrap();
+    store.append(append("a", NEW, &["e"])).await.unwrap();
+    drop(store);
+    let db = fs::read(base.join("sled/db")).unwrap();
+    let used = db.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    for (n, mark) in [None, Some(vec![0; 8192])].iter().enumerate() {
+        for at in (0..24).chain((24..used).step_by(used / 30)) {
+            let data = temp.path().join("data");
+            drop(fs::remove_dir_all(&data));
+            folder::copy(&base, &data);
+            match mark {
+                None => fs::remove_file(data.join("mark")).unwrap(),
+                Some(mark) => fs::write(data.join("mark"), mark).unwrap(),
+            }
+            let mut damaged = db.clone();
+            damaged[at] ^= 16;
+            fs::write(data.join("sled/db"), damaged).unwrap();
+            let before = files(&data);
+            let Err(error) = open(&data) else { panic!("mark {n}, byte {at}: opened") };
+            assert!(files(&data) == before, "mark {n}, byte {at}: {error}");
+        }
+    }
+}
+
+/// Not a test of its own: a child opens the folder and reads all.
+#[test]
+fn child() {
+    let Some((_, folder)) = child_process::task() else { return };
+    match open(&folder) {
+        Err(refused) => tell(&format!("refused {refused}")),
+        Ok(store) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            tell(&format!(
+                "opened {}",
+                runtime.block_on(store.read_log(0, usize::MAX)).map_or(0, |log| log.len())
+            ));
+        }
+    }
+}
+
+/// Opens the folder in a process under strace, and says what it said and how many reads there were.
+fn traced(folder: &Path, options: &[&str]) -> Option<(String, usize)> {
+    let trace = folder.with_extension("trace");
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=pread64", "-o"])
+        .arg(&trace)
+        // Of sled's file alone.
+        .arg("-P")
+        .arg(folder.join("sled/db"))
+        .args(options)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads", "1"])
+        .env("STORE_CHILD_TASK", "open")
+        .env("STORE_FOLDER", folder)
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let said = said.lines().find_map(|line| line.strip_prefix("> ")).unwrap_or_default().to_owned();
+    let reads = fs::read_to_string(trace).ok()?;
+    Some((said, reads.lines().filter(|line| line.contains("pread64")).count()))
+}
+
+/// Each read of each thread fails once. Every fifth is tried; all with `HEIRLOOM_EVERY_READ`.
+#[tokio::test]
+async fn a_read_that_fails_destroys_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let (base, data) = (temp.path().join("base"), temp.path().join("data"));
+    let log = with_history(&base).await;
+    folder::copy(&base, &data);
+    let Some((said, reads)) = traced(&data, &[]).filter(|(said, _)| !said.is_empty()) else {
+        println!("NOT RUN: strace is not installed, or may not trace here, so no read could be made to fail");
+        return;
+    };
+    assert_eq!(said, format!("opened {}", log.len()));
+    let step = if std::env::var_os("HEIRLOOM_EVERY_READ").is_some() { 1 } else { 5 };
+    let (mut refused, mut opened) = (0, 0);
+    for n in (1..=24).chain((25..=reads.min(400)).step_by(step)) {
+        drop(fs::remove_dir_all(&data));
+        folder::copy(&base, &data);
+        let before = files(&data);
+        let (said, _) = traced(&data, &["-e", &format!("inject=pread64:error=EIO:when={n}")]).unwrap();
+        if said.starts_with("opened") {
+            opened += 1;
+        } else {
+            assert!(said.contains("look at the disk") || said.contains("Input/output"), "read {n}: {said}");
+            assert!(!said.contains("backup"), "read {n}: {said}");
+            assert!(files(&data) == before, "read {n}: something was changed ({said})");
+            refused += 1;
+        }
+        is_whole(&open(&data).unwrap(), &log).await;
+    }
+    assert!(refused > 0 && opened > 0, "{refused} refused, {opened} opened");
+    println!("{reads} reads: {refused} refused, {opened} opened all the same");
+}
