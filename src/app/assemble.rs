@@ -82,6 +82,7 @@ impl App {
             keys: Arc::new(keys),
             codec: RwLock::new(Arc::new(codec(&refresh_secrets, &[]))),
             keys_folder: folder(),
+            certificate: std::sync::Mutex::default(),
             installation_epoch: std::sync::atomic::AtomicU32::default(),
             refresh_secrets: Arc::new(refresh_secrets),
             passwords: HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?,

@@ -8,7 +8,7 @@ use super::App;
 use super::error::TokenError;
 use crate::client::vault::{self, Secrets};
 use crate::client::{Delivery, Registration, Terms};
-use crate::oauth::{ClientId, Origin, Standing};
+use crate::oauth::{ClientId, GrantType, Origin, Standing};
 
 /// The clients that the configuration declares.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +78,30 @@ impl App {
         let registration = self.as_configured(terms).registration(id.clone(), Vec::new(), stored.disabled);
         let (registration, disabled) = (Arc::new(registration), stored.disabled);
         Ok(Some(KnownClient { registration, standing, declared: false, disabled }))
+    }
+
+    /// The clients that are registered here for the password grant although it is off; of the first thousand, for a
+    /// warning.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn without_their_grant(&self) -> Result<Vec<ClientId>, TokenError> {
+        const LOOKED_AT: usize = 1000;
+        let mut found = Vec::new();
+        if self.settings.password_grant {
+            return Ok(found);
+        }
+        let prefix = vault::all_registered();
+        for (key, _) in self.store.scan(prefix.clone(), None, LOOKED_AT).await? {
+            let id =
+                key.as_bytes().strip_prefix(prefix.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
+            let Some(Ok(id)) = id.map(str::parse::<ClientId>) else { continue };
+            let client = self.client(&id).await?;
+            if client.is_some_and(|client| client.registration.grants.contains(&GrantType::Password)) {
+                found.push(id);
+            }
+        }
+        Ok(found)
     }
 
     /// The secrets of a client that is not declared.

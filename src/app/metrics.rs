@@ -130,7 +130,27 @@ impl App {
             sample(&mut page, &name, "", value);
         }
         self.gauges(&mut page);
+        self.certificate_gauges(&mut page);
         page
+    }
+
+    /// Of the listener's certificate, if it has one.
+    fn certificate_gauges(&self, page: &mut String) {
+        let Some(status) = self.certificate() else { return };
+        let days = self.certificate_days_left();
+        for (name, help, value) in [
+            ("tls_certificate_days_left", "Whole days that the certificate is still good.", days),
+            (
+                "tls_certificate_refused",
+                "Whether the files hold a certificate or key that can't be used; the one before goes on.",
+                Some(u64::from(status.refused)),
+            ),
+        ] {
+            let Some(value) = value else { continue };
+            let name = format!("heirloom_{name}");
+            head(page, &name, "gauge", help);
+            sample(page, &name, "", value);
+        }
     }
 
     /// What is so now, and the most so far.

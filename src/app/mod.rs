@@ -21,6 +21,7 @@ pub mod admin;
 pub mod assemble;
 pub mod authenticate;
 mod beside;
+pub mod certificate;
 pub mod clients;
 pub mod devices;
 pub mod error;
@@ -101,6 +102,8 @@ pub struct App {
     process_began: Duration,
     /// Notices that the wall clock jumps.
     clock_steps: StepWatch,
+    /// How the listener's certificate is.
+    certificate: std::sync::Mutex<Option<certificate::CertificateStatus>>,
     /// The epoch of the installation, as of the start.
     installation_epoch: std::sync::atomic::AtomicU32,
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::{administration, bind, known_keys, operators};
 use crate::config::Config;
@@ -79,7 +81,31 @@ fn keys(config: &Config, found: &mut Findings) {
     }
 }
 
+/// Looks at who may write to a data folder with a store in it; an empty one is closed by the start.
+///
+/// # Errors
+/// When everybody may: nobody knows what the data are then.
+pub(super) fn who_may_write(data: &Path) -> Result<Option<String>, String> {
+    let Ok(metadata) = fs::metadata(data) else { return Ok(None) };
+    let mode = metadata.permissions().mode() & 0o777;
+    if !SledStore::is_in(data) || mode & 0o022 == 0 {
+        return Ok(None);
+    }
+    let folder = data.display();
+    if mode & 0o002 != 0 {
+        return Err(format!(
+            "everybody may write to the data folder {folder} (mode {mode:03o}), and may have: run chmod 700, and restore a \
+             backup if that is possible"
+        ));
+    }
+    Ok(Some(format!("its group may write to the data folder {folder} (mode {mode:03o}): run chmod 700")))
+}
+
 fn data(config: &Config, found: &mut Findings) {
+    match who_may_write(&config.data) {
+        Ok(warning) => found.warnings.extend(warning),
+        Err(problem) => found.problems.push(problem),
+    }
     match fs::read_dir(&config.data) {
         Ok(_) if SledStore::is_in(&config.data) => {
             found.unchecked.push("the store: only a start opens it".to_owned());

@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::config::ConfigErrors;
 
 mod administration;
+mod certificate;
 mod check;
 mod client;
 mod data_position;

@@ -11,14 +11,14 @@ use tokio::task::JoinSet;
 
 use super::data_position::DataPosition;
 use super::demo::User;
-use super::{Failure, Outcome, known_keys, operators};
+use super::{Failure, Outcome, certificate, check, known_keys, operators};
 use crate::app::App;
 use crate::app::assemble::{Ground, make_keys};
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::http::docs::FilledIn;
-use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators, tls_config};
+use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators};
 use crate::http::{self, HttpSettings};
 use crate::oauth::Actor;
 use crate::password::hash::Cost;
@@ -70,8 +70,10 @@ pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> 
 
 async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
     let Start { config, sockets, demo, filled_in, accept } = start;
-    let tls = config.server.tls.as_ref().map(|tls| tls_config(&tls.certificate, &tls.key)).transpose();
-    let tls = tls.map_err(|error| Failure::Failed(error.to_string()))?;
+    let pair =
+        config.server.tls.as_ref().map(|tls| certificate::open(&tls.certificate, &tls.key)).transpose();
+    let pair = pair.map_err(Failure::Failed)?;
+    let tls = pair.as_ref().map(|pair| pair.config());
     // Signals first: one that comes while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     let (app, position) = open(&config, accept)?;
@@ -128,6 +130,9 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_looking(Arc::clone(&app)));
     tasks.spawn(position.clone().keep(Arc::clone(&app)));
+    if let Some(pair) = pair {
+        tasks.spawn(certificate::keep(pair, Arc::clone(&app)));
+    }
     tasks.spawn(Arc::clone(&app).keep_sweeping(SWEEP, evidence));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
@@ -147,6 +152,9 @@ async fn keep_looking(app: Arc<App>) {
 /// Opens the store and puts the use cases together. A new store gets its keys first.
 pub(super) fn open(config: &Config, accept: Accept) -> Outcome<(Arc<App>, DataPosition)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Some(warning) = check::who_may_write(&config.data).map_err(Failure::Failed)? {
+        tracing::warn!("{warning}");
+    }
     if !SledStore::is_in(&config.data) {
         make_keys(config, &clock).map_err(|error| Failure::Failed(error.to_string()))?;
     }
@@ -178,6 +186,15 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accept) -> Outco
         app.end_sessions_by_restore(Actor::Operator(operators::own_uid())).await.map_err(store)?;
     }
     app.prepare_views().await.map_err(store)?;
+    let without = app.without_their_grant().await.map_err(store)?;
+    if !without.is_empty() {
+        let ids = without.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        tracing::warn!(
+            clients = ids,
+            count = without.len(),
+            "clients are registered for the password grant, which is off: nobody can sign in through them"
+        );
+    }
     Ok(())
 }
 

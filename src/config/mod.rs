@@ -73,6 +73,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// The clients that are declared here.
     pub clients: Vec<Registration>,
+    /// Files with secrets that others may read.
+    exposed: Vec<String>,
 }
 
 impl Config {
@@ -85,8 +87,9 @@ impl Config {
         let Some(merged) = sources::merge(sources, &problems) else { return Err(problems.into_errors(0)) };
         let root = Section::root(merged.table, merged.place, &problems, &merged.folder);
         let config = Self::read(root, sources.short_secrets);
+        look_at_file(sources, &problems);
         match config {
-            Some(config) if problems.count() == 0 => Ok(config),
+            Some(config) if problems.count() == 0 => Ok(Self { exposed: problems.take_warnings(), ..config }),
             Some(_) | None => Err(problems.into_errors(merged.syntax)),
         }
     }
@@ -132,13 +135,14 @@ impl Config {
             throttle,
             sessions,
             clients,
+            exposed: Vec::new(),
         })
     }
 
     /// What the operator should know at start, though it is no mistake.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings = self.exposed.clone();
         let refreshing =
             self.clients.iter().filter(|client| client.grants.contains(&GrantType::RefreshToken));
         let refreshing: Vec<&str> = refreshing.map(|client| client.id.as_str()).collect();
@@ -172,6 +176,23 @@ impl Config {
             ));
         }
         warnings
+    }
+}
+
+/// Looks at who may read or write the configuration file. Whoever writes it decides who may sign in.
+fn look_at_file(sources: &Sources, problems: &problem::Problems) {
+    let Some(mode) = section::mode_of(&sources.file) else { return };
+    let path = sources.file.display();
+    if mode & 0o002 != 0 {
+        let place = Place::File(sources.file.to_string_lossy().into());
+        let message = format!("everybody may write it (mode {mode:03o})");
+        problems.note(&place, message, "run chmod o-w, and look at what is in it");
+    } else if problems.has_inline_secret()
+        && let Some(who) = section::readers(mode)
+    {
+        problems.warn(format!(
+            "{path} holds clients' secrets, and {who} may read it (mode {mode:03o}): name files in secret_file, or run chmod 600"
+        ));
     }
 }
 

@@ -25,6 +25,12 @@ struct Health {
     /// How many files or folders of keys can't be used, of which the log says more; left out when there is none.
     #[oai(skip_serializing_if_is_none)]
     key_problems: Option<u64>,
+    /// Whole days that the listener's certificate is still good; left out where heirloom does not speak TLS itself.
+    #[oai(skip_serializing_if_is_none)]
+    certificate_days_left: Option<u64>,
+    /// True if the files hold a certificate or key that can't be used, and the one before goes on.
+    #[oai(skip_serializing_if_is_none)]
+    certificate_refused: Option<bool>,
 }
 
 /// How the sweeper is getting on. It is never a reason not to be ready.
@@ -48,11 +54,21 @@ struct SweeperHealth {
 
 impl Health {
     fn new(status: &str, sweeper: Option<SweeperHealth>) -> Json<Self> {
-        Json(Self { status: status.to_owned(), sweeper, key_problems: None })
+        Json(Self {
+            status: status.to_owned(),
+            sweeper,
+            key_problems: None,
+            certificate_days_left: None,
+            certificate_refused: None,
+        })
     }
 
-    fn with_keys(Json(mut health): Json<Self>, problems: usize) -> Json<Self> {
+    fn with_keys(Json(mut health): Json<Self>, app: &App) -> Json<Self> {
+        let problems = app.key_problems().len();
         health.key_problems = u64::try_from(problems).ok().filter(|problems| *problems > 0);
+        health.certificate_days_left = app.certificate_days_left();
+        health.certificate_refused =
+            app.certificate().map(|status| status.refused).filter(|refused| *refused);
         Json(health)
     }
 }
@@ -98,13 +114,12 @@ impl HealthApi {
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health", operation_id = "ready")]
     async fn ready(&self, app: Data<&Arc<App>>) -> HealthAnswer {
         let sweeper = Some(app.sweeper.stats().into());
-        let key_problems = app.key_problems().len();
         if !app.can_make_tokens() {
             let health = Health::new("no key can make tokens", sweeper);
-            return HealthAnswer::Unavailable(Health::with_keys(health, key_problems));
+            return HealthAnswer::Unavailable(Health::with_keys(health, &app));
         }
         match app.store.record(RecordKey::view(0, &[b"ready"])).await {
-            Ok(_) => HealthAnswer::Ok(Health::with_keys(Health::new("ok", sweeper), key_problems)),
+            Ok(_) => HealthAnswer::Ok(Health::with_keys(Health::new("ok", sweeper), &app)),
             Err(error) => {
                 tracing::warn!(error = %error, "not ready");
                 HealthAnswer::Unavailable(Health::new("the store is unavailable", sweeper))

@@ -10,6 +10,7 @@
 )]
 
 mod answer;
+mod certificate;
 mod chain;
 mod dev;
 mod keys;

@@ -13,12 +13,14 @@
 //! closes its sending half is still answered. What must not stop halfway belongs in a task of its own.
 
 mod body;
+mod certificate;
 mod connection;
 mod exchange;
 mod head;
 mod listener;
 mod refusal;
 mod tls;
+mod validity;
 mod wire;
 
 use std::future::Future;
@@ -38,9 +40,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 pub use body::{BodyError, read_body};
+pub use certificate::{Certificate, Look};
 use listener::Listener;
 pub use listener::OPERATOR;
 pub use tls::{TlsError, tls_config};
+pub use validity::Validity;
 
 /// What one client may take of the server.
 #[derive(Debug, Clone)]

@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
+
+use super::certificate::Certificate;
 
 /// Why there is no TLS configuration. Each names the file, for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,11 @@ pub enum TlsError {
 /// # Errors
 /// [`TlsError`], naming the file.
 pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    Ok(Certificate::open(cert, key)?.config())
+}
+
+/// A certificate chain and its private key, which belong together.
+pub(super) fn read_pair(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(&read(cert, false)?)
         .collect::<Result<Vec<_>, _>>()
         .ok()
@@ -64,11 +73,17 @@ pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError
     let private = PrivateKeyDer::from_pem_slice(&read(key, true)?)
         .map_err(|_| TlsError::Pem { path: key.to_owned(), what: "private key" })?;
 
+    CertifiedKey::from_der(chain, private, &rustls::crypto::aws_lc_rs::default_provider())
+        .map_err(|source| TlsError::Unusable { cert: cert.to_owned(), key: key.to_owned(), source })
+}
+
+/// What the listener speaks, with the pair that `resolver` has at each connection.
+pub(super) fn server_config(
+    resolver: Arc<dyn ResolvesServerCert>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|source| TlsError::Unusable { cert: cert.to_owned(), key: key.to_owned(), source })?;
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -79,7 +94,9 @@ fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let mut file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let mode = metadata.permissions().mode() & 0o777;
-    if secret && mode & 0o077 != 0 {
+    // As PostgreSQL has it: root may share a key with a group, which is how secrets come into containers.
+    let private = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if secret && mode & private != 0 {
         return Err(TlsError::ReadableByOthers { path: path.to_owned(), mode });
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
@@ -106,9 +123,9 @@ mod tests {
         let key = write(&dir, "key.pem", &made.signing_key.serialize_pem(), 0o600);
         assert_eq!(tls_config(&cert, &key).unwrap().alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
 
-        let open = write(&dir, "open.pem", &made.signing_key.serialize_pem(), 0o640);
+        let open = write(&dir, "open.pem", &made.signing_key.serialize_pem(), 0o644);
         let error = tls_config(&cert, &open).unwrap_err().to_string();
-        assert!(error.contains("open.pem") && error.contains("640"), "{error}");
+        assert!(error.contains("open.pem") && error.contains("644"), "{error}");
 
         let error = tls_config(&key, &key).unwrap_err().to_string();
         assert!(error.contains("key.pem holds no certificate"), "{error}");

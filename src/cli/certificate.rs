@@ -1,0 +1,100 @@
+//! Follows the files of the listener's certificate while the server runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::with_sources;
+use crate::app::App;
+use crate::app::certificate::CertificateStatus;
+use crate::clock::Timestamp;
+use crate::http::server::{Certificate, Look, TlsError, Validity};
+
+/// How often the files are looked at.
+const EVERY: Duration = Duration::from_secs(2);
+/// How often it is said that a certificate should have been renewed.
+const REMIND: Duration = Duration::from_hours(24);
+
+/// Opens the pair, with the reason in the error.
+pub(super) fn open(cert: &Path, key: &Path) -> Result<Arc<Certificate>, String> {
+    Certificate::open(cert, key).map(Arc::new).map_err(|error: TlsError| with_sources(&error))
+}
+
+/// Takes new pairs, tells of bad ones, and reminds of the end; never returns.
+pub(super) async fn keep(certificate: Arc<Certificate>, app: Arc<App>) {
+    let mut reminder = Reminder::default();
+    let mut refused = false;
+    loop {
+        let looking = Arc::clone(&certificate);
+        match tokio::task::spawn_blocking(move || looking.look()).await {
+            Ok(Look::Unchanged) | Err(_) => {}
+            Ok(Look::Same) => refused = false,
+            Ok(Look::Taken) => {
+                refused = false;
+                let until = certificate.validity().map(|validity| validity.until.to_string());
+                tracing::info!(tls.until = until, "the TLS certificate was renewed: new connections get it");
+            }
+            Ok(Look::Refused(error)) => {
+                refused = true;
+                tracing::error!(
+                    error = %with_sources(&error),
+                    "the TLS certificate has changed and can't be used: the one before goes on"
+                );
+            }
+        }
+        let validity = certificate.validity();
+        app.note_certificate(CertificateStatus { until: validity.map(|validity| validity.until), refused });
+        if let Some(validity) = validity {
+            reminder.look(validity, app.clock.now());
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Says once a day that a certificate should have been renewed.
+#[derive(Debug, Default)]
+struct Reminder(Option<Timestamp>);
+
+impl Reminder {
+    fn look(&mut self, validity: Validity, now: Timestamp) {
+        if !self.is_due(validity, now) {
+            return;
+        }
+        let days = validity.left(now).as_secs() / 86_400;
+        if validity.until <= now {
+            tracing::error!(tls.until = %validity.until, "the TLS certificate has expired: clients refuse it");
+        } else {
+            tracing::warn!(tls.until = %validity.until, tls.days_left = days, "the TLS certificate expires soon");
+        }
+    }
+
+    fn is_due(&mut self, validity: Validity, now: Timestamp) -> bool {
+        if !validity.is_due(now) {
+            self.0 = None;
+            return false;
+        }
+        let due = self.0.is_none_or(|last| now.since(last) >= REMIND);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_once_a_day_until_it_is_renewed() {
+        let hour = |hours: u64| Timestamp::from_seconds(hours * 3600);
+        let old = Validity { from: hour(0), until: hour(90 * 24) };
+        let new = Validity { from: hour(80 * 24), until: hour(170 * 24) };
+        let mut reminder = Reminder::default();
+        let said: Vec<u64> =
+            (0..100 * 24).filter(|at| reminder.is_due(old, hour(*at))).map(|at| at / 24).collect();
+        assert_eq!(said, (76..100).collect::<Vec<_>>(), "from two weeks before its end, and behind it");
+        assert!(!reminder.is_due(new, hour(100 * 24)));
+        assert!(reminder.is_due(old, hour(100 * 24)), "at once, if the old one comes back");
+    }
+}
