@@ -143,6 +143,7 @@ fn secrets(section: &mut Section<'_>, short_secrets: bool) -> Secrets {
     let named = ["secret", "secret_file", "secrets"].map(|key| section.has(key));
     let one = section.secret("secret", "secret_file");
     let many = section.texts("secrets");
+    many.iter().flatten().for_each(|at| section.problems.note_secret(&at.place));
     if named == [false; 3] {
         return Secrets::None;
     }

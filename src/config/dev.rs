@@ -158,6 +158,7 @@ impl Config {
             throttle: Throttle { refresh_burst: 0, sign_in_burst: 0, change_burst: 0, ..Throttle::default() },
             sessions: Sessions::default(),
             clients,
+            exposed: Vec::new(),
         })
     }
 }

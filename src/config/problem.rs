@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: all of it at once, each with its place and a way out.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
@@ -78,25 +78,52 @@ impl fmt::Display for ConfigErrors {
 
 /// Collects mistakes while a configuration is read.
 #[derive(Default)]
-pub(super) struct Problems(RefCell<Vec<Problem>>);
+pub(super) struct Problems {
+    found: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<String>>,
+    /// Whether a secret stands in the file itself.
+    inline_secret: Cell<bool>,
+}
 
 impl Problems {
     /// Notes a mistake.
     pub(super) fn note(&self, place: &Place, message: impl Into<String>, suggestion: impl Into<String>) {
         let problem =
             Problem { place: place.clone(), message: message.into(), suggestion: suggestion.into() };
-        self.0.borrow_mut().push(problem);
+        self.found.borrow_mut().push(problem);
+    }
+
+    /// Notes what the operator should know, though it is no mistake.
+    pub(super) fn warn(&self, text: String) {
+        self.warnings.borrow_mut().push(text);
+    }
+
+    /// Notes that a secret stands at a place.
+    pub(super) fn note_secret(&self, place: &Place) {
+        if place.is_in_file() {
+            self.inline_secret.set(true);
+        }
+    }
+
+    /// Whether a secret stands in the file itself.
+    pub(super) const fn has_inline_secret(&self) -> bool {
+        self.inline_secret.get()
+    }
+
+    /// What the operator should know.
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.0.borrow().len()
+        self.found.borrow().len()
     }
 
     /// All of them. The first `syntax` ones are about the file's syntax: what else was found on their lines, or found
     /// missing, only follows from them.
     pub(super) fn into_errors(self, syntax: usize) -> ConfigErrors {
-        let mut rest = self.0.into_inner();
+        let mut rest = self.found.into_inner();
         let mut all: Vec<Problem> = rest.drain(..syntax.min(rest.len())).collect();
         if !all.is_empty() {
             let follows = |problem: &Problem| {

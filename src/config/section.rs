@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -240,7 +241,10 @@ impl<'a> Section<'a> {
         key: &'static str,
         in_file: &'static str,
     ) -> Option<At<Zeroizing<String>>> {
-        let direct = self.text(key).map(|At { value, place }| At { value: Zeroizing::new(value), place });
+        let direct = self.text(key).map(|At { value, place }| {
+            self.problems.note_secret(&place);
+            At { value: Zeroizing::new(value), place }
+        });
         let Some(path) = self.path(in_file) else { return direct };
         if direct.is_some() {
             let message = format!("`{key}` and `{in_file}` are both set");
@@ -250,6 +254,7 @@ impl<'a> Section<'a> {
         match std::fs::read_to_string(&path.value) {
             Ok(text) => {
                 let text = Zeroizing::new(text);
+                self.look_at_mode(in_file, &path);
                 let bare = text.trim_end_matches(['\r', '\n']);
                 Some(At { value: Zeroizing::new(bare.to_owned()), place: path.place })
             }
@@ -258,6 +263,19 @@ impl<'a> Section<'a> {
                 self.problems.note(&path.place, message, "name a file that holds nothing but the secret");
                 None
             }
+        }
+    }
+
+    /// Looks at who else may read or write a file with a secret. Only a file that everybody may write is refused: in
+    /// containers secrets often come readable for a group, or for all that runs there.
+    fn look_at_mode(&self, key: &str, file: &At<PathBuf>) {
+        let Some(mode) = mode_of(&file.value) else { return };
+        let path = file.value.display();
+        if mode & 0o002 != 0 {
+            let message = format!("`{key}`: {path} may be written by everybody (mode {mode:03o})");
+            self.problems.note(&file.place, message, "run chmod 600, and replace the secret");
+        } else if let Some(who) = readers(mode) {
+            self.problems.warn(format!("{path} holds a secret, and {who} may read it (mode {mode:03o})"));
         }
     }
 
@@ -316,6 +334,20 @@ pub(super) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clo
         return "there is none to choose from".to_owned();
     }
     format!("there are: {}", all.join(", "))
+}
+
+/// The permission bits of a file, if they can be told.
+pub(super) fn mode_of(path: &Path) -> Option<u32> {
+    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
+}
+
+/// Who else than its owner may read a file, or write it.
+pub(super) const fn readers(mode: u32) -> Option<&'static str> {
+    match (mode & 0o006, mode & 0o060) {
+        (0, 0) => None,
+        (0, _) => Some("its group"),
+        (_, _) => Some("everybody on this machine"),
+    }
 }
 
 /// A duration as it can be written in the file.
