@@ -25,6 +25,16 @@ pub enum KeyError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A private file of somebody else, who may exchange it.
+    #[error(
+        "{} belongs to the user {owner}, and neither to the user that heirloom runs as nor to the keys folder's: run chown", path.display()
+    )]
+    Stranger {
+        /// The file.
+        path: PathBuf,
+        /// The user id of its owner.
+        owner: u32,
+    },
     /// A folder in which others may exchange files.
     #[error("the keys folder {} may be written by others (mode {mode:03o}): run chmod 700", path.display())]
     ExposedFolder {

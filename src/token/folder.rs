@@ -90,14 +90,28 @@ impl KeysFolder {
             return Err(KeyError::Broken { path, reason: "not a regular file".to_owned() });
         }
         let file = File::open(&path).map_err(|source| KeyError::io(&path, source))?;
-        let mode = file.metadata().map_err(|source| KeyError::io(&path, source))?.mode() & 0o777;
+        let metadata = file.metadata().map_err(|source| KeyError::io(&path, source))?;
+        let mode = metadata.mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeyError::Exposed { path, mode });
+        }
+        let owner = metadata.uid();
+        if !self.trusts(owner) {
+            return Err(KeyError::Stranger { path, owner });
         }
         // At its full size at once: a buffer that grows leaves copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_FILE).unwrap_or_default()));
         file.take(MAX_FILE).read_to_end(&mut bytes).map_err(|source| KeyError::io(&path, source))?;
         Ok(bytes)
+    }
+
+    /// Whether what belongs to a user may be believed: whom this process runs as, root, or whose folder it is, where root
+    /// looks into a service's.
+    fn trusts(&self, owner: u32) -> bool {
+        let own = rustix::process::geteuid();
+        let of_folder =
+            || own.is_root() && fs::metadata(&self.path).is_ok_and(|folder| folder.uid() == owner);
+        owner == own.as_raw() || owner == 0 || of_folder()
     }
 
     /// The text in a tombstone; empty if there is none that can be read.
@@ -332,6 +346,24 @@ mod tests {
             assert!(matches!(&error, KeyError::Exposed { mode: seen, .. } if *seen == mode), "{error}");
             assert!(error.to_string().contains(NAME), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_refused_by_name() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        folder.lock().unwrap().create(NAME, b"secret").unwrap();
+        if !rustix::process::geteuid().is_root() {
+            println!("not run: only root can give files away");
+            return;
+        }
+        std::os::unix::fs::chown(folder.file(NAME), Some(61_184), None).unwrap();
+        let error = folder.read_private(NAME).unwrap_err();
+        assert!(matches!(&error, KeyError::Stranger { owner: 61_184, .. }), "{error}");
+        assert!(error.to_string().contains(NAME), "{error}");
+        // Root beside a service: whose the folder is, theirs are the files.
+        std::os::unix::fs::chown(temp.path(), Some(61_184), None).unwrap();
+        assert!(folder.read_private(NAME).is_ok());
     }
 
     #[test]
