@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::answer::Client;
 use crate::production::{Installation, PHONE, USER};
-use crate::support::{Dev, Ended, file_named, files, heirloom, run, text};
+use crate::support::{Dev, Ended, file_named, files, heirloom, run, set_mode, text};
 
 /// Another process must not be started for each bit.
 fn check(installation: &Installation) -> Ended {
@@ -181,6 +181,57 @@ async fn data_from_a_backup_are_started_by_a_decision_which_ends_every_session()
     // The next start needs no decision, and what is new is good.
     let dev = Dev::with(heirloom(&start), folder.path());
     assert_eq!(dev.caller.refresh(client, &new).await.status, 200);
+}
+
+#[test]
+fn a_data_folder_that_everybody_may_write_is_refused() {
+    let installation = Installation::new();
+    installation.add_user();
+    let data = installation.path("data");
+    set_mode(&data, 0o777);
+    for refused in [installation.fails_to_serve(), check(&installation)] {
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.err.contains("everybody may write to the data folder"), "{refused:?}");
+    }
+    set_mode(&data, 0o770);
+    assert!(check(&installation).out.contains("warning: its group may write to the data folder"));
+    let mut process = installation.serve();
+    process.logged("its group may write to the data folder");
+}
+
+#[test]
+fn a_check_finds_what_a_start_would() {
+    let installation = Installation::new();
+    assert_eq!(check(&installation).code, Some(0), "what is not there yet will be made");
+    installation.add_user();
+    let refused = |part: &str| {
+        let refused = check(&installation);
+        assert_eq!(refused.code, Some(1), "{part} {refused:?}");
+        assert!(refused.err.contains(part) && !refused.out.contains("no mistakes"), "{part} {refused:?}");
+    };
+    // A key of another certificate.
+    let (key, whole) =
+        (installation.path("tls-key.pem"), fs::read(installation.path("tls-key.pem")).unwrap());
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    fs::write(&key, other.signing_key.serialize_pem()).unwrap();
+    refused("tls-key.pem");
+    fs::write(&key, whole).unwrap();
+    // Keys that others may read.
+    let pepper = file_named(&installation.path("keys"), "pepper-");
+    set_mode(&pepper, 0o644);
+    refused("pepper-001-");
+    set_mode(&pepper, 0o600);
+    // A port that somebody has.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut command = heirloom(&["serve", "--config", text(&installation.config()), "--check"]);
+    command.env("HEIRLOOM__SERVER__LISTEN", &address);
+    let taken = command.output().unwrap();
+    let said = String::from_utf8(taken.stderr).unwrap();
+    assert!(taken.status.code() == Some(1) && said.contains(&format!("can't listen on {address}")), "{said}");
+    // Keys that are gone.
+    fs::rename(installation.path("keys"), installation.path("away")).unwrap();
+    refused("there is no signing key");
 }
 
 #[tokio::test]

@@ -172,6 +172,21 @@ async fn a_complete_installation_signs_in_and_refreshes_over_tls() {
     assert!(log.contains("WARN") && log.contains("RFC 9700"), "a warning about the password grant: {log}");
 }
 
+#[test]
+fn a_client_whose_grant_is_off_is_told() {
+    let installation = Installation::new();
+    let add = ["client", "add", "kiosk", "--public", "--grant", "password"];
+    let added = installation.command(&add, "");
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let config = fs::read_to_string(installation.config()).unwrap();
+    fs::write(installation.config(), config.replace("password = true", "password = false")).unwrap();
+    let process = installation.serve();
+    let log = process.log();
+    let told = log.lines().find(|line| line.contains("clients are registered for the password grant"));
+    assert!(told.is_some_and(|told| told.contains("kiosk")), "{log}");
+    assert!(log.contains("nobody gets tokens through phone-app, web-app"), "{log}");
+}
+
 #[tokio::test]
 async fn c73_whoever_comes_second_is_told_who_has_the_folder() {
     let installation = Installation::new();
