@@ -259,6 +259,7 @@ impl Common {
             refreshable: true,
             policy,
             nonce: plan.nonce(number, 0),
+            installation_epoch: 0,
             kid: self.kid,
             now: began,
         })
@@ -274,6 +275,7 @@ impl Common {
                 client: &self.client.id,
                 client_standing: Some(Standing::default()),
                 user_standing: Some(Standing::default()),
+                installation_epoch: 0,
                 asked: None,
                 resources: &[],
                 permitted: &self.scope,
