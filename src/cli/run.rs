@@ -73,7 +73,6 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let pair =
         config.server.tls.as_ref().map(|tls| certificate::open(&tls.certificate, &tls.key)).transpose();
     let pair = pair.map_err(Failure::Failed)?;
-    let tls = pair.as_ref().map(|pair| pair.config());
     // Signals first: one that comes while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     let (app, position) = open(&config, accept)?;
@@ -86,7 +85,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let proxies = config.server.trusted_proxies.join(",").parse();
     let proxies = proxies.map_err(|error: http::peer::NotANetwork| Failure::Failed(error.to_string()))?;
     let hosts = config.server.hosts.clone().unwrap_or_default();
-    let options = ServerOptions { limits: limits(&config), tls };
+    let options = ServerOptions { limits: limits(&config), tls: pair.as_ref().map(|pair| pair.config()) };
     let mut listeners = JoinSet::new();
     for socket in sockets {
         let settings = HttpSettings {

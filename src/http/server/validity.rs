@@ -49,7 +49,7 @@ impl Validity {
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         const LATE: Duration = Duration::from_hours(14 * 24);
-        let third = self.until.since(self.from) / 3;
+        let third = self.until.since(self.from).checked_div(3).unwrap_or_default();
         self.left(now) < third.min(LATE)
     }
 }
