@@ -113,6 +113,11 @@ impl App {
             ("sessions_ended_by_sweeper_total", "Sessions that the sweeper ended.", sweeper.total.ended),
             ("sessions_removed_total", "Ended sessions removed after the retention.", sweeper.total.removed),
             (
+                "rotations_summarized_total",
+                "Refreshes whose events the sweeper put into summaries.",
+                sweeper.total.summarized,
+            ),
+            (
                 "invitations_swept_total",
                 "Invitations that the sweeper found expired, or removed.",
                 sweeper.total.invitations,

@@ -42,6 +42,7 @@ pub mod scopes;
 pub mod sign_in;
 pub mod sign_up;
 pub mod steady;
+mod summaries;
 pub mod sweep;
 pub mod timeline;
 pub mod users;

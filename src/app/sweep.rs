@@ -5,6 +5,8 @@
 //! never looks at all sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper
 //! does the book-keeping. Every change names the version that it was decided on. A process has one sweeper.
 //!
+//! A session that lives on is queued again, and what is old of its refreshes is summarized: see [`super::summaries`].
+//!
 //! By what clock it goes stands in [`super::steady`].
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +24,8 @@ use crate::store::{Append, Expected, RecordChange, RecordKey, Remove, StoreError
 
 /// How many places of each queue one sweep takes.
 const BATCH: usize = 100;
+/// One of so many of them may be summarized, which is much more to write than all else.
+const SUMMARIES: usize = 4;
 /// Between two batches while more is due, so that requests come first.
 const BREATH: Duration = Duration::from_millis(50);
 /// How often the believed time is stored.
@@ -34,6 +38,8 @@ pub struct Swept {
     pub ended: u64,
     /// Sessions that live longer than their place in the queue said.
     pub queued_again: u64,
+    /// Refreshes that were summarized for the first time.
+    pub summarized: u64,
     /// Places in the queue of sessions that had ended by themselves.
     pub dropped: u64,
     /// Sessions that were removed with all that is known of them.
@@ -79,6 +85,7 @@ impl SweeperStats {
         for (sum, more) in [
             (&mut total.ended, swept.ended),
             (&mut total.queued_again, swept.queued_again),
+            (&mut total.summarized, swept.summarized),
             (&mut total.dropped, swept.dropped),
             (&mut total.removed, swept.removed),
             (&mut total.invitations, swept.invitations),
@@ -91,10 +98,21 @@ impl SweeperStats {
     }
 }
 
+/// A place in a queue.
+struct Place {
+    key: RecordKey,
+    value: Vec<u8>,
+    session: SessionId,
+}
+
 /// What became of one session.
 enum Settled {
     Ended,
     QueuedAgain,
+    /// So many of its refreshes were.
+    Summarized(u64),
+    /// Enough was summarized in this sweep.
+    Later,
     Dropped,
     Removed,
     /// It moved on meanwhile: the next sweep finds it.
@@ -146,47 +164,58 @@ impl App {
         let expired = self.due(view::expiry_queue(), now, limit).await?;
         let old = self.due(view::removal_queue(), oldest_kept, limit).await?;
         let mut swept = Swept { more: expired.len() == limit || old.len() == limit, ..Swept::default() };
-        for (place, id) in expired {
-            swept.count(id, self.settle(place, id).await);
+        let mut summaries = limit.div_ceil(SUMMARIES);
+        for place in expired {
+            let (id, settled) = (place.session, self.settle(place, summaries > 0).await);
+            if matches!(settled, Ok(Settled::Summarized(_))) {
+                summaries = summaries.saturating_sub(1);
+            }
+            swept.count(id, settled);
         }
-        for (place, id) in old {
-            swept.count(id, self.remove_ended(place, id, oldest_kept).await);
+        for Place { key, session, .. } in old {
+            swept.count(session, self.remove_ended(key, session, oldest_kept).await);
         }
         swept.more |= self.sweep_invitations(now, limit, &mut swept).await?;
         // What only fails is not tried again at once.
-        let Swept { ended, queued_again, dropped, removed, invitations, .. } = swept;
-        swept.more &= [ended, queued_again, dropped, removed, invitations].iter().any(|done| *done > 0);
+        let Swept { ended, queued_again, summarized, dropped, removed, invitations, .. } = swept;
+        let done = [ended, queued_again, summarized, dropped, removed, invitations];
+        swept.more &= done.iter().any(|done| *done > 0);
         self.sweeper.note(|stats| stats.add(&swept, now));
         Ok(swept)
     }
 
     /// The places of a queue up to a time.
-    async fn due(
-        &self,
-        queue: RecordKey,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(RecordKey, SessionId)>, TokenError> {
+    async fn due(&self, queue: RecordKey, until: Timestamp, limit: usize) -> Result<Vec<Place>, TokenError> {
         let front = self.store.scan(queue, None, limit).await?;
-        let due = front.into_iter().map_while(|(key, _)| {
-            let (time, id) = view::place_of(&key)?;
-            (time <= until).then_some((key, id))
+        let due = front.into_iter().map_while(|(key, value)| {
+            let (time, session) = view::place_of(&key)?;
+            (time <= until).then_some(Place { key, value, session })
         });
         Ok(due.collect())
     }
 
-    /// Takes a session's place out of the expiry queue: ends the session if it is over, else queues it again.
-    async fn settle(&self, place: RecordKey, id: SessionId) -> Result<Settled, TokenError> {
+    /// Takes a session's place out of the expiry queue: ends the session if it is over, else queues it again; and, if
+    /// there may be summaries, summarizes what is old of its refreshes.
+    async fn settle(&self, place: Place, may_summarize: bool) -> Result<Settled, TokenError> {
+        let Place { key, value, session: id } = place;
         let Loaded { state, expected } = self.load_session(id).await?;
-        let taken = RecordChange::Delete(place);
+        let taken = RecordChange::Delete(key);
         let Some(session) = state.filter(|session| session.status == Status::Live) else {
             self.change_places(id, expected, vec![taken]).await?;
             return Ok(Settled::Dropped);
         };
         let Some(reason) = self.why_over(id, &session).await? else {
-            let again = RecordChange::Put(view::queued(session.expiry(), id), Vec::new());
-            self.change_places(id, expected, vec![taken, again]).await?;
-            return Ok(Settled::QueuedAgain);
+            let visit = self.visit(id, &session, &value).await?;
+            if visit.has_old() && !may_summarize {
+                return Ok(Settled::Later);
+            }
+            let records = vec![taken, visit.place(id, &session)];
+            let Some((summarize, events)) = visit.summarize(id, expected, &records)? else {
+                self.change_places(id, expected, records).await?;
+                return Ok(Settled::QueuedAgain);
+            };
+            self.store.summarize(summarize).await?;
+            return Ok(Settled::Summarized(events));
         };
         let events = session::end(&session, reason, self.ended_at(&session, reason));
         let user = session.started.user;
@@ -308,6 +337,16 @@ impl Swept {
         let counter = match settled {
             Ok(Settled::Ended) => &mut self.ended,
             Ok(Settled::QueuedAgain) => &mut self.queued_again,
+            Ok(Settled::Summarized(events)) => {
+                self.summarized = self.summarized.saturating_add(events);
+                // Its next place is due at once: there may be more.
+                self.more = true;
+                return;
+            }
+            Ok(Settled::Later) => {
+                self.more = true;
+                return;
+            }
             Ok(Settled::Dropped) => &mut self.dropped,
             Ok(Settled::Removed) => &mut self.removed,
             Ok(Settled::MovedOn) | Err(TokenError::Store(StoreError::WrongExpectedVersion)) => return,

@@ -44,6 +44,12 @@ pub enum Part {
     },
 }
 
+/// Whether the session has been refreshed so often that a summary may be worth it.
+#[must_use]
+pub fn has_many(session: &Session) -> bool {
+    usize::try_from(session.generation.0).is_ok_and(|rotations| rotations >= WORTH.saturating_add(NAMED))
+}
+
 /// Looks at a part of the stream of a live session: events in a row with their versions (none for an event that can't be
 /// read, which stays), at least [`WORTH`] of them unless the stream ends there. What happened before `old` is old.
 #[must_use]

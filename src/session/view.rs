@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `u`, user's id, session's id | nothing: the sessions of a user | is live |
 //! | `c`, length and text of the client's id, session's id | nothing: the sessions of a client | is live |
-//! | `e`, time (milliseconds, big endian), session's id | nothing: the expiry queue | is live |
+//! | `e`, time (milliseconds, big endian), session's id | the expiry queue: nothing, or the version of the session's stream behind which the sweeper goes on | is live |
 //! | `r`, time (milliseconds, big endian), session's id | nothing: the removal queue, by when it ended | has ended |
 //!
 //! A session counts as live here until an event ends it: one whose time is over, or whose epoch is, stays until the
@@ -12,7 +12,11 @@
 //!
 //! The expiry queue's times are lower bounds: whoever pops an entry loads the session, and ends it or queues it again. So a
 //! refresh, which moves the expiry, never touches the queue. An entry that was queued again outlives a session that is
-//! ended before; whoever pops it then drops it.
+//! ended before; whoever pops it then drops it. The first place is at the first expiry, or a month after the beginning, as
+//! the sweeper also summarizes what is old. (It was at the first expiry only: places that were made so are lower bounds
+//! too.)
+
+use std::time::Duration;
 
 use super::event::Started;
 use super::state::{Session, Status};
@@ -23,6 +27,9 @@ use crate::store::{RecordChange, RecordKey};
 /// The version of these functions. Raise it when what they make changes: at the next start the records of other
 /// versions are dropped and all are made again.
 pub const VERSION: u8 = 2;
+
+/// When the sweeper looks at a session for the first time, at the latest.
+const FIRST_VISIT: Duration = Duration::from_hours(31 * 24);
 
 /// What of the keys under a version is this module's.
 const KINDS: [&[u8]; 4] = [b"u", b"c", b"e", b"r"];
@@ -52,7 +59,7 @@ fn entries_of(id: SessionId, started: &Started, status: Status) -> Vec<RecordKey
         Status::Live => vec![
             of_user(started.user, id),
             of_client(&started.client, id),
-            queued(started.idle_expiry.min(started.absolute_expiry), id),
+            queued(started.idle_expiry.min(started.absolute_expiry).min(started.at.after(FIRST_VISIT)), id),
         ],
         Status::Ended { at, .. } => vec![removable(at, id)],
     }
@@ -171,6 +178,15 @@ mod tests {
         assert_eq!(changes(id, Some(live.status), &ended), [gone, vec![kept]].concat());
         assert_eq!(changes(id, Some(live.status), &live), Vec::new());
         assert_eq!(changes(id, Some(ended.status), &ended), Vec::new());
+    }
+
+    #[test]
+    fn a_session_that_may_rest_for_long_is_looked_at_after_a_month() {
+        let mut session = started();
+        session.started.idle_expiry = session.started.at.after(FIRST_VISIT * 12);
+        session.started.absolute_expiry = session.started.idle_expiry;
+        let id = SessionId::from([1; 16]);
+        assert!(entries(id, &session).contains(&queued(session.started.at.after(FIRST_VISIT), id)));
     }
 
     #[test]

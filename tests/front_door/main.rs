@@ -33,6 +33,7 @@ mod revocation;
 mod sign_in;
 mod sign_up;
 mod specification;
+mod summaries;
 mod support;
 mod sweep;
 mod timeline;

@@ -40,12 +40,13 @@ async fn status(server: &Server, id: SessionId) -> Option<Status> {
 }
 
 /// Sweeps until nothing more is due.
-async fn sweep_all(server: &Server) -> Swept {
+pub(crate) async fn sweep_all(server: &Server) -> Swept {
     let mut total = Swept::default();
     for _ in 0..1000 {
         let swept = server.app.sweep(10).await.unwrap();
         total.ended += swept.ended;
         total.queued_again += swept.queued_again;
+        total.summarized += swept.summarized;
         total.dropped += swept.dropped;
         total.removed += swept.removed;
         total.failed += swept.failed;

@@ -48,7 +48,7 @@ async fn the_timeline_says_why_somebody_was_signed_out() {
 }
 
 /// What another client's attempt writes.
-fn foreign(at: Timestamp, _: &Issued) -> SessionEvent {
+pub(crate) fn foreign(at: Timestamp, _: &Issued) -> SessionEvent {
     SessionEvent::ForeignClientRefused { at, client: "other".parse().unwrap() }
 }
 
@@ -58,7 +58,7 @@ fn another_access_token(at: Timestamp, access: &Issued) -> SessionEvent {
 }
 
 /// A session that was refreshed `rotations` times, with something else after each `every`.
-async fn refreshed_session(
+pub(crate) async fn refreshed_session(
     server: &Server,
     rotations: u32,
     (every, other): (u32, fn(Timestamp, &Issued) -> SessionEvent),
