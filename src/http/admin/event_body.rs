@@ -20,7 +20,7 @@ pub(super) struct Event {
     /// Whose it is: `session:…`, `user:…`, `client:…` or `installation`.
     #[oai(skip_serializing_if_is_none)]
     stream: Option<String>,
-    /// Where it stands on its stream; from 1.
+    /// Where it stands on its stream; from 1, with gaps where refreshes of long ago were summarized.
     version: u64,
     /// What happened, such as `session_started`; `unreadable` if a newer version of heirloom wrote it.
     #[oai(rename = "type")]
