@@ -1,6 +1,7 @@
 //! Authorization server metadata (RFC 8414), at its own path and where OpenID Connect clients look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::web::Data;
 use poem_openapi::payload::Json;
@@ -41,6 +42,13 @@ struct Metadata {
     token_endpoint_auth_methods_supported: Vec<String>,
     /// The documentation for developers.
     service_documentation: String,
+    /// `public`: a user has the same `sub` for every client. Only in the metadata of OpenID Connect.
+    #[oai(skip_serializing_if_is_none)]
+    subject_types_supported: Option<Vec<String>>,
+    /// What tokens are signed by: the algorithms of all keys of the JWKS. There are no ID tokens yet; libraries verify access
+    /// tokens by it. Only in the metadata of OpenID Connect.
+    #[oai(skip_serializing_if_is_none)]
+    id_token_signing_alg_values_supported: Option<Vec<String>>,
 }
 
 #[derive(ApiResponse)]
@@ -71,12 +79,13 @@ impl MetadataApi {
         operation_id = "metadata"
     )]
     async fn metadata(&self, app: Data<&Arc<App>>) -> MetadataAnswer {
-        answer(&app)
+        answer(&app, metadata(&app))
     }
 
     /// The same, where OpenID Connect clients look
     ///
-    /// There are no ID tokens: it is the metadata of RFC 8414.
+    /// The metadata of RFC 8414, and what libraries that read this document insist on. There are no ID tokens, and no
+    /// authorization endpoint.
     #[oai(
         path = "/.well-known/openid-configuration",
         method = "get",
@@ -84,19 +93,36 @@ impl MetadataApi {
         operation_id = "openid_configuration"
     )]
     async fn openid_configuration(&self, app: Data<&Arc<App>>) -> MetadataAnswer {
-        answer(&app)
+        let algorithms = app.keys.algorithms();
+        let openid = Metadata {
+            subject_types_supported: Some(vec!["public".to_owned()]),
+            id_token_signing_alg_values_supported: Some(
+                algorithms.into_iter().map(|algorithm| algorithm.as_str().to_owned()).collect(),
+            ),
+            ..metadata(&app)
+        };
+        answer(&app, openid)
     }
 }
 
 const ANY_CLIENT: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
-fn answer(app: &App) -> MetadataAnswer {
+/// The longest that a cache may keep the metadata.
+const MAX_AGE: Duration = Duration::from_mins(5);
+
+fn answer(app: &App, metadata: Metadata) -> MetadataAnswer {
+    // A new algorithm must be known when it begins to sign, as a new key must.
+    let max_age = MAX_AGE.min(app.keys.jwks().max_age).as_secs();
+    MetadataAnswer::Ok(Json(metadata), "*".to_owned(), format!("public, max-age={max_age}"))
+}
+
+fn metadata(app: &App) -> Metadata {
     let settings = &app.settings;
     let at = |path: &str| format!("{}{path}", settings.issuer.trim_end_matches('/'));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let password = settings.password_grant.then_some("password");
-    let metadata = Metadata {
+    Metadata {
         issuer: settings.issuer.clone(),
         token_endpoint: at("/oauth/token"),
         revocation_endpoint: at("/oauth/revoke"),
@@ -110,6 +136,7 @@ fn answer(app: &App) -> MetadataAnswer {
         grant_types_supported: password.into_iter().chain(["refresh_token"]).map(str::to_owned).collect(),
         token_endpoint_auth_methods_supported: words(&ANY_CLIENT),
         service_documentation: at("/docs"),
-    };
-    MetadataAnswer::Ok(Json(metadata), "*".to_owned(), "public, max-age=300".to_owned())
+        subject_types_supported: None,
+        id_token_signing_alg_values_supported: None,
+    }
 }

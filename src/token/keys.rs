@@ -100,6 +100,18 @@ impl SigningKeys {
         self.now().published.iter().find(|key| key.kid() == kid).cloned()
     }
 
+    /// What the published keys sign by, each once: several while the algorithm is being changed.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<SigningAlgorithm> {
+        let mut algorithms = Vec::new();
+        for algorithm in self.now().published.iter().map(|key| key.algorithm()) {
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
+            }
+        }
+        algorithms
+    }
+
     /// The JWKS; made again only when what is published changes.
     #[must_use]
     pub fn jwks(&self) -> Arc<JwksDocument> {

@@ -178,7 +178,35 @@ async fn the_metadata_says_what_is_supported() {
     });
     assert_eq!(metadata.json, expected);
     assert_eq!(metadata.header("access-control-allow-origin"), "*");
-    assert_eq!(server.get("/.well-known/openid-configuration").await.json, expected);
+    // Nimbus, pac4j and Spring's clients insist on the first, go-oidc and fastapi-oidc verify by the second.
+    let mut openid = expected;
+    openid["subject_types_supported"] = json!(["public"]);
+    openid["id_token_signing_alg_values_supported"] = json!(["RS256"]);
+    assert_eq!(server.get("/.well-known/openid-configuration").await.json, openid);
+}
+
+#[tokio::test]
+async fn the_metadata_has_every_algorithm_of_the_jwks_while_it_is_being_changed() {
+    let server = Server::start().await;
+    let stated = async || {
+        let metadata = server.get("/.well-known/openid-configuration").await;
+        let jwks = server.get("/.well-known/jwks.json").await;
+        let published: Vec<_> =
+            jwks.json["keys"].as_array().unwrap().iter().map(|key| key["alg"].clone()).collect();
+        let stated = metadata.json["id_token_signing_alg_values_supported"].clone();
+        assert_eq!(stated, json!(published), "what the keys are for");
+        (stated, metadata.header("cache-control").to_owned())
+    };
+    server.wait(60);
+    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    folder.rotate_signing(SigningAlgorithm::Es256, server.now()).unwrap();
+    assert!(server.app.keys.reload().is_empty());
+    let during = (json!(["RS256", "ES256"]), "public, max-age=300".to_owned());
+    assert_eq!(stated().await, during, "two hours before it signs");
+    server.wait(2 * 3600);
+    assert_eq!(stated().await, during, "as long as the old key's tokens may be good");
+    server.wait(600 + 2 * 3600);
+    assert_eq!(stated().await.0, json!(["ES256"]));
 }
 
 #[tokio::test]
