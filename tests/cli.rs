@@ -78,6 +78,7 @@ fn a_wrong_command_line_exits_with_2() {
         (&["dev", "--port", "65536"], "65536"),
         (&["dev", "--client-id", ""], "client_id"),
         (&["user", "add"], "NAME"),
+        (&["client", "add", "--grant", "implicit"], "[possible values: password, refresh_token]"),
         // A password is never an argument.
         (&["user", "add", "ada", "secret"], "secret"),
         (&["user", "list", "--config", "f", "--data", "d"], "cannot be used with"),

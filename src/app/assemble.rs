@@ -100,6 +100,7 @@ impl App {
             pace: Pace::new(&config.throttle),
             process_started: now,
             process_began: monotonic,
+            introspection_hint: super::introspect::Hint::default(),
             clock_steps: StepWatch::since(now, monotonic),
             store,
             clock,

@@ -1,5 +1,6 @@
 //! Why a use case did not give a token, and the one place that turns reasons into the protocol's codes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::encoding::DecodeError;
@@ -59,9 +60,9 @@ pub enum TokenError {
     /// Every key that could make tokens is compromised, and no new one can be read.
     #[error("no key can make tokens: see what the log says of the keys folder")]
     NoKey,
-    /// A scope that the client may not have, or scopes of two audiences.
-    #[error("the scope is not the client's, or of two audiences")]
-    Scope,
+    /// A scope that is not given.
+    #[error(transparent)]
+    Scope(#[from] ScopeRefused),
     /// A resource that the client may not have a token for.
     #[error("the resource is unknown or not the client's")]
     Target,
@@ -85,6 +86,49 @@ pub enum TokenError {
     Internal(String),
 }
 
+/// Why a scope is not given. `Display` is for the operator and names none: what is no scope may be a secret in the wrong
+/// field. Which role a user has is told only once the user is known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeRefused {
+    /// There is no such scope.
+    #[error("there is no such scope")]
+    Unknown(Box<str>),
+    /// The client may not have it.
+    #[error("the scope is not registered for the client")]
+    NotRegistered(Box<str>),
+    /// The user has none of the roles that it needs.
+    #[error("the scope needs a role that the user does not have")]
+    Role(Box<str>),
+    /// Two scopes that no one token can have.
+    #[error("the scopes are of two resource servers")]
+    TwoServers(Box<str>, Box<str>),
+    /// It is of another resource server than the resource that was asked for.
+    #[error("the scope is not of the resource that was asked for")]
+    OtherServer(Box<str>),
+    /// It goes beyond what the session was granted.
+    #[error("the scope was not granted at the sign-in")]
+    NotGranted(Box<str>),
+}
+
+impl ScopeRefused {
+    /// What the client reads. A scope's words are of the character set of RFC 6749 §5.2.
+    #[must_use]
+    pub fn description(&self) -> String {
+        match self {
+            Self::Unknown(word) => format!("There is no scope {word} here."),
+            Self::NotRegistered(word) => format!("The scope {word} is not registered for the client."),
+            Self::Role(word) => format!("The scope {word} needs a role that the user does not have."),
+            Self::TwoServers(one, other) => {
+                format!("The scopes {one} and {other} are of two resource servers. Ask for a token for each.")
+            }
+            Self::OtherServer(word) => {
+                format!("The scope {word} is not of the resource that was asked for.")
+            }
+            Self::NotGranted(word) => format!("The scope {word} was not granted at the sign-in."),
+        }
+    }
+}
+
 impl TokenError {
     /// The protocol's code.
     #[must_use]
@@ -99,7 +143,7 @@ impl TokenError {
             | Self::TooManySignIns { .. }
             | Self::TooManyChanges { .. } => ErrorCode::SlowDown,
             Self::Busy { .. } | Self::NoKey => ErrorCode::TemporarilyUnavailable,
-            Self::Scope => ErrorCode::InvalidScope,
+            Self::Scope(_) => ErrorCode::InvalidScope,
             Self::Target => ErrorCode::InvalidTarget,
             Self::AccessTokenRevocation => ErrorCode::UnsupportedTokenType,
             Self::Session(denied) => match denied {
@@ -126,9 +170,16 @@ impl TokenError {
         }
     }
 
-    /// What the client reads: a fixed sentence in the character set of RFC 6749 §5.2.
+    /// What the client reads: a sentence in the character set of RFC 6749 §5.2, as a scope's words are.
     #[must_use]
-    pub const fn description(&self) -> &'static str {
+    pub fn description(&self) -> Cow<'static, str> {
+        if let Self::Scope(refused) = self {
+            return refused.description().into();
+        }
+        self.fixed_description().into()
+    }
+
+    const fn fixed_description(&self) -> &'static str {
         match self {
             Self::Client => "Client authentication failed.",
             Self::GrantNotRegistered => "The client is not registered for this grant_type.",
@@ -144,7 +195,7 @@ impl TokenError {
             Self::TooManyChanges { .. } => "The account is changed too often. Wait before the next change.",
             Self::Busy { .. } => "The server is busy. Try again in a moment.",
             Self::NoKey => "The server cannot answer now. Try again in a moment.",
-            Self::Scope => "The scope is unknown, not registered for the client, or of two resource servers.",
+            Self::Scope(_) => "The scope is not given.",
             Self::Target => "The resource is unknown or not registered for the client.",
             Self::NotAToken => Self::BAD_REFRESH_TOKEN,
             Self::AccessTokenRevocation => {
@@ -192,7 +243,7 @@ impl TokenError {
             | Self::GrantNotRegistered
             | Self::PasswordGrantOff
             | Self::Credentials
-            | Self::Scope
+            | Self::Scope(_)
             | Self::Target
             | Self::NotAToken
             | Self::AccessTokenRevocation

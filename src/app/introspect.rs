@@ -1,12 +1,32 @@
 //! Introspection (RFC 7662): whether a token is good right now.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use super::App;
 use super::access::LiveSession;
 use super::error::TokenError;
 use crate::client::{Authentication, Registration};
+use crate::clock::Timestamp;
 use crate::oauth::RefreshToken;
 use crate::session::{Presented, decide};
 use crate::token::AccessToken;
+
+/// How often an operator is told.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
+
+/// What an operator is told once a minute at most, whoever asks how often.
+#[derive(Debug, Default)]
+pub(super) struct Hint(AtomicU64);
+
+impl Hint {
+    /// Whether it is time to tell it again; then it counts as told.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let told = self.0.load(Ordering::Relaxed);
+        let is_due = told == 0 || now.since(Timestamp::from_millis(told)) >= TOLD_EVERY;
+        is_due && self.0.compare_exchange(told, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
 
 /// A token that is good.
 pub enum Active {
@@ -36,6 +56,13 @@ impl App {
         let Ok(token) = self.verified(token) else { return Ok(None) };
         let is_for = |server: &crate::oauth::Audience| token.aud.iter().any(|aud| aud == server.as_str());
         let Ok(session) = token.sid.parse() else { return Ok(None) };
+        if client.introspects.is_empty() && self.introspection_hint.is_due(self.clock.now()) {
+            tracing::warn!(
+                client.id = %client.id,
+                "a client that is registered as no resource server asked about an access token and was told that it is not \
+                 active: set `introspects` to the audiences that it is"
+            );
+        }
         if !client.introspects.iter().any(is_for) {
             return Ok(None);
         }

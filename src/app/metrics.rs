@@ -38,7 +38,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
         TokenError::TooManyChanges { .. } => "too_many_changes",
         TokenError::Busy { .. } => "busy",
         TokenError::NoKey => "no_key",
-        TokenError::Scope | TokenError::Session(Denied::Scope) => "scope",
+        TokenError::Scope(_) | TokenError::Session(Denied::Scope) => "scope",
         TokenError::Target | TokenError::Session(Denied::Target) => "target",
         TokenError::NotAToken => "not_a_token",
         TokenError::Session(Denied::Unknown) => "unknown",

@@ -101,6 +101,8 @@ pub struct App {
     pub process_started: Timestamp,
     /// The same, by the monotonic clock.
     process_began: Duration,
+    /// When an operator was last told that a client introspects what it may not know.
+    introspection_hint: introspect::Hint,
     /// Notices that the wall clock jumps.
     clock_steps: StepWatch,
     /// How the listener's certificate is.

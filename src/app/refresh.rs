@@ -61,6 +61,12 @@ impl App {
             None => None,
         };
         let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref());
+        if let (Err(Denied::Scope), Some(scope), Some(state)) =
+            (&decision.outcome, asked.scope, &session.state)
+        {
+            let granted = &state.started.scope;
+            return Err(self.settings.scopes.not_permitted(scope, granted, asked.client).into());
+        }
         self.keep_the_rate(id, &decision)?;
         let roles = user.map(|user| user.roles).unwrap_or_default();
         if decision.events.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::error::TokenError;
+use super::error::{ScopeRefused, TokenError};
 use crate::client::{RefreshTokens, Registration};
 use crate::oauth::{Audience, Scope};
 use crate::token::signing::TokenType;
@@ -88,7 +88,8 @@ impl ScopeCatalogue {
     /// only when asked for.
     ///
     /// # Errors
-    /// [`TokenError::Scope`] for a scope that the client is not registered for and for scopes of two audiences;
+    /// [`TokenError::Scope`] for a scope that is unknown or that the client is not registered for, and for scopes of two
+    /// audiences;
     /// [`TokenError::Target`] for a resource that is unknown, none of the client's, or heirloom itself without one of its
     /// scopes (RFC 8707 §2).
     pub fn grant(
@@ -107,23 +108,63 @@ impl ScopeCatalogue {
             let scope = registration.scopes.filtered(|word| self.audience_of(word) == Some(&audience));
             return Ok(Grant { scope, audience: Some(audience) });
         };
-        if !asked.words().all(|word| Self::may_have(registration, word) && self.is_known(word)) {
-            return Err(TokenError::Scope);
+        if let Some(refused) = asked.words().find_map(|word| self.refused(word, registration)) {
+            return Err(refused.into());
         }
-        let audiences: BTreeSet<&Audience> = asked
-            .words()
-            .filter_map(|word| self.audience_of(word))
-            .filter(|audience| **audience != self.issuer)
-            .chain(target)
-            .collect();
-        let mut audiences = audiences.into_iter();
-        let audience = match (audiences.next(), audiences.next()) {
-            (_, Some(_)) => return Err(TokenError::Scope),
-            (Some(one), None) => Some(one.clone()),
-            (None, None) if self.has_own(asked) => None,
-            (None, None) => Some(registration.default_audience.clone()),
+        let audience = match self.one_audience(asked, target)? {
+            Some(one) => Some(one.clone()),
+            None if self.has_own(asked) => None,
+            None => Some(registration.default_audience.clone()),
         };
         Ok(Grant { scope: asked.clone(), audience })
+    }
+
+    /// The one resource server that the scopes of `asked` and the resource `target` are of; none if they name none.
+    fn one_audience<'a>(
+        &'a self,
+        asked: &Scope,
+        target: Option<&'a Audience>,
+    ) -> Result<Option<&'a Audience>, ScopeRefused> {
+        let mut found: Option<(&str, &Audience)> = None;
+        for word in asked.words() {
+            let Some(audience) = self.audience_of(word).filter(|audience| **audience != self.issuer) else {
+                continue;
+            };
+            if target.is_some_and(|target| target != audience) {
+                return Err(ScopeRefused::OtherServer(word.into()));
+            }
+            match found {
+                Some((first, other)) if other != audience => {
+                    return Err(ScopeRefused::TwoServers(first.into(), word.into()));
+                }
+                Some(_) => {}
+                None => found = Some((word, audience)),
+            }
+        }
+        Ok(found.map(|(_, audience)| audience).or(target))
+    }
+
+    /// Why the client may not have a scope, if it may not; of whom it is asked for says nothing.
+    fn refused(&self, word: &str, registration: &Registration) -> Option<ScopeRefused> {
+        if !self.is_known(word) {
+            Some(ScopeRefused::Unknown(word.into()))
+        } else if !Self::may_have(registration, word) {
+            Some(ScopeRefused::NotRegistered(word.into()))
+        } else {
+            None
+        }
+    }
+
+    /// Why nothing of `asked` is permitted now, of what was `granted` to a user who has shown who it is.
+    #[must_use]
+    pub fn not_permitted(&self, asked: &Scope, granted: &Scope, registration: &Registration) -> ScopeRefused {
+        let beyond = asked.words().find(|word| !granted.contains(word));
+        let refused = || asked.words().find_map(|word| self.refused(word, registration));
+        match beyond {
+            Some(word) => ScopeRefused::NotGranted(word.into()),
+            None => refused()
+                .unwrap_or_else(|| ScopeRefused::Role(asked.words().next().unwrap_or_default().into())),
+        }
     }
 
     /// Of `scope`, what the client may have and the user's roles permit now.

@@ -43,8 +43,9 @@ impl App {
         let account = self.check_password(&request.username, &request.password, proof).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
-        if request.scope.as_ref().is_some_and(|asked| !asked.is_empty()) && permitted.is_empty() {
-            return Err(TokenError::Scope);
+        if let Some(asked) = request.scope.as_ref().filter(|asked| !asked.is_empty() && permitted.is_empty())
+        {
+            return Err(catalogue.not_permitted(asked, &grant.scope, client).into());
         }
         let device = Device::new(request.user_agent.as_deref(), request.device_label.as_deref());
         self.start_session((client, standing), account, SignIn { grant, permitted, device }).await

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::administration::{Administration, escaped, text};
 use super::installation::Which;
 use super::{Failure, Outcome, print_lines};
+use crate::oauth::GrantType;
 
 const SECRET: &str = "The secret is printed once and kept nowhere.";
 
@@ -33,7 +34,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "SCOPE")]
         scope: Vec<String>,
         /// A grant that it may use; may be given several times [default: all that are on]
-        #[arg(long, value_name = "GRANT")]
+        #[arg(long, value_name = "GRANT", value_parser = GrantType::ALL.map(GrantType::as_str))]
         grant: Vec<String>,
     },
     /// Show what is registered of a client, as JSON

@@ -247,7 +247,7 @@ impl ApiError {
     #[must_use]
     pub fn token(error: &TokenError) -> Self {
         let code = status(error.code(), false);
-        let problem = |kind: &str| Json(Problem::new(code, kind, error.description()));
+        let problem = |kind: &str| Json(Problem::new(code, kind, &error.description()));
         let seconds = whole_seconds(error.retry_after());
         if code == StatusCode::TOO_MANY_REQUESTS {
             Self::TooManyRequests(problem("too-many-attempts"), seconds)
@@ -258,7 +258,7 @@ impl ApiError {
             tracing::error!(error = %error, "request failed");
             Self::Failed(problem("failed"))
         } else {
-            Self::forbidden("refused", error.description())
+            Self::forbidden("refused", &error.description())
         }
     }
 

@@ -45,13 +45,23 @@ async fn an_access_token_must_be_there_ours_for_us_in_time_and_have_the_scope() 
     let for_us = sign_in_for(&server, "account").await.access_token();
     for (token, status, error) in [
         ("nonsense", 401, "invalid_token"),
-        (&for_others, 401, "invalid_token"),
+        (&for_others, 403, "insufficient_scope"),
         (&for_us, 403, "insufficient_scope"),
     ] {
         let answer = userinfo(&server, token).await;
         assert_eq!(answer.status, status, "{}", answer.text);
-        assert!(answer.header("www-authenticate").contains(error), "{answer:?}");
+        let challenge = answer.header("www-authenticate");
+        assert!(
+            challenge.starts_with("Bearer ") && challenge.contains(&format!("error=\"{error}\"")),
+            "{answer:?}"
+        );
+        assert_eq!(challenge.contains(r#"scope="profile""#), status == 403, "{challenge}");
     }
+    // One of a session that has ended is no good, whatever it was for.
+    server.app.change(crate::support::USER.0, Command::EndSessions { keep: None }).await.unwrap();
+    let ended = userinfo(&server, &for_others).await;
+    assert_eq!(ended.status, 401);
+    assert!(ended.header("www-authenticate").contains("invalid_token"), "{ended:?}");
     let token = sign_in_for(&server, "profile").await.access_token();
     server.wait(600);
     let expired = userinfo(&server, &token).await;

@@ -367,6 +367,42 @@ async fn a_token_is_for_one_resource_server() {
 }
 
 #[tokio::test]
+async fn a_refused_scope_is_named_with_the_reason() {
+    let server = Server::with(|setup| {
+        let (name, scopes) = ("other-api".parse().unwrap(), "pay".parse().unwrap());
+        let typ = heirloom::config::AccessTokenType::Jwt;
+        setup.config.audiences.push(heirloom::config::AudienceRules { name, scopes, typ });
+        setup.client(PUBLIC, |client| client.scopes = "read pay admin account".parse().unwrap());
+    })
+    .await;
+    let said = |answer: &Answer| {
+        assert_refused(answer, 400, "invalid_scope");
+        answer.json["error_description"].as_str().unwrap().to_owned()
+    };
+    for (more, reason) in [
+        ("&scope=read+fly", "There is no scope fly here."),
+        ("&scope=read+write", "The scope write is not registered for the client."),
+        ("&scope=pay+read", "The scopes pay and read are of two resource servers. Ask for a token for each."),
+        ("&scope=read&resource=other-api", "The scope read is not of the resource that was asked for."),
+        ("&scope=admin", "The scope admin needs a role that the user does not have."),
+    ] {
+        assert_eq!(said(&raw(&server, FORM, sign_in_body(more)).await), reason, "{more}");
+    }
+    // What roles somebody has is nobody's business who has not shown who it is.
+    let form =
+        [("client_id", PUBLIC), ("grant_type", "password"), ("username", USER.0), ("password", "wrong")];
+    let unproved = server.post(&[&form[..], &[("scope", "admin")]].concat()).await;
+    assert_eq!(unproved.outcome(), (400, "invalid_grant"));
+
+    let token = raw(&server, FORM, sign_in_body("&scope=read+admin")).await.refresh_token();
+    let beyond = server.refresh_with(&token, &[("scope", "read account")]).await;
+    assert_eq!(said(&beyond), "The scope account was not granted at the sign-in.");
+    let role = server.refresh_with(&token, &[("scope", "admin")]).await;
+    assert_eq!(said(&role), "The scope admin needs a role that the user does not have.");
+    assert_eq!(server.refresh(&token).await.json["scope"], "read", "nothing was consumed");
+}
+
+#[tokio::test]
 async fn a_scope_that_needs_a_role_is_left_out_without_it() {
     let server = Server::start().await;
     let body = sign_in_body("&scope=read+admin");

@@ -123,6 +123,10 @@ async fn c77_no_secret_is_in_the_log_or_in_the_store() {
     for token in [&public.refresh_token(), &newest.refresh_token(), &newest.access_token()] {
         ask_everything(&server, token).await;
     }
+    // A client that is no resource server: only the operator is told why it learns nothing.
+    let ask = server.caller.request(Method::POST, "/oauth/introspect").basic_auth("canary-web", Some(SECRET));
+    let told = send(ask.form(&[("token", newest.access_token())])).await;
+    assert_eq!((told.status, told.text.as_str()), (200, r#"{"active":false}"#));
     // The end of a family.
     let next = server.caller.refresh(PHONE, &newest.refresh_token()).await;
     server.hide(&next);
@@ -130,7 +134,13 @@ async fn c77_no_secret_is_in_the_log_or_in_the_store() {
     assert_eq!(reuse.outcome(), (400, "invalid_grant"));
 
     let log = server.process.log();
-    for expected in ["token request refused", "session ended", "canary-phone", "DEBUG"] {
+    for expected in [
+        "token request refused",
+        "session ended",
+        "canary-phone",
+        "DEBUG",
+        "set `introspects` to the audiences",
+    ] {
         assert!(log.contains(expected), "the log tells nothing of {expected:?}: {log:.3000}");
     }
     let Talkative { folder, process, hidden, .. } = server;

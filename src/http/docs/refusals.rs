@@ -11,6 +11,7 @@ use crate::app::TokenError;
 use crate::app::access::AccessError;
 use crate::app::admin::clients::ClientError;
 use crate::app::admin::users::BadRole;
+use crate::app::error::ScopeRefused;
 use crate::app::users::UserError;
 use crate::http::client_auth::ClaimError;
 use crate::http::error::{ErrorBody, status};
@@ -98,7 +99,7 @@ impl Refusal {
     }
 
     fn app(error: &TokenError) -> Self {
-        Self::oauth(error.code(), error.description(), false)
+        Self::oauth(error.code(), &error.description(), false)
     }
 
     fn own(error: &ApiError) -> Self {
@@ -171,7 +172,7 @@ fn of_oauth(id: &str) -> Vec<Refusal> {
             missing("username"),
             Refusal::app(&TokenError::GrantNotRegistered),
             code(ErrorCode::UnsupportedGrantType, "The grant_type must be password or refresh_token."),
-            Refusal::app(&TokenError::Scope),
+            Refusal::app(&ScopeRefused::NotRegistered("write".into()).into()),
             Refusal::app(&TokenError::Target),
             Refusal::app(&TokenError::Throttled { retry_after: Duration::ZERO }),
             Refusal {
@@ -187,7 +188,7 @@ fn of_oauth(id: &str) -> Vec<Refusal> {
         _ => vec![missing("token")],
     };
     refusals.push(code(ErrorCode::InvalidClient, &ClaimError::Missing.to_string()));
-    refusals.push(Refusal::oauth(unproved.code(), unproved.description(), true));
+    refusals.push(Refusal::oauth(unproved.code(), &unproved.description(), true));
     refusals.push(Refusal::app(&TokenError::Busy { retry_after: Duration::ZERO }));
     refusals.push(Refusal::app(&TokenError::Internal(String::new())));
     refusals
@@ -221,7 +222,7 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
     refusals.extend(of_operation(id));
     let busy = TokenError::Busy { retry_after: Duration::ZERO };
     let failed = TokenError::Internal(String::new());
-    let problem = |status, kind, error: &TokenError| Json(Problem::new(status, kind, error.description()));
+    let problem = |status, kind, error: &TokenError| Json(Problem::new(status, kind, &error.description()));
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     refusals.push(ApiError::Failed(problem(status, "failed", &failed)));
     let status = StatusCode::SERVICE_UNAVAILABLE;
