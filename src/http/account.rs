@@ -108,7 +108,7 @@ impl AccountApi {
     ///
     /// All sessions end, and the name, the e-mail address, the display name, the password and what was kept of devices are
     /// erased. The log of what happened stays, under an id that says nothing of the person and is never used again. A wrong
-    /// password counts like a failed sign-in.
+    /// password counts like a failed sign-in. Where DELETE can have no body, `POST /account/delete` does the same.
     #[oai(path = "/account", method = "delete", tag = "Tag::Account", operation_id = "deleteAccount")]
     async fn delete(
         &self,
@@ -117,7 +117,38 @@ impl AccountApi {
         request: &Request,
         app: Data<&Arc<App>>,
     ) -> Result<Done, ApiError> {
-        let access = token.access(&app, SCOPE).await?;
+        self.delete_own(&token, body, request, &app).await
+    }
+
+    /// Delete the account, by POST
+    ///
+    /// The same as `DELETE /account`, for clients and proxies that send no body with DELETE.
+    #[oai(
+        path = "/account/delete",
+        method = "post",
+        tag = "Tag::Account",
+        operation_id = "deleteAccountByPost"
+    )]
+    async fn delete_by_post(
+        &self,
+        #[oai(scope = "ApiScope::Account")] token: Bearer,
+        body: JsonBody<'_, DeleteBody>,
+        request: &Request,
+        app: Data<&Arc<App>>,
+    ) -> Result<Done, ApiError> {
+        self.delete_own(&token, body, request, &app).await
+    }
+}
+
+impl AccountApi {
+    async fn delete_own(
+        &self,
+        token: &Bearer,
+        body: JsonBody<'_, DeleteBody>,
+        request: &Request,
+        app: &App,
+    ) -> Result<Done, ApiError> {
+        let access = token.access(app, SCOPE).await?;
         let password = Zeroizing::new(body.read().await?.password.0);
         let peer = self.proxies.peer(request);
         app.delete_own_account(&access.live, &password, peer).await.map_err(refused)?;

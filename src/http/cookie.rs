@@ -12,6 +12,9 @@ use crate::app::App;
 use crate::client::{Delivery, Registration};
 use crate::oauth::{ClientId, Origin};
 
+/// The longest that a cookie may last, in seconds: 400 days, beyond which browsers cut it (RFC 6265bis §5.5).
+const LONGEST: u64 = 400 * 86_400;
+
 /// The cookie of one client.
 pub(super) struct RefreshCookie {
     name: String,
@@ -102,7 +105,7 @@ impl RefreshCookie {
 
     /// The header `Set-Cookie` that brings a token which lasts for so many seconds.
     pub(super) fn set(&self, token: &str, seconds: u64) -> String {
-        self.built(token, seconds)
+        self.built(token, seconds.min(LONGEST))
     }
 
     /// The header `Set-Cookie` that takes it away.

@@ -3,7 +3,8 @@
 //! A browser asks before it sends (the preflight), when nobody knows yet which client it will be: it is told yes for
 //! the origins of all clients. The answer itself can be read by the pages of its client only. Where the client is not
 //! known (a malformed request, an access token that has expired) it is an error that says nothing of anybody, and the
-//! pages of all clients can read it. What anybody may read (`/.well-known/`, the specification) is marked so already.
+//! pages of all clients can read it. What anybody may read (`/.well-known/`, the specification) is marked so already; to the
+//! pages of clients it is given by name, so that they may ask for it with cookies as for everything else.
 
 use std::sync::{Arc, OnceLock};
 
@@ -49,6 +50,11 @@ struct Permission {
 }
 
 impl Permission {
+    /// For what is the same with and without cookies: whoever may read may send them.
+    const fn with_credentials(self) -> Self {
+        Self { credentials: self.read, ..self }
+    }
+
     /// For the pages of `origin`, of all that `clients` permit.
     fn of<'a>(origin: &str, clients: impl Iterator<Item = &'a Registration>) -> Self {
         clients.filter(|client| client.origins.iter().any(|own| own.as_str() == origin)).fold(
@@ -77,15 +83,15 @@ impl<E> Cors<E> {
     async fn preflight(&self, path: &str, origin: &HeaderValue) -> Response {
         let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
         let headers = response.headers_mut();
-        let permission = if is_public(path) {
+        let is_public = is_public(path);
+        let permission = self.of_all(origin).await;
+        if is_public {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-            Permission { read: true, credentials: false }
+            allow(headers, origin, permission.with_credentials());
         } else {
-            let permission = self.of_all(origin).await;
             allow(headers, origin, permission);
-            permission
-        };
-        if permission.read
+        }
+        if (permission.read || is_public)
             && let Some(methods) = self.methods.allowed(path)
         {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
@@ -140,7 +146,10 @@ impl<E: Endpoint<Output = Response>> Cors<E> {
         request.extensions_mut().insert(caller.clone());
         let mut response = self.inner.call(request).await?;
         let headers = response.headers_mut();
-        if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+            // Anybody may read it; a page that sends its cookies along, only if it is named.
+            allow(headers, &origin, self.of_all(&origin).await.with_credentials());
+        } else {
             let permission = match caller.0.get() {
                 Some(client) => {
                     Permission::of(origin.to_str().unwrap_or_default(), std::iter::once(client.as_ref()))
@@ -170,9 +179,6 @@ fn allow(headers: &mut HeaderMap, origin: &HeaderValue, permission: Permission) 
 
 /// A cache must not answer one origin with what was for another.
 fn varying(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    if headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).is_none_or(|value| value != "*") {
-        headers.append(VARY, HeaderValue::from_static("Origin"));
-    }
+    response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
     response
 }

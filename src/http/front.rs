@@ -25,7 +25,7 @@ impl Front {
         let HttpSettings { proxies, stopping, filled_in, .. } = settings;
         let documentation = docs::route(Route::new(), &app.settings.issuer, filled_in.as_ref());
         Self {
-            documentation: documentation.at(SPECIFICATION, docs::spec_endpoint()).boxed(),
+            documentation: documentation.at(SPECIFICATION, docs::spec_endpoint(&app.settings.issuer)).boxed(),
             api: docs::service(proxies.clone(), Live::new(stopping.clone())).into_endpoint(),
             app,
             proxies: proxies.clone(),

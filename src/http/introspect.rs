@@ -130,14 +130,15 @@ async fn answer(
     form: PostedForm<'_, IntrospectionRequestBody>,
     app: &App,
 ) -> Result<IntrospectionAnswer, Refusal> {
-    let mut posted = Posted::read(form, app).await?;
-    let client = posted.authenticate(app).await?;
+    // RFC 7662 §2.3: wrong credentials are 401, in the body as well.
+    let mut posted = Posted::read(form, app).await.map_err(Refusal::challenging)?;
+    let client = posted.authenticate(app).await.map_err(Refusal::challenging)?;
     let token = posted.take("token")?;
     let active = app.introspect(&client, &token).await.map_err(|error| {
         if status(error.code(), false).is_server_error() {
             tracing::error!(client.id = %client.id, error = %error, "token not introspected");
         }
-        posted.refuse(&error)
+        posted.refuse(&error).challenging()
     })?;
     let issuer = &app.settings.issuer;
     let introspection = match active {

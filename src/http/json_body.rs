@@ -16,6 +16,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::posted::{COMPRESSED, is_compressed};
 use super::problem::{ApiError, FieldError};
 use super::server::{BodyError, read_body};
 
@@ -33,7 +34,10 @@ impl<T: ParseFromJSON> JsonBody<'_, T> {
     /// [`ApiError`]: all fields that are wrong, or why it can't be read.
     pub(super) async fn read(self) -> Result<T, ApiError> {
         if !self.request.content_type().is_some_and(Json::<T>::check_content_type) {
-            return Err(ApiError::media_type());
+            return Err(ApiError::media_type("The body must be application/json."));
+        }
+        if is_compressed(self.request) {
+            return Err(ApiError::media_type(COMPRESSED));
         }
         let body = self.body.ok_or_else(|| ApiError::malformed("The request has no body.", Vec::new()))?;
         let bytes = read_body(body).await.map_err(|error| {

@@ -100,6 +100,15 @@ const NOT_IN_THE_URL: [&str; 8] =
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// What is said of a compressed body.
+pub(super) const COMPRESSED: &str = "The body must not be compressed: send it without Content-Encoding.";
+
+/// Whether a request's body is compressed (RFC 9110 §8.4): to unpack what anybody may send is not worth its risks.
+pub(super) fn is_compressed(request: &Request) -> bool {
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusal> {
     if let Some(query) = request.uri().query()
         && Form::parse(query.as_bytes())
@@ -110,6 +119,9 @@ async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusa
     let media_type = request.content_type().map(|value| value.split(';').next().unwrap_or_default().trim());
     if !media_type.is_some_and(|value| value.eq_ignore_ascii_case(FORM)) {
         return Err(Refusal::request("The request must be application/x-www-form-urlencoded."));
+    }
+    if is_compressed(request) {
+        return Err(Refusal::request(COMPRESSED).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let body = body.ok_or_else(|| Refusal::request("The request has no body."))?;
     let bytes = read_body(body).await.map_err(|error| match error {

@@ -176,12 +176,12 @@ impl ApiError {
         Self::BadRequest(Json(Problem { errors, ..problem.detail(detail) }))
     }
 
-    /// The body is of another media type.
+    /// The body is of another media type, or compressed.
     #[must_use]
-    pub fn media_type() -> Self {
+    pub fn media_type(detail: &str) -> Self {
         let title = "The request is malformed.";
         let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "malformed", title);
-        Self::MediaType(Json(problem.detail("The body must be application/json.")))
+        Self::MediaType(Json(problem.detail(detail)))
     }
 
     /// There is no access token (RFC 6750 §3.1: then no error code).

@@ -44,6 +44,11 @@ impl Refusal {
         Self { cookie: Some(cookie), ..self }
     }
 
+    /// Where a client that has not proved who it is gets 401, however it tried.
+    pub(super) fn challenging(self) -> Self {
+        Self { by_header: true, ..self }
+    }
+
     /// The client's credentials can't be read.
     pub(super) fn claim(error: ClaimError, by_header: bool) -> Self {
         let code = match error {
@@ -94,6 +99,9 @@ pub(super) enum Refused {
     /// The body is over 64 KiB: `invalid_request`.
     #[oai(status = 413)]
     TooLarge(Json<ErrorBody>),
+    /// The body is compressed: `invalid_request`.
+    #[oai(status = 415)]
+    Compressed(Json<ErrorBody>),
     /// Too many failed sign-ins, or one session is refreshed too often: `slow_down`.
     #[oai(status = 429)]
     TooManyRequests(
@@ -124,6 +132,7 @@ impl From<Refusal> for Refused {
                 Self::Unauthorized(body, r#"Basic realm="heirloom", charset="UTF-8""#.to_owned())
             }
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge(body),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::Compressed(body),
             StatusCode::TOO_MANY_REQUESTS => Self::TooManyRequests(body, seconds),
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable(body, seconds),
             StatusCode::INTERNAL_SERVER_ERROR => Self::Failed(body),

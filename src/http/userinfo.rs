@@ -1,4 +1,4 @@
-//! `GET /oauth/userinfo`: who the user of an access token is (OpenID Connect Core §5.3).
+//! `GET` and `POST /oauth/userinfo`: who the user of an access token is (OpenID Connect Core §5.3).
 
 use std::sync::Arc;
 
@@ -66,17 +66,33 @@ impl UserinfoApi {
         #[oai(scope = "ApiScope::Profile")] token: Bearer,
         app: Data<&Arc<App>>,
     ) -> Result<UserinfoAnswer, ApiError> {
-        let access = token.access(&app, "profile").await?;
-        let user = access.live.user_id();
-        let account = app.own_account(user).await.map_err(|error| ApiError::user(&error, "", ""))?;
-        let email = account.profile.email.map(|email| email.as_str().to_owned());
-        Ok(UserinfoAnswer::Ok(Json(Userinfo {
-            sub: user.to_string(),
-            preferred_username: account.name,
-            name: account.profile.display_name.map(|name| name.as_str().to_owned()),
-            email_verified: email.as_ref().map(|_| false),
-            email,
-            roles: access.live.user.roles,
-        })))
+        answer(&token, &app).await
     }
+
+    /// Who the user is, by POST
+    ///
+    /// The same; some libraries ask so. The access token is in the `Authorization` header here, too; a body is not read.
+    #[oai(path = "/oauth/userinfo", method = "post", tag = "Tag::Account", operation_id = "userinfoByPost")]
+    async fn userinfo_by_post(
+        &self,
+        #[oai(scope = "ApiScope::Profile")] token: Bearer,
+        app: Data<&Arc<App>>,
+    ) -> Result<UserinfoAnswer, ApiError> {
+        answer(&token, &app).await
+    }
+}
+
+async fn answer(token: &Bearer, app: &App) -> Result<UserinfoAnswer, ApiError> {
+    let access = token.access(app, "profile").await?;
+    let user = access.live.user_id();
+    let account = app.own_account(user).await.map_err(|error| ApiError::user(&error, "", ""))?;
+    let email = account.profile.email.map(|email| email.as_str().to_owned());
+    Ok(UserinfoAnswer::Ok(Json(Userinfo {
+        sub: user.to_string(),
+        preferred_username: account.name,
+        name: account.profile.display_name.map(|name| name.as_str().to_owned()),
+        email_verified: email.as_ref().map(|_| false),
+        email,
+        roles: access.live.user.roles,
+    })))
 }

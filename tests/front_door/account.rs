@@ -36,6 +36,19 @@ async fn userinfo_says_who_the_user_is_and_reflects_an_ended_session_at_once() {
 }
 
 #[tokio::test]
+async fn userinfo_is_answered_by_post_as_by_get() {
+    let server = Server::start().await;
+    let token = sign_in_for(&server, "profile").await.access_token();
+    let by_get = userinfo(&server, &token).await;
+    let url = format!("{}/oauth/userinfo", server.base);
+    for request in [server.client.post(&url), server.client.post(&url).form(&[("schema", "openid")])] {
+        let by_post = server.send(request.bearer_auth(&token)).await;
+        assert_eq!((by_post.status, by_post.json), (200, by_get.json.clone()));
+    }
+    assert_eq!(server.send(server.client.post(&url)).await.status, 401);
+}
+
+#[tokio::test]
 async fn an_access_token_must_be_there_ours_for_us_in_time_and_have_the_scope() {
     let server = Server::start().await;
     let none = server.get("/oauth/userinfo").await;

@@ -363,6 +363,39 @@ async fn who_signs_in_without_a_refresh_token_is_not_left_with_anothers_cookie()
     assert!(header.contains("Max-Age=0") && !header.contains("hrt_"), "{header}");
 }
 
+/// Such libraries send their cookies with everything: then a browser does not take `*` for an answer.
+#[tokio::test]
+async fn what_is_public_can_be_asked_for_with_cookies_by_the_pages_of_clients() {
+    let server = Server::with(with_browser).await;
+    for path in ["/.well-known/openid-configuration", "/.well-known/jwks.json"] {
+        for (origin, said) in
+            [(APP, (APP, "true")), (SPA, (SPA, "true")), ("https://anybody.example", ("*", ""))]
+        {
+            let request = server.client.get(format!("{}{path}", server.base)).header("origin", origin);
+            let answer = server.send(request).await;
+            assert_eq!((answer.status, readers(&answer)), (200, said), "{path} from {origin}");
+            let asked = preflight(&server, path, origin, "GET").await;
+            assert_eq!((asked.status, readers(&asked)), (204, said), "{path} from {origin}");
+        }
+        let plain = server.get(path).await;
+        assert_eq!((plain.status, readers(&plain)), (200, ("*", "")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_lasts_400_days_at_most() {
+    let server = Server::with(|setup| {
+        with_browser(setup);
+        setup.client(BROWSER, |client| {
+            client.lifetimes.refresh_idle = std::time::Duration::from_hours(24 * 1000);
+            client.lifetimes.refresh_absolute = std::time::Duration::from_hours(24 * 1000);
+        });
+    })
+    .await;
+    let answer = sign_in(&server).await;
+    assert!(answer.header("set-cookie").ends_with("Max-Age=34560000"), "{}", answer.header("set-cookie"));
+}
+
 async fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Answer {
     let request = server.client.request(Method::OPTIONS, format!("{}{path}", server.base));
     let request = request.header("origin", origin).header("access-control-request-method", method);
@@ -382,7 +415,9 @@ async fn a_preflight_is_for_the_pages_of_all_clients() {
         for (origin, credentials) in [(APP, "true"), (SPA, "")] {
             let answer = preflight(&server, path, origin, method).await;
             assert_eq!((answer.status, readers(&answer)), (204, (origin, credentials)), "{path}");
-            assert_eq!(answer.header("access-control-allow-methods"), method);
+            assert!(
+                answer.header("access-control-allow-methods").split(", ").any(|allowed| allowed == method)
+            );
             assert!(answer.header("access-control-allow-headers").contains("Authorization"));
             assert!(!answer.header("access-control-max-age").is_empty());
         }
@@ -393,8 +428,8 @@ async fn a_preflight_is_for_the_pages_of_all_clients() {
         }
     }
     let public = preflight(&server, "/.well-known/jwks.json", "https://anybody.example", "GET").await;
-    assert_eq!((public.header("access-control-allow-origin"), public.header("vary")), ("*", ""));
-    assert_eq!(public.header("access-control-allow-credentials"), "");
+    assert_eq!((public.status, readers(&public)), (204, ("*", "")));
+    assert_eq!(public.header("access-control-allow-methods"), "GET, HEAD");
     // Without the question it is no preflight.
     let plain = server.client.request(Method::OPTIONS, format!("{}/oauth/token", server.base));
     assert_eq!(server.send(plain.header("origin", APP)).await.status, 405);
@@ -434,7 +469,7 @@ async fn an_answer_is_for_the_pages_of_its_client_also_an_error() {
     assert_eq!(readers(&server.sign_in().await), ("", ""));
     let jwks = server.client.get(format!("{}/.well-known/jwks.json", server.base)).header("origin", APP);
     let jwks = server.send(jwks).await;
-    assert_eq!((jwks.header("access-control-allow-origin"), jwks.header("vary")), ("*", ""));
+    assert_eq!(readers(&jwks), (APP, "true"));
 }
 
 #[tokio::test]

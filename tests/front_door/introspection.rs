@@ -32,6 +32,27 @@ async fn introspect(server: &Server, (id, secret): (&str, &str), token: &str) ->
     server.send(request.basic_auth(id, Some(secret)).form(&[("token", token)])).await
 }
 
+/// RFC 7662 §2.3: wherever they were.
+#[tokio::test]
+async fn wrong_credentials_are_401_in_the_body_too() {
+    let server = Server::with(with_a_resource_server).await;
+    let token = server.sign_in().await.access_token();
+    for form in [
+        &[("client_id", API.0), ("client_secret", "wrong"), ("token", token.as_str())][..],
+        &[("client_id", API.0), ("token", &token)],
+        &[("client_id", PUBLIC), ("token", &token)],
+        &[("token", &token)],
+    ] {
+        let request = server.client.post(format!("{}/oauth/introspect", server.base)).form(form);
+        let answer = server.send(request).await;
+        assert_eq!(answer.outcome(), (401, "invalid_client"), "{form:?}: {}", answer.text);
+        assert!(answer.header("www-authenticate").starts_with("Basic "), "{form:?}");
+    }
+    let right = [("client_id", API.0), ("client_secret", API.1), ("token", token.as_str())];
+    let request = server.client.post(format!("{}/oauth/introspect", server.base)).form(&right);
+    assert_eq!(server.send(request).await.json["active"], true);
+}
+
 fn assert_inactive(answer: &Answer) {
     assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"active":false}"#));
 }
@@ -148,7 +169,7 @@ async fn nobody_scans_for_tokens_without_a_secret() {
     let token = server.sign_in().await.access_token();
     let url = format!("{}/oauth/introspect", server.base);
     let public = [("client_id", PUBLIC), ("token", &token)];
-    assert_eq!(server.send(server.client.post(&url).form(&public)).await.outcome(), (400, "invalid_client"));
+    assert_eq!(server.send(server.client.post(&url).form(&public)).await.outcome(), (401, "invalid_client"));
     assert_eq!(introspect(&server, (API.0, "wrong"), &token).await.outcome(), (401, "invalid_client"));
     assert_eq!(introspect(&server, (PUBLIC, ""), &token).await.outcome(), (401, "invalid_client"));
     let nothing = server.client.post(&url).basic_auth(API.0, Some(API.1)).form(&[("token", "")]);

@@ -44,6 +44,20 @@ pub(crate) async fn delete(server: &Server, token: &str, password: &str) -> Answ
     call(server, token, Method::DELETE, "/account", &json!({"password": password})).await
 }
 
+/// Clients and proxies that send no body with DELETE.
+#[tokio::test]
+async fn an_account_is_deleted_by_post_as_well() {
+    let server = Server::start().await;
+    let token = sign_in(&server, USER.0, USER.1).await.access_token();
+    let by_post = async |password: &str| {
+        call(&server, &token, Method::POST, "/account/delete", &json!({"password": password})).await
+    };
+    assert_eq!(kind(&by_post("wrong").await), (403, "wrong-password"));
+    assert_eq!(by_post(USER.1).await.status, 204);
+    assert_eq!(by_post(USER.1).await.status, 401, "nothing of it is good any more");
+    assert_eq!(sign_in(&server, USER.0, USER.1).await.outcome(), (400, "invalid_grant"));
+}
+
 fn kind(answer: &Answer) -> (u16, &str) {
     assert_eq!(answer.header("cache-control"), "no-store");
     (answer.status, answer.json["type"].as_str().unwrap().trim_start_matches("urn:heirloom:problem:"))
@@ -113,6 +127,7 @@ async fn the_account_needs_its_scope_and_a_live_session() {
         (Method::PATCH, "/account", json!({"display_name": "x"})),
         (Method::PUT, "/account/password", json!({"current_password": USER.1, "new_password": NEW})),
         (Method::DELETE, "/account", json!({"password": USER.1})),
+        (Method::POST, "/account/delete", json!({"password": USER.1})),
     ];
     for (method, path, body) in &bodies {
         assert_eq!(kind(&call(&server, &profile, method.clone(), path, body).await).0, 403, "{method}");

@@ -118,7 +118,7 @@ fn provoked(
     };
     let is_form = operation.content() == Some("application/x-www-form-urlencoded");
     Some(match status {
-        400 if is_form => typed(bare(&path), "token=x&grant_type=x".to_owned()),
+        400 if is_form => typed(bare(&format!("{path}?token=x")), "token=x".to_owned()),
         400 if operation.content().is_some() => typed(bare(&path).bearer_auth(token), "{".to_owned()),
         400 if operation.id() == "endSessions" => bare(&format!("{path}?all=perhaps")).bearer_auth(token),
         400 => bare(&format!("{path}?limit=0")).bearer_auth(token),
@@ -135,6 +135,7 @@ fn provoked(
         }
         404 => typed(bare(&path).bearer_auth(token), example()),
         413 => typed(bare(&path).bearer_auth(token), "x".repeat(65 * 1024)),
+        415 if is_form => typed(bare(&path), "token=x".to_owned()).header("content-encoding", "gzip"),
         415 => bare(&path).bearer_auth(token).header("content-type", "text/plain").body(example()),
         421 => bare(&path).header("host", "rebound.example"),
         _ => return None,

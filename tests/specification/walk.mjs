@@ -61,7 +61,8 @@ for (const [path, operations] of Object.entries(specification.paths)) {
     }
   }
 }
-for (const url of [specification.servers[0].url, ...Object.values(specification.components.securitySchemes).flatMap(({ flows }) => Object.values(flows ?? {})).flatMap(({ tokenUrl, refreshUrl }) => [tokenUrl, refreshUrl])]) {
+assert.ok(/^https:\/\/[^/]+$/.test(specification.servers[0].url), `${specification.servers[0].url} is no server that a generator can take`)
+for (const url of [...Object.values(specification.components.securitySchemes).flatMap(({ flows }) => Object.values(flows ?? {})).flatMap(({ tokenUrl, refreshUrl }) => [tokenUrl, refreshUrl])]) {
   assert.ok(url && !/^\/|^[a-z]+:/.test(url), `${url} is not relative`)
 }
 assert.ok(ids.size >= 35, `only ${ids.size} operations`)

@@ -75,9 +75,11 @@ pub(super) fn service(proxies: TrustedProxies, live: Live) -> OpenApiService<Api
     )
     .contact(ContactObject::new().name("Whoever operates this server"))
     .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
-    // Relative to the specification: it is right for every issuer.
-    .server(".")
+    .server(EXAMPLE)
 }
+
+/// The server that the specification names where there is none: generators want an absolute one.
+const EXAMPLE: &str = "https://id.example.com";
 
 /// The specification that is served.
 const SERVED: &str = include_str!("../../../openapi/heirloom.json");
@@ -110,17 +112,26 @@ struct Methods(
 pub(super) fn methods() -> Result<Vec<(String, String)>, serde_json::Error> {
     let Paths { paths } = serde_json::from_str(SERVED)?;
     let listed = |Methods(operations): Methods| {
-        operations.keys().map(|name| name.to_uppercase()).collect::<Vec<_>>().join(", ")
+        let mut methods: Vec<_> = operations.keys().map(|name| name.to_uppercase()).collect();
+        // RFC 9110 §9.1: whoever takes GET takes HEAD.
+        if let Some(get) = methods.iter().position(|method| method == "GET") {
+            methods.insert(get.saturating_add(1), "HEAD".to_owned());
+        }
+        methods.join(", ")
     };
     let described = paths.into_iter().map(|(path, operations)| (path, listed(operations)));
-    Ok(described.chain(page::methods()).collect())
+    let own = (super::front::SPECIFICATION.to_owned(), "GET, HEAD".to_owned());
+    Ok(described.chain([own]).chain(page::methods()).collect())
 }
 
-/// The specification.
-pub(super) fn spec_endpoint() -> impl Endpoint + 'static {
+/// The specification, with the issuer as its server.
+pub(super) fn spec_endpoint(issuer: &str) -> impl Endpoint + 'static {
+    let server = |url: &str| format!("\"url\": {}", serde_json::Value::from(url));
+    let (example, own) = (server(EXAMPLE), server(issuer.trim_end_matches('/')));
     let answer = make_sync(move |_| {
         let answer = Response::builder().content_type("application/json");
-        answer.header("Access-Control-Allow-Origin", "*").body(SERVED)
+        // Made each time: to keep it would take as much memory as an idle server needs.
+        answer.header("Access-Control-Allow-Origin", "*").body(SERVED.replacen(&example, &own, 1))
     });
     get(answer).map_to_response()
 }

@@ -24,11 +24,11 @@ An open lock: nothing would be sent with the request yet. A closed one: what you
     client_basic: 'For the token endpoints only: the `client_id` and the secret of a confidential client.',
   }
 
-  // The addresses in the specification are relative to it, wherever the server may be.
+  // The server is the one that this page comes from, by whatever name: the page may ask no other.
   const absolute = (text) => {
     const said = JSON.parse(text)
     const at = (relative) => new URL(relative, specification).href
-    said.servers = said.servers.map((server) => ({ ...server, url: at(server.url).replace(/\/$/, '') }))
+    said.servers = [{ url: at('.').replace(/\/$/, '') }]
     for (const { flows = {} } of Object.values(said.components.securitySchemes)) {
       for (const flow of Object.values(flows)) Object.assign(flow, { tokenUrl: at(flow.tokenUrl), refreshUrl: at(flow.refreshUrl) })
     }

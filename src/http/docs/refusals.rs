@@ -15,6 +15,7 @@ use crate::app::error::ScopeRefused;
 use crate::app::users::UserError;
 use crate::http::client_auth::ClaimError;
 use crate::http::error::{ErrorBody, status};
+use crate::http::posted::COMPRESSED;
 use crate::http::problem::{ApiError, FieldError, Problem};
 use crate::oauth::ErrorCode;
 use crate::password::policy::PolicyRefused;
@@ -135,7 +136,8 @@ impl Refusal {
         Some(match self.status {
             400 if !self.is_problem() => "The request is refused; `error` says why.",
             413 => "The body is over 64 KiB.",
-            415 => "The body is not `application/json`.",
+            415 if self.is_problem() => "The body is not `application/json`.",
+            415 => "The body is compressed.",
             421 => "The request's `Host` is none of those that the server is configured to answer for.",
             _ => return None,
         })
@@ -146,7 +148,12 @@ impl Refusal {
 pub(super) fn refusals(id: &str, shape: &Shape) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     match shape.family {
-        Family::OAuth => refusals.extend(of_oauth(id)),
+        Family::OAuth => {
+            refusals.extend(of_oauth(id));
+            let body = ErrorBody::new(ErrorCode::InvalidRequest, COMPRESSED);
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            refusals.push(Refusal::new(status, "compressed".to_owned(), body.to_json()));
+        }
         Family::Own => refusals.extend(of_own_api(id, shape).iter().map(Refusal::own)),
         Family::Health | Family::Discovery => {}
     }
@@ -187,7 +194,9 @@ fn of_oauth(id: &str) -> Vec<Refusal> {
         "revoke" => vec![missing("token"), Refusal::app(&TokenError::AccessTokenRevocation)],
         _ => vec![missing("token")],
     };
-    refusals.push(code(ErrorCode::InvalidClient, &ClaimError::Missing.to_string()));
+    // RFC 7662 §2.3: there it is 401, wherever the credentials were.
+    let by_header = id == "introspect";
+    refusals.push(Refusal::oauth(ErrorCode::InvalidClient, &ClaimError::Missing.to_string(), by_header));
     refusals.push(Refusal::oauth(unproved.code(), &unproved.description(), true));
     refusals.push(Refusal::app(&TokenError::Busy { retry_after: Duration::ZERO }));
     refusals.push(Refusal::app(&TokenError::Internal(String::new())));
@@ -201,7 +210,7 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
     }
     if shape.needs_token {
         let scope = match id {
-            "userinfo" => "profile",
+            "userinfo" | "userinfoByPost" => "profile",
             id if id.starts_with("admin") => "admin",
             _ => "account",
         };
@@ -217,7 +226,7 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
         let unknown = FieldError { field: "e_mail".to_owned(), rule: "unknown".to_owned(), message };
         let detail = "A field is missing, unknown, repeated or of another type.";
         refusals.push(ApiError::malformed(detail, vec![unknown]));
-        refusals.push(ApiError::media_type());
+        refusals.push(ApiError::media_type("The body must be application/json."));
     }
     refusals.extend(of_operation(id));
     let busy = TokenError::Busy { retry_after: Duration::ZERO };
@@ -255,7 +264,7 @@ fn of_operation(id: &str) -> Vec<ApiError> {
             vec![user(UserError::Email(EmailRefused::Malformed)), user(UserError::EmailTaken), too_often()]
         }
         "changePassword" => vec![user(UserError::WrongPassword), weak("new_password"), throttled()],
-        "deleteAccount" => vec![user(UserError::WrongPassword), throttled()],
+        "deleteAccount" | "deleteAccountByPost" => vec![user(UserError::WrongPassword), throttled()],
         "endSession" | "endSessions" => vec![too_often()],
         "listSessions" => vec![ApiError::field("after", "unknown", "It is no `next`.")],
         "adminCreateUser" => vec![user(UserError::Taken), weak("password"), role()],
