@@ -340,6 +340,7 @@ fn a_client_that_does_not_hold_together_is_refused() {
     for (more, line, part) in [
         (format!("{public}secret = \"{SECRET}\""), 7, "a public client has a secret"),
         (format!("{public}retry_window = \"while-used\""), 7, "is no duration"),
+        (format!("{public}introspects_usernames = true"), 7, "learns no user's name"),
         (format!("{public}retry_window = \"5m\""), 7, "not shorter than half"),
         (format!("{public}access_token = \"40s\""), 7, "not shorter than half"),
         (format!("{public}grants = [\"pasword\"]"), 7, "did you mean `password`?"),

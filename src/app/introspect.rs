@@ -30,8 +30,8 @@ impl Hint {
 
 /// A token that is good.
 pub enum Active {
-    /// An access token, as it says itself; its session is live.
-    Access(Box<AccessToken>),
+    /// An access token, as it says itself; its session is live. With the user's name, if the client is to know it.
+    Access(Box<AccessToken>, Option<String>),
     /// The newest refresh token of a session.
     Refresh(Box<LiveSession>),
 }
@@ -66,7 +66,9 @@ impl App {
         if !client.introspects.iter().any(is_for) {
             return Ok(None);
         }
-        Ok(self.live(session).await?.map(|_| Active::Access(Box::new(token))))
+        let Some(live) = self.live(session).await? else { return Ok(None) };
+        let name = if client.introspects_usernames { self.name_of(live.user_id()).await? } else { None };
+        Ok(Some(Active::Access(Box::new(token), name)))
     }
 
     /// A look changes nothing: an old generation is not active, and no reuse either.

@@ -123,6 +123,7 @@ mod tests {
             reuse: ReusePolicy::Refuse,
             revoke_access_tokens: true,
             introspects: vec!["api".parse().unwrap()],
+            introspects_usernames: true,
             origins: vec!["https://app.example.com".parse().unwrap()],
             delivery: Delivery::Cookie,
         }

@@ -34,6 +34,8 @@ pub struct Registration {
     pub revoke_access_tokens: bool,
     /// The resource servers that it is: it may introspect the access tokens whose `aud` has one of them (RFC 7662).
     pub introspects: Vec<Audience>,
+    /// Whether introspection tells it the user's name (`username`, RFC 7662 §2.2).
+    pub introspects_usernames: bool,
     /// Where its pages come from: browsers let only these read what it is answered.
     pub origins: Vec<Origin>,
     /// How it gets its refresh tokens.

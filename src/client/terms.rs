@@ -50,6 +50,9 @@ pub struct Terms {
     /// How it gets its refresh tokens.
     #[n(12)]
     pub delivery: Delivery,
+    /// Whether introspection tells it the user's name.
+    #[cbor(n(13), default)]
+    pub introspects_usernames: bool,
 }
 
 impl Terms {
@@ -71,6 +74,7 @@ impl Terms {
             reuse: self.reuse,
             revoke_access_tokens: self.revoke_access_tokens,
             introspects: self.introspects,
+            introspects_usernames: self.introspects_usernames,
             origins: self.origins,
             delivery: self.delivery,
             disabled,

@@ -80,6 +80,11 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
             "a resource server is type = \"confidential\", with grants = [] if it is nothing else";
         section.problems.note(&first.place, "a public client can't introspect tokens", suggestion);
     }
+    let usernames = section.boolean("introspects_usernames").filter(|at| at.value);
+    if let Some(at) = usernames.as_ref().filter(|_| introspects.is_empty()) {
+        let message = "a client that introspects nothing learns no user's name";
+        section.problems.note(&at.place, message, "set `introspects` to the audiences that it is");
+    }
     let revoke_access_tokens = section.boolean("revoke_access_tokens").is_none_or(|at| at.value);
     let disabled = section.boolean("disabled").is_some_and(|at| at.value);
     section.finish();
@@ -96,6 +101,7 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
         reuse,
         revoke_access_tokens,
         introspects: introspects.into_iter().map(|at| at.value).collect(),
+        introspects_usernames: usernames.is_some(),
         origins: browser.origins,
         delivery: browser.delivery,
         disabled,

@@ -125,6 +125,7 @@ impl Config {
             lifetimes: tokens.lifetimes,
             reuse: tokens.reuse,
             introspects: Vec::new(),
+            introspects_usernames: false,
             origins: Vec::new(),
             delivery: Delivery::Body,
             disabled: false,

@@ -51,6 +51,9 @@ struct Introspection {
     /// The user's id.
     #[oai(skip_serializing_if_is_none)]
     sub: Option<String>,
+    /// The name that the user signs in with; for a resource server that is registered to know it.
+    #[oai(skip_serializing_if_is_none)]
+    username: Option<String>,
     /// Whom an access token is for.
     #[oai(skip_serializing_if_is_none)]
     aud: Option<Vec<String>>,
@@ -85,6 +88,7 @@ impl Example for Introspection {
             scope: Some("read".to_owned()),
             client_id: Some("phone-app".to_owned()),
             sub: Some("019a2b3c-4d5e-7f60-8192-a3b4c5d6e7f8".to_owned()),
+            username: Some("ann".to_owned()),
             aud: Some(vec!["https://api.example.com".to_owned()]),
             iss: Some("https://id.example.com".to_owned()),
             exp: Some(1_767_226_200),
@@ -143,7 +147,9 @@ async fn answer(
     let issuer = &app.settings.issuer;
     let introspection = match active {
         None => Introspection::default(),
-        Some(Active::Access(token)) => of_access_token(*token, issuer),
+        Some(Active::Access(token, username)) => {
+            Introspection { username, ..of_access_token(*token, issuer) }
+        }
         Some(Active::Refresh(live)) => of_refresh_token(&live, issuer),
     };
     Ok(IntrospectionAnswer::Ok(Json(introspection)))
@@ -164,6 +170,7 @@ fn of_access_token(token: AccessToken, issuer: &str) -> Introspection {
         sid: Some(token.sid),
         jti: Some(token.jti),
         roles: Some(token.roles).filter(|roles| !roles.is_empty()),
+        username: None,
     }
 }
 

@@ -32,6 +32,23 @@ async fn introspect(server: &Server, (id, secret): (&str, &str), token: &str) ->
     server.send(request.basic_auth(id, Some(secret)).form(&[("token", token)])).await
 }
 
+#[tokio::test]
+async fn a_resource_server_that_is_registered_so_learns_the_users_name() {
+    let server = Server::with(|setup| {
+        with_a_resource_server(setup);
+        setup.client(API.0, |client| client.introspects_usernames = true);
+    })
+    .await;
+    let signed_in = server.sign_in().await;
+    let answer = introspect(&server, API, &signed_in.access_token()).await;
+    assert_eq!((&answer.json["active"], &answer.json["username"]), (&json!(true), &json!(USER.0)));
+    // The name is none of the others' business, and a token that is not good has none.
+    let other = introspect(&server, (CONFIDENTIAL, SECRET), &signed_in.access_token()).await;
+    assert_inactive(&other);
+    server.app.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
+    assert_inactive(&introspect(&server, API, &signed_in.access_token()).await);
+}
+
 /// RFC 7662 §2.3: wherever they were.
 #[tokio::test]
 async fn wrong_credentials_are_401_in_the_body_too() {

@@ -40,6 +40,8 @@ pub struct Wishes {
     pub revoke_access_tokens: Option<bool>,
     /// The resource servers that it is.
     pub introspects: Vec<Audience>,
+    /// Whether introspection tells it the user's name.
+    pub introspects_usernames: bool,
     /// Where its pages come from.
     pub origins: Vec<Origin>,
     /// How it gets its refresh tokens.
@@ -74,6 +76,10 @@ impl Wishes {
         }
         let grants = grants(self.grants, !self.introspects.is_empty(), settings)?;
         check_resource_server(&self.introspects, confidential, settings)?;
+        if self.introspects_usernames && self.introspects.is_empty() {
+            let message = "A client that introspects nothing learns no user's name.";
+            return refuse("introspects_usernames", "no_introspects", message);
+        }
         check_pages(&self.origins, self.delivery, confidential, settings)?;
         let known = settings.scopes.words();
         if let Some(unknown) = self.scopes.words().find(|word| !known.contains(word)) {
@@ -106,6 +112,7 @@ impl Wishes {
             reuse: self.reuse.unwrap_or(settings.tokens.reuse),
             revoke_access_tokens: self.revoke_access_tokens.unwrap_or(true),
             introspects: self.introspects,
+            introspects_usernames: self.introspects_usernames,
             origins: self.origins,
             delivery: self.delivery,
         })

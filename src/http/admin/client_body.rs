@@ -73,6 +73,9 @@ pub(super) struct ClientSettings {
     /// The audiences that it is: it may introspect the access tokens for them.
     #[oai(default, skip_serializing_if_is_empty)]
     introspects: Vec<String>,
+    /// Whether introspection tells it the user's name; left out: it does not.
+    #[oai(skip_serializing_if_is_none)]
+    introspects_usernames: Option<bool>,
     /// Where its pages come from: browsers let only these read what it is answered.
     #[oai(default, skip_serializing_if_is_empty)]
     origins: Vec<String>,
@@ -215,6 +218,7 @@ impl From<ClientDetails> for Client {
             }),
             revoke_access_tokens: Some(registration.revoke_access_tokens),
             introspects: registration.introspects.iter().map(ToString::to_string).collect(),
+            introspects_usernames: registration.introspects_usernames.then_some(true),
             origins: registration.origins.iter().map(ToString::to_string).collect(),
             refresh_token_delivery: Some(match registration.delivery {
                 Delivery::Body => DeliveryWord::Body,
@@ -285,6 +289,7 @@ impl TryFrom<ClientSettings> for Wishes {
             }),
             revoke_access_tokens: body.revoke_access_tokens,
             introspects: words(&body.introspects, BadField("introspects", "It is no name of an audience."))?,
+            introspects_usernames: body.introspects_usernames.unwrap_or_default(),
             origins: words(&body.origins, BadField("origins", "Write for example https://app.example.com"))?,
             delivery: match body.refresh_token_delivery {
                 Some(DeliveryWord::Cookie) => Delivery::Cookie,

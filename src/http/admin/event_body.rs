@@ -189,6 +189,7 @@ fn registration(terms: &Terms) -> Value {
             ReusePolicy::Refuse => "refuse",
         },
         "revoke_access_tokens": terms.revoke_access_tokens,
+        "introspects_usernames": terms.introspects_usernames,
         "introspects": terms.introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "origins": terms.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "cookie": terms.delivery == Delivery::Cookie,

@@ -83,6 +83,7 @@ async fn an_event_says_all_that_was_registered_of_a_client() {
         ("refresh_tokens", json!("never")),
         ("reuse", json!("refuse")),
         ("revoke_access_tokens", json!(true)),
+        ("introspects_usernames", json!(false)),
         ("scope", json!("read")),
         ("confidential", json!(false)),
     ] {

@@ -275,6 +275,7 @@ async fn settings_that_the_configuration_would_not_take_are_refused() {
         (json!({"retry_window": "-1"}), "retry_window", "not_permitted"),
         (json!({"introspects": ["demo-api"]}), "introspects", "public"),
         (json!({"introspects": ["unknown"]}), "introspects", "unknown"),
+        (json!({"introspects_usernames": true}), "introspects_usernames", "no_introspects"),
         (json!({"origins": ["https://app.example.com/"]}), "origins", "not_permitted"),
         (json!({"origins": ["http://app.example.com"]}), "origins", "not_https"),
         (json!({"refresh_token_delivery": "cookie"}), "origins", "empty"),
