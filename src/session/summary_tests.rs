@@ -40,7 +40,6 @@ fn history(steps: &[(Step, u64)]) -> Stream {
         absolute_expiry: at.after(Duration::from_hours(9000)),
         idle_expiry: at.after(Duration::from_hours(100)),
         refreshable: true,
-        installation_epoch: None,
     };
     let first = SessionEvent::TokensIssued { at, nonce: [0; 16].into(), access: issued(T0) };
     let mut events = vec![Some(SessionEvent::Started(started)), Some(first)];
