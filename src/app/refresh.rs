@@ -31,14 +31,23 @@ impl App {
             return Err(TokenError::GrantNotRegistered);
         }
         // Row 1: without a look at the store.
-        let token = self.codec().decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
+        let codec = self.codec();
+        let token = codec.decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.scope.as_ref();
         let client_standing = Some(self.usable(client).await?);
-        let kid = self.signer()?.kid();
+        // What is recorded is to be answered: without a key nothing is decided.
+        let signer = if codec.makes_new() { self.keys.signer()? } else { return Err(TokenError::NoKey) };
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
-        let asked =
-            Asked { client, client_standing, token, scope, resources: &request.resources, nonce, kid };
+        let asked = Asked {
+            client,
+            client_standing,
+            token,
+            scope,
+            resources: &request.resources,
+            nonce,
+            kid: signer.kid(),
+        };
         let mut outcome_unknown = false;
         for _ in 0..ATTEMPTS {
             match self.refresh_once(&asked).await {
