@@ -19,6 +19,7 @@ final class Main {
         Map<String, Program> programs = Map.of(
                 "nimbus-sdk", NimbusClient::run,
                 "nimbus-jose", NimbusServer::run,
+                "spring-client", SpringClient::run,
                 "spring-security", SpringServer::run);
         Program program = arguments.length == 1 ? programs.get(arguments[0]) : null;
         if (program == null) {

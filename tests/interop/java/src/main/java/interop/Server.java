@@ -36,16 +36,21 @@ public record Server(String issuer, String clientId, String clientSecret, String
 
     /** Signs in by plain HTTP, as some client does that a resource server knows nothing of. */
     String accessToken() throws Exception {
-        Map<String, String> form = Map.of("grant_type", "password", "client_id", publicClientId, "username", username,
-                "password", password, "scope", "read write");
-        String body = form.entrySet().stream().map(field -> field.getKey() + "=" + encode(field.getValue()))
-                .collect(Collectors.joining("&"));
+        return JSONObjectUtils.getString(signIn(publicClientId, null, "read write"), "access_token");
+    }
+
+    /** Signs in by plain HTTP, and returns the answer. A public client has no secret. */
+    Map<String, Object> signIn(String client, String secret, String scope) throws Exception {
+        Map<String, String> form = Map.of("grant_type", "password", "client_id", client, "client_secret", secret == null ? "" : secret,
+                "username", username, "password", password, "scope", scope);
+        String body = form.entrySet().stream().filter(field -> !field.getValue().isEmpty())
+                .map(field -> field.getKey() + "=" + encode(field.getValue())).collect(Collectors.joining("&"));
         HttpRequest request = HttpRequest.newBuilder(URI.create(issuer + "/oauth/token")).timeout(PATIENCE)
                 .header("Content-Type", "application/x-www-form-urlencoded")
                 .POST(HttpRequest.BodyPublishers.ofString(body)).build();
         HttpResponse<String> answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
         Report.require(answer.statusCode() == 200, "signing in: " + answer.statusCode());
-        return JSONObjectUtils.getString(JSONObjectUtils.parse(answer.body()), "access_token");
+        return JSONObjectUtils.parse(answer.body());
     }
 
     private static String encode(String value) {
