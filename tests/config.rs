@@ -335,6 +335,16 @@ fn nobody_signs_up_until_the_configuration_says_who_may() {
 }
 
 #[test]
+fn old_refreshes_are_kept_for_a_month_for_another_time_or_all() {
+    let kept = |text: &str| load(text).sessions.rotations_kept;
+    assert_eq!(kept(""), Some(Duration::from_hours(30 * 24)));
+    assert_eq!(kept("[sessions]\nrotations_kept = \"36h\""), Some(Duration::from_hours(36)));
+    assert_eq!(kept("[sessions]\nrotations_kept = \"all\""), None);
+    refused("[sessions]\nrotations_kept = \"none\"", 3, "is no duration");
+    refused("[sessions]\nrotations_kept = \"1m\"", 3, "write a duration from \"1h\" to");
+}
+
+#[test]
 fn a_client_that_does_not_hold_together_is_refused() {
     let public = "[grants]\npassword = true\n[[clients]]\nid = \"a\"\ntype = \"public\"\n";
     for (more, line, part) in [

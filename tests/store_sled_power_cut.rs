@@ -1,5 +1,5 @@
 //! A power cut at any moment: of what was not synced, any part may be missing, in any order. What was acknowledged is there,
-//! no stream is forked, and of a removed stream nothing is left once the purge has gone on.
+//! no stream is forked, and of a removed stream, or of what was summarized, nothing is left once the purge has gone on.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,10 +29,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, mpsc};
 
-use contract::{key, stream};
+use contract::{key, stream, summarize};
 use heirloom::store::sled::disk::Synced;
 use heirloom::store::sled::{Disk, SledOptions, SledStore};
-use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
+use heirloom::store::{Append, Expected, MAX_SUMMARIZED, RecordChange, RecordedEvent, Remove, Store};
 use power::{PowerCut, Random, RecordingDisk};
 
 /// What was asked for or acknowledged, in its order.
@@ -43,11 +43,18 @@ enum Fact {
     /// From here on it may be gone.
     Removing(String),
     Removed(String),
+    /// From here on one event may stand in the place of those from the second to this version.
+    Summarizing(String),
+    Summarized(String, u64),
 }
 
 /// The event that stands at a version of a stream, and nowhere else.
 fn event(name: &str, version: u64) -> Vec<u8> {
     format!("{name} {version} ").into_bytes().into_iter().chain(std::iter::repeat(b'.')).take(300).collect()
+}
+
+fn summary(name: &str, last: u64) -> String {
+    format!("{name} up to {last}")
 }
 
 /// A store that is used, and what is known of it.
@@ -112,6 +119,19 @@ impl Installation {
         self.says(Fact::Removed(name.to_owned()));
     }
 
+    /// Puts one event in the place of those from the second to `last`, where one stands for those up to `from` already.
+    async fn shorten(&self, name: &str, version: u64, (from, last): (u64, u64)) {
+        let mut first = from.max(2);
+        while first < last {
+            let next = last.min(first + MAX_SUMMARIZED as u64 - 1);
+            self.says(Fact::Summarizing(name.to_owned()));
+            let change = summarize(name, version, (first, next), &summary(name, next));
+            self.store.summarize(change).await.unwrap();
+            self.says(Fact::Summarized(name.to_owned(), next));
+            first = next;
+        }
+    }
+
     /// Stops as a process does that is told to.
     fn stop(self: Arc<Self>) {
         let Self { store, disk, .. } = Arc::into_inner(self).unwrap();
@@ -129,10 +149,11 @@ struct Size {
     purged: u64,
 }
 
-/// A first start, sign-ups, refreshes, a new key now and then, sessions that are removed and purged while others go on, a
-/// stop in the midst of that, two more starts.
+/// A first start, sign-ups, refreshes, a new key now and then, sessions that are removed and purged or summarized while
+/// others go on, a stop in the midst of that, two more starts.
 async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     let facts = Arc::new(Mutex::new(Vec::new()));
+    let short = size.long / 100 * 25;
     let names: Vec<_> = (0..12).map(|number| format!("session {number}")).collect();
     let all = Arc::new(Installation::start(data, disk, &facts));
     for number in 0..20 {
@@ -144,18 +165,28 @@ async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
         for number in 0..size.purged {
             all.append(&format!("gone {number}"), part * 100, 100).await;
         }
+        // Of the others' events, some lie in one row with each other.
+        if part < short / 25 {
+            for step in 0..5 {
+                all.append("short", part * 25 + step * 5, 5).await;
+                all.append("beside", part * 25 + step * 5, 5).await;
+            }
+        }
     }
     all.append("key", 1, 1).await;
     for number in 0..size.purged - 1 {
         all.remove(&format!("gone {number}"), size.long / 100 * 100).await;
     }
     all.refresh(&names, size.rounds, size.rounds).await;
+    all.shorten("short", short, (0, short / 2)).await;
     until::until("half is purged", || all.store.stats().purging < size.purged as usize / 2 + 1).await;
     all.stop();
 
     let all = Arc::new(Installation::start(data, disk, &facts));
     all.remove(&format!("gone {}", size.purged - 1), size.long / 100 * 100).await;
     all.refresh(&names, 2 * size.rounds, size.rounds).await;
+    all.shorten("short", short, (short / 2, short - 5)).await;
+    all.append("short", short, 5).await;
     until::until("all is purged", || all.store.stats().purging == 0).await;
     for number in 20..30 {
         all.append(&format!("user {number}"), 0, 1).await;
@@ -182,6 +213,22 @@ struct Demand {
     version: u64,
     may_be_gone: bool,
     is_gone: bool,
+    /// Up to which version it is summarized at least.
+    short: u64,
+}
+
+impl Demand {
+    /// Whether the events of a stream are those that were made: each of them, or a summary behind the first.
+    fn fits(&self, name: &str, version: u64, events: &[RecordedEvent]) -> bool {
+        let short = events.get(1).map_or(0, |second| second.version).max(2);
+        let is_event = |event_: &RecordedEvent| event_.data == event(name, event_.version);
+        let is_summary = |event: &RecordedEvent| event.data == summary(name, short).as_bytes();
+        let versions = events.iter().map(|event| event.version);
+        let as_made =
+            events.iter().all(|event| is_event(event) || event.version == short && is_summary(event));
+        let is_short = self.short == 0 || short >= self.short && is_summary(&events[1]);
+        as_made && is_short && versions.eq((1..=version).filter(|version| *version < 2 || *version >= short))
+    }
 }
 
 fn demands(facts: &[Fact]) -> BTreeMap<String, Demand> {
@@ -191,6 +238,8 @@ fn demands(facts: &[Fact]) -> BTreeMap<String, Demand> {
             Fact::Version(name, version) => demands.entry(name).or_default().version = version,
             Fact::Removing(name) => demands.entry(name).or_default().may_be_gone = true,
             Fact::Removed(name) => demands.entry(name).or_default().is_gone = true,
+            Fact::Summarizing(_) => {}
+            Fact::Summarized(name, last) => demands.entry(name).or_default().short = last,
         }
     }
     demands
@@ -204,7 +253,11 @@ async fn broken(folder: &Path, facts: &[Fact], acknowledged: usize) -> Result<()
     // What was asked for last may be there, too.
     let mut demands = demands(&facts[..acknowledged]);
     for fact in &facts[acknowledged..] {
-        let (Fact::Version(name, _) | Fact::Removing(name) | Fact::Removed(name)) = fact;
+        let (Fact::Version(name, _)
+        | Fact::Removing(name)
+        | Fact::Removed(name)
+        | Fact::Summarizing(name)
+        | Fact::Summarized(name, _)) = fact;
         demands.entry(name.clone()).or_default();
     }
     let mut log: BTreeMap<String, Vec<RecordedEvent>> = BTreeMap::new();
@@ -230,10 +283,10 @@ async fn broken(folder: &Path, facts: &[Fact], acknowledged: usize) -> Result<()
             .read_stream(stream(&name), 0, usize::MAX)
             .await
             .map_err(|error| format!("{name}: {error}"))?;
-        let as_made = events.iter().zip(1..).all(|(event_, version)| event_.data == event(&name, version));
-        if events.len() as u64 != version || !as_made {
+        if !demand.fits(&name, version, &events) {
             return Err(format!("{name} is forked"));
         }
+        whole += events.len() as u64;
         if log.remove(&name).unwrap_or_default() != events {
             return Err(format!("{name} is another one in the log"));
         }
@@ -242,7 +295,6 @@ async fn broken(folder: &Path, facts: &[Fact], acknowledged: usize) -> Result<()
         if record != number || head.is_some_and(|head| Some(head.data) != number) {
             return Err(format!("{name}: the record or the snapshot is not as new as the log"));
         }
-        whole += version;
     }
     fails(if log.is_empty() { String::new() } else { format!("nobody knows of {:?}", log.keys()) })?;
     // What was removed goes.
@@ -284,9 +336,11 @@ fn count(row: &[u8]) -> u64 {
     assert_eq!(row[0], 2);
     let (mut at, mut events) = (1, 0);
     while at < row.len() {
-        if row[at] == 1 {
-            let stream = usize::from(row[at + 17]);
-            let data = at + 18 + stream;
+        if row[at] == 1 || row[at] == 4 {
+            // A summary has the first version that it stands for, too.
+            let head = if row[at] == 1 { at + 17 } else { at + 25 };
+            let stream = usize::from(row[head]);
+            let data = head + 1 + stream;
             at = data + 4 + u32::from_be_bytes(row[data..data + 4].try_into().unwrap()) as usize;
             events += 1;
         } else {
