@@ -55,6 +55,8 @@ fn help_is_there_for_every_command_and_fits_a_terminal() {
         &["session", "list"],
         &["session", "show"],
         &["session", "end"],
+        &["data"],
+        &["data", "verify"],
     ];
     for command in commands {
         let help = run(&[command, &["--help"]].concat());
@@ -583,4 +585,31 @@ fn c70_a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
         let after = json(&sh(&format!("curl -sS {} {form}", json(&running.line())["token_endpoint"])));
         assert!(after["access_token"].is_string(), "{after}");
     }
+}
+
+#[test]
+fn a_data_folder_is_verified() {
+    use heirloom::store::sled::{SledOptions, SledStore};
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    drop(SledStore::open(&data, SledOptions::default()).unwrap());
+
+    let said = run(&["data", "verify", path(&data)]);
+    assert_eq!(said.status.code(), Some(0), "{}", err(&said));
+    let text = out(&said);
+    let first = format!("{}: whole\nthe log ends at 0; its mark: 0\n0 events, 0 sessions", path(&data));
+    assert!(text.starts_with(&first), "{text}");
+    let said = json(&out(&run(&["data", "verify", "--json", path(&data)])));
+    assert_eq!((&said["whole"], &said["mark"], &said["refused"]), (&true.into(), &0.into(), &().into()));
+
+    // Of another store.
+    let mark = data.join("mark");
+    let other = folder.path().join("other");
+    drop(SledStore::open(&other, SledOptions::default()).unwrap());
+    fs::write(&mark, "").unwrap();
+    fs::write(other.join("sled/db"), [7; 64]).unwrap();
+    assert_eq!(run(&["data", "verify", path(&data)]).status.code(), Some(0), "nothing was in it yet");
+    let nowhere = run(&["data", "verify", path(&folder.path().join("nowhere"))]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(err(&nowhere).contains("nowhere") && nowhere.stdout.is_empty(), "{}", err(&nowhere));
 }

@@ -27,7 +27,7 @@ use std::process::Command;
 
 use child_process::tell;
 use contract::{append, key, stream, whole_log};
-use heirloom::store::sled::{OpenError, SledOptions, SledStore};
+use heirloom::store::sled::{OpenError, SledOptions, SledStore, verify};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
 use until::until;
 
@@ -292,4 +292,104 @@ async fn a_read_that_fails_destroys_nothing() {
     }
     assert!(refused > 0 && opened > 0, "{refused} refused, {opened} opened");
     println!("{reads} reads: {refused} refused, {opened} opened all the same");
+}
+
+/// What is said of a store is what the store says of itself; of a damaged copy, whether it would open. Nothing is changed.
+#[tokio::test]
+async fn a_store_is_verified_without_being_changed() {
+    let temp = tempfile::tempdir().unwrap();
+    let (base, data) = (temp.path().join("base"), temp.path().join("data"));
+    let log = with_history(&base).await;
+    let before = files(&base);
+    let found = verify(&base).unwrap();
+    assert!(files(&base) == before && found.is_whole() && found.remade.is_empty(), "{found:?}");
+    assert_eq!((found.events, found.streams.as_slice()), (log.len() as u64, [(b't', 40)].as_slice()));
+    assert_eq!((found.records, found.mark), (40, Some(found.position)));
+    assert!(found.position >= log.last().unwrap().position && found.messages > 1000, "{found:?}");
+
+    // A server has it.
+    let store = open(&base).unwrap();
+    assert!(matches!(verify(&base), Err(OpenError::InUse { .. })));
+    // A copy of a quiet store is whole, also without a lock, and one that nobody may write to.
+    folder::copy(&base, &data);
+    fs::remove_file(data.join("lock")).unwrap();
+    drop(store);
+    assert!(verify(&data).unwrap().is_whole());
+    assert!(!data.join("lock").exists());
+
+    // A mark that is newer than the log, no mark, a damaged file, no store at all.
+    let mark = fs::read(data.join("mark")).unwrap();
+    let store = open(&base).unwrap();
+    store.append(append("newer", NEW, &["e"])).await.unwrap();
+    drop(store);
+    fs::copy(base.join("mark"), data.join("mark")).unwrap();
+    let behind = verify(&data).unwrap();
+    assert!(
+        behind.refused.is_some_and(|why| why.contains("had come to")) && behind.events == log.len() as u64
+    );
+    fs::remove_file(data.join("mark")).unwrap();
+    assert!(verify(&data).unwrap().refused.is_some_and(|why| why.contains("no readable mark")));
+    fs::write(data.join("mark"), mark).unwrap();
+    fs::write(data.join("sled/conf"), "").unwrap();
+    let db = fs::read(data.join("sled/db")).unwrap();
+    let found = verify(&data).unwrap();
+    assert!(found.is_whole() && found.remade == [data.join("sled/conf")], "{found:?}");
+    let mut damaged = db.clone();
+    damaged[9] ^= 1;
+    fs::write(data.join("sled/db"), damaged).unwrap();
+    let as_it_is = files(&data);
+    drop(verify(&data).unwrap());
+    assert!(files(&data) == as_it_is);
+    assert!(matches!(verify(temp.path()), Err(OpenError::Io { .. })));
+}
+
+/// How long it takes to open a large store, in turn with sled alone on a copy. Only with `HEIRLOOM_LARGE_STORE`, the number of
+/// streams.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_store_opens_in_about_the_time_that_sled_needs() {
+    let Some(streams) = std::env::var("HEIRLOOM_LARGE_STORE").ok().and_then(|n| n.parse::<usize>().ok())
+    else {
+        return;
+    };
+    let temp =
+        tempfile::tempdir_in(std::env::var_os("HEIRLOOM_LARGE_STORE_IN").unwrap_or("/tmp".into())).unwrap();
+    let (data, copy) = (temp.path().join("data"), temp.path().join("copy"));
+    let event = "x".repeat(90);
+    let store = std::sync::Arc::new(SledStore::open(&data, SledOptions::default()).unwrap());
+    for first in (0..streams).step_by(2000) {
+        let appends = (first..(first + 2000).min(streams)).map(|n| {
+            let (store, event) = (std::sync::Arc::clone(&store), event.clone());
+            let name = format!("{:016x}", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            tokio::spawn(async move {
+                let records =
+                    (0..3).map(|k| RecordChange::Put(key(&format!("{k}{name}")), vec![1; 60])).collect();
+                let events = [event.as_str(); 5];
+                store
+                    .append(Append { records, snapshot: vec![7; 180], ..append(&name, NEW, &events) })
+                    .await
+                    .unwrap();
+            })
+        });
+        for append in appends.collect::<Vec<_>>() {
+            append.await.unwrap();
+        }
+    }
+    drop(store);
+    let mib = fs::metadata(data.join("sled/db")).unwrap().len() >> 20;
+    println!("{streams} streams, {mib} MiB");
+    for turn in 0..4 {
+        drop(fs::remove_dir_all(&copy));
+        folder::copy(&data, &copy);
+        let began = std::time::Instant::now();
+        let sled = folder::raw(&copy);
+        let sled_took = began.elapsed();
+        drop(sled);
+        drop(fs::remove_dir_all(&copy));
+        folder::copy(&data, &copy);
+        let began = std::time::Instant::now();
+        let store = SledStore::open(&copy, SledOptions::default()).unwrap();
+        let took = began.elapsed();
+        drop(store);
+        println!("turn {turn}: sled alone {sled_took:?}, heirloom {took:?}");
+    }
 }

@@ -16,6 +16,7 @@ mod administration;
 mod certificate;
 mod check;
 mod client;
+mod data;
 mod data_position;
 pub mod demo;
 mod dev;
@@ -65,6 +66,9 @@ enum Command {
     /// Show and end sessions
     #[command(subcommand)]
     Session(session::Command),
+    /// Look at a data folder
+    #[command(subcommand)]
+    Data(data::Command),
 }
 
 /// Why a command did not do what it was asked. The texts are for the operator.
@@ -137,6 +141,7 @@ fn run(command: Command, out: &mut dyn Write) -> Outcome {
         Command::User(command) => user::run(command, out),
         Command::Client(command) => client::run(command, out),
         Command::Session(command) => session::run(command, out),
+        Command::Data(command) => data::run(command, out),
     }
 }
 

@@ -23,7 +23,8 @@
 //!
 //! - At a start sled overwrites what it finds free before we can sync anything. After a kill the file may be read whole and
 //!   be durable in part only: it is synced before sled opens it (`open`).
-//! - sled's snapshot (`snap.*`) is written at a start only. It refers to a log that is durable, as the file was synced before.
+//! - sled's snapshot (`snap.*`) is written at a start only, by us. It refers to a log that is durable, as the file was synced
+//!   before.
 //! - Without the flusher a segment is emptied only while others are written: each page that sled writes whole has it move
 //!   another one out of a segment that is half empty.
 

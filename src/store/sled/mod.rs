@@ -8,7 +8,9 @@
 //!   goes too far ahead of that (`durable` has the rule, and why);
 //! - its batches cost small groups too much: those are made atomic by a row of our own (`redo`);
 //! - its readers see what is not durable yet: reads of what the open group changes wait (`gate`);
-//! - it opens a file that lost its end without a word: a mark beside it notices (`mark`, `open`);
+//! - it takes what it can't read for empty and overwrites it, and opens a file that lost its end without a word: we read the
+//!   whole file first (`segments`, `recovery`, `pages`), hold it against a mark beside it (`mark`, `check`), and leave sled
+//!   nothing to find out (`preparation`);
 //! - damage can make it panic, also on its own threads: no panic crosses the border (`border`);
 //! - after a failed write or sync its state is unknown: nothing is answered any more, [`SledOptions::on_fatal`] is
 //!   called to end the process, and sled is never dropped, since its drop panics or writes (`failure`);
@@ -43,6 +45,7 @@ mod segments;
 mod shared;
 mod summary;
 mod tree;
+mod verify;
 mod writer;
 
 use std::fmt;
@@ -61,6 +64,7 @@ pub use self::open::OpenError;
 use self::queue::Queue;
 use self::reads::{Load, ReadLog, ReadStream, Record, Scan};
 use self::shared::Shared;
+pub use self::verify::{Verification, verify};
 use self::writer::{Job, Writer, now};
 use super::{
     Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StoreStats,

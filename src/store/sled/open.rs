@@ -25,8 +25,8 @@ use crate::random::Random;
 
 /// Where sled keeps its files, in the store's folder.
 pub(super) const SLED: &str = "sled";
-const LOCK: &str = "lock";
-const MARK: &str = "mark";
+pub(super) const LOCK: &str = "lock";
+pub(super) const MARK: &str = "mark";
 
 /// Why a folder can't be opened as a store; each says what to do.
 #[derive(Debug, thiserror::Error)]

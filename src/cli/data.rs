@@ -1,0 +1,89 @@
+//! `heirloom data`: the data folder, looked at without a server.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::installation::Which;
+use super::{Failure, Outcome, print, print_lines};
+use crate::client::state as client;
+use crate::session::state as session;
+use crate::store::sled::{Verification, verify};
+use crate::user::state as user;
+
+/// The commands of `heirloom data`.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Read a data folder, or a copy of one, and say whether it is whole; nothing in it is changed
+    #[command(
+        after_help = "Exit code 0: the store would open, and every checksum in it is right. 1: not so."
+    )]
+    Verify {
+        /// The data folder or the copy [default: that of the installation]
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        #[command(flatten)]
+        which: Which,
+        /// Print it as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
+    let Command::Verify { folder, which, json } = command;
+    let folder = folder.map_or_else(|| which.find().map(|installation| installation.data), Ok)?;
+    let found = verify(&folder).map_err(|error| Failure::Failed(error.to_string()))?;
+    if json {
+        print(out, &format!("{}\n", as_json(&folder, &found)))?;
+    } else {
+        print_lines(out, lines(&folder, &found).into_iter())?;
+    }
+    match &found.refused {
+        _ if found.is_whole() => Ok(()),
+        Some(why) => Err(Failure::Failed(why.clone())),
+        None => Err(Failure::Failed(format!("{} has rows that are damaged", folder.display()))),
+    }
+}
+
+fn as_json(folder: &Path, found: &Verification) -> serde_json::Value {
+    json!({
+        "folder": folder,
+        "whole": found.is_whole(),
+        "refused": found.refused,
+        "position": found.position,
+        "mark": found.mark,
+        "events": found.events,
+        "sessions": streams(found, session::CATEGORY),
+        "users": streams(found, user::CATEGORY),
+        "clients": streams(found, client::CATEGORY),
+        "records": found.records,
+        "segments": found.segments,
+        "messages": found.messages,
+        "damaged_rows": found.damaged_rows,
+        "made_again_at_start": found.remade,
+    })
+}
+
+fn lines(folder: &Path, found: &Verification) -> Vec<String> {
+    let verdict = if found.is_whole() { "whole" } else { "NOT whole" };
+    let mark = found.mark.map_or_else(|| "none that can be read".to_owned(), |mark| mark.to_string());
+    let [sessions, users, clients] =
+        [session::CATEGORY, user::CATEGORY, client::CATEGORY].map(|category| streams(found, category));
+    let mut lines = vec![
+        format!("{}: {verdict}", folder.display()),
+        format!("the log ends at {}; its mark: {mark}", found.position),
+        format!("{} events, {sessions} sessions, {users} users, {clients} clients", found.events),
+        format!("{} records, {} segments, {} messages", found.records, found.segments, found.messages),
+    ];
+    lines.extend(found.damaged_rows.iter().map(|row| format!("damaged: the row {row}")));
+    let remade = found.remade.iter();
+    lines.extend(remade.map(|file| format!("damaged: {}; the next start makes it again", file.display())));
+    lines
+}
+
+fn streams(found: &Verification, category: u8) -> u64 {
+    found.streams.iter().find(|(there, _)| *there == category).map_or(0, |(_, count)| *count)
+}
