@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Office;
-use crate::support::{Answer, USER};
+use crate::support::{Answer, PUBLIC, Server, USER};
+use crate::sweep::sweep_all;
+use crate::timeline::{foreign, refreshed_session};
 
 fn types(page: &Answer) -> Vec<&str> {
     page.json["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect()
@@ -220,4 +222,37 @@ async fn no_more_than_a_few_follow_at_a_time_and_who_leaves_makes_room() {
         }
     };
     tokio::time::timeout(deadline, room).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_summary_says_what_it_stands_for_and_no_nonce() {
+    let server = Server::with(|setup| {
+        setup.config.sessions.rotations_kept = Some(Duration::from_hours(1));
+        setup.client(PUBLIC, |client| client.lifetimes.refresh_idle = Duration::from_hours(2));
+    })
+    .await;
+    // One a second, and then two hours without any.
+    let (_, id) = refreshed_session(&server, 60, (1000, foreign)).await;
+    server.wait(2 * 3600);
+    sweep_all(&server).await;
+    let office = Office::on(server).await;
+    let page = office.get(&format!("/admin/events?stream=session:{id}&type=rotations_summarized")).await;
+    let [event] = page.json["events"].as_array().unwrap().as_slice() else { panic!("{}", page.text) };
+    assert_eq!((&event["version"], &event["at"]), (&json!(48), &json!("2100-01-01T00:00:46.000Z")));
+    let mut data = event["data"].clone();
+    assert!(data["access_token"].take()["exp"].is_u64());
+    let expected = json!({
+        "rotations": 46, "access_tokens": 0, "generation": 46, "access_token": null,
+        "first": "2100-01-01T00:00:01.000Z", "last": "2100-01-01T00:00:46.000Z",
+        "idle_expiry": "2100-01-02T00:00:46.000Z",
+    });
+    assert_eq!(data, expected);
+    // What is left are too few for another one. It stands where the last of them stood: behind the sign-in, before what comes after.
+    let all = office.get(&format!("/admin/events?stream=session:{id}")).await;
+    let expected =
+        [["session_started", "tokens_issued", "rotations_summarized"].as_slice(), &["tokens_rotated"; 14]];
+    assert_eq!(types(&all), expected.concat());
+    let positions =
+        all.json["events"].as_array().unwrap().iter().map(|event| event["position"].as_u64().unwrap());
+    assert!(positions.is_sorted());
 }
