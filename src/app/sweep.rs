@@ -123,7 +123,7 @@ impl App {
     /// Sweeps whenever the wall clock can be believed, once in `every` or as long as more is due; never returns.
     /// `evidence` is what [`App::clock_evidence`] told before requests were answered.
     pub async fn keep_sweeping(self: Arc<Self>, every: Duration, evidence: Evidence) {
-        let started = tokio::time::Instant::now();
+        let started = self.clock.monotonic();
         // What the newest event tells is forgotten once others are written by a clock that is doubted.
         let mut remembered = evidence.believed.filter(|believed| Some(*believed) == evidence.known());
         let mut doubted = match evidence.newest {
@@ -133,7 +133,7 @@ impl App {
         let mut steady = Steady::since(evidence);
         loop {
             let now = self.clock.now();
-            let paused = steady.look(now, started.elapsed());
+            let paused = steady.look(now, self.clock.monotonic().saturating_sub(started));
             self.note_pause(paused);
             if doubted != steady.doubted_for() {
                 doubted = steady.doubted_for();

@@ -238,7 +238,7 @@ async fn c54_a_clock_that_is_a_year_ahead_for_a_while_destroys_nothing() {
     let live = server.sign_in().await;
     let sweeping = keep_sweeping(&server).await;
     until("it has swept", || server.app.sweeper.stats().last == Some(NOW)).await;
-    server.wait(365 * DAY);
+    server.clock.set(NOW.after(Duration::from_secs(365 * DAY)));
     until("it has noticed", || is_paused(&server)).await;
     let paused = server.get("/health/ready").await;
     assert!(paused.json["sweeper"]["paused_seconds"].as_u64().is_some_and(|left| left > 86_000));
@@ -290,6 +290,30 @@ async fn a_clock_that_is_an_hour_ahead_at_a_start_ends_nothing() {
     for device in [live, other] {
         assert_eq!(server.refresh(&device.refresh_token()).await.status, 200);
     }
+    sweeping.abort();
+}
+
+#[tokio::test]
+async fn a_clock_that_nothing_vouches_for_is_believed_when_it_has_run_evenly_for_twenty_minutes() {
+    let server = short_lived().await;
+    let over = server.sign_in().await;
+    // A short standstill, so to say.
+    server.wait(3600);
+    let server = server.restart(|_| {}).await;
+    let sweeping = keep_sweeping(&server).await;
+    let left = || server.app.sweeper.stats().paused.map(|left| left.as_secs());
+    until("it waits", || left() == Some(1200)).await;
+    server.wait(1199);
+    until("it waits still", || left() == Some(1)).await;
+    assert_eq!(status(&server, over.session()).await, Some(Status::Live));
+    server.wait(1);
+    until("it has swept", || server.app.sweeper.stats().total.ended == 1).await;
+    assert!(!is_paused(&server));
+    // From now on a jump takes a day.
+    server.clock.set(server.now().after(Duration::from_mins(2)));
+    until("it has noticed", || left() == Some(DAY)).await;
+    server.wait(DAY);
+    until("it sweeps again", || server.app.sweeper.stats().last == Some(server.now())).await;
     sweeping.abort();
 }
 
