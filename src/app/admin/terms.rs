@@ -83,7 +83,12 @@ impl Wishes {
         check_pages(&self.origins, self.delivery, confidential, settings)?;
         let known = settings.scopes.words();
         if let Some(unknown) = self.scopes.words().find(|word| !known.contains(word)) {
-            return refuse("scopes", "unknown", format!("No audience has a scope {unknown}."));
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            return refuse(
+                "scopes",
+                "unknown",
+                format!("No audience has a scope {unknown}. There are: {known}."),
+            );
         }
         let default_audience = self.default_audience.unwrap_or_else(|| settings.default_audience.clone());
         if !settings.scopes.has_audience(&default_audience) {
