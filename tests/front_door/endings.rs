@@ -182,6 +182,7 @@ async fn c81_a_withdrawn_role_is_gone_from_the_next_token() {
 #[tokio::test]
 async fn c82_a_token_that_was_rotated_too_often_since_to_tell_when_is_refused_and_the_family_lives() {
     let server = Server::start().await;
+    server.wait(60);
     let mut line = vec![server.sign_in().await.refresh_token()];
     for _ in 0..6 {
         line.push(server.refresh(&line[line.len() - 1]).await.refresh_token());

@@ -127,6 +127,7 @@ async fn c46_a_lost_answer_is_given_again_within_the_window() {
 #[tokio::test]
 async fn processes_that_share_one_stored_token_all_get_the_current_pair() {
     let server = Server::start().await;
+    server.wait(60);
     let stored = server.sign_in().await;
     let second = server.refresh(&stored.refresh_token()).await;
     server.wait(6);
@@ -204,6 +205,8 @@ async fn c48_time_in_which_the_server_was_down_does_not_count() {
 #[tokio::test]
 async fn a_clock_that_steps_ahead_ends_no_family_whose_answer_was_lost() {
     let server = Server::start().await;
+    // Behind what a start forgives.
+    server.wait(60);
     let first = server.sign_in().await;
     let lost = server.refresh(&first.refresh_token()).await.refresh_token();
     server.wait(5);
@@ -226,6 +229,7 @@ async fn a_clock_that_steps_ahead_ends_no_family_whose_answer_was_lost() {
 #[tokio::test]
 async fn a_clock_that_is_set_back_opens_no_window_again_and_closes_none() {
     let server = Server::start().await;
+    server.wait(60);
     let (first, other) = (server.sign_in().await, server.sign_in().await);
     for signed_in in [&first, &other] {
         server.refresh(&signed_in.refresh_token()).await.refresh_token();
