@@ -21,13 +21,15 @@ mod folder;
 mod until;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::{fs, io};
 
 use child_process::tell;
 use contract::{append, key, stream, whole_log};
-use heirloom::store::sled::{OpenError, SledOptions, SledStore, verify};
+use heirloom::store::sled::disk::Synced;
+use heirloom::store::sled::{Disk, OpenError, SledOptions, SledStore, verify};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
 use until::until;
 
@@ -123,6 +125,7 @@ async fn a_flipped_bit_loses_nothing_or_is_refused_and_then_nothing_is_changed()
         }
     }
     assert!(refused > 20 && opened > 20, "{refused} refused, {opened} opened");
+    println!("{refused} bits: refused, nothing changed; {opened} bits: opened, nothing lost");
 }
 
 #[tokio::test]
@@ -221,6 +224,45 @@ async fn a_store_that_held_an_event_is_never_made_anew() {
             assert!(files(&data) == before, "mark {n}, byte {at}: {error}");
         }
     }
+}
+
+/// A disk whose syncs fail from a certain one on.
+struct FailingDisk(AtomicUsize);
+
+impl Disk for FailingDisk {
+    fn sync(&self, _: Synced, _: &fs::File) -> io::Result<()> {
+        match self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
+            Ok(_) => Ok(()),
+            // EIO.
+            Err(_) => Err(io::Error::from_raw_os_error(5)),
+        }
+    }
+}
+
+/// Wherever an opening ends, what it leaves opens again, and nothing is lost.
+#[tokio::test]
+async fn an_opening_may_end_at_each_of_its_steps() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = temp.path().join("base");
+    let log = with_history(&base).await;
+    let mut ended = 0;
+    for syncs in 0..40 {
+        let (data, left) =
+            (temp.path().join(format!("data {syncs}")), temp.path().join(format!("left {syncs}")));
+        folder::copy(&base, &data);
+        let disk = std::sync::Arc::new(FailingDisk(AtomicUsize::new(syncs)));
+        let Err(error) = SledStore::open(&data, SledOptions { disk, ..SledOptions::default() }) else {
+            break;
+        };
+        assert!(!error.to_string().contains("backup"), "{error}");
+        // sled may still have its file in this process.
+        folder::copy(&data, &left);
+        for _ in 0..2 {
+            is_whole(&open(&left).unwrap(), &log).await;
+        }
+        ended += 1;
+    }
+    assert!((5..40).contains(&ended), "{ended} steps");
 }
 
 /// Not a test of its own: a child opens the folder and reads all.

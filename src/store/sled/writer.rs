@@ -18,7 +18,7 @@ use super::queue::Queue;
 use super::reads::Chunk;
 use super::redo;
 use super::shared::Shared;
-use super::tree::Fault;
+use super::tree::{Fault, refusal};
 
 /// How often the mark is synced while appends come in.
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -156,7 +156,9 @@ impl Writer {
         redo::apply(&shared.tree, &rows)?;
         self.flush()?;
         if let Some(mark) = mark {
-            self.mark.write(&mark).map_err(|error| Stop(format!("the mark can't be written: {error}")))?;
+            self.mark
+                .write(&mark)
+                .map_err(|error| Stop(format!("the mark can't be written: {}", refusal(&error))))?;
         }
         self.last_row = group.last_row;
         self.shared.gate.close(group.position, group.removed);
@@ -174,7 +176,7 @@ impl Writer {
 
     fn sync_mark(&mut self) -> Result<(), Stop> {
         let synced = self.mark.sync(&*self.shared.disk);
-        synced.map_err(|error| Stop(format!("syncing the mark failed: {error}")))
+        synced.map_err(|error| Stop(format!("syncing the mark failed: {}", refusal(&error))))
     }
 
     fn next_purge(&self) -> Option<u64> {
