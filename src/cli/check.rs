@@ -108,7 +108,7 @@ fn data(config: &Config, found: &mut Findings) {
     }
     match fs::read_dir(&config.data) {
         Ok(_) if SledStore::is_in(&config.data) => {
-            found.unchecked.push("the store: only a start opens it".to_owned());
+            found.unchecked.push("the store: `heirloom data verify` reads it".to_owned());
         }
         Ok(_) => {}
         // It will be made.
