@@ -17,6 +17,7 @@ use heirloom::oauth::{
 };
 use heirloom::password::Password;
 use heirloom::password::hash::Cost;
+use heirloom::password::pool::Source;
 use heirloom::random::Random;
 use heirloom::session::{self, Device, Presented, Refresh, Session, Start, device, view};
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
@@ -136,7 +137,8 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
         App::assemble(&config, Ground { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
     app.prepare_views().await?;
     // One hash for all: the pool would take its time.
-    let hash = minicbor::to_vec(app.passwords.hash(Password::parse(PASSWORD)?).await?)?;
+    let source = Source { block: 1, site: 1, account: 1, known: true };
+    let hash = minicbor::to_vec(app.passwords.hash(Password::parse(PASSWORD)?, source).await?)?;
     let holders = sessions.div_ceil(A_USER);
     append_all(&store, ("users", CROWD + holders), move |number| plan.user(number, &hash)).await?;
     let client = app.clients.find(&CLIENT.parse()?).context("the client is not declared")?;
