@@ -35,7 +35,7 @@ fn dev_of_a_service(folder: &Path) -> Option<Dev> {
 async fn a_key_that_root_rotates_beside_a_service_is_the_services() {
     let folder = tempfile::tempdir().unwrap();
     let Some(dev) = dev_of_a_service(folder.path()) else {
-        println!("not run: it takes root to have another user");
+        eprintln!("not run: it takes root to have another user");
         return;
     };
     let keys = |words: &[&str]| run(&[&["keys"], words, &["--data", text(folder.path())]].concat());
@@ -58,7 +58,7 @@ async fn a_key_that_root_rotates_beside_a_service_is_the_services() {
 async fn a_key_that_the_server_cant_read_is_told_and_a_tombstone_stops_the_old_one_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut dev) = dev_of_a_service(folder.path()) else {
-        println!("not run: it takes root to have another user");
+        eprintln!("not run: it takes root to have another user");
         return;
     };
     let keys = folder.path().join("keys");
@@ -66,7 +66,8 @@ async fn a_key_that_the_server_cant_read_is_told_and_a_tombstone_stops_the_old_o
     let signed_in = dev.caller.sign_in(dev.public(), dev.user()).await;
     let old = signed_in.kid();
     // As a root that does not give its files away: a tombstone, and a replacement, neither of which the server can read.
-    let signing = files(&keys).into_iter().find(|file| text(file).ends_with(".pem")).unwrap();
+    let signing =
+        files(&keys).into_iter().find(|file| file.extension().is_some_and(|end| end == "pem")).unwrap();
     let replacement = keys.join("signing-20270101T000000Z-mine.pem");
     fs::copy(&signing, &replacement).unwrap();
     let tombstone = format!("{}.compromised", text(&signing));
