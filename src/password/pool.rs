@@ -3,7 +3,7 @@
 //! A hash takes tens of milliseconds and 19 MiB. So that a storm of sign-ins neither slows refreshes nor eats the
 //! machine, only the pool's threads hash: memory is bounded by their number, waiting by the length of the queue, and
 //! what comes on top is told at once to come back ([`PoolError::Busy`]). No account and no network fills the queue
-//! ([`PoolError::TooManyAtOnce`]), and those who wait take turns: see [`queue`].
+//! ([`PoolError::TooManyAtOnce`]), and those who wait take turns: see `pool/queue.rs`.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
