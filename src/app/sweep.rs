@@ -5,7 +5,7 @@
 //! never looks at all sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper
 //! does the book-keeping. Every change names the version that it was decided on. A process has one sweeper.
 //!
-//! A session that lives on is queued again, and what is old of its refreshes is summarized: see [`super::summaries`].
+//! A session that lives on is queued again, and what is old of its refreshes is summarized: see `app/summaries.rs`.
 //!
 //! By what clock it goes stands in [`super::steady`].
 
