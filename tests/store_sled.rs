@@ -400,6 +400,7 @@ fn free_space_is_told_and_held_against_the_floor() {
     assert!(!store.is_nearly_full());
     drop(store);
     assert!(
-        open(temp.path(), SledOptions { floor_bytes: u64::MAX, ..SledOptions::default() }).is_nearly_full()
+        open(temp.path(), SledOptions { floor_bytes: u64::MAX, floor_share: 0, ..SledOptions::default() })
+            .is_nearly_full()
     );
 }

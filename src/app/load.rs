@@ -32,7 +32,7 @@ impl App {
     /// Refuses what begins something new when the disk is nearly full, so that those who are signed in stay so.
     pub(super) fn has_room(&self) -> Result<(), StoreError> {
         if self.store.is_nearly_full() {
-            return Err(StoreError::Unavailable("the disk is nearly full: nothing new is begun".to_owned()));
+            return Err(StoreError::NoRoom("the disk is nearly full: nothing new is begun".to_owned()));
         }
         Ok(())
     }

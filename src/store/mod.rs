@@ -144,6 +144,12 @@ pub struct StoreStats {
     pub position: u64,
     /// Removed streams whose events still take space.
     pub purging: usize,
+    /// Free space on its disk.
+    pub free_bytes: u64,
+    /// Below so much free space its disk is nearly full.
+    pub floor_bytes: u64,
+    /// For how long its disk has been nearly full.
+    pub nearly_full: Option<Duration>,
 }
 
 /// Names a stream: one byte for its category, then the key of the aggregate, at most [`StreamId::MAX_KEY`] bytes.
@@ -355,6 +361,10 @@ pub enum StoreError {
     /// A key, an event, a snapshot, a record or the whole append is larger than the store takes.
     #[error("too large for the store")]
     TooLarge,
+    /// There is no room on the disk, or too little for what is new. As after [`StoreError::Unavailable`], the outcome is
+    /// unknown. The text is for the operator.
+    #[error("the store has no room: {0}")]
+    NoRoom(String),
     /// The store can't answer; whether an append landed is unknown. The text is for the operator.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),

@@ -3,7 +3,9 @@
 //! sled appends to segments of [`SEGMENT`] bytes. A segment whose pages have all been written again elsewhere is free: it
 //! is overwritten, or cut off at the file's end. sled frees it only when it takes the new copies to be on disk. But it takes
 //! for that what it has *written*: behind each write it calls `sync_file_range`, which neither writes the file's length and
-//! extents nor empties the disk's cache. After a power cut the new copies are missing, and the old ones are overwritten.
+//! extents nor empties the disk's cache. After a power cut the new copies are missing, and the old ones are overwritten. Nor does
+//! sled's recovery notice a segment that is missing further back: it goes on with the next one, and then a purge was over for
+//! good while the rows that it had deleted were there again.
 //!
 //! So there is a rule, and sled's own order makes of it what is needed:
 //!

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
 use super::super::StoreError;
+use super::tree::Fault;
 
 /// What to do when the store has failed: log the text and end the process within a second. It is called once, from
 /// any thread, and must not panic.
@@ -15,12 +17,19 @@ pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 pub(super) struct Failure {
     folder: PathBuf,
     why: watch::Sender<Option<Arc<str>>>,
+    /// Whether there was no room on the disk.
+    no_room: AtomicBool,
     on_fatal: OnFatal,
 }
 
 impl Failure {
     pub(super) fn new(folder: &Path, on_fatal: OnFatal) -> Self {
-        Self { folder: folder.to_owned(), why: watch::Sender::new(None), on_fatal }
+        Self {
+            folder: folder.to_owned(),
+            why: watch::Sender::new(None),
+            no_room: AtomicBool::new(false),
+            on_fatal,
+        }
     }
 
     /// Fails the store, the first time: everybody who waits gets an answer, and the operator is told.
@@ -36,12 +45,27 @@ impl Failure {
         }
     }
 
+    /// As [`fail`](Self::fail).
+    pub(super) fn fail_by(&self, fault: &Fault) {
+        if let Fault::NoRoom(_) = fault
+            && self.why().is_none()
+        {
+            self.no_room.store(true, Ordering::Release);
+        }
+        self.fail(&fault.text());
+    }
+
     /// An error once the store has failed.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match &*self.why.borrow() {
-            Some(why) => Err(StoreError::Unavailable(why.to_string())),
+            Some(why) => Err(self.error(why)),
             None => Ok(()),
         }
+    }
+
+    fn error(&self, why: &str) -> StoreError {
+        let no_room = self.no_room.load(Ordering::Acquire);
+        if no_room { StoreError::NoRoom(why.to_owned()) } else { StoreError::Unavailable(why.to_owned()) }
     }
 
     /// Why it failed, if it did.
@@ -53,7 +77,7 @@ impl Failure {
     pub(super) async fn failed(&self) -> StoreError {
         let mut why = self.why.subscribe();
         match why.wait_for(Option::is_some).await {
-            Ok(why) => StoreError::Unavailable(why.as_deref().unwrap_or_default().to_owned()),
+            Ok(why) => self.error(why.as_deref().unwrap_or_default()),
             Err(_) => StoreError::Unavailable("the store is closed".to_owned()),
         }
     }

@@ -43,6 +43,7 @@ mod recovery;
 mod redo;
 mod segments;
 mod shared;
+mod space;
 mod summary;
 mod tree;
 mod verify;
@@ -91,8 +92,11 @@ pub struct SledOptions {
     pub longest_slack: Duration,
     /// How many changes may wait for the writer; more wait outside.
     pub queue: usize,
-    /// The free space, in bytes, under which [`Store::is_nearly_full`] says so.
+    /// The free space, in bytes, under which [`Store::is_nearly_full`] says so: then nothing new is begun, and nothing is
+    /// purged.
     pub floor_bytes: u64,
+    /// The floor is never more than one part in so many of the volume; 0 if it is.
+    pub floor_share: u64,
 }
 
 /// Streams, snapshots and records in a folder of this machine. Dropping it finishes what waits, and blocks for that.
@@ -153,7 +157,7 @@ impl SledStore {
     /// The free space where the folder lies, in bytes; 0 if the operating system does not tell.
     #[must_use]
     pub fn free_space(&self) -> u64 {
-        rustix::fs::statvfs(&self.shared.folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+        self.shared.space.look().free
     }
 
     async fn change(&self, change: Change, slack: Duration) -> Result<Appended, StoreError> {
@@ -224,7 +228,7 @@ impl Store for SledStore {
     }
 
     fn is_nearly_full(&self) -> bool {
-        self.free_space() < self.shared.floor_bytes
+        self.shared.space.look().nearly_full.is_some()
     }
 
     fn stats(&self) -> StoreStats {
@@ -262,6 +266,7 @@ impl Default for SledOptions {
             longest_slack: Duration::from_millis(25),
             queue: 1024,
             floor_bytes: 256 * 1024 * 1024,
+            floor_share: 16,
         }
     }
 }

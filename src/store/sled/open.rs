@@ -20,6 +20,7 @@ use super::mark::{Mark, MarkFile};
 use super::preparation::{self, Preparation};
 use super::redo::Rows;
 use super::shared::{Counts, Shared};
+use super::space::Space;
 use super::tree::{self, Fault, Tree};
 use crate::random::Random;
 
@@ -160,6 +161,7 @@ impl Opening {
         let marked = mark.write(&Mark::of(store, log.position, newest)).and_then(|()| mark.sync(&*disk));
         at(&path, marked)?;
         at(&self.folder, sync_folder(&self.folder, &*disk))?;
+        let space = Space::new(&self.folder, self.options.floor_bytes, self.options.floor_share);
         let shared = Shared {
             gate: Gate::new(log.position, log.purging),
             folder: self.folder,
@@ -167,7 +169,7 @@ impl Opening {
             failure: self.failure,
             disk,
             limits: self.options.limits,
-            floor_bytes: self.options.floor_bytes,
+            space,
             counts: Counts::default(),
             _lock: lock,
         };
@@ -285,7 +287,7 @@ impl OpenError {
         let folder = folder.to_owned();
         match fault {
             Fault::Damaged(why) => Self::Damaged { folder, why: why.clone() },
-            Fault::Refused(why) => Self::Refused { folder, why: why.clone() },
+            Fault::Refused(why) | Fault::NoRoom(why) => Self::Refused { folder, why: why.clone() },
             // Whoever has sled's file and not ours is no heirloom.
             Fault::Taken => Self::InUse { folder, holder: "a process other than heirloom".to_owned() },
         }

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::gate::Gate;
 use super::group::GroupLimits;
 use super::reads::Read;
+use super::space::Space;
 use super::tree::{Fault, Tree};
 use super::writer::now;
 
@@ -23,7 +24,7 @@ pub(super) struct Shared {
     pub(super) failure: Arc<Failure>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) limits: GroupLimits,
-    pub(super) floor_bytes: u64,
+    pub(super) space: Space,
     pub(super) counts: Counts,
     /// Held until sled is closed, hence the last field.
     pub(super) _lock: File,
@@ -56,6 +57,7 @@ impl Shared {
 
     pub(super) fn stats(&self) -> StoreStats {
         let counts = &self.counts;
+        let room = self.space.look();
         let visible = self.gate.visible();
         StoreStats {
             groups: counts.groups.load(Ordering::Relaxed),
@@ -65,6 +67,9 @@ impl Shared {
             longest_read: Duration::from_micros(counts.longest_read_micros.load(Ordering::Relaxed)),
             position: visible.position,
             purging: visible.purging.len(),
+            free_bytes: room.free,
+            floor_bytes: room.floor,
+            nearly_full: room.nearly_full,
         }
     }
 
@@ -121,7 +126,7 @@ impl Shared {
     /// A fault that a read met ends the run. A single bad row does too: sled's own checksums were right, so whatever
     /// made it may have been at work elsewhere, and nothing more should be answered, or written, on top of it.
     fn damage(&self, fault: &Fault) -> StoreError {
-        self.failure.fail(&fault.text());
+        self.failure.fail_by(fault);
         fault.error(&self.folder)
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Damaged(String),
     /// The operating system refused something: what was written before is as good as it was.
     Refused(String),
+    /// As `Refused`: there is no room on the disk.
+    NoRoom(String),
     /// Another process has the file.
     Taken,
 }
@@ -82,7 +84,7 @@ impl Tree {
             Err(error) => {
                 // Its drop would write.
                 std::mem::forget(db);
-                Err(Fault::Refused(refusal(&error)))
+                Err(Fault::refused("its file", &error))
             }
         }
     }
@@ -141,9 +143,7 @@ impl Tree {
 
     /// Makes durable what was applied: sled writes, and we sync, since sled does not.
     pub(super) fn flush(&self) -> Result<(), Fault> {
-        self.durable
-            .before_flush()
-            .map_err(|error| Fault::Refused(format!("writing failed: {}", refusal(&error))))?;
+        self.durable.before_flush().map_err(|error| Fault::refused("writing failed", &error))?;
         let db = self.db()?;
         self.keep_up(db)?;
         let written = checked(|| db.flush().map(|_| written(db)))?;
@@ -201,6 +201,14 @@ impl Drop for Tree {
 }
 
 impl Fault {
+    /// What the operating system refused.
+    pub(super) fn refused(what: &str, error: &io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let why = format!("{what}: {}", refusal(error));
+        let no_room = [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind());
+        if no_room { Self::NoRoom(why) } else { Self::Refused(why) }
+    }
+
     /// A row of which nothing is believed.
     pub(super) fn row(what: impl std::fmt::Display) -> impl FnOnce(Damaged) -> Self {
         move |Damaged| Self::Damaged(format!("{what} is not what was written there"))
@@ -210,7 +218,7 @@ impl Fault {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Damaged(why) => format!("{why}; restore the whole folder from a backup"),
-            Self::Refused(why) => why.clone(),
+            Self::Refused(why) | Self::NoRoom(why) => why.clone(),
             Self::Taken => "another process has its file".to_owned(),
         }
     }
@@ -221,13 +229,14 @@ impl Fault {
         match self {
             Self::Damaged(_) => StoreError::Corrupt(text),
             Self::Refused(_) | Self::Taken => StoreError::Unavailable(text),
+            Self::NoRoom(_) => StoreError::NoRoom(text),
         }
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err calls it")]
 fn unsynced(error: io::Error) -> Fault {
-    Fault::Refused(format!("syncing failed: {}", refusal(&error)))
+    Fault::refused("syncing failed", &error)
 }
 
 /// The last byte that sled has written of its log: where it stands in all that it ever wrote, not in the file.
@@ -241,7 +250,7 @@ fn checked<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
         Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
             Err(Fault::Taken)
         }
-        Ok(Err(sled::Error::Io(error))) if is_refusal(&error) => Err(Fault::Refused(refusal(&error))),
+        Ok(Err(sled::Error::Io(error))) if is_refusal(&error) => Err(Fault::refused("its file", &error)),
         // sled's own words are for whoever mends it.
         Ok(Err(error)) => {
             tracing::debug!(error = %error, "sled's own error");

@@ -18,7 +18,7 @@ use super::queue::Queue;
 use super::reads::Chunk;
 use super::redo;
 use super::shared::Shared;
-use super::tree::{Fault, refusal};
+use super::tree::Fault;
 
 /// How often the mark is synced while appends come in.
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -28,6 +28,10 @@ const AWAKE: Duration = Duration::from_millis(1);
 const FOR_EVER: Duration = Duration::from_hours(1);
 /// How many groups may overtake a purge.
 const PURGE_EVERY: u64 = 8;
+/// Between two steps of a purge: with what one of them writes, some MB a second at most.
+const PURGE_PAUSE: Duration = Duration::from_millis(5);
+/// How often a purge looks again whether the disk has room.
+const PURGE_WAITS: Duration = Duration::from_secs(1);
 /// How many rows one step of a purge changes at most: full ones are together no more than a group may have.
 const PURGE_ROWS: usize = 51;
 
@@ -61,14 +65,14 @@ pub(super) struct Purged {
 }
 
 /// Why the writer stops for good.
-struct Stop(String);
+struct Stop(Fault);
 
 impl Writer {
     /// Runs until nobody can send jobs any more, or until the store fails.
     pub(super) fn run(mut self) {
         match guarded(|| self.write_groups()) {
             Ok(Ok(())) => {}
-            Ok(Err(Stop(why))) => self.shared.fail(&why),
+            Ok(Err(Stop(fault))) => self.shared.failure.fail_by(&fault),
             Err(panic) => self.shared.fail(&format!("the writer stopped: {panic}")),
         }
     }
@@ -77,12 +81,14 @@ impl Writer {
         let mut waiting: VecDeque<Job> = VecDeque::new();
         let mut mark_due = now();
         let mut groups: u64 = 0;
+        let mut purge_due = now();
         let mut alone = false;
         loop {
             let purge = self.next_purge();
-            let busy = purge.is_some() || !waiting.is_empty();
             let began = now();
+            let busy = !waiting.is_empty() || purge.is_some() && began >= purge_due;
             let patience = if busy { began } else { self.patience(mark_due) };
+            let patience = if purge.is_some() { patience.min(purge_due.max(began)) } else { patience };
             let awake = if alone && !busy { AWAKE } else { Duration::ZERO };
             let open = self.queue.take(&mut waiting, patience, awake);
             // One after another, each soon after the one before.
@@ -91,8 +97,15 @@ impl Writer {
                 return self.sync_mark();
             }
             groups = groups.wrapping_add(1);
-            if let Some(birth) = purge.filter(|_| waiting.is_empty() || groups.is_multiple_of(PURGE_EVERY)) {
-                self.purge(birth)?;
+            let turn = waiting.is_empty() || groups.is_multiple_of(PURGE_EVERY);
+            if let Some(birth) = purge.filter(|_| turn && now() >= purge_due) {
+                // What is deleted takes room at first.
+                let full = self.shared.space.look().nearly_full.is_some();
+                if !full {
+                    self.purge(birth)?;
+                }
+                let pause = if full { PURGE_WAITS } else { PURGE_PAUSE };
+                purge_due = now().checked_add(pause).unwrap_or(purge_due);
             }
             if !waiting.is_empty() {
                 self.write_group(&mut waiting)?;
@@ -158,7 +171,7 @@ impl Writer {
         if let Some(mark) = mark {
             self.mark
                 .write(&mark)
-                .map_err(|error| Stop(format!("the mark can't be written: {}", refusal(&error))))?;
+                .map_err(|error| Stop(Fault::refused("the mark can't be written", &error)))?;
         }
         self.last_row = group.last_row;
         self.shared.gate.close(group.position, group.removed);
@@ -176,7 +189,7 @@ impl Writer {
 
     fn sync_mark(&mut self) -> Result<(), Stop> {
         let synced = self.mark.sync(&*self.shared.disk);
-        synced.map_err(|error| Stop(format!("syncing the mark failed: {}", refusal(&error))))
+        synced.map_err(|error| Stop(Fault::refused("syncing the mark failed", &error)))
     }
 
     fn next_purge(&self) -> Option<u64> {
@@ -225,7 +238,7 @@ impl Writer {
 
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
-        Self(fault.text())
+        Self(fault)
     }
 }
 

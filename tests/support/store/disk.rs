@@ -18,6 +18,8 @@ pub struct TestDisk {
     pub fail_flush: AtomicBool,
     pub fail_log: AtomicBool,
     pub fail_mark: AtomicBool,
+    /// Whether what fails does so for want of room.
+    pub no_room: AtomicBool,
     held: Mutex<bool>,
     changed: Condvar,
     /// How many syncs of the log wait at the moment.
@@ -38,11 +40,17 @@ impl TestDisk {
         *self.held.lock().unwrap() = false;
         self.changed.notify_all();
     }
+
+    fn broken(&self, fails: &AtomicBool) -> io::Result<()> {
+        // EIO and ENOSPC.
+        let error = if self.no_room.load(SeqCst) { 28 } else { 5 };
+        if fails.load(SeqCst) { Err(io::Error::from_raw_os_error(error)) } else { Ok(()) }
+    }
 }
 
 impl Disk for TestDisk {
     fn before_flush(&self) -> io::Result<()> {
-        broken(&self.fail_flush)
+        self.broken(&self.fail_flush)
     }
 
     fn sync(&self, what: Synced, file: &File) -> io::Result<()> {
@@ -53,12 +61,12 @@ impl Disk for TestDisk {
                 let held = self.held.lock().unwrap();
                 drop(self.changed.wait_while(held, |held| *held).unwrap());
                 self.waiting.fetch_sub(1, SeqCst);
-                broken(&self.fail_log)?;
+                self.broken(&self.fail_log)?;
                 self.log_syncs.fetch_add(1, SeqCst);
                 file.sync_data()
             }
             Synced::Mark => {
-                broken(&self.fail_mark)?;
+                self.broken(&self.fail_mark)?;
                 self.mark_syncs.fetch_add(1, SeqCst);
                 file.sync_data()
             }
@@ -69,9 +77,4 @@ impl Disk for TestDisk {
             }
         }
     }
-}
-
-fn broken(fails: &AtomicBool) -> io::Result<()> {
-    // 5 is EIO.
-    if fails.load(SeqCst) { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
 }

@@ -1,0 +1,80 @@
+//! How much room there is on the disk, and when that is so little that what can wait should wait.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::writer::now;
+
+/// The disk that the store's folder is on.
+#[derive(Debug)]
+pub(super) struct Space {
+    folder: PathBuf,
+    /// Below so much, in bytes, the disk counts as nearly full...
+    floor: u64,
+    /// ...but never for more than one part in so many of the volume; 0 if always.
+    share: u64,
+    /// Since when it has been nearly full.
+    since: Mutex<Option<Instant>>,
+}
+
+/// What was found at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) free: u64,
+    pub(super) floor: u64,
+    /// For how long it has been nearly full, as far as it was looked at.
+    pub(super) nearly_full: Option<Duration>,
+}
+
+impl Space {
+    pub(super) fn new(folder: &Path, floor: u64, share: u64) -> Self {
+        Self { folder: folder.to_owned(), floor, share, since: Mutex::default() }
+    }
+
+    /// Looks at the disk. One that does not tell is taken for full.
+    pub(super) fn look(&self) -> Room {
+        let disk = rustix::fs::statvfs(&self.folder).ok();
+        let bytes = |blocks: fn(&rustix::fs::StatVfs) -> u64| {
+            disk.as_ref().map_or(0, |disk| blocks(disk).saturating_mul(disk.f_frsize))
+        };
+        let free = bytes(|disk| disk.f_bavail);
+        let floor = scaled(self.floor, bytes(|disk| disk.f_blocks), self.share);
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if free < floor || disk.is_none() {
+            since.get_or_insert_with(now);
+        } else {
+            *since = None;
+        }
+        Room { free, floor, nearly_full: since.map(|since| since.elapsed()) }
+    }
+}
+
+/// The floor on a volume of this size.
+fn scaled(floor: u64, volume: u64, share: u64) -> u64 {
+    volume.checked_div(share).map_or(floor, |most| floor.min(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_is_a_sixteenth_of_a_small_volume() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(scaled(256 * MIB, 1 << 40, 16), 256 * MIB);
+        assert_eq!(scaled(256 * MIB, 64 * MIB, 16), 4 * MIB);
+        assert_eq!(scaled(256 * MIB, 64 * MIB, 0), 256 * MIB);
+    }
+
+    #[test]
+    fn it_is_told_since_when_the_disk_is_nearly_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Space::new(folder.path(), 1, 16).look();
+        assert!(room.free > 0 && room.nearly_full.is_none(), "{room:?}");
+        let full = Space::new(folder.path(), u64::MAX, 0);
+        let first = full.look().nearly_full.unwrap();
+        assert!(full.look().nearly_full.unwrap() >= first);
+        assert!(Space::new(Path::new("/there is no such folder"), 0, 0).look().nearly_full.is_some());
+    }
+}
