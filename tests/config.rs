@@ -107,6 +107,7 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(config.sessions, plain.sessions);
     assert_eq!(config.lead_time, plain.lead_time);
     assert_eq!(config.data, folder.path().join("data"));
+    assert_eq!((config.nearly_full, plain.nearly_full), (256 << 20, 256 << 20));
     assert_eq!(config.keys, folder.path().join("keys"));
 
     let [phone, web, browser, api] = config.clients.as_slice() else { panic!("four clients") };
@@ -425,6 +426,7 @@ fn the_rest_is_checked_too() {
     refused("[log]\nfilter = \"heirloom=loud\"", 3, "`filter`");
     refused("[passwords]\nmin_length = 7", 3, "from 8 to 64");
     refused("[grants]\npassword = \"true\"", 3, "without quotes");
+    refused("[data]\nnearly_full_mib = 1", 3, "is no number that it can be");
     refused("[data]\nfolder = \"d\"\n[keys]\nfolder = \"d/keys\"", 5, "lie in one another");
     refused("[sevrer]\nlisten = \"127.0.0.1:1\"", 2, "did you mean `server`?");
 }

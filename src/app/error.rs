@@ -161,9 +161,10 @@ impl TokenError {
                 Denied::Target => ErrorCode::InvalidTarget,
             },
             Self::Store(error) => match error {
-                StoreError::Unavailable(_) | StoreError::WrongExpectedVersion | StoreError::RecordExists => {
-                    ErrorCode::TemporarilyUnavailable
-                }
+                StoreError::Unavailable(_)
+                | StoreError::NoRoom(_)
+                | StoreError::WrongExpectedVersion
+                | StoreError::RecordExists => ErrorCode::TemporarilyUnavailable,
                 StoreError::TooLarge | StoreError::Corrupt(_) => ErrorCode::ServerError,
             },
             Self::Undecodable(_) | Self::Internal(_) => ErrorCode::ServerError,
@@ -219,6 +220,7 @@ impl TokenError {
                 StoreError::Unavailable(_) | StoreError::WrongExpectedVersion | StoreError::RecordExists => {
                     "The server cannot answer now. Try again in a moment."
                 }
+                StoreError::NoRoom(_) => "The server's disk is full or nearly full. Try again in a minute.",
                 StoreError::TooLarge | StoreError::Corrupt(_) => Self::FAILED,
             },
             Self::Undecodable(_) | Self::Internal(_) => Self::FAILED,
@@ -238,7 +240,8 @@ impl TokenError {
                 Some(Duration::from_secs(1))
             }
             // Until an operator has made one readable.
-            Self::NoKey => Some(Duration::from_mins(1)),
+            // Somebody has to do something first.
+            Self::NoKey | Self::Store(StoreError::NoRoom(_)) => Some(Duration::from_mins(1)),
             Self::Client
             | Self::GrantNotRegistered
             | Self::PasswordGrantOff

@@ -64,6 +64,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
         TokenError::Session(Denied::Reuse) => "reuse",
         TokenError::Store(error) => match error {
             StoreError::Unavailable(_) => "store_unavailable",
+            StoreError::NoRoom(_) => "store_no_room",
             StoreError::WrongExpectedVersion | StoreError::RecordExists => "store_conflict",
             StoreError::TooLarge | StoreError::Corrupt(_) => "store_failed",
         },
@@ -175,6 +176,18 @@ impl App {
                 "How long the longest read took; no group begins meanwhile.",
                 micros(store.longest_read),
             ),
+            ("store_free_bytes", "Free space on the store's disk.", store.free_bytes),
+            (
+                "store_floor_bytes",
+                "The free space below which the disk is nearly full: nothing new is begun then.",
+                store.floor_bytes,
+            ),
+            (
+                "store_nearly_full",
+                "1 while the disk is nearly full, and nothing new is begun.",
+                u64::from(store.nearly_full.is_some()),
+            ),
+            ("store_purging_streams", "Removed streams whose events still take space.", count(store.purging)),
             (
                 "sweeper_paused_seconds",
                 "For how long still nothing is swept.",

@@ -32,6 +32,7 @@ pub mod keys;
 pub mod load;
 pub mod metrics;
 pub mod mint;
+pub mod outage;
 mod pace;
 mod password_check;
 pub mod refresh;

@@ -53,7 +53,9 @@ impl App {
             match self.log_out_once(client, id).await {
                 Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
                 // The append may have landed: a second look tells.
-                Err(TokenError::Store(StoreError::Unavailable(_))) if !outcome_unknown => {
+                Err(TokenError::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_)))
+                    if !outcome_unknown =>
+                {
                     outcome_unknown = true;
                 }
                 answer => return answer,

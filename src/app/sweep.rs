@@ -16,6 +16,7 @@ use super::App;
 use super::admin::events::LogEvent;
 use super::error::TokenError;
 use super::load::Loaded;
+use super::outage;
 use super::steady::{Evidence, Newest, Steady};
 use crate::clock::Timestamp;
 use crate::oauth::SessionId;
@@ -61,6 +62,8 @@ pub struct SweeperStats {
     pub last: Option<Timestamp>,
     /// For how long still nothing is swept, since the wall clock has jumped ahead.
     pub paused: Option<Duration>,
+    /// Whether nothing is swept because the disk is nearly full.
+    pub disk_full: bool,
 }
 
 /// The sweeper's progress.
@@ -139,17 +142,45 @@ impl App {
                 doubted = steady.doubted_for();
                 self.remember_doubt(doubted, evidence.known().filter(|_| remembered.is_none())).await;
             }
+            self.note_disk();
             if paused.is_none() {
                 if remembered.is_none_or(|then| then > now || now.since(then) >= REMEMBERED_EVERY) {
                     self.remember_time(now).await;
                     remembered = Some(now);
                 }
-                if self.sweep(BATCH).await.is_ok_and(|swept| swept.more) {
+                if self.has_room().is_ok() && self.sweep(BATCH).await.is_ok_and(|swept| swept.more) {
                     tokio::time::sleep(BREATH).await;
                     continue;
                 }
             }
             tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Tells the operator when the disk becomes nearly full, and when it is no longer.
+    fn note_disk(&self) {
+        match outage::untold() {
+            0 => {}
+            count => {
+                tracing::warn!(requests = count, "more requests failed with the store, or for want of room");
+            }
+        }
+        let store = self.store.stats();
+        let was = self.sweeper.stats().disk_full;
+        self.sweeper.note(|stats| stats.disk_full = store.nearly_full.is_some());
+        let (free, floor) = (store.free_bytes, store.floor_bytes);
+        match (was, store.nearly_full.is_some()) {
+            (false, true) => tracing::error!(
+                store.free_bytes = free,
+                store.floor_bytes = floor,
+                "the disk is nearly full: sign-ins, new accounts, invitations and clients are refused, and nothing is swept; free some space on it"
+            ),
+            (true, false) => tracing::info!(
+                store.free_bytes = free,
+                store.floor_bytes = floor,
+                "the disk has room again: nothing is refused for it any more"
+            ),
+            (true, true) | (false, false) => {}
         }
     }
 
@@ -351,7 +382,9 @@ impl Swept {
             Ok(Settled::Removed) => &mut self.removed,
             Ok(Settled::MovedOn) | Err(TokenError::Store(StoreError::WrongExpectedVersion)) => return,
             Err(error) => {
-                tracing::error!(session.id = %id, error = %error, "a session can't be swept");
+                if error.is_told() {
+                    tracing::error!(session.id = %id, error = %error, "a session can't be swept");
+                }
                 &mut self.failed
             }
         };

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +15,7 @@ use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators};
 use crate::app::App;
 use crate::app::assemble::{Ground, make_keys};
+use crate::app::outage::untold;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -65,7 +67,13 @@ pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> 
     // much for a thread's own, and would come first for ever.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(2).build();
     let runtime = runtime.map_err(|error| failed("can't start", &error))?;
-    runtime.block_on(run(start, ready))
+    let outcome = runtime.block_on(run(start, ready));
+    // Closes the store, when the last task that holds it is gone.
+    drop(runtime);
+    if outcome.is_ok() && STORE_FAILED.load(Ordering::Acquire) {
+        return Err(Failure::Failed("the store failed while it was closed: see the log".to_owned()));
+    }
+    outcome
 }
 
 async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
@@ -161,6 +169,7 @@ pub(super) fn open(config: &Config, accept: Accept) -> Outcome<(Arc<App>, DataPo
         on_fatal: Arc::new(give_up),
         accept_missing_mark: accept.missing_mark,
         accept_restored: accept.restored,
+        floor_bytes: config.nearly_full,
         ..SledOptions::default()
     };
     let store = SledStore::open(&config.data, options).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -197,11 +206,22 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accept) -> Outco
     Ok(())
 }
 
+/// Whether the store has failed, be it in its last sync.
+static STORE_FAILED: AtomicBool = AtomicBool::new(false);
+
 /// The store has failed: what it holds in memory may differ from what is on disk, so nothing more may be answered.
 fn give_up(why: &str) {
+    STORE_FAILED.store(true, Ordering::Release);
     // Those who wait get their 503 first.
     let leave = || {
-        std::thread::sleep(Duration::from_millis(250));
+        std::thread::sleep(Duration::from_millis(200));
+        // By another thread, as whoever reads the log may have stopped.
+        let last_word = std::thread::Builder::new().name("last-word".to_owned()).spawn(|| match untold() {
+            0 => {}
+            count => tracing::error!(requests = count, "more requests failed with the store"),
+        });
+        drop(last_word);
+        std::thread::sleep(Duration::from_millis(50));
         std::process::exit(1);
     };
     // Before the log is written to: whoever reads that may have stopped, and then the write never ends.

@@ -45,6 +45,8 @@ pub struct Config {
     pub server: Server,
     /// The folder of the store.
     pub data: PathBuf,
+    /// Below so much free space, in bytes, its disk is nearly full.
+    pub nearly_full: u64,
     /// The folder of the signing keys, the refresh secret and the pepper.
     pub keys: PathBuf,
     /// How long a signing key is published before it signs.
@@ -98,7 +100,7 @@ impl Config {
     fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
         let issuer = server::issuer(&mut root);
         let server = server::server(&mut root);
-        let (data, keys, lead_time, algorithm) = server::folders(&mut root);
+        let ((data, nearly_full), keys, lead_time, algorithm) = server::folders(&mut root);
         let log = server::log(&mut root);
         let rules = tokens::tokens(&mut root);
         let catalogue = audiences::audiences(&mut root, issuer.as_deref());
@@ -121,6 +123,7 @@ impl Config {
             issuer: issuer?,
             server,
             data,
+            nearly_full,
             keys,
             lead_time,
             algorithm,

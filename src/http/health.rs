@@ -9,7 +9,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::token::Tag;
 use crate::app::App;
 use crate::app::sweep::{SweeperStats, Swept};
-use crate::store::RecordKey;
+use crate::store::{RecordKey, StoreStats};
 
 /// The health endpoints.
 pub struct HealthApi;
@@ -31,6 +31,21 @@ struct Health {
     /// True if the files hold a certificate or key that can't be used, and the one before goes on.
     #[oai(skip_serializing_if_is_none)]
     certificate_refused: Option<bool>,
+    /// The disk that the store is on; left out where the store does not know, and when only the process is asked about.
+    #[oai(skip_serializing_if_is_none)]
+    disk: Option<DiskHealth>,
+}
+
+/// The disk that the store is on. That it is nearly full is no reason not to be ready: who is signed in stays so.
+#[derive(Object)]
+struct DiskHealth {
+    /// Free space.
+    free_bytes: u64,
+    /// Below so much free space, sign-ins, new accounts, invitations and clients are refused.
+    floor_bytes: u64,
+    /// For how many seconds it has been nearly full; left out when it is not.
+    #[oai(skip_serializing_if_is_none)]
+    nearly_full_seconds: Option<u64>,
 }
 
 /// How the sweeper is getting on. It is never a reason not to be ready.
@@ -60,6 +75,7 @@ impl Health {
             key_problems: None,
             certificate_days_left: None,
             certificate_refused: None,
+            disk: None,
         })
     }
 
@@ -70,6 +86,15 @@ impl Health {
         health.certificate_refused =
             app.certificate().map(|status| status.refused).filter(|refused| *refused);
         Json(health)
+    }
+}
+
+impl DiskHealth {
+    fn of(store: &StoreStats) -> Option<Self> {
+        let StoreStats { free_bytes, floor_bytes, nearly_full, .. } = *store;
+        let known = free_bytes > 0 || nearly_full.is_some();
+        let nearly_full_seconds = nearly_full.map(|since| since.as_secs());
+        known.then_some(Self { free_bytes, floor_bytes, nearly_full_seconds })
     }
 }
 
@@ -110,7 +135,7 @@ impl HealthApi {
     /// Can it answer requests?
     ///
     /// Reads from the store; a store that waits for its disk answers late. It can't when every key that could make tokens
-    /// is compromised.
+    /// is compromised. While the disk is nearly full the answer is 200 all the same, and `status` says what is refused.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health", operation_id = "ready")]
     async fn ready(&self, app: Data<&Arc<App>>) -> HealthAnswer {
         let sweeper = Some(app.sweeper.stats().into());
@@ -119,7 +144,17 @@ impl HealthApi {
             return HealthAnswer::Unavailable(Health::with_keys(health, &app));
         }
         match app.store.record(RecordKey::view(0, &[b"ready"])).await {
-            Ok(_) => HealthAnswer::Ok(Health::with_keys(Health::new("ok", sweeper), &app)),
+            Ok(_) => {
+                let store = app.store.stats();
+                let status = match store.nearly_full {
+                    Some(_) => {
+                        "the disk is nearly full: sign-ins, new accounts, invitations and clients are refused"
+                    }
+                    None => "ok",
+                };
+                let Json(health) = Health::with_keys(Health::new(status, sweeper), &app);
+                HealthAnswer::Ok(Json(Health { disk: DiskHealth::of(&store), ..health }))
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "not ready");
                 HealthAnswer::Unavailable(Health::new("the store is unavailable", sweeper))

@@ -252,7 +252,9 @@ impl ApiError {
         if code == StatusCode::TOO_MANY_REQUESTS {
             Self::TooManyRequests(problem("too-many-attempts"), seconds)
         } else if code == StatusCode::SERVICE_UNAVAILABLE {
-            tracing::warn!(error = %error, "request not served");
+            if error.is_told() {
+                tracing::warn!(error = %error, "request not served");
+            }
             Self::Unavailable(problem("unavailable"), seconds)
         } else if code.is_server_error() {
             tracing::error!(error = %error, "request failed");

@@ -113,7 +113,7 @@ async fn answer(form: PostedForm<'_, RevocationRequestBody>, app: &App) -> Resul
 
 async fn revoke(client: &Registration, token: &str, app: &App) -> Result<(), TokenError> {
     app.revoke(client, token).await.inspect_err(|error| {
-        if status(error.code(), false).is_server_error() {
+        if status(error.code(), false).is_server_error() && error.is_told() {
             tracing::error!(client.id = %client.id, error = %error, "token not revoked");
         }
     })

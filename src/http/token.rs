@@ -114,7 +114,9 @@ impl TokenApi {
             // A password that was refused has its line already.
             Err(error) if grant == GrantType::Password.as_str() && error.is_about_a_secret() => {}
             Err(error) if status(error.code(), false).is_server_error() => {
-                tracing::error!(client.id = %id, oauth.grant = grant, error = %error, "token request failed");
+                if error.is_told() {
+                    tracing::error!(client.id = %id, oauth.grant = grant, error = %error, "token request failed");
+                }
             }
             Err(error) => {
                 let (secret, reason) = (Secret::TokenRequest, error.reason());

@@ -161,9 +161,25 @@ async fn sign_ins_that_find_the_pool_busy_count_as_no_guesses() {
 async fn c70_when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
     let server = Server::start().await;
     let token = server.sign_in().await.refresh_token();
-    let server = server.restart(|setup| setup.sled.floor_bytes = u64::MAX).await;
-    assert_eq!(server.sign_in().await.outcome(), (503, "temporarily_unavailable"));
+    let ready = server.get("/health/ready").await.json;
+    assert!(ready["disk"]["free_bytes"].as_u64().unwrap() > 0 && ready["status"] == "ok", "{ready}");
+    let server =
+        server.restart(|setup| (setup.sled.floor_bytes, setup.sled.floor_share) = (u64::MAX, 0)).await;
+    let refused = server.sign_in().await;
+    assert_eq!(refused.outcome(), (503, "temporarily_unavailable"));
+    assert_eq!(refused.header("retry-after"), "60", "somebody has to make room first");
+    let told = refused.json["error_description"].as_str().unwrap();
+    assert!(told.contains("disk") && told.contains("in a minute"), "{told}");
     assert_eq!(server.refresh(&token).await.status, 200);
+
+    // The operator is told, and a load balancer is not.
+    let ready = server.get("/health/ready").await;
+    assert_eq!(ready.status, 200);
+    assert!(ready.json["status"].as_str().unwrap().contains("nearly full"), "{}", ready.json);
+    assert!(ready.json["disk"]["nearly_full_seconds"].is_u64(), "{}", ready.json);
+    let metrics = server.app.metrics();
+    assert!(metrics.contains("heirloom_store_nearly_full 1\n"), "{metrics}");
+    assert!(metrics.contains("heirloom_store_free_bytes "), "{metrics}");
 }
 
 #[tokio::test]

@@ -1,0 +1,74 @@
+//! Requests that fail because the store does: all of them at once, a thousand and more in the moment before the process
+//! ends. One line a second says it; the others are counted, and told in one line.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::TokenError;
+use crate::store::StoreError;
+
+/// How often it is said.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Of this process: who fails need not know of whom else.
+static OUTAGE: Mutex<Outage> = Mutex::new(Outage { said: None, untold: 0 });
+
+#[derive(Debug)]
+struct Outage {
+    /// When it was said last.
+    said: Option<Instant>,
+    /// How many were not told of.
+    untold: u64,
+}
+
+impl Outage {
+    /// Whether this failure is told; counts it if not.
+    fn is_told(&mut self, now: Instant) -> bool {
+        let told = self.said.is_none_or(|said| now.saturating_duration_since(said) >= EVERY);
+        if told {
+            self.said = Some(now);
+        } else {
+            self.untold = self.untold.saturating_add(1);
+        }
+        told
+    }
+}
+
+impl TokenError {
+    /// Whether it should be logged: it is not if the store failed, and that was said within the last second.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        let Self::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_)) = self else { return true };
+        OUTAGE.lock().unwrap_or_else(PoisonError::into_inner).is_told(now())
+    }
+}
+
+/// How many requests have failed with the store, and nobody was told of, since this was asked for last.
+#[must_use]
+pub fn untold() -> u64 {
+    std::mem::take(&mut OUTAGE.lock().unwrap_or_else(PoisonError::into_inner).untold)
+}
+
+#[expect(clippy::disallowed_methods, reason = "paces the log; decides nothing that is stored")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_thousands_one_a_second_is_told_and_the_others_are_counted() {
+        let mut outage = Outage { said: None, untold: 0 };
+        let began = now();
+        let told = (0..3000).filter(|n| outage.is_told(began + Duration::from_millis(*n))).count();
+        assert_eq!((told, outage.untold), (3, 2997));
+    }
+
+    #[test]
+    fn what_is_no_failure_of_the_store_is_always_told() {
+        assert!((0..9).all(|_| TokenError::Credentials.is_told()));
+        assert!((0..9).all(|_| TokenError::Internal(String::new()).is_told()));
+    }
+}
