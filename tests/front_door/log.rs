@@ -1,6 +1,6 @@
 //! What the log says of secrets that were refused, and of proxies that nobody declared.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use heirloom::config::SignUp;
 use reqwest::Method;
@@ -17,6 +17,12 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// From now on, of what runs on this thread.
     pub(crate) fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        // With this subscriber alone, a line that another test's thread comes to first would be off for all of them.
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| {
+            let nowhere = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+            tracing::subscriber::set_global_default(nowhere).unwrap();
+        });
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
         tracing::subscriber::set_default(subscriber)
