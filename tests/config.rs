@@ -220,7 +220,9 @@ fn an_unknown_key_that_is_like_none_lists_those_there_are() {
     let found = mistakes("colour = 1\n[server]\ncolour = 1");
     assert!(found[0].contains("default_audience, grants, issuer"), "{found:#?}");
     assert!(
-        found[1].contains("there are: drain, listen, max_connections, metrics, tls, trusted_proxies"),
+        found[1].contains(
+            "there are: body_memory, cors_headers, drain, hsts, keep_alive, listen, max_connections, "
+        ),
         "{found:#?}"
     );
 }
@@ -417,6 +419,21 @@ fn the_rest_is_checked_too() {
     refused("[server]\nlisten = []", 2, "`listen` is empty");
     refused("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", 3, "no network");
     refused("[server]\nmax_connections = 3", 3, "from 16 to 1000000");
+    refused("[server]\nmax_connections_per_address = 0", 3, "from 1 to 1000000");
+    refused("[server]\nkeep_alive = \"0s\"", 3, "from \"1s\" to \"1h\"");
+    refused("[server]\nbody_memory = \"64\"", 3, "`body_memory`");
+    refused("[server]\nhsts = \"on\"", 3, "no duration");
+    for name in ["*", "X Client", "", "ü", "a:b"] {
+        refused(&format!("[server]\ncors_headers = [\"X-Client\", \"{name}\"]"), 3, "no name of a header");
+    }
+    let server =
+        load("[server]\nmax_connections = 500\nhsts = \"off\"\ncors_headers = [\"X-Client\"]").server;
+    assert_eq!((server.max_connections_per_address, server.hsts), (50, None));
+    assert_eq!(server.cors_headers, ["X-Client"]);
+    assert_eq!(load("").server.keep_alive, Duration::from_secs(75), "longer than proxies keep theirs");
+    for id in [".", ".."] {
+        refused(&format!("[[clients]]\nid = \"{id}\"\ntype = \"public\""), 3, "a step between folders");
+    }
     refused("[server]\nmetrics = \"9464\"", 3, "9464");
     let metrics = load("[server]\nmetrics = \"127.0.0.1:9464\"").server.metrics;
     assert_eq!(metrics, Some(([127, 0, 0, 1], 9464).into()));

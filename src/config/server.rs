@@ -23,6 +23,16 @@ pub struct Server {
     pub trusted_proxies: Vec<String>,
     /// The most connections at a time.
     pub max_connections: u32,
+    /// The most connections of one IPv4 address or IPv6 network of 64 bits; a tenth of all, unless it is set.
+    pub max_connections_per_address: u32,
+    /// How long a connection is kept that has no request.
+    pub keep_alive: Duration,
+    /// How much memory the bodies of all requests together may take, in MiB.
+    pub body_memory: u32,
+    /// How long browsers that have been here ask over TLS only (`Strict-Transport-Security`); `None`: nothing is said of it.
+    pub hsts: Option<Duration>,
+    /// Request headers that web pages may send besides the usual ones.
+    pub cors_headers: Vec<String>,
     /// How long it waits for requests that are under way when it stops.
     pub drain: Duration,
     /// Where `/metrics` is served, and nothing else; `None`: nowhere.
@@ -37,6 +47,11 @@ impl Default for Server {
             hosts: None,
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
+            max_connections_per_address: 1000,
+            keep_alive: Duration::from_secs(75),
+            body_memory: 64,
+            hsts: Some(Duration::from_hours(365 * 24)),
+            cors_headers: Vec::new(),
             drain: Duration::from_secs(8),
             metrics: None,
         }
@@ -222,6 +237,17 @@ pub(super) fn server(root: &mut Section<'_>) -> Server {
     if let Some(most) = section.number("max_connections", 16..=1_000_000) {
         server.max_connections = most.value;
     }
+    server.max_connections_per_address = (server.max_connections / 10).max(8);
+    set(
+        &mut server.max_connections_per_address,
+        section.number("max_connections_per_address", 1..=1_000_000),
+    );
+    set(&mut server.body_memory, section.number("body_memory", 1..=65_536));
+    if let Some(keep_alive) = section.duration("keep_alive", &seconds(1, 3600)) {
+        server.keep_alive = keep_alive.value;
+    }
+    server.hsts = hsts(&mut section, server.hsts);
+    server.cors_headers = cors_headers(&mut section);
     if let Some(drain) = section.duration("drain", &seconds(0, 9)) {
         server.drain = drain.value;
     }
@@ -264,6 +290,27 @@ fn tls(server: &mut Section<'_>) -> Option<Tls> {
     section.finish();
     let (Some(certificate), Some(key)) = files else { return None };
     Some(Tls { certificate: certificate.value, key: key.value })
+}
+
+/// Reads `hsts`: a duration, or "off".
+fn hsts(section: &mut Section<'_>, usual: Option<Duration>) -> Option<Duration> {
+    let Some(text) = section.text("hsts") else { return usual };
+    if text.value == "off" {
+        return None;
+    }
+    section.duration_of(&text, "hsts", &seconds(0, 3650 * 86_400)).map(|at| at.value)
+}
+
+/// Reads `cors_headers`: names (RFC 9110 §5.6.2), and not `*`, which with credentials means nothing.
+fn cors_headers(section: &mut Section<'_>) -> Vec<String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte);
+    let listed = section.texts("cors_headers").unwrap_or_default();
+    let is_name = |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(is_part);
+    for At { value, place } in listed.iter().filter(|at| !is_name(&at.value)) {
+        let message = format!("`cors_headers`: \"{}\" is no name of a header", value.escape_debug());
+        section.problems.note(place, message, "write for example cors_headers = [\"X-Client-Version\"]");
+    }
+    listed.into_iter().map(|at| at.value).collect()
 }
 
 /// Whether a text is an IP address, or one with a prefix length (RFC 4632 §3.1).
