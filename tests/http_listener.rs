@@ -265,6 +265,73 @@ async fn a_silent_connection_is_closed_after_the_idle_timeout_and_not_before() {
     assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
 }
 
+/// A listener that lets connections be idle for a second, and looks soon.
+fn impatient() -> raw::Listening {
+    listen(Limits {
+        header_read_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    })
+}
+
+#[tokio::test]
+async fn an_http2_answer_that_is_still_being_made_keeps_its_connection() {
+    let server = impatient();
+    let mut client = RawH2::connect(server.addr).await;
+    let get = raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &raw::head(2, "/drip"));
+    client.send(&get).await;
+    let mut bytes = 0;
+    loop {
+        let (kind, flags, _, payload) = client.frame().await.unwrap();
+        assert_ne!(kind, raw::GOAWAY, "after {bytes} bytes");
+        if kind == raw::DATA {
+            bytes += payload.len();
+            if flags & raw::END_STREAM != 0 {
+                break;
+            }
+        }
+    }
+    assert_eq!(bytes, 15);
+    // Afterwards it is idle like any other.
+    let idle = Instant::now();
+    assert!(client.frame_of(raw::GOAWAY).await.is_some());
+    assert!(idle.elapsed() > Duration::from_millis(800), "{:?}", idle.elapsed());
+}
+
+#[tokio::test]
+async fn an_http2_answer_that_its_client_takes_slowly_keeps_its_connection_until_it_takes_no_more() {
+    let server = impatient();
+    let mut client = RawH2::connect(server.addr).await;
+    let get = raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &raw::head(2, "/big"));
+    client.send(&get).await;
+    let (mut reading, mut writing) = client.stream.into_split();
+    let (seen, mut frames) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut head = [0; 9];
+        while reading.read_exact(&mut head).await.is_ok() {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; usize::try_from(length).unwrap()];
+            reading.read_exact(&mut payload).await.unwrap();
+            seen.send((head[3], payload.len())).unwrap();
+        }
+    });
+    let more = 8192_u32.to_be_bytes();
+    let mut bytes = 0;
+    for _ in 0..16 {
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        for stream in [0, 1] {
+            writing.write_all(&raw::frame(raw::WINDOW_UPDATE, 0, stream, &more)).await.unwrap();
+        }
+        while let Ok((kind, length)) = frames.try_recv() {
+            assert_ne!(kind, raw::GOAWAY, "after {bytes} bytes");
+            bytes += length;
+        }
+    }
+    assert!(bytes > 150_000, "{bytes}");
+    let stalled = async { while frames.recv().await.unwrap().0 != raw::GOAWAY {} };
+    timeout(Duration::from_secs(4), stalled).await.expect("it is idle");
+}
+
 #[tokio::test]
 async fn a_panic_is_an_answer() {
     let server = listen(Limits::default());
@@ -328,7 +395,11 @@ async fn tls_is_served_with_both_protocols() {
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&key, private).unwrap();
     let limits = Limits { header_read_timeout: Duration::from_millis(500), ..Limits::default() };
-    let server = listen_with(ServerOptions { limits, tls: Some(tls_config(&cert, &key).unwrap()) });
+    let server = listen_with(ServerOptions {
+        limits,
+        tls: Some(tls_config(&cert, &key).unwrap()),
+        ..ServerOptions::default()
+    });
 
     for (protocol, sent, begins) in [
         (

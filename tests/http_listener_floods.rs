@@ -17,8 +17,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use heirloom::http::server::Limits;
-use raw::{ChildServer, PATIENCE, Raw, RawH2, frame, limit_descriptors, listen};
+use heirloom::http::server::{Limits, ServerOptions};
+use raw::{ChildServer, PATIENCE, Raw, RawH2, frame, limit_descriptors, listen, listen_with};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
 
@@ -35,7 +35,8 @@ async fn c14_a_thousand_dripping_connections_are_closed_within_ten_seconds() {
     let usual = Limits::default();
     assert!(usual.header_read_timeout.max(usual.body_read_timeout) <= Duration::from_secs(8));
     let (header_read_timeout, body_read_timeout) = (Duration::from_secs(2), Duration::from_secs(3));
-    let server = listen(Limits { header_read_timeout, body_read_timeout, ..usual });
+    let server =
+        listen(Limits { header_read_timeout, body_read_timeout, max_connections_per_source: 2000, ..usual });
     let addr = server.addr;
     let drips: Vec<_> = (0..1000)
         .map(|n| {
@@ -83,6 +84,107 @@ async fn drip(addr: SocketAddr, begin: &str) -> Duration {
         assert!(start.elapsed() < PATIENCE);
     }
     start.elapsed()
+}
+
+#[tokio::test]
+async fn one_address_leaves_places_for_the_others() {
+    let limits = Limits { max_connections: 40, max_connections_per_source: 8, ..Limits::default() };
+    let proxies = "127.0.0.9".parse().unwrap();
+    let server = listen_with(ServerOptions { limits, proxies, ..ServerOptions::default() });
+    let connect = |source: &'static str| Raw::connect_from(source, server.addr);
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut client = connect("127.0.0.2").await;
+        assert_eq!(client.get("/").await.unwrap().status, 200);
+        held.push(client);
+    }
+    for _ in 0..100 {
+        let mut client = connect("127.0.0.2").await;
+        let ended = timeout(PATIENCE, client.stream.read_u8()).await.expect("it is closed at once");
+        assert!(ended.is_err());
+    }
+    // Another address, and a proxy's, which are many clients'.
+    assert_eq!(connect("127.0.0.3").await.get("/").await.unwrap().status, 200);
+    let mut many = Vec::new();
+    for _ in 0..16 {
+        let mut client = connect("127.0.0.9").await;
+        assert_eq!(client.get("/").await.unwrap().status, 200);
+        many.push(client);
+    }
+    // A place that is given back can be had.
+    drop(held.pop());
+    let again = async {
+        loop {
+            let mut client = connect("127.0.0.2").await;
+            client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+            if timeout(PATIENCE, client.stream.read_u8()).await.unwrap().is_ok() {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, again).await.expect("a place");
+}
+
+/// A client that says it sends 60,000 bytes and sends 50,000.
+async fn withheld(source: &str, addr: SocketAddr) -> Raw {
+    let mut client = Raw::connect_from(source, addr).await;
+    client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n").await;
+    client.send("x".repeat(50_000)).await;
+    client
+}
+
+async fn posted(source: &str, addr: SocketAddr, length: usize) -> raw::Answer {
+    let mut client = Raw::connect_from(source, addr).await;
+    let body = "x".repeat(length);
+    client.send(format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")).await;
+    client.answer().await.unwrap()
+}
+
+#[tokio::test]
+async fn withheld_bodies_take_a_part_of_the_memory_and_leave_the_rest_to_others() {
+    let limits = Limits { body_memory: 1 << 20, body_read_timeout: PATIENCE, ..Limits::default() };
+    let server = listen(limits);
+    let addr = server.addr;
+    // An eighth is 128 KiB: two of them fit.
+    let mut flood = Vec::new();
+    for _ in 0..60 {
+        flood.push(withheld("127.0.0.2", addr).await);
+    }
+    let mut refused = 0;
+    for client in &mut flood {
+        if let Ok(answer) = timeout(Duration::from_millis(20), client.answer()).await {
+            let answer = answer.unwrap();
+            assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+            assert!(answer.text().contains("temporarily_unavailable"));
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 58);
+    // What is usual is served all the while, even there; what is large, elsewhere.
+    assert_eq!(posted("127.0.0.2", addr, 2000).await.status, 200);
+    assert_eq!(posted("127.0.0.2", addr, 60_000).await.status, 503);
+    assert_eq!(posted("127.0.0.3", addr, 60_000).await.text(), "60000 bytes");
+    // What they held is free again once they have gone.
+    drop(flood);
+    let room = async { while posted("127.0.0.2", addr, 60_000).await.status != 200 {} };
+    timeout(PATIENCE, room).await.expect("room");
+}
+
+#[tokio::test]
+async fn bodies_on_one_http2_connection_are_counted_from_their_first_byte() {
+    let limits = Limits { body_memory: 128 << 10, body_read_timeout: PATIENCE, ..Limits::default() };
+    let server = listen(limits);
+    let mut client = RawH2::connect(server.addr).await;
+    // An eighth is 16 KiB: of 20 times 1,000 bytes 16 fit.
+    for stream in (1..41).step_by(2) {
+        client.send(&frame(raw::HEADERS, raw::END_HEADERS, stream, &raw::head(3, "/echo"))).await;
+        client.send(&frame(raw::DATA, 0, stream, &[b'x'; 1000])).await;
+    }
+    for _ in 0..4 {
+        let answer = timeout(PATIENCE, client.frame_of(raw::DATA)).await.expect("an answer");
+        let (_, _, _, text) = answer.unwrap();
+        assert!(String::from_utf8(text).unwrap().contains("temporarily_unavailable"));
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::http::docs::FilledIn;
+use crate::http::peer::TrustedProxies;
 use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators};
 use crate::http::{self, HttpSettings};
 use crate::oauth::Actor;
@@ -90,18 +91,16 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     for (user, role) in &demo {
         add_demo_user(&app, user, role).await?;
     }
-    let proxies = config.server.trusted_proxies.join(",").parse();
-    let proxies = proxies.map_err(|error: http::peer::NotANetwork| Failure::Failed(error.to_string()))?;
-    let hosts = config.server.hosts.clone().unwrap_or_default();
-    let options = ServerOptions { limits: limits(&config), tls: pair.as_ref().map(|pair| pair.config()) };
+    let settings = HttpSettings { filled_in, ..http_settings(&config, &stop)? };
+    let options = ServerOptions {
+        limits: limits(&config),
+        tls: pair.as_ref().map(|pair| pair.config()),
+        proxies: settings.proxies.clone(),
+        places: Arc::default(),
+    };
     let mut listeners = JoinSet::new();
     for socket in sockets {
-        let settings = HttpSettings {
-            proxies: Clone::clone(&proxies),
-            hosts: hosts.clone(),
-            stopping: Some(stop.clone()),
-            filled_in: filled_in.clone(),
-        };
+        let settings = settings.clone();
         let endpoint = http::endpoint(Arc::clone(&app), settings)
             .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
         let listener =
@@ -239,9 +238,29 @@ async fn add_demo_user(app: &App, user: &User, role: &str) -> Outcome {
     }
 }
 
+fn http_settings(config: &Config, stop: &watch::Receiver<bool>) -> Outcome<HttpSettings> {
+    let proxies = config.server.trusted_proxies.join(",").parse::<TrustedProxies>();
+    Ok(HttpSettings {
+        proxies: proxies.map_err(|error| Failure::Failed(error.to_string()))?,
+        hosts: config.server.hosts.clone().unwrap_or_default(),
+        hsts: config.server.hsts,
+        cors_headers: config.server.cors_headers.clone(),
+        stopping: Some(stop.clone()),
+        ..HttpSettings::default()
+    })
+}
+
 fn limits(config: &Config) -> Limits {
     let max_connections = usize::try_from(config.server.max_connections).unwrap_or(usize::MAX);
-    Limits { max_connections, drain_deadline: config.server.drain, ..Limits::default() }
+    let of_one = usize::try_from(config.server.max_connections_per_address).unwrap_or(usize::MAX);
+    Limits {
+        max_connections,
+        max_connections_per_source: of_one,
+        idle_timeout: config.server.keep_alive,
+        body_memory: u64::from(config.server.body_memory) << 20,
+        drain_deadline: config.server.drain,
+        ..Limits::default()
+    }
 }
 
 /// Waits until the process is told to stop.

@@ -72,12 +72,17 @@ pub(super) struct Cors<E> {
     inner: E,
     app: Arc<App>,
     methods: Arc<Methods>,
+    /// What pages may send.
+    sent: HeaderValue,
 }
 
 impl<E> Cors<E> {
-    /// Around `inner`, whose paths take `methods`.
-    pub(super) const fn new(inner: E, app: Arc<App>, methods: Arc<Methods>) -> Self {
-        Self { inner, app, methods }
+    /// Around `inner`, whose paths take `methods`. Pages may send `more` headers than the usual ones.
+    pub(super) fn new(inner: E, app: Arc<App>, methods: Arc<Methods>, more: &[String]) -> Self {
+        let sent = SENT.iter().copied().chain(more.iter().map(String::as_str)).collect::<Vec<_>>().join(", ");
+        let sent =
+            HeaderValue::try_from(sent).unwrap_or(HeaderValue::from_static("Authorization, Content-Type"));
+        Self { inner, app, methods, sent }
     }
 
     async fn preflight(&self, path: &str, origin: &HeaderValue) -> Response {
@@ -95,7 +100,7 @@ impl<E> Cors<E> {
             && let Some(methods) = self.methods.allowed(path)
         {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENT));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, self.sent.clone());
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         }
         response
@@ -116,8 +121,20 @@ impl<E> Cors<E> {
     }
 }
 
-/// What pages may send besides what every page may.
-const SENT: &str = "Authorization, Content-Type, If-None-Match";
+/// What pages may send besides what every page may: what heirloom reads (`DPoP` and `If-Match` by name only, so far), and
+/// what libraries add to every request, which heirloom passes over: `X-Requested-With` (Swagger UI and others), and the
+/// headers of W3C Trace Context and Baggage.
+const SENT: [&str; 9] = [
+    "Authorization",
+    "Content-Type",
+    "If-None-Match",
+    "If-Match",
+    "DPoP",
+    "X-Requested-With",
+    "traceparent",
+    "tracestate",
+    "baggage",
+];
 /// What pages may read besides what every page may.
 const READ: &str = "WWW-Authenticate, Retry-After, ETag, Location";
 

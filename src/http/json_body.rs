@@ -44,6 +44,7 @@ impl<T: ParseFromJSON> JsonBody<'_, T> {
             let why = match error {
                 BodyError::TooLarge => "The body is too large.",
                 BodyError::TimedOut => "The body did not arrive in time.",
+                BodyError::NoRoom => "There is no room for the body now.",
                 BodyError::Broken => "The body is broken.",
             };
             ApiError::malformed(why, Vec::new())

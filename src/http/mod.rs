@@ -1,6 +1,7 @@
 //! Everything that speaks HTTP: the listener, one file an endpoint family, and the only place that knows status codes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::{Endpoint, Response};
 use tokio::sync::watch;
@@ -20,7 +21,9 @@ pub mod form;
 mod front;
 pub mod health;
 pub mod host;
+mod hsts;
 pub mod introspect;
+mod issuer_path;
 mod json_body;
 pub mod jwks;
 pub mod metadata;
@@ -44,17 +47,35 @@ pub struct HttpSettings {
     /// The only values of `Host` that are answered; empty: any. Keeps web pages out that reach loopback by DNS
     /// rebinding.
     pub hosts: Vec<String>,
+    /// How long a browser that has been here asks over TLS only; `None`: heirloom says nothing of it.
+    pub hsts: Option<Duration>,
+    /// Request headers that pages may send besides the usual ones.
+    pub cors_headers: Vec<String>,
     /// Becomes true when the server stops: what would last longer ends then.
     pub stopping: Option<watch::Receiver<bool>>,
     /// What the documentation page has filled in; only in a demo.
     pub filled_in: Option<docs::FilledIn>,
 }
 
-/// All of heirloom as one endpoint.
+/// All of heirloom as one endpoint, as the network sees it: below the issuer's path.
+///
+/// # Errors
+/// As [`answers`].
+pub fn endpoint(
+    app: Arc<App>,
+    settings: HttpSettings,
+) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    let issuer = app.settings.issuer.clone();
+    let (proxies, hsts) = (settings.proxies.clone(), settings.hsts);
+    let answers = issuer_path::IssuerPath::new(answers(app, settings)?, &issuer);
+    Ok(hsts::Hsts::new(answers, proxies, &issuer, hsts))
+}
+
+/// All endpoints.
 ///
 /// # Errors
 /// If the specification that it generates is no JSON, which would be a defect.
-pub fn endpoint(
+fn answers(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
@@ -62,5 +83,5 @@ pub fn endpoint(
     let front = front::Front::new(Arc::clone(&app), &settings);
     let answers = host::HostCheck::new(front, settings.hosts);
     let answers = error::EveryAnswer::new(answers, Arc::clone(&methods));
-    Ok(cors::Cors::new(answers, app, methods))
+    Ok(cors::Cors::new(answers, app, methods, &settings.cors_headers))
 }

@@ -25,7 +25,7 @@ pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    let all = super::endpoint(Arc::clone(&app), HttpSettings { hosts: Vec::new(), ..settings })?;
+    let all = super::answers(Arc::clone(&app), HttpSettings { hosts: Vec::new(), ..settings })?;
     Ok(OnlyAdmin { app, all })
 }
 

@@ -54,7 +54,15 @@ impl TrustedProxies {
         (!self.contains(socket)).then_some(socket)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether `request` comes from one of them.
+    #[must_use]
+    pub fn is_one(&self, request: &poem::Request) -> bool {
+        request.remote_addr().as_socket_addr().is_some_and(|socket| self.contains(socket.ip().to_canonical()))
+    }
+
+    /// Whether this is the address of one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

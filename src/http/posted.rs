@@ -20,7 +20,7 @@ use super::server::{BodyError, read_body};
 use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{App, TokenError};
 use crate::client::Registration;
-use crate::oauth::ClientId;
+use crate::oauth::{ClientId, ErrorCode};
 
 /// A form that was read, and a client that has not proved yet who it is.
 pub(super) struct Posted {
@@ -129,6 +129,9 @@ async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusa
             Refusal::request("The request is too large.").with_status(StatusCode::PAYLOAD_TOO_LARGE)
         }
         BodyError::TimedOut => Refusal::request("The body did not arrive in time."),
+        BodyError::NoRoom => {
+            Refusal::code(ErrorCode::TemporarilyUnavailable, "There is no room for the body now.")
+        }
         BodyError::Broken => Refusal::request("The body is broken."),
     })?;
     Ok(Form::parse(&bytes)?)

@@ -408,9 +408,27 @@ fn readers(answer: &Answer) -> (&str, &str) {
     (answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials"))
 }
 
+/// What libraries send: the last one because the configuration says so.
+const SENT: [&str; 10] = [
+    "Authorization",
+    "Content-Type",
+    "If-None-Match",
+    "If-Match",
+    "X-Requested-With",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "DPoP",
+    "X-Client-Version",
+];
+
 #[tokio::test]
 async fn a_preflight_is_for_the_pages_of_all_clients() {
-    let server = Server::with(with_browser).await;
+    let server = Server::with(|setup| {
+        with_browser(setup);
+        setup.config.server.cors_headers = vec!["X-Client-Version".to_owned()];
+    })
+    .await;
     for (path, method) in [("/oauth/token", "POST"), ("/oauth/revoke", "POST"), ("/oauth/userinfo", "GET")] {
         for (origin, credentials) in [(APP, "true"), (SPA, "")] {
             let answer = preflight(&server, path, origin, method).await;
@@ -418,7 +436,10 @@ async fn a_preflight_is_for_the_pages_of_all_clients() {
             assert!(
                 answer.header("access-control-allow-methods").split(", ").any(|allowed| allowed == method)
             );
-            assert!(answer.header("access-control-allow-headers").contains("Authorization"));
+            let sent: Vec<_> = answer.header("access-control-allow-headers").split(", ").collect();
+            for header in SENT {
+                assert!(sent.contains(&header), "{header} is not in {sent:?}");
+            }
             assert!(!answer.header("access-control-max-age").is_empty());
         }
         for origin in ["https://evil.example", "null", ""] {

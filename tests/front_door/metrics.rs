@@ -17,6 +17,10 @@ async fn numbers(of: &Server) -> Answer {
     let page = Answer::of(client().get(format!("http://{address}/metrics")).send().await.unwrap()).await;
     let other = Answer::of(client().get(format!("http://{address}/oauth/token")).send().await.unwrap()).await;
     assert_eq!(other.status, 404, "nothing else is there");
+    assert_eq!(
+        (page.header("x-content-type-options"), other.header("x-content-type-options")),
+        ("nosniff", "nosniff")
+    );
     stop.send(()).unwrap();
     serving.await.unwrap().unwrap();
     page

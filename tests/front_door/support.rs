@@ -106,7 +106,14 @@ impl Setup {
         let hosts = self.config.server.hosts.clone().unwrap_or_default();
         let endpoint = http::endpoint(
             Arc::clone(&app),
-            HttpSettings { proxies, hosts, stopping: Some(stopped.clone()), ..HttpSettings::default() },
+            HttpSettings {
+                proxies,
+                hosts,
+                hsts: self.config.server.hsts,
+                cors_headers: self.config.server.cors_headers.clone(),
+                stopping: Some(stopped.clone()),
+                ..HttpSettings::default()
+            },
         )
         .unwrap();
         let serving = tokio::spawn(async move {
@@ -274,6 +281,8 @@ impl Server {
         let request = request.unwrap();
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let answer = Answer::of(client.execute(request).await.unwrap()).await;
+        // Every answer has it, whatever it is.
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{method} {path}");
         specification::insist(&method, &path, &answer);
         answer
     }
@@ -299,6 +308,13 @@ impl Server {
             ("password", password),
         ])
         .await
+    }
+
+    /// Signs the user in for the account's own endpoints.
+    pub(crate) async fn sign_in_for_account(&self) -> Answer {
+        let form =
+            [("grant_type", "password"), ("client_id", PUBLIC), ("username", USER.0), ("password", USER.1)];
+        self.post(&[&form[..], &[("scope", "account")]].concat()).await
     }
 
     /// Signs the user in with the confidential client.

@@ -30,7 +30,7 @@ pub struct Seen {
     pub release: Notify,
 }
 
-/// `/echo` answers with its body's length, `/slow` after 50 ms, `/held` when released, `/stuck` never, `/big` with
+/// `/echo` answers with its body's length, `/drip` with one byte every 100 ms for 15 times, `/slow` after 50 ms, `/held` when released, `/stuck` never, `/big` with
 /// 8 MiB, `/panic` panics, `/panic-at-once` before it has a future, all else answers "ok" without reading.
 pub fn endpoint(seen: &Arc<Seen>) -> impl Endpoint + 'static {
     let seen = Arc::clone(seen);
@@ -66,7 +66,7 @@ async fn answer(mut request: Request, seen: &Seen) -> Response {
                 match error {
                     BodyError::TooLarge => seen.too_large.fetch_add(1, Ordering::SeqCst),
                     BodyError::TimedOut => seen.timed_out.fetch_add(1, Ordering::SeqCst),
-                    BodyError::Broken => 0,
+                    BodyError::NoRoom | BodyError::Broken => 0,
                 };
                 Response::builder().status(poem::http::StatusCode::IM_A_TEAPOT).body("the endpoint's answer")
             }
@@ -82,6 +82,16 @@ async fn answer(mut request: Request, seen: &Seen) -> Response {
             Response::from("ok")
         }
         "/stuck" => std::future::pending().await,
+        "/drip" => {
+            let (mut writer, reader) = tokio::io::duplex(1024);
+            tokio::spawn(async move {
+                for _ in 0..15 {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    let _ = writer.write_all(b"x").await;
+                }
+            });
+            Response::builder().body(poem::Body::from_async_read(reader))
+        }
         "/panic" => panic!("as asked"),
         "/big" => Response::builder().body(vec![b'x'; 8 << 20]),
         _ => Response::from("ok"),
@@ -97,7 +107,7 @@ pub struct Listening {
 }
 
 pub fn listen(limits: Limits) -> Listening {
-    listen_with(ServerOptions { limits, tls: None })
+    listen_with(ServerOptions { limits, ..ServerOptions::default() })
 }
 
 pub fn listen_with(options: ServerOptions) -> Listening {
@@ -145,6 +155,7 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
         assert_eq!(self.header("pragma"), Some("no-cache"), "{self:?}");
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{self:?}");
         assert_eq!(self.header("connection"), Some("close"), "{self:?}");
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(json["error"], "invalid_request");
@@ -163,6 +174,13 @@ impl Raw {
     pub async fn connect(addr: SocketAddr) -> Self {
         let stream = timeout(PATIENCE, TcpStream::connect(addr)).await.unwrap().unwrap();
         Self::over(stream)
+    }
+
+    /// From another address of this machine.
+    pub async fn connect_from(source: &str, addr: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+        Self::over(timeout(PATIENCE, socket.connect(addr)).await.unwrap().unwrap())
     }
 
     pub fn over(stream: TcpStream) -> Self {
@@ -232,6 +250,7 @@ pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;

@@ -50,7 +50,12 @@ enum LiveAnswer {
     /// The events, one after the other, for as long as the connection lasts: `id` is the position, `event` the type,
     /// `data` the event as JSON.
     #[oai(status = 200, content_type = "text/event-stream")]
-    Ok(Binary<Body>),
+    Ok(
+        Binary<Body>,
+        /// `no`: nginx must not keep the events back until it has more of them.
+        #[oai(header = "X-Accel-Buffering")]
+        String,
+    ),
 }
 
 #[OpenApi]
@@ -118,7 +123,8 @@ impl EventsApi {
         };
         let filter = EventFilter { stream: None, types: listed(types.as_deref()) };
         let follow = Follow { admin, filter, after };
-        self.live.clone().follow(follow).map(|body| LiveAnswer::Ok(Binary(body))).ok_or_else(super::too_many)
+        let body = self.live.clone().follow(follow).ok_or_else(super::too_many)?;
+        Ok(LiveAnswer::Ok(Binary(body), "no".to_owned()))
     }
 }
 

@@ -79,8 +79,9 @@ async fn stopped(stopping: Option<watch::Receiver<bool>>) {
 /// Until the client has gone, may no longer, or the store fails: then the client comes back with the last id it saw.
 async fn feed(mut follow: Follow, mut writer: DuplexStream, _place: OwnedSemaphorePermit) {
     let mut silent = Duration::ZERO;
-    // Begins the answer, and says how long to wait before coming back.
-    let mut text = "retry: 2000\n\n".to_owned();
+    // Begins the answer at once, which tells everybody on the way that there is one, and says how long to wait before
+    // coming back.
+    let mut text = ": here are the events\nretry: 2000\n\n".to_owned();
     while writer.write_all(text.as_bytes()).await.is_ok() && follow.admin.may_still().await.is_ok() {
         text.clear();
         let Ok(page) = follow.admin.app.read_events(&follow.filter, follow.after, PAGE).await else { return };

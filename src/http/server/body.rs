@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -12,9 +12,11 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::places::Place;
+
 /// Why a request's body could not be read.
 ///
-/// The first two need no care for the answer: the listener sends its own in the endpoint's place.
+/// The first three need no care for the answer: the listener sends its own in the endpoint's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// More than [`super::Limits::max_body_bytes`].
@@ -23,6 +25,9 @@ pub enum BodyError {
     /// Not there within [`super::Limits::body_read_timeout`].
     #[error("the body did not arrive in time")]
     TimedOut,
+    /// All bodies together take as much memory as they may: [`super::Limits::body_memory`].
+    #[error("there is no room for the body now")]
+    NoRoom,
     /// The connection or its framing broke off.
     #[error("the body broke off")]
     Broken,
@@ -51,6 +56,9 @@ pub async fn read_body(body: poem::Body) -> Result<Bytes, BodyError> {
             first = data;
         } else {
             if more.is_empty() {
+                // As far as it is known how much there will be: to grow by doubling takes up to twice as much.
+                let rest = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(MOST_AT_ONCE);
+                more.reserve(first.len().saturating_add(data.len()).saturating_add(rest));
                 more.extend_from_slice(&first);
             }
             more.extend_from_slice(&data);
@@ -59,15 +67,59 @@ pub async fn read_body(body: poem::Body) -> Result<Bytes, BodyError> {
     Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
+/// The most that is made room for before it has come.
+const MOST_AT_ONCE: usize = 64 * 1024;
+
+/// The memory that a body takes. It is given back after the endpoint has answered: what was read is held until then.
+#[derive(Debug)]
+pub(super) struct BodyMemory {
+    place: Arc<Place>,
+    uncounted: u64,
+    came: AtomicU64,
+}
+
+impl BodyMemory {
+    /// Of a connection's place; the first `uncounted` bytes of the body are free.
+    pub(super) fn new(place: Arc<Place>, uncounted: u64) -> Self {
+        Self { place, uncounted, came: AtomicU64::new(0) }
+    }
+
+    /// Makes room for so many bytes more; false if there is none.
+    fn grow(&self, bytes: u64) -> bool {
+        let before = self.came.load(Ordering::Relaxed);
+        let now = before.saturating_add(bytes);
+        let counted = self.counted(now).saturating_sub(self.counted(before));
+        let fits = counted == 0 || self.place.reserve(counted);
+        if fits {
+            self.came.store(now, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    const fn counted(&self, bytes: u64) -> u64 {
+        bytes.saturating_sub(self.uncounted)
+    }
+}
+
+impl Drop for BodyMemory {
+    fn drop(&mut self) {
+        let counted = self.counted(self.came.load(Ordering::Relaxed));
+        if counted > 0 {
+            self.place.free(counted);
+        }
+    }
+}
+
 /// What became of a request's body, for the listener to see after the endpoint has answered.
-#[derive(Debug, Default)]
-pub(super) struct BodyState(AtomicU8);
+#[derive(Debug)]
+pub(super) struct BodyState(AtomicU8, BodyMemory);
 
 // 0 is neither.
 const READ: u8 = 1;
 const TOO_LARGE: u8 = 2;
 const TIMED_OUT: u8 = 3;
 const BROKEN: u8 = 4;
+const NO_ROOM: u8 = 5;
 
 impl BodyState {
     /// Whether it has been read to its end.
@@ -81,6 +133,7 @@ impl BodyState {
             TOO_LARGE => Some(BodyError::TooLarge),
             TIMED_OUT => Some(BodyError::TimedOut),
             BROKEN => Some(BodyError::Broken),
+            NO_ROOM => Some(BodyError::NoRoom),
             _ => None,
         }
     }
@@ -90,6 +143,7 @@ impl BodyState {
             BodyError::TooLarge => TOO_LARGE,
             BodyError::TimedOut => TIMED_OUT,
             BodyError::Broken => BROKEN,
+            BodyError::NoRoom => NO_ROOM,
         };
         self.0.store(state, Ordering::Relaxed);
     }
@@ -112,8 +166,9 @@ pub(super) struct LimitedBody {
 }
 
 impl LimitedBody {
-    pub(super) fn new(inner: Incoming, left: u64, deadline: Instant) -> Self {
-        Self { inner, state: Arc::default(), left, deadline, frames: 0, timer: None }
+    pub(super) fn new(inner: Incoming, left: u64, deadline: Instant, memory: BodyMemory) -> Self {
+        let state = Arc::new(BodyState(AtomicU8::new(0), memory));
+        Self { inner, state, left, deadline, frames: 0, timer: None }
     }
 
     fn fail<T>(&self, error: BodyError) -> Poll<Option<io::Result<T>>> {
@@ -137,6 +192,9 @@ impl Body for LimitedBody {
                 match self.left.checked_sub(length) {
                     Some(left) if self.frames <= MOST_FRAMES => self.left = left,
                     Some(_) | None => return self.fail(BodyError::TooLarge),
+                }
+                if !self.state.1.grow(length) {
+                    return self.fail(BodyError::NoRoom);
                 }
                 if self.inner.is_end_stream() {
                     self.state.0.store(READ, Ordering::Relaxed);

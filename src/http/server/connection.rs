@@ -18,7 +18,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::exchange::Exchange;
 use super::listener::Incoming;
-use super::wire::{Link, Stream, Wire, after};
+use super::places::Place;
+use super::wire::{Link, SentBody, Stream, Wire, after};
 use super::{Shared, send_at_once};
 
 /// How long what a refused client still sends is read and dropped, so that it gets to read why: closing a socket
@@ -33,6 +34,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) async fn serve<E: poem::Endpoint + 'static>(
     incoming: Incoming,
     peer: Addr,
+    place: Place,
     shared: Arc<Shared<E>>,
 ) {
     let link = Arc::new(Link::new(Instant::now()));
@@ -44,12 +46,12 @@ pub(super) async fn serve<E: poem::Endpoint + 'static>(
             let exchange = Arc::new(Exchange::new(
                 Arc::clone(&shared),
                 Arc::clone(&link),
-                peer.clone(),
+                (peer.clone(), place),
                 opened.is_tls(),
             ));
             let wire = Wire::new(opened.stream, opened.read, Arc::clone(&shared), Arc::clone(&link));
             if opened.http2 {
-                http2(wire.unchecked(), &shared, &link, exchange).await;
+                http2(wire.multiplexed(), &shared, &link, exchange).await;
             } else {
                 http1(wire, &shared, exchange).await;
             }
@@ -139,12 +141,12 @@ async fn http1<E: poem::Endpoint + 'static>(
 async fn http2<E: poem::Endpoint + 'static>(
     wire: Wire<E>,
     shared: &Arc<Shared<E>>,
-    link: &Link,
+    link: &Arc<Link>,
     exchange: Arc<Exchange<E>>,
 ) {
-    let service = service_fn(move |request| {
-        let exchange = Arc::clone(&exchange);
-        async move { Ok::<_, Infallible>(exchange.http2(request).await) }
+    let service = service_fn(|request| {
+        let (exchange, link) = (Arc::clone(&exchange), Arc::clone(link));
+        async move { Ok::<_, Infallible>(exchange.http2(request).await.map(|body| SentBody::new(body, link))) }
     });
     let mut connection = pin!(shared.http2.serve_connection(TokioIo::new(wire), service));
     let ended = tokio::select! {
@@ -165,7 +167,8 @@ async fn http2<E: poem::Endpoint + 'static>(
     }
 }
 
-/// Ends when there has been no request for too long: a client that sends the parts of one for ever has none.
+/// Ends when there has been no request, and nothing was sent of an answer, for too long: a client that sends the parts of
+/// a request for ever has none, and one that takes nothing of an answer gets none.
 async fn idle<E>(shared: &Shared<E>, link: &Link) {
     let limits = &shared.limits;
     let mut check = after(link.start, limits.header_read_timeout);

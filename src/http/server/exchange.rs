@@ -10,7 +10,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Either, ready};
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::http::uri::Scheme;
 use hyper::{Request, Response};
 use poem::web::{LocalAddr, RemoteAddr};
@@ -18,8 +20,9 @@ use poem::{Addr, IntoResponse, RequestParts};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::body::{BodyError, BodyState, LimitedBody};
+use super::body::{BodyError, BodyMemory, BodyState, LimitedBody};
 use super::head::REFUSED_METHOD;
+use super::places::Place;
 use super::refusal::Refusal;
 use super::wire::{Link, after};
 
@@ -30,12 +33,18 @@ pub(super) struct Exchange<E> {
     shared: Arc<Shared<E>>,
     link: Arc<Link>,
     peer: Addr,
+    place: Arc<Place>,
     tls: bool,
 }
 
 impl<E: poem::Endpoint> Exchange<E> {
-    pub(super) fn new(shared: Arc<Shared<E>>, link: Arc<Link>, peer: Addr, tls: bool) -> Self {
-        Self { shared, link, peer, tls }
+    pub(super) fn new(
+        shared: Arc<Shared<E>>,
+        link: Arc<Link>,
+        (peer, place): (Addr, Place),
+        tls: bool,
+    ) -> Self {
+        Self { shared, link, peer, place: Arc::new(place), tls }
     }
 
     /// Answers a request whose head the wire has checked.
@@ -48,7 +57,8 @@ impl<E: poem::Endpoint> Exchange<E> {
         // The wire does not follow chunks, so it would not find the next request.
         let last = request.headers().contains_key(TRANSFER_ENCODING);
         let deadline = after(self.link.head_at(), self.shared.limits.body_read_timeout);
-        let (answer, unread) = self.answer(request, deadline).await;
+        // A connection has one such body at a time: the usual ones need not be counted.
+        let (answer, unread) = self.answer(request, deadline, UNCOUNTED).await;
         let crowded = self.shared.crowded.load(Ordering::Relaxed);
         if last || unread || crowded || self.shared.is_draining() { closing(answer) } else { answer }
     }
@@ -59,7 +69,7 @@ impl<E: poem::Endpoint> Exchange<E> {
             return self.refuse(refusal);
         }
         let deadline = after(Instant::now(), self.shared.limits.body_read_timeout);
-        self.answer(request, deadline).await.0
+        self.answer(request, deadline, 0).await.0
     }
 
     /// The checks that the wire has no part in.
@@ -80,7 +90,7 @@ impl<E: poem::Endpoint> Exchange<E> {
     }
 
     /// Asks the endpoint. Says too whether some of the body has been left unread.
-    async fn answer(&self, request: Request<Incoming>, deadline: Instant) -> (Answer, bool) {
+    async fn answer(&self, request: Request<Incoming>, deadline: Instant, uncounted: u64) -> (Answer, bool) {
         let _in_flight = self.link.begin();
         let (parts, body) = request.into_parts();
         let max = self.shared.limits.max_body_bytes;
@@ -95,7 +105,8 @@ impl<E: poem::Endpoint> Exchange<E> {
             let request = poem::Request::from_parts(parts, poem::Body::empty());
             return (self.call(request).await, false);
         }
-        let body = LimitedBody::new(body, max, deadline);
+        let memory = BodyMemory::new(Arc::clone(&self.place), uncounted);
+        let body = LimitedBody::new(body, max, deadline, memory);
         let state = Arc::clone(&body.state);
         let request = poem::Request::from_parts(parts, poem::Body::from(BoxBody::new(body)));
         let answer = self.call(request).await;
@@ -107,6 +118,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         match state.error() {
             Some(BodyError::TooLarge) => Some(self.refuse(Refusal::BodyTooLarge)),
             Some(BodyError::TimedOut) => Some(self.refuse(Refusal::BodyTimedOut)),
+            Some(BodyError::NoRoom) => Some(self.refuse(Refusal::NoRoom)),
             Some(BodyError::Broken) | None => None,
         }
     }
@@ -119,7 +131,11 @@ impl<E: poem::Endpoint> Exchange<E> {
             Ok(called) => Either::Left(AssertUnwindSafe(called.map(answer_of)).catch_unwind()),
             Err(panic) => Either::Right(ready(Err(panic))),
         };
-        called.map(|answer| answer.unwrap_or_else(|_| self.refuse(Refusal::Panicked)))
+        called.map(|answer| {
+            let mut answer = answer.unwrap_or_else(|_| self.refuse(Refusal::Panicked));
+            answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+            answer
+        })
     }
 
     fn refuse(&self, refusal: Refusal) -> Answer {
@@ -133,12 +149,18 @@ impl<E: poem::Endpoint> Exchange<E> {
     }
 }
 
+/// So many bytes of the body of an HTTP/1 request are not counted.
+const UNCOUNTED: u64 = 4096;
+
 fn answer_of(called: poem::Result<impl IntoResponse>) -> Answer {
     match called {
         Ok(answer) => answer.into_response().into(),
         Err(error) => error.into_response().into(),
     }
 }
+
+/// No browser takes an answer for another kind of content than it says.
+pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 fn closing(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -18,6 +18,7 @@ mod connection;
 mod exchange;
 mod head;
 mod listener;
+mod places;
 mod refusal;
 mod tls;
 mod validity;
@@ -39,10 +40,14 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use super::peer::TrustedProxies;
+
 pub use body::{BodyError, read_body};
 pub use certificate::{Certificate, Look};
 use listener::Listener;
 pub use listener::OPERATOR;
+use places::Place;
+pub use places::Places;
 pub use tls::{TlsError, tls_config};
 pub use validity::Validity;
 
@@ -60,12 +65,17 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Open connections. More of them wait in the kernel's queue.
     pub max_connections: usize,
+    /// Open connections of one source: an IPv4 address, or an IPv6 network of 64 bits. More of them are closed at once.
+    pub max_connections_per_source: usize,
     /// Headers of a request, at most 128.
     pub max_headers: usize,
     /// Bytes of a request's head.
     pub max_header_bytes: usize,
     /// Bytes of a request's body.
     pub max_body_bytes: u64,
+    /// Bytes that the bodies of all requests together may take, on all listeners with the same [`Places`]; one source has
+    /// an eighth. Beyond it a request is answered 503.
+    pub body_memory: u64,
     /// From the shutdown signal to the end of [`serve`], whatever the clients do.
     pub drain_deadline: Duration,
     /// Requests at the same time on one HTTP/2 connection.
@@ -79,12 +89,15 @@ impl Default for Limits {
         Self {
             header_read_timeout: Duration::from_secs(5),
             body_read_timeout: Duration::from_secs(8),
-            idle_timeout: Duration::from_secs(30),
+            // Longer than proxies keep theirs (a minute), so that no request meets a connection that is just closing.
+            idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(10),
             max_connections: 10_000,
+            max_connections_per_source: 1000,
             max_headers: 100,
             max_header_bytes: 32 * 1024,
             max_body_bytes: 64 * 1024,
+            body_memory: 64 << 20,
             drain_deadline: Duration::from_secs(8),
             h2_max_streams: 64,
             h2_max_pending_resets: 20,
@@ -99,6 +112,10 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// From [`tls_config`]. Without it, clear text.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whose connections are not counted by source: they are many clients'.
+    pub proxies: TrustedProxies,
+    /// What is taken; shared by the listeners of one server.
+    pub places: Arc<Places>,
 }
 
 /// Listens on `addr`, with room in the kernel's queue for a burst of connections: the usual 128 overflow, and a client
@@ -192,7 +209,10 @@ async fn accept<E: poem::Endpoint + 'static>(
             accepted = listener.accept(), if connections.len() < max => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    connections.spawn(connection::serve(stream, peer, Arc::clone(shared)));
+                    // Without a place it is closed: to answer would take what there is too little of.
+                    if let Some(place) = shared.place(&peer) {
+                        connections.spawn(connection::serve(stream, peer, place, Arc::clone(shared)));
+                    }
                 }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
@@ -222,7 +242,9 @@ async fn accept_what_waits<E: poem::Endpoint + 'static>(
     let waiting = async {
         while connections.len() < shared.limits.max_connections {
             let Ok(Ok((stream, peer))) = tokio::time::timeout(QUIET, listener.accept()).await else { return };
-            connections.spawn(connection::serve(stream, peer, Arc::clone(shared)));
+            if let Some(place) = shared.place(&peer) {
+                connections.spawn(connection::serve(stream, peer, place, Arc::clone(shared)));
+            }
         }
     };
     // A steady stream of new ones must not keep it from ending.
@@ -256,6 +278,8 @@ struct Shared<E> {
     endpoint: E,
     limits: Limits,
     tls: Option<TlsAcceptor>,
+    proxies: TrustedProxies,
+    places: Arc<Places>,
     /// The listener's address, which is what a connection's is but for the wildcard.
     local: Addr,
     http1: http1::Builder,
@@ -273,6 +297,8 @@ impl<E> Shared<E> {
         Self {
             endpoint,
             tls: options.tls.map(TlsAcceptor::from),
+            proxies: options.proxies,
+            places: options.places,
             local,
             http1: http1_builder(&limits),
             http2: http2_builder(&limits),
@@ -281,6 +307,13 @@ impl<E> Shared<E> {
             drain: Notify::new(),
             crowded: AtomicBool::new(false),
         }
+    }
+
+    /// A place for a connection from `peer`, if its source has one left. Operators are not counted.
+    fn place(&self, peer: &Addr) -> Option<Place> {
+        let address = peer.as_socket_addr().map(|socket| socket.ip().to_canonical());
+        let counted = address.filter(|address| !self.proxies.contains(*address));
+        Place::take(&self.places, counted, &self.limits)
     }
 
     fn is_draining(&self) -> bool {

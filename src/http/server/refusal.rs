@@ -2,10 +2,12 @@
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 
 use bytes::Bytes;
+
+use super::exchange::NOSNIFF;
 
 /// Why the listener answers a request in the endpoint's place. Each is JSON of the shape of RFC 6749 §5.2, in its
 /// character set, and is never cached.
@@ -27,16 +29,19 @@ pub(super) enum Refusal {
     BodyTooLarge,
     /// Too many headers, or too many bytes of them.
     HeadersTooLarge,
+    /// There is no room for the body now.
+    NoRoom,
     /// The endpoint panicked.
     Panicked,
 }
 
 const INVALID_REQUEST: &str = "invalid_request";
+const TEMPORARILY_UNAVAILABLE: &str = "temporarily_unavailable";
 const SERVER_ERROR: &str = "server_error";
 
 impl Refusal {
     /// All of them, in the order of their discriminants.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Malformed,
         Self::AmbiguousLength,
         Self::TransferCoding,
@@ -45,6 +50,7 @@ impl Refusal {
         Self::BodyTimedOut,
         Self::BodyTooLarge,
         Self::HeadersTooLarge,
+        Self::NoRoom,
         Self::Panicked,
     ];
 
@@ -97,6 +103,12 @@ impl Refusal {
                 INVALID_REQUEST,
                 "The headers of the request are too many or too large.",
             ),
+            // RFC 9110 §15.6.4.
+            Self::NoRoom => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TEMPORARILY_UNAVAILABLE,
+                "The server has no room for the body of the request now. Try again in a moment.",
+            ),
             Self::Panicked => {
                 (StatusCode::INTERNAL_SERVER_ERROR, SERVER_ERROR, "The server met an unexpected condition.")
             }
@@ -114,6 +126,10 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
     }
 }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -50,7 +52,8 @@ pub(super) struct Link {
     head_at: AtomicU64,
     /// Requests in the endpoint.
     in_flight: AtomicUsize,
-    /// When the last request ended, in milliseconds after `start`; 0 before the first.
+    /// When the last request ended or something of an answer was sent last, in milliseconds after `start`; 0 before the
+    /// first.
     last: AtomicU64,
 }
 
@@ -70,7 +73,13 @@ impl Link {
         InFlight(Arc::clone(self))
     }
 
-    /// Since when there has been no request, unless there is one; the start, before the first.
+    /// Something of an answer was sent.
+    pub(super) fn sent(&self) {
+        self.last.store(self.elapsed_ms(Instant::now()).max(1), Ordering::Relaxed);
+    }
+
+    /// Since when there has been no request and nothing was sent of an answer, unless there is one; the start, before the
+    /// first.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
         (self.in_flight.load(Ordering::Relaxed) == 0).then(|| after(self.start, last))
@@ -91,9 +100,40 @@ pub(super) struct InFlight(Arc<Link>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let now = self.0.elapsed_ms(Instant::now()).max(1);
-        self.0.last.store(now, Ordering::Relaxed);
+        self.0.sent();
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer, which keeps its connection from being idle while it is sent. HTTP/2 only: there several are sent
+/// on one connection, and the wire does not know their ends.
+pub(super) struct SentBody {
+    inner: BoxBody<Bytes, io::Error>,
+    link: Arc<Link>,
+}
+
+impl SentBody {
+    pub(super) fn new(inner: BoxBody<Bytes, io::Error>, link: Arc<Link>) -> Self {
+        Self { inner, link }
+    }
+}
+
+impl Body for SentBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        self.link.sent();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 
@@ -109,8 +149,10 @@ enum Phase {
     Head,
     /// An HTTP/1 request, of which so many bytes are left to pass on.
     Request(u64),
-    /// What only its reader knows the end of: HTTP/2, or a chunked body, after which the connection closes.
+    /// What only its reader knows the end of: a chunked body, after which the connection closes.
     Rest,
+    /// HTTP/2, to its end.
+    Multiplexed,
     /// The head that stands in for a refused one, and nothing behind it.
     Refused,
 }
@@ -157,9 +199,18 @@ impl<E> Wire<E> {
     }
 
     /// Passes all on as it is: HTTP/2.
-    pub(super) fn unchecked(mut self) -> Self {
-        self.phase = Phase::Rest;
+    pub(super) fn multiplexed(mut self) -> Self {
+        self.phase = Phase::Multiplexed;
         self
+    }
+
+    /// A large answer was handed over as one frame, and goes out bit by bit as its client takes it. What is shorter is
+    /// HTTP/2's own, such as the answer to a ping.
+    fn note_sent(&self, written: &Poll<io::Result<usize>>) {
+        const OF_AN_ANSWER: usize = 256;
+        if matches!((&self.phase, written), (Phase::Multiplexed, Poll::Ready(Ok(OF_AN_ANSWER..)))) {
+            self.link.sent();
+        }
     }
 
     /// The socket, if its client may still be sending, so that closing it at once would reset it and what was sent to
@@ -320,7 +371,7 @@ impl<E> AsyncRead for Wire<E> {
                     self.phase = Phase::Request(left.saturating_sub(passed));
                     return Poll::Ready(Ok(()));
                 }
-                Phase::Rest => {
+                Phase::Rest | Phase::Multiplexed => {
                     ready!(self.poll_pass(cx, out, u64::MAX))?;
                     return Poll::Ready(Ok(()));
                 }
@@ -342,6 +393,7 @@ impl<E> AsyncWrite for Wire<E> {
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
+        self.note_sent(&written);
         self.timed(cx, written)
     }
 
@@ -355,6 +407,7 @@ impl<E> AsyncWrite for Wire<E> {
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         };
+        self.note_sent(&written);
         self.timed(cx, written)
     }
 

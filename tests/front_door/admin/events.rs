@@ -121,6 +121,7 @@ impl Following {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
         Self { response, text: String::new() }
     }
 
@@ -178,6 +179,18 @@ async fn the_log_is_followed_live_and_resumed_where_it_broke_off() {
     let mut ends = Following::begin(&office, "?type=session_ended", None).await;
     office.delete(&format!("/admin/sessions/{session}")).await;
     assert_eq!(ends.next(1).await[0].1["data"]["reason"], "admin");
+}
+
+#[tokio::test]
+async fn who_follows_what_does_not_happen_hears_something_at_once() {
+    let office = Office::open().await;
+    let mut following = Following::begin(&office, "?after=latest", None).await;
+    assert!(following.read().await);
+    assert!(
+        following.text.starts_with(": ") && following.text.contains("\nretry: 2000\n\n"),
+        "{}",
+        following.text
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,110 @@
+//! An issuer whose URL has a path, such as `https://example.com/auth`: every endpoint is there, below that path.
+//!
+//! The path is taken off the request before anything else sees it, and put before each `Location`, here and nowhere
+//! else. A request without it is answered as well: that is how a proxy forwards which takes the path off itself, and how
+//! health is asked about from inside.
+
+use futures_util::TryFutureExt as _;
+use futures_util::future::Either;
+use poem::http::header::LOCATION;
+use poem::http::uri::PathAndQuery;
+use poem::http::{HeaderValue, Uri};
+use poem::{Endpoint, Request, Response};
+
+/// Around all endpoints.
+pub(super) struct IssuerPath<E> {
+    inner: E,
+    /// Begins with a slash and does not end with one; empty for an issuer without a path.
+    path: String,
+}
+
+impl<E> IssuerPath<E> {
+    /// Around `inner`, for this issuer.
+    pub(super) fn new(inner: E, issuer: &str) -> Self {
+        let uri = issuer.parse::<Uri>();
+        let path = uri.map(|uri| uri.path().trim_end_matches('/').to_owned()).unwrap_or_default();
+        Self { inner, path }
+    }
+
+    /// The path in `asked` that the endpoints know; `None` for what has it already.
+    fn known<'a>(&self, asked: &'a str) -> Option<&'a str> {
+        // RFC 8414 §3.1 puts the issuer's path behind the well-known one; §5 has OpenID Connect's there, too.
+        for well_known in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+            if asked.strip_prefix(well_known) == Some(&self.path) {
+                return asked.get(..well_known.len());
+            }
+        }
+        let below = asked.strip_prefix(self.path.as_str())?;
+        match below {
+            "" => Some("/"),
+            below => below.starts_with('/').then_some(below),
+        }
+    }
+
+    /// Takes the path off.
+    fn unwrap(&self, request: &mut Request) {
+        let Some(known) = self.known(request.uri().path()) else { return };
+        let known = match request.uri().query() {
+            Some(query) => format!("{known}?{query}"),
+            None => known.to_owned(),
+        };
+        // What stands in a URI is one as well, cut or not.
+        if let Ok(known) = PathAndQuery::try_from(known) {
+            *request.uri_mut() = Uri::from(known);
+        }
+    }
+
+    /// Puts the path on.
+    fn wrap(&self, mut response: Response) -> Response {
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let below = location.filter(|location| location.starts_with('/'));
+        let whole = below.map(|below| HeaderValue::try_from(format!("{}{below}", self.path)));
+        if let Some(Ok(whole)) = whole {
+            response.headers_mut().insert(LOCATION, whole);
+        }
+        response
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for IssuerPath<E> {
+    type Output = Response;
+
+    // Not async: it would keep the request a second time.
+    fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        if self.path.is_empty() {
+            return Either::Left(self.inner.call(request));
+        }
+        self.unwrap(&mut request);
+        Either::Right(self.inner.call(request).map_ok(|response| self.wrap(response)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_taken_off_where_it_stands_whole() {
+        let mount = IssuerPath::new((), "https://example.com/auth/id");
+        for (asked, known) in [
+            ("/auth/id/oauth/token", Some("/oauth/token")),
+            ("/auth/id", Some("/")),
+            ("/auth/id/", Some("/")),
+            ("/auth/id/.well-known/jwks.json", Some("/.well-known/jwks.json")),
+            (
+                "/.well-known/oauth-authorization-server/auth/id",
+                Some("/.well-known/oauth-authorization-server"),
+            ),
+            ("/.well-known/openid-configuration/auth/id", Some("/.well-known/openid-configuration")),
+            ("/.well-known/oauth-authorization-server/auth", None),
+            ("/.well-known/jwks.json/auth/id", None),
+            ("/auth/idiot/oauth/token", None),
+            ("/auth", None),
+            ("/oauth/token", None),
+        ] {
+            assert_eq!(mount.known(asked), known, "{asked}");
+        }
+        assert_eq!(IssuerPath::new((), "https://example.com").path, "");
+        assert_eq!(IssuerPath::new((), "http://127.0.0.1:8080").path, "");
+    }
+}

@@ -1,0 +1,176 @@
+//! What one source takes of the listener: connections, and memory for the bodies of its requests. A source is an IPv4
+//! address or an IPv6 network of 64 bits, which is what one host has.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Limits;
+
+/// What all sources have taken of the listeners that share it.
+#[derive(Debug, Default)]
+pub struct Places {
+    sources: Mutex<HashMap<Source, Arc<Taken>>>,
+    /// Bytes of bodies, of all sources.
+    body_bytes: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    V4(Ipv4Addr),
+    V6(u64),
+}
+
+impl Source {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d].iter().fold(0, |network, part| (network << 16) | u64::from(*part)))
+            }
+        }
+    }
+}
+
+/// What one source has.
+#[derive(Debug, Default)]
+struct Taken {
+    /// Changed under the lock of the table only.
+    connections: AtomicU64,
+    body_bytes: AtomicU64,
+    /// It has been written to the log that it wanted more.
+    is_told: AtomicBool,
+}
+
+impl Places {
+    fn sources(&self) -> MutexGuard<'_, HashMap<Source, Arc<Taken>>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place, which it gives back at its end.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    /// `None`: it is nobody's in particular, as a proxy's are.
+    source: Option<(Source, Arc<Taken>)>,
+    body_bytes: u64,
+    source_body_bytes: u64,
+}
+
+impl Place {
+    /// A place for a connection from `address`, or from nobody who is counted. `None` if its source has as many as it may.
+    pub(super) fn take(places: &Arc<Places>, address: Option<IpAddr>, limits: &Limits) -> Option<Self> {
+        let source = match address {
+            None => None,
+            Some(address) => {
+                let source = Source::of(address);
+                let mut sources = places.sources();
+                let taken = sources.entry(source).or_default();
+                let most = u64::try_from(limits.max_connections_per_source).unwrap_or(u64::MAX);
+                if taken.connections.load(Ordering::Relaxed) >= most {
+                    if !taken.is_told.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            peer.address = %address,
+                            "closing connections: one address has as many as it may; a proxy is named in trusted_proxies"
+                        );
+                    }
+                    return None;
+                }
+                taken.connections.fetch_add(1, Ordering::Relaxed);
+                Some((source, Arc::clone(taken)))
+            }
+        };
+        let (body_bytes, source_body_bytes) = (limits.body_memory, limits.body_memory / SHARES);
+        Some(Self { places: Arc::clone(places), source, body_bytes, source_body_bytes })
+    }
+
+    /// Room for so many bytes of a body; false if there is none. It is given back by [`Self::free`].
+    pub(super) fn reserve(&self, bytes: u64) -> bool {
+        let add = |count: &AtomicU64| count.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let of_all = add(&self.places.body_bytes);
+        let of_source = self.source.as_ref().map(|(_, taken)| add(&taken.body_bytes));
+        let fits = of_all <= self.body_bytes && of_source.is_none_or(|bytes| bytes <= self.source_body_bytes);
+        if !fits {
+            self.free(bytes);
+        }
+        fits
+    }
+
+    /// Gives room back.
+    pub(super) fn free(&self, bytes: u64) {
+        self.places.body_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some((_, taken)) = &self.source {
+            taken.body_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One source gets a part of the memory for bodies, so that it takes several to leave none for the others.
+const SHARES: u64 = 8;
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((source, taken)) = &self.source {
+            let mut sources = self.places.sources();
+            if taken.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+                sources.remove(source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { max_connections_per_source: 2, body_memory: 800, ..Limits::default() }
+    }
+
+    fn take(places: &Arc<Places>, address: &str) -> Option<Place> {
+        Place::take(places, Some(address.parse().unwrap()), &limits())
+    }
+
+    #[test]
+    fn a_source_has_so_many_places_and_gets_them_back() {
+        let places = Arc::new(Places::default());
+        let first = take(&places, "192.0.2.1");
+        let second = take(&places, "::ffff:192.0.2.1");
+        assert!(first.is_some() && second.is_some());
+        assert!(take(&places, "192.0.2.1").is_none(), "IPv4 in IPv6 is the same address");
+        assert!(take(&places, "192.0.2.2").is_some());
+        drop(first);
+        assert!(take(&places, "192.0.2.1").is_some());
+        drop(second);
+        assert!(places.sources().is_empty(), "nothing is left of who has gone");
+    }
+
+    #[test]
+    fn a_network_of_64_bits_is_one_source() {
+        let places = Arc::new(Places::default());
+        let held = [take(&places, "2001:db8:0:1::1"), take(&places, "2001:db8:0:1:ffff::2")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(take(&places, "2001:db8:0:1::3").is_none());
+        assert!(take(&places, "2001:db8:0:2::1").is_some());
+        let proxy = || Place::take(&places, None, &limits());
+        assert!([proxy(), proxy(), proxy()].iter().all(Option::is_some), "a proxy's are not counted");
+    }
+
+    #[test]
+    fn memory_is_shared_and_no_source_takes_all_of_it() {
+        let places = Arc::new(Places::default());
+        let of = |address| take(&places, address).unwrap();
+        let (first, again) = (of("192.0.2.1"), of("192.0.2.1"));
+        assert!(first.reserve(60) && !again.reserve(60), "a source has an eighth");
+        assert!(again.reserve(40));
+        let proxy = Place::take(&places, None, &limits()).unwrap();
+        assert!(proxy.reserve(650) && !proxy.reserve(100));
+        let other = of("192.0.2.2");
+        assert!(other.reserve(50) && !other.reserve(1), "and all of them have all of it");
+        first.free(60);
+        assert!(other.reserve(50));
+    }
+}
