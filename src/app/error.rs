@@ -239,8 +239,7 @@ impl TokenError {
             Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
                 Some(Duration::from_secs(1))
             }
-            // Until an operator has made one readable.
-            // Somebody has to do something first.
+            // Somebody has to do something first: make a key readable, or room on the disk.
             Self::NoKey | Self::Store(StoreError::NoRoom(_)) => Some(Duration::from_mins(1)),
             Self::Client
             | Self::GrantNotRegistered
