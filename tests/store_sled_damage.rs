@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
     unreachable_pub,
     dead_code,
     reason = "a test may panic, and its helpers are no interface"
