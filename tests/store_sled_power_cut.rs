@@ -12,10 +12,14 @@
     reason = "a test may panic, and its helpers are no interface"
 )]
 
+#[path = "support/store/child.rs"]
+mod child_process;
 #[path = "support/store/contract.rs"]
 mod contract;
 #[path = "support/store/folder.rs"]
 mod folder;
+#[path = "support/store/loop_device.rs"]
+mod loop_device;
 #[path = "support/store/power.rs"]
 mod power;
 #[path = "support/store/until.rs"]
@@ -31,7 +35,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use contract::{key, stream, summarize};
 use heirloom::store::sled::disk::Synced;
-use heirloom::store::sled::{Disk, SledOptions, SledStore};
+use heirloom::store::sled::{Disk, SledOptions, SledStore, SystemDisk};
 use heirloom::store::{Append, Expected, MAX_SUMMARIZED, RecordChange, RecordedEvent, Remove, Store};
 use power::{PowerCut, Random, RecordingDisk};
 
@@ -60,21 +64,21 @@ fn summary(name: &str, last: u64) -> String {
 /// A store that is used, and what is known of it.
 struct Installation {
     store: Arc<SledStore>,
-    disk: Arc<RecordingDisk>,
-    facts: Arc<Mutex<Vec<Fact>>>,
+    hears: Hears,
 }
 
+/// Who is told of each fact.
+type Hears = Arc<dyn Fn(Fact) + Send + Sync>;
+
 impl Installation {
-    fn start(data: &Path, disk: &Arc<RecordingDisk>, facts: &Arc<Mutex<Vec<Fact>>>) -> Self {
-        let options = SledOptions { disk: Arc::clone(disk) as _, ..SledOptions::default() };
+    fn start(data: &Path, disk: Arc<dyn Disk>, hears: &Hears) -> Self {
+        let options = SledOptions { disk, ..SledOptions::default() };
         let store = Arc::new(SledStore::open(data, options).unwrap());
-        Self { store, disk: Arc::clone(disk), facts: Arc::clone(facts) }
+        Self { store, hears: Arc::clone(hears) }
     }
 
     fn says(&self, fact: Fact) {
-        let mut facts = self.facts.lock().unwrap();
-        facts.push(fact);
-        self.disk.facts.store(facts.len(), SeqCst);
+        (self.hears)(fact);
     }
 
     /// Appends `count` events behind `version`.
@@ -134,9 +138,8 @@ impl Installation {
 
     /// Stops as a process does that is told to.
     fn stop(self: Arc<Self>) {
-        let Self { store, disk, .. } = Arc::into_inner(self).unwrap();
+        let Self { store, .. } = Arc::into_inner(self).unwrap();
         drop(Arc::into_inner(store).unwrap());
-        disk.look();
     }
 }
 
@@ -153,9 +156,16 @@ struct Size {
 /// others go on, a stop in the midst of that, two more starts.
 async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     let facts = Arc::new(Mutex::new(Vec::new()));
+    let (heard, recording) = (Arc::clone(&facts), Arc::clone(disk));
+    let hears: Hears = Arc::new(move |fact| {
+        let mut heard = heard.lock().unwrap();
+        heard.push(fact);
+        recording.facts.store(heard.len(), SeqCst);
+    });
+    let start = || Arc::new(Installation::start(data, Arc::clone(disk) as _, &hears));
     let short = size.long / 100 * 25;
     let names: Vec<_> = (0..12).map(|number| format!("session {number}")).collect();
-    let all = Arc::new(Installation::start(data, disk, &facts));
+    let all = start();
     for number in 0..20 {
         all.append(&format!("user {number}"), 0, 1).await;
     }
@@ -181,8 +191,9 @@ async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     all.shorten("short", short, (0, short / 2)).await;
     until::until("half is purged", || all.store.stats().purging < size.purged as usize / 2 + 1).await;
     all.stop();
+    disk.look();
 
-    let all = Arc::new(Installation::start(data, disk, &facts));
+    let all = start();
     all.remove(&format!("gone {}", size.purged - 1), size.long / 100 * 100).await;
     all.refresh(&names, 2 * size.rounds, size.rounds).await;
     all.shorten("short", short, (short / 2, short - 5)).await;
@@ -192,10 +203,13 @@ async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
         all.append(&format!("user {number}"), 0, 1).await;
     }
     all.stop();
-    let all = Arc::new(Installation::start(data, disk, &facts));
+    disk.look();
+    let all = start();
     all.append("key", 2, 1).await;
     all.stop();
-    facts.lock().unwrap().clone()
+    disk.look();
+    let facts = facts.lock().unwrap().clone();
+    facts
 }
 
 /// Syncs nothing: what is looked at lives as long as the process.
@@ -430,4 +444,104 @@ async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
     println!("{} states, {} with something torn, {} wrong", found.states, found.torn, found.wrong.len());
     assert!(found.wrong.is_empty(), "seed {seed}: {:#?}", &found.wrong[..found.wrong.len().min(20)]);
     assert!(found.torn > found.states / 2);
+}
+
+/// Not a test of its own: a process that uses a store until it is killed, and says what it knows.
+#[test]
+fn child() {
+    let Some((_, folder)) = child_process::task() else { return };
+    let hears: Hears = Arc::new(|fact| {
+        child_process::tell(&match fact {
+            Fact::Version(name, version) => format!("{version}\t{name}"),
+            Fact::Removing(name) => format!("removing\t{name}"),
+            Fact::Removed(name) => format!("removed\t{name}"),
+            Fact::Summarizing(_) | Fact::Summarized(..) => unreachable!("it summarizes nothing"),
+        });
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let all = Arc::new(Installation::start(&folder, Arc::new(SystemDisk), &hears));
+        let names: Vec<_> = (0..6).map(|number| format!("session {number}")).collect();
+        for cycle in 0_u64.. {
+            let sessions = Arc::clone(&all);
+            let (names, from) = (names.clone(), cycle * 20);
+            let refreshing = tokio::spawn(async move { sessions.refresh(&names, from, 20).await });
+            let gone = format!("gone {cycle}");
+            for part in 0..30 {
+                all.append(&gone, part * 100, 100).await;
+            }
+            all.remove(&gone, 3000).await;
+            refreshing.await.unwrap();
+        }
+    });
+}
+
+/// The fact of a line that a child says.
+fn fact(line: &str) -> Fact {
+    let (what, name) = line.split_once('\t').unwrap();
+    let name = name.to_owned();
+    match what {
+        "removing" => Fact::Removing(name),
+        "removed" => Fact::Removed(name),
+        version => Fact::Version(name, version.parse().unwrap()),
+    }
+}
+
+/// Stops a process where it is; what it has asked the kernel for is done first.
+fn stop(process: u32) {
+    signal(process, rustix::process::Signal::STOP);
+    let stopped = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, stat)| stat.starts_with(" T"))
+    };
+    while !std::fs::read_dir(format!("/proc/{process}/task")).unwrap().all(|thread| stopped(thread.unwrap()))
+    {
+        std::thread::yield_now();
+    }
+}
+
+fn signal(process: u32, signal: rustix::process::Signal) {
+    let process = rustix::process::Pid::from_raw(process.cast_signed()).unwrap();
+    rustix::process::kill_process(process, signal).unwrap();
+}
+
+/// A real file system: what its image has at a moment is what the disk would have. Three moments; more with
+/// `HEIRLOOM_LOOP_CUTS`.
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_power_cut_on_a_real_file_system() {
+    let cuts = std::env::var("HEIRLOOM_LOOP_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let temp = tempfile::tempdir().unwrap();
+    let mounted = match loop_device::Mounted::make(temp.path()) {
+        Ok(mounted) => mounted,
+        Err(why) => return println!("skipped: mounting is not possible here: {why}"),
+    };
+    let mut started = child_process::start("write", &mounted.folder.join("data"), "");
+    let (mut facts, mut random, mut wrong) = (Vec::new(), Random(1), Vec::new());
+    for cut in 0..cuts {
+        let enough = facts.len() + 20 + random.below(300);
+        while facts.len() < enough {
+            facts.push(fact(&started.line().unwrap()));
+        }
+        stop(started.child.id());
+        let left = mounted.cut(temp.path());
+        signal(started.child.id(), rustix::process::Signal::CONT);
+        // What it may have asked for, and was not answered to us.
+        let cycle = facts.iter().filter(|fact| matches!(fact, Fact::Removing(_))).count();
+        let (known, mut facts) = (facts.len(), facts.clone());
+        facts.extend((0..6).map(|number| Fact::Version(format!("session {number}"), 0)));
+        facts.extend((0..=cycle).map(|cycle| Fact::Version(format!("gone {cycle}"), 0)));
+        let may_go = facts.iter().rev().find_map(|fact| match fact {
+            Fact::Version(name, 3000) => Some(Fact::Removing(name.clone())),
+            _ => None,
+        });
+        let known = known + usize::from(may_go.is_some());
+        facts.splice(0..0, may_go);
+        wrong.extend(
+            broken(&left.folder.join("data"), &facts, known).await.err().map(|why| format!("{cut}: {why}")),
+        );
+    }
+    started.child.kill().unwrap();
+    started.child.wait().unwrap();
+    println!("{cuts} cuts, {} facts, {} wrong", facts.len(), wrong.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
