@@ -532,7 +532,11 @@ async fn what_was_acknowledged_survives_a_power_cut_on_a_real_file_system() {
         facts.extend((0..=cycle).map(|cycle| Fact::Version(format!("gone {cycle}"), 0)));
         let may_go = facts.iter().rev().find_map(|fact| match fact {
             Fact::Version(name, 3000) => Some(Fact::Removing(name.clone())),
-            _ => None,
+            Fact::Version(..)
+            | Fact::Removing(_)
+            | Fact::Removed(_)
+            | Fact::Summarizing(_)
+            | Fact::Summarized(..) => None,
         });
         let known = known + usize::from(may_go.is_some());
         facts.splice(0..0, may_go);
