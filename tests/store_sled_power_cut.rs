@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
     clippy::print_stdout,
     unreachable_pub,
     dead_code,
@@ -156,11 +157,11 @@ struct Size {
 /// others go on, a stop in the midst of that, two more starts.
 async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     let facts = Arc::new(Mutex::new(Vec::new()));
-    let (heard, recording) = (Arc::clone(&facts), Arc::clone(disk));
+    let (known, recording) = (Arc::clone(&facts), Arc::clone(disk));
     let hears: Hears = Arc::new(move |fact| {
-        let mut heard = heard.lock().unwrap();
-        heard.push(fact);
-        recording.facts.store(heard.len(), SeqCst);
+        let mut all = known.lock().unwrap();
+        all.push(fact);
+        recording.facts.store(all.len(), SeqCst);
     });
     let start = || Arc::new(Installation::start(data, Arc::clone(disk) as _, &hears));
     let short = size.long / 100 * 25;
@@ -208,8 +209,7 @@ async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     all.append("key", 2, 1).await;
     all.stop();
     disk.look();
-    let facts = facts.lock().unwrap().clone();
-    facts
+    facts.lock().unwrap().clone()
 }
 
 /// Syncs nothing: what is looked at lives as long as the process.

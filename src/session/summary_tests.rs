@@ -176,7 +176,8 @@ fn its_bytes_are_for_ever() {
     shorten(&mut stream, Timestamp::from_seconds(T0 * 2), 48);
     let event = stream[2].1.clone().unwrap();
     let bytes = event.encode();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hex: String = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect();
     assert_eq!(hex, FROZEN);
     assert_eq!(SessionEvent::decode(&bytes), Ok(event));
     assert!(bytes.len() < 400, "{}", bytes.len());

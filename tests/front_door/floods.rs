@@ -124,23 +124,23 @@ fn count(statuses: &[u16], of: u16) -> usize {
 async fn the_right_password_of_one_account_in_parallel() {
     let server = server().await;
     assert_eq!(sign_in(&server, MALLORY, LAIR).await.status, 200);
-    let hashes = server.app.passwords.hashes_started();
+    let before = server.app.passwords.hashes_started();
     let app = Arc::clone(&server.app);
     let statuses = holds_against(server, 36, |server, _| attempt(server, MALLORY, LAIR)).await;
     assert!(count(&statuses, 200) > 0 && count(&statuses, 429) > count(&statuses, 200), "{statuses:?}");
     // 59 are left at first and one a second comes; those that were under way when the last was used, and the person's.
-    let hashed = app.passwords.hashes_started() - hashes;
+    let hashed = app.passwords.hashes_started() - before;
     assert!(hashed < 59 + 16 + 70 + 9, "{hashed} hashed");
 }
 
 #[tokio::test]
 async fn the_right_password_of_one_account_from_ever_new_networks() {
     let server = server().await;
-    let hashes = server.app.passwords.hashes_started();
+    let before = server.app.passwords.hashes_started();
     let app = Arc::clone(&server.app);
     let statuses = holds_against(server, 36, |server, n| attempt(server, MALLORY, &lan(n))).await;
     assert!(count(&statuses, 429) > count(&statuses, 200), "{statuses:?}");
-    let hashed = app.passwords.hashes_started() - hashes;
+    let hashed = app.passwords.hashes_started() - before;
     assert!(hashed < 60 + 36 + 16 + 9, "{hashed} hashed");
 }
 
@@ -148,7 +148,7 @@ async fn the_right_password_of_one_account_from_ever_new_networks() {
 async fn a_right_current_password_and_a_new_one_that_is_refused() {
     let server = server().await;
     let token = sign_in(&server, MALLORY, LAIR).await.access_token();
-    let hashes = server.app.passwords.hashes_started();
+    let before = server.app.passwords.hashes_started();
     let app = Arc::clone(&server.app);
     let statuses = holds_against(server, 36, |server, _| {
         let request = server.client.put(format!("{}/account/password", server.base));
@@ -157,14 +157,14 @@ async fn a_right_current_password_and_a_new_one_that_is_refused() {
     })
     .await;
     assert!(count(&statuses, 422) > 0 && count(&statuses, 429) > 0, "{statuses:?}");
-    assert!(app.passwords.hashes_started() - hashes <= 9, "none for what is refused");
+    assert!(app.passwords.hashes_started() - before <= 9, "none for what is refused");
 }
 
 #[tokio::test]
 async fn wrong_passwords_at_the_deletion_of_an_account() {
     let server = server().await;
     let token = sign_in(&server, MALLORY, LAIR).await.access_token();
-    let hashes = server.app.passwords.hashes_started();
+    let before = server.app.passwords.hashes_started();
     let app = Arc::clone(&server.app);
     let statuses = holds_against(server, 36, |server, n| {
         let request = server.client.delete(format!("{}/account", server.base));
@@ -173,7 +173,7 @@ async fn wrong_passwords_at_the_deletion_of_an_account() {
     })
     .await;
     assert!(count(&statuses, 403) >= 10 && count(&statuses, 429) > 0, "{statuses:?}");
-    assert!(app.passwords.hashes_started() - hashes < 10 + 16 + 9, "no more than guesses");
+    assert!(app.passwords.hashes_started() - before < 10 + 16 + 9, "no more than guesses");
 }
 
 #[tokio::test]

@@ -207,10 +207,8 @@ async fn a_session_of_8640_refreshes_takes_little_when_they_are_old() {
     folds_to_its_snapshot(&server, id).await;
     let mut after = (0, 0);
     let server = server.restart_on(|data| after = bytes(data)).await;
-    println!(
-        "before: {} bytes, of the log {}; after: {} bytes, of the log {}",
-        before.0, before.1, after.0, after.1
-    );
+    let figures = format!("before: {before:?}, after: {after:?} (bytes of all rows, of those of the log)");
+    std::io::Write::write_all(&mut std::io::stderr(), figures.as_bytes()).unwrap();
     assert!(after.1 < 10_000 && before.1 > 1_000_000, "{before:?} {after:?}");
     assert_eq!(server.events(id).await.len(), 8);
     drop(signed_in);

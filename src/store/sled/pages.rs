@@ -312,16 +312,17 @@ mod tests {
     fn the_rows_are_those_that_sled_finds() {
         let folder = tempfile::tempdir().unwrap();
         let mut random = 1_u64;
-        for round in 0..12_u64 {
+        for round in 0..12_u8 {
             let sled = sled::Config::new().path(folder.path()).segment_size(1 << 20).open().unwrap();
             for _ in 0..4000 {
                 random =
                     random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let key = [(random >> 60) as u8 * 16, (random >> 40) as u8, (random >> 33) as u8 % 4];
+                let [first, _, second, third, ..] = random.to_be_bytes();
+                let key = [first & 0xf0, second, third & 3];
                 if round % 3 == 2 && random >> 20 & 7 != 0 {
                     sled.remove(key).unwrap();
                 } else {
-                    sled.insert(key, vec![round as u8; (random >> 50) as usize % 900]).unwrap();
+                    sled.insert(key, vec![round; usize::try_from(random >> 50).unwrap() % 900]).unwrap();
                 }
             }
             if round == 8 {
