@@ -61,6 +61,7 @@ mod tests;
 use counter::Key;
 pub use counter::Limit;
 use network::Networks;
+pub use network::counted_address;
 use state::{Counted, Met, State, Taken};
 
 /// The limits and the sizes of the tables.

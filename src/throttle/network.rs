@@ -5,6 +5,18 @@ use std::net::IpAddr;
 use super::counter::{Key, Limit};
 use super::{Settings, Throttle};
 
+/// The address that its host is counted by. IPv4 in IPv6 is IPv4: mapped (`::ffff:0:0/96`, RFC 4291 §2.5.5.2), or from
+/// a translator (`64:ff9b::/96`, RFC 6052 §2.1), whose /64 would be all of IPv4.
+#[must_use]
+pub fn counted_address(peer: IpAddr) -> IpAddr {
+    let address = peer.to_canonical();
+    let IpAddr::V6(translated) = address else { return address };
+    match translated.octets() {
+        [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => IpAddr::from([a, b, c, d]),
+        _ => address,
+    }
+}
+
 /// The networks of one address, as keys. For IPv6: the /64, which is one network at somebody's home; the /56, which is
 /// what one subscriber has; the /48, which is what a larger one has. For IPv4 the address is all three.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +27,7 @@ pub(super) struct Networks {
 
 impl Networks {
     pub(super) fn of(throttle: &Throttle, peer: IpAddr) -> Self {
-        match peer.to_canonical() {
+        match counted_address(peer) {
             IpAddr::V4(address) => {
                 Self { lan: Key::from(throttle.hash(b'4', &[&address.octets()])), wider: None }
             }
@@ -98,3 +110,30 @@ pub(super) fn of_networks(settings: &Settings, networks: Networks) -> Vec<Level>
 /// How many times as many failures as one network a subscriber may have, and a block.
 const SITE: u32 = 2;
 const BLOCK: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_in_ipv6_is_counted_as_ipv4() {
+        let counted = |text: &str| counted_address(text.parse().unwrap()).to_string();
+        assert_eq!(counted("192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("64:ff9b::192.0.2.1"), "192.0.2.1");
+        for other in ["::1", "2001:db8::1", "64:ff9b::1:c000:201", "64:ff9b:1::c000:201"] {
+            assert_eq!(counted(other), other);
+        }
+    }
+
+    #[test]
+    fn hosts_behind_a_translator_are_no_network_together() {
+        let throttle = Throttle::new(Settings::default(), &[7; 32]);
+        let of = |text: &str| {
+            let networks = Networks::of(&throttle, text.parse().unwrap());
+            [networks.lan, networks.site(), networks.block()].map(Key::narrow)
+        };
+        assert_eq!(of("64:ff9b::192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("64:ff9b::192.0.2.1"), of("64:ff9b::192.0.2.2"));
+    }
+}
