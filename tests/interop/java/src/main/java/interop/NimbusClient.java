@@ -33,6 +33,7 @@ import com.nimbusds.oauth2.sdk.token.Token;
 import com.nimbusds.oauth2.sdk.token.Tokens;
 import com.nimbusds.openid.connect.sdk.UserInfoRequest;
 import com.nimbusds.openid.connect.sdk.UserInfoResponse;
+import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import java.net.URI;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -70,13 +71,16 @@ final class NimbusClient {
     }
 
     static void run(Server server) throws Exception {
-        AuthorizationServerMetadata metadata = AuthorizationServerMetadata.resolve(new Issuer(server.issuer()));
+        Issuer issuer = new Issuer(server.issuer());
+        AuthorizationServerMetadata metadata = AuthorizationServerMetadata.resolve(issuer);
+        OIDCProviderMetadata provider = OIDCProviderMetadata.resolve(issuer);
         ClientID id = new ClientID(server.clientId());
         Secret secret = new Secret(server.clientSecret());
         List<NimbusClient> clients = List.of(
                 new NimbusClient(server, metadata, "basic", new ClientSecretBasic(id, secret), id),
                 new NimbusClient(server, metadata, "post", new ClientSecretPost(id, secret), id),
-                new NimbusClient(server, metadata, "none", null, new ClientID(server.publicClientId())));
+                new NimbusClient(server, metadata, "none", null, new ClientID(server.publicClientId())),
+                new NimbusClient(server, provider, "oidc basic", new ClientSecretBasic(id, secret), id));
         List<Tokens> aging = new ArrayList<>();
         for (NimbusClient client : clients) {
             aging.add(client.ask(client.password(server.password()), new Scope("profile")));

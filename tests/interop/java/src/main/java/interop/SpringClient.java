@@ -21,6 +21,7 @@ import java.util.concurrent.Future;
 import org.springframework.security.oauth2.client.endpoint.OAuth2RefreshTokenGrantRequest;
 import org.springframework.security.oauth2.client.endpoint.RestClientRefreshTokenTokenResponseClient;
 import org.springframework.security.oauth2.client.registration.ClientRegistration;
+import org.springframework.security.oauth2.client.registration.ClientRegistrations;
 import org.springframework.security.oauth2.core.AuthorizationGrantType;
 import org.springframework.security.oauth2.core.ClientAuthenticationMethod;
 import org.springframework.security.oauth2.core.OAuth2AccessToken;
@@ -61,12 +62,11 @@ final class SpringClient {
     }
 
     private static ClientRegistration registration(Server server, ClientAuthenticationMethod method, String secret) {
-        return ClientRegistration.withRegistrationId("heirloom")
+        return ClientRegistrations.fromIssuerLocation(server.issuer())
                 .clientId(secret == null ? server.publicClientId() : server.clientId())
                 .clientSecret(secret)
                 .clientAuthenticationMethod(method)
                 .authorizationGrantType(AuthorizationGrantType.REFRESH_TOKEN)
-                .tokenUri(server.issuer() + "/oauth/token")
                 .build();
     }
 
