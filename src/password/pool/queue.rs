@@ -6,7 +6,8 @@
 //! subscribers (the /56), in each of those the accounts.
 //!
 //! A subscriber and an account may have only so many jobs waiting and at work, in each lane. When a lane is full all the
-//! same, whoever has fewer jobs in it takes the place of the newest job of whoever has the most.
+//! same, whoever has fewer jobs in it takes a place of whoever has the most: the newest job of the fullest account in the
+//! fullest subscriber's part of the fullest network.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -208,26 +209,29 @@ impl<T> Lane<T> {
         Some((source, job))
     }
 
-    /// Takes out the newest job of whoever has the most, if `newcomer` has fewer even with one more.
+    /// Takes out a job of whoever has the most, if `newcomer` has fewer even with one more. From there on it is the
+    /// fullest at each level that pays, so that nobody does for a neighbour: of two that are as full, the one whose job is
+    /// newer.
     fn make_room(&mut self, newcomer: Source) -> Option<T> {
         let mut scope: Vec<usize> = (0..self.waiting.len()).collect();
+        let mut has_fewer = false;
         for level in 0..LEVELS {
             let of = |at: usize| self.waiting.get(at)?.source.levels().get(level).copied();
-            let mut counts = BTreeMap::<u64, usize>::new();
-            for key in scope.iter().filter_map(|at| of(*at)) {
-                let count = counts.entry(key).or_default();
-                *count = count.saturating_add(1);
+            // How many jobs each has, and where the newest is.
+            let mut counts = BTreeMap::<u64, (usize, usize)>::new();
+            for (key, at) in scope.iter().filter_map(|at| Some((of(*at)?, *at))) {
+                let (count, newest) = counts.entry(key).or_default();
+                (*count, *newest) = (count.saturating_add(1), at);
             }
             let own = newcomer.levels().get(level).copied()?;
-            let mine = counts.get(&own).copied().unwrap_or(0);
-            let (most, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-            if count > mine.saturating_add(1) {
-                let newest = scope.into_iter().rfind(|at| of(*at) == Some(most))?;
-                return self.waiting.remove(newest).map(|waiting| waiting.job);
-            }
-            scope.retain(|at| of(*at) == Some(own));
+            let mine = counts.get(&own).map_or(0, |(count, _)| *count);
+            let (fullest, (most, _)) = counts.into_iter().max_by_key(|(_, has)| *has)?;
+            has_fewer = has_fewer || most > mine.saturating_add(1);
+            let chosen = if has_fewer { fullest } else { own };
+            scope.retain(|at| of(*at) == Some(chosen));
         }
-        None
+        let newest = scope.pop().filter(|_| has_fewer)?;
+        self.waiting.remove(newest).map(|waiting| waiting.job)
     }
 }
 
@@ -330,16 +334,40 @@ mod tests {
         assert_eq!(queue.push(stranger(2, 3, 1), 20), Ok(Some(15)));
         assert_eq!(queue.push(stranger(2, 3, 1), 21), Ok(Some(5)));
         // In the same block another subscriber, who has none.
-        assert_eq!(queue.push(stranger(1, 4, 1), 30), Ok(Some(14)));
-        // The block 1 has 9 left, of 12 places; one with as many takes nobody's.
+        assert_eq!(queue.push(stranger(1, 4, 9), 30), Ok(Some(14)));
+        // Until each block has 6 of the 12 places; one with as many takes nobody's.
         for job in 0..4 {
             queue.push(stranger(2, 5, job), 40 + job).unwrap();
         }
+        assert!(
+            queue.strangers.waiting.iter().any(|waiting| waiting.job == 30),
+            "the newest, but not of the fullest"
+        );
         assert_eq!(
             queue.push(stranger(2, 6, 600), 50),
             Ok(Some(43)),
             "of its own block, where that has more"
         );
+    }
+
+    #[test]
+    fn whoever_fills_the_queue_makes_room_and_not_a_neighbour() {
+        let mut queue = queue(16);
+        // Three accounts of one subscriber, the first of which has the most.
+        for (account, jobs) in [(1, 0..4), (2, 4..6), (3, 6..8)] {
+            for job in jobs {
+                queue.push(stranger(1, 1, account), job).unwrap();
+            }
+        }
+        // Their neighbours: in the same block, and in another. They came last.
+        queue.push(stranger(1, 2, 4), 20).unwrap();
+        queue.push(stranger(1, 3, 5), 21).unwrap();
+        queue.push(stranger(2, 4, 6), 22).unwrap();
+        queue.push(stranger(3, 5, 7), 23).unwrap();
+        assert_eq!(queue.push(stranger(4, 6, 8), 30), Ok(Some(3)));
+        assert_eq!(queue.push(stranger(5, 7, 9), 31), Ok(Some(2)));
+        // Now the three are as full as one another: the newest job.
+        assert_eq!(queue.push(stranger(1, 8, 10), 32), Ok(Some(7)));
     }
 
     #[test]
