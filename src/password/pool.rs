@@ -237,7 +237,7 @@ impl HashingPool {
     fn submit(&self, source: Source, job: Job) -> Result<(), PoolError> {
         let pushed = {
             let mut jobs = self.shared.jobs();
-            if jobs.queue.is_crowded() {
+            if jobs.queue.is_crowded(source) {
                 let gone = jobs.queue.forget(Job::is_abandoned);
                 self.shared.skipped.fetch_add(u64::try_from(gone).unwrap_or(0), Ordering::Relaxed);
             }

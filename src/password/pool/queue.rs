@@ -90,9 +90,10 @@ impl<T> Queue<T> {
         Self { places, known, strangers, at_work: Vec::new(), known_is_next: true }
     }
 
-    /// Whether the next job may find no place, so that it is worth looking for jobs that nobody waits for any more.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.len() >= self.places.all.div_ceil(2)
+    /// Whether the next job of this source may find no place, so that it is worth looking for jobs that nobody waits for
+    /// any more.
+    pub(super) fn is_crowded(&self, source: Source) -> bool {
+        self.len() >= self.places.all.div_ceil(2) || self.has_its_share(source)
     }
 
     /// Forgets the jobs that `gone` says; how many those were.
@@ -107,20 +108,9 @@ impl<T> Queue<T> {
     /// Puts a job in. Returns the one that had to make room for it, if there is one.
     pub(super) fn push(&mut self, source: Source, job: T) -> Result<Option<T>, Full> {
         let is_full = self.len() >= self.places.all;
-        let at_work = self.at_work.iter().filter(|other| other.known == source.known);
-        let of_site = at_work.clone().filter(|other| other.site == source.site).count();
-        let of_account = at_work.filter(|other| other.account == source.account).count();
-        let Places { of_lane, of_site: most_of_site, of_account: most_of_account, .. } = self.places;
+        let has_its_share = self.has_its_share(source);
         let lane = if source.known { &mut self.known } else { &mut self.strangers };
-        let crowded = is_full || lane.waiting.len() >= of_lane;
-        let waits = |same: fn(Source, Source) -> bool| {
-            lane.waiting.iter().filter(|waiting| same(waiting.source, source)).count()
-        };
-        let of_site = of_site.saturating_add(waits(|a, b| a.site == b.site));
-        let of_account = of_account.saturating_add(waits(|a, b| a.account == b.account));
-        // An operator's commands are not counted like an account's.
-        let has_its_share =
-            source != Source::OPERATOR && (of_site >= most_of_site || of_account >= most_of_account);
+        let crowded = is_full || lane.waiting.len() >= self.places.of_lane;
         let displaced = match (crowded, has_its_share) {
             (false, false) => None,
             (false, true) => return Err(Full::Source),
@@ -129,6 +119,17 @@ impl<T> Queue<T> {
         };
         lane.waiting.push_back(Waiting { source, job });
         Ok(displaced)
+    }
+
+    /// Whether a source has as much waiting and at work, in its lane, as it may have.
+    fn has_its_share(&self, source: Source) -> bool {
+        let lane = if source.known { &self.known } else { &self.strangers };
+        let at_work = self.at_work.iter().filter(|other| other.known == source.known);
+        let all = lane.waiting.iter().map(|waiting| &waiting.source).chain(at_work);
+        let of_site = all.clone().filter(|other| other.site == source.site).count();
+        let of_account = all.filter(|other| other.account == source.account).count();
+        // An operator's commands are not counted like an account's.
+        source != Source::OPERATOR && (of_site >= self.places.of_site || of_account >= self.places.of_account)
     }
 
     /// The next job. Say when it is [done](Self::done).
@@ -376,9 +377,9 @@ mod tests {
         for job in 0..12 {
             queue.push(Source::OPERATOR, job).unwrap();
         }
-        assert!(queue.is_crowded());
+        assert!(queue.is_crowded(Source::OPERATOR));
         assert_eq!(queue.forget(|job| *job >= 5), 7);
-        assert!(!queue.is_crowded());
+        assert!(!queue.is_crowded(Source::OPERATOR));
         assert_eq!(order(&mut queue), [0, 1, 2, 3, 4]);
     }
 

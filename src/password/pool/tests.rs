@@ -136,6 +136,27 @@ async fn a_job_that_nobody_waits_for_is_skipped() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_any_more_takes_none_of_a_sources_share() {
+    let pool = unstarted(options(2, 32));
+    let submit = || {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { pool.hash(password("correct horse"), HOME).await })
+    };
+    // All that one account may have, in a queue that is not half full.
+    let gone: Vec<_> = (0..10).map(|_| submit()).collect();
+    tokio::task::yield_now().await;
+    for job in gone {
+        job.abort();
+        assert!(job.await.unwrap_err().is_cancelled());
+    }
+    let stays = submit();
+    tokio::task::yield_now().await;
+    pool.start_threads(2).unwrap();
+    stays.await.unwrap().unwrap();
+    assert_eq!((pool.hashes_started(), pool.stats().skipped, pool.stats().refused_source), (1, 10, 0));
+}
+
+#[tokio::test]
 async fn c38_a_monstrous_record_is_refused_and_the_pool_lives() {
     let pool = started(options(1, 8));
     let monstrous = PasswordRecord::of_nobody(Cost::RECOMMENDED, &peppers());
