@@ -58,16 +58,25 @@ pub struct RefusedSecret<'a> {
     pub peer: IpAddr,
 }
 
-/// How many lines of one kind and one reason the log gets in one [`WINDOW`]; the rest is counted.
+/// How many lines of one [`Kind`] the log gets in one [`WINDOW`]; the rest is counted.
 const LINES: u32 = 20;
 const WINDOW: Duration = Duration::from_mins(1);
 
 /// How often a proxy that nobody declared is told of.
 const WARNED_EVERY: Duration = Duration::from_hours(1);
 
-/// How many lines were written and left out. Kinds and reasons are fixed sets: so this is bounded, whatever comes.
+/// Refusals that share their lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    secret: Secret,
+    reason: &'static str,
+    /// Whether there is such an account: a flood of names that nobody has leaves no line out about one.
+    of_account: bool,
+}
+
+/// How many lines were written and left out. Secrets and reasons are fixed sets: so this is bounded, whatever comes.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<BTreeMap<(Secret, &'static str), Lines>>);
+pub struct Refusals(Mutex<BTreeMap<Kind, Lines>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Lines {
@@ -78,7 +87,7 @@ struct Lines {
 
 impl Refusals {
     /// Whether a refusal gets a line; if not, it is counted. And how many were left out before, if that is over.
-    fn note(&self, kind: (Secret, &'static str), now: Timestamp) -> (bool, u64) {
+    fn note(&self, kind: Kind, now: Timestamp) -> (bool, u64) {
         let mut kinds = self.kinds();
         let lines = kinds.entry(kind).or_insert(Lines { since: now, ..Lines::default() });
         let left_out = lines.settle(now);
@@ -92,13 +101,13 @@ impl Refusals {
     }
 
     /// What was left out, where that is over.
-    fn settled(&self, now: Timestamp) -> Vec<((Secret, &'static str), u64)> {
+    fn settled(&self, now: Timestamp) -> Vec<(Kind, u64)> {
         let mut kinds = self.kinds();
         let settled = kinds.iter_mut().map(|(kind, lines)| (*kind, lines.settle(now)));
         settled.filter(|(_, left_out)| *left_out > 0).collect()
     }
 
-    fn kinds(&self) -> MutexGuard<'_, BTreeMap<(Secret, &'static str), Lines>> {
+    fn kinds(&self) -> MutexGuard<'_, BTreeMap<Kind, Lines>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -117,8 +126,9 @@ impl App {
     /// Writes a line about a secret that was refused, or counts it.
     pub fn note_refused(&self, refused: RefusedSecret<'_>) {
         let RefusedSecret { secret, reason, client, user, peer } = refused;
-        let (is_written, left_out) = self.refusals.note((secret, reason), self.clock.now());
-        say_left_out((secret, reason), left_out);
+        let kind = Kind { secret, reason, of_account: user.is_some() };
+        let (is_written, left_out) = self.refusals.note(kind, self.clock.now());
+        say_left_out(kind, left_out);
         if is_written {
             let (client, user) = (client.map(tracing::field::display), user.map(tracing::field::display));
             tracing::warn!(
@@ -168,9 +178,15 @@ impl App {
     }
 }
 
-fn say_left_out((secret, reason): (Secret, &'static str), left_out: u64) {
+fn say_left_out(Kind { secret, reason, of_account }: Kind, left_out: u64) {
     if left_out > 0 {
-        tracing::warn!(reason, refusals = left_out, "{}: more of them than are written", secret.message());
+        tracing::warn!(
+            reason,
+            user.known = of_account,
+            refusals = left_out,
+            "{}: more of them than are written",
+            secret.message()
+        );
     }
 }
 
@@ -178,7 +194,7 @@ fn say_left_out((secret, reason): (Secret, &'static str), left_out: u64) {
 mod tests {
     use super::*;
 
-    const KIND: (Secret, &str) = (Secret::Password, "credentials");
+    const KIND: Kind = Kind { secret: Secret::Password, reason: "credentials", of_account: false };
 
     #[test]
     fn a_flood_is_counted_and_told_once_it_is_over() {
@@ -186,7 +202,11 @@ mod tests {
         let start = Timestamp::from_seconds(1_000_000);
         let written = (0..1000).filter(|_| refusals.note(KIND, start) == (true, 0)).count();
         assert_eq!(written, 20);
-        assert_eq!(refusals.note((Secret::Password, "throttled"), start), (true, 0), "each reason by itself");
+        assert_eq!(
+            refusals.note(Kind { reason: "throttled", ..KIND }, start),
+            (true, 0),
+            "each reason by itself"
+        );
         let later = start.after(WINDOW);
         assert_eq!(refusals.settled(start.after(Duration::from_secs(59))), []);
         assert_eq!(refusals.note(KIND, later), (true, 980));
@@ -195,6 +215,16 @@ mod tests {
         assert_eq!((0..30).filter(|_| refusals.note(KIND, later).0).count(), 19);
         assert_eq!(refusals.settled(later.after(WINDOW)), [(KIND, 11)]);
         assert_eq!(refusals.settled(later.after(WINDOW)), []);
+    }
+
+    #[test]
+    fn names_that_nobody_has_hide_no_attack_on_an_account() {
+        let refusals = Refusals::default();
+        let start = Timestamp::from_seconds(1_000_000);
+        let of_account = Kind { of_account: true, ..KIND };
+        assert_eq!((0..1000).filter(|_| refusals.note(KIND, start).0).count(), 20);
+        assert_eq!((0..50).filter(|_| refusals.note(of_account, start).0).count(), 20, "bounded as well");
+        assert_eq!(refusals.settled(start.after(WINDOW)), [(KIND, 980), (of_account, 30)]);
     }
 
     #[test]
