@@ -20,10 +20,11 @@ const TOLD_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct Hint(AtomicU64);
 
 impl Hint {
-    /// Whether it is time to tell it again; then it counts as told.
+    /// Whether it is time to tell it again, also if the clock was set back; then it counts as told.
     fn is_due(&self, now: Timestamp) -> bool {
         let told = self.0.load(Ordering::Relaxed);
-        let is_due = told == 0 || now.since(Timestamp::from_millis(told)) >= TOLD_EVERY;
+        let then = Timestamp::from_millis(told);
+        let is_due = told == 0 || now < then || now.since(then) >= TOLD_EVERY;
         is_due && self.0.compare_exchange(told, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
@@ -83,5 +84,21 @@ impl App {
             live.filter(|live| decide::current(&live.session) == Some(Presented { generation, nonce }));
         let own = newest.filter(|live| live.session.started.client == client.id);
         Ok(own.map(Box::new).map(Active::Refresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_is_told_once_a_minute_and_after_a_clock_is_set_back() {
+        let hint = Hint::default();
+        let start = Timestamp::from_seconds(1_000_000);
+        assert!(hint.is_due(start));
+        assert!(!hint.is_due(start.after(Duration::from_secs(59))));
+        assert!(hint.is_due(start.after(TOLD_EVERY)));
+        assert!(hint.is_due(start.before(Duration::from_hours(24))));
+        assert!(!hint.is_due(start.before(Duration::from_hours(24))));
     }
 }
