@@ -442,6 +442,7 @@ fn the_rest_is_checked_too() {
     refused("[server.tls]\nkey = \"heirloom.toml\"", 2, "a certificate and its key");
     refused("[log]\nfilter = \"heirloom=loud\"", 3, "`filter`");
     refused("[passwords]\nmin_length = 7", 3, "from 8 to 64");
+    refused("[passwords]\nqueue = 4097", 3, "from 1 to 4096");
     refused("[grants]\npassword = \"true\"", 3, "without quotes");
     refused("[data]\nnearly_full_mib = 1", 3, "is no number that it can be");
     refused("[data]\nfolder = \"d\"\n[keys]\nfolder = \"d/keys\"", 5, "lie in one another");

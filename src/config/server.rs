@@ -107,7 +107,7 @@ impl Default for Passwords {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = u32::try_from(cores).unwrap_or(u32::MAX);
-        Self { min_length: 8, threads, queue: threads.saturating_mul(16) }
+        Self { min_length: 8, threads, queue: default_queue(threads) }
     }
 }
 
@@ -378,6 +378,14 @@ pub(super) fn folders(root: &mut Section<'_>) -> ((PathBuf, u64), PathBuf, Durat
     ((data.value, nearly_full), keys.value, lead_time, algorithm)
 }
 
+/// The longest queue for hashing: who is next is found by a look at all that wait.
+const MOST_WAITING: u32 = 4096;
+
+/// So long that waiting takes a fraction of a second.
+fn default_queue(threads: u32) -> u32 {
+    threads.saturating_mul(16).min(MOST_WAITING)
+}
+
 /// Reads `[passwords]`.
 pub(super) fn passwords(root: &mut Section<'_>) -> Passwords {
     let mut section = root.section("passwords");
@@ -385,8 +393,8 @@ pub(super) fn passwords(root: &mut Section<'_>) -> Passwords {
     // NIST SP 800-63B-4 §3.1.1.2: at least 8 characters; a maximum below 64 would refuse what it says to take.
     set(&mut passwords.min_length, section.number("min_length", 8..=64));
     set(&mut passwords.threads, section.number("threads", 1..=256));
-    passwords.queue = passwords.threads.saturating_mul(16);
-    set(&mut passwords.queue, section.number("queue", 1..=65_536));
+    passwords.queue = default_queue(passwords.threads);
+    set(&mut passwords.queue, section.number("queue", 1..=MOST_WAITING));
     section.finish();
     passwords
 }
