@@ -85,6 +85,26 @@ fn mistake(field: &str, rule: &str, message: impl Into<String>) -> FieldError {
     FieldError { field, rule: rule.to_owned(), message: message.into() }
 }
 
+/// How many mistakes are told at a time, of whatever kinds.
+const MOST_MISTAKES: usize = 16;
+
+/// The mistakes in a body: the first ones, and whether there are more.
+#[derive(Debug, Default)]
+struct Mistakes {
+    first: Vec<FieldError>,
+    more: bool,
+}
+
+impl Mistakes {
+    fn add(&mut self, mistake: impl FnOnce() -> FieldError) {
+        if self.first.len() < MOST_MISTAKES {
+            self.first.push(mistake());
+        } else {
+            self.more = true;
+        }
+    }
+}
+
 /// Why a body can't be read.
 #[derive(Debug)]
 struct Malformed {
@@ -100,15 +120,17 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Malformed> {
     let value = value
         .map_err(|error| Malformed { detail: format!("The body is no JSON: {error}"), errors: Vec::new() })?;
 
-    let twice =
-        |name: &String| mistake(name, "repeated", format!("The field {} is there twice.", shown(name)));
-    let mut errors: Vec<FieldError> = repeated.borrow().iter().map(twice).collect();
+    let mut mistakes = Mistakes::default();
+    for name in repeated.borrow().iter() {
+        mistakes.add(|| mistake(name, "repeated", format!("The field {} is there twice.", shown(name))));
+    }
     let mut registry = Registry::new();
     T::register(&mut registry);
-    Check { registry: &registry, mistakes: &mut errors }.reference(&T::schema_ref(), &value, "");
-    if !errors.is_empty() {
-        let detail = "A field is missing, unknown, repeated or of another type.".to_owned();
-        return Err(Malformed { detail, errors });
+    Check { registry: &registry, mistakes: &mut mistakes }.reference(&T::schema_ref(), &value, "");
+    if !mistakes.first.is_empty() {
+        let more = if mistakes.more { " There are more mistakes than are listed." } else { "" };
+        let detail = format!("A field is missing, unknown, repeated or of another type.{more}");
+        return Err(Malformed { detail, errors: mistakes.first });
     }
     T::parse_from_json(Some(value)).map_err(|error| {
         // Behind these words the library repeats the value, which may be a password.
@@ -126,7 +148,7 @@ fn shown(name: &str) -> String {
     name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect()
 }
 
-/// Reads a value, and notes the names that an object has more than once.
+/// Reads a value, and notes the names that an object has more than once: one more than are told.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     repeated: &'a RefCell<Vec<String>>,
@@ -164,6 +186,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        if let Some(whole) = whole(value) {
+            return Ok(Value::Number(whole));
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is none"))
     }
 
@@ -187,8 +212,11 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut object = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self)?;
+            if object.insert(name.clone(), value).is_none() {
+                continue;
+            }
             let mut repeated = self.repeated.try_borrow_mut().map_err(A::Error::custom)?;
-            if object.insert(name.clone(), value).is_some() && !repeated.contains(&name) {
+            if repeated.len() <= MOST_MISTAKES && !repeated.contains(&name) {
                 repeated.push(name);
             }
         }
@@ -196,10 +224,21 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
+/// A number such as `600.0` or `6e2` as the whole number that it is (JSON knows no other difference), as far as one can
+/// be told from the next.
+fn whole(value: f64) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() != 0.0 || value.abs() > EXACT {
+        return None;
+    }
+    let text = format!("{value:.0}");
+    text.parse::<u64>().map(Number::from).or_else(|_| text.parse::<i64>().map(Number::from)).ok()
+}
+
 /// Compares a value with what the specification says of it.
 struct Check<'a> {
     registry: &'a Registry,
-    mistakes: &'a mut Vec<FieldError>,
+    mistakes: &'a mut Mistakes,
 }
 
 impl Check<'_> {
@@ -230,21 +269,22 @@ impl Check<'_> {
             _ => (true, ""),
         };
         if !fits {
-            self.mistakes.push(mistake(field, "type", format!("It must be {wanted}.")));
+            self.mistakes.add(|| mistake(field, "type", format!("It must be {wanted}.")));
             return;
         }
         if !schema.enum_items.is_empty() && !schema.enum_items.contains(value) {
-            let words: Vec<_> = schema.enum_items.iter().filter_map(Value::as_str).collect();
-            self.mistakes.push(mistake(
-                field,
-                "not_permitted",
-                format!("It is one of: {}.", words.join(", ")),
-            ));
+            self.mistakes.add(|| {
+                let words: Vec<_> = schema.enum_items.iter().filter_map(Value::as_str).collect();
+                mistake(field, "not_permitted", format!("It is one of: {}.", words.join(", ")))
+            });
         }
         match value {
             Value::Object(object) if !schema.properties.is_empty() => self.object(schema, object, field),
             Value::Array(items) => {
                 for (item, schema) in items.iter().zip(schema.items.iter().cycle()) {
+                    if self.mistakes.more {
+                        break;
+                    }
                     self.reference(schema, item, field);
                 }
             }
@@ -257,23 +297,23 @@ impl Check<'_> {
         for name in &schema.required {
             // What can't be left out can't be null.
             if object.get(*name).is_none_or(Value::is_null) {
-                self.mistakes.push(mistake(
-                    &below(name),
-                    "required",
-                    format!("The field {name} is missing."),
-                ));
+                self.mistakes
+                    .add(|| mistake(&below(name), "required", format!("The field {name} is missing.")));
             }
         }
         for (name, value) in object {
+            if self.mistakes.more {
+                break;
+            }
             match schema.properties.iter().find(|(known, _)| known == name) {
                 Some(_) if value.is_null() => {}
                 Some((_, schema)) => self.reference(schema, value, &below(name)),
-                None => {
+                None => self.mistakes.add(|| {
                     let known: Vec<_> = schema.properties.iter().map(|(known, _)| *known).collect();
                     let message =
                         format!("There is no field {}. There are: {}.", shown(name), known.join(", "));
-                    self.mistakes.push(mistake(&below(name), "unknown", message));
-                }
+                    mistake(&below(name), "unknown", message)
+                }),
             }
         }
     }
@@ -364,6 +404,37 @@ mod tests {
             all,
             [is("on", "repeated"), is("name", "required"), is("a", "unknown"), is("on", "type")].concat()
         );
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_in_every_way_that_json_has() {
+        for (text, count) in [("600.0", 600), ("6e2", 600), ("-0.0", 0), ("9007199254740992.0", 1 << 53)] {
+            let body = parse::<Body>(format!(r#"{{"name": "ann", "count": {text}}}"#).as_bytes()).unwrap();
+            assert_eq!(body.more.count, Some(count), "{text}");
+        }
+        for text in ["600.5", "-600.0", "1e17", "1e300", "5e-1"] {
+            let body = format!(r#"{{"name": "ann", "count": {text}}}"#);
+            assert_eq!(mistakes(&body), is("count", "type"), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_many_mistakes_the_first_are_told_and_that_there_are_more() {
+        let list = |item: &dyn Fn(usize) -> String| (0..7000).map(item).collect::<Vec<_>>().join(",");
+        for (fields, rule) in [
+            (list(&|n| format!(r#""{n:03x}":1"#)), "unknown"),
+            (list(&|n| format!(r#""{n}":1,"{n}":1"#)), "repeated"),
+            (format!(r#""words":[{}]"#, list(&|_| "1".to_owned())), "type"),
+        ] {
+            let body = format!(r#"{{"name": "ann", {fields}}}"#);
+            let error = parse::<Body>(body.as_bytes()).unwrap_err();
+            assert_eq!(error.errors.len(), MOST_MISTAKES, "{rule}");
+            assert_eq!(error.errors[0].rule, rule);
+            assert!(error.detail.contains("more mistakes"), "{}", error.detail);
+        }
+        let long = format!(r#"{{"name": "ann", "{}": 1}}"#, "x".repeat(60_000));
+        let error = parse::<Body>(long.as_bytes()).unwrap_err();
+        assert!(format!("{error:?}").len() < 1000 && !error.detail.contains("more"), "{error:?}");
     }
 
     #[test]
