@@ -171,19 +171,36 @@ async fn withheld_bodies_take_a_part_of_the_memory_and_leave_the_rest_to_others(
 }
 
 #[tokio::test]
-async fn bodies_on_one_http2_connection_are_counted_from_their_first_byte() {
+async fn of_the_bodies_on_one_http2_connection_one_small_one_is_not_counted() {
     let limits = Limits { body_memory: 128 << 10, body_read_timeout: PATIENCE, ..Limits::default() };
     let server = listen(limits);
+    let begun = |stream: u32| frame(raw::HEADERS, raw::END_HEADERS, stream, &raw::head(3, "/echo"));
+    let whole = |stream: u32, length: usize| {
+        [begun(stream), frame(raw::DATA, raw::END_STREAM, stream, &vec![b'x'; length])].concat()
+    };
     let mut client = RawH2::connect(server.addr).await;
-    // An eighth is 16 KiB: of 20 times 1,000 bytes 16 fit.
+    // An eighth is 16 KiB: of 20 times 1,000 bytes one is free and 16 fit.
     for stream in (1..41).step_by(2) {
-        client.send(&frame(raw::HEADERS, raw::END_HEADERS, stream, &raw::head(3, "/echo"))).await;
+        client.send(&begun(stream)).await;
         client.send(&frame(raw::DATA, 0, stream, &[b'x'; 1000])).await;
     }
-    for _ in 0..4 {
+    for _ in 0..3 {
         let answer = timeout(PATIENCE, client.frame_of(raw::DATA)).await.expect("an answer");
         let (_, _, _, text) = answer.unwrap();
         assert!(String::from_utf8(text).unwrap().contains("temporarily_unavailable"));
+    }
+    // What is usual is served all the while on another connection, one after the other; what is large is not.
+    let mut other = RawH2::connect(server.addr).await;
+    for (stream, length, expected) in [
+        (1, 2000, "2000 bytes"),
+        (3, 4096, "4096 bytes"),
+        (5, 5000, "temporarily_unavailable"),
+        (7, 1, "1 bytes"),
+    ] {
+        other.send(&whole(stream, length)).await;
+        let (_, _, _, text) = timeout(PATIENCE, other.frame_of(raw::DATA)).await.expect("an answer").unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains(expected), "{length}: {text}");
     }
 }
 

@@ -164,8 +164,9 @@ impl App {
         if is_due {
             tracing::warn!(
                 peer.address = %peer,
-                "X-Forwarded-For of a peer that is not in [server] trusted_proxies was ignored: if this is your proxy, \
-                 name it there; until then all who come through it count as one network"
+                "X-Forwarded-For of a peer that is not in [server] trusted_proxies was ignored. Only a proxy of your own \
+                 that sets the header itself may be named there: whoever is, is believed. Until yours is, all who come through \
+                 it count as one network"
             );
         }
     }

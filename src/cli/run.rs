@@ -110,7 +110,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     if let Some(address) = config.server.metrics {
         let listener = http::server::bind(address)
             .map_err(|error| failed(&format!("can't listen on {address} for metrics"), &error))?;
-        let endpoint = http::metrics::endpoint(Arc::clone(&app));
+        let endpoint = http::metrics::endpoint(Arc::clone(&app), Arc::clone(&options.places));
         let options = ServerOptions { tls: None, ..options.clone() };
         listeners.spawn(serve_listener(listener, endpoint, options, told(&stop)));
     }

@@ -23,7 +23,7 @@ pub struct Server {
     pub trusted_proxies: Vec<String>,
     /// The most connections at a time.
     pub max_connections: u32,
-    /// The most connections of one IPv4 address or IPv6 network of 64 bits; a tenth of all, unless it is set.
+    /// The most connections of one IPv4 address or IPv6 network of 56 bits; a tenth of all, unless it is set.
     pub max_connections_per_address: u32,
     /// How long a connection is kept that has no request.
     pub keep_alive: Duration,

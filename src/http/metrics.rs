@@ -6,13 +6,29 @@ use poem::endpoint::make_sync;
 use poem::{Endpoint, EndpointExt as _, Response, Route, get};
 
 use super::error::EveryAnswer;
+use super::server::Places;
 use crate::app::App;
 
-/// The numbers in the Prometheus text format; everything else is 404.
-pub fn endpoint(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
+/// The numbers in the Prometheus text format, those of the listeners that share `places` too; everything else is 404.
+pub fn endpoint(app: Arc<App>, places: Arc<Places>) -> impl Endpoint<Output = Response> + 'static {
     let page = make_sync(move |_| {
-        Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(app.metrics())
+        Response::builder()
+            .content_type("text/plain; version=0.0.4; charset=utf-8")
+            .body(app.metrics() + &refused(&places))
     });
     let methods = Arc::new(super::error::Methods(vec![("/metrics".to_owned(), "GET".to_owned())]));
     EveryAnswer::new(Route::new().at("/metrics", get(page)).map_to_response(), methods)
+}
+
+fn refused(places: &Places) -> String {
+    let connections = places.refused_connections();
+    let bodies = places.refused_bodies();
+    format!(
+        "# HELP heirloom_connections_refused_by_source_total Connections closed since one address had too many.\n\
+         # TYPE heirloom_connections_refused_by_source_total counter\n\
+         heirloom_connections_refused_by_source_total {connections}\n\
+         # HELP heirloom_bodies_refused_total Requests refused since there was no room for their bodies.\n\
+         # TYPE heirloom_bodies_refused_total counter\n\
+         heirloom_bodies_refused_total {bodies}\n"
+    )
 }

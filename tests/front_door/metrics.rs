@@ -11,8 +11,8 @@ async fn numbers(of: &Server) -> Answer {
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let endpoint = metrics::endpoint(Arc::clone(&of.app));
     let options = server::ServerOptions::default();
+    let endpoint = metrics::endpoint(Arc::clone(&of.app), Arc::clone(&options.places));
     let serving = tokio::spawn(server::serve(listener, endpoint, options, async { drop(stopped.await) }));
     let page = Answer::of(client().get(format!("http://{address}/metrics")).send().await.unwrap()).await;
     let other = Answer::of(client().get(format!("http://{address}/oauth/token")).send().await.unwrap()).await;
@@ -38,6 +38,9 @@ async fn what_looks_the_same_to_a_client_is_told_apart_and_nobody_is_named() {
     assert_eq!(server.refresh("nonsense").await.status, 400);
     assert_eq!(server.sign_in_as(USER.0, "wrong").await.status, 400);
     let page = numbers(&server).await;
+    for name in ["connections_refused_by_source", "bodies_refused"] {
+        assert!(page.text.contains(&format!("\nheirloom_{name}_total 0\n")), "{}", page.text);
+    }
     assert!(page.header("content-type").starts_with("text/plain; version=0.0.4"));
     for (grant, outcome, count) in [
         ("password", "ok", 1),

@@ -3,10 +3,10 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -48,7 +48,7 @@ impl BodyError {
 pub async fn read_body(body: poem::Body) -> Result<Bytes, BodyError> {
     let mut body: BoxBody<Bytes, io::Error> = body.into();
     let mut first = Bytes::new();
-    let mut more = BytesMut::new();
+    let mut more = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| BodyError::of(&error))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -56,32 +56,42 @@ pub async fn read_body(body: poem::Body) -> Result<Bytes, BodyError> {
             first = data;
         } else {
             if more.is_empty() {
-                // As far as it is known how much there will be: to grow by doubling takes up to twice as much.
-                let rest = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(MOST_AT_ONCE);
-                more.reserve(first.len().saturating_add(data.len()).saturating_add(rest));
-                more.extend_from_slice(&first);
+                append(&mut more, &first);
             }
-            more.extend_from_slice(&data);
+            append(&mut more, &data);
         }
     }
-    Ok(if more.is_empty() { first } else { more.freeze() })
+    Ok(if more.is_empty() { first } else { Bytes::from(more) })
 }
 
-/// The most that is made room for before it has come.
-const MOST_AT_ONCE: usize = 64 * 1024;
+/// Adds what has come. Room is made for that, which has been counted, and for little more: not for all that is announced,
+/// and not for twice as much.
+fn append(whole: &mut Vec<u8>, data: &[u8]) {
+    if whole.capacity().saturating_sub(whole.len()) < data.len() {
+        let spare = (whole.len() / 8).max(1024);
+        whole.reserve_exact(data.len().saturating_add(spare));
+    }
+    whole.extend_from_slice(data);
+}
 
 /// The memory that a body takes. It is given back after the endpoint has answered: what was read is held until then.
 #[derive(Debug)]
 pub(super) struct BodyMemory {
     place: Arc<Place>,
-    uncounted: u64,
+    /// Set while this body, of its connection's, is the one that is not counted.
+    uncounted: Option<Arc<AtomicBool>>,
     came: AtomicU64,
 }
 
+/// So many bytes of a body are not counted, of one body of each connection at a time: usual requests are smaller.
+const UNCOUNTED: u64 = 4096;
+
 impl BodyMemory {
-    /// Of a connection's place; the first `uncounted` bytes of the body are free.
-    pub(super) fn new(place: Arc<Place>, uncounted: u64) -> Self {
-        Self { place, uncounted, came: AtomicU64::new(0) }
+    /// For a body of at least `length` bytes, on a connection which has, as `uncounted` says, one that is not counted.
+    pub(super) fn new(place: &Arc<Place>, uncounted: &Arc<AtomicBool>, length: u64) -> Self {
+        let is_first = length <= UNCOUNTED && !uncounted.swap(true, Ordering::Relaxed);
+        let uncounted = is_first.then(|| Arc::clone(uncounted));
+        Self { place: Arc::clone(place), uncounted, came: AtomicU64::new(0) }
     }
 
     /// Makes room for so many bytes more; false if there is none.
@@ -96,8 +106,8 @@ impl BodyMemory {
         fits
     }
 
-    const fn counted(&self, bytes: u64) -> u64 {
-        bytes.saturating_sub(self.uncounted)
+    fn counted(&self, bytes: u64) -> u64 {
+        if self.uncounted.is_some() { bytes.saturating_sub(UNCOUNTED) } else { bytes }
     }
 }
 
@@ -106,6 +116,9 @@ impl Drop for BodyMemory {
         let counted = self.counted(self.came.load(Ordering::Relaxed));
         if counted > 0 {
             self.place.free(counted);
+        }
+        if let Some(uncounted) = &self.uncounted {
+            uncounted.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -223,5 +236,22 @@ impl Body for LimitedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_come_takes_hardly_more_room_than_its_bytes() {
+        for frame in [1, 100, 1500, 16_384] {
+            let mut whole = Vec::new();
+            while whole.len() < 65_536 {
+                append(&mut whole, &vec![7; frame]);
+                let most = whole.len() + whole.len() / 8 + 1024;
+                assert!(whole.capacity() <= most, "{} for {}", whole.capacity(), whole.len());
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -34,6 +34,8 @@ pub(super) struct Exchange<E> {
     link: Arc<Link>,
     peer: Addr,
     place: Arc<Place>,
+    /// One of its bodies is not counted now.
+    uncounted: Arc<AtomicBool>,
     tls: bool,
 }
 
@@ -44,7 +46,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         (peer, place): (Addr, Place),
         tls: bool,
     ) -> Self {
-        Self { shared, link, peer, place: Arc::new(place), tls }
+        Self { shared, link, peer, place: Arc::new(place), uncounted: Arc::default(), tls }
     }
 
     /// Answers a request whose head the wire has checked.
@@ -57,8 +59,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         // The wire does not follow chunks, so it would not find the next request.
         let last = request.headers().contains_key(TRANSFER_ENCODING);
         let deadline = after(self.link.head_at(), self.shared.limits.body_read_timeout);
-        // A connection has one such body at a time: the usual ones need not be counted.
-        let (answer, unread) = self.answer(request, deadline, UNCOUNTED).await;
+        let (answer, unread) = self.answer(request, deadline).await;
         let crowded = self.shared.crowded.load(Ordering::Relaxed);
         if last || unread || crowded || self.shared.is_draining() { closing(answer) } else { answer }
     }
@@ -69,7 +70,7 @@ impl<E: poem::Endpoint> Exchange<E> {
             return self.refuse(refusal);
         }
         let deadline = after(Instant::now(), self.shared.limits.body_read_timeout);
-        self.answer(request, deadline, 0).await.0
+        self.answer(request, deadline).await.0
     }
 
     /// The checks that the wire has no part in.
@@ -90,7 +91,7 @@ impl<E: poem::Endpoint> Exchange<E> {
     }
 
     /// Asks the endpoint. Says too whether some of the body has been left unread.
-    async fn answer(&self, request: Request<Incoming>, deadline: Instant, uncounted: u64) -> (Answer, bool) {
+    async fn answer(&self, request: Request<Incoming>, deadline: Instant) -> (Answer, bool) {
         let _in_flight = self.link.begin();
         let (parts, body) = request.into_parts();
         let max = self.shared.limits.max_body_bytes;
@@ -105,7 +106,7 @@ impl<E: poem::Endpoint> Exchange<E> {
             let request = poem::Request::from_parts(parts, poem::Body::empty());
             return (self.call(request).await, false);
         }
-        let memory = BodyMemory::new(Arc::clone(&self.place), uncounted);
+        let memory = BodyMemory::new(&self.place, &self.uncounted, body.size_hint().lower());
         let body = LimitedBody::new(body, max, deadline, memory);
         let state = Arc::clone(&body.state);
         let request = poem::Request::from_parts(parts, poem::Body::from(BoxBody::new(body)));
@@ -142,15 +143,18 @@ impl<E: poem::Endpoint> Exchange<E> {
         let status = refusal.status().as_u16();
         if refusal == Refusal::Panicked {
             tracing::error!(peer.address = %self.peer, http.status = status, "an endpoint panicked");
+        } else if refusal == Refusal::NoRoom && self.place.refuse_body() {
+            tracing::warn!(
+                peer.address = %self.peer,
+                "refused a request: bodies take as much memory as body_memory permits, of all or of one address; more such \
+                 refusals in the next minute are only counted"
+            );
         } else {
             tracing::debug!(peer.address = %self.peer, http.status = status, http.refusal = ?refusal, "refused");
         }
         refusal.response()
     }
 }
-
-/// So many bytes of the body of an HTTP/1 request are not counted.
-const UNCOUNTED: u64 = 4096;
 
 fn answer_of(called: poem::Result<impl IntoResponse>) -> Answer {
     match called {

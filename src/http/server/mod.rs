@@ -65,7 +65,7 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Open connections. More of them wait in the kernel's queue.
     pub max_connections: usize,
-    /// Open connections of one source: an IPv4 address, or an IPv6 network of 64 bits. More of them are closed at once.
+    /// Open connections of one source: an IPv4 address, or an IPv6 network of 56 bits. More of them are closed at once.
     pub max_connections_per_source: usize,
     /// Headers of a request, at most 128.
     pub max_headers: usize,

@@ -1,12 +1,16 @@
 //! What one source takes of the listener: connections, and memory for the bodies of its requests. A source is an IPv4
-//! address or an IPv6 network of 64 bits, which is what one host has.
+//! address or an IPv6 network of 56 bits, which is what one subscriber has.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Limits;
+use crate::throttle::counted_address;
 
 /// What all sources have taken of the listeners that share it.
 #[derive(Debug, Default)]
@@ -14,6 +18,9 @@ pub struct Places {
     sources: Mutex<HashMap<Source, Arc<Taken>>>,
     /// Bytes of bodies, of all sources.
     body_bytes: AtomicU64,
+    refused_connections: AtomicU64,
+    refused_bodies: AtomicU64,
+    told: Mutex<Told>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,11 +31,13 @@ enum Source {
 
 impl Source {
     fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
+        match counted_address(address) {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d].iter().fold(0, |network, part| (network << 16) | u64::from(*part)))
+                Self::V6(
+                    [a, b, c, d & 0xff00].iter().fold(0, |network, part| (network << 16) | u64::from(*part)),
+                )
             }
         }
     }
@@ -40,11 +49,59 @@ struct Taken {
     /// Changed under the lock of the table only.
     connections: AtomicU64,
     body_bytes: AtomicU64,
-    /// It has been written to the log that it wanted more.
-    is_told: AtomicBool,
+}
+
+/// Of what the log has been told, and when.
+#[derive(Debug, Default)]
+struct Told {
+    /// Who wanted more connections.
+    sources: HashMap<Source, Instant>,
+    /// That there was no room for a body.
+    body: Option<Instant>,
+}
+
+/// How often the log is told that one source wants more connections, and of how many sources in this time.
+const SOURCE_EVERY: Duration = Duration::from_hours(1);
+const MOST_TOLD: usize = 64;
+/// How often it is told that there is no room for a body.
+const BODY_EVERY: Duration = Duration::from_mins(1);
+
+impl Told {
+    fn is_source_due(&mut self, source: Source, now: Instant) -> bool {
+        self.sources.retain(|_, then| now.saturating_duration_since(*then) < SOURCE_EVERY);
+        let is_due = self.sources.len() < MOST_TOLD && !self.sources.contains_key(&source);
+        if is_due {
+            self.sources.insert(source, now);
+        }
+        is_due
+    }
+
+    fn is_body_due(&mut self, now: Instant) -> bool {
+        let is_due = self.body.is_none_or(|then| now.saturating_duration_since(then) >= BODY_EVERY);
+        if is_due {
+            self.body = Some(now);
+        }
+        is_due
+    }
 }
 
 impl Places {
+    /// How many connections were closed since their source had as many as it may.
+    #[must_use]
+    pub fn refused_connections(&self) -> u64 {
+        self.refused_connections.load(Ordering::Relaxed)
+    }
+
+    /// How many requests were refused since there was no room for their bodies.
+    #[must_use]
+    pub fn refused_bodies(&self) -> u64 {
+        self.refused_bodies.load(Ordering::Relaxed)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sources(&self) -> MutexGuard<'_, HashMap<Source, Arc<Taken>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,10 +128,13 @@ impl Place {
                 let taken = sources.entry(source).or_default();
                 let most = u64::try_from(limits.max_connections_per_source).unwrap_or(u64::MAX);
                 if taken.connections.load(Ordering::Relaxed) >= most {
-                    if !taken.is_told.swap(true, Ordering::Relaxed) {
+                    drop(sources);
+                    places.refused_connections.fetch_add(1, Ordering::Relaxed);
+                    if places.told().is_source_due(source, Instant::now()) {
                         tracing::warn!(
                             peer.address = %address,
-                            "closing connections: one address has as many as it may; a proxy is named in trusted_proxies"
+                            "closing connections: one address has as many as max_connections_per_address permits. \
+                             trusted_proxies is only for a proxy of your own that sets X-Forwarded-For itself"
                         );
                     }
                     return None;
@@ -97,6 +157,12 @@ impl Place {
             self.free(bytes);
         }
         fits
+    }
+
+    /// Counts a request that was refused for want of room. Whether the log is to be told.
+    pub(super) fn refuse_body(&self) -> bool {
+        self.places.refused_bodies.fetch_add(1, Ordering::Relaxed);
+        self.places.told().is_body_due(Instant::now())
     }
 
     /// Gives room back.
@@ -149,14 +215,35 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_64_bits_is_one_source() {
+    fn a_network_of_56_bits_is_one_source_unless_it_is_all_of_ipv4() {
         let places = Arc::new(Places::default());
-        let held = [take(&places, "2001:db8:0:1::1"), take(&places, "2001:db8:0:1:ffff::2")];
+        let held = [take(&places, "2001:db8:0:100::1"), take(&places, "2001:db8:0:1ff:ffff::2")];
         assert!(held.iter().all(Option::is_some));
-        assert!(take(&places, "2001:db8:0:1::3").is_none());
-        assert!(take(&places, "2001:db8:0:2::1").is_some());
+        assert!(take(&places, "2001:db8:0:101::3").is_none());
+        assert!(take(&places, "2001:db8:0:200::1").is_some());
+        let translated = [take(&places, "64:ff9b::192.0.2.1"), take(&places, "192.0.2.1")];
+        assert!(translated.iter().all(Option::is_some));
+        assert!(take(&places, "192.0.2.1").is_none() && take(&places, "64:ff9b::192.0.2.2").is_some());
+        assert_eq!(places.refused_connections(), 2);
         let proxy = || Place::take(&places, None, &limits());
         assert!([proxy(), proxy(), proxy()].iter().all(Option::is_some), "a proxy's are not counted");
+    }
+
+    #[test]
+    fn the_log_is_told_once_an_hour_of_each_source_and_once_a_minute_of_bodies() {
+        let (mut told, start) = (Told::default(), Instant::now());
+        let source = |n: u8| Source::of(IpAddr::from([192, 0, 2, n]));
+        assert!(told.is_source_due(source(1), start) && !told.is_source_due(source(1), start));
+        assert!(told.is_source_due(source(2), start));
+        let later = start + Duration::from_mins(59);
+        assert!(!told.is_source_due(source(1), later) && told.is_source_due(source(3), later));
+        let later = start + Duration::from_mins(60);
+        assert!(told.is_source_due(source(1), later) && !told.is_source_due(source(3), later));
+        let written = (0..=255).filter(|n| told.is_source_due(source(*n), later)).count();
+        assert_eq!(written, MOST_TOLD - 2, "a flood from everywhere is not told of each");
+
+        assert!(told.is_body_due(start) && !told.is_body_due(start + Duration::from_secs(59)));
+        assert!(told.is_body_due(start + BODY_EVERY) && !told.is_body_due(start + BODY_EVERY));
     }
 
     #[test]
