@@ -22,6 +22,7 @@ mod resource_server;
 mod secrets;
 #[path = "../support/small_key.rs"]
 mod small_key;
+mod small_volume;
 mod stopped;
 mod support;
 mod tour;
