@@ -430,6 +430,16 @@ fn the_rest_is_checked_too() {
         load("[server]\nmax_connections = 500\nhsts = \"off\"\ncors_headers = [\"X-Client\"]").server;
     assert_eq!((server.max_connections_per_address, server.hsts), (50, None));
     assert_eq!(server.cors_headers, ["X-Client"]);
+    assert!(load("").server.hsts.is_some() && !load("").server.path_stripped);
+    let below = |more: &str| {
+        Folder::with(&format!("issuer = \"https://example.com/auth\"\n[server]\n{more}"))
+            .load()
+            .unwrap()
+            .server
+    };
+    assert_eq!(below("").hsts, None, "it would bind the other programs of the host");
+    assert_eq!(below("hsts = \"1h\"").hsts, Some(Duration::from_hours(1)));
+    assert!(below("path_stripped = true").path_stripped);
     assert_eq!(load("").server.keep_alive, Duration::from_secs(75), "longer than proxies keep theirs");
     for id in [".", ".."] {
         refused(&format!("[[clients]]\nid = \"{id}\"\ntype = \"public\""), 3, "a step between folders");

@@ -243,6 +243,7 @@ fn http_settings(config: &Config, stop: &watch::Receiver<bool>) -> Outcome<HttpS
     Ok(HttpSettings {
         proxies: proxies.map_err(|error| Failure::Failed(error.to_string()))?,
         hosts: config.server.hosts.clone().unwrap_or_default(),
+        path_stripped: config.server.path_stripped,
         hsts: config.server.hsts,
         cors_headers: config.server.cors_headers.clone(),
         stopping: Some(stop.clone()),

@@ -99,7 +99,7 @@ impl Config {
     /// Reads the whole file. `None`, or anything, if there are mistakes.
     fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
         let issuer = server::issuer(&mut root);
-        let server = server::server(&mut root);
+        let server = server::server(&mut root, issuer.as_deref());
         let ((data, nearly_full), keys, lead_time, algorithm) = server::folders(&mut root);
         let log = server::log(&mut root);
         let rules = tokens::tokens(&mut root);

@@ -29,6 +29,8 @@ pub struct Server {
     pub keep_alive: Duration,
     /// How much memory the bodies of all requests together may take, in MiB.
     pub body_memory: u32,
+    /// A proxy takes the issuer's path off what it passes on: requests come without it.
+    pub path_stripped: bool,
     /// How long browsers that have been here ask over TLS only (`Strict-Transport-Security`); `None`: nothing is said of it.
     pub hsts: Option<Duration>,
     /// Request headers that web pages may send besides the usual ones.
@@ -50,6 +52,7 @@ impl Default for Server {
             max_connections_per_address: 1000,
             keep_alive: Duration::from_secs(75),
             body_memory: 64,
+            path_stripped: false,
             hsts: Some(Duration::from_hours(365 * 24)),
             cors_headers: Vec::new(),
             drain: Duration::from_secs(8),
@@ -214,10 +217,16 @@ pub(super) fn issuer(root: &mut Section<'_>) -> Option<String> {
     Some(value)
 }
 
-/// Reads `[server]`.
-pub(super) fn server(root: &mut Section<'_>) -> Server {
+/// Reads `[server]`, of this issuer.
+pub(super) fn server(root: &mut Section<'_>, issuer: Option<&str>) -> Server {
     let mut section = root.section("server");
     let mut server = Server::default();
+    let issuer = issuer.and_then(|issuer| Url::parse(issuer).ok());
+    if issuer.is_some_and(|issuer| issuer.path() != "/") {
+        // It would bind the other programs of the host.
+        server.hsts = None;
+    }
+    server.path_stripped = section.boolean("path_stripped").is_some_and(|at| at.value);
     if let Some(listen) = section.texts("listen") {
         server.listen = addresses(&section, &listen);
     }

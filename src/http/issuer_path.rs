@@ -1,8 +1,9 @@
 //! An issuer whose URL has a path, such as `https://example.com/auth`: every endpoint is there, below that path.
 //!
 //! The path is taken off the request before anything else sees it, and put before each `Location`, here and nowhere
-//! else. A request without it is answered as well: that is how a proxy forwards which takes the path off itself, and how
-//! health is asked about from inside.
+//! else. What comes without it is not there, or a proxy's rule for `/auth/admin` would not hold for `/admin`: but for
+//! `/health/`, which is asked about from inside, and the well-known forms that have the path at their end. Behind a proxy that
+//! takes the path off itself it is the other way round: what still has it is not there.
 
 use futures_util::TryFutureExt as _;
 use futures_util::future::Either;
@@ -14,25 +15,36 @@ use poem::{Endpoint, Request, Response};
 /// Around all endpoints.
 pub(super) struct IssuerPath<E> {
     inner: E,
-    /// Begins with a slash and does not end with one; empty for an issuer without a path.
+    /// As of [`path_of`].
     path: String,
+    /// A proxy has taken it off.
+    is_stripped: bool,
+}
+
+/// What no endpoint has.
+const NOWHERE: &str = "/-";
+
+/// The path of an issuer. It begins with a slash and does not end with one; empty for an issuer without a path.
+pub(super) fn path_of(issuer: &str) -> String {
+    issuer.parse::<Uri>().map(|uri| uri.path().trim_end_matches('/').to_owned()).unwrap_or_default()
 }
 
 impl<E> IssuerPath<E> {
-    /// Around `inner`, for this issuer.
-    pub(super) fn new(inner: E, issuer: &str) -> Self {
-        let uri = issuer.parse::<Uri>();
-        let path = uri.map(|uri| uri.path().trim_end_matches('/').to_owned()).unwrap_or_default();
-        Self { inner, path }
+    /// Around `inner`, for this issuer; whether a proxy takes its path off.
+    pub(super) fn new(inner: E, issuer: &str, is_stripped: bool) -> Self {
+        Self { inner, path: path_of(issuer), is_stripped }
     }
 
-    /// The path in `asked` that the endpoints know; `None` for what has it already.
+    /// The path in `asked` that the endpoints know; `None` if nothing is there.
     fn known<'a>(&self, asked: &'a str) -> Option<&'a str> {
         // RFC 8414 §3.1 puts the issuer's path behind the well-known one; §5 has OpenID Connect's there, too.
         for well_known in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
             if asked.strip_prefix(well_known) == Some(&self.path) {
                 return asked.get(..well_known.len());
             }
+        }
+        if self.is_stripped || asked.starts_with("/health/") {
+            return Some(asked);
         }
         let below = asked.strip_prefix(self.path.as_str())?;
         match below {
@@ -43,7 +55,7 @@ impl<E> IssuerPath<E> {
 
     /// Takes the path off.
     fn unwrap(&self, request: &mut Request) {
-        let Some(known) = self.known(request.uri().path()) else { return };
+        let known = self.known(request.uri().path()).unwrap_or(NOWHERE);
         let known = match request.uri().query() {
             Some(query) => format!("{known}?{query}"),
             None => known.to_owned(),
@@ -85,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_path_is_taken_off_where_it_stands_whole() {
-        let mount = IssuerPath::new((), "https://example.com/auth/id");
+        let mount = IssuerPath::new((), "https://example.com/auth/id", false);
         for (asked, known) in [
             ("/auth/id/oauth/token", Some("/oauth/token")),
             ("/auth/id", Some("/")),
@@ -101,10 +113,22 @@ mod tests {
             ("/auth/idiot/oauth/token", None),
             ("/auth", None),
             ("/oauth/token", None),
+            ("/", None),
+            ("/health/ready", Some("/health/ready")),
+            ("/health", None),
         ] {
             assert_eq!(mount.known(asked), known, "{asked}");
         }
-        assert_eq!(IssuerPath::new((), "https://example.com").path, "");
-        assert_eq!(IssuerPath::new((), "http://127.0.0.1:8080").path, "");
+        let stripped = IssuerPath::new((), "https://example.com/auth/id", true);
+        for (asked, known) in [
+            ("/oauth/token", "/oauth/token"),
+            // Nothing is there.
+            ("/auth/id/oauth/token", "/auth/id/oauth/token"),
+            ("/.well-known/openid-configuration/auth/id", "/.well-known/openid-configuration"),
+        ] {
+            assert_eq!(stripped.known(asked), Some(known), "{asked}");
+        }
+        assert_eq!(path_of("https://example.com"), "");
+        assert_eq!(path_of("http://127.0.0.1:8080"), "");
     }
 }

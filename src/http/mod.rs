@@ -47,6 +47,8 @@ pub struct HttpSettings {
     /// The only values of `Host` that are answered; empty: any. Keeps web pages out that reach loopback by DNS
     /// rebinding.
     pub hosts: Vec<String>,
+    /// A proxy takes the issuer's path off.
+    pub path_stripped: bool,
     /// How long a browser that has been here asks over TLS only; `None`: heirloom says nothing of it.
     pub hsts: Option<Duration>,
     /// Request headers that pages may send besides the usual ones.
@@ -66,8 +68,8 @@ pub fn endpoint(
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
     let issuer = app.settings.issuer.clone();
-    let (proxies, hsts) = (settings.proxies.clone(), settings.hsts);
-    let answers = issuer_path::IssuerPath::new(answers(app, settings)?, &issuer);
+    let (proxies, hsts, is_stripped) = (settings.proxies.clone(), settings.hsts, settings.path_stripped);
+    let answers = issuer_path::IssuerPath::new(answers(app, settings)?, &issuer, is_stripped);
     Ok(hsts::Hsts::new(answers, proxies, &issuer, hsts))
 }
 

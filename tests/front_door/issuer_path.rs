@@ -29,9 +29,11 @@ async fn every_operation_of_the_specification_is_there() {
         let path = operation.path_of("01890a5d-ac96-774b-bcce-b302099a8057");
         let answer = ask(&server, operation.method, &format!("{PATH}{path}")).await;
         assert!(!answer.text.contains("There is nothing at this path"), "{path}: {}", answer.text);
-        // A proxy that takes the path off gets the same.
-        let bare = ask(&server, operation.method, &path).await;
-        assert_eq!((answer.status, answer.text), (bare.status, bare.text), "{path}");
+        // Without the path it is not there: rules of a proxy are for what is below the path.
+        for bare in [path.clone(), format!("{PATH}{PATH}{path}")] {
+            let health = bare.starts_with("/health/");
+            assert_eq!(ask(&server, operation.method, &bare).await.status == 404, !health, "{bare}");
+        }
         // What only begins like the path is none.
         let other = ask(&server, operation.method, &format!("{PATH}x{path}")).await;
         assert_eq!(other.status, 404, "{path}");
@@ -42,6 +44,9 @@ async fn every_operation_of_the_specification_is_there() {
     for path in ["/nothing", "/auth/id/oauth/token"] {
         let answer = ask(&server, "GET", &format!("{PATH}{path}")).await;
         assert_eq!((answer.status, answer.error()), (404, "invalid_request"), "{path}");
+    }
+    for path in ["/", "/docs", "/openapi.json", "/metrics", here] {
+        assert_eq!(ask(&server, "GET", path).await.status, 404, "{path}");
     }
     // Another issuer's on the same host.
     assert_eq!(ask(&server, "GET", &format!("{here}/auth/other")).await.status, 404);
@@ -105,4 +110,22 @@ async fn a_location_is_below_the_path() {
         json!({"username": "bob", "email": "bob@example.com", "password": "marble-kettle-57-orchid"});
     let answer = office.server.client.post(format!("{}/account", office.server.base)).json(&person);
     assert_eq!(office.server.send(answer).await.header("location"), "/auth/id/account");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_takes_the_path_off_nothing_is_below_it() {
+    let server = Server::with(|setup| {
+        under_a_path(setup);
+        setup.config.server.path_stripped = true;
+    })
+    .await;
+    for path in ["/docs", "/openapi.json", "/health/ready", "/", "/.well-known/oauth-authorization-server"] {
+        assert_eq!(ask(&server, "GET", path).await.status, 200, "{path}");
+        assert_eq!(ask(&server, "GET", &format!("{PATH}{path}")).await.status, 404, "{path}");
+    }
+    assert_eq!(ask(&server, "POST", &format!("{PATH}/oauth/token")).await.status, 404);
+    assert_eq!(ask(&server, "GET", &format!("{PATH}/admin/users")).await.status, 404);
+    assert_eq!(ask(&server, "GET", "/admin/users").await.status, 401);
+    let metadata = ask(&server, "GET", "/.well-known/oauth-authorization-server/auth/id").await;
+    assert_eq!(metadata.json["token_endpoint"], format!("{ISSUER}/oauth/token"));
 }

@@ -109,6 +109,7 @@ impl Setup {
             HttpSettings {
                 proxies,
                 hosts,
+                path_stripped: self.config.server.path_stripped,
                 hsts: self.config.server.hsts,
                 cors_headers: self.config.server.cors_headers.clone(),
                 stopping: Some(stopped.clone()),
