@@ -7,6 +7,7 @@ use poem::http::header;
 use ring::digest;
 use zeroize::Zeroizing;
 
+use super::issuer_path::path_of;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::client::{Delivery, Registration};
@@ -36,16 +37,25 @@ impl RefreshCookie {
         let issuer = Origin::of(&app.settings.issuer);
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let origin = origins.next().and_then(|origin| origin.to_str().ok());
-        // The issuer's own pages are the documentation.
-        let own = client.origins.iter().chain(&issuer).any(|own| Some(own.as_str()) == origin);
+        // The issuer's own pages are the documentation. Below a path it shares its origin with other programs.
+        let path = path_of(&app.settings.issuer);
+        let documentation = issuer.as_ref().filter(|_| path.is_empty());
+        let own = client.origins.iter().chain(documentation).any(|own| Some(own.as_str()) == origin);
         if !own || origins.next().is_some() {
             return Err(Refusal::request("The Origin is missing, or it is none of the client's."));
         }
-        Ok(Some(Self::new(&client.id, issuer.is_some_and(|issuer| issuer.is_https()))))
+        Ok(Some(Self::new(&client.id, &path, issuer.is_some_and(|issuer| issuer.is_https()))))
     }
 
-    fn new(client: &ClientId, secure: bool) -> Self {
-        let digest = digest::digest(&digest::SHA256, client.as_str().as_bytes());
+    /// Of a client of the issuer with this path: another issuer on the same host has another cookie.
+    fn new(client: &ClientId, path: &str, secure: bool) -> Self {
+        let mut named = client.as_str().to_owned();
+        if !path.is_empty() {
+            // No client's id has this byte.
+            named.push('\0');
+            named.push_str(path);
+        }
+        let digest = digest::digest(&digest::SHA256, named.as_bytes());
         let hash = URL_SAFE_NO_PAD.encode(digest.as_ref().get(..12).unwrap_or_default());
         // RFC 6265bis §4.1.3.2: with this prefix no other host and no plain HTTP can set it.
         let prefix = if secure { "__Host-" } else { "" };
@@ -62,18 +72,29 @@ impl RefreshCookie {
         if values.next().is_some() {
             return Err(self.ambiguous());
         }
-        Ok(token.filter(|token| !token.is_empty()))
+        Ok(token)
     }
 
-    /// Every token that a request brings, [`Self::MOST`] at most: one, unless somebody has planted another.
-    pub(super) fn read_all(&self, request: &Request) -> Vec<Zeroizing<String>> {
-        self.values(request).filter(|token| !token.is_empty()).take(Self::MOST).collect()
+    /// Every token that a request brings: one, unless somebody has planted another.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there are more than [`Self::MOST`]: to sign out some of them would look like success.
+    pub(super) fn read_all(&self, request: &Request) -> Result<Vec<Zeroizing<String>>, Refusal> {
+        let tokens: Vec<_> = self.values(request).take(Self::MOST.saturating_add(1)).collect();
+        if tokens.len() <= Self::MOST {
+            return Ok(tokens);
+        }
+        let refusal = Refusal::request(
+            "The request has this client's cookie more often than can be signed out at once. Delete the cookies of this \
+             host.",
+        );
+        Err(if self.secure { refusal.with_cookie(self.clear()) } else { refusal })
     }
 
     /// The most tokens that one request can sign out.
     const MOST: usize = 8;
 
-    /// The values of the cookies with this name, as the bytes say (RFC 6265bis §4.2 and §5.7): whoever reads names by
+    /// The values, but for empty ones, of the cookies with this name, as the bytes say (RFC 6265bis §4.2 and §5.7): whoever reads names by
     /// other rules than the browser takes another host's cookie for one with the prefix `__Host-`.
     fn values<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Zeroizing<String>> + 'a {
         let lines = request.headers().get_all(header::COOKIE).iter();
@@ -82,7 +103,8 @@ impl RefreshCookie {
             let (name, value) = pair.split_at_checked(pair.iter().position(|byte| *byte == b'=')?)?;
             let value = trimmed(value.strip_prefix(b"=")?);
             let is_ours = trimmed(name) == self.name.as_bytes();
-            is_ours.then(|| Zeroizing::new(String::from_utf8_lossy(value).into_owned()))
+            (is_ours && !value.is_empty())
+                .then(|| Zeroizing::new(String::from_utf8_lossy(value).into_owned()))
         })
     }
 
@@ -137,8 +159,28 @@ mod tests {
             request = request.header(header::COOKIE, *line);
         }
         let cookie = RefreshCookie { name: "__Host-heirloom_x".to_owned(), secure: true };
-        let tokens = cookie.read_all(&request.finish());
+        let tokens = cookie.read_all(&request.finish()).ok().unwrap();
         tokens.iter().map(|token| token.to_string()).collect()
+    }
+
+    #[test]
+    fn an_empty_one_is_passed_over_and_more_than_can_be_signed_out_are_refused() {
+        let cookie = RefreshCookie { name: "heirloom_x".to_owned(), secure: false };
+        let with = |line: String| Request::builder().header(header::COOKIE, line).finish();
+        let read = cookie.read(&with("heirloom_x=; heirloom_x=t; heirloom_x= ".to_owned())).ok().unwrap();
+        assert_eq!(read.as_deref().map(String::as_str), Some("t"));
+        let many = |count| with("heirloom_x=; heirloom_x=t; ".repeat(count));
+        assert_eq!(cookie.read_all(&many(8)).ok().unwrap().len(), 8);
+        assert!(cookie.read_all(&many(9)).is_err());
+    }
+
+    #[test]
+    fn issuers_on_one_host_have_cookies_of_their_own() {
+        let client = "browser-app".parse().unwrap();
+        let names = ["", "/a", "/b"].map(|path| RefreshCookie::new(&client, path, true).name);
+        // What browsers have from an earlier release is good.
+        assert_eq!(names[0], "__Host-heirloom_C8ZkwVFmIPHLAki8");
+        assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2], "{names:?}");
     }
 
     #[test]

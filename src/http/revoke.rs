@@ -83,7 +83,7 @@ async fn answer(form: PostedForm<'_, RevocationRequestBody>, app: &App) -> Resul
     let mut posted = Posted::read(form, app).await?;
     let client = posted.authenticate(app).await?;
     let cookie = RefreshCookie::of(&client, request, app)?;
-    let mut carried = cookie.as_ref().map(|cookie| cookie.read_all(request)).unwrap_or_default();
+    let mut carried = cookie.as_ref().map(|cookie| cookie.read_all(request)).transpose()?.unwrap_or_default();
     let planted = carried.split_off(carried.len().min(1));
     let carried = carried.pop();
     let token = match &cookie {

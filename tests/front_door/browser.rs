@@ -96,6 +96,30 @@ async fn the_cookie_lasts_until_the_token_expires_also_after_a_retry() {
 }
 
 #[tokio::test]
+async fn an_issuer_below_a_path_does_not_trust_the_other_pages_of_its_host() {
+    const ISSUER: &str = "https://example.com/auth";
+    let with_path = |setup: &mut Setup| {
+        with_browser(setup);
+        ISSUER.clone_into(&mut setup.config.issuer);
+        setup.config.server.path_stripped = true;
+    };
+    let at_root = sign_in(&Server::with(with_https).await).await;
+    let server = Server::with(with_path).await;
+    let other = post(&server, "/oauth/token", &SIGN_IN).header("origin", "https://example.com");
+    assert_eq!(server.send(other).await.outcome(), REFUSED);
+    let below = sign_in(&server).await;
+    let name = |answer: &Answer| cookie(answer).split_once('=').unwrap().0.to_owned();
+    assert_ne!(name(&below), name(&at_root));
+    let server = Server::with(|setup| {
+        with_path(setup);
+        setup.client(BROWSER, |client| client.origins.push("https://example.com".parse().unwrap()));
+    })
+    .await;
+    let listed = post(&server, "/oauth/token", &SIGN_IN).header("origin", "https://example.com");
+    assert_eq!(server.send(listed).await.status, 200);
+}
+
+#[tokio::test]
 async fn over_plain_http_on_loopback_the_name_has_no_prefix() {
     let server = Server::with(with_browser).await;
     let header = sign_in(&server).await.header("set-cookie").to_owned();
