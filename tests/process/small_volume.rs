@@ -21,7 +21,8 @@ impl Volume {
     /// Writes into a file until nothing is left.
     fn fill(&self) -> io::Error {
         let mut file = File::create(self.0.join("somebody else's")).unwrap();
-        let error = (0..1024).find_map(|_| file.write_all(&[1; 65_536]).err());
+        let piece = vec![1; 65_536];
+        let error = (0..1024).find_map(|_| file.write_all(&piece).err());
         error.unwrap()
     }
 }

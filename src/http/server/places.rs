@@ -237,7 +237,7 @@ mod tests {
         assert!(told.is_source_due(source(2), start));
         let later = start + Duration::from_mins(59);
         assert!(!told.is_source_due(source(1), later) && told.is_source_due(source(3), later));
-        let later = start + Duration::from_mins(60);
+        let later = start + Duration::from_hours(1);
         assert!(told.is_source_due(source(1), later) && !told.is_source_due(source(3), later));
         let written = (0..=255).filter(|n| told.is_source_due(source(*n), later)).count();
         assert_eq!(written, MOST_TOLD - 2, "a flood from everywhere is not told of each");
