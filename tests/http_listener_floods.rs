@@ -87,6 +87,27 @@ async fn drip(addr: SocketAddr, begin: &str) -> Duration {
 }
 
 #[tokio::test]
+async fn in_a_crowd_http2_connections_without_a_request_go_as_well() {
+    let header_read_timeout = Duration::from_millis(500);
+    let limits = Limits { max_connections: 16, header_read_timeout, ..Limits::default() };
+    let server = listen(limits);
+    let mut first = RawH2::connect(server.addr).await;
+    let get = frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &raw::head(2, "/"));
+    first.send(&get).await;
+    timeout(PATIENCE, first.frame_of(raw::HEADERS)).await.expect("an answer");
+    // Seven eighths of 16.
+    let mut others = Vec::new();
+    for _ in 0..13 {
+        let mut other = RawH2::connect(server.addr).await;
+        other.send(&get).await;
+        timeout(PATIENCE, other.frame_of(raw::HEADERS)).await.expect("an answer");
+        others.push(other);
+    }
+    // Long before the 75 seconds.
+    assert!(timeout(PATIENCE, first.frame_of(raw::GOAWAY)).await.expect("it is told to go").is_some());
+}
+
+#[tokio::test]
 async fn one_address_leaves_places_for_the_others() {
     let limits = Limits { max_connections: 40, max_connections_per_source: 8, ..Limits::default() };
     let proxies = "127.0.0.9".parse().unwrap();

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::exchange::Exchange;
 use super::listener::Incoming;
 use super::places::Place;
-use super::wire::{Link, SentBody, Stream, Wire, after};
+use super::wire::{CROWDED_IDLE, Link, SentBody, Stream, Wire, after};
 use super::{Shared, send_at_once};
 
 /// How long what a refused client still sends is read and dropped, so that it gets to read why: closing a socket
@@ -27,6 +28,8 @@ use super::{Shared, send_at_once};
 const LINGER: Duration = Duration::from_millis(750);
 /// How long an HTTP/2 connection may take to end after it was told to for being idle.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How often an HTTP/2 connection looks whether there are so many that those without a request have to go.
+const LOOK_FOR_A_CROWD: Duration = Duration::from_secs(5);
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -175,14 +178,18 @@ async fn idle<E>(shared: &Shared<E>, link: &Link) {
     loop {
         tokio::time::sleep_until(check).await;
         let now = Instant::now();
-        check = match link.idle_since() {
-            None => after(now, limits.idle_timeout),
+        let crowded = shared.crowded.load(Ordering::Relaxed);
+        let longest = if crowded { limits.idle_timeout.min(CROWDED_IDLE) } else { limits.idle_timeout };
+        let end = match link.idle_since() {
+            None => after(now, longest),
             Some(_) if !link.has_served() => return,
-            Some(since) => after(since, limits.idle_timeout),
+            Some(since) => after(since, longest),
         };
-        if check <= now {
+        if end <= now {
             return;
         }
+        // Meanwhile it may have become crowded.
+        check = end.min(after(now, LOOK_FOR_A_CROWD));
     }
 }
 

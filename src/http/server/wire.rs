@@ -23,7 +23,7 @@ use super::refusal::Refusal;
 /// may not have been seen yet.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
 /// How long one waits for its next request when there are too many connections.
-const CROWDED_IDLE: Duration = Duration::from_secs(1);
+pub(super) const CROWDED_IDLE: Duration = Duration::from_secs(1);
 
 /// A socket, in clear text or not.
 pub(super) enum Stream {
