@@ -138,7 +138,7 @@ def fragment(folder):
     settings = {}
     for line in lines[table[0] + 2:end]:
         cells = cells_of(line)
-        role = next((role for role in ("resource server", "client", "browser client", "gateway") if role in cells[1:-1]), None)
+        role = next((role for role in ("resource server", "client", "browser client", "gateway", "application") if role in cells[1:-1]), None)
         settings[cells[0].strip("`*"), role] = cells[-1]
     rest = "\n".join(lines[end:]).strip("\n") + "\n"
     check_code(folder, rest)

@@ -32,13 +32,14 @@ BROWSER_CLIENT_CHECKS = ["wrong password", "sign in", "refresh", "sign out"]
 GATEWAY_CHECKS = ["accepts a token", "refuses no token", "refuses another audience", "refuses a changed signature",
                   "refuses an expired token", "key rotation"]
 CHECKS = {"client": CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS, "browser client": BROWSER_CLIENT_CHECKS,
-          "gateway": GATEWAY_CHECKS}
+          "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
 # How the server is started for a program, and what of a result's place it is part of.
 SERVERS = {
     "client": [{"flags": [], "access_token": 4, "typ": "at+jwt"}],
     "resource server": [{"flags": ["--lead-time", "1"], "typ": typ} for typ in ("at+jwt", "JWT")],
     "browser client": [{"flags": [], "typ": "at+jwt"}],
     "gateway": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],
+    "application": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],
 }
 # Seconds.
 SETUP_TIME, PROGRAM_TIME = 600, 240
