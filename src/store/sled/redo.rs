@@ -34,7 +34,9 @@ pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
         }
     }
     forget(&mut batch);
-    tree.apply(batch)
+    tree.keep_up()?;
+    tree.apply(batch)?;
+    tree.keep_up()
 }
 
 /// Keeps what came before a batch from being done again on top of it. It is written, not deleted: deleting what is not there

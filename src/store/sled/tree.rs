@@ -95,7 +95,7 @@ impl Tree {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
-        self.call(|db| db.get(key))
+        self.read(|db| db.get(key))
     }
 
     /// Shows the rows between two keys to `visit`, in order, until it breaks.
@@ -105,10 +105,10 @@ impl Tree {
         prefix: &[u8],
         mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Fault> {
-        self.call(|db| {
+        self.read(|db| {
             for row in db.range::<Vec<u8>, _>((from, Bound::Unbounded)) {
                 let (key, value) = row?;
-                self.durable.keep_up(written(db))?;
+                self.durable.keep_within(written(db))?;
                 if !key.starts_with(prefix) || visit(&key, &value).is_break() {
                     break;
                 }
@@ -117,19 +117,26 @@ impl Tree {
         })
     }
 
-    /// Applies a batch: readers see all of it, and after a crash all of it is there or nothing.
+    /// Applies a batch: readers see all of it, and after a crash all of it is there or nothing. It syncs nothing, so that
+    /// it may be done where everybody waits: [`keep_up`](Self::keep_up) is to be called before and after it.
     pub(super) fn apply(&self, batch: Batch) -> Result<(), Fault> {
-        self.call(|db| db.apply_batch(batch))
+        let db = self.db()?;
+        checked(|| db.apply_batch(batch))
     }
 
     /// Writes a row.
     pub(super) fn put(&self, key: &[u8], value: IVec) -> Result<(), Fault> {
-        self.call(|db| db.insert(key, value).map(drop))
+        self.keep_up()?;
+        let db = self.db()?;
+        checked(|| db.insert(key, value).map(drop))?;
+        self.keep_up()
     }
 
     /// Changes rows one by one: after a crash the first of them may be there without the others.
     pub(super) fn apply_in_order(&self, rows: &Rows) -> Result<(), Fault> {
-        self.call(|db| {
+        self.keep_up()?;
+        let db = self.db()?;
+        checked(|| {
             for (key, value) in rows {
                 match value {
                     Some(value) => db.insert(key, value.clone())?,
@@ -144,8 +151,8 @@ impl Tree {
     /// Makes durable what was applied: sled writes, and we sync, since sled does not.
     pub(super) fn flush(&self) -> Result<(), Fault> {
         self.durable.before_flush().map_err(|error| Fault::refused("writing failed", &error))?;
+        self.keep_up()?;
         let db = self.db()?;
-        self.keep_up(db)?;
         let written = checked(|| db.flush().map(|_| written(db)))?;
         self.durable.sync(written).map_err(unsynced)
     }
@@ -156,20 +163,21 @@ impl Tree {
         std::mem::forget(self.db.take());
     }
 
-    fn call<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Fault> {
+    /// Syncs if nothing more may be written before: for the writer, see [`durable`](super::durable).
+    pub(super) fn keep_up(&self) -> Result<(), Fault> {
+        self.durable.keep_up(written(self.db()?)).map_err(unsynced)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Fault> {
         let db = self.db()?;
-        let done = checked(|| call(db))?;
-        // Whatever it was, reading too: sled splits and merges pages when it comes across them.
-        self.keep_up(db)?;
-        Ok(done)
+        let found = checked(|| read(db))?;
+        // sled splits and merges pages when it comes across them.
+        self.durable.keep_within(written(db)).map_err(unsynced)?;
+        Ok(found)
     }
 
     fn db(&self) -> Result<&sled::Db, Fault> {
         self.db.as_ref().ok_or_else(|| Fault::Refused("it is closed".to_owned()))
-    }
-
-    fn keep_up(&self, db: &sled::Db) -> Result<(), Fault> {
-        self.durable.keep_up(written(db)).map_err(unsynced)
     }
 }
 
@@ -179,7 +187,7 @@ impl ReadRows for Tree {
     }
 
     fn last(&self, prefix: &[u8]) -> Result<Option<(IVec, IVec)>, Fault> {
-        self.call(|db| db.scan_prefix(prefix).next_back().transpose())
+        self.read(|db| db.scan_prefix(prefix).next_back().transpose())
     }
 
     fn visit(

@@ -201,7 +201,10 @@ impl Writer {
     fn purge(&mut self, birth: u64) -> Result<(), Stop> {
         let shared = &self.shared;
         let (batch, last) = self.purge_batch(birth)?;
+        shared.tree.keep_up()?;
         shared.gate.change(|_| shared.tree.apply(batch))?;
+        // Readers go on meanwhile.
+        shared.tree.keep_up()?;
         self.purged = Some(Purged { birth, last });
         // It may have been purged of something too.
         let key = self.last_row.key();
