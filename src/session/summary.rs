@@ -76,7 +76,9 @@ pub fn summarizable(session: &Session, events: &[(u64, Option<SessionEvent>)], o
             }
         }
     }
-    run.part(after, last).unwrap_or(Part::ReadOn { after })
+    // Access tokens without a rotation stay: what was read of them is not to be read again.
+    let read = if run.events >= WORTH && run.reached.is_none() { last } else { after };
+    run.part(after, last).unwrap_or(Part::ReadOn { after: read })
 }
 
 /// Whether a summary may stand for it.

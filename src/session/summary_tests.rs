@@ -171,6 +171,20 @@ fn it_says_when_there_will_be_enough() {
 }
 
 #[test]
+fn a_page_of_access_tokens_without_a_rotation_is_read_once() {
+    let rows = [rotations(30, 60), vec![(Step::Foreign, 60)], vec![(Step::Retry, 60); 60], rotations(40, 60)];
+    let mut stream = history(&rows.concat());
+    let session = fold(&stream);
+    let old = Timestamp::from_seconds(T0 * 2);
+    let page = stream[33..33 + 48].to_vec();
+    assert_eq!(summarizable(&session, &page, old), Part::ReadOn { after: page[47].0 });
+    // What is at the end of the stream may still be followed by a rotation.
+    assert_eq!(summarizable(&session, &page[..WORTH - 1], old), Part::ReadOn { after: page[0].0 - 1 });
+    // The first rotations, and a page of what is behind the one without any.
+    assert_eq!(shorten(&mut stream, old, 48), 30 + 48);
+}
+
+#[test]
 fn its_bytes_are_for_ever() {
     let mut stream = history(&rotations(30, 60));
     shorten(&mut stream, Timestamp::from_seconds(T0 * 2), 48);
