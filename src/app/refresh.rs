@@ -123,7 +123,7 @@ impl App {
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
         let resources = self.settings.scopes.resource_servers(asked.resources.to_vec(), &granted);
         let RefreshToken { session: id, generation, nonce } = asked.token;
-        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let (began, now, monotonic) = (self.clock.monotonic(), self.clock.now(), self.clock.monotonic());
         let command = Refresh {
             session: id,
             presented: Presented { generation, nonce },
@@ -138,7 +138,7 @@ impl App {
             kid: asked.kid,
             installation_epoch: self.installation_epoch(),
             now,
-            steps: self.clock_steps.look(now, monotonic),
+            steps: self.clock_steps.look(began, now, monotonic),
             uptime: monotonic.saturating_sub(self.process_began),
         };
         session::decide(session, &command)

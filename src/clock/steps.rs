@@ -5,7 +5,7 @@
 //! clock ran between the jumps since.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Timestamp;
@@ -16,6 +16,8 @@ const KNOWN: usize = 4;
 const TOLERANCE: u64 = 1000;
 /// What is not worth writing down, in milliseconds.
 const NOTHING: u64 = 10;
+/// What a look at both clocks may take, in milliseconds: one that was interrupted tells nothing of jumps.
+const LOOK: u64 = 100;
 /// After so long nobody asks for what was before a jump: a retry window is at most a day.
 const FORGOTTEN: Duration = Duration::from_hours(25);
 
@@ -64,10 +66,10 @@ pub struct StepWatch {
     ahead: AtomicI64,
     /// Whether a jump is known, so that the lock is not taken while there is none.
     any: AtomicBool,
-    seen: Mutex<Seen>,
+    seen: RwLock<Seen>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     steps: Steps,
     /// When the newest was seen, by the monotonic clock.
@@ -79,23 +81,25 @@ impl StepWatch {
     #[must_use]
     pub fn since(wall: Timestamp, monotonic: Duration) -> Self {
         let ahead = AtomicI64::new(ahead(wall, monotonic));
-        Self { ahead, any: AtomicBool::new(false), seen: Mutex::default() }
+        Self { ahead, any: AtomicBool::new(false), seen: RwLock::default() }
     }
 
-    /// The jumps up to now, when the two clocks say `wall` and `monotonic`.
-    pub fn look(&self, wall: Timestamp, monotonic: Duration) -> Steps {
+    /// The jumps up to now, when the wall clock says `wall`, and the monotonic one said `began` before and says `monotonic`.
+    pub fn look(&self, began: Duration, wall: Timestamp, monotonic: Duration) -> Steps {
         let found = ahead(wall, monotonic);
         let moved = found.abs_diff(self.ahead.load(Ordering::Relaxed));
-        if moved > TOLERANCE {
+        if monotonic.saturating_sub(began) > Duration::from_millis(LOOK) {
+            // Nothing is known of it.
+        } else if moved > TOLERANCE {
             self.note(wall, monotonic);
         } else if moved > NOTHING {
             self.ahead.store(found, Ordering::Relaxed);
         }
-        if self.any.load(Ordering::Acquire) { self.known(monotonic) } else { Steps::default() }
+        if self.any.load(Ordering::Acquire) { self.known(wall, monotonic) } else { Steps::default() }
     }
 
     fn note(&self, wall: Timestamp, monotonic: Duration) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         let known = self.ahead.load(Ordering::Relaxed);
         let found = ahead(wall, monotonic);
         // Somebody else has noted it meanwhile, or this one looked before that.
@@ -110,13 +114,27 @@ impl StepWatch {
         tracing::warn!(clock.before = %before, clock.after = %wall, "the wall clock has jumped");
     }
 
-    fn known(&self, monotonic: Duration) -> Steps {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if monotonic.saturating_sub(seen.newest) > FORGOTTEN {
+    fn known(&self, wall: Timestamp, monotonic: Duration) -> Steps {
+        let seen = *self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        if !seen.is_past(wall, monotonic) {
+            return seen.steps;
+        }
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have noted one meanwhile.
+        if seen.is_past(wall, monotonic) {
             self.any.store(false, Ordering::Release);
             seen.steps = Steps::default();
         }
         seen.steps
+    }
+}
+
+impl Seen {
+    /// Whether nobody asks for the jumps any more. What was written before a clock was set back lies ahead of it until it has
+    /// come there again: how old that is, is known by the jump alone.
+    fn is_past(&self, wall: Timestamp, monotonic: Duration) -> bool {
+        monotonic.saturating_sub(self.newest) > FORGOTTEN
+            && self.steps.0.iter().flatten().all(|step| step.before <= wall)
     }
 }
 
@@ -161,7 +179,8 @@ mod tests {
 
         fn since(&self, then: u64) -> u64 {
             let now = Timestamp::from_seconds(self.wall);
-            let steps = self.watch.look(now, Duration::from_secs(self.monotonic));
+            let monotonic = Duration::from_secs(self.monotonic);
+            let steps = self.watch.look(monotonic, now, monotonic);
             steps.since(Timestamp::from_seconds(then), now).as_secs()
         }
     }
@@ -213,11 +232,39 @@ mod tests {
     fn a_look_that_was_overtaken_is_no_jump() {
         let machine = Machine::new();
         let late = |wall: u64, monotonic: u64| {
-            machine.watch.look(Timestamp::from_seconds(wall), Duration::from_secs(monotonic))
+            let monotonic = Duration::from_secs(monotonic);
+            machine.watch.look(monotonic, Timestamp::from_seconds(wall), monotonic)
         };
         let steps = late(NOON + 125, 5);
         assert_eq!(late(NOON + 4, 4), steps);
         assert_eq!(late(NOON + 126, 6), steps);
+    }
+
+    #[test]
+    fn what_lies_ahead_of_a_clock_that_was_set_back_keeps_its_age() {
+        let mut machine = Machine::new();
+        machine.wait(100);
+        machine.jump(-40 * 3600);
+        assert_eq!(machine.since(NOON + 90), 10);
+        for hours in [26, 13] {
+            machine.wait(hours * 3600);
+            assert!(machine.since(NOON + 90) >= 26 * 3600, "the clock is not there yet");
+        }
+        machine.wait(2 * 3600);
+        machine.since(NOON);
+        assert!(!machine.watch.any.load(Ordering::Relaxed), "it is");
+    }
+
+    #[test]
+    fn a_look_that_was_interrupted_is_no_jump() {
+        let machine = Machine::new();
+        let look = |began: u64, wall: u64, monotonic: u64| {
+            let monotonic = Duration::from_secs(monotonic);
+            machine.watch.look(Duration::from_secs(began), Timestamp::from_seconds(NOON + wall), monotonic)
+        };
+        assert!(look(5, 5, 8).is_empty(), "between the wall clock and the monotonic one");
+        assert!(look(9, 9, 9).is_empty());
+        assert!(!look(10, 70, 10).is_empty(), "but a jump is noticed by the next");
     }
 
     proptest! {

@@ -391,7 +391,8 @@ fn c48_time_in_which_the_server_was_down_does_not_count() {
 /// The clocks are read at `wall` and `passed` seconds after `T0`.
 fn jumped(wall: u64, passed: u64) -> Steps {
     let watch = StepWatch::since(Timestamp::from_seconds(T0), Duration::ZERO);
-    watch.look(Timestamp::from_seconds(wall), Duration::from_secs(passed))
+    let passed = Duration::from_secs(passed);
+    watch.look(passed, Timestamp::from_seconds(wall), passed)
 }
 
 #[test]
