@@ -28,6 +28,9 @@ use crate::random::Random;
 pub(super) const SLED: &str = "sled";
 pub(super) const LOCK: &str = "lock";
 pub(super) const MARK: &str = "mark";
+/// How often the lock is tried, and how long it is waited between: a verification takes it for a moment.
+const LOCK_TRIES: usize = 20;
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Why a folder can't be opened as a store; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -263,7 +266,7 @@ impl Opening {
         let mut open = File::options();
         let open = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut lock = at(&path, open)?;
-        match lock.try_lock() {
+        match try_lock(&lock, || std::thread::sleep(LOCK_AGAIN)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -292,6 +295,17 @@ impl OpenError {
             Fault::Taken => Self::InUse { folder, holder: "a process other than heirloom".to_owned() },
         }
     }
+}
+
+/// Tries for a while, with waits between.
+fn try_lock(lock: &File, mut wait: impl FnMut()) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => wait(),
+            tried => return tried,
+        }
+    }
+    lock.try_lock()
 }
 
 fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, OpenError> {
@@ -329,4 +343,26 @@ fn tighten(folder: &Path) -> io::Result<()> {
 
 fn sync_folder(path: &Path, disk: &dyn Disk) -> io::Result<()> {
     disk.sync(Synced::Folder, &File::open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = || File::open(file.path()).unwrap();
+        let (lock, mut verification) = (opened(), Some(opened()));
+        verification.as_ref().unwrap().lock_shared().unwrap();
+        let mut waits = 0;
+        let taken = try_lock(&lock, || {
+            waits += 1;
+            if waits == 3 {
+                verification = None;
+            }
+        });
+        assert!(taken.is_ok() && waits == 3);
+        assert!(matches!(try_lock(&opened(), || ()), Err(TryLockError::WouldBlock)), "a server has it");
+    }
 }
