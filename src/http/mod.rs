@@ -62,7 +62,7 @@ pub struct HttpSettings {
 /// All of heirloom as one endpoint, as the network sees it: below the issuer's path.
 ///
 /// # Errors
-/// As [`answers`].
+/// If the specification that it generates is no JSON, which would be a defect.
 pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
