@@ -42,6 +42,7 @@
 //! | [`password`], [`throttle`] | policy, pepper and the hashing pool; brute-force limits |
 //! | [`oauth`] | the protocol's words: error codes, requests, scope, the refresh token's codec |
 //! | [`encoding`] | how events and snapshots become bytes |
+//! | `files` | files that are made in folders of somebody else |
 //! | [`clock`], [`random`] | time and randomness as arguments |
 //!
 //! `session`, `user`, `client`, `installation` and `oauth` are pure: no async, no clock, no random numbers, no I/O.
@@ -53,6 +54,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod encoding;
+mod files;
 pub mod http;
 pub mod installation;
 pub mod oauth;

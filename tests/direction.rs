@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What every module may use.
-const ALL: [&str; 3] = ["clock", "random", "encoding"];
+const ALL: [&str; 4] = ["clock", "random", "encoding", "files"];
 
 /// Each module and what it may use besides itself. The aggregates name streams and records in the store's words, and
 /// use nothing else of it; the store knows nothing of OAuth.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     (
         "cli",
         &[
@@ -71,6 +71,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("clock", &[]),
     ("random", &[]),
     ("encoding", &[]),
+    ("files", &[]),
 ];
 
 const PURE: [&str; 5] = ["session", "user", "client", "installation", "oauth"];

@@ -1,11 +1,14 @@
 //! Puts the use cases together, out of the configuration and the keys folder.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::error::TokenError;
+use super::key_checks::CheckedSecrets;
 use super::pace::Pace;
 use super::{App, ScopeCatalogue, Settings};
 use crate::clock::{Clock, StepWatch};
@@ -80,7 +83,7 @@ impl App {
             settings: settings(config)?,
             clients: config.clients.iter().cloned().collect(),
             keys: Arc::new(keys),
-            codec: RwLock::new(Arc::new(codec(&refresh_secrets, &[]))),
+            codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true))),
             keys_folder: folder(),
             certificate: std::sync::Mutex::default(),
             installation_epoch: std::sync::atomic::AtomicU32::default(),
@@ -99,7 +102,7 @@ impl App {
             }),
             pace: Pace::new(&config.throttle),
             process_started: now,
-            process_began: monotonic,
+            answering_since: AtomicU64::new(millis(monotonic)),
             introspection_hint: super::introspect::Hint::default(),
             clock_steps: StepWatch::since(now, monotonic),
             store,
@@ -113,21 +116,36 @@ impl App {
         let signing = Arc::clone(&self.keys).watch(every);
         let secrets = Arc::clone(&self.refresh_secrets);
         let (app, runtime) = (Arc::clone(&self), tokio::runtime::Handle::current());
-        let reloaded = move |secrets: &RefreshSecrets| runtime.block_on(app.take_in(secrets));
+        let reloaded = move |secrets: &RefreshSecrets| {
+            let taken_in = runtime.block_on(app.take_in(secrets));
+            taken_in.err().map(|error| KeyError::Unchecked(error.to_string()))
+        };
         tokio::join!(signing, secrets.watch(every, reloaded));
     }
 
     /// Takes in the refresh secrets as they are now, but for those that are another secret than the data knows.
-    pub(super) async fn take_in(&self, secrets: &RefreshSecrets) {
-        let foreign = self.check_refresh_secrets().await.unwrap_or_else(|error| {
-            tracing::error!(error = %error, "the refresh secrets can't be held against what the data knows of them");
-            Vec::new()
-        });
-        self.set_codec(codec(secrets, &foreign));
+    ///
+    /// # Errors
+    /// [`TokenError`] if the data can't tell: then what is gone is dropped, and what is new is not used.
+    pub(super) async fn take_in(&self, secrets: &RefreshSecrets) -> Result<(), TokenError> {
+        let checked = self.check_refresh_secrets().await;
+        let CheckedSecrets { good, foreign } = checked.as_ref().ok().cloned().unwrap_or_default();
+        // By what the secrets are under the lock: somebody else may have taken in newer ones.
+        let mut current = self.codec.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let before = current.secrets();
+        let usable = |id| (before.contains(&id) || good.contains(&id)) && !foreign.contains(&id);
+        *current = Arc::new(codec(secrets, usable));
+        checked.map(drop)
     }
 
-    fn set_codec(&self, codec: RefreshTokenCodec) {
-        *self.codec.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(codec);
+    /// Says that requests are answered from now on. Until then no retry window runs out: nobody could ask again.
+    pub fn begin_to_answer(&self) {
+        self.answering_since.store(millis(self.clock.monotonic()), Ordering::Relaxed);
+    }
+
+    /// For how long requests have been answered.
+    pub(super) fn uptime(&self, monotonic: Duration) -> Duration {
+        monotonic.saturating_sub(Duration::from_millis(self.answering_since.load(Ordering::Relaxed)))
     }
 }
 
@@ -140,6 +158,19 @@ pub fn make_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError
     SigningKeys::open(folder(), key_life(config), Some(config.algorithm), Arc::clone(clock))?;
     RefreshSecrets::open(folder(), IfMissing::Create, clock.now())?;
     Peppers::open(folder(), IfMissing::Create, clock.now())?;
+    Ok(())
+}
+
+/// Reads the keys folder of a store that is there, as [`App::assemble`] does: to know before the store is opened whether
+/// it can be used.
+///
+/// # Errors
+/// A [`KeyError`] that names the file.
+pub fn read_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError> {
+    let folder = || KeysFolder::at(&config.keys);
+    SigningKeys::open(folder(), key_life(config), None, Arc::clone(clock))?;
+    RefreshSecrets::open(folder(), IfMissing::Refuse, clock.now())?;
+    Peppers::open(folder(), IfMissing::Refuse, clock.now())?;
     Ok(())
 }
 
@@ -199,8 +230,12 @@ fn sign_up_limits(config: &Config) -> throttle::Settings {
     throttle::Settings { network, network_cells: usual.network_cells, ..throttle::Settings::off() }
 }
 
-fn codec(secrets: &RefreshSecrets, foreign: &[u8]) -> RefreshTokenCodec {
-    let usable: Vec<_> = secrets.all().into_iter().filter(|(id, _)| !foreign.contains(id)).collect();
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn codec(secrets: &RefreshSecrets, usable: impl Fn(u8) -> bool) -> RefreshTokenCodec {
+    let usable: Vec<_> = secrets.all().into_iter().filter(|(id, _)| usable(*id)).collect();
     let Some((current, newest)) = usable.last().cloned() else { return RefreshTokenCodec::of_nothing() };
     let older = usable.into_iter().map(|(id, secret)| (id, Zeroizing::new(*secret.as_bytes())));
     RefreshTokenCodec::new((current, newest.as_bytes()), older)

@@ -42,6 +42,15 @@ struct Known {
     signing: Vec<Kid>,
 }
 
+/// The refresh secrets of a running server, held against what the data knows of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CheckedSecrets {
+    /// The ids of those that may be used.
+    pub(super) good: Vec<u8>,
+    /// The ids of those that are another secret than the data knows.
+    pub(super) foreign: Vec<u8>,
+}
+
 impl App {
     /// Holds the keys folder against what the data knows of it, and notes what is new in it. Data without check values
     /// believes what is there. Call it before requests are answered. Returns what the data knows from now on.
@@ -67,12 +76,11 @@ impl App {
         Ok(in_use.live)
     }
 
-    /// Notes the refresh secrets that a running server has just taken in. Returns the ids of those that are another secret
-    /// than the data knows: they must not be used.
+    /// Notes the refresh secrets that a running server has just taken in, and says which of them must not be used.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
-    pub(super) async fn check_refresh_secrets(&self) -> Result<Vec<u8>, TokenError> {
+    pub(super) async fn check_refresh_secrets(&self) -> Result<CheckedSecrets, TokenError> {
         let known = self.known_keys().await?;
         let created: BTreeMap<u8, Timestamp> = (self.keys_folder.secrets().unwrap_or_default().into_iter())
             .filter(|secret| secret.kind == SecretKind::Refresh)
@@ -88,7 +96,10 @@ impl App {
             tracing::error!(keys.kind = %kind, keys.id = id, "a secret that is not the one this data was used with: it is not used");
         }
         self.note_secrets(&fit.new).await?;
-        Ok(fit.foreign.into_iter().map(|(_, id)| id).collect())
+        let foreign: Vec<u8> = fit.foreign.into_iter().map(|(_, id)| id).collect();
+        let good =
+            in_use.live.iter().map(|secret| secret.file.id).filter(|id| !foreign.contains(id)).collect();
+        Ok(CheckedSecrets { good, foreign })
     }
 
     async fn known_keys(&self) -> Result<Known, TokenError> {

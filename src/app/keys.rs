@@ -28,7 +28,10 @@ impl App {
         if let Err(error) = looked.await {
             tracing::error!(error = %error, "the keys folder could not be looked at");
         }
-        self.take_in(&self.refresh_secrets).await;
+        if let Err(error) = self.take_in(&self.refresh_secrets).await {
+            let problem = crate::token::KeyError::Unchecked(error.to_string());
+            tracing::error!(keys.problem = %problem, "new refresh secrets are not used yet");
+        }
         KeysNow {
             signer: self.keys.signer().ok().map(|key| key.kid()),
             published: self.keys.published(),

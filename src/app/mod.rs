@@ -100,8 +100,8 @@ pub struct App {
     pub sweeper: sweep::Sweeper,
     /// When this process started.
     pub process_started: Timestamp,
-    /// The same, by the monotonic clock.
-    process_began: Duration,
+    /// Since when requests are answered, in milliseconds of the monotonic clock.
+    answering_since: std::sync::atomic::AtomicU64,
     /// When an operator was last told that a client introspects what it may not know.
     introspection_hint: introspect::Hint,
     /// Notices that the wall clock jumps.

@@ -139,7 +139,7 @@ impl App {
             installation_epoch: self.installation_epoch(),
             now,
             steps: self.clock_steps.look(began, now, monotonic),
-            uptime: monotonic.saturating_sub(self.process_began),
+            uptime: self.uptime(monotonic),
         };
         session::decide(session, &command)
     }

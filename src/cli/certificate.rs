@@ -23,23 +23,27 @@ pub(super) fn open(cert: &Path, key: &Path) -> Result<Arc<Certificate>, String> 
 /// Takes new pairs, tells of bad ones, and reminds of the end; never returns.
 pub(super) async fn keep(certificate: Arc<Certificate>, app: Arc<App>) {
     let mut reminder = Reminder::default();
-    let mut refused = false;
+    let (mut refused, mut told) = (false, None);
     loop {
         let looking = Arc::clone(&certificate);
         match tokio::task::spawn_blocking(move || looking.look()).await {
             Ok(Look::Unchanged) | Err(_) => {}
-            Ok(Look::Same) => refused = false,
+            Ok(Look::Same) => (refused, told) = (false, None),
             Ok(Look::Taken) => {
-                refused = false;
+                (refused, told) = (false, None);
                 let until = certificate.validity().map(|validity| validity.until.to_string());
                 tracing::info!(tls.until = until, "the TLS certificate was renewed: new connections get it");
             }
             Ok(Look::Refused(error)) => {
                 refused = true;
-                tracing::error!(
-                    error = %with_sources(&error),
-                    "the TLS certificate has changed and can't be used: the one before goes on"
-                );
+                let error = Some(with_sources(&error));
+                if told != error {
+                    tracing::error!(
+                        error,
+                        "the TLS certificate has changed and can't be used: the one before goes on"
+                    );
+                }
+                told = error;
             }
         }
         let validity = certificate.validity();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Failure, Outcome};
 use crate::client::SecretDigest;
 use crate::config::{Config, Dev};
+use crate::files::create_unfinished;
 use crate::http::docs::FilledIn;
 use crate::oauth::words::WordError;
 use crate::random::Random;
@@ -146,8 +147,7 @@ impl Demo {
     fn keep(&self, data: &Path) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
         let new = data.join(NEW);
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file = create_unfinished(&new)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
         file.sync_all()?;

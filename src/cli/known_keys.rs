@@ -1,11 +1,11 @@
 //! The check values of the secrets that the data were used with, beside the store for `heirloom serve --check`: it can
 //! hold the keys folder against them whether a server has the store open or not. The store has them too, and decides.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use crate::files::create_unfinished;
 use crate::token::KnownSecret;
 
 const FILE: &str = "keys.known";
@@ -17,7 +17,7 @@ pub(super) fn write(data: &Path, known: &[KnownSecret]) -> io::Result<()> {
         return Ok(());
     }
     let fresh = data.join(format!(".{FILE}.new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = create_unfinished(&fresh)?;
     file.write_all(lines.as_bytes())?;
     file.sync_all()?;
     fs::rename(&fresh, data.join(FILE))

@@ -108,12 +108,20 @@ pub enum KeyError {
     /// All 255 ids have been given.
     #[error("all 255 ids of a {0} have been given")]
     IdsExhausted(SecretKind),
+    /// What the data knows of the refresh secrets can't be read, so new ones are not used.
+    #[error("the refresh secrets can't be held against what the data knows of them: {0}")]
+    Unchecked(String),
     /// The machine could not make a key.
     #[error("the machine could not make a key: {0}")]
     NotMade(String),
 }
 
 impl KeyError {
+    /// Whether it may be over later although no file has changed.
+    pub(super) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Unchecked(_))
+    }
+
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
     }

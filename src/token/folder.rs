@@ -1,8 +1,8 @@
 //! The keys folder: reading what is private only if it is, and writing so that a crash leaves all or nothing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::error::KeyError;
 use super::name::{COMPROMISED, Entry};
+use crate::files::{create_unfinished, open_regular};
 
 /// The largest file that is read, in bytes: an RSA key of 4,096 bits takes 3,300.
 const MAX_FILE: u64 = 16 * 1024;
@@ -143,8 +144,8 @@ impl KeysFolder {
         print
     }
 
-    /// Calls `changed` whenever the folder has, looking at it once in `every`; never returns. What `changed` can't use
-    /// is logged once.
+    /// Calls `changed` whenever the folder has, looking at it once in `every`, and again as long as something may pass;
+    /// never returns. What `changed` can't use is logged once.
     pub(super) async fn watch<F>(&self, every: Duration, changed: F)
     where
         F: Fn() -> Vec<KeyError> + Clone + Send + 'static,
@@ -163,6 +164,10 @@ impl KeysFolder {
             let Ok((print, problems)) = look.await else { continue };
             seen = print;
             if let Some(problems) = problems {
+                if problems.iter().any(KeyError::may_pass) {
+                    // The folder looks the same once it has passed.
+                    seen = Vec::new();
+                }
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 for problem in problems.iter().filter(|problem| !told.contains(*problem)) {
                     tracing::error!(keys.problem = %problem, "the keys folder has changed, and not all of it can be used");
@@ -243,12 +248,7 @@ impl<'a> Locked<'a> {
             return Err(KeyError::io(&path, io::ErrorKind::AlreadyExists.into()));
         }
         let write = || {
-            // Left behind by a crash; nobody has used it.
-            match fs::remove_file(&fresh) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+            let mut file = create_unfinished(&fresh)?;
             self.give_to_owner(&file)?;
             file.write_all(bytes)?;
             file.sync_all()?;
@@ -275,8 +275,13 @@ impl<'a> Locked<'a> {
         if !self.folder.file(&tombstone).exists() {
             self.create(&tombstone, format!("{epitaph}\n").as_bytes())?;
         }
+        if fs::symlink_metadata(&path).is_ok_and(|file| !file.is_file()) {
+            let reason = "a link, or no file: it is not used any more, but what it leads to is not destroyed; do that, and \
+                          remove it";
+            return Err(KeyError::Broken { path, reason: reason.to_owned() });
+        }
         let wipe = || {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
+            let mut file = open_regular(&path)?;
             let len = usize::try_from(file.metadata()?.len()).unwrap_or_default();
             file.write_all(&vec![0; len])?;
             file.sync_all()?;
@@ -402,6 +407,45 @@ mod tests {
         assert_eq!(parents_of_missing(Path::new("src/keys")), [Path::new("src")]);
         assert!(parents_of_missing(Path::new("src")).is_empty());
         assert!(parents_of_missing(Path::new("/")).is_empty());
+    }
+
+    #[test]
+    fn what_a_link_leads_to_is_not_destroyed() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path().join("keys"));
+        let victim = temp.path().join("victim");
+        fs::write(&victim, "whole").unwrap();
+        let locked = folder.lock().unwrap();
+        std::os::unix::fs::symlink(&victim, folder.file(NAME)).unwrap();
+        let error = locked.destroy(NAME, "").unwrap_err();
+        assert!(matches!(&error, KeyError::Broken { .. }) && error.to_string().contains(NAME), "{error}");
+        assert_eq!(fs::read(&victim).unwrap(), b"whole");
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_looked_at_again_and_nothing_else_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = KeysFolder::at(temp.path());
+        let (looked, mut looks) = tokio::sync::mpsc::unbounded_channel();
+        let calls = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let changed = move || {
+            let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            looked.send(call).unwrap();
+            let path = "signing".into();
+            match call {
+                0 | 1 => vec![KeyError::Io { path, source: io::ErrorKind::StaleNetworkFileHandle.into() }],
+                _ => vec![KeyError::BadName { path }],
+            }
+        };
+        let watched = folder.clone();
+        let watch = tokio::spawn(async move { watched.watch(Duration::from_millis(1), changed).await });
+        for call in 0..3 {
+            assert_eq!(looks.recv().await, Some(call));
+        }
+        // Only when the folder has changed.
+        fs::write(temp.path().join("other"), "").unwrap();
+        assert_eq!(looks.recv().await, Some(3));
+        watch.abort();
     }
 
     #[test]

@@ -144,15 +144,16 @@ impl<P: Purpose> Secrets<P> {
         problems
     }
 
-    /// Looks at the folder once in `every`, reloads when it has changed, and then calls `reloaded`; never returns.
+    /// Looks at the folder once in `every`, reloads when it has changed, and then calls `reloaded`; never returns. What
+    /// `reloaded` returns is a problem like another.
     pub async fn watch<F>(self: Arc<Self>, every: Duration, reloaded: F)
     where
-        F: Fn(&Self) + Clone + Send + 'static,
+        F: Fn(&Self) -> Option<KeyError> + Clone + Send + 'static,
     {
         let folder = self.folder.clone();
         let reload = move || {
-            let problems = self.reload();
-            reloaded(&self);
+            let mut problems = self.reload();
+            problems.extend(reloaded(&self));
             problems
         };
         folder.watch(every, reload).await;

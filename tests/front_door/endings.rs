@@ -194,6 +194,25 @@ async fn c82_a_token_that_was_rotated_too_often_since_to_tell_when_is_refused_an
 }
 
 #[tokio::test]
+async fn a_new_refresh_secret_is_not_used_before_the_data_know_it() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&broken);
+    let server = Server::with(|setup| {
+        setup.store =
+            Some(Box::new(move |inner| Arc::new(Failing { inner, broken: switch, fault: Fault::Append })));
+    })
+    .await;
+    let old = server.sign_in().await;
+    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    folder.rotate_refresh_secret(crate::support::NOW).unwrap();
+    broken.store(true, Ordering::SeqCst);
+    assert_eq!(server.app.look_at_keys().await.refresh_secrets, [1]);
+    broken.store(false, Ordering::SeqCst);
+    assert_eq!(server.refresh(&old.refresh_token()).await.status, 200);
+    assert_eq!(server.app.look_at_keys().await.refresh_secrets, [1, 2]);
+}
+
+#[tokio::test]
 async fn c83_a_store_restored_from_an_older_copy_refuses_what_it_never_issued() {
     let server = Server::start().await;
     let older = server.sign_in().await;

@@ -203,6 +203,21 @@ async fn c48_time_in_which_the_server_was_down_does_not_count() {
 }
 
 #[tokio::test]
+async fn the_time_that_a_start_takes_does_not_count() {
+    let server = Server::start().await;
+    let first = server.sign_in().await;
+    let lost = server.refresh(&first.refresh_token()).await;
+    let server = server.restart(|_| {}).await;
+    server.wait(120);
+    server.app.begin_to_answer();
+    server.wait(29);
+    let again = server.refresh(&first.refresh_token()).await;
+    assert_eq!(again.refresh_token(), lost.refresh_token());
+    server.wait(1);
+    assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), REFUSED);
+}
+
+#[tokio::test]
 async fn a_clock_that_steps_ahead_ends_no_family_whose_answer_was_lost() {
     let server = Server::start().await;
     // Behind what a start forgives.

@@ -19,7 +19,8 @@ pub struct Certificate {
     key: PathBuf,
     current: Arc<Current>,
     config: Arc<ServerConfig>,
-    seen: Mutex<Seen>,
+    /// `None`: they are to be looked at again.
+    seen: Mutex<Option<Seen>>,
 }
 
 /// What a look at the files came to.
@@ -31,7 +32,7 @@ pub enum Look {
     Same,
     /// They hold another pair, which is in use from now on.
     Taken,
-    /// They have changed and can't be used; the pair before stays in use.
+    /// They have changed and can't be used; the pair before stays in use. What can't be read is looked at again each time.
     Refused(TlsError),
 }
 
@@ -48,7 +49,7 @@ impl Certificate {
     /// # Errors
     /// [`TlsError`], naming the file.
     pub fn open(cert: &Path, key: &Path) -> Result<Self, TlsError> {
-        let seen = Mutex::new(seen(cert, key));
+        let seen = Mutex::new(Some(seen(cert, key)));
         let current = Arc::new(Current(RwLock::new(Arc::new(read_pair(cert, key)?))));
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Current>::clone(&current);
         let config = server_config(resolver).map_err(|source| TlsError::Unusable {
@@ -69,18 +70,24 @@ impl Certificate {
     pub fn look(&self) -> Look {
         let now = seen(&self.cert, &self.key);
         let mut before = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *before == now {
+        if *before == Some(now) {
             return Look::Unchanged;
         }
         // What changes while it is read is seen at the next look.
-        *before = now;
+        *before = Some(now);
         match read_pair(&self.cert, &self.key) {
             Ok(pair) if pair.cert == self.current.pair().cert => Look::Same,
             Ok(pair) => {
                 *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
                 Look::Taken
             }
-            Err(error) => Look::Refused(error),
+            Err(error) => {
+                if matches!(error, TlsError::Read { .. }) {
+                    // That may pass, and the files look the same then.
+                    *before = None;
+                }
+                Look::Refused(error)
+            }
         }
     }
 
@@ -162,6 +169,7 @@ mod tests {
         assert!(matches!(certificate.look(), Look::Unchanged), "told once");
         fs::remove_file(&cert).unwrap();
         assert!(matches!(certificate.look(), Look::Refused(_)));
+        assert!(matches!(certificate.look(), Look::Refused(_)), "that may pass");
         let validity = certificate.validity().unwrap();
         assert!(validity.from < validity.until);
     }

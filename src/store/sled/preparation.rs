@@ -11,13 +11,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Synced};
 use super::recovery::{Page, Place, Recovery, Segment};
 use super::segments::{MESSAGE_HEADER, SEGMENT, SEGMENT_LSN, cap, push_varint, varint};
 use super::tree::Fault;
+use crate::files::create_unfinished;
 
 /// What sled's settings say: the length of a segment, no compression, and the version of the format.
 const SETTINGS: &[u8] = b"segment_size: 1048576\nuse_compression: false\nversion: 0.34\n";
@@ -222,7 +223,7 @@ pub(super) fn settings() -> Vec<u8> {
 /// Writes a file so that it is there as a whole or not at all.
 fn write_whole(folder: &Path, name: &str, bytes: &[u8], disk: &dyn Disk) -> io::Result<()> {
     let unfinished = folder.join("unfinished");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut file = create_unfinished(&unfinished)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(unfinished, folder.join(name))?;
