@@ -28,7 +28,9 @@ use std::time::Duration;
 use contract::{append, key, stream, whole_log};
 use disk::TestDisk;
 use heirloom::store::sled::{OpenError, SledOptions, SledStore};
-use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store, StoreError, StreamId};
+use heirloom::store::{
+    Append, Expected, RecordChange, RecordKey, RecordedEvent, Remove, Store, StoreError, StreamId,
+};
 use until::until;
 
 const NEW: Expected = Expected::NoStream;
@@ -179,6 +181,33 @@ async fn one_damaged_slot_is_fine_and_two_need_the_operators_word() {
         let accept = SledOptions { accept_missing_mark: true, ..SledOptions::default() };
         assert_eq!(whole_log(&SledStore::open(&data, accept).unwrap()).await.len(), 1);
         assert_eq!(count(&data).await, 1, "it has a mark again");
+    }
+}
+
+#[tokio::test]
+async fn that_a_log_was_taken_as_restored_is_remembered_until_somebody_has_seen_to_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let accept = || SledOptions { accept_restored: true, ..SledOptions::default() };
+    // There is nothing yet to see to.
+    let pending = async |store: &SledStore| store.record(RecordKey::restored()).await.unwrap().is_some();
+    assert!(!pending(&SledStore::open(temp.path(), accept()).unwrap()).await);
+    with_events(temp.path(), &["a", "b"]).await;
+    for name in ["c", "d"] {
+        // The mark fits, or is of another store.
+        drop(SledStore::open(temp.path(), accept()).unwrap());
+        let store = open(temp.path()).unwrap();
+        assert!(pending(&store).await);
+        // The group that deletes it is the last one when the log is taken again.
+        let records = vec![RecordChange::Delete(RecordKey::restored())];
+        store.append(Append { records, ..append(name, NEW, &[name]) }).await.unwrap();
+        assert!(!pending(&store).await);
+        drop(store);
+        assert!(!pending(&open(temp.path()).unwrap()).await);
+        let other = temp.path().join("other");
+        with_events(&other, &["x", "y", "z", "z2", "z3"]).await;
+        fs::copy(other.join("mark"), temp.path().join("mark")).unwrap();
+        fs::remove_dir_all(other).unwrap();
+        assert!(open(temp.path()).is_err());
     }
 }
 

@@ -7,7 +7,7 @@ use super::error::TokenError;
 use crate::installation::{Installation, InstallationEvent};
 use crate::oauth::Actor;
 use crate::session::Session;
-use crate::store::{Append, Expected, StoreError};
+use crate::store::{Append, Expected, RecordChange, RecordKey, StoreError};
 
 impl App {
     /// Reads what holds for the whole installation. Call it before requests are answered.
@@ -18,6 +18,14 @@ impl App {
         let (state, _) = self.load_installation().await?;
         self.installation_epoch.store(state.epoch, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether the data were taken as restored by a start that did not come to end the sessions.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn is_restore_pending(&self) -> Result<bool, TokenError> {
+        Ok(self.store.record(RecordKey::restored()).await?.is_some())
     }
 
     /// Ends every session that there is, by one event.
@@ -33,7 +41,7 @@ impl App {
             expected,
             events: vec![event.encode()],
             snapshot: after.encode(),
-            records: Vec::new(),
+            records: vec![RecordChange::Delete(RecordKey::restored())],
         };
         self.store.append(append).await?;
         self.installation_epoch.store(after.epoch, Ordering::Relaxed);

@@ -157,6 +157,18 @@ impl App {
         }
     }
 
+    /// For a process that does not sweep: if its clock is not to be believed, says so for a later one, as what is written
+    /// from now on has its time. `evidence` is what [`App::clock_evidence`] told before.
+    pub async fn note_doubt(&self, evidence: Evidence) {
+        let mut steady = Steady::since(evidence);
+        steady.look(self.clock.now(), Duration::ZERO);
+        let doubted = steady.doubted_for();
+        let noted = matches!(evidence.newest, Newest::Doubted(hold) if Some(hold) == doubted);
+        if doubted.is_some() && !noted {
+            self.remember_doubt(doubted, evidence.known()).await;
+        }
+    }
+
     /// Tells the operator when the disk becomes nearly full, and when it is no longer.
     fn note_disk(&self) {
         match outage::untold() {

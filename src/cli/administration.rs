@@ -70,6 +70,7 @@ impl Administration {
             return Err(Failure::Failed(text));
         }
         let (app, _) = run::open(&config, Accept::default())?;
+        runtime.block_on(async { app.note_doubt(app.clock_evidence().await).await });
         runtime.block_on(run::prepare(&app, &config, Accept::default()))?;
         let endpoint = operator::endpoint(app, HttpSettings::default());
         let endpoint = endpoint.map_err(|error| Failure::Failed(error.to_string()))?;

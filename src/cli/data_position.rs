@@ -4,9 +4,9 @@
 //! One line in `data.position`: the store's id and a position. It is written at the start, once an hour and at the end,
 //! where the keys folder can be written; it is no secret.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::{Failure, Outcome};
 use crate::app::App;
 use crate::config::Config;
+use crate::files::create_unfinished;
 
 const FILE: &str = "data.position";
 /// How often it is written.
@@ -44,8 +45,28 @@ impl DataPosition {
             "the log in {} ends at {position}, and had come to {told} when {} was last written: it looks as if the data had \
              been restored from a backup. If so, start once with `heirloom serve --restored`: it takes them as they are and \
              ends every session, since what was ended after the backup is good again in them. If not, acknowledged events \
-             are lost: restore the whole folder from a backup",
+             are lost: restore the whole folder from a backup. If the sessions have been ended by such a start already, and \
+             {} could not be written then, let heirloom's user write it, or remove it",
             config.data.display(),
+            self.file.display(),
+            self.file.display()
+        )))
+    }
+
+    /// Tells the position of data that were taken as restored, in the place of the one that they had come to: it would
+    /// refuse every later start. Where nothing is told, nothing need be.
+    ///
+    /// # Errors
+    /// [`Failure`] that names the file, if it can't be written.
+    pub(super) fn write_restored(&self, position: u64) -> Outcome {
+        let Err(error) = self.write(position) else { return Ok(()) };
+        if self.read().is_none_or(|told| told <= position) {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "every session has ended, but {} can't be written ({error}): it still tells of a longer log, by which each start \
+             without --restored is refused. Let heirloom's user write to the keys folder, or remove the file; then start \
+             without --restored",
             self.file.display()
         )))
     }
@@ -63,7 +84,7 @@ impl DataPosition {
         let fresh = self.file.with_file_name(format!(".{FILE}.new"));
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let owner = fs::metadata(folder)?;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        let mut file = create_unfinished(&fresh)?;
         if rustix::process::geteuid().is_root() {
             fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
@@ -118,5 +139,23 @@ mod tests {
         assert_eq!(DataPosition::new(folder.path(), [2; 16]).read(), None);
         fs::write(folder.path().join(FILE), "torn").unwrap();
         assert_eq!(told.read(), None);
+    }
+
+    #[test]
+    fn after_a_restore_an_old_position_that_stays_is_an_error_which_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = DataPosition::new(folder.path(), [1; 16]);
+        told.write(7).unwrap();
+        let unfinished = folder.path().join(".data.position.new");
+        fs::create_dir(&unfinished).unwrap();
+        let refused = told.write_restored(3).unwrap_err().to_string();
+        assert!(refused.contains("/data.position") && refused.contains("remove the file"), "{refused}");
+        assert!(told.write_restored(7).is_ok(), "it refuses nothing");
+        fs::remove_file(folder.path().join(FILE)).unwrap();
+        assert!(told.write_restored(3).is_ok(), "nothing is told");
+        fs::remove_dir(unfinished).unwrap();
+        told.write(7).unwrap();
+        told.write_restored(3).unwrap();
+        assert_eq!(told.read(), Some(3));
     }
 }

@@ -1,7 +1,7 @@
 //! Runs a server: opens the store, puts the use cases together, listens until it is told to stop.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::data_position::DataPosition;
 use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators};
 use crate::app::App;
-use crate::app::assemble::{Ground, make_keys};
+use crate::app::assemble::{Ground, make_keys, read_keys};
 use crate::app::outage::untold;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
@@ -84,10 +84,15 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let pair = pair.map_err(Failure::Failed)?;
     // Signals first: one that comes while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
+    // With the other sockets: a start that fails for a port has done nothing.
+    let metrics = config.server.metrics.map(bind_metrics).transpose()?;
     let (app, position) = open(&config, accept)?;
     // Before anything is appended by this process.
     let evidence = app.clock_evidence().await;
     prepare(&app, &config, accept).await?;
+    if accept.restored {
+        position.write_restored(app.store.stats().position)?;
+    }
     for (user, role) in &demo {
         add_demo_user(&app, user, role).await?;
     }
@@ -98,18 +103,16 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         proxies: settings.proxies.clone(),
         places: Arc::default(),
     };
+    app.begin_to_answer();
     let mut listeners = JoinSet::new();
     for socket in sockets {
         let settings = settings.clone();
-        let endpoint = http::endpoint(Arc::clone(&app), settings)
-            .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
+        let endpoint = http::endpoint(Arc::clone(&app), settings).map_err(|error| unspecified(&error))?;
         let listener =
             tokio::net::TcpListener::from_std(socket).map_err(|error| failed("can't listen", &error))?;
         listeners.spawn(serve_listener(listener, endpoint, options.clone(), told(&stop)));
     }
-    if let Some(address) = config.server.metrics {
-        let listener = http::server::bind(address)
-            .map_err(|error| failed(&format!("can't listen on {address} for metrics"), &error))?;
+    if let Some(listener) = metrics {
         let endpoint = http::metrics::endpoint(Arc::clone(&app), Arc::clone(&options.places));
         let options = ServerOptions { tls: None, ..options.clone() };
         listeners.spawn(serve_listener(listener, endpoint, options, told(&stop)));
@@ -118,8 +121,8 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let _placed = match operators::listen(&config.data) {
         Ok((socket, placed)) => {
             let settings = HttpSettings { stopping: Some(stop.clone()), ..HttpSettings::default() };
-            let endpoint = http::operator::endpoint(Arc::clone(&app), settings)
-                .map_err(|error| Failure::Failed(format!("the specification: {error}")))?;
+            let endpoint = http::operator::endpoint(Arc::clone(&app), settings);
+            let endpoint = endpoint.map_err(|error| unspecified(&error))?;
             let (options, stopped) = (options.clone(), told(&stop));
             listeners.spawn(async move {
                 serve_operators(socket, operators::own_uid(), endpoint, options, stopped).await;
@@ -161,9 +164,10 @@ pub(super) fn open(config: &Config, accept: Accept) -> Outcome<(Arc<App>, DataPo
     if let Some(warning) = check::who_may_write(&config.data).map_err(Failure::Failed)? {
         tracing::warn!("{warning}");
     }
-    if !SledStore::is_in(&config.data) {
-        make_keys(config, &clock).map_err(|error| Failure::Failed(error.to_string()))?;
-    }
+    // The keys come first: where they can't be used, the store is left as it is.
+    let is_new = !SledStore::is_in(&config.data);
+    let keys = if is_new { make_keys(config, &clock) } else { read_keys(config, &clock) };
+    keys.map_err(|error| Failure::Failed(error.to_string()))?;
     let options = SledOptions {
         on_fatal: Arc::new(give_up),
         accept_missing_mark: accept.missing_mark,
@@ -189,7 +193,7 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accept) -> Outco
         tracing::warn!(error = %error, "`heirloom serve --check` won't be able to hold the keys against the data");
     }
     app.read_installation().await.map_err(store)?;
-    if accept.restored {
+    if accept.restored || app.is_restore_pending().await.map_err(store)? {
         app.end_sessions_by_restore(Actor::Operator(operators::own_uid())).await.map_err(store)?;
     }
     app.prepare_views().await.map_err(store)?;
@@ -293,6 +297,15 @@ fn stop_signal() -> io::Result<watch::Receiver<bool>> {
         let _ = sender.send(true);
     });
     Ok(receiver)
+}
+
+fn unspecified(error: &dyn std::fmt::Display) -> Failure {
+    Failure::Failed(format!("the specification: {error}"))
+}
+
+fn bind_metrics(address: SocketAddr) -> Outcome<tokio::net::TcpListener> {
+    let what = || format!("can't listen on {address} for metrics");
+    http::server::bind(address).map_err(|error| failed(&what(), &error))
 }
 
 fn failed(what: &str, error: &io::Error) -> Failure {

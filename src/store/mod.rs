@@ -307,6 +307,13 @@ impl RecordKey {
         Self(std::iter::once(b'x').chain(parts.iter().copied().flatten().copied()).collect())
     }
 
+    /// The key of the record that a store puts there when it takes a log that was restored from a backup. Whoever sees to
+    /// what follows from that deletes it, in the same append.
+    #[must_use]
+    pub fn restored() -> Self {
+        Self::vault(&[b"R"])
+    }
+
     /// A key as a store read it back.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {

@@ -294,6 +294,27 @@ async fn a_clock_that_is_an_hour_ahead_at_a_start_ends_nothing() {
 }
 
 #[tokio::test]
+async fn a_command_without_a_server_does_not_vouch_for_its_clock() {
+    let server = short_lived().await;
+    let live = server.sign_in().await;
+    server.wait(3600);
+    // A process that writes something and ends.
+    let server = server.restart(|_| {}).await;
+    server.app.note_doubt(server.app.clock_evidence().await).await;
+    let other = server.sign_in().await;
+    let server = server.restart(|_| {}).await;
+    let sweeping = keep_sweeping(&server).await;
+    until("it has noticed", || is_paused(&server)).await;
+    assert_eq!(server.app.sweeper.stats().last, None);
+    server.clock.set(NOW);
+    until("it sweeps", || server.app.sweeper.stats().last == Some(NOW)).await;
+    for device in [live, other] {
+        assert_eq!(server.refresh(&device.refresh_token()).await.status, 200);
+    }
+    sweeping.abort();
+}
+
+#[tokio::test]
 async fn a_clock_that_nothing_vouches_for_is_believed_when_it_has_run_evenly_for_twenty_minutes() {
     let server = short_lived().await;
     let over = server.sign_in().await;

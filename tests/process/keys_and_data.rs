@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use heirloom::store::sled::{SledOptions, SledStore};
 use rustix::process::Signal;
 
 use crate::answer::Client;
@@ -181,6 +182,31 @@ async fn data_from_a_backup_are_started_by_a_decision_which_ends_every_session()
     // The next start needs no decision, and what is new is good.
     let dev = Dev::with(heirloom(&start), folder.path());
     assert_eq!(dev.caller.refresh(client, &new).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_start_of_restored_data_that_ends_early_is_made_good_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path());
+    let (id, user) = (dev.said["public_client"]["client_id"].clone(), dev.user());
+    let (name, password) = (user.0.to_owned(), user.1.to_owned());
+    let client = Client::Public(id.as_str().unwrap());
+    let old = dev.caller.sign_in(client, (&name, &password)).await.refresh_token();
+    let port = dev.port();
+    dev.process.signal(Signal::TERM);
+    dev.process.end();
+    // It has got as far as the store.
+    let options = SledOptions { accept_restored: true, ..SledOptions::default() };
+    drop(SledStore::open(&folder.path().join("data"), options).unwrap());
+
+    let mut dev = Dev::on_port(folder.path(), port);
+    assert_eq!(dev.caller.refresh(client, &old).await.outcome(), (400, "invalid_grant"));
+    drop(dev.process.logged("every session has ended"));
+    let new = dev.caller.sign_in(client, (&name, &password)).await.refresh_token();
+    dev.process.signal(Signal::TERM);
+    dev.process.end();
+    let dev = Dev::on_port(folder.path(), port);
+    assert_eq!(dev.caller.refresh(client, &new).await.status, 200, "once only");
 }
 
 #[test]

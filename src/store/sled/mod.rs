@@ -84,7 +84,7 @@ pub struct SledOptions {
     /// Opens a log that has no readable mark, and makes a mark of it as it is.
     pub accept_missing_mark: bool,
     /// Opens a log that is not the one that its mark was made of, or has no mark: it was restored from a backup, and the
-    /// caller sees to what follows from that.
+    /// caller sees to what follows from that. Until it has, there is a record ([`RecordKey::restored`]).
     pub accept_restored: bool,
     /// How large a group may grow.
     pub limits: GroupLimits,

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use super::super::RecordKey;
 use super::SledOptions;
 use super::border;
 use super::check::{Check, Found, Log};
 use super::disk::{Disk, Synced};
 use super::failure::Failure;
 use super::gate::Gate;
-use super::layout::{FORMAT, META, Meta};
+use super::layout::{self, FORMAT, META, Meta, record_key};
 use super::log::LastRow;
 use super::mark::{Mark, MarkFile};
 use super::preparation::{self, Preparation};
-use super::redo::Rows;
+use super::redo::{self, Rows};
 use super::shared::{Counts, Shared};
 use super::space::Space;
 use super::tree::{self, Fault, Tree};
@@ -250,7 +251,16 @@ impl Opening {
                 // From now on there may be rows that an older heirloom does not know.
                 tree.put(META, now.value())?;
             }
-            if missing.is_empty() && meta == Some(now) { Ok(()) } else { tree.flush() }
+            // Before the mark: from then on nothing asks any more. Without an event there is nothing to end.
+            let restored = self.options.accept_restored && log.position > 0;
+            if restored {
+                let key = record_key(&RecordKey::restored());
+                let value = layout::value(&key, &[]);
+                // As a group: done again, the last one could delete it.
+                redo::apply(tree, &Rows::from([(key, Some(value))]))?;
+            }
+            let unchanged = missing.is_empty() && meta == Some(now) && !restored;
+            if unchanged { Ok(()) } else { tree.flush() }
         };
         write().map_err(|fault| self.fault(&fault))?;
         Ok((now.store, log))
