@@ -2,7 +2,7 @@
 import base64
 import json
 
-from gateway import AT_ITS_START, DIRECT, JWKS, check, debians, template
+from gateway import AT_ITS_START, DIRECT, JWKS, Gateway, check, debians, template
 
 
 def pem(jwk):
@@ -33,4 +33,4 @@ def configure(folder, port):
     return ["/usr/sbin/haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
 
 
-check("HAProxy", debians("haproxy"), configure, AT_ITS_START)
+check("HAProxy", debians("haproxy"), Gateway(configure), AT_ITS_START)

@@ -1,7 +1,7 @@
 """oauth2-proxy, as the check of bearer tokens."""
 import subprocess
 
-from gateway import HERE, check, template
+from gateway import HERE, Gateway, check, template
 
 BINARY = HERE.parent.parent.parent / "target/interop/gateways/oauth2-proxy"
 MODULE = "github.com/oauth2-proxy/oauth2-proxy/v7"
@@ -18,4 +18,4 @@ def configure(folder, port):
     return [BINARY, "--config", folder / "oauth2-proxy.cfg"]
 
 
-check("oauth2-proxy", version(), configure)
+check("oauth2-proxy", version(), Gateway(configure))

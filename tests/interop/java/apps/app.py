@@ -6,7 +6,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 INTEROP = HERE.parent.parent
 sys.path.insert(0, str(INTEROP / "gateways"))
-from gateway import AT_ONCE, IN_TIME, check  # noqa: E402
+from gateway import AT_ONCE, IN_TIME, Gateway, check  # noqa: E402
 
 BUILT = INTEROP.parent.parent / "target/interop/java-apps"
 # What it is called, the jar that says which version it is, how it is started, and when it has new keys.
@@ -40,7 +40,7 @@ def main(name):
         # Without the optimizing compiler, which so short a run only waits for.
         return ["env", f"PORT={port}", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *what]
 
-    check(library, version(names, jar), configure, keys, role="application")
+    check(library, version(names, jar), Gateway(configure), keys, role="application")
 
 
 main(*sys.argv[1:])
