@@ -1,12 +1,11 @@
 //! What is personal or secret: in no event, in no log line, and nowhere any more once an account is deleted.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
 use crate::devices::user;
+use crate::log::Log;
 use crate::own_account::{change_password, delete, patch, sign_in};
 use crate::sign_up::{contains, person, sign_up, vault_of};
 use crate::support::{PUBLIC, Server};
@@ -86,12 +85,7 @@ async fn after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read()
 
 #[tokio::test]
 async fn c77_what_is_secret_or_personal_is_in_no_event_no_log_and_no_refusal() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("heirloom=trace,poem=trace,hyper=debug")
-        .with_writer(move || writer.clone());
-    subscriber.init();
+    let log = Log::everywhere();
     let server = Server::with(|setup| setup.config.accounts.login_with_email = true).await;
     let invited =
         server.app.invite(Vec::new(), std::time::Duration::from_hours(1)).await.unwrap().code.to_string();
@@ -115,7 +109,7 @@ async fn c77_what_is_secret_or_personal_is_in_no_event_no_log_and_no_refusal() {
     refusals.push(patch(&server, &token, json!({"emial": email, "display_name": [called]})).await);
     assert_eq!(change_password(&server, &token, old, new).await.status, 204);
     assert_eq!(delete(&server, &token, new).await.status, 204);
-    let log = log.0.lock().unwrap().clone();
+    let log = log.text().into_bytes();
     assert!(contains(&log, "account made"), "the log was caught");
     let events = server.app.store.read_log(0, 100_000).await.unwrap();
     for canary in ["qanary", "Qanary", &invited, &token] {
@@ -125,20 +119,5 @@ async fn c77_what_is_secret_or_personal_is_in_no_event_no_log_and_no_refusal() {
             assert!(!contains(answer.text.as_bytes(), canary), "{canary} is in {}", answer.text);
         }
         assert!(events.iter().all(|event| !contains(&event.data, canary)), "{canary} is in an event");
-    }
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
