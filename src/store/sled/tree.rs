@@ -20,6 +20,10 @@ use super::redo::Rows;
 pub(super) const FILE: &str = "db";
 /// How long to wait before sled is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
+/// How often sled is asked again after a failure.
+const REFUSED_TRIES: u32 = 2;
+/// How often sled is asked again while somebody has its lock: three seconds.
+const TAKEN_TRIES: u32 = 60;
 
 /// Why a call into sled gave nothing, for the operator.
 #[derive(Debug)]
@@ -65,11 +69,16 @@ impl Tree {
         // Its flusher would write at moments of its own, and more than the rule of `durable` allows.
         let config = config.flush_every_ms(None);
         let mut db = checked(|| config.open());
-        for _ in 0..2 {
-            if !matches!(db, Err(Fault::Refused(_) | Fault::Taken)) {
-                break;
+        let (mut refused, mut taken) = (0_u32, 0_u32);
+        loop {
+            match db {
+                // What sled reads was read a moment ago: a device that fails now and then is asked again.
+                Err(Fault::Refused(_)) if refused < REFUSED_TRIES => refused = refused.saturating_add(1),
+                // We have the folder's lock: what has sled's may be what sled itself has not let go of yet, in this
+                // process or in one that it is just starting.
+                Err(Fault::Taken) if taken < TAKEN_TRIES => taken = taken.saturating_add(1),
+                Ok(_) | Err(_) => break,
             }
-            // What sled reads was read a moment ago: a device that fails now and then is asked again.
             std::thread::sleep(AGAIN);
             db = checked(|| config.open());
         }
