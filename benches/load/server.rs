@@ -32,12 +32,21 @@ pub(crate) enum Server {
 impl Server {
     /// Starts the server on an installation, and waits for its first answer; says how long that took.
     pub(crate) async fn start(installation: &Installation) -> anyhow::Result<(Self, Duration)> {
+        Self::start_with(installation, &[]).await
+    }
+
+    /// As [`start`](Self::start), with settings that come before those of the installation.
+    pub(crate) async fn start_with(
+        installation: &Installation,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<(Self, Duration)> {
         let log = installation.folder.join("server.log");
         let began = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_heirloom"))
             .arg("serve")
             .arg("--config")
             .arg(installation.config_file())
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::options().create(true).append(true).open(&log)?)
