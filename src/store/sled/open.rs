@@ -32,6 +32,8 @@ pub(super) const MARK: &str = "mark";
 /// How often the lock is tried, and how long it is waited between: a verification takes it for a moment.
 const LOCK_TRIES: usize = 20;
 const LOCK_AGAIN: Duration = Duration::from_millis(10);
+/// How long to wait before the lock of sled's file is tried again.
+const FILE_AGAIN: Duration = Duration::from_millis(150);
 
 /// Why a folder can't be opened as a store; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +207,9 @@ impl Opening {
     fn db(&self, sled: &Path) -> Result<File, OpenError> {
         let path = sled.join(tree::FILE);
         let file = at(&path, File::options().read(true).write(true).open(&path))?;
-        match file.try_lock() {
+        // We have the folder's lock. What has this one may be what we have just let go of: a process that is being started
+        // has all our files until its program begins.
+        match try_lock(&file, || std::thread::sleep(FILE_AGAIN)) {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(OpenError::of(&self.folder, &Fault::Taken)),
             Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
