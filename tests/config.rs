@@ -10,7 +10,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use heirloom::client::{Authentication, Delivery, RefreshTokens, RetryWindow, ReusePolicy, SecretDigest};
+use heirloom::client::{
+    Delivery, RefreshTokens, RetryWindow, ReusePolicy, SecretDigest, TokenEndpointAuthMethod,
+};
 use heirloom::config::{AccessTokenType, Accounts, Config, ConfigErrors, Flag, LogFormat, SignUp, Sources};
 use heirloom::oauth::GrantType;
 
@@ -111,18 +113,22 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(config.keys, folder.path().join("keys"));
 
     let [phone, web, browser, api] = config.clients.as_slice() else { panic!("four clients") };
-    assert_eq!(phone.authentication, Authentication::None);
-    assert_eq!(phone.retry_window, RetryWindow::For(Duration::from_mins(1)));
-    assert_eq!(phone.lifetimes.refresh_absolute, Duration::from_hours(180 * 24));
-    assert_eq!(web.authentication, Authentication::Secret(vec![SecretDigest::of(SECRET)]));
-    assert_eq!(web.retry_window, RetryWindow::UntilUsed);
-    assert_eq!(web.grants, GrantType::ALL);
-    assert!(web.revoke_access_tokens && phone.revoke_access_tokens);
-    assert_eq!((web.delivery, &web.origins[..], &web.introspects[..]), (Delivery::Body, &[][..], &[][..]));
-    assert_eq!(browser.delivery, Delivery::Cookie);
-    assert_eq!(browser.origins, ["https://app.example.com".parse().unwrap()]);
-    assert!(api.grants.is_empty());
-    assert_eq!(api.introspects, ["https://api.example.com".parse().unwrap()]);
+    assert!(phone.metadata.token_endpoint_auth_method.is_public() && phone.secrets.is_empty());
+    assert_eq!(phone.metadata.retry_window, RetryWindow::For(Duration::from_mins(1)));
+    assert_eq!(phone.metadata.lifetimes.refresh_absolute, Duration::from_hours(180 * 24));
+    assert_eq!(web.metadata.token_endpoint_auth_method, TokenEndpointAuthMethod::ClientSecret);
+    assert_eq!(web.secrets, [SecretDigest::of(SECRET)]);
+    assert_eq!(web.metadata.retry_window, RetryWindow::UntilUsed);
+    assert_eq!(web.metadata.grant_types, GrantType::ALL);
+    assert!(web.metadata.revoke_access_tokens && phone.metadata.revoke_access_tokens);
+    assert_eq!(
+        (web.metadata.refresh_token_delivery, &web.metadata.origins[..], &web.metadata.introspects[..]),
+        (Delivery::Body, &[][..], &[][..])
+    );
+    assert_eq!(browser.metadata.refresh_token_delivery, Delivery::Cookie);
+    assert_eq!(browser.metadata.origins, ["https://app.example.com".parse().unwrap()]);
+    assert!(api.metadata.grant_types.is_empty());
+    assert_eq!(api.metadata.introspects, ["https://api.example.com".parse().unwrap()]);
 }
 
 #[test]
@@ -151,7 +157,7 @@ fn what_is_registered_for_a_browser_holds_together() {
     }
     let local = "issuer = \"http://localhost:8080\"\n";
     let folder = Folder::with(&format!("{local}{cookie}origins = [\"http://localhost:3000\"]\n"));
-    assert_eq!(folder.load().unwrap().clients[0].delivery, Delivery::Cookie);
+    assert_eq!(folder.load().unwrap().clients[0].metadata.refresh_token_delivery, Delivery::Cookie);
     let plain = "issuer = \"http://id.internal\"\nallow_insecure_issuer = true\n";
     let folder = Folder::with(&format!("{plain}{cookie}origins = [\"https://a.example\"]\n"));
     assert!(folder.load().unwrap_err().to_string().contains("the issuer is not https"));
@@ -289,7 +295,11 @@ fn the_retry_window_of_public_clients_may_be_until_used_for_all_and_for_one() {
     const CLIENTS: &str = "[[clients]]\nid = \"a\"\ntype = \"public\"\nretry_window = \"until-used\"\n\
                            [[clients]]\nid = \"b\"\ntype = \"public\"\naccess_token = \"40s\"\n";
     let windows = |text: &str| {
-        load(&format!("{text}{CLIENTS}")).clients.iter().map(|client| client.retry_window).collect::<Vec<_>>()
+        load(&format!("{text}{CLIENTS}"))
+            .clients
+            .iter()
+            .map(|client| client.metadata.retry_window)
+            .collect::<Vec<_>>()
     };
     let short = RetryWindow::For(Duration::from_secs(10));
     assert_eq!(windows("[tokens]\nretry_window = \"10s\"\n"), [RetryWindow::UntilUsed, short]);
@@ -306,21 +316,27 @@ fn a_client_s_own_rules_win_over_those_of_all() {
          [[clients]]\nid = \"c\"\ntype = \"public\"\ngrants = [\"password\"]\n",
     );
     let [a, b, c] = config.clients.as_slice() else { panic!("three clients") };
-    assert_eq!((a.lifetimes.access_token, a.reuse), (Duration::from_hours(1), ReusePolicy::Refuse));
-    assert_eq!(a.retry_window, RetryWindow::For(Duration::from_secs(30)));
-    assert_eq!((b.lifetimes.access_token, b.reuse), (Duration::from_mins(5), ReusePolicy::EndFamily));
-    assert_eq!(b.retry_window, RetryWindow::For(Duration::from_secs(10)));
-    assert_eq!((b.refresh_tokens, b.disabled), (RefreshTokens::Never, true));
-    assert_eq!((c.refresh_tokens, c.disabled), (RefreshTokens::Never, false));
+    assert_eq!(
+        (a.metadata.lifetimes.access_token, a.metadata.reuse),
+        (Duration::from_hours(1), ReusePolicy::Refuse)
+    );
+    assert_eq!(a.metadata.retry_window, RetryWindow::For(Duration::from_secs(30)));
+    assert_eq!(
+        (b.metadata.lifetimes.access_token, b.metadata.reuse),
+        (Duration::from_mins(5), ReusePolicy::EndFamily)
+    );
+    assert_eq!(b.metadata.retry_window, RetryWindow::For(Duration::from_secs(10)));
+    assert_eq!((b.metadata.refresh_tokens, b.disabled), (RefreshTokens::Never, true));
+    assert_eq!((c.metadata.refresh_tokens, c.disabled), (RefreshTokens::Never, false));
 }
 
 #[test]
 fn the_password_grant_is_off_until_it_is_turned_on() {
     let client = "[[clients]]\nid = \"a\"\ntype = \"public\"\n";
     refused(&format!("{client}grants = [\"password\"]"), 5, "set password = true in [grants]");
-    assert_eq!(load(client).clients[0].grants, [GrantType::RefreshToken]);
+    assert_eq!(load(client).clients[0].metadata.grant_types, [GrantType::RefreshToken]);
     let on = load(&format!("[grants]\npassword = true\n{client}"));
-    assert_eq!(on.clients[0].grants, GrantType::ALL);
+    assert_eq!(on.clients[0].metadata.grant_types, GrantType::ALL);
     assert!(on.warnings().iter().any(|warning| warning.contains("RFC 9700")));
 }
 
@@ -515,10 +531,7 @@ fn mistakes_outside_the_file_name_the_variable_or_the_flag() {
 fn secrets_come_from_files_and_variables_and_are_never_shown() {
     let client = "[[clients]]\nid = \"my-web_app\"\ntype = \"confidential\"\n";
     let (old, new) = ("a".repeat(32), "b".repeat(32));
-    let digests = |config: &Config| match &config.clients[0].authentication {
-        Authentication::Secret(digests) => digests.clone(),
-        Authentication::None => panic!("a public client"),
-    };
+    let digests = |config: &Config| config.clients[0].secrets.clone();
 
     let folder = with(&format!("{client}secret_file = \"secret\""));
     fs::write(folder.path().join("secret"), format!("{new}\n{old}\n")).unwrap();

@@ -144,7 +144,7 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     let client = app.clients.find(&CLIENT.parse()?).context("the client is not declared")?;
     let common = Common {
         plan,
-        audience: client.default_audience.clone(),
+        audience: client.metadata.default_audience.clone(),
         client,
         scope: "read write".parse()?,
         kid: app.keys.signer()?.kid(),

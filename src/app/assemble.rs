@@ -176,7 +176,7 @@ pub fn read_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError
 
 /// How long the signing keys of a configuration are published.
 fn key_life(config: &Config) -> KeyLife {
-    let lives = config.clients.iter().map(|client| client.lifetimes.access_token);
+    let lives = config.clients.iter().map(|client| client.metadata.lifetimes.access_token);
     let longest = lives.chain([config.tokens.lifetimes.access_token]).max();
     let usual = KeyLife::default();
     KeyLife {

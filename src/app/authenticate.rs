@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::App;
 use super::error::TokenError;
-use crate::client::{Authentication, Registration, SecretDigest};
+use crate::client::{Registration, SecretDigest, TokenEndpointAuthMethod};
 use crate::oauth::ClientId;
 
 /// Who a client says it is. Has no `Debug`: it holds a secret.
@@ -38,32 +38,34 @@ impl App {
         let Ok(id) = reading.id.parse::<ClientId>() else { return Ok(None) };
         let presented = reading.secret.as_ref().map(|secret| SecretDigest::of(secret));
         let declared = self.clients.find(&id);
-        let secrets = declared.as_ref().map(|declared| &declared.authentication);
-        if secrets.is_some_and(|authentication| proves(authentication, presented.as_ref())) {
+        let is_proved = |client: &Registration, secrets: &[SecretDigest]| {
+            proves(client.metadata.token_endpoint_auth_method, secrets, presented.as_ref())
+        };
+        if declared.as_ref().is_some_and(|declared| is_proved(declared, &declared.secrets)) {
             return Ok(declared);
         }
         // For a declared client with a wrong secret as well: it costs what an unknown one does.
         let kept = self.client_secrets(&id).await?;
-        let good = kept.good(self.clock.now()).map(|kept| kept.digest.clone()).collect();
+        let good: Vec<_> = kept.good(self.clock.now()).map(|kept| kept.digest.clone()).collect();
         let registered = self.client(&id).await?.filter(|known| !known.declared);
-        let Some(registered) = registered else { return Ok(None) };
-        let authentication = match registered.registration.authentication {
-            Authentication::None => Authentication::None,
-            Authentication::Secret(_) => Authentication::Secret(good),
-        };
-        Ok(proves(&authentication, presented.as_ref()).then_some(registered.registration))
+        let registered = registered.map(|known| known.registration);
+        Ok(registered.filter(|registered| is_proved(registered, &good)))
     }
 }
 
-/// Whether a client that authenticates so has proved who it is.
-fn proves(authentication: &Authentication, presented: Option<&SecretDigest>) -> bool {
-    match (authentication, presented) {
+/// Whether a client that authenticates so has proved who it is: what it presented is one of its secrets.
+fn proves(
+    method: TokenEndpointAuthMethod,
+    secrets: &[SecretDigest],
+    presented: Option<&SecretDigest>,
+) -> bool {
+    match (method, presented) {
         // RFC 6749 §3.2.1: a public client names itself and has nothing to prove it by.
-        (Authentication::None, None) => true,
+        (TokenEndpointAuthMethod::None, None) => true,
         // All are compared, so that the time does not tell which one was right.
-        (Authentication::Secret(secrets), Some(presented)) => {
+        (TokenEndpointAuthMethod::ClientSecret, Some(presented)) => {
             secrets.iter().fold(false, |found, secret| secret.matches(presented) | found)
         }
-        (Authentication::None, Some(_)) | (Authentication::Secret(_), None) => false,
+        (TokenEndpointAuthMethod::None, Some(_)) | (TokenEndpointAuthMethod::ClientSecret, None) => false,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::App;
 use super::error::TokenError;
 use crate::client::vault::{self, Secrets};
-use crate::client::{Delivery, Registration, Terms};
+use crate::client::{ClientMetadata, Delivery, Registration};
 use crate::oauth::{ClientId, GrantType, Origin, Standing};
 
 /// The clients that the configuration declares.
@@ -74,9 +74,10 @@ impl App {
             let disabled = registration.disabled || stored.disabled;
             return Ok(Some(KnownClient { registration, standing, declared: true, disabled }));
         }
-        let Some(terms) = stored.terms else { return Ok(None) };
-        let registration = self.as_configured(terms).registration(id.clone(), Vec::new(), stored.disabled);
-        let (registration, disabled) = (Arc::new(registration), stored.disabled);
+        let Some(metadata) = stored.metadata else { return Ok(None) };
+        let (metadata, disabled) = (self.as_configured(metadata), stored.disabled);
+        let registration = Registration { id: id.clone(), metadata, secrets: Vec::new(), disabled };
+        let registration = Arc::new(registration);
         Ok(Some(KnownClient { registration, standing, declared: false, disabled }))
     }
 
@@ -97,7 +98,9 @@ impl App {
                 key.as_bytes().strip_prefix(prefix.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
             let Some(Ok(id)) = id.map(str::parse::<ClientId>) else { continue };
             let client = self.client(&id).await?;
-            if client.is_some_and(|client| client.registration.grants.contains(&GrantType::Password)) {
+            if client
+                .is_some_and(|client| client.registration.metadata.grant_types.contains(&GrantType::Password))
+            {
                 found.push(id);
             }
         }
@@ -127,12 +130,12 @@ impl App {
 
     /// What holds of what was registered under an earlier configuration: its audience may be gone, and signing keys may
     /// not be kept as long as its access tokens would live.
-    fn as_configured(&self, mut terms: Terms) -> Terms {
+    fn as_configured(&self, mut metadata: ClientMetadata) -> ClientMetadata {
         let settings = &self.settings;
-        if !settings.scopes.has_audience(&terms.default_audience) {
-            terms.default_audience = settings.default_audience.clone();
+        if !settings.scopes.has_audience(&metadata.default_audience) {
+            metadata.default_audience = settings.default_audience.clone();
         }
-        terms.lifetimes.access_token = terms.lifetimes.access_token.min(settings.longest_access_token);
-        terms
+        metadata.lifetimes.access_token = metadata.lifetimes.access_token.min(settings.longest_access_token);
+        metadata
     }
 }

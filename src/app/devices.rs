@@ -84,7 +84,7 @@ impl App {
         for id in keys.iter().filter_map(|(key, _)| view::session_of(key)) {
             let Some(live) = self.live(id).await? else { continue };
             let device = self.device(live.user_id(), id).await?;
-            let client_name = live.registration.name.clone();
+            let client_name = live.registration.metadata.client_name.clone();
             listed.push(ListedSession { id, session: live.session, client_name, device });
         }
         Ok((listed, next))

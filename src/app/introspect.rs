@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::App;
 use super::access::LiveSession;
 use super::error::TokenError;
-use crate::client::{Authentication, Registration};
+use crate::client::Registration;
 use crate::clock::Timestamp;
 use crate::oauth::RefreshToken;
 use crate::session::{Presented, decide};
@@ -46,9 +46,8 @@ impl App {
     /// [`TokenError::Client`] for a client that has proved nothing (RFC 7662 §2.1: no scanning for tokens).
     /// [`TokenError::Store`] if it could not be found out.
     pub async fn introspect(&self, client: &Registration, token: &str) -> Result<Option<Active>, TokenError> {
-        match client.authentication {
-            Authentication::None => return Err(TokenError::Client),
-            Authentication::Secret(_) => {}
+        if client.metadata.token_endpoint_auth_method.is_public() {
+            return Err(TokenError::Client);
         }
         self.usable(client).await?;
         if let Ok(token) = self.codec().decode(token) {
@@ -57,18 +56,19 @@ impl App {
         let Ok(token) = self.verified(token) else { return Ok(None) };
         let is_for = |server: &crate::oauth::Audience| token.aud.iter().any(|aud| aud == server.as_str());
         let Ok(session) = token.sid.parse() else { return Ok(None) };
-        if client.introspects.is_empty() && self.introspection_hint.is_due(self.clock.now()) {
+        if client.metadata.introspects.is_empty() && self.introspection_hint.is_due(self.clock.now()) {
             tracing::warn!(
                 client.id = %client.id,
                 "a client that is registered as no resource server asked about an access token and was told that it is not \
                  active: set `introspects` to the audiences that it is"
             );
         }
-        if !client.introspects.iter().any(is_for) {
+        if !client.metadata.introspects.iter().any(is_for) {
             return Ok(None);
         }
         let Some(live) = self.live(session).await? else { return Ok(None) };
-        let name = if client.introspects_usernames { self.name_of(live.user_id()).await? } else { None };
+        let name =
+            if client.metadata.introspects_usernames { self.name_of(live.user_id()).await? } else { None };
         Ok(Some(Active::Access(Box::new(token), name)))
     }
 

@@ -45,7 +45,7 @@ impl App {
         let stored = self.load_client(&registration.id).await?.state.unwrap_or_default();
         let usable = match self.clients.find(&registration.id) {
             Some(declared) => !declared.disabled,
-            None => stored.terms.is_some(),
+            None => stored.metadata.is_some(),
         };
         Ok((usable && !stored.disabled).then_some(stored.standing))
     }

@@ -147,13 +147,14 @@ impl App {
 #[must_use]
 pub fn policy(registration: &Registration) -> crate::session::Policy {
     use crate::client::{RetryWindow, ReusePolicy};
-    let window = registration.retry_window;
+    let metadata = &registration.metadata;
+    let window = metadata.retry_window;
     crate::session::Policy {
-        access_token: registration.lifetimes.access_token,
-        refresh_idle: registration.lifetimes.refresh_idle,
-        refresh_absolute: registration.lifetimes.refresh_absolute,
+        access_token: metadata.lifetimes.access_token,
+        refresh_idle: metadata.lifetimes.refresh_idle,
+        refresh_absolute: metadata.lifetimes.refresh_absolute,
         retry_window: window.duration(),
         retry_until_used: window == RetryWindow::UntilUsed,
-        reuse_ends_family: registration.reuse == ReusePolicy::EndFamily,
+        reuse_ends_family: metadata.reuse == ReusePolicy::EndFamily,
     }
 }

@@ -27,7 +27,7 @@ impl App {
         client: &Registration,
         request: RefreshRequest,
     ) -> Result<TokenResponse, TokenError> {
-        if !client.grants.contains(&GrantType::RefreshToken) {
+        if !client.metadata.grant_types.contains(&GrantType::RefreshToken) {
             return Err(TokenError::GrantNotRegistered);
         }
         // Row 1: without a look at the store.

@@ -28,7 +28,7 @@ impl App {
         if token.client_id != client.id.as_str() {
             return Ok(());
         }
-        if !client.revoke_access_tokens {
+        if !client.metadata.revoke_access_tokens {
             return Err(TokenError::AccessTokenRevocation);
         }
         match token.sid.parse() {

@@ -104,8 +104,9 @@ impl ScopeCatalogue {
             return Err(TokenError::Target);
         }
         let Some(asked) = asked else {
-            let audience = target.unwrap_or(&registration.default_audience).clone();
-            let scope = registration.scopes.filtered(|word| self.audience_of(word) == Some(&audience));
+            let audience = target.unwrap_or(&registration.metadata.default_audience).clone();
+            let scope =
+                registration.metadata.scope.filtered(|word| self.audience_of(word) == Some(&audience));
             return Ok(Grant { scope, audience: Some(audience) });
         };
         if let Some(refused) = asked.words().find_map(|word| self.refused(word, registration)) {
@@ -114,7 +115,7 @@ impl ScopeCatalogue {
         let audience = match self.one_audience(asked, target)? {
             Some(one) => Some(one.clone()),
             None if self.has_own(asked) => None,
-            None => Some(registration.default_audience.clone()),
+            None => Some(registration.metadata.default_audience.clone()),
         };
         Ok(Grant { scope: asked.clone(), audience })
     }
@@ -205,8 +206,8 @@ impl ScopeCatalogue {
         let mut target: Option<&Audience> = None;
         for resource in resources.iter().filter(|resource| **resource != self.issuer) {
             let (known, _) = self.audiences.get_key_value(resource).ok_or(TokenError::Target)?;
-            let registered = registration.default_audience == *known
-                || registration.scopes.words().any(|word| self.audience_of(word) == Some(known));
+            let registered = registration.metadata.default_audience == *known
+                || registration.metadata.scope.words().any(|word| self.audience_of(word) == Some(known));
             if !registered || target.is_some_and(|other| other != known) {
                 return Err(TokenError::Target);
             }
@@ -229,9 +230,9 @@ impl ScopeCatalogue {
 
     fn may_have(registration: &Registration, word: &str) -> bool {
         if word == Scope::OFFLINE_ACCESS {
-            registration.refresh_tokens != RefreshTokens::Never
+            registration.metadata.refresh_tokens != RefreshTokens::Never
         } else {
-            registration.scopes.contains(word)
+            registration.metadata.scope.contains(word)
         }
     }
 }

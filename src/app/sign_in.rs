@@ -32,7 +32,7 @@ impl App {
         if !self.settings.password_grant {
             return Err(TokenError::PasswordGrantOff);
         }
-        if !client.grants.contains(&GrantType::Password) {
+        if !client.metadata.grant_types.contains(&GrantType::Password) {
             return Err(TokenError::GrantNotRegistered);
         }
         self.has_room()?;
@@ -58,7 +58,7 @@ impl App {
         what: SignIn,
     ) -> Result<TokenResponse, TokenError> {
         let SignIn { grant, permitted, device } = what;
-        let refreshable = match client.refresh_tokens {
+        let refreshable = match client.metadata.refresh_tokens {
             RefreshTokens::Always => true,
             RefreshTokens::OfflineAccess => grant.scope.contains(Scope::OFFLINE_ACCESS),
             RefreshTokens::Never => false,
@@ -71,7 +71,7 @@ impl App {
             scope: grant.scope,
             permitted,
             audience: grant.audience,
-            refreshable: refreshable && client.grants.contains(&GrantType::RefreshToken),
+            refreshable: refreshable && client.metadata.grant_types.contains(&GrantType::RefreshToken),
             policy: policy(client),
             nonce: self.random.bytes()?.into(),
             kid: self.signer()?.kid(),

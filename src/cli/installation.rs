@@ -64,7 +64,7 @@ impl Which {
         let Some(file) = &self.config else { return Ok(Installation::under(self.data.as_deref())) };
         let config = Config::load(&Sources::of_process(file.clone(), Vec::new()))?;
         let usual = config.tokens.lifetimes.access_token;
-        let lives = config.clients.iter().map(|client| client.lifetimes.access_token);
+        let lives = config.clients.iter().map(|client| client.metadata.lifetimes.access_token);
         Ok(Installation {
             longest_access_token: lives.chain([usual]).max().unwrap_or(usual),
             data: config.data,

@@ -1,8 +1,8 @@
 //! What is done to a client, and what comes of it.
 
 use super::event::ClientEvent;
+use super::metadata::ClientMetadata;
 use super::state::Client;
-use super::terms::Terms;
 use crate::clock::Timestamp;
 use crate::oauth::Actor;
 
@@ -12,12 +12,12 @@ pub enum Command {
     /// Register it.
     Register {
         /// What is registered.
-        terms: Terms,
+        metadata: ClientMetadata,
     },
     /// Change what is registered.
     Update {
         /// What is registered from now on. A public client stays one, and a confidential one too.
-        terms: Terms,
+        metadata: ClientMetadata,
     },
     /// Give it a new secret.
     RotateSecret {
@@ -68,7 +68,7 @@ pub struct Order {
 /// [`Denied`], and nothing happens.
 pub fn decide(client: &Client, order: Order) -> Result<Vec<ClientEvent>, Denied> {
     let Order { command, declared, by, at } = order;
-    let event = match (command, &client.terms) {
+    let event = match (command, &client.metadata) {
         (Command::EndSessions | Command::Disable | Command::Enable, None) if !declared => {
             return Err(Denied::Unknown);
         }
@@ -77,20 +77,20 @@ pub fn decide(client: &Client, order: Order) -> Result<Vec<ClientEvent>, Denied>
         (Command::Disable, _) => ClientEvent::Disabled { at, by },
         (Command::Enable, _) if !client.disabled => return Ok(Vec::new()),
         (Command::Enable, _) => ClientEvent::Enabled { at, by },
-        (Command::Register { terms }, None) => ClientEvent::Registered { at, terms, by },
+        (Command::Register { metadata }, None) => ClientEvent::Registered { at, metadata, by },
         (Command::Register { .. }, Some(_)) => return Err(Denied::Exists),
         (_, None) => return Err(Denied::Unknown),
-        (Command::Update { terms }, Some(old)) => {
-            if terms.confidential != old.confidential {
+        (Command::Update { metadata }, Some(old)) => {
+            if metadata.token_endpoint_auth_method != old.token_endpoint_auth_method {
                 return Err(Denied::Kind);
             }
-            if terms == *old {
+            if metadata == *old {
                 return Ok(Vec::new());
             }
-            ClientEvent::Updated { at, terms, by }
+            ClientEvent::Updated { at, metadata, by }
         }
-        (Command::RotateSecret { old_until }, Some(terms)) => {
-            if !terms.confidential {
+        (Command::RotateSecret { old_until }, Some(metadata)) => {
+            if metadata.token_endpoint_auth_method.is_public() {
                 return Err(Denied::Kind);
             }
             ClientEvent::SecretRotated { at, old_until, by }
@@ -105,17 +105,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::client::TokenEndpointAuthMethod::{self, ClientSecret};
     use crate::client::{Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy};
     use crate::oauth::{GrantType, SessionId};
 
     const AT: Timestamp = Timestamp::from_seconds(1);
 
-    fn terms(confidential: bool) -> Terms {
-        Terms {
-            name: "Web".to_owned(),
-            confidential,
-            grants: GrantType::ALL.to_vec(),
-            scopes: "read".parse().unwrap(),
+    fn metadata(method: TokenEndpointAuthMethod) -> ClientMetadata {
+        ClientMetadata {
+            client_name: "Web".to_owned(),
+            token_endpoint_auth_method: method,
+            grant_types: GrantType::ALL.to_vec(),
+            scope: "read".parse().unwrap(),
             default_audience: "api".parse().unwrap(),
             refresh_tokens: RefreshTokens::OfflineAccess,
             lifetimes: Lifetimes::default(),
@@ -125,12 +126,12 @@ mod tests {
             introspects: vec!["api".parse().unwrap()],
             introspects_usernames: true,
             origins: vec!["https://app.example.com".parse().unwrap()],
-            delivery: Delivery::Cookie,
+            refresh_token_delivery: Delivery::Cookie,
         }
     }
 
     fn register() -> Command {
-        Command::Register { terms: terms(true) }
+        Command::Register { metadata: metadata(ClientSecret) }
     }
 
     fn given(commands: Vec<Command>) -> Client {
@@ -175,7 +176,7 @@ mod tests {
         let gone = given(vec![register(), Command::Delete]);
         for client in [Client::default(), gone] {
             for command in [
-                Command::Update { terms: terms(true) },
+                Command::Update { metadata: metadata(ClientSecret) },
                 Command::Disable,
                 Command::EndSessions,
                 Command::Delete,
@@ -197,15 +198,15 @@ mod tests {
 
     #[test]
     fn public_and_confidential_clients_stay_what_they_are() {
-        let public = given(vec![Command::Register { terms: terms(false) }]);
-        assert_eq!(denied(&public, Command::Update { terms: terms(true) }), Denied::Kind);
+        let public = given(vec![Command::Register { metadata: metadata(TokenEndpointAuthMethod::None) }]);
+        assert_eq!(denied(&public, Command::Update { metadata: metadata(ClientSecret) }), Denied::Kind);
         assert_eq!(denied(&public, Command::RotateSecret { old_until: AT }), Denied::Kind);
     }
 
     #[test]
     fn doing_it_again_changes_nothing() {
         let client = given(vec![register(), Command::Disable]);
-        for command in [Command::Disable, Command::Update { terms: terms(true) }] {
+        for command in [Command::Disable, Command::Update { metadata: metadata(ClientSecret) }] {
             assert_eq!(decide(&client, order(command, false)), Ok(Vec::new()));
         }
     }
@@ -215,6 +216,6 @@ mod tests {
         // Format 1: [[2], true].
         let before = [1, 0x82, 0x81, 2, 0xF5];
         let client = Client::decode(&before).unwrap();
-        assert_eq!((client.standing.epoch, client.disabled, client.terms), (2, true, None));
+        assert_eq!((client.standing.epoch, client.disabled, client.metadata), (2, true, None));
     }
 }

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::terms::Terms;
+use super::metadata::ClientMetadata;
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::Actor;
@@ -50,7 +50,7 @@ pub enum ClientEvent {
         at: Timestamp,
         /// What was registered.
         #[n(1)]
-        terms: Terms,
+        metadata: ClientMetadata,
         /// Who did it.
         #[n(9)]
         by: Option<Actor>,
@@ -63,7 +63,7 @@ pub enum ClientEvent {
         at: Timestamp,
         /// What is registered from now on.
         #[n(1)]
-        terms: Terms,
+        metadata: ClientMetadata,
         /// Who did it.
         #[n(9)]
         by: Option<Actor>,

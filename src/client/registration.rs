@@ -1,56 +1,24 @@
-//! What is registered of a client (RFC 6749 §2).
+//! A client as it is registered (RFC 6749 §2), and the settings that only heirloom knows.
 
 use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
+use super::metadata::ClientMetadata;
 use super::secret::SecretDigest;
-use crate::oauth::{Audience, ClientId, GrantType, Origin, Scope};
+use crate::oauth::ClientId;
 
 /// A client as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// Its identifier.
     pub id: ClientId,
-    /// A name for people; empty if it has none.
-    pub name: String,
-    /// How it proves who it is.
-    pub authentication: Authentication,
-    /// The grants that it may use.
-    pub grants: Vec<GrantType>,
-    /// The scopes that it may ask for.
-    pub scopes: Scope,
-    /// The audience of a token for which neither a scope nor a `resource` names one.
-    pub default_audience: Audience,
-    /// Whether a sign-in gives it a refresh token.
-    pub refresh_tokens: RefreshTokens,
-    /// How long its tokens last.
-    pub lifetimes: Lifetimes,
-    /// How long a repeated refresh gets the same answer.
-    pub retry_window: RetryWindow,
-    /// What an old refresh token does.
-    pub reuse: ReusePolicy,
-    /// Whether revoking an access token of it ends the session (RFC 7009 §2 leaves it to the server).
-    pub revoke_access_tokens: bool,
-    /// The resource servers that it is: it may introspect the access tokens whose `aud` has one of them (RFC 7662).
-    pub introspects: Vec<Audience>,
-    /// Whether introspection tells it the user's name (`username`, RFC 7662 §2.2).
-    pub introspects_usernames: bool,
-    /// Where its pages come from: browsers let only these read what it is answered.
-    pub origins: Vec<Origin>,
-    /// How it gets its refresh tokens.
-    pub delivery: Delivery,
+    /// What is registered of it.
+    pub metadata: ClientMetadata,
+    /// The secrets of a confidential client, any of which proves who it is.
+    pub secrets: Vec<SecretDigest>,
     /// Whether it is switched off.
     pub disabled: bool,
-}
-
-/// How a client proves who it is (RFC 6749 §2.1, §2.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Authentication {
-    /// A public client: not at all.
-    None,
-    /// A confidential client: by one of these secrets, in the `Authorization` header or in the body.
-    Secret(Vec<SecretDigest>),
 }
 
 /// Whether a sign-in gives a client a refresh token.
@@ -128,15 +96,6 @@ impl RetryWindow {
         match self {
             Self::For(window) => window,
             Self::UntilUsed => Self::USUAL,
-        }
-    }
-
-    /// The window that is used unless another is set: 30 seconds for a public client, until used for a confidential one.
-    #[must_use]
-    pub const fn usual(authentication: &Authentication) -> Self {
-        match authentication {
-            Authentication::None => Self::For(Self::USUAL),
-            Authentication::Secret(_) => Self::UntilUsed,
         }
     }
 }

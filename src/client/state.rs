@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::event::ClientEvent;
-use super::terms::Terms;
+use super::metadata::ClientMetadata;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::{ClientId, Standing};
 use crate::store::StreamId;
@@ -23,7 +23,7 @@ pub struct Client {
     pub disabled: bool,
     /// What is registered of it; none if it was deleted, or never registered here.
     #[n(2)]
-    pub terms: Option<Terms>,
+    pub metadata: Option<ClientMetadata>,
 }
 
 impl Client {
@@ -37,13 +37,15 @@ impl Client {
             ClientEvent::Enabled { .. } => Self { disabled: false, ..self },
             ClientEvent::SessionsEnded { .. } => Self { standing: self.standing.raised(None), ..self },
             // Raised here too: the configuration may have declared the id before, and its sessions are not inherited.
-            ClientEvent::Registered { terms, .. } => {
-                Self { standing: self.standing.raised(None), disabled: false, terms: Some(terms.clone()) }
-            }
-            ClientEvent::Updated { terms, .. } => Self { terms: Some(terms.clone()), ..self },
+            ClientEvent::Registered { metadata, .. } => Self {
+                standing: self.standing.raised(None),
+                disabled: false,
+                metadata: Some(metadata.clone()),
+            },
+            ClientEvent::Updated { metadata, .. } => Self { metadata: Some(metadata.clone()), ..self },
             ClientEvent::SecretRotated { .. } => self,
             ClientEvent::Deleted { .. } => {
-                Self { standing: self.standing.raised(None), disabled: false, terms: None }
+                Self { standing: self.standing.raised(None), disabled: false, metadata: None }
             }
         }
     }

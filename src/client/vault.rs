@@ -117,8 +117,8 @@ pub fn changes(id: &ClientId, before: &Client, after: &Client) -> Vec<RecordChan
 
 /// The records that there are of a client in the indexes.
 fn entries(id: &ClientId, client: &Client) -> Vec<RecordKey> {
-    let Some(terms) = &client.terms else { return Vec::new() };
-    let delivery: &[u8] = match terms.delivery {
+    let Some(metadata) = &client.metadata else { return Vec::new() };
+    let delivery: &[u8] = match metadata.refresh_token_delivery {
         Delivery::Cookie => b"0",
         Delivery::Body => b"1",
     };
@@ -126,7 +126,7 @@ fn entries(id: &ClientId, client: &Client) -> Vec<RecordKey> {
         let parts = [b"o", origin.as_str().as_bytes(), &[0], delivery, id.as_str().as_bytes()];
         RecordKey::view(VERSION, &parts)
     };
-    std::iter::once(registered(id)).chain(terms.origins.iter().map(from)).collect()
+    std::iter::once(registered(id)).chain(metadata.origins.iter().map(from)).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a client is registered with that runs in a browser: `origins` and `refresh_token_delivery`.
 
 use super::section::{At, Section};
-use crate::client::{Authentication, Delivery};
+use crate::client::{Delivery, TokenEndpointAuthMethod};
 use crate::oauth::Origin;
 
 /// What was read.
@@ -14,7 +14,7 @@ pub(super) struct Browser {
 /// Reads `origins` and `refresh_token_delivery`, which must fit each other, the kind of client, and the issuer.
 pub(super) fn browser(
     section: &mut Section<'_>,
-    authentication: Option<&Authentication>,
+    method: Option<TokenEndpointAuthMethod>,
     issuer: Option<&str>,
 ) -> Browser {
     let issuer = issuer.and_then(Origin::of);
@@ -24,7 +24,7 @@ pub(super) fn browser(
     let delivery = section.choice("refresh_token_delivery", &choices);
     if let Some(At { value: Delivery::Cookie, place }) = &delivery {
         let note = |message: &str, suggestion: &str| section.problems.note(place, message, suggestion);
-        if matches!(authentication, Some(Authentication::Secret(_))) {
+        if method == Some(TokenEndpointAuthMethod::ClientSecret) {
             note(
                 "a confidential client has no cookie",
                 "an app in a browser can't keep a secret: it is public",

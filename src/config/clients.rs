@@ -9,7 +9,9 @@ use super::browser;
 use super::problem::Place;
 use super::section::{At, Section, suggest};
 use super::tokens::{self, TokenRules};
-use crate::client::{Authentication, RefreshTokens, Registration, RetryWindow, SecretDigest};
+use crate::client::{
+    ClientMetadata, RefreshTokens, Registration, RetryWindow, SecretDigest, TokenEndpointAuthMethod,
+};
 use crate::oauth::{Audience, ClientId, GrantType, Scope};
 
 /// The shortest client secret, in characters: 32 hexadecimal digits of a good generator have 128 bits (RFC 6749
@@ -63,17 +65,18 @@ pub(super) fn clients(root: &mut Section<'_>, around: &Surroundings<'_>) -> Vec<
 fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<'_>) -> Option<Registration> {
     let name = section.text("name").map(|at| at.value).unwrap_or_default();
     let authentication = authentication(&mut section, around.short_secrets);
+    let method = authentication.as_ref().map(|(method, _)| *method);
     let introspects = around.catalogue.find_all(&mut section, "introspects");
     let grants = grants(&mut section, around.password_grant, !introspects.is_empty());
     let scopes = scopes(&mut section, around.catalogue);
     let default_audience = default_audience(&mut section, around.catalogue);
     let refresh_tokens = refresh_tokens(&mut section, &grants, &scopes, around.rules);
     let lifetimes = tokens::lifetimes(&mut section, around.rules.lifetimes);
-    let retry_window = retry_window(&mut section, authentication.as_ref(), &lifetimes, around.rules);
+    let retry_window = retry_window(&mut section, method, &lifetimes, around.rules);
     let reuse = tokens::reuse(&mut section).unwrap_or(around.rules.reuse);
-    let browser = browser::browser(&mut section, authentication.as_ref(), around.issuer);
+    let browser = browser::browser(&mut section, method, around.issuer);
     // Where the secret is wrong, that alone is told.
-    if matches!(authentication, Some(Authentication::None))
+    if method == Some(TokenEndpointAuthMethod::None)
         && let Some(first) = introspects.first()
     {
         let suggestion =
@@ -88,12 +91,12 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
     let revoke_access_tokens = section.boolean("revoke_access_tokens").is_none_or(|at| at.value);
     let disabled = section.boolean("disabled").is_some_and(|at| at.value);
     section.finish();
-    Some(Registration {
-        id: id?,
-        name,
-        authentication: authentication?,
-        grants,
-        scopes,
+    let (token_endpoint_auth_method, secrets) = authentication?;
+    let metadata = ClientMetadata {
+        client_name: name,
+        token_endpoint_auth_method,
+        grant_types: grants,
+        scope: scopes,
         default_audience: default_audience?,
         refresh_tokens,
         lifetimes: lifetimes.value,
@@ -103,13 +106,16 @@ fn client(mut section: Section<'_>, id: Option<ClientId>, around: &Surroundings<
         introspects: introspects.into_iter().map(|at| at.value).collect(),
         introspects_usernames: usernames.is_some(),
         origins: browser.origins,
-        delivery: browser.delivery,
-        disabled,
-    })
+        refresh_token_delivery: browser.delivery,
+    };
+    Some(Registration { id: id?, metadata, secrets, disabled })
 }
 
 /// Reads `type` and the secrets that go with it.
-fn authentication(section: &mut Section<'_>, short_secrets: bool) -> Option<Authentication> {
+fn authentication(
+    section: &mut Section<'_>,
+    short_secrets: bool,
+) -> Option<(TokenEndpointAuthMethod, Vec<SecretDigest>)> {
     let suggestion =
         "write type = \"public\" for an app that can't keep a secret, else type = \"confidential\"";
     let has_type = section.has("type");
@@ -119,7 +125,7 @@ fn authentication(section: &mut Section<'_>, short_secrets: bool) -> Option<Auth
         section.problems.note(&section.place, "a client has no `type`", suggestion);
     }
     match (confidential?.value, secrets) {
-        (false, Secrets::None) => Some(Authentication::None),
+        (false, Secrets::None) => Some((TokenEndpointAuthMethod::None, Vec::new())),
         (false, Secrets::Wrong(place) | Secrets::Some(place, _)) => {
             section.problems.note(&place, "a public client has a secret", suggestion);
             None
@@ -130,7 +136,7 @@ fn authentication(section: &mut Section<'_>, short_secrets: bool) -> Option<Auth
             None
         }
         (true, Secrets::Wrong(_)) => None,
-        (true, Secrets::Some(_, digests)) => Some(Authentication::Secret(digests)),
+        (true, Secrets::Some(_, digests)) => Some((TokenEndpointAuthMethod::ClientSecret, digests)),
     }
 }
 
@@ -291,14 +297,14 @@ fn refresh_tokens(
 /// Reads `retry_window`, which must fit the kind of client and the life of its access tokens.
 fn retry_window(
     section: &mut Section<'_>,
-    authentication: Option<&Authentication>,
+    method: Option<TokenEndpointAuthMethod>,
     lifetimes: &tokens::ReadLifetimes,
     rules: &TokenRules,
 ) -> Option<RetryWindow> {
     let set = tokens::retry_window(section, "retry_window");
-    let public = matches!(authentication?, Authentication::None);
+    let public = method?.is_public();
     let window =
-        set.as_ref().map_or_else(|| authentication.map(|kind| rules.window(kind)), |at| Some(at.value))?;
+        set.as_ref().map_or_else(|| method.map(|method| rules.window(method)), |at| Some(at.value))?;
     // Without either setting of its own, it is `[tokens]` that is right or wrong.
     let place = set.as_ref().map(|at| &at.place).or(lifetimes.access_place.as_ref());
     if let Some(place) = place.filter(|_| public) {

@@ -9,7 +9,9 @@ use super::{
     AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server,
     Sessions, SignUp, Throttle, TokenRules,
 };
-use crate::client::{Authentication, Delivery, RefreshTokens, Registration, SecretDigest};
+use crate::client::{
+    ClientMetadata, Delivery, RefreshTokens, Registration, SecretDigest, TokenEndpointAuthMethod,
+};
 use crate::oauth::words::WordError;
 use crate::oauth::{ClientId, GrantType, Origin, Scope, SigningAlgorithm};
 
@@ -68,12 +70,15 @@ impl Config {
     #[must_use]
     pub fn with_browser_client(mut self, id: ClientId, origin: Origin) -> Self {
         let public =
-            self.clients.iter().find(|client| client.authentication == Authentication::None).cloned();
-        let browser = public.map(|public| Registration {
+            self.clients.iter().find(|client| client.metadata.token_endpoint_auth_method.is_public());
+        let browser = public.cloned().map(|public| Registration {
             id,
-            name: "Demo (browser)".to_owned(),
-            origins: vec![origin],
-            delivery: Delivery::Cookie,
+            metadata: ClientMetadata {
+                client_name: "Demo (browser)".to_owned(),
+                origins: vec![origin],
+                refresh_token_delivery: Delivery::Cookie,
+                ..public.metadata
+            },
             ..public
         });
         self.clients.extend(browser);
@@ -84,7 +89,7 @@ impl Config {
     #[must_use]
     pub fn on_trial(mut self, trial: Trial) -> Self {
         if let Some(life) = trial.access_token {
-            let lives = self.clients.iter_mut().map(|client| &mut client.lifetimes);
+            let lives = self.clients.iter_mut().map(|client| &mut client.metadata.lifetimes);
             for lifetimes in lives.chain([&mut self.tokens.lifetimes]) {
                 lifetimes.access_token = life;
             }
@@ -112,14 +117,13 @@ impl Config {
         let tokens = TokenRules::default();
         let scopes: Scope =
             OWN_SCOPES.into_iter().chain(audience.scopes.words()).chain([Scope::OFFLINE_ACCESS]).collect();
-        let client = |id: ClientId, name: &str, authentication: Authentication| Registration {
-            id,
-            name: name.to_owned(),
-            retry_window: tokens.window(&authentication),
+        let metadata = |name: &str, method: TokenEndpointAuthMethod| ClientMetadata {
+            client_name: name.to_owned(),
+            token_endpoint_auth_method: method,
+            retry_window: tokens.window(method),
             revoke_access_tokens: true,
-            authentication,
-            grants: GrantType::ALL.to_vec(),
-            scopes: scopes.clone(),
+            grant_types: GrantType::ALL.to_vec(),
+            scope: scopes.clone(),
             default_audience: audience.name.clone(),
             refresh_tokens: RefreshTokens::Always,
             lifetimes: tokens.lifetimes,
@@ -127,15 +131,21 @@ impl Config {
             introspects: Vec::new(),
             introspects_usernames: false,
             origins: Vec::new(),
-            delivery: Delivery::Body,
-            disabled: false,
+            refresh_token_delivery: Delivery::Body,
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
-        let secret = Authentication::Secret(vec![dev.secret]);
-        let clients = vec![
-            client(dev.public_client, "Demo (public)", Authentication::None),
-            client(dev.confidential_client, "Demo (confidential)", secret),
-        ];
+        let public = Registration {
+            id: dev.public_client,
+            metadata: metadata("Demo (public)", TokenEndpointAuthMethod::None),
+            secrets: Vec::new(),
+            disabled: false,
+        };
+        let confidential = Registration {
+            id: dev.confidential_client,
+            metadata: metadata("Demo (confidential)", TokenEndpointAuthMethod::ClientSecret),
+            secrets: vec![dev.secret],
+            disabled: false,
+        };
         Ok(Self {
             // By address: `localhost` is two addresses, of which another program may hold one.
             issuer: format!("http://127.0.0.1:{}", dev.port),
@@ -159,7 +169,7 @@ impl Config {
             passwords: Passwords::default(),
             throttle: Throttle { refresh_burst: 0, sign_in_burst: 0, change_burst: 0, ..Throttle::default() },
             sessions: Sessions::default(),
-            clients,
+            clients: vec![public, confidential],
             exposed: Vec::new(),
         })
     }

@@ -146,8 +146,10 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.exposed.clone();
-        let refreshing =
-            self.clients.iter().filter(|client| client.grants.contains(&GrantType::RefreshToken));
+        let refreshing = self
+            .clients
+            .iter()
+            .filter(|client| client.metadata.grant_types.contains(&GrantType::RefreshToken));
         let refreshing: Vec<&str> = refreshing.map(|client| client.id.as_str()).collect();
         if self.password_grant {
             warnings.push(

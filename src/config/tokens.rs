@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::problem::Place;
 use super::section::{At, Section, written};
 use super::server::seconds;
-use crate::client::{Authentication, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy};
+use crate::client::{Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod};
 
 const DAY: u64 = 86_400;
 /// An access token can't be taken back: a day is the longest that heirloom lets one live.
@@ -44,10 +44,10 @@ impl Default for TokenRules {
 impl TokenRules {
     /// The retry window for a client of this kind.
     #[must_use]
-    pub const fn window(&self, authentication: &Authentication) -> RetryWindow {
-        match authentication {
-            Authentication::None => self.public_window,
-            Authentication::Secret(_) => self.confidential_window,
+    pub const fn window(&self, method: TokenEndpointAuthMethod) -> RetryWindow {
+        match method {
+            TokenEndpointAuthMethod::None => self.public_window,
+            TokenEndpointAuthMethod::ClientSecret => self.confidential_window,
         }
     }
 }

@@ -30,7 +30,7 @@ impl RefreshCookie {
     /// [`Refusal`] if the request has no `Origin`, or another's. Browsers send the cookie with whatever a page of the
     /// same site asks for: `Origin` is what a page can't choose.
     pub(super) fn of(client: &Registration, request: &Request, app: &App) -> Result<Option<Self>, Refusal> {
-        match client.delivery {
+        match client.metadata.refresh_token_delivery {
             Delivery::Body => return Ok(None),
             Delivery::Cookie => {}
         }
@@ -40,7 +40,7 @@ impl RefreshCookie {
         // The issuer's own pages are the documentation. Below a path it shares its origin with other programs.
         let path = path_of(&app.settings.issuer);
         let documentation = issuer.as_ref().filter(|_| path.is_empty());
-        let own = client.origins.iter().chain(documentation).any(|own| Some(own.as_str()) == origin);
+        let own = client.metadata.origins.iter().chain(documentation).any(|own| Some(own.as_str()) == origin);
         if !own || origins.next().is_some() {
             return Err(Refusal::request("The Origin is missing, or it is none of the client's."));
         }

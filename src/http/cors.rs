@@ -57,11 +57,12 @@ impl Permission {
 
     /// For the pages of `origin`, of all that `clients` permit.
     fn of<'a>(origin: &str, clients: impl Iterator<Item = &'a Registration>) -> Self {
-        clients.filter(|client| client.origins.iter().any(|own| own.as_str() == origin)).fold(
+        clients.filter(|client| client.metadata.origins.iter().any(|own| own.as_str() == origin)).fold(
             Self::default(),
             |permission, client| Self {
                 read: true,
-                credentials: permission.credentials || client.delivery == Delivery::Cookie,
+                credentials: permission.credentials
+                    || client.metadata.refresh_token_delivery == Delivery::Cookie,
             },
         )
     }

@@ -18,7 +18,7 @@ const GONE: (u16, &str) = (400, "invalid_grant");
 fn with_browser(setup: &mut Setup) {
     let config = setup.config.clone();
     setup.config = config.with_browser_client(BROWSER.parse().unwrap(), APP.parse().unwrap());
-    setup.client(PUBLIC, |client| client.origins = vec![SPA.parse().unwrap()]);
+    setup.client(PUBLIC, |client| client.metadata.origins = vec![SPA.parse().unwrap()]);
 }
 
 fn with_https(setup: &mut Setup) {
@@ -81,7 +81,7 @@ async fn the_cookie_lasts_until_the_token_expires_also_after_a_retry() {
     let server = Server::with(|setup| {
         with_browser(setup);
         setup.client(BROWSER, |client| {
-            client.lifetimes.refresh_absolute = std::time::Duration::from_hours(20 * 24);
+            client.metadata.lifetimes.refresh_absolute = std::time::Duration::from_hours(20 * 24);
         });
     })
     .await;
@@ -112,7 +112,7 @@ async fn an_issuer_below_a_path_does_not_trust_the_other_pages_of_its_host() {
     assert_ne!(name(&below), name(&at_root));
     let server = Server::with(|setup| {
         with_path(setup);
-        setup.client(BROWSER, |client| client.origins.push("https://example.com".parse().unwrap()));
+        setup.client(BROWSER, |client| client.metadata.origins.push("https://example.com".parse().unwrap()));
     })
     .await;
     let listed = post(&server, "/oauth/token", &SIGN_IN).header("origin", "https://example.com");
@@ -376,7 +376,7 @@ async fn c45_two_tabs_that_refresh_at_once_get_the_same_successor() {
 async fn who_signs_in_without_a_refresh_token_is_not_left_with_anothers_cookie() {
     let server = Server::with(|setup| {
         with_browser(setup);
-        setup.client(BROWSER, |client| client.refresh_tokens = RefreshTokens::OfflineAccess);
+        setup.client(BROWSER, |client| client.metadata.refresh_tokens = RefreshTokens::OfflineAccess);
     })
     .await;
     let form: Vec<_> = SIGN_IN.into_iter().chain([("scope", "read offline_access")]).collect();
@@ -411,8 +411,8 @@ async fn a_cookie_lasts_400_days_at_most() {
     let server = Server::with(|setup| {
         with_browser(setup);
         setup.client(BROWSER, |client| {
-            client.lifetimes.refresh_idle = std::time::Duration::from_hours(24 * 1000);
-            client.lifetimes.refresh_absolute = std::time::Duration::from_hours(24 * 1000);
+            client.metadata.lifetimes.refresh_idle = std::time::Duration::from_hours(24 * 1000);
+            client.metadata.lifetimes.refresh_absolute = std::time::Duration::from_hours(24 * 1000);
         });
     })
     .await;

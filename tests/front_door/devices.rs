@@ -95,7 +95,9 @@ async fn a_device_is_listed_with_what_it_said_and_when_it_was_seen() {
 #[tokio::test]
 async fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
     let server = Server::with(|setup| {
-        setup.client(PUBLIC, |client| client.refresh_tokens = heirloom::client::RefreshTokens::OfflineAccess);
+        setup.client(PUBLIC, |client| {
+            client.metadata.refresh_tokens = heirloom::client::RefreshTokens::OfflineAccess;
+        });
     })
     .await;
     let short = sign_in_on(&server, FIREFOX, "short").await;

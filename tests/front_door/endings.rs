@@ -135,7 +135,7 @@ async fn an_append_whose_outcome_is_unknown_is_looked_at_again() {
     let switch = Arc::clone(&broken);
     let server = Server::with(move |setup| {
         // Even where a second use ends the family: this is no second use.
-        setup.client(PUBLIC, |client| client.retry_window = RetryWindow::For(Duration::ZERO));
+        setup.client(PUBLIC, |client| client.metadata.retry_window = RetryWindow::For(Duration::ZERO));
         setup.store = Some(Box::new(move |inner| Arc::new(Once { inner, broken: switch })));
     })
     .await;
@@ -168,7 +168,7 @@ async fn c81_a_withdrawn_role_is_gone_from_the_next_token() {
     assert_eq!((next.claims().get("roles"), next.claims()["aud"].as_str()), (None, Some("demo-api")));
     let server = server
         .restart(|setup| {
-            setup.client(PUBLIC, |client| client.scopes = "write".parse().unwrap());
+            setup.client(PUBLIC, |client| client.metadata.scope = "write".parse().unwrap());
         })
         .await;
     let after = server.refresh(&next.refresh_token()).await;
@@ -248,7 +248,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 #[tokio::test]
 async fn a_client_may_have_reuse_refused_instead() {
     let server = Server::with(|setup| {
-        setup.client(PUBLIC, |client| client.reuse = ReusePolicy::Refuse);
+        setup.client(PUBLIC, |client| client.metadata.reuse = ReusePolicy::Refuse);
     })
     .await;
     let first = server.sign_in().await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use heirloom::client::{Authentication, Delivery, RefreshTokens, Registration, SecretDigest};
+use heirloom::client::{
+    ClientMetadata, Delivery, RefreshTokens, Registration, SecretDigest, TokenEndpointAuthMethod,
+};
 use heirloom::session::EndReason;
 use heirloom::user::Command;
 use serde_json::json;
@@ -15,16 +17,16 @@ use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 const API: (&str, &str) = ("demo-api-server", "a secret of thirty-two characters");
 
 fn with_a_resource_server(setup: &mut Setup) {
-    let server = Registration {
-        id: API.0.parse().unwrap(),
-        authentication: Authentication::Secret(vec![SecretDigest::of(API.1)]),
-        grants: Vec::new(),
+    let metadata = ClientMetadata {
+        token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecret,
+        grant_types: Vec::new(),
         refresh_tokens: RefreshTokens::Never,
         introspects: vec!["demo-api".parse().unwrap()],
-        delivery: Delivery::Body,
-        ..setup.config.clients[0].clone()
+        refresh_token_delivery: Delivery::Body,
+        ..setup.config.clients[0].metadata.clone()
     };
-    setup.config.clients.push(server);
+    let (id, secrets) = (API.0.parse().unwrap(), vec![SecretDigest::of(API.1)]);
+    setup.config.clients.push(Registration { id, metadata, secrets, disabled: false });
 }
 
 async fn introspect(server: &Server, (id, secret): (&str, &str), token: &str) -> Answer {
@@ -36,7 +38,7 @@ async fn introspect(server: &Server, (id, secret): (&str, &str), token: &str) ->
 async fn a_resource_server_that_is_registered_so_learns_the_users_name() {
     let server = Server::with(|setup| {
         with_a_resource_server(setup);
-        setup.client(API.0, |client| client.introspects_usernames = true);
+        setup.client(API.0, |client| client.metadata.introspects_usernames = true);
     })
     .await;
     let signed_in = server.sign_in().await;

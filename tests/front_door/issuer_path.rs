@@ -12,7 +12,7 @@ const PATH: &str = "/auth/id";
 
 fn under_a_path(setup: &mut Setup) {
     ISSUER.clone_into(&mut setup.config.issuer);
-    setup.client(PUBLIC, |client| client.origins = vec!["https://app.example.com".parse().unwrap()]);
+    setup.client(PUBLIC, |client| client.metadata.origins = vec!["https://app.example.com".parse().unwrap()]);
 }
 
 async fn ask(server: &Server, method: &str, path: &str) -> Answer {

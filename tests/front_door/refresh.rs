@@ -152,7 +152,7 @@ async fn processes_that_share_one_stored_token_all_get_the_current_pair() {
 #[tokio::test]
 async fn a_public_client_may_be_set_to_retry_until_the_successor_is_used() {
     let server = Server::with(|setup| {
-        setup.client(PUBLIC, |client| client.retry_window = RetryWindow::UntilUsed);
+        setup.client(PUBLIC, |client| client.metadata.retry_window = RetryWindow::UntilUsed);
     })
     .await;
     let first = server.sign_in().await;
@@ -182,7 +182,7 @@ async fn a_client_with_credentials_may_retry_until_the_successor_is_used() {
 #[tokio::test]
 async fn c47_without_a_window_a_second_use_ends_the_family() {
     let server = Server::with(|setup| {
-        setup.client(PUBLIC, |client| client.retry_window = RetryWindow::For(Duration::ZERO));
+        setup.client(PUBLIC, |client| client.metadata.retry_window = RetryWindow::For(Duration::ZERO));
     })
     .await;
     let first = server.sign_in().await;
@@ -318,7 +318,7 @@ async fn a_client_with_more_scopes_than_a_request_may_name_can_refresh() {
         for audience in &mut setup.config.audiences {
             audience.scopes = scopes.clone();
         }
-        setup.client(PUBLIC, |client| client.scopes = scopes.clone());
+        setup.client(PUBLIC, |client| client.metadata.scope = scopes.clone());
     })
     .await;
     let first = server.sign_in().await;

@@ -23,7 +23,7 @@ async fn c43_a_replay_costs_the_same_however_old_the_generation_is() {
     let counted = Arc::clone(&loads);
     let server = Server::with(move |setup| {
         setup.store = Some(Box::new(move |inner| Arc::new(Counting { inner, loads: counted })));
-        setup.client(PUBLIC, |client| client.reuse = ReusePolicy::Refuse);
+        setup.client(PUBLIC, |client| client.metadata.reuse = ReusePolicy::Refuse);
     })
     .await;
     let signed_in = server.sign_in().await;

@@ -107,7 +107,8 @@ async fn c66_a_foreign_clients_token_is_untouched_and_nothing_is_told() {
 #[tokio::test]
 async fn an_access_token_ends_its_session_unless_the_client_is_set_otherwise() {
     let server =
-        Server::with(|setup| setup.client(PUBLIC, |client| client.revoke_access_tokens = false)).await;
+        Server::with(|setup| setup.client(PUBLIC, |client| client.metadata.revoke_access_tokens = false))
+            .await;
     let confidential = server.sign_in_confidential().await;
     assert_done(&revoke_confidential(&server, &confidential.access_token()).await);
     assert_eq!(server.refresh_confidential(&confidential.refresh_token()).await.outcome(), GONE);
@@ -118,8 +119,9 @@ async fn an_access_token_ends_its_session_unless_the_client_is_set_otherwise() {
     // One that has expired is nobody's any more.
     server.wait(600);
     assert_done(&revoke(&server, &public.access_token(), &[]).await);
-    let server =
-        server.restart(|setup| setup.client(PUBLIC, |client| client.revoke_access_tokens = true)).await;
+    let server = server
+        .restart(|setup| setup.client(PUBLIC, |client| client.metadata.revoke_access_tokens = true))
+        .await;
     let public = server.sign_in().await;
     assert_done(&revoke(&server, &public.access_token(), &[]).await);
     assert_eq!(server.refresh(&public.refresh_token()).await.outcome(), GONE);

@@ -346,8 +346,8 @@ async fn c76_a_name_that_is_taken_again_inherits_nothing() {
 async fn whether_a_client_gets_a_refresh_token_is_its_registration() {
     use heirloom::client::RefreshTokens::{Never, OfflineAccess};
     let server = Server::with(|setup| {
-        setup.client("web", |client| client.refresh_tokens = OfflineAccess);
-        setup.client("my-web_app", |client| client.refresh_tokens = Never);
+        setup.client("web", |client| client.metadata.refresh_tokens = OfflineAccess);
+        setup.client("my-web_app", |client| client.metadata.refresh_tokens = Never);
     })
     .await;
     assert_eq!(server.sign_in().await.json.get("refresh_token"), None);
@@ -364,9 +364,9 @@ async fn whether_a_client_gets_a_refresh_token_is_its_registration() {
 async fn lifetimes_are_the_clients() {
     let server = Server::with(|setup| {
         setup.client("web", |client| {
-            client.lifetimes.access_token = Duration::from_mins(2);
-            client.lifetimes.refresh_idle = Duration::from_hours(1);
-            client.lifetimes.refresh_absolute = Duration::from_mins(90);
+            client.metadata.lifetimes.access_token = Duration::from_mins(2);
+            client.metadata.lifetimes.refresh_idle = Duration::from_hours(1);
+            client.metadata.lifetimes.refresh_absolute = Duration::from_mins(90);
         });
     })
     .await;

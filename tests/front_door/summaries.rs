@@ -17,7 +17,8 @@ const DAY: u64 = 86_400;
 
 /// Sessions that end after a year, if they are used once in two weeks.
 fn long_lived(setup: &mut Setup) {
-    setup.client(PUBLIC, |client| client.lifetimes.refresh_absolute = Duration::from_hours(365 * 24));
+    setup
+        .client(PUBLIC, |client| client.metadata.lifetimes.refresh_absolute = Duration::from_hours(365 * 24));
 }
 
 /// Signs in, and refreshes daily for so many days. The first answer and the last.
@@ -144,7 +145,7 @@ async fn administration_shows_the_summary_and_what_is_no_refresh_stays() {
     let server = Server::with(|setup| {
         long_lived(setup);
         setup.config.sessions.rotations_kept = Some(Duration::from_hours(1));
-        setup.client(PUBLIC, |client| client.lifetimes.refresh_idle = Duration::from_hours(2));
+        setup.client(PUBLIC, |client| client.metadata.lifetimes.refresh_idle = Duration::from_hours(2));
     })
     .await;
     // Every 40 refreshes another client has tried.
@@ -194,7 +195,7 @@ async fn a_session_of_8640_refreshes_takes_little_when_they_are_old() {
     let server = Server::with(|setup| {
         long_lived(setup);
         setup.config.sessions.rotations_kept = Some(Duration::from_hours(1));
-        setup.client(PUBLIC, |client| client.lifetimes.refresh_idle = Duration::from_hours(2));
+        setup.client(PUBLIC, |client| client.metadata.lifetimes.refresh_idle = Duration::from_hours(2));
     })
     .await;
     let (signed_in, id) = refreshed_session(&server, 8640, (10_000, foreign)).await;

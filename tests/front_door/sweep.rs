@@ -259,8 +259,8 @@ async fn c54_a_clock_that_is_a_year_ahead_for_a_while_destroys_nothing() {
 async fn short_lived() -> Server {
     Server::with(|setup| {
         setup.client(PUBLIC, |client| {
-            client.lifetimes.access_token = Duration::from_mins(1);
-            client.lifetimes.refresh_idle = Duration::from_hours(1);
+            client.metadata.lifetimes.access_token = Duration::from_mins(1);
+            client.metadata.lifetimes.refresh_idle = Duration::from_hours(1);
         });
     })
     .await

@@ -246,8 +246,12 @@ async fn what_fails_before_the_client_is_known_is_logged_too() {
 #[tokio::test]
 async fn c26_a_grant_that_is_not_registered() {
     let server = Server::with(|setup| {
-        setup.client(PUBLIC, |client| client.grants.retain(|grant| grant.as_str() == "refresh_token"));
-        setup.client(CONFIDENTIAL, |client| client.grants.retain(|grant| grant.as_str() == "password"));
+        setup.client(PUBLIC, |client| {
+            client.metadata.grant_types.retain(|grant| grant.as_str() == "refresh_token");
+        });
+        setup.client(CONFIDENTIAL, |client| {
+            client.metadata.grant_types.retain(|grant| grant.as_str() == "password");
+        });
     })
     .await;
     assert_refused(&server.sign_in().await, 400, "unauthorized_client");
@@ -268,7 +272,7 @@ async fn the_password_grant_may_be_off() {
 #[tokio::test]
 async fn c39_c40_a_scope_that_is_too_long_or_not_the_clients() {
     let server = Server::with(|setup| {
-        setup.client(PUBLIC, |client| client.scopes = "read account".parse().unwrap());
+        setup.client(PUBLIC, |client| client.metadata.scope = "read account".parse().unwrap());
     })
     .await;
     let words = vec!["read"; 65].join(" ");
@@ -314,8 +318,8 @@ async fn c40_a_token_is_for_one_resource_server_and_only_for_one_of_the_clients(
             setup.config.audiences.push(rules);
         }
         setup.client(PUBLIC, |client| {
-            client.scopes = "read write invoices".parse().unwrap();
-            client.refresh_tokens = heirloom::client::RefreshTokens::Never;
+            client.metadata.scope = "read write invoices".parse().unwrap();
+            client.metadata.refresh_tokens = heirloom::client::RefreshTokens::Never;
         });
     })
     .await;
@@ -340,7 +344,7 @@ async fn a_token_is_for_one_resource_server() {
         let (name, scopes) = ("other-api".parse().unwrap(), "pay".parse().unwrap());
         let typ = heirloom::config::AccessTokenType::Jwt;
         setup.config.audiences.push(heirloom::config::AudienceRules { name, scopes, typ });
-        setup.client(PUBLIC, |client| client.scopes = "read write pay account".parse().unwrap());
+        setup.client(PUBLIC, |client| client.metadata.scope = "read write pay account".parse().unwrap());
     })
     .await;
     let mixed = raw(&server, FORM, sign_in_body("&scope=read+pay")).await;
@@ -372,7 +376,7 @@ async fn a_refused_scope_is_named_with_the_reason() {
         let (name, scopes) = ("other-api".parse().unwrap(), "pay".parse().unwrap());
         let typ = heirloom::config::AccessTokenType::Jwt;
         setup.config.audiences.push(heirloom::config::AudienceRules { name, scopes, typ });
-        setup.client(PUBLIC, |client| client.scopes = "read pay admin account".parse().unwrap());
+        setup.client(PUBLIC, |client| client.metadata.scope = "read pay admin account".parse().unwrap());
     })
     .await;
     let said = |answer: &Answer| {

@@ -9,7 +9,9 @@ use crate::app::clients::KnownClient;
 use crate::app::error::TokenError;
 use crate::app::load::Loaded;
 use crate::client::vault::{self, Secrets};
-use crate::client::{self, Client, ClientEvent, Command, Denied, Order, SecretDigest};
+use crate::client::{
+    self, Client, ClientEvent, Command, Denied, Order, SecretDigest, TokenEndpointAuthMethod,
+};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, ClientId};
 use crate::store::{Append, RecordChange, StoreError};
@@ -90,12 +92,12 @@ impl App {
     pub async fn register_client(
         &self,
         id: Option<ClientId>,
-        confidential: bool,
+        method: TokenEndpointAuthMethod,
         wishes: Wishes,
         by: Actor,
     ) -> Result<(ClientId, Option<NewSecret>), ClientError> {
         self.has_room()?;
-        let terms = wishes.terms(confidential, &self.settings)?;
+        let metadata = wishes.metadata(method, &self.settings)?;
         let id = match id {
             Some(id) => id,
             None => self.made_up_id()?,
@@ -103,9 +105,9 @@ impl App {
         if self.clients.find(&id).is_some() {
             return Err(ClientError::Exists);
         }
-        let secret = if confidential { Some(self.new_secret()?) } else { None };
+        let secret = if method.is_public() { None } else { Some(self.new_secret()?) };
         let digest = secret.as_ref().map(|secret| SecretDigest::of(&secret.0));
-        self.change_client(&id, &Change { command: Command::Register { terms }, digest, by }).await?;
+        self.change_client(&id, &Change { command: Command::Register { metadata }, digest, by }).await?;
         Ok((id, secret))
     }
 
@@ -114,14 +116,14 @@ impl App {
     /// # Errors
     /// [`ClientError`], and nothing was changed.
     pub async fn update_client(&self, id: &ClientId, wishes: Wishes, by: Actor) -> Result<(), ClientError> {
-        let stored = self.load_client(id).await?.state.unwrap_or_default().terms;
-        let confidential = match (self.clients.find(id), stored) {
+        let stored = self.load_client(id).await?.state.unwrap_or_default().metadata;
+        let method = match (self.clients.find(id), stored) {
             (Some(_), _) => return Err(ClientError::Declared),
             (None, None) => return Err(ClientError::Unknown),
-            (None, Some(terms)) => terms.confidential,
+            (None, Some(metadata)) => metadata.token_endpoint_auth_method,
         };
-        let terms = wishes.terms(confidential, &self.settings)?;
-        self.administer_client(id, Command::Update { terms }, by).await
+        let metadata = wishes.metadata(method, &self.settings)?;
+        self.administer_client(id, Command::Update { metadata }, by).await
     }
 
     /// Gives a confidential client a new secret. The old one is good until `overlap` is over.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::app::Settings;
-use crate::client::{Authentication, Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, Terms};
+use crate::client::{
+    ClientMetadata, Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
+};
 use crate::oauth::{Audience, GrantType, Origin, Scope};
 
 /// The longest name of a client, in bytes.
@@ -69,7 +71,12 @@ impl Wishes {
     ///
     /// # Errors
     /// [`TermsRefused`].
-    pub fn terms(self, confidential: bool, settings: &Settings) -> Result<Terms, TermsRefused> {
+    pub fn metadata(
+        self,
+        method: TokenEndpointAuthMethod,
+        settings: &Settings,
+    ) -> Result<ClientMetadata, TermsRefused> {
+        let confidential = !method.is_public();
         if self.name.len() > LONGEST_NAME || self.name.chars().any(char::is_control) {
             let message = format!("A name has at most {LONGEST_NAME} bytes and no control characters.");
             return refuse("name", "not_permitted", message);
@@ -102,14 +109,13 @@ impl Wishes {
             refresh_absolute: self.refresh_absolute.unwrap_or(usual.refresh_absolute),
         };
         check_lifetimes(lifetimes, settings)?;
-        let kind = if confidential { Authentication::Secret(Vec::new()) } else { Authentication::None };
-        let retry_window = self.retry_window.unwrap_or_else(|| settings.tokens.window(&kind));
+        let retry_window = self.retry_window.unwrap_or_else(|| settings.tokens.window(method));
         check_window(retry_window, confidential, lifetimes)?;
-        Ok(Terms {
-            name: self.name,
-            confidential,
-            grants,
-            scopes: self.scopes,
+        Ok(ClientMetadata {
+            client_name: self.name,
+            token_endpoint_auth_method: method,
+            grant_types: grants,
+            scope: self.scopes,
             default_audience,
             refresh_tokens,
             lifetimes,
@@ -119,7 +125,7 @@ impl Wishes {
             introspects: self.introspects,
             introspects_usernames: self.introspects_usernames,
             origins: self.origins,
-            delivery: self.delivery,
+            refresh_token_delivery: self.delivery,
         })
     }
 }

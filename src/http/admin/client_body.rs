@@ -8,7 +8,7 @@ use poem_openapi::{Enum, Object};
 
 use crate::app::admin::clients::{ClientDetails, SecretTimes};
 use crate::app::admin::terms::Wishes;
-use crate::client::{Authentication, Delivery, RefreshTokens, RetryWindow, ReusePolicy};
+use crate::client::{Delivery, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod};
 use crate::oauth::{GrantType, Scope};
 
 /// A client.
@@ -190,44 +190,45 @@ impl Example for Client {
 impl From<ClientDetails> for Client {
     fn from(details: ClientDetails) -> Self {
         let registration = &details.known.registration;
+        let metadata = &registration.metadata;
         let seconds = |time: Duration| Some(time.as_secs());
         let grant = |grant: &GrantType| match grant {
             GrantType::Password => Grant::Password,
             GrantType::RefreshToken => Grant::RefreshToken,
         };
         let settings = ClientSettings {
-            name: registration.name.clone(),
-            grants: Some(registration.grants.iter().map(grant).collect()),
-            scopes: registration.scopes.words().map(str::to_owned).collect(),
-            default_audience: Some(registration.default_audience.to_string()),
-            refresh_tokens: Some(match registration.refresh_tokens {
+            name: metadata.client_name.clone(),
+            grants: Some(metadata.grant_types.iter().map(grant).collect()),
+            scopes: metadata.scope.words().map(str::to_owned).collect(),
+            default_audience: Some(metadata.default_audience.to_string()),
+            refresh_tokens: Some(match metadata.refresh_tokens {
                 RefreshTokens::Always => RefreshTokensWord::Always,
                 RefreshTokens::OfflineAccess => RefreshTokensWord::OfflineAccess,
                 RefreshTokens::Never => RefreshTokensWord::Never,
             }),
-            access_token: seconds(registration.lifetimes.access_token),
-            refresh_idle: seconds(registration.lifetimes.refresh_idle),
-            refresh_absolute: seconds(registration.lifetimes.refresh_absolute),
-            retry_window: Some(match registration.retry_window {
+            access_token: seconds(metadata.lifetimes.access_token),
+            refresh_idle: seconds(metadata.lifetimes.refresh_idle),
+            refresh_absolute: seconds(metadata.lifetimes.refresh_absolute),
+            retry_window: Some(match metadata.retry_window {
                 RetryWindow::For(window) => window.as_secs_f64().to_string(),
                 RetryWindow::UntilUsed => UNTIL_USED.to_owned(),
             }),
-            reuse: Some(match registration.reuse {
+            reuse: Some(match metadata.reuse {
                 ReusePolicy::EndFamily => ReuseWord::EndFamily,
                 ReusePolicy::Refuse => ReuseWord::Refuse,
             }),
-            revoke_access_tokens: Some(registration.revoke_access_tokens),
-            introspects: registration.introspects.iter().map(ToString::to_string).collect(),
-            introspects_usernames: registration.introspects_usernames.then_some(true),
-            origins: registration.origins.iter().map(ToString::to_string).collect(),
-            refresh_token_delivery: Some(match registration.delivery {
+            revoke_access_tokens: Some(metadata.revoke_access_tokens),
+            introspects: metadata.introspects.iter().map(ToString::to_string).collect(),
+            introspects_usernames: metadata.introspects_usernames.then_some(true),
+            origins: metadata.origins.iter().map(ToString::to_string).collect(),
+            refresh_token_delivery: Some(match metadata.refresh_token_delivery {
                 Delivery::Body => DeliveryWord::Body,
                 Delivery::Cookie => DeliveryWord::Cookie,
             }),
         };
-        let kind = match registration.authentication {
-            Authentication::None => ClientType::Public,
-            Authentication::Secret(_) => ClientType::Confidential,
+        let kind = match metadata.token_endpoint_auth_method {
+            TokenEndpointAuthMethod::None => ClientType::Public,
+            TokenEndpointAuthMethod::ClientSecret => ClientType::Confidential,
         };
         let status = if details.known.disabled { ClientStatus::Disabled } else { ClientStatus::Active };
         let secrets = details.secrets.iter().map(SecretLife::from).collect();

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::app::admin::clients::ClientError;
 use crate::app::admin::terms::Wishes;
 use crate::app::devices::Whose;
-use crate::client::Command;
+use crate::client::{Command, TokenEndpointAuthMethod};
 use crate::http::bearer::ApiScope;
 use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
@@ -197,8 +197,11 @@ impl ClientsApi {
         let new = body.read().await?;
         let id = new.id.map(|id| new_id(&id).ok_or(BAD_ID)).transpose().map_err(|bad| bad_field(&bad))?;
         let wishes = Wishes::try_from(new.settings).map_err(|bad| bad_field(&bad))?;
-        let confidential = new.kind == ClientType::Confidential;
-        let registered = admin.app.register_client(id, confidential, wishes, actor).await;
+        let method = match new.kind {
+            ClientType::Public => TokenEndpointAuthMethod::None,
+            ClientType::Confidential => TokenEndpointAuthMethod::ClientSecret,
+        };
+        let registered = admin.app.register_client(id, method, wishes, actor).await;
         let (id, secret) = registered.map_err(|error| refused(&error))?;
         let client = shown(&admin.app, &id).await?;
         let client_secret = secret.map(|secret| secret.0.to_string());

@@ -5,7 +5,7 @@ use poem_openapi::types::{Any, Example};
 use serde_json::{Value, json};
 
 use crate::app::admin::events::{Happened, LogEvent};
-use crate::client::{ClientEvent, Delivery, RefreshTokens, RetryWindow, ReusePolicy, Terms};
+use crate::client::{ClientEvent, ClientMetadata, Delivery, RefreshTokens, RetryWindow, ReusePolicy};
 use crate::oauth::{Actor, Scope};
 use crate::session::event::Started;
 use crate::session::{Issued, SessionEvent};
@@ -154,7 +154,9 @@ fn user(event: &UserEvent) -> Value {
 
 fn client(event: &ClientEvent) -> Value {
     match event {
-        ClientEvent::Registered { terms, .. } | ClientEvent::Updated { terms, .. } => registration(terms),
+        ClientEvent::Registered { metadata, .. } | ClientEvent::Updated { metadata, .. } => {
+            registration(metadata)
+        }
         ClientEvent::SecretRotated { old_until, .. } => json!({"old_until": old_until.to_string()}),
         ClientEvent::Disabled { .. }
         | ClientEvent::Enabled { .. }
@@ -163,35 +165,35 @@ fn client(event: &ClientEvent) -> Value {
     }
 }
 
-fn registration(terms: &Terms) -> Value {
-    let window = match terms.retry_window {
+fn registration(metadata: &ClientMetadata) -> Value {
+    let window = match metadata.retry_window {
         RetryWindow::For(window) => json!(window.as_secs_f64()),
         RetryWindow::UntilUsed => json!("until-used"),
     };
-    let grants: Vec<&str> = terms.grants.iter().map(|grant| grant.as_str()).collect();
+    let grants: Vec<&str> = metadata.grant_types.iter().map(|grant| grant.as_str()).collect();
     json!({
-        "name": terms.name,
-        "confidential": terms.confidential,
+        "name": metadata.client_name,
+        "confidential": !metadata.token_endpoint_auth_method.is_public(),
         "grants": grants,
-        "scope": terms.scopes.to_string(),
-        "default_audience": terms.default_audience.as_str(),
-        "access_token": terms.lifetimes.access_token.as_secs(),
-        "refresh_idle": terms.lifetimes.refresh_idle.as_secs(),
-        "refresh_absolute": terms.lifetimes.refresh_absolute.as_secs(),
-        "refresh_tokens": match terms.refresh_tokens {
+        "scope": metadata.scope.to_string(),
+        "default_audience": metadata.default_audience.as_str(),
+        "access_token": metadata.lifetimes.access_token.as_secs(),
+        "refresh_idle": metadata.lifetimes.refresh_idle.as_secs(),
+        "refresh_absolute": metadata.lifetimes.refresh_absolute.as_secs(),
+        "refresh_tokens": match metadata.refresh_tokens {
             RefreshTokens::Always => "always",
             RefreshTokens::OfflineAccess => "offline_access",
             RefreshTokens::Never => "never",
         },
         "retry_window": window,
-        "reuse": match terms.reuse {
+        "reuse": match metadata.reuse {
             ReusePolicy::EndFamily => "end-family",
             ReusePolicy::Refuse => "refuse",
         },
-        "revoke_access_tokens": terms.revoke_access_tokens,
-        "introspects_usernames": terms.introspects_usernames,
-        "introspects": terms.introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "origins": terms.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "cookie": terms.delivery == Delivery::Cookie,
+        "revoke_access_tokens": metadata.revoke_access_tokens,
+        "introspects_usernames": metadata.introspects_usernames,
+        "introspects": metadata.introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "origins": metadata.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "cookie": metadata.refresh_token_delivery == Delivery::Cookie,
     })
 }

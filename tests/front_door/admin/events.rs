@@ -241,7 +241,7 @@ async fn no_more_than_a_few_follow_at_a_time_and_who_leaves_makes_room() {
 async fn a_summary_says_what_it_stands_for_and_no_nonce() {
     let server = Server::with(|setup| {
         setup.config.sessions.rotations_kept = Some(Duration::from_hours(1));
-        setup.client(PUBLIC, |client| client.lifetimes.refresh_idle = Duration::from_hours(2));
+        setup.client(PUBLIC, |client| client.metadata.lifetimes.refresh_idle = Duration::from_hours(2));
     })
     .await;
     // One a second, and then two hours without any.
