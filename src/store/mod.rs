@@ -20,7 +20,7 @@
 //! - **Checked.** Every event and snapshot carries a checksum: damage is [`StoreError::Corrupt`], never a wrong answer.
 //!   Whoever meets it is told so; a store may end the run on it, since what else is damaged is not known.
 //!
-//! One contract suite (`tests/store_contract.rs`) runs against every store.
+//! One contract suite (`tests/store/contract.rs`) runs against every store.
 
 use std::fmt;
 use std::future::Future;

@@ -1,25 +1,5 @@
 //! A start that is refused changes nothing, byte for byte; what never held an event, and what sled can make again, is no
 //! reason to refuse.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    clippy::cast_possible_truncation,
-    clippy::print_stdout,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/child.rs"]
-mod child_process;
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/folder.rs"]
-mod folder;
-#[path = "support/store/until.rs"]
-mod until;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,12 +7,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{fs, io};
 
-use child_process::tell;
-use contract::{append, key, stream, whole_log};
+use crate::contract::{append, key, stream, whole_log};
+use crate::support::child::tell;
+use crate::support::until::until;
+use crate::support::{child, folder};
 use heirloom::store::sled::disk::Synced;
 use heirloom::store::sled::{Disk, OpenError, SledOptions, SledStore, verify};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store};
-use until::until;
 
 const NEW: Expected = Expected::NoStream;
 
@@ -266,10 +247,13 @@ async fn an_opening_may_end_at_each_of_its_steps() {
     assert!((5..40).contains(&ended), "{ended} steps");
 }
 
+/// The test below, by its whole name.
+const CHILD: &str = "sled::refused::child";
+
 /// Not a test of its own: a child opens the folder and reads all.
 #[test]
 fn child() {
-    let Some((_, folder)) = child_process::task() else { return };
+    let Some((_, folder)) = child::task() else { return };
     match open(&folder) {
         Err(refused) => tell(&format!("refused {refused}")),
         Ok(store) => {
@@ -293,12 +277,13 @@ fn traced(folder: &Path, options: &[&str]) -> Option<(String, usize)> {
         .arg(folder.join("sled/db"))
         .args(options)
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads", "1"])
+        .args(["--exact", CHILD, "--nocapture", "--test-threads", "1"])
         .env("STORE_CHILD_TASK", "open")
         .env("STORE_FOLDER", folder)
         .output()
         .ok()?;
     let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.is_empty() || said.contains("running 1 test"), "no test is named {CHILD}: {said}");
     let said = said.lines().find_map(|line| line.strip_prefix("> ")).unwrap_or_default().to_owned();
     let reads = fs::read_to_string(trace).ok()?;
     Some((said, reads.lines().filter(|line| line.contains("pread64")).count()))

@@ -1,4 +1,4 @@
-//! The contract suite: what every store promises, as functions over an open store.
+//! The contract suite: what every store promises, as functions over an open store. [`keeps!`] runs all of them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,6 +11,48 @@ use heirloom::store::{
 
 /// A store under test.
 pub type Tested = Arc<dyn Store>;
+
+/// A module of tests: each promise, kept by a fresh store. `$open` makes one from the path of an empty folder.
+macro_rules! keeps {
+    ($module:ident, $open:expr) => {
+        $crate::contract::keeps!(
+            $module,
+            $open,
+            what_was_appended_is_read_back,
+            a_long_stream_is_read_in_pages,
+            an_append_expects_a_version,
+            of_rivals_one_wins,
+            records_change_only_with_their_append,
+            an_append_without_events_changes_only_records,
+            a_record_is_inserted_once,
+            a_removed_stream_is_gone_and_may_be_made_again,
+            a_summary_stands_where_the_last_of_its_events_stood,
+            a_summary_can_be_summarized_until_one_is_left,
+            a_summary_that_does_not_fit_the_stream_changes_nothing,
+            nobody_ever_sees_half_of_a_summary,
+            what_is_too_large_is_refused,
+            a_reader_never_sees_half_of_an_append,
+            a_follower_misses_nothing,
+            c75_the_log_reads_the_same_twice,
+        );
+    };
+    ($module:ident, $open:expr, $($promise:ident),+ $(,)?) => {
+        mod $module {
+            use super::*;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let open: fn(&std::path::Path) -> _ = $open;
+                    let store: $crate::contract::Tested = std::sync::Arc::new(open(folder.path()));
+                    $crate::contract::$promise(store).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use keeps;
 
 /// A stream of the suite.
 pub fn stream(name: &str) -> StreamId {

@@ -14,7 +14,7 @@ pub fn task() -> Option<(String, std::path::PathBuf)> {
     Some((std::env::var(TASK).ok()?, folder.into()))
 }
 
-/// A child that runs the test `child` with a task.
+/// A child that runs one test with a task.
 pub struct Started {
     pub child: Child,
     pub out: BufReader<ChildStdout>,
@@ -27,10 +27,10 @@ pub struct Ended {
     pub err: String,
 }
 
-/// Starts a child; `before` runs in its shell first.
-pub fn start(task: &str, folder: &Path, before: &str) -> Started {
+/// Starts a child that runs the test `test`; `before` runs in its shell first.
+pub fn start(test: &str, task: &str, folder: &Path, before: &str) -> Started {
     let mut child = Command::new("sh")
-        .args(["-c", &format!("{before}\nexec \"$0\" --exact child --nocapture --test-threads 1")])
+        .args(["-c", &format!("{before}\nexec \"$0\" --exact {test} --nocapture --test-threads 1")])
         .arg(std::env::current_exe().unwrap())
         .env(TASK, task)
         .env("STORE_FOLDER", folder)

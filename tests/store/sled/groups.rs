@@ -1,22 +1,4 @@
 //! The care that sled needs: groups and syncs, reads of durable state, removal, limits.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/disk.rs"]
-mod disk;
-#[path = "support/store/folder.rs"]
-mod folder;
-#[path = "support/store/until.rs"]
-mod until;
 
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
@@ -27,14 +9,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use contract::{append, key, stream};
-use disk::TestDisk;
+use crate::contract::{append, key, stream};
+use crate::support::disk::TestDisk;
+use crate::support::folder;
+use crate::support::until::until;
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
 use heirloom::store::{
     Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, Store, StoreError,
 };
 use tokio::task::JoinHandle;
-use until::until;
 
 const NEW: Expected = Expected::NoStream;
 

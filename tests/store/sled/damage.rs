@@ -2,24 +2,6 @@
 //! further in is met later, as an error. Never a wrong answer, never a raw panic, never a hang.
 //!
 //! Each folder is opened by a process of its own, since damage may stop sled's threads, which a process shares.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/child.rs"]
-mod child_process;
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/folder.rs"]
-mod folder;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,18 +11,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use child_process::{start, tell};
-use contract::{append, key, stream};
+use crate::contract::{append, key, stream};
+use crate::support::child::{start, tell};
+use crate::support::{child, folder};
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, Store, StoreError};
 
 const STREAMS: u64 = 60;
 const ROUNDS: u64 = 12;
 
+/// The test below, by its whole name.
+const CHILD: &str = "sled::damage::child";
+
 /// Not a test of its own: a child opens the folder and holds all that it reads against what was written.
 #[test]
 fn child() {
-    let Some((task, folder)) = child_process::task() else { return };
+    let Some((task, folder)) = child::task() else { return };
     let on_fatal = Arc::new(|why: &str| {
         tell(&format!("fatal {why}"));
         std::process::exit(0);
@@ -178,7 +164,7 @@ fn outcome(case: &Case, base: &Path) -> String {
     let temp = tempfile::tempdir().unwrap();
     folder::copy(base, temp.path());
     fs::write(temp.path().join(&case.file), &case.bytes).unwrap();
-    let mut started = start(&case.task, temp.path(), "");
+    let mut started = start(CHILD, &case.task, temp.path(), "");
     let said = started.line();
     let ended = started.end();
     let all = format!("{}: {said:?}\n{}\n{}", case.what, ended.out, ended.err);

@@ -1,30 +1,5 @@
 //! A power cut at any moment: of what was not synced, any part may be missing, in any order. What was acknowledged is there,
 //! no stream is forked, and of a removed stream, or of what was summarized, nothing is left once the purge has gone on.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/child.rs"]
-mod child_process;
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/folder.rs"]
-mod folder;
-#[path = "support/store/loop_device.rs"]
-mod loop_device;
-#[path = "support/store/power.rs"]
-mod power;
-#[path = "support/store/until.rs"]
-mod until;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -34,11 +9,13 @@ use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, mpsc};
 
-use contract::{key, stream, summarize};
+use crate::contract::{key, stream, summarize};
+use crate::support::power::{PowerCut, Random, RecordingDisk};
+use crate::support::until::until;
+use crate::support::{child, folder, loop_device};
 use heirloom::store::sled::disk::Synced;
 use heirloom::store::sled::{Disk, SledOptions, SledStore, SystemDisk};
 use heirloom::store::{Append, Expected, MAX_SUMMARIZED, RecordChange, RecordedEvent, Remove, Store};
-use power::{PowerCut, Random, RecordingDisk};
 
 /// What was asked for or acknowledged, in its order.
 #[derive(Clone, Debug)]
@@ -190,7 +167,7 @@ async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     }
     all.refresh(&names, size.rounds, size.rounds).await;
     all.shorten("short", short, (0, short / 2)).await;
-    until::until("half is purged", || all.store.stats().purging < size.purged as usize / 2 + 1).await;
+    until("half is purged", || all.store.stats().purging < size.purged as usize / 2 + 1).await;
     all.stop();
     disk.look();
 
@@ -199,7 +176,7 @@ async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     all.refresh(&names, 2 * size.rounds, size.rounds).await;
     all.shorten("short", short, (short / 2, short - 5)).await;
     all.append("short", short, 5).await;
-    until::until("all is purged", || all.store.stats().purging == 0).await;
+    until("all is purged", || all.store.stats().purging == 0).await;
     for number in 20..30 {
         all.append(&format!("user {number}"), 0, 1).await;
     }
@@ -446,12 +423,15 @@ async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
     assert!(found.torn > found.states / 2);
 }
 
+/// The test below, by its whole name.
+const CHILD: &str = "sled::power_cut::child";
+
 /// Not a test of its own: a process that uses a store until it is killed, and says what it knows.
 #[test]
 fn child() {
-    let Some((_, folder)) = child_process::task() else { return };
+    let Some((_, folder)) = child::task() else { return };
     let hears: Hears = Arc::new(|fact| {
-        child_process::tell(&match fact {
+        child::tell(&match fact {
             Fact::Version(name, version) => format!("{version}\t{name}"),
             Fact::Removing(name) => format!("removing\t{name}"),
             Fact::Removed(name) => format!("removed\t{name}"),
@@ -515,7 +495,7 @@ async fn what_was_acknowledged_survives_a_power_cut_on_a_real_file_system() {
         Ok(mounted) => mounted,
         Err(why) => return println!("skipped: mounting is not possible here: {why}"),
     };
-    let mut started = child_process::start("write", &mounted.folder.join("data"), "");
+    let mut started = child::start(CHILD, "write", &mounted.folder.join("data"), "");
     let (mut facts, mut random, mut wrong) = (Vec::new(), Random(1), Vec::new());
     for cut in 0..cuts {
         let enough = facts.len() + 20 + random.below(300);

@@ -1,24 +1,11 @@
 //! The listener: how it ends.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::print_stdout,
-    reason = "tests may panic"
-)]
-
-#[path = "support/raw.rs"]
-#[allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test program uses its part")]
-mod raw;
 
 use std::io::Write as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::raw::{PATIENCE, Raw, RawH2, listen, until};
 use heirloom::http::server::Limits;
-use raw::{PATIENCE, Raw, RawH2, listen, until};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -66,8 +53,14 @@ async fn c79_draining_waits_for_what_is_being_answered() {
     let mut h1 = Raw::connect(server.addr).await;
     h1.send("GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut h2 = RawH2::connect(server.addr).await;
-    let held = raw::head(2, "/held");
-    h2.send(&raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &held)).await;
+    let held = crate::raw::head(2, "/held");
+    h2.send(&crate::raw::frame(
+        crate::raw::HEADERS,
+        crate::raw::END_HEADERS | crate::raw::END_STREAM,
+        1,
+        &held,
+    ))
+    .await;
     until(|| server.seen.held.load(Ordering::SeqCst) == 2).await;
     server.shutdown.send(()).unwrap();
     // The listener's refusal of new connections shows that draining has begun.
@@ -75,7 +68,7 @@ async fn c79_draining_waits_for_what_is_being_answered() {
     server.seen.release.notify_waiters();
     let answer = h1.answer().await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    assert_eq!(h2.frame_of(raw::DATA).await.unwrap().3, b"ok");
+    assert_eq!(h2.frame_of(crate::raw::DATA).await.unwrap().3, b"ok");
     drop(h2);
     timeout(Duration::from_secs(3), server.ended).await.expect("drained").unwrap().unwrap();
 }

@@ -1,36 +1,25 @@
 //! Processes that are killed, that meet a full disk, and that find the folder taken.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/child.rs"]
-mod child_process;
-#[path = "support/store/contract.rs"]
-mod contract;
 
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use child_process::{Started, start, tell};
-use contract::{append, key, stream, summarize, whole_log, whole_stream};
+use crate::contract::{append, key, stream, summarize, whole_log, whole_stream};
+use crate::support::child;
+use crate::support::child::{Started, start, tell};
 use heirloom::store::sled::{OpenError, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, Remove, Store};
 
 const WRITERS: usize = 8;
 
+/// The test below, by its whole name.
+const CHILD: &str = "sled::crash::child";
+
 /// Not a test of its own: what a child does.
 #[test]
 fn child() {
-    let Some((task, folder)) = child_process::task() else { return };
+    let Some((task, folder)) = child::task() else { return };
     let on_fatal = Arc::new(|why: &str| {
         tell(&format!("fatal: {why}"));
         std::process::exit(3);
@@ -175,7 +164,7 @@ async fn c69_what_was_acknowledged_survives_being_killed() {
     let temp = tempfile::tempdir().unwrap();
     let mut said = Said::default();
     for round in 0..rounds {
-        let mut started = start("write", temp.path(), "");
+        let mut started = start(CHILD, "write", temp.path(), "");
         // The first is killed soon after it has made the folder.
         let enough = said.acknowledged + 1 + round * 37 % 400;
         while said.acknowledged < enough {
@@ -203,7 +192,7 @@ async fn c70_a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing()
     for blocks in [2_300, 2_501, 3_333, 4_100, 5_555] {
         let temp = tempfile::tempdir().unwrap();
         let mut said = Said::default();
-        let mut started = start("write", temp.path(), &format!("trap '' XFSZ; ulimit -f {blocks}"));
+        let mut started = start(CHILD, "write", temp.path(), &format!("trap '' XFSZ; ulimit -f {blocks}"));
         while let Some(line) = started.line() {
             said.hear(&line);
         }
@@ -225,7 +214,7 @@ async fn c70_a_start_on_a_full_disk_is_refused_and_does_no_harm() {
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
     drop(store);
     // The lock and the mark fit; what sled wants to write does not.
-    let mut started = start("start", temp.path(), "trap '' XFSZ; ulimit -f 1");
+    let mut started = start(CHILD, "start", temp.path(), "trap '' XFSZ; ulimit -f 1");
     let said = started.line().unwrap();
     assert!(said.contains("too large") && !said.contains("WRONG") && !said.contains("backup"), "{said}");
     assert!(started.end().status.success());
@@ -245,7 +234,7 @@ async fn own(store: Arc<SledStore>) {
 #[tokio::test]
 async fn c73_a_second_process_is_told_who_has_the_folder() {
     let temp = tempfile::tempdir().unwrap();
-    let mut first = start("own", temp.path(), "");
+    let mut first = start(CHILD, "own", temp.path(), "");
     assert_eq!(first.line().as_deref(), Some("open"));
     let error = SledStore::open(temp.path(), SledOptions::default()).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");

@@ -1,5 +1,4 @@
 //! The operators' socket: who is let in, by the real accept loop.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

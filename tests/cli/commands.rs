@@ -1,5 +1,4 @@
-//! The command line, through the binary.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+//! What the commands do, what they print, and how they exit.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -7,13 +6,10 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-#[path = "support/cli.rs"]
-mod support;
-
+use crate::support::{Running, err, heirloom, json, out, path, run, sh};
 use heirloom::cli::Announcement;
 use heirloom::cli::demo::Demo;
 use heirloom::random::Random;
-use support::{Running, err, heirloom, json, out, path, run, sh};
 
 /// A folder with a configuration in it, and the path of that.
 fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {

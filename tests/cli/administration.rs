@@ -1,5 +1,4 @@
 //! `heirloom user`, `client` and `session`, on a running server and on a folder.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that can't go on should stop")]
 
 use std::fs;
 use std::io::Write as _;
@@ -8,11 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-#[path = "support/cli.rs"]
-mod support;
-
+use crate::support::{Running, err, heirloom, json, out, path, run, sh};
 use serde_json::Value;
-use support::{Running, err, heirloom, json, out, path, run, sh};
 
 /// Runs a command on a folder, with a line of standard input.
 fn command(folder: &Path, arguments: &[&str], input: &str) -> Output {

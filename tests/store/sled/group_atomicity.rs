@@ -1,29 +1,13 @@
 //! A group is atomic: a crash between the rows that it changes leaves all of them or none.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/folder.rs"]
-mod folder;
-#[path = "support/store/until.rs"]
-mod until;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use contract::{append, fill, key, stream, summarize, whole_log, whole_stream};
+use crate::contract::{append, fill, key, stream, summarize, whole_log, whole_stream};
+use crate::support::folder;
+use crate::support::until::until;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, Remove, Store, Summarize};
-use until::until;
 
 const NEW: Expected = Expected::NoStream;
 

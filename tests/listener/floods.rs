@@ -1,32 +1,13 @@
 //! The listener under those who mean it harm.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::print_stdout,
-    reason = "tests may panic"
-)]
-
-#[path = "support/raw.rs"]
-#[allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test program uses its part")]
-mod raw;
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::raw::{ChildServer, PATIENCE, Raw, RawH2, frame, limit_descriptors, listen, listen_with};
 use heirloom::http::server::{Limits, ServerOptions};
-use raw::{ChildServer, PATIENCE, Raw, RawH2, frame, limit_descriptors, listen, listen_with};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
-
-#[tokio::test]
-#[ignore = "the server of other tests, in a process of its own"]
-async fn child() {
-    ChildServer::run().await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c14_a_thousand_dripping_connections_are_closed_within_ten_seconds() {
@@ -92,19 +73,24 @@ async fn in_a_crowd_http2_connections_without_a_request_go_as_well() {
     let limits = Limits { max_connections: 16, header_read_timeout, ..Limits::default() };
     let server = listen(limits);
     let mut first = RawH2::connect(server.addr).await;
-    let get = frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &raw::head(2, "/"));
+    let get = frame(
+        crate::raw::HEADERS,
+        crate::raw::END_HEADERS | crate::raw::END_STREAM,
+        1,
+        &crate::raw::head(2, "/"),
+    );
     first.send(&get).await;
-    timeout(PATIENCE, first.frame_of(raw::HEADERS)).await.expect("an answer");
+    timeout(PATIENCE, first.frame_of(crate::raw::HEADERS)).await.expect("an answer");
     // Seven eighths of 16.
     let mut others = Vec::new();
     for _ in 0..13 {
         let mut other = RawH2::connect(server.addr).await;
         other.send(&get).await;
-        timeout(PATIENCE, other.frame_of(raw::HEADERS)).await.expect("an answer");
+        timeout(PATIENCE, other.frame_of(crate::raw::HEADERS)).await.expect("an answer");
         others.push(other);
     }
     // Long before the 75 seconds.
-    assert!(timeout(PATIENCE, first.frame_of(raw::GOAWAY)).await.expect("it is told to go").is_some());
+    assert!(timeout(PATIENCE, first.frame_of(crate::raw::GOAWAY)).await.expect("it is told to go").is_some());
 }
 
 #[tokio::test]
@@ -154,7 +140,7 @@ async fn withheld(source: &str, addr: SocketAddr) -> Raw {
     client
 }
 
-async fn posted(source: &str, addr: SocketAddr, length: usize) -> raw::Answer {
+async fn posted(source: &str, addr: SocketAddr, length: usize) -> crate::raw::Answer {
     let mut client = Raw::connect_from(source, addr).await;
     let body = "x".repeat(length);
     client.send(format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")).await;
@@ -195,18 +181,20 @@ async fn withheld_bodies_take_a_part_of_the_memory_and_leave_the_rest_to_others(
 async fn of_the_bodies_on_one_http2_connection_one_small_one_is_not_counted() {
     let limits = Limits { body_memory: 128 << 10, body_read_timeout: PATIENCE, ..Limits::default() };
     let server = listen(limits);
-    let begun = |stream: u32| frame(raw::HEADERS, raw::END_HEADERS, stream, &raw::head(3, "/echo"));
+    let begun = |stream: u32| {
+        frame(crate::raw::HEADERS, crate::raw::END_HEADERS, stream, &crate::raw::head(3, "/echo"))
+    };
     let whole = |stream: u32, length: usize| {
-        [begun(stream), frame(raw::DATA, raw::END_STREAM, stream, &vec![b'x'; length])].concat()
+        [begun(stream), frame(crate::raw::DATA, crate::raw::END_STREAM, stream, &vec![b'x'; length])].concat()
     };
     let mut client = RawH2::connect(server.addr).await;
     // An eighth is 16 KiB: of 20 times 1,000 bytes one is free and 16 fit.
     for stream in (1..41).step_by(2) {
         client.send(&begun(stream)).await;
-        client.send(&frame(raw::DATA, 0, stream, &[b'x'; 1000])).await;
+        client.send(&frame(crate::raw::DATA, 0, stream, &[b'x'; 1000])).await;
     }
     for _ in 0..3 {
-        let answer = timeout(PATIENCE, client.frame_of(raw::DATA)).await.expect("an answer");
+        let answer = timeout(PATIENCE, client.frame_of(crate::raw::DATA)).await.expect("an answer");
         let (_, _, _, text) = answer.unwrap();
         assert!(String::from_utf8(text).unwrap().contains("temporarily_unavailable"));
     }
@@ -219,7 +207,8 @@ async fn of_the_bodies_on_one_http2_connection_one_small_one_is_not_counted() {
         (7, 1, "1 bytes"),
     ] {
         other.send(&whole(stream, length)).await;
-        let (_, _, _, text) = timeout(PATIENCE, other.frame_of(raw::DATA)).await.expect("an answer").unwrap();
+        let (_, _, _, text) =
+            timeout(PATIENCE, other.frame_of(crate::raw::DATA)).await.expect("an answer").unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains(expected), "{length}: {text}");
     }
@@ -273,15 +262,15 @@ async fn flood(addr: SocketAddr, first: &[u8], mut more: impl FnMut(u32) -> Vec<
 #[tokio::test]
 async fn c16_http2_floods_end_their_connection_and_nothing_else() {
     let server = listen(Limits::default());
-    let whole = raw::END_HEADERS | raw::END_STREAM;
-    let get = raw::head(2, "/slow");
+    let whole = crate::raw::END_HEADERS | crate::raw::END_STREAM;
+    let get = crate::raw::head(2, "/slow");
 
     let resets = flood(server.addr, &[], |n| {
         let stream = |k: u32| (n * 32 + k) * 2 + 1;
         (0..32)
             .flat_map(|k| {
-                let mut pair = frame(raw::HEADERS, whole, stream(k), &get);
-                pair.extend(frame(raw::RST_STREAM, 0, stream(k), &8_u32.to_be_bytes()));
+                let mut pair = frame(crate::raw::HEADERS, whole, stream(k), &get);
+                pair.extend(frame(crate::raw::RST_STREAM, 0, stream(k), &8_u32.to_be_bytes()));
                 pair
             })
             .collect()
@@ -294,18 +283,18 @@ async fn c16_http2_floods_end_their_connection_and_nothing_else() {
     );
     assert!(ended && sent < 20_000, "{sent}");
 
-    let begin = frame(raw::HEADERS, raw::END_STREAM, 1, &get);
-    let padding = raw::field("a", &"b".repeat(100)).repeat(100);
-    let (sent, ended) = flood(server.addr, &begin, |_| frame(raw::CONTINUATION, 0, 1, &padding)).await;
+    let begin = frame(crate::raw::HEADERS, crate::raw::END_STREAM, 1, &get);
+    let padding = crate::raw::field("a", &"b".repeat(100)).repeat(100);
+    let (sent, ended) = flood(server.addr, &begin, |_| frame(crate::raw::CONTINUATION, 0, 1, &padding)).await;
     println!("c16: continuation: {sent} frames");
     assert!(ended && sent < 1_000, "{sent}");
 
-    let (sent, ended) = flood(server.addr, &begin, |_| frame(raw::CONTINUATION, 0, 1, &[])).await;
+    let (sent, ended) = flood(server.addr, &begin, |_| frame(crate::raw::CONTINUATION, 0, 1, &[])).await;
     println!("c16: empty continuation: {sent} frames");
     assert!(ended && sent < 1_000, "{sent}");
 
-    let begin = frame(raw::HEADERS, raw::END_HEADERS, 1, &raw::head(3, "/echo"));
-    let (sent, ended) = flood(server.addr, &begin, |_| frame(raw::DATA, 0, 1, &[]).repeat(10)).await;
+    let begin = frame(crate::raw::HEADERS, crate::raw::END_HEADERS, 1, &crate::raw::head(3, "/echo"));
+    let (sent, ended) = flood(server.addr, &begin, |_| frame(crate::raw::DATA, 0, 1, &[]).repeat(10)).await;
     println!("c16: empty data: {} frames", sent * 10);
     assert!(ended && sent < 20_000, "{sent}");
 
@@ -317,7 +306,7 @@ async fn c16_http2_clients_that_send_nothing_whole_are_let_go() {
     let limits = Limits { header_read_timeout: Duration::from_millis(500), ..Limits::default() };
     let server = listen(limits);
     let mut client = RawH2::connect(server.addr).await;
-    client.send(&frame(raw::HEADERS, 0, 1, &raw::head(2, "/"))).await;
+    client.send(&frame(crate::raw::HEADERS, 0, 1, &crate::raw::head(2, "/"))).await;
     let start = Instant::now();
     while client.frame().await.is_some() {}
     assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());

@@ -1,33 +1,14 @@
 //! The listener: what it serves, and what it refuses.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::print_stdout,
-    reason = "tests may panic"
-)]
-
-#[path = "support/raw.rs"]
-#[allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test program uses its part")]
-mod raw;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::raw::{ChildServer, PATIENCE, Raw, RawH2, listen, listen_with};
 use heirloom::http::server::{Limits, ServerOptions, tls_config};
-use raw::{ChildServer, PATIENCE, Raw, RawH2, listen, listen_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
 const HEAD: &str = "POST /echo HTTP/1.1\r\nHost: localhost\r\n";
-
-#[tokio::test]
-#[ignore = "the server of other tests, in a process of its own"]
-async fn child() {
-    ChildServer::run().await;
-}
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_another() {
@@ -266,7 +247,7 @@ async fn a_silent_connection_is_closed_after_the_idle_timeout_and_not_before() {
 }
 
 /// A listener that lets connections be idle for a second, and looks soon.
-fn impatient() -> raw::Listening {
+fn impatient() -> crate::raw::Listening {
     listen(Limits {
         header_read_timeout: Duration::from_millis(300),
         idle_timeout: Duration::from_secs(1),
@@ -278,15 +259,20 @@ fn impatient() -> raw::Listening {
 async fn an_http2_answer_that_is_still_being_made_keeps_its_connection() {
     let server = impatient();
     let mut client = RawH2::connect(server.addr).await;
-    let get = raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &raw::head(2, "/drip"));
+    let get = crate::raw::frame(
+        crate::raw::HEADERS,
+        crate::raw::END_HEADERS | crate::raw::END_STREAM,
+        1,
+        &crate::raw::head(2, "/drip"),
+    );
     client.send(&get).await;
     let mut bytes = 0;
     loop {
         let (kind, flags, _, payload) = client.frame().await.unwrap();
-        assert_ne!(kind, raw::GOAWAY, "after {bytes} bytes");
-        if kind == raw::DATA {
+        assert_ne!(kind, crate::raw::GOAWAY, "after {bytes} bytes");
+        if kind == crate::raw::DATA {
             bytes += payload.len();
-            if flags & raw::END_STREAM != 0 {
+            if flags & crate::raw::END_STREAM != 0 {
                 break;
             }
         }
@@ -294,7 +280,7 @@ async fn an_http2_answer_that_is_still_being_made_keeps_its_connection() {
     assert_eq!(bytes, 15);
     // Afterwards it is idle like any other.
     let idle = Instant::now();
-    assert!(client.frame_of(raw::GOAWAY).await.is_some());
+    assert!(client.frame_of(crate::raw::GOAWAY).await.is_some());
     assert!(idle.elapsed() > Duration::from_millis(800), "{:?}", idle.elapsed());
 }
 
@@ -302,7 +288,12 @@ async fn an_http2_answer_that_is_still_being_made_keeps_its_connection() {
 async fn an_http2_answer_that_its_client_takes_slowly_keeps_its_connection_until_it_takes_no_more() {
     let server = impatient();
     let mut client = RawH2::connect(server.addr).await;
-    let get = raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 1, &raw::head(2, "/big"));
+    let get = crate::raw::frame(
+        crate::raw::HEADERS,
+        crate::raw::END_HEADERS | crate::raw::END_STREAM,
+        1,
+        &crate::raw::head(2, "/big"),
+    );
     client.send(&get).await;
     let (mut reading, mut writing) = client.stream.into_split();
     let (seen, mut frames) = tokio::sync::mpsc::unbounded_channel();
@@ -320,15 +311,15 @@ async fn an_http2_answer_that_its_client_takes_slowly_keeps_its_connection_until
     for _ in 0..16 {
         tokio::time::sleep(Duration::from_millis(120)).await;
         for stream in [0, 1] {
-            writing.write_all(&raw::frame(raw::WINDOW_UPDATE, 0, stream, &more)).await.unwrap();
+            writing.write_all(&crate::raw::frame(crate::raw::WINDOW_UPDATE, 0, stream, &more)).await.unwrap();
         }
         while let Ok((kind, length)) = frames.try_recv() {
-            assert_ne!(kind, raw::GOAWAY, "after {bytes} bytes");
+            assert_ne!(kind, crate::raw::GOAWAY, "after {bytes} bytes");
             bytes += length;
         }
     }
     assert!(bytes > 150_000, "{bytes}");
-    let stalled = async { while frames.recv().await.unwrap().0 != raw::GOAWAY {} };
+    let stalled = async { while frames.recv().await.unwrap().0 != crate::raw::GOAWAY {} };
     timeout(Duration::from_secs(4), stalled).await.expect("it is idle");
 }
 
@@ -435,25 +426,34 @@ async fn tls_is_served_with_both_protocols() {
 async fn http2_is_refused_in_the_same_words() {
     let server = listen(Limits::default());
     let mut client = RawH2::connect(server.addr).await;
-    let mut many = raw::head(2, "/");
+    let mut many = crate::raw::head(2, "/");
     for _ in 0..101 {
-        many.extend(raw::field("a", "b"));
+        many.extend(crate::raw::field("a", "b"));
     }
-    let mut long = raw::head(2, "/");
+    let mut long = crate::raw::head(2, "/");
     for _ in 0..90 {
-        long.extend(raw::field("a", &"b".repeat(126)));
+        long.extend(crate::raw::field("a", &"b".repeat(126)));
     }
-    let mut lengths = raw::head(3, "/echo");
-    lengths.extend(raw::field("content-length", "70000"));
+    let mut lengths = crate::raw::head(3, "/echo");
+    lengths.extend(crate::raw::field("content-length", "70000"));
     assert!(long.len() > 11_000);
     for (stream, head, flags, expected) in
-        [(1, many, raw::END_STREAM, "too many"), (3, lengths, 0, "body of the request is too large")]
+        [(1, many, crate::raw::END_STREAM, "too many"), (3, lengths, 0, "body of the request is too large")]
     {
-        client.send(&raw::frame(raw::HEADERS, raw::END_HEADERS | flags, stream, &head)).await;
-        let (_, _, answered, payload) = client.frame_of(raw::DATA).await.unwrap();
+        client
+            .send(&crate::raw::frame(crate::raw::HEADERS, crate::raw::END_HEADERS | flags, stream, &head))
+            .await;
+        let (_, _, answered, payload) = client.frame_of(crate::raw::DATA).await.unwrap();
         let text = String::from_utf8(payload).unwrap();
         assert!(answered == stream && text.contains("invalid_request") && text.contains(expected), "{text}");
     }
-    client.send(&raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 5, &long)).await;
-    assert_eq!(client.frame_of(raw::DATA).await.unwrap().3, b"ok");
+    client
+        .send(&crate::raw::frame(
+            crate::raw::HEADERS,
+            crate::raw::END_HEADERS | crate::raw::END_STREAM,
+            5,
+            &long,
+        ))
+        .await;
+    assert_eq!(client.frame_of(crate::raw::DATA).await.unwrap().3, b"ok");
 }

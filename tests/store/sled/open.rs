@@ -1,22 +1,4 @@
 //! What a folder must look like to be opened: the mark, the format, who has it. And what a failure leaves behind.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/disk.rs"]
-mod disk;
-#[path = "support/store/folder.rs"]
-mod folder;
-#[path = "support/store/until.rs"]
-mod until;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use contract::{append, key, stream, whole_log};
-use disk::TestDisk;
+use crate::contract::{append, key, stream, whole_log};
+use crate::support::disk::TestDisk;
+use crate::support::folder;
+use crate::support::until::until;
 use heirloom::store::sled::{OpenError, SledOptions, SledStore};
 use heirloom::store::{
     Append, Expected, RecordChange, RecordKey, RecordedEvent, Remove, Store, StoreError, StreamId,
 };
-use until::until;
 
 const NEW: Expected = Expected::NoStream;
 

@@ -1,27 +1,12 @@
 //! The rows of the log: how many there are, and what happens where one ends.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/folder.rs"]
-mod folder;
-#[path = "support/store/until.rs"]
-mod until;
 
 use std::path::Path;
 
-use contract::{append, fill, key, stream, summarize, whole_log, whole_stream};
+use crate::contract::{append, fill, key, stream, summarize, whole_log, whole_stream};
+use crate::support::folder;
+use crate::support::until::until;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Append, Expected, MAX_SUMMARIZED, MAX_VALUE, RecordChange, Remove, Store, StoreError};
-use until::until;
 
 const NEW: Expected = Expected::NoStream;
 

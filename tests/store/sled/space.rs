@@ -1,30 +1,14 @@
 //! A disk that is full or nearly full, and a last sync that fails.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may panic, and its helpers are no interface"
-)]
-
-#[path = "support/store/contract.rs"]
-mod contract;
-#[path = "support/store/disk.rs"]
-mod disk;
-#[path = "support/store/until.rs"]
-mod until;
 
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
-use contract::{append, stream};
-use disk::TestDisk;
+use crate::contract::{append, stream};
+use crate::support::disk::TestDisk;
+use crate::support::until::until;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Expected, Remove, Store, StoreError};
-use until::until;
 
 const NEW: Expected = Expected::NoStream;
 

@@ -1,0 +1,23 @@
+//! The listener, by clients that speak to it byte by byte: what it serves, what it refuses, and how it ends.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "tests may panic"
+)]
+
+mod drain;
+mod floods;
+mod operators;
+mod raw;
+mod requests;
+
+#[tokio::test]
+#[ignore = "the server of other tests, in a process of its own"]
+async fn child() {
+    raw::ChildServer::run().await;
+}

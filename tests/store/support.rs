@@ -1,0 +1,8 @@
+//! Child processes, disks and folders for tests of the embedded store.
+
+pub(crate) mod child;
+pub(crate) mod disk;
+pub(crate) mod folder;
+pub(crate) mod loop_device;
+pub(crate) mod power;
+pub(crate) mod until;
