@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn c74_a_newer_format_is_refused_and_says_so() {
+    fn a_newer_format_is_refused_and_says_so() {
         assert_eq!(decode::<u32>(1, &encode(1, &7u32)), Ok(7));
         let newer = decode::<u32>(1, &encode(2, &7u32)).unwrap_err();
         assert_eq!(newer, DecodeError::Newer { found: 2, known: 1 });

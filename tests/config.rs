@@ -183,7 +183,7 @@ fn every_setting_of_the_example_that_is_commented_out_is_known() {
 }
 
 #[test]
-fn c80_three_mistakes_are_three_messages_with_line_and_suggestion() {
+fn three_mistakes_are_three_messages_with_line_and_suggestion() {
     let folder = Folder::with(
         "issuer = \"https://id.example.com\"\n\n[tokens]\nacess_token = \"10m\"\nreuse = \"end\"\n\n[server]\nlisten = \"8080\"\n",
     );

@@ -99,7 +99,7 @@ fn write_private(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn c61_the_jwks_holds_public_members_and_unique_kids() {
+fn the_jwks_holds_public_members_and_unique_kids() {
     let server = Server::start();
     server.folder.rotate_signing(SigningAlgorithm::Es256, START).unwrap();
     assert!(server.keys.reload().is_empty());
@@ -142,7 +142,7 @@ fn the_jwks_is_made_again_only_when_the_published_set_changes() {
 }
 
 #[test]
-fn c62_a_key_that_is_small_broken_or_readable_stops_the_start_and_is_named() {
+fn a_key_that_is_small_broken_or_readable_stops_the_start_and_is_named() {
     let small = small_key::pem();
     let name = "signing-20270101T000000Z-mine.pem";
     for (contents, says) in [
@@ -167,7 +167,7 @@ fn c62_a_key_that_is_small_broken_or_readable_stops_the_start_and_is_named() {
 }
 
 #[test]
-fn c63_a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
+fn a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
     let server = Server::start();
     let step = Duration::from_mins(5);
     let mut caches: Vec<Arc<JwksDocument>> = Vec::new();

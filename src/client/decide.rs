@@ -162,8 +162,9 @@ mod tests {
         assert_eq!(Client::decode(&client.encode()), Ok(client));
     }
 
+    /// In ZITADEL, an id that was used again kept what it had belonged to (CVE-2026-55670).
     #[test]
-    fn c76_an_id_that_is_registered_again_inherits_no_session() {
+    fn an_id_that_is_registered_again_inherits_no_session() {
         let epochs: Vec<u32> = [vec![], vec![register()], vec![register(), Command::Delete, register()]]
             .map(|commands| given(commands).standing.epoch)
             .to_vec();

@@ -128,8 +128,9 @@ mod tests {
         vec![(id.to_owned(), secret.map(str::to_owned))]
     }
 
+    /// RFC 6749 §2.3.1 wants them form-encoded; many libraries send them raw.
     #[test]
-    fn c23_basic_is_read_form_encoded_and_raw() {
+    fn basic_credentials_are_read_form_encoded_and_raw() {
         let encoded = basic_header("my-web_app", "s%3Ae%25c%2Fr-t");
         let readings = claimed(Some(&encoded), "").unwrap();
         assert_eq!(readings[0], ("my-web_app".to_owned(), Some("s:e%c/r-t".to_owned())));
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn c22_what_is_not_basic_is_malformed() {
+    fn a_header_that_is_not_basic_is_malformed() {
         for value in ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Basic /zp4", "basic"] {
             assert_eq!(claimed(Some(value), "client_id=web"), Err(ClaimError::Malformed), "{value}");
         }
@@ -173,8 +174,9 @@ mod tests {
         assert_eq!(claim, Err(ClaimError::Malformed));
     }
 
+    /// RFC 6749 §2.3: one way of authenticating a request.
     #[test]
-    fn c20_c21_two_ways_must_not_contradict_each_other() {
+    fn a_header_and_a_body_that_contradict_each_other_are_refused() {
         let header = basic_header("web", "secret");
         assert_eq!(claimed(Some(&header), "client_id=web"), Ok(one("web", Some("secret"))));
         assert!(claimed(Some(&header), "client_id=web&client_secret=secret").is_ok());

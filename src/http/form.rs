@@ -121,8 +121,9 @@ mod tests {
         Form::parse(body.as_bytes()).unwrap().take("a").map(|value| value.to_string())
     }
 
+    /// So that never two byte strings mean one user.
     #[test]
-    fn c05_c06_only_one_spelling_of_bytes_is_text() {
+    fn bad_percent_encoding_bad_utf8_and_control_characters_are_refused() {
         for (body, text) in [("a=x%20y+z%2B", "x y z+"), ("a=x+y", "x y"), ("a=x%20y", "x y"), ("a=xy", "xy")]
         {
             assert_eq!(value(body).as_deref(), Some(text), "{body}");
@@ -143,8 +144,9 @@ mod tests {
         assert_eq!(Form::parse(b"a=\xff").err(), Some(FormError::Utf8));
     }
 
+    /// RFC 6749 §3.2.
     #[test]
-    fn c03_c07_c08_repeats_are_refused_and_empty_values_are_left_out() {
+    fn repeats_are_refused_empty_values_left_out_and_unknown_names_passed_over() {
         assert_eq!(Form::parse(b"a=1&a=2").err(), Some(FormError::Repeated));
         assert_eq!(Form::parse(b"a=&a=2").err(), Some(FormError::Repeated));
         assert_eq!(value("a=&b=2"), None);
@@ -154,8 +156,9 @@ mod tests {
         assert!(form.has("zz") && !form.has("resource"));
     }
 
+    /// A flood of form keys.
     #[test]
-    fn c17_ten_thousand_parameters_are_refused_after_the_first_few() {
+    fn ten_thousand_parameters_are_refused_after_the_first_few() {
         let body = (0..10_000).map(|index| format!("k{index}=v")).collect::<Vec<_>>().join("&");
         assert_eq!(Form::parse(body.as_bytes()).err(), Some(FormError::TooMany));
     }

@@ -288,21 +288,23 @@ mod tests {
         Workspace::default().verify(&password(text), record, &peppers())
     }
 
+    /// bcrypt looks at 72 bytes.
     #[test]
-    fn c35_passwords_that_differ_at_byte_73_differ() {
+    fn passwords_that_differ_at_byte_73_differ() {
         let (a, b) = (format!("{}a", "x".repeat(72)), format!("{}b", "x".repeat(72)));
         assert_eq!(verifies(&a, &hashed(&a)), Ok(true));
         assert_eq!(verifies(&b, &hashed(&a)), Ok(false));
     }
 
     #[test]
-    fn c36_nfc_and_nfd_verify_alike() {
+    fn nfc_and_nfd_verify_alike() {
         assert_eq!(verifies("cafe\u{301} au lait", &hashed("caf\u{e9} au lait")), Ok(true));
         assert_eq!(verifies("café aulait", &hashed("café au lait")), Ok(false));
     }
 
+    /// A record in the store must not be able to take all memory.
     #[test]
-    fn c38_a_record_that_asks_for_4_gib_is_refused() {
+    fn a_record_that_asks_for_4_gib_is_refused() {
         for (memory_kib, passes, lanes) in [
             (4 * 1024 * 1024, 2, 1),
             (u32::MAX, 1, 1),
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn c41_an_older_cost_or_pepper_needs_a_new_hash() {
+    fn an_older_cost_or_pepper_needs_a_new_hash() {
         let record = hashed("a");
         assert!(!record.needs_rehash(small(), 2));
         assert!(record.needs_rehash(Cost::RECOMMENDED, 2));

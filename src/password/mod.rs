@@ -90,15 +90,16 @@ mod tests {
     }
 
     #[test]
-    fn c34_more_than_1024_bytes_are_refused() {
+    fn more_than_1024_bytes_are_refused() {
         assert!(Password::parse(&"é".repeat(512)).is_ok());
         assert_eq!(parsed(&"a".repeat(1025)), Err(PasswordRefused::TooLong));
         // Not permitted either; the length is looked at first.
         assert_eq!(parsed(&"\0".repeat(1025)), Err(PasswordRefused::TooLong));
     }
 
+    /// RFC 8265 §4.
     #[test]
-    fn c36_nfc_and_nfd_are_equal_and_spaces_and_case_are_kept() {
+    fn nfc_and_nfd_are_equal_and_spaces_and_case_are_kept() {
         assert_eq!(
             parsed("caf\u{e9} 한글"),
             parsed("cafe\u{301} \u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}")

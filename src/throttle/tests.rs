@@ -47,8 +47,9 @@ fn guess_until_throttled(throttle: &Throttle, account: &str, peer: IpAddr, now: 
     (0..1000).find(|_| guess(throttle, account, peer, now).map(|guess| guess.failed(now)).is_err()).unwrap()
 }
 
+/// A check that is apart from its count lets parallel guesses through.
 #[test]
-fn c29_of_100_parallel_guesses_only_the_free_ones_are_hashed() {
+fn of_100_parallel_guesses_only_the_free_ones_are_hashed() {
     let throttle = throttle();
     let hashed = AtomicU32::new(0);
     let at_once = std::sync::Barrier::new(100);
@@ -70,7 +71,7 @@ fn c29_of_100_parallel_guesses_only_the_free_ones_are_hashed() {
 }
 
 #[test]
-fn c29_reservations_count_before_their_outcome_is_known() {
+fn reservations_count_before_their_outcome_is_known() {
     let throttle = throttle();
     let open: Vec<_> = (0..100).filter_map(|_| guess(&throttle, "ann", network(1), START).ok()).collect();
     assert_eq!(open.len(), 10);
@@ -80,7 +81,7 @@ fn c29_reservations_count_before_their_outcome_is_known() {
 }
 
 #[test]
-fn c31_a_flood_does_not_touch_who_comes_from_a_familiar_network() {
+fn a_flood_does_not_touch_who_comes_from_a_familiar_network() {
     let throttle = throttle();
     let home = network(0);
     guess(&throttle, "ann", home, START).unwrap().succeeded(START);
@@ -100,7 +101,7 @@ fn c31_a_flood_does_not_touch_who_comes_from_a_familiar_network() {
 }
 
 #[test]
-fn c31_under_a_flood_that_never_ends_a_person_on_an_unknown_network_gets_in_too() {
+fn under_a_flood_that_never_ends_a_person_on_an_unknown_network_gets_in_too() {
     let throttle = throttle();
     // 20 networks ask every second and are always a little faster; the person comes back when told.
     let mut turn = after(3600);
@@ -146,7 +147,7 @@ fn a_distributed_attacker_gets_about_a_thousand_guesses_a_day_at_one_account() {
 }
 
 #[test]
-fn c32_a_success_clears_only_its_own_counter() {
+fn a_success_clears_only_its_own_counter() {
     let throttle = throttle();
     // Strangers have used up ann's account counter, and one of them its own.
     assert_eq!(guess_until_throttled(&throttle, "ann", network(1), START), 10);
@@ -161,8 +162,9 @@ fn c32_a_success_clears_only_its_own_counter() {
     assert_eq!(guess_until_throttled(&throttle, "ann", network(1), now), 1);
 }
 
+/// Password spraying with an account of one's own to clear the counter.
 #[test]
-fn c32_own_successes_do_not_clear_the_network_of_who_tries_one_password_on_many_accounts() {
+fn own_successes_do_not_clear_the_network_of_who_tries_one_password_on_many_accounts() {
     let throttle = throttle();
     let peer = network(1);
     let mut guesses = 0;
@@ -181,7 +183,7 @@ fn c32_own_successes_do_not_clear_the_network_of_who_tries_one_password_on_many_
 }
 
 #[test]
-fn c32_a_success_clears_the_mistakes_of_the_person_who_made_them() {
+fn a_success_clears_the_mistakes_of_the_person_who_made_them() {
     let throttle = throttle();
     let home = network(1);
     guess(&throttle, "ann", home, START).unwrap().succeeded(START);

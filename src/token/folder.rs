@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn c62_what_others_may_read_or_write_is_refused_by_name() {
+    fn what_others_may_read_or_write_is_refused_by_name() {
         let temp = tempfile::tempdir().unwrap();
         let folder = KeysFolder::at(temp.path());
         folder.lock().unwrap().create(NAME, b"secret").unwrap();

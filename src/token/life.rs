@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn c63_a_key_is_published_before_it_signs_and_after() {
+    fn a_key_is_published_before_it_signs_and_after() {
         let life = KeyLife::default();
         let keys = [born(0), born(100 * HOUR)];
         let (first, second) = (|now| life.states(&keys, at(now))[0], |now| life.states(&keys, at(now))[1]);

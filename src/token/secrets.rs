@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn c62_a_broken_secret_is_refused_by_name() {
+    fn a_broken_secret_is_refused_by_name() {
         for (at, broken) in
             ["", "AAAA", &"A".repeat(44), &"A".repeat(300), &"*".repeat(43)].iter().enumerate()
         {

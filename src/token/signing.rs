@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn c62_a_damaged_key_is_refused_or_does_no_harm() {
+    fn a_damaged_key_is_refused_or_does_no_harm() {
         for algorithm in SigningAlgorithm::ALL {
             let pem = SigningKey::generate(algorithm).unwrap();
             let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap().secret_pkcs8_der().to_vec();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn c62_a_key_on_another_curve_is_refused() {
+    fn a_key_on_another_curve_is_refused() {
         use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
         let other = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
         let pem = pkcs8_pem(other.to_pkcs8v1().unwrap().as_ref());

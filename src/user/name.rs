@@ -116,8 +116,9 @@ mod tests {
         typed.parse::<Username>().map(|name| name.to_string())
     }
 
+    /// In Authelia each spelling of a name had a counter of its own (CVE-2026-47203).
     #[test]
-    fn c30_spellings_of_one_name_are_one_account() {
+    fn spellings_of_one_name_are_one_account() {
         let spellings: [(&str, &[&str]); 6] = [
             ("josé@example.com", &["JOSÉ@EXAMPLE.COM", "jose\u{301}@example.com", " \tJosé@Example.com\r\n"]),
             ("ann", &["Ann", "ａｎｎ", "\u{3000}ＡＮＮ\u{a0}", "ann"]),

@@ -98,7 +98,7 @@ fn a_wrong_command_line_exits_with_2() {
 }
 
 #[test]
-fn c80_three_mistakes_are_three_messages_and_exit_code_2() {
+fn three_mistakes_are_three_messages_and_exit_code_2() {
     let (_folder, file) = configured(
         "issuer = \"id.example.com\"\n[tokens]\nacess_token = \"10m\"\n[grants]\npassword = \"yes\"\n",
     );
@@ -542,7 +542,7 @@ fn fill(pipe: &std::io::PipeWriter) {
 }
 
 #[test]
-fn c70_a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
+fn a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     for read in [true, false] {
         let folder = tempfile::tempdir().unwrap();

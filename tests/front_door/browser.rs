@@ -346,7 +346,7 @@ async fn revoking_clears_the_cookie_only_if_the_token_in_it_is_no_good_any_more(
 }
 
 #[tokio::test]
-async fn c45_two_tabs_that_refresh_at_once_get_the_same_successor() {
+async fn two_tabs_that_refresh_at_once_get_the_same_successor() {
     let server = Arc::new(Server::with(with_browser).await);
     let mut pair = cookie(&sign_in(&server).await);
     let mut sessions: Vec<SessionId> = Vec::new();

@@ -311,7 +311,7 @@ async fn parallel_sign_ins_at_the_limit_leave_no_more_than_it_behind_the_next_on
 }
 
 #[tokio::test]
-async fn c77_nothing_that_a_device_said_is_in_an_event_and_it_goes_with_the_user() {
+async fn nothing_that_a_device_said_is_in_an_event_and_it_goes_with_the_user() {
     let server = Server::start().await;
     let signed_in = sign_in_on(&server, "Canary-Agent/77", "canary label").await;
     server.refresh(&signed_in.refresh_token()).await;

@@ -18,7 +18,7 @@ use crate::faults::{Failing, Fault};
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 #[tokio::test]
-async fn c61_the_jwks_is_public_cacheable_and_open_to_any_origin() {
+async fn the_jwks_is_public_cacheable_and_open_to_any_origin() {
     let server = Server::start().await;
     let jwks = server.get("/.well-known/jwks.json").await;
     assert_eq!(jwks.status, 200);
@@ -50,7 +50,7 @@ async fn c61_the_jwks_is_public_cacheable_and_open_to_any_origin() {
 }
 
 #[tokio::test]
-async fn c63_a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
+async fn a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
     let server = Server::start().await;
     let kid = |answer: &Answer| decode_header(answer.access_token()).unwrap().kid.unwrap();
     let published = async || -> Vec<String> {

@@ -14,8 +14,9 @@ use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
 
+/// In ZITADEL, locked and disabled users could go on refreshing (CVE-2023-22492).
 #[tokio::test]
-async fn c53_a_changed_password_and_a_switched_off_or_deleted_user_end_all_families() {
+async fn a_changed_password_and_a_switched_off_or_deleted_user_end_all_families() {
     let commands: [Option<Command>; 4] =
         [None, Some(Command::Disable), Some(Command::EndSessions { keep: None }), Some(Command::Delete)];
     for command in commands {
@@ -43,7 +44,7 @@ async fn c53_a_changed_password_and_a_switched_off_or_deleted_user_end_all_famil
 }
 
 #[tokio::test]
-async fn c27_a_client_that_is_switched_off_can_not_refresh() {
+async fn a_client_that_is_switched_off_can_not_refresh() {
     let server = Server::start().await;
     let token = server.sign_in().await.refresh_token();
     let server = server.restart(|setup| setup.client(PUBLIC, |client| client.disabled = true)).await;
@@ -53,7 +54,7 @@ async fn c27_a_client_that_is_switched_off_can_not_refresh() {
 }
 
 #[tokio::test]
-async fn c27_a_client_that_is_switched_off_in_the_log_can_neither_sign_in_nor_refresh() {
+async fn a_client_that_is_switched_off_in_the_log_can_neither_sign_in_nor_refresh() {
     use heirloom::client::{Client, ClientEvent};
     let server = Server::start().await;
     let first = server.sign_in().await;
@@ -87,7 +88,7 @@ async fn c27_a_client_that_is_switched_off_in_the_log_can_neither_sign_in_nor_re
 }
 
 #[tokio::test]
-async fn c54_expiry_is_to_the_second_and_clocks_that_jump_destroy_nothing() {
+async fn expiry_is_to_the_second_and_clocks_that_jump_destroy_nothing() {
     const IDLE: u64 = 14 * 86_400;
     for (wait, status) in [(IDLE - 1, 200), (IDLE, 400), (IDLE + 1, 400)] {
         let server = Server::start().await;
@@ -110,7 +111,7 @@ async fn c54_expiry_is_to_the_second_and_clocks_that_jump_destroy_nothing() {
 }
 
 #[tokio::test]
-async fn c55_a_store_that_fails_gives_no_token_and_afterwards_there_is_one_truth() {
+async fn a_store_that_fails_gives_no_token_and_afterwards_there_is_one_truth() {
     let broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&broken);
     let server = Server::with(move |setup| {
@@ -149,7 +150,7 @@ async fn an_append_whose_outcome_is_unknown_is_looked_at_again() {
 }
 
 #[tokio::test]
-async fn c81_a_withdrawn_role_is_gone_from_the_next_token() {
+async fn a_withdrawn_role_is_gone_from_the_next_token() {
     let server = Server::start().await;
     let admin = Command::SetRoles { roles: vec!["admin".to_owned()] };
     server.app.change(USER.0, admin).await.unwrap();
@@ -180,7 +181,7 @@ async fn c81_a_withdrawn_role_is_gone_from_the_next_token() {
 }
 
 #[tokio::test]
-async fn c82_a_token_that_was_rotated_too_often_since_to_tell_when_is_refused_and_the_family_lives() {
+async fn a_token_that_was_rotated_too_often_since_to_tell_when_is_refused_and_the_family_lives() {
     let server = Server::start().await;
     server.wait(60);
     let mut line = vec![server.sign_in().await.refresh_token()];
@@ -213,7 +214,7 @@ async fn a_new_refresh_secret_is_not_used_before_the_data_know_it() {
 }
 
 #[tokio::test]
-async fn c83_a_store_restored_from_an_older_copy_refuses_what_it_never_issued() {
+async fn a_store_restored_from_an_older_copy_refuses_what_it_never_issued() {
     let server = Server::start().await;
     let older = server.sign_in().await;
     let untouched = server.sign_in().await;
@@ -263,7 +264,7 @@ async fn a_client_may_have_reuse_refused_instead() {
 }
 
 #[tokio::test]
-async fn c27_a_client_that_is_switched_off_is_told_the_same_by_every_endpoint() {
+async fn a_client_that_is_switched_off_is_told_the_same_by_every_endpoint() {
     let office = crate::admin::Office::open().await;
     let new = serde_json::json!({"id": "tv", "type": "confidential", "scopes": ["read"], "introspects": ["demo-api"]});
     let registered = office.post("/admin/clients", new).await;

@@ -108,8 +108,9 @@ async fn a_resource_server_learns_what_an_access_token_for_it_says() {
     assert_inactive(&introspect(&server, API, &signed_in.access_token()).await);
 }
 
+/// RFC 7662 §2.2 and §4. authentik told any client about any token (CVE-2024-47077).
 #[tokio::test]
-async fn c65_what_is_no_token_or_none_of_the_askers_is_exactly_inactive() {
+async fn what_is_no_token_or_none_of_the_askers_is_exactly_inactive() {
     let server = Server::with(with_a_resource_server).await;
     let signed_in = server.sign_in_confidential().await;
     for token in ["nonsense", "a.b.c", "hrt_AAAA"] {
@@ -127,7 +128,7 @@ async fn c65_what_is_no_token_or_none_of_the_askers_is_exactly_inactive() {
 }
 
 #[tokio::test]
-async fn c67_an_access_token_is_inactive_at_once_however_its_session_ended() {
+async fn an_access_token_is_inactive_at_once_however_its_session_ended() {
     let server = Server::with(with_a_resource_server).await;
     // By revocation.
     let session = server.sign_in_confidential().await;
@@ -196,7 +197,7 @@ async fn nobody_scans_for_tokens_without_a_secret() {
 }
 
 #[tokio::test]
-async fn c68_a_store_that_can_not_be_read_is_503_and_says_nothing_of_the_token() {
+async fn a_store_that_can_not_be_read_is_503_and_says_nothing_of_the_token() {
     let broken = Arc::new(AtomicBool::new(false));
     let server = Server::with(|setup| {
         with_a_resource_server(setup);

@@ -142,7 +142,7 @@ async fn the_account_needs_its_scope_and_a_live_session() {
 }
 
 #[tokio::test]
-async fn c53_a_password_change_ends_every_other_session_and_keeps_this_one() {
+async fn a_password_change_ends_every_other_session_and_keeps_this_one() {
     let server = Server::start().await;
     let this = sign_in(&server, USER.0, USER.1).await;
     let others = [server.sign_in().await, server.sign_in_confidential().await];
@@ -180,12 +180,12 @@ async fn a_password_change_needs_the_old_password_and_a_good_new_one() {
     let before = server.app.passwords.hashes_started();
     let long = "x".repeat(1025);
     assert_eq!(kind(&change_password(&server, &token, &long, NEW).await), (403, "wrong-password"));
-    assert_eq!(server.app.passwords.hashes_started(), before, "c34: refused before any hash");
+    assert_eq!(server.app.passwords.hashes_started(), before, "refused before any hash");
     assert_eq!(server.sign_in().await.status, 200);
-    // c36: what is typed decomposed is the same password.
+    // What is typed decomposed is the same password.
     assert_eq!(change_password(&server, &token, USER.1, "cafe\u{301}  noir et  lait").await.status, 204);
     assert_eq!(change_password(&server, &token, "café  noir et  lait", NEW).await.status, 204);
-    // c35: a password is looked at whole.
+    // A password is looked at whole.
     let head = "a1-".repeat(24);
     let [at_73_a, at_73_b] = ["A", "B"].map(|letter| format!("{head}{letter}tail"));
     assert_eq!(change_password(&server, &token, NEW, &at_73_a).await.status, 204);
@@ -194,7 +194,7 @@ async fn a_password_change_needs_the_old_password_and_a_good_new_one() {
 }
 
 #[tokio::test]
-async fn c29_guesses_at_the_account_endpoints_and_at_sign_in_share_one_counter() {
+async fn guesses_at_the_account_endpoints_and_at_sign_in_share_one_counter() {
     let server = Server::with(|setup| setup.config.throttle.account_attempts = 10).await;
     let token = sign_in(&server, USER.0, USER.1).await.access_token();
     let before = server.app.passwords.hashes_started();
@@ -237,8 +237,9 @@ async fn c29_guesses_at_the_account_endpoints_and_at_sign_in_share_one_counter()
     assert_eq!(change_password(&server, &token, USER.1, NEW).await.status, 204, "not for good");
 }
 
+/// In ZITADEL, an id that was used again kept what it had belonged to (CVE-2026-55670).
 #[tokio::test]
-async fn c76_a_deleted_account_is_gone_and_its_names_taken_again_inherit_nothing() {
+async fn a_deleted_account_is_gone_and_its_names_taken_again_inherit_nothing() {
     let server = Server::with(|setup| setup.config.accounts.login_with_email = true).await;
     assert_eq!(sign_up(&server, &person("bob", "bob@example.com")).await.status, 201);
     let old = sign_in(&server, "bob@example.com", PASSWORD).await;

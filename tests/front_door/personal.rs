@@ -84,7 +84,7 @@ async fn after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read()
 }
 
 #[tokio::test]
-async fn c77_what_is_secret_or_personal_is_in_no_event_no_log_and_no_refusal() {
+async fn what_is_secret_or_personal_is_in_no_event_no_log_and_no_refusal() {
     let log = Log::everywhere();
     let server = Server::with(|setup| setup.config.accounts.login_with_email = true).await;
     let invited =

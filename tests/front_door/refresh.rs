@@ -31,8 +31,9 @@ async fn a_refresh_hands_down_a_new_pair() {
     assert_eq!(names, ["session_started", "tokens_issued", "tokens_rotated"]);
 }
 
+/// RFC 9700 §4.14.2.
 #[tokio::test]
-async fn c42_reuse_ends_the_family_and_nothing_else() {
+async fn reuse_ends_the_family_and_nothing_else() {
     let server = Server::start().await;
     let (mine, other_device) = (server.sign_in().await, server.sign_in().await);
     let second = server.refresh(&mine.refresh_token()).await;
@@ -48,7 +49,7 @@ async fn c42_reuse_ends_the_family_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn c44_ten_thousand_replays_are_one_event() {
+async fn ten_thousand_replays_are_one_event() {
     let server = Server::start().await;
     let first = server.sign_in().await;
     server.refresh(&server.refresh(&first.refresh_token()).await.refresh_token()).await.refresh_token();
@@ -65,8 +66,10 @@ async fn c44_ten_thousand_replays_are_one_event() {
     assert_eq!(names.len(), 6, "{names:?}");
 }
 
+/// Keycloak gave each of them a line of its own (CVE-2026-1035), Hydra refused some or failed (issue
+/// 3604).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c45_parallel_refreshes_leave_one_line() {
+async fn parallel_refreshes_of_one_token_leave_one_line() {
     for _ in 0..5 {
         let server = Server::start().await;
         let first = server.sign_in().await;
@@ -105,8 +108,9 @@ async fn parallel_refreshes(server: &Server, token: &str, count: usize) -> Vec<(
     answers
 }
 
+/// Hydra signed people out when an answer was lost (issue 1831).
 #[tokio::test]
-async fn c46_a_lost_answer_is_given_again_within_the_window() {
+async fn a_lost_answer_is_given_again_within_the_window() {
     let server = Server::start().await;
     let first = server.sign_in().await;
     let lost = server.refresh(&first.refresh_token()).await;
@@ -180,7 +184,7 @@ async fn a_client_with_credentials_may_retry_until_the_successor_is_used() {
 }
 
 #[tokio::test]
-async fn c47_without_a_window_a_second_use_ends_the_family() {
+async fn without_a_window_a_second_use_ends_the_family() {
     let server = Server::with(|setup| {
         setup.client(PUBLIC, |client| client.metadata.retry_window = RetryWindow::For(Duration::ZERO));
     })
@@ -192,7 +196,7 @@ async fn c47_without_a_window_a_second_use_ends_the_family() {
 }
 
 #[tokio::test]
-async fn c48_time_in_which_the_server_was_down_does_not_count() {
+async fn time_in_which_the_server_was_down_does_not_count() {
     let server = Server::start().await;
     let first = server.sign_in().await;
     let lost = server.refresh(&first.refresh_token()).await;
@@ -260,8 +264,9 @@ async fn a_clock_that_is_set_back_opens_no_window_again_and_closes_none() {
     assert_eq!(server.refresh(&newest).await.outcome(), REFUSED);
 }
 
+/// After a restart, Keycloak took tokens that had been rotated away (CVE-2026-9802).
 #[tokio::test]
-async fn c49_an_ended_family_stays_ended_after_a_restart() {
+async fn an_ended_family_stays_ended_after_a_restart() {
     let server = Server::start().await;
     let first = server.sign_in().await;
     let second = server.refresh(&first.refresh_token()).await;
@@ -273,8 +278,9 @@ async fn c49_an_ended_family_stays_ended_after_a_restart() {
     }
 }
 
+/// RFC 6749 §5.2 and §10.4. ZITADEL did not compare the client (GHSA-xqxv-4jc2-x56x).
 #[tokio::test]
-async fn c50_another_clients_token_is_refused_and_the_session_lives() {
+async fn another_clients_token_is_refused_and_the_session_lives() {
     let server = Server::start().await;
     let mine = server.sign_in().await;
     for _ in 0..3 {
@@ -285,8 +291,9 @@ async fn c50_another_clients_token_is_refused_and_the_session_lives() {
     assert_eq!(server.refresh(&mine.refresh_token()).await.status, 200);
 }
 
+/// RFC 6749 §6.
 #[tokio::test]
-async fn c51_scope_can_be_narrowed_for_one_access_token_and_never_widened() {
+async fn scope_can_be_narrowed_for_one_access_token_and_never_widened() {
     let server = Server::start().await;
     let token = server.sign_in().await.refresh_token();
     let wider = server.refresh_with(&token, &[("scope", "read write profile")]).await;
@@ -327,8 +334,9 @@ async fn a_client_with_more_scopes_than_a_request_may_name_can_refresh() {
     assert_eq!(second.json["scope"].as_str().unwrap().split(' ').count(), 80);
 }
 
+/// A truncated token is none: ZITADEL took shortened ones (CVE-2026-27840).
 #[tokio::test]
-async fn c52_a_damaged_token_is_refused_without_a_look_at_the_store() {
+async fn a_damaged_token_is_refused_without_a_look_at_the_store() {
     let loads = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&loads);
     let server = Server::with(move |setup| {

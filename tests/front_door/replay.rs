@@ -17,7 +17,7 @@ const REFUSED: (u16, &str) = (400, "invalid_grant");
 
 /// 100,000 generations, driven through decide and append without signing; then an old and a recent one are replayed.
 #[tokio::test]
-async fn c43_a_replay_costs_the_same_however_old_the_generation_is() {
+async fn a_replay_costs_the_same_however_old_the_generation_is() {
     const GENERATIONS: u32 = 100_000;
     let loads = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&loads);

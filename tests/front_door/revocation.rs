@@ -38,7 +38,7 @@ fn assert_done(answer: &Answer) {
 const GONE: (u16, &str) = (400, "invalid_grant");
 
 #[tokio::test]
-async fn c67_a_token_of_any_generation_ends_its_family_with_and_without_a_hint() {
+async fn a_token_of_any_generation_ends_its_family_with_and_without_a_hint() {
     let server = Server::start().await;
     let hints: [&[(&str, &str)]; 4] = [
         &[],
@@ -64,7 +64,7 @@ async fn c67_a_token_of_any_generation_ends_its_family_with_and_without_a_hint()
 }
 
 #[tokio::test]
-async fn c67_what_was_answered_is_there_after_a_restart() {
+async fn what_was_answered_is_there_after_a_restart() {
     let server = Server::start().await;
     let token = server.sign_in().await.refresh_token();
     assert_done(&revoke(&server, &token, &[]).await);
@@ -72,8 +72,9 @@ async fn c67_what_was_answered_is_there_after_a_restart() {
     assert_eq!(server.refresh(&token).await.outcome(), GONE);
 }
 
+/// RFC 7009 §2.2.
 #[tokio::test]
-async fn c65_an_unknown_token_is_200() {
+async fn an_unknown_token_is_200() {
     let server = Server::start().await;
     let token = server.sign_in().await.refresh_token();
     let position = server.position().await;
@@ -86,8 +87,9 @@ async fn c65_an_unknown_token_is_200() {
     assert_eq!(server.position().await, position);
 }
 
+/// RFC 7009 §2.1.
 #[tokio::test]
-async fn c66_a_foreign_clients_token_is_untouched_and_nothing_is_told() {
+async fn a_foreign_clients_token_is_untouched_and_nothing_is_told() {
     let server = Server::start().await;
     let (ours, theirs) = (server.sign_in().await, server.sign_in_confidential().await);
     let position = server.position().await;
@@ -176,8 +178,9 @@ async fn clients_authenticate_as_at_the_token_endpoint() {
     assert_eq!(server.refresh_confidential(&token).await.outcome(), GONE);
 }
 
+/// RFC 7009 §2.2.1.
 #[tokio::test]
-async fn c68_a_store_that_fails_is_503_and_never_200() {
+async fn a_store_that_fails_is_503_and_never_200() {
     let broken = Arc::new(AtomicBool::new(false));
     let server = Server::with(|setup| {
         let broken = Arc::clone(&broken);

@@ -10,8 +10,9 @@ use heirloom::password::hash::Cost;
 use heirloom::store::{Append, Expected, RecordChange};
 use heirloom::user::{Command, UserEvent, vault};
 
+/// Vault told by its timing who exists (CVE-2025-6011).
 #[tokio::test]
-async fn c28_unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_hashing() {
+async fn unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_hashing() {
     let server = Server::start().await;
     server.app.register("eve", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
     server.app.change("eve", Command::Disable).await.unwrap();
@@ -28,8 +29,9 @@ async fn c28_unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_ha
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
+/// A check that is apart from its count lets parallel guesses through.
 #[tokio::test]
-async fn c29_of_a_hundred_parallel_guesses_no_more_than_the_limit_are_hashed() {
+async fn of_a_hundred_parallel_guesses_no_more_than_the_limit_are_hashed() {
     let server = Server::with(|setup| setup.config.throttle.account_attempts = 10).await;
     let before = server.app.passwords.hashes_started();
     let guesses = (0..100).map(|index| {
@@ -59,8 +61,9 @@ async fn c29_of_a_hundred_parallel_guesses_no_more_than_the_limit_are_hashed() {
     assert_eq!(server.sign_in().await.status, 200);
 }
 
+/// In Authelia each spelling of a name had a counter of its own (CVE-2026-47203).
 #[tokio::test]
-async fn c30_all_spellings_of_a_name_are_one_account_and_one_counter() {
+async fn all_spellings_of_a_name_are_one_account_and_one_counter() {
     let server = Server::with(|setup| setup.config.throttle.account_attempts = 3).await;
     server.app.register("José", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
     let spellings = ["jose\u{301}", " JOSÉ ", "ｊｏｓé"];
@@ -109,7 +112,7 @@ async fn the_same_wrong_password_sent_twice_at_once_counts_once() {
 }
 
 #[tokio::test]
-async fn c31_c32_who_has_signed_in_from_here_before_is_not_touched_by_strangers() {
+async fn who_has_signed_in_from_here_before_is_not_touched_by_strangers() {
     let server = Server::with(|setup| {
         setup.config.throttle.account_attempts = 3;
         setup.config.server.trusted_proxies = vec!["127.0.0.1".to_owned()];
@@ -158,7 +161,7 @@ async fn sign_ins_that_find_the_pool_busy_count_as_no_guesses() {
 }
 
 #[tokio::test]
-async fn c70_when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
+async fn when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
     let server = Server::start().await;
     let token = server.sign_in().await.refresh_token();
     let ready = server.get("/health/ready").await.json;
@@ -183,7 +186,7 @@ async fn c70_when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
 }
 
 #[tokio::test]
-async fn c34_to_c36_passwords_are_whole_and_normalised() {
+async fn passwords_are_whole_and_normalised() {
     let server = Server::start().await;
     let long = "a1-".repeat(25);
     let (at_73_a, at_73_b) = (format!("{}A{}", &long[..72], "tail"), format!("{}B{}", &long[..72], "tail"));
@@ -199,7 +202,7 @@ async fn c34_to_c36_passwords_are_whole_and_normalised() {
 }
 
 #[tokio::test]
-async fn c37_what_overflows_the_hashing_pool_is_told_when_to_come_back_and_the_rest_stays_fast() {
+async fn what_overflows_the_hashing_pool_is_told_when_to_come_back_and_the_rest_stays_fast() {
     let server = Server::with(|setup| {
         setup.config.passwords.threads = 1;
         setup.config.passwords.queue = 4;
@@ -246,7 +249,7 @@ async fn c37_what_overflows_the_hashing_pool_is_told_when_to_come_back_and_the_r
 }
 
 #[tokio::test]
-async fn c38_a_stored_hash_that_asks_for_gigabytes_is_refused() {
+async fn a_stored_hash_that_asks_for_gigabytes_is_refused() {
     let server = Server::start().await;
     let id = server.sign_in().await.claims()["sub"].as_str().unwrap().parse().unwrap();
     let mut stored = server.app.store.record(vault::password(id)).await.unwrap().unwrap();
@@ -272,7 +275,7 @@ async fn c38_a_stored_hash_that_asks_for_gigabytes_is_refused() {
 }
 
 #[tokio::test]
-async fn c41_old_hash_parameters_are_replaced_at_the_next_success() {
+async fn old_hash_parameters_are_replaced_at_the_next_success() {
     let server = Server::start().await;
     let id = server.sign_in().await.claims()["sub"].as_str().unwrap().parse().unwrap();
     let before = server.app.store.record(vault::password(id)).await.unwrap();
@@ -321,8 +324,9 @@ async fn changes_of_one_account_at_once_all_land() {
     assert_eq!(log.len(), 6);
 }
 
+/// In ZITADEL, an id that was used again kept what it had belonged to (CVE-2026-55670).
 #[tokio::test]
-async fn c76_a_name_that_is_taken_again_inherits_nothing() {
+async fn a_name_that_is_taken_again_inherits_nothing() {
     let server = Server::start().await;
     let old = server.sign_in().await;
     let id = old.claims()["sub"].as_str().unwrap().parse().unwrap();
@@ -382,10 +386,10 @@ async fn lifetimes_are_the_clients() {
     assert_eq!(server.refresh(&last.refresh_token()).await.outcome(), (400, "invalid_grant"));
 }
 
-/// A statistical run, outside the suite, since it measures time: `cargo test --test front_door -- --ignored c28`.
+/// A statistical run, outside the suite, since it measures time: `cargo test --test front_door -- --ignored same_time`.
 #[tokio::test]
 #[ignore = "measures time: run it alone on a quiet machine"]
-async fn c28_unknown_wrong_and_switched_off_take_the_same_time() {
+async fn unknown_wrong_and_switched_off_take_the_same_time() {
     const ROUNDS: usize = 150;
     let server = Server::with(|setup| {
         setup.cost = Cost::RECOMMENDED;

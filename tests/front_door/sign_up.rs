@@ -91,7 +91,7 @@ async fn what_is_wrong_is_named_by_field_and_rule() {
     }
     let before = server.app.passwords.hashes_started();
     assert_refused(&sign_up(&server, &but(eve(), "password", "é".repeat(513))).await, "password", "too_long");
-    assert_eq!(server.app.passwords.hashes_started(), before, "c34: refused before any hash");
+    assert_eq!(server.app.passwords.hashes_started(), before, "refused before any hash");
     // Nothing of all that was kept.
     assert_eq!(sign_up(&server, &eve()).await.status, 201);
 }
@@ -277,7 +277,7 @@ async fn without_a_good_invitation_nobody_is_told_who_exists() {
 }
 
 #[tokio::test]
-async fn c33_a_forwarded_address_is_no_way_around_the_limit() {
+async fn a_forwarded_address_is_no_way_around_the_limit_of_sign_ups() {
     let server = Server::with(|setup| setup.config.throttle.network_sign_ups = 3).await;
     let mut statuses = Vec::new();
     for index in 0..5 {
@@ -290,7 +290,7 @@ async fn c33_a_forwarded_address_is_no_way_around_the_limit() {
 }
 
 #[tokio::test]
-async fn c37_sign_ups_that_overflow_the_hashing_pool_are_503_with_retry_after_and_not_counted() {
+async fn sign_ups_that_overflow_the_hashing_pool_are_503_with_retry_after_and_not_counted() {
     let server = Server::with(|setup| {
         setup.config.passwords.threads = 1;
         setup.config.passwords.queue = 1;
@@ -407,7 +407,7 @@ async fn a_network_that_is_known_to_the_address_is_known_to_the_name() {
 }
 
 #[tokio::test]
-async fn c28_with_login_with_email_an_unknown_address_is_as_a_wrong_password() {
+async fn with_login_with_email_an_unknown_address_is_answered_like_a_wrong_password() {
     let server = Server::with(by_email).await;
     assert_eq!(sign_up(&server, &person("bob", "bob@example.com")).await.status, 201);
     let mut answers = Vec::new();

@@ -233,7 +233,7 @@ fn is_paused(server: &Server) -> bool {
 }
 
 #[tokio::test]
-async fn c54_a_clock_that_is_a_year_ahead_for_a_while_destroys_nothing() {
+async fn a_clock_that_is_a_year_ahead_for_a_while_destroys_nothing() {
     let server = Server::start().await;
     let live = server.sign_in().await;
     let sweeping = keep_sweeping(&server).await;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 #[tokio::test]
-async fn c79_draining_under_load_answers_what_was_accepted() {
+async fn draining_under_load_answers_what_was_accepted() {
     let server = listen(Limits::default());
     let mut idle = Raw::connect(server.addr).await;
     assert_eq!(idle.get("/").await.unwrap().status, 200);
@@ -48,7 +48,7 @@ async fn c79_draining_under_load_answers_what_was_accepted() {
 }
 
 #[tokio::test]
-async fn c79_draining_waits_for_what_is_being_answered() {
+async fn draining_waits_for_what_is_being_answered() {
     let server = listen(Limits::default());
     let mut h1 = Raw::connect(server.addr).await;
     h1.send("GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
@@ -74,7 +74,7 @@ async fn c79_draining_waits_for_what_is_being_answered() {
 }
 
 #[tokio::test]
-async fn c79_stuck_clients_do_not_outlive_the_deadline() {
+async fn stuck_clients_do_not_outlive_the_deadline() {
     let limits = Limits { drain_deadline: Duration::from_secs(1), ..Limits::default() };
     let server = listen(limits);
     let mut clients = Vec::new();
@@ -99,7 +99,7 @@ async fn c79_stuck_clients_do_not_outlive_the_deadline() {
 
 /// On one thread, without an await between: the listener has seen nothing of the client when it is told to end.
 #[tokio::test]
-async fn c79_a_connection_in_the_kernels_queue_is_served() {
+async fn a_connection_in_the_kernels_queue_is_served() {
     let server = listen(Limits::default());
     Raw::connect(server.addr).await.get("/").await.unwrap();
     let mut client = std::net::TcpStream::connect(server.addr).unwrap();

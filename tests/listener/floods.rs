@@ -9,8 +9,9 @@ use heirloom::http::server::{Limits, ServerOptions};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
 
+/// Slowloris (CVE-2007-6750), with heads and with bodies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c14_a_thousand_dripping_connections_are_closed_within_ten_seconds() {
+async fn a_thousand_dripping_connections_are_closed_within_ten_seconds() {
     limit_descriptors(8192);
     // What the listener allows by default leaves room for a busy machine; here it allows less, so that there is more.
     let usual = Limits::default();
@@ -39,7 +40,9 @@ async fn c14_a_thousand_dripping_connections_are_closed_within_ten_seconds() {
         let lived = timeout(PATIENCE, drip).await.unwrap().unwrap();
         (shortest, longest) = (shortest.min(lived), longest.max(lived));
     }
-    println!("c14: closed after {shortest:?} to {longest:?}; others served within {slowest:?}");
+    println!(
+        "dripping connections: closed after {shortest:?} to {longest:?}; others served within {slowest:?}"
+    );
     assert!(
         shortest > Duration::from_millis(1900) && longest < Duration::from_secs(10),
         "{shortest:?}, {longest:?}"
@@ -215,7 +218,7 @@ async fn of_the_bodies_on_one_http2_connection_one_small_one_is_not_counted() {
 }
 
 #[tokio::test]
-async fn c15_at_the_descriptor_limit_it_rests_and_recovers() {
+async fn at_the_descriptor_limit_it_rests_and_recovers() {
     let server = ChildServer::start(Some(64)).await;
     assert_eq!(Raw::connect(server.addr).await.get("/").await.unwrap().status, 200);
     // More than it has descriptors for; the kernel takes the rest in its queue.
@@ -231,7 +234,7 @@ async fn c15_at_the_descriptor_limit_it_rests_and_recovers() {
     let before = server.ticks();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let used = server.ticks() - before;
-    println!("c15: {used} ticks of 10 ms in 2 s");
+    println!("at the descriptor limit: {used} ticks of 10 ms in 2 s");
     assert!(used < 20, "{used} ticks");
     drop(clients);
     assert_eq!(waiting.answer().await.unwrap().status, 200);
@@ -259,8 +262,10 @@ async fn flood(addr: SocketAddr, first: &[u8], mut more: impl FnMut(u32) -> Vec<
     (sent, ended)
 }
 
+/// Rapid reset (CVE-2023-44487), endless CONTINUATION (CERT VU#421644), empty DATA frames
+/// (CVE-2019-9518).
 #[tokio::test]
-async fn c16_http2_floods_end_their_connection_and_nothing_else() {
+async fn http2_floods_end_their_connection_and_nothing_else() {
     let server = listen(Limits::default());
     let whole = crate::raw::END_HEADERS | crate::raw::END_STREAM;
     let get = crate::raw::head(2, "/slow");
@@ -276,33 +281,29 @@ async fn c16_http2_floods_end_their_connection_and_nothing_else() {
             .collect()
     });
     let (sent, ended) = resets.await;
-    println!(
-        "c16: resets: {} streams, {} of them begun",
-        sent * 32,
-        server.seen.begun.load(Ordering::SeqCst)
-    );
+    println!("resets: {} streams, {} of them begun", sent * 32, server.seen.begun.load(Ordering::SeqCst));
     assert!(ended && sent < 20_000, "{sent}");
 
     let begin = frame(crate::raw::HEADERS, crate::raw::END_STREAM, 1, &get);
     let padding = crate::raw::field("a", &"b".repeat(100)).repeat(100);
     let (sent, ended) = flood(server.addr, &begin, |_| frame(crate::raw::CONTINUATION, 0, 1, &padding)).await;
-    println!("c16: continuation: {sent} frames");
+    println!("continuation: {sent} frames");
     assert!(ended && sent < 1_000, "{sent}");
 
     let (sent, ended) = flood(server.addr, &begin, |_| frame(crate::raw::CONTINUATION, 0, 1, &[])).await;
-    println!("c16: empty continuation: {sent} frames");
+    println!("empty continuation: {sent} frames");
     assert!(ended && sent < 1_000, "{sent}");
 
     let begin = frame(crate::raw::HEADERS, crate::raw::END_HEADERS, 1, &crate::raw::head(3, "/echo"));
     let (sent, ended) = flood(server.addr, &begin, |_| frame(crate::raw::DATA, 0, 1, &[]).repeat(10)).await;
-    println!("c16: empty data: {} frames", sent * 10);
+    println!("empty data: {} frames", sent * 10);
     assert!(ended && sent < 20_000, "{sent}");
 
     assert_eq!(Raw::connect(server.addr).await.get("/").await.unwrap().status, 200);
 }
 
 #[tokio::test]
-async fn c16_http2_clients_that_send_nothing_whole_are_let_go() {
+async fn http2_clients_that_send_nothing_whole_are_let_go() {
     let limits = Limits { header_read_timeout: Duration::from_millis(500), ..Limits::default() };
     let server = listen(limits);
     let mut client = RawH2::connect(server.addr).await;

@@ -47,7 +47,7 @@ async fn next_second() {
 }
 
 #[tokio::test]
-async fn c48_an_answer_that_a_kill_swallowed_comes_again() {
+async fn an_answer_that_a_kill_swallowed_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let dev = Dev::on_port(folder.path(), free_port());
     let mut retries = Vec::new();
@@ -82,8 +82,9 @@ async fn c48_an_answer_that_a_kill_swallowed_comes_again() {
     assert_no_family_ended(&dev.process.log());
 }
 
+/// After a restart, Keycloak took tokens that had been rotated away (CVE-2026-9802).
 #[tokio::test]
-async fn c49_an_ended_family_stays_ended_after_a_restart() {
+async fn an_ended_family_stays_ended_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let dev = Dev::start(folder.path());
     let strict = dev.register_strict().await;
@@ -107,7 +108,7 @@ async fn c49_an_ended_family_stays_ended_after_a_restart() {
 
 /// Three rounds; more with `HEIRLOOM_KILL_ROUNDS`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c69_every_acknowledged_rotation_survives_a_kill_under_load() {
+async fn every_acknowledged_rotation_survives_a_kill_under_load() {
     let rounds = std::env::var("HEIRLOOM_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Arc::new(Dev::on_port(folder.path(), free_port()));

@@ -188,7 +188,7 @@ fn a_client_whose_grant_is_off_is_told() {
 }
 
 #[tokio::test]
-async fn c73_whoever_comes_second_is_told_who_has_the_folder() {
+async fn a_second_process_is_told_who_has_the_folder() {
     let installation = Installation::new();
     installation.add_user();
     let process = installation.serve();
@@ -260,7 +260,7 @@ async fn a_store_that_has_lost_its_keys_is_not_given_new_ones() {
 }
 
 #[test]
-fn c62_a_key_that_is_broken_small_or_readable_by_others_keeps_it_from_starting() {
+fn a_key_that_is_broken_small_or_readable_by_others_keeps_it_from_starting() {
     let installation = Installation::new();
     installation.add_user();
     let keys = installation.path("keys");

@@ -104,7 +104,7 @@ impl Talkative {
 }
 
 #[tokio::test]
-async fn c77_no_secret_is_in_the_log_or_in_the_store() {
+async fn no_secret_is_in_the_log_or_in_the_store() {
     let mut server = Talkative::start("text");
     let mut tokens = Vec::new();
     for client in [WEB, PHONE] {
@@ -271,8 +271,9 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 /// What a terminal would obey, and what turns the direction of writing around.
 const HOSTILE: &str = "eve\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\n2026-01-01T00:00:00Z  INFO forged\u{202e}";
 
+/// Log injection (CWE-117, CWE-150).
 #[tokio::test]
-async fn c78_what_a_stranger_writes_can_do_nothing_to_a_terminal() {
+async fn what_a_stranger_writes_can_do_nothing_to_a_terminal() {
     for format in ["text", "json"] {
         let server = Talkative::start(format);
         for hostile in [HOSTILE, &HOSTILE.replace(['\r', '\n'], "")] {

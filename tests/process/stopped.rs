@@ -9,7 +9,7 @@ use crate::chain::{Chain, Load, assert_no_family_ended};
 use crate::support::{Dev, free_port};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c79_told_to_stop_it_keeps_what_it_acknowledged_and_ends_in_time() {
+async fn a_shutdown_under_load_keeps_what_was_acknowledged_and_ends_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Arc::new(Dev::on_port(folder.path(), free_port()));
     let mut chains = Chain::start(&dev, 8).await;

@@ -33,7 +33,7 @@ macro_rules! keeps {
             what_is_too_large_is_refused,
             a_reader_never_sees_half_of_an_append,
             a_follower_misses_nothing,
-            c75_the_log_reads_the_same_twice,
+            the_log_reads_the_same_twice,
         );
     };
     ($module:ident, $open:expr, $($promise:ident),+ $(,)?) => {
@@ -396,7 +396,7 @@ pub async fn a_follower_misses_nothing(store: Tested) {
 }
 
 /// The log read twice is the same, and each stream's events are those of the log.
-pub async fn c75_the_log_reads_the_same_twice(store: Tested) {
+pub async fn the_log_reads_the_same_twice(store: Tested) {
     for round in 0..30_u64 {
         for name in ["a", "b", "c"] {
             let expected = if round == 0 { Expected::NoStream } else { Expected::Exact(round) };

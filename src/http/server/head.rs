@@ -175,8 +175,9 @@ mod tests {
         assert_eq!(framing("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
     }
 
+    /// Request smuggling (RFC 9112 §6.3 and §11.2).
     #[test]
-    fn c12_a_length_given_twice_is_refused() {
+    fn a_length_given_twice_is_refused() {
         for headers in [
             "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
             "Transfer-Encoding: chunked\r\ncontent-length: 5\r\n",
@@ -188,8 +189,10 @@ mod tests {
         }
     }
 
+    /// Request smuggling by lengths and codings that two parsers read differently (RFC 9112 §6.1 and
+    /// §6.2).
     #[test]
-    fn c12_an_odd_length_or_coding_is_refused() {
+    fn an_odd_length_or_coding_is_refused() {
         for headers in [
             "Content-Length: +5\r\n",
             "Content-Length: 0x5\r\n",
@@ -212,16 +215,18 @@ mod tests {
         );
     }
 
+    /// RFC 9112 §3.2.
     #[test]
-    fn c12_a_head_without_exactly_one_host_is_refused() {
+    fn a_head_without_exactly_one_host_is_refused() {
         assert_eq!(scan("GET / HTTP/1.1\r\n\r\n"), Err(Refusal::Host));
         assert_eq!(post("Host: b.example\r\n"), Err(Refusal::Host));
         assert_eq!(scan("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), Err(Refusal::Host));
         assert!(scan("GET / HTTP/1.0\r\n\r\n").unwrap().is_some());
     }
 
+    /// RFC 6585 §5.
     #[test]
-    fn c13_too_many_headers_or_bytes_are_refused_before_the_end() {
+    fn too_many_headers_or_bytes_are_refused_before_the_end() {
         assert!(post(&"a: b\r\n".repeat(99)).unwrap().is_some());
         assert_eq!(
             scan(&format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(101))),

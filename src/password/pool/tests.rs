@@ -45,8 +45,9 @@ async fn a_weak_new_password_is_refused_before_it_is_hashed() {
     assert!(pool.hash_new(password("three-headed monkey"), rules, HOME).await.is_ok());
 }
 
+/// Vault told by its timing who exists (CVE-2025-6011).
 #[tokio::test]
-async fn c28_nobody_costs_one_hash_of_the_current_cost_and_never_matches() {
+async fn an_unknown_account_costs_one_hash_of_the_current_cost_and_never_matches() {
     let pool = started(options(1, 8));
     let record = pool.hash(password("right"), HOME).await.unwrap();
     let before = pool.hashes_started();
@@ -59,7 +60,7 @@ async fn c28_nobody_costs_one_hash_of_the_current_cost_and_never_matches() {
 }
 
 #[tokio::test]
-async fn c37_what_overflows_the_queue_is_told_to_come_back_and_memory_stays_bounded() {
+async fn what_overflows_the_queue_is_told_to_come_back_and_memory_stays_bounded() {
     let pool = unstarted(options(2, 8));
     let jobs: Vec<_> = (0..64)
         .map(|n| {
@@ -157,7 +158,7 @@ async fn what_nobody_waits_for_any_more_takes_none_of_a_sources_share() {
 }
 
 #[tokio::test]
-async fn c38_a_monstrous_record_is_refused_and_the_pool_lives() {
+async fn a_monstrous_record_is_refused_and_the_pool_lives() {
     let pool = started(options(1, 8));
     let monstrous = PasswordRecord::of_nobody(Cost::RECOMMENDED, &peppers());
     let mut bytes = minicbor::to_vec(&monstrous).unwrap();
@@ -172,7 +173,7 @@ async fn c38_a_monstrous_record_is_refused_and_the_pool_lives() {
 }
 
 #[tokio::test]
-async fn c41_a_match_with_an_older_cost_is_hashed_again_and_its_memory_given_back() {
+async fn a_match_with_an_older_cost_is_hashed_again_and_its_memory_given_back() {
     let older = HashingPool::start(
         PoolOptions { cost: Cost::new(1024, 2, 1).unwrap(), ..options(1, 8) },
         Peppers::new((1, &[1; 32]), []),

@@ -148,7 +148,7 @@ async fn what_an_administrator_does_to_a_client_holds_at_once_and_stands_in_the_
     let kept = server.app.store.record(vault::secrets(&"tv".parse().unwrap())).await.unwrap();
     assert_eq!(kept, None);
 
-    // c76: whoever gets the id next inherits neither secrets nor sessions.
+    // Whoever gets the id next inherits neither secrets nor sessions.
     let other = register(&office, "tv").await;
     assert_eq!(sign_in().await.outcome(), (401, "invalid_client"));
     assert_eq!(

@@ -31,7 +31,7 @@ async fn failed_and_throttled_sign_ins_are_visible_to_the_administrator() {
 }
 
 #[tokio::test]
-async fn c33_a_forwarded_address_from_an_untrusted_peer_is_no_way_around_the_limit_of_sign_ins() {
+async fn a_forwarded_address_from_an_untrusted_peer_is_no_way_around_the_limit_of_sign_ins() {
     for (trusted, outcomes, throttled) in
         [(false, [400, 400, 400, 429, 429], 2), (true, [400, 400, 400, 400, 400], 0)]
     {

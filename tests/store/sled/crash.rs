@@ -159,7 +159,7 @@ impl Said {
 
 /// Twenty rounds; more with `HEIRLOOM_KILL_ROUNDS`.
 #[tokio::test]
-async fn c69_what_was_acknowledged_survives_being_killed() {
+async fn what_was_acknowledged_survives_being_killed() {
     let rounds = std::env::var("HEIRLOOM_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let temp = tempfile::tempdir().unwrap();
     let mut said = Said::default();
@@ -187,7 +187,7 @@ async fn c69_what_was_acknowledged_survives_being_killed() {
 
 /// The operating system refuses to let sled's file grow, at different points.
 #[tokio::test]
-async fn c70_a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing() {
+async fn a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing() {
     // In blocks of 512 bytes: sled's file begins at 1 MiB.
     for blocks in [2_300, 2_501, 3_333, 4_100, 5_555] {
         let temp = tempfile::tempdir().unwrap();
@@ -208,7 +208,7 @@ async fn c70_a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing()
 
 /// A disk that is full at the start is told as such, and damages nothing: it starts again once there is room.
 #[tokio::test]
-async fn c70_a_start_on_a_full_disk_is_refused_and_does_no_harm() {
+async fn a_start_on_a_full_disk_is_refused_and_does_no_harm() {
     let temp = tempfile::tempdir().unwrap();
     let store = SledStore::open(temp.path(), SledOptions::default()).unwrap();
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
@@ -232,7 +232,7 @@ async fn own(store: Arc<SledStore>) {
 }
 
 #[tokio::test]
-async fn c73_a_second_process_is_told_who_has_the_folder() {
+async fn a_second_process_is_told_who_has_the_folder() {
     let temp = tempfile::tempdir().unwrap();
     let mut first = start(CHILD, "own", temp.path(), "");
     assert_eq!(first.line().as_deref(), Some("open"));

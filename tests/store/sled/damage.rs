@@ -183,7 +183,7 @@ fn outcome(case: &Case, base: &Path) -> String {
 }
 
 #[test]
-fn c71_a_file_that_lost_its_end_opens_whole_or_is_refused() {
+fn a_file_that_lost_its_end_opens_whole_or_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     written(temp.path());
     let base = temp.path().join("killed");
@@ -219,7 +219,7 @@ fn c71_a_file_that_lost_its_end_opens_whole_or_is_refused() {
 }
 
 #[test]
-fn c71_a_last_group_of_which_a_part_is_missing_is_done_again_or_refused() {
+fn a_last_group_of_which_a_part_is_missing_is_done_again_or_refused() {
     let temp = tempfile::tempdir().unwrap();
     written(temp.path());
     let base = temp.path().join("killed");
@@ -239,7 +239,7 @@ fn c71_a_last_group_of_which_a_part_is_missing_is_done_again_or_refused() {
 }
 
 #[test]
-fn c72_flipped_bytes_are_never_a_wrong_answer() {
+fn flipped_bytes_are_never_a_wrong_answer() {
     let temp = tempfile::tempdir().unwrap();
     written(temp.path());
     let base = temp.path().join("killed");
@@ -266,7 +266,7 @@ fn c72_flipped_bytes_are_never_a_wrong_answer() {
 }
 
 #[test]
-fn c72_damage_met_later_is_an_error_and_ends_the_run() {
+fn damage_met_later_is_an_error_and_ends_the_run() {
     let temp = tempfile::tempdir().unwrap();
     written(temp.path());
     let base = temp.path().join("killed");

@@ -321,7 +321,7 @@ async fn the_largest_values_never_leave_the_one_file() {
 }
 
 #[tokio::test]
-async fn c72_a_value_in_anothers_place_is_never_an_answer_and_ends_the_run() {
+async fn a_value_in_anothers_place_is_never_an_answer_and_ends_the_run() {
     for meet in ["load", "append", "read_stream", "record", "scan", "read_log"] {
         swapped_values_are_met_by(meet).await;
     }

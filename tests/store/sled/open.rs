@@ -275,7 +275,7 @@ async fn an_older_format_is_read_and_goes_on_in_the_newer_one() {
 }
 
 #[tokio::test]
-async fn c73_a_second_opening_says_who_has_it_and_leaves_the_first_unharmed() {
+async fn a_second_opening_says_who_has_it_and_leaves_the_first_unharmed() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path()).unwrap();
     store.append(append("a", NEW, &["1"])).await.unwrap();
@@ -299,7 +299,7 @@ async fn c73_a_second_opening_says_who_has_it_and_leaves_the_first_unharmed() {
 /// A disk that fails at one kind of call: those who wait are told that the outcome is unknown, the operator is told
 /// once, nothing is answered any more, and the folder opens again with all that was acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c70_a_failing_disk_ends_the_run_and_loses_nothing() {
+async fn a_failing_disk_ends_the_run_and_loses_nothing() {
     let cases: [fn(&TestDisk) -> &AtomicBool; 2] = [|disk| &disk.fail_flush, |disk| &disk.fail_log];
     for fails in cases {
         let temp = tempfile::tempdir().unwrap();
@@ -344,7 +344,7 @@ async fn c70_a_failing_disk_ends_the_run_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c70_a_mark_that_cannot_be_synced_ends_the_run() {
+async fn a_mark_that_cannot_be_synced_ends_the_run() {
     let temp = tempfile::tempdir().unwrap();
     let disk = TestDisk::new();
     let (store, told) = observed(temp.path(), &disk);
