@@ -18,7 +18,8 @@ use tokio::runtime::Runtime;
 use super::installation::Which;
 use super::run::Accept;
 use super::{Failure, Outcome, operators, run};
-use crate::http::{HttpSettings, operator};
+use crate::http::HttpSettings;
+use crate::http::operations::operator;
 use crate::store::sled::SledStore;
 use crate::user::Username;
 

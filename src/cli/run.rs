@@ -113,7 +113,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         listeners.spawn(serve_listener(listener, endpoint, options.clone(), told(&stop)));
     }
     if let Some(listener) = metrics {
-        let endpoint = http::metrics::endpoint(Arc::clone(&app), Arc::clone(&options.places));
+        let endpoint = http::operations::metrics::endpoint(Arc::clone(&app), Arc::clone(&options.places));
         let options = ServerOptions { tls: None, ..options.clone() };
         listeners.spawn(serve_listener(listener, endpoint, options, told(&stop)));
     }
@@ -121,7 +121,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let _placed = match operators::listen(&config.data) {
         Ok((socket, placed)) => {
             let settings = HttpSettings { stopping: Some(stop.clone()), ..HttpSettings::default() };
-            let endpoint = http::operator::endpoint(Arc::clone(&app), settings);
+            let endpoint = http::operations::operator::endpoint(Arc::clone(&app), settings);
             let endpoint = endpoint.map_err(|error| unspecified(&error))?;
             let (options, stopped) = (options.clone(), told(&stop));
             listeners.spawn(async move {

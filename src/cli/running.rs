@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::administration::{over, runs, text};
 use super::{Failure, Outcome, operators};
-use crate::http::operator::KEYS;
+use crate::http::operations::operator::KEYS;
 
 /// A server beside this command.
 pub(super) enum Running {

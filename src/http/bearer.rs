@@ -7,7 +7,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OAuthScopes};
 
-use super::cors::Caller;
+use super::caller::Caller;
 use super::problem::ApiError;
 use crate::app::App;
 use crate::app::access::Access;

@@ -16,7 +16,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::posted::{COMPRESSED, is_compressed};
+use super::compression::{COMPRESSED, is_compressed};
 use super::problem::{ApiError, FieldError};
 use super::server::{BodyError, read_body};
 

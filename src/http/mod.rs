@@ -1,89 +1,36 @@
-//! Everything that speaks HTTP: the listener, one file an endpoint family, and the only place that knows status codes.
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use poem::{Endpoint, Response};
-use tokio::sync::watch;
-
-use crate::app::App;
+//! Everything that speaks HTTP, and the only place that knows status codes.
+//!
+//! | Folder, file | What it is |
+//! |---|---|
+//! | [`server`] | the listener: connections, TLS, HTTP/1 and 2, limits |
+//! | `layers` | what every request goes through: the issuer's path, HSTS, hosts, CORS, the form of errors |
+//! | `router` | all layers and endpoints put together |
+//! | [`oauth`] | the protocol's endpoints: token, revoke, introspect, userinfo, metadata, JWKS |
+//! | [`account`] | sign-up, the person's own account and devices |
+//! | [`admin`] | administration |
+//! | [`operations`] | health, metrics, the operators' socket |
+//! | [`docs`] | the specification and the pages that show it |
+//!
+//! The other files are what several of these use.
 
 pub mod account;
 pub mod admin;
+mod allowed_methods;
 pub mod bearer;
-pub mod client_auth;
-mod cookie;
-mod cors;
-pub mod devices;
+mod caller;
+mod compression;
 pub mod docs;
 pub mod error;
-pub mod form;
-mod front;
-pub mod health;
-pub mod host;
-mod hsts;
-pub mod introspect;
-mod issuer_path;
 mod json_body;
-pub mod jwks;
-pub mod metadata;
-pub mod metrics;
-pub mod operator;
+mod layers;
+pub mod oauth;
+pub mod operations;
 pub mod peer;
-mod posted;
 pub mod problem;
-mod refusal;
-pub mod revoke;
+mod router;
 pub mod server;
-pub mod token;
-pub mod userinfo;
-mod written;
+mod settings;
+mod tag;
 
-/// What the endpoints need besides the use cases.
-#[derive(Clone, Default)]
-pub struct HttpSettings {
-    /// Whose word on a client's address is taken.
-    pub proxies: peer::TrustedProxies,
-    /// The only values of `Host` that are answered; empty: any. Keeps web pages out that reach loopback by DNS
-    /// rebinding.
-    pub hosts: Vec<String>,
-    /// A proxy takes the issuer's path off.
-    pub path_stripped: bool,
-    /// How long a browser that has been here asks over TLS only; `None`: heirloom says nothing of it.
-    pub hsts: Option<Duration>,
-    /// Request headers that pages may send besides the usual ones.
-    pub cors_headers: Vec<String>,
-    /// Becomes true when the server stops: what would last longer ends then.
-    pub stopping: Option<watch::Receiver<bool>>,
-    /// What the documentation page has filled in; only in a demo.
-    pub filled_in: Option<docs::FilledIn>,
-}
-
-/// All of heirloom as one endpoint, as the network sees it: below the issuer's path.
-///
-/// # Errors
-/// If the specification that it generates is no JSON, which would be a defect.
-pub fn endpoint(
-    app: Arc<App>,
-    settings: HttpSettings,
-) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    let issuer = app.settings.issuer.clone();
-    let (proxies, hsts, is_stripped) = (settings.proxies.clone(), settings.hsts, settings.path_stripped);
-    let answers = issuer_path::IssuerPath::new(answers(app, settings)?, &issuer, is_stripped);
-    Ok(hsts::Hsts::new(answers, proxies, &issuer, hsts))
-}
-
-/// All endpoints.
-///
-/// # Errors
-/// If the specification that it generates is no JSON, which would be a defect.
-fn answers(
-    app: Arc<App>,
-    settings: HttpSettings,
-) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    let methods = Arc::new(error::Methods(docs::methods()?));
-    let front = front::Front::new(Arc::clone(&app), &settings);
-    let answers = host::HostCheck::new(front, settings.hosts);
-    let answers = error::EveryAnswer::new(answers, Arc::clone(&methods));
-    Ok(cors::Cors::new(answers, app, methods, &settings.cors_headers))
-}
+pub use router::endpoint;
+pub use settings::HttpSettings;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use heirloom::http::{metrics, server};
+use heirloom::http::operations::metrics;
+use heirloom::http::server;
 
 use crate::support::{Answer, Server, USER, client};
 

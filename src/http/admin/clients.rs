@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Admin;
+use super::administrator::Admin;
 use super::client_body::{BadField, Client, ClientSettings, ClientType};
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::App;
@@ -18,7 +18,7 @@ use crate::client::{Command, TokenEndpointAuthMethod};
 use crate::http::bearer::ApiScope;
 use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
-use crate::http::token::Tag;
+use crate::http::tag::Tag;
 use crate::oauth::ClientId;
 
 /// The longest overlap of two secrets, in seconds: 30 days.
@@ -173,7 +173,10 @@ impl ClientsApi {
         /// The id behind which the page begins.
         Query(after): Query<Option<String>>,
         /// How many at most.
-        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "super::limits::default_page_size",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<ClientId>()).transpose();
@@ -328,7 +331,10 @@ impl ClientsApi {
         /// The session behind which the page begins.
         Query(after): Query<Option<String>>,
         /// How many at most.
-        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "super::limits::default_page_size",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         Query(limit): Query<usize>,
     ) -> Result<SessionPageAnswer, ApiError> {
         let of = id.parse().ok().map(Whose::Client);

@@ -6,13 +6,13 @@ use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Admin;
+use super::administrator::Admin;
 use super::event_body::Event;
 use super::live::{Follow, Live};
 use crate::app::admin::events::{EventFilter, Subject};
 use crate::http::bearer::ApiScope;
 use crate::http::problem::ApiError;
-use crate::http::token::Tag;
+use crate::http::tag::Tag;
 
 /// The log.
 pub(in crate::http) struct EventsApi {
@@ -77,7 +77,10 @@ impl EventsApi {
         #[oai(name = "type")]
         Query(types): Query<Option<String>>,
         /// How many at most.
-        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "super::limits::default_page_size",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let stream = stream.map(|stream| stream.parse::<Subject>()).transpose();
@@ -123,7 +126,7 @@ impl EventsApi {
         };
         let filter = EventFilter { stream: None, types: listed(types.as_deref()) };
         let follow = Follow { admin, filter, after };
-        let body = self.live.clone().follow(follow).ok_or_else(super::too_many)?;
+        let body = self.live.clone().follow(follow).ok_or_else(super::limits::too_many_followers)?;
         Ok(LiveAnswer::Ok(Binary(body), "no".to_owned()))
     }
 }

@@ -7,14 +7,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Admin;
+use super::administrator::Admin;
 use crate::app::admin::users::parse_roles;
 use crate::app::invitations::ListedInvitation;
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
 use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
-use crate::http::token::Tag;
+use crate::http::tag::Tag;
 use crate::oauth::UserId;
 
 /// Invitations to sign up.
@@ -146,7 +146,10 @@ impl InvitationsApi {
         /// The `next` of the page before.
         Query(after): Query<Option<String>>,
         /// How many at most.
-        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "super::limits::default_page_size",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<UserId>()).transpose();

@@ -12,7 +12,7 @@ use poem_openapi::types::ToJSON as _;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::Admin;
+use super::administrator::Admin;
 use super::event_body::Event;
 use crate::app::admin::events::EventFilter;
 

@@ -4,11 +4,11 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Admin;
+use super::administrator::Admin;
 use crate::app::App;
 use crate::http::bearer::ApiScope;
 use crate::http::problem::ApiError;
-use crate::http::token::Tag;
+use crate::http::tag::Tag;
 
 /// What an administrator sees of attacks on passwords.
 pub(in crate::http) struct LoadApi;

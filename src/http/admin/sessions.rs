@@ -5,14 +5,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Admin;
+use super::administrator::Admin;
 use crate::app::admin::sessions::SessionDetails;
 use crate::app::devices::Whose;
 use crate::app::timeline::TimelinePage;
+use crate::http::account::devices::TimelineAnswer;
 use crate::http::bearer::ApiScope;
-use crate::http::devices::TimelineAnswer;
 use crate::http::problem::ApiError;
-use crate::http::token::Tag;
+use crate::http::tag::Tag;
 use crate::oauth::SessionId;
 
 /// The administration of sessions.
@@ -170,7 +170,10 @@ impl SessionsApi {
         #[oai(default)]
         Query(after): Query<u64>,
         /// How many lines there are at most.
-        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "super::limits::default_page_size",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         Query(limit): Query<usize>,
     ) -> Result<TimelineAnswer, ApiError> {
         let id = id.parse::<SessionId>().map_err(|_| ApiError::not_found())?;

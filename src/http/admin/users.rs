@@ -5,7 +5,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
-use super::Admin;
+use super::administrator::Admin;
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::App;
 use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
@@ -14,7 +14,7 @@ use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
 use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
-use crate::http::token::Tag;
+use crate::http::tag::Tag;
 use crate::oauth::UserId;
 use crate::user::{Command, Status, Username};
 
@@ -193,7 +193,10 @@ impl UsersApi {
         /// The name behind which the page begins.
         Query(after): Query<Option<String>>,
         /// How many at most.
-        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "super::limits::default_page_size",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<Username>()).transpose();
@@ -335,7 +338,10 @@ impl UsersApi {
         /// The session behind which the page begins.
         Query(after): Query<Option<String>>,
         /// How many at most.
-        #[oai(default = "super::page", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "super::limits::default_page_size",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         Query(limit): Query<usize>,
     ) -> Result<SessionPageAnswer, ApiError> {
         let of = id.parse().ok().map(Whose::User);

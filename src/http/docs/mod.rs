@@ -1,6 +1,6 @@
 //! The specification, and the page that shows it.
 //!
-//! poem-openapi generates it from the endpoints; `finish` says in one pass what its macros can't. What is served is the
+//! poem-openapi generates it from the endpoints; `post_process` says in one pass what its macros can't. What is served is the
 //! text in `openapi/heirloom.json`, which a test compares with that: to generate it takes more memory than all else that
 //! an idle server needs.
 //!
@@ -15,23 +15,23 @@ use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::account::AccountApi;
+use super::account::devices::DevicesApi;
+use super::account::own_account::AccountApi;
 use super::admin::{AdminApis, Live};
-use super::devices::DevicesApi;
-use super::health::HealthApi;
-use super::introspect::IntrospectApi;
-use super::jwks::JwksApi;
-use super::metadata::MetadataApi;
+use super::oauth::introspect::IntrospectApi;
+use super::oauth::jwks::JwksApi;
+use super::oauth::metadata::MetadataApi;
+use super::oauth::revoke::RevokeApi;
+use super::oauth::token::TokenApi;
+use super::oauth::userinfo::UserinfoApi;
+use super::operations::health::HealthApi;
 use super::peer::TrustedProxies;
-use super::revoke::RevokeApi;
-use super::token::TokenApi;
-use super::userinfo::UserinfoApi;
 
 mod examples;
-mod finish;
 mod generators;
 mod home;
 mod page;
+mod post_process;
 mod refusals;
 
 pub use page::FilledIn;
@@ -78,6 +78,9 @@ pub(super) fn service(proxies: TrustedProxies, live: Live) -> OpenApiService<Api
     .server(EXAMPLE)
 }
 
+/// Where the specification is.
+pub(super) const SPECIFICATION: &str = "/openapi.json";
+
 /// The server that the specification names where there is none: generators want an absolute one.
 const EXAMPLE: &str = "https://id.example.com";
 
@@ -89,7 +92,7 @@ const SERVED: &str = include_str!("../../../openapi/heirloom.json");
 /// # Errors
 /// If what was generated is no JSON, which would be a defect.
 pub fn specification() -> Result<String, serde_json::Error> {
-    finish::finish(&service(TrustedProxies::default(), Live::new(None)).spec())
+    post_process::post_process(&service(TrustedProxies::default(), Live::new(None)).spec())
 }
 
 /// What of a specification says which methods there are.
@@ -120,7 +123,7 @@ pub(super) fn methods() -> Result<Vec<(String, String)>, serde_json::Error> {
         methods.join(", ")
     };
     let described = paths.into_iter().map(|(path, operations)| (path, listed(operations)));
-    let own = (super::front::SPECIFICATION.to_owned(), "GET, HEAD".to_owned());
+    let own = (SPECIFICATION.to_owned(), "GET, HEAD".to_owned());
     Ok(described.chain([own]).chain(page::methods()).collect())
 }
 

@@ -6,7 +6,7 @@ use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route, get};
 
 use super::home;
-use crate::http::jwks::is_cached;
+use crate::http::oauth::jwks::is_cached;
 
 /// What the page has filled in: nothing, unless this is a demo.
 #[derive(Clone, Debug, Default)]

@@ -6,20 +6,23 @@ use poem::endpoint::{BoxEndpoint, DynEndpoint};
 use poem::{Endpoint, EndpointExt as _, IntoEndpoint as _, Request, Response, Route};
 
 use super::admin::Live;
+use super::allowed_methods::AllowedMethods;
+use super::docs::{self, SPECIFICATION};
+use super::layers::{Cors, HostCheck, Hsts, IssuerPath, UniformAnswers};
 use super::peer::TrustedProxies;
-use super::{HttpSettings, docs};
+use super::settings::HttpSettings;
 use crate::app::App;
 
 /// All endpoints. One layer instead of poem's `nest` and a middleware for each thing that is added: what each layer keeps
 /// of a request is copied for every one, and `nest` takes its URI apart.
-pub(super) struct Front {
+pub(super) struct Router {
     documentation: BoxEndpoint<'static>,
     api: BoxEndpoint<'static>,
     app: Arc<App>,
     proxies: TrustedProxies,
 }
 
-impl Front {
+impl Router {
     /// The endpoints of `app`.
     pub(super) fn new(app: Arc<App>, settings: &HttpSettings) -> Self {
         let HttpSettings { proxies, stopping, filled_in, .. } = settings;
@@ -33,16 +36,13 @@ impl Front {
     }
 }
 
-/// Where the specification is.
-pub(super) const SPECIFICATION: &str = "/openapi.json";
-
 fn is_documentation(path: &str) -> bool {
     path == SPECIFICATION
         || path == "/"
         || path.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-impl Endpoint for Front {
+impl Endpoint for Router {
     type Output = Response;
 
     // Not async: it would keep the request a second time.
@@ -56,4 +56,33 @@ impl Endpoint for Front {
         data.insert(self.proxies.clone());
         DynEndpoint::call(&**endpoint, request)
     }
+}
+
+/// All of heirloom as one endpoint, as the network sees it: below the issuer's path.
+///
+/// # Errors
+/// If the specification that it generates is no JSON, which would be a defect.
+pub fn endpoint(
+    app: Arc<App>,
+    settings: HttpSettings,
+) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    let issuer = app.settings.issuer.clone();
+    let (proxies, hsts, is_stripped) = (settings.proxies.clone(), settings.hsts, settings.path_stripped);
+    let answers = IssuerPath::new(answers(app, settings)?, &issuer, is_stripped);
+    Ok(Hsts::new(answers, proxies, &issuer, hsts))
+}
+
+/// All endpoints.
+///
+/// # Errors
+/// If the specification that it generates is no JSON, which would be a defect.
+pub(super) fn answers(
+    app: Arc<App>,
+    settings: HttpSettings,
+) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    let methods = Arc::new(AllowedMethods(docs::methods()?));
+    let router = Router::new(Arc::clone(&app), &settings);
+    let answers = HostCheck::new(router, settings.hosts);
+    let answers = UniformAnswers::new(answers, Arc::clone(&methods));
+    Ok(Cors::new(answers, app, methods, &settings.cors_headers))
 }

@@ -7,12 +7,12 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::cookie::RefreshCookie;
-use super::error::status;
-use super::posted::{ClientBasic, Posted, PostedForm};
+use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
-use super::token::Tag;
 use crate::app::{App, TokenError};
 use crate::client::Registration;
+use crate::http::error::status;
+use crate::http::tag::Tag;
 
 /// The revocation endpoint.
 pub struct RevokeApi;
@@ -71,16 +71,16 @@ impl RevokeApi {
     async fn revoke(
         &self,
         _auth: ClientBasic,
-        form: PostedForm<'_, RevocationRequestBody>,
+        form: FormBody<'_, RevocationRequestBody>,
         app: Data<&Arc<App>>,
     ) -> Result<RevocationAnswer, Refused> {
         Ok(answer(form, &app).await?)
     }
 }
 
-async fn answer(form: PostedForm<'_, RevocationRequestBody>, app: &App) -> Result<RevocationAnswer, Refusal> {
+async fn answer(form: FormBody<'_, RevocationRequestBody>, app: &App) -> Result<RevocationAnswer, Refusal> {
     let request = form.request;
-    let mut posted = Posted::read(form, app).await?;
+    let mut posted = OauthForm::read(form, app).await?;
     let client = posted.authenticate(app).await?;
     let cookie = RefreshCookie::of(&client, request, app)?;
     let mut carried = cookie.as_ref().map(|cookie| cookie.read_all(request)).transpose()?.unwrap_or_default();

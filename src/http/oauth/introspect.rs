@@ -7,13 +7,13 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::error::status;
-use super::posted::{ClientBasic, Posted, PostedForm};
+use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
-use super::token::Tag;
 use crate::app::App;
 use crate::app::access::LiveSession;
 use crate::app::introspect::Active;
+use crate::http::error::status;
+use crate::http::tag::Tag;
 use crate::token::AccessToken;
 
 /// The introspection endpoint.
@@ -123,7 +123,7 @@ impl IntrospectApi {
     async fn introspect(
         &self,
         _auth: ClientBasic,
-        form: PostedForm<'_, IntrospectionRequestBody>,
+        form: FormBody<'_, IntrospectionRequestBody>,
         app: Data<&Arc<App>>,
     ) -> Result<IntrospectionAnswer, Refused> {
         Ok(answer(form, &app).await?)
@@ -131,11 +131,11 @@ impl IntrospectApi {
 }
 
 async fn answer(
-    form: PostedForm<'_, IntrospectionRequestBody>,
+    form: FormBody<'_, IntrospectionRequestBody>,
     app: &App,
 ) -> Result<IntrospectionAnswer, Refusal> {
     // RFC 7662 §2.3: wrong credentials are 401, in the body as well.
-    let mut posted = Posted::read(form, app).await.map_err(Refusal::challenging)?;
+    let mut posted = OauthForm::read(form, app).await.map_err(Refusal::challenging)?;
     let client = posted.authenticate(app).await.map_err(Refusal::challenging)?;
     let token = posted.take("token")?;
     let active = app.introspect(&client, &token).await.map_err(|error| {

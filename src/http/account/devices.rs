@@ -8,12 +8,12 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::bearer::{ApiScope, Bearer};
-use super::problem::ApiError;
-use super::token::Tag;
 use crate::app::devices::{ListedSession, SessionsPage, Whose};
 use crate::app::timeline::{Line, Timeline, TimelinePage};
 use crate::app::{App, TokenError};
+use crate::http::bearer::{ApiScope, Bearer};
+use crate::http::problem::ApiError;
+use crate::http::tag::Tag;
 use crate::oauth::SessionId;
 
 /// How long a page is, unless another length is asked for.
@@ -92,7 +92,7 @@ struct SessionEnd {
 /// A page of what happened to a session.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct SessionTimeline {
+pub(in crate::http) struct SessionTimeline {
     /// Why the session is over; left out while it is live.
     #[oai(skip_serializing_if_is_none)]
     end: Option<SessionEnd>,
@@ -111,7 +111,7 @@ enum SessionsAnswer {
 }
 
 #[derive(ApiResponse)]
-pub(super) enum TimelineAnswer {
+pub(in crate::http) enum TimelineAnswer {
     /// What happened.
     #[oai(status = 200)]
     Ok(Json<SessionTimeline>),

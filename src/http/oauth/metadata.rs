@@ -7,8 +7,8 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::token::Tag;
 use crate::app::App;
+use crate::http::tag::Tag;
 
 /// The metadata endpoints.
 pub struct MetadataApi;

@@ -13,7 +13,7 @@ use poem::http::{HeaderValue, Uri};
 use poem::{Endpoint, Request, Response};
 
 /// Around all endpoints.
-pub(super) struct IssuerPath<E> {
+pub(in crate::http) struct IssuerPath<E> {
     inner: E,
     /// As of [`path_of`].
     path: String,
@@ -25,13 +25,13 @@ pub(super) struct IssuerPath<E> {
 const NOWHERE: &str = "/-";
 
 /// The path of an issuer. It begins with a slash and does not end with one; empty for an issuer without a path.
-pub(super) fn path_of(issuer: &str) -> String {
+pub(in crate::http) fn path_of(issuer: &str) -> String {
     issuer.parse::<Uri>().map(|uri| uri.path().trim_end_matches('/').to_owned()).unwrap_or_default()
 }
 
 impl<E> IssuerPath<E> {
     /// Around `inner`, for this issuer; whether a proxy takes its path off.
-    pub(super) fn new(inner: E, issuer: &str, is_stripped: bool) -> Self {
+    pub(in crate::http) fn new(inner: E, issuer: &str, is_stripped: bool) -> Self {
         Self { inner, path: path_of(issuer), is_stripped }
     }
 

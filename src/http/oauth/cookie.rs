@@ -7,10 +7,10 @@ use poem::http::header;
 use ring::digest;
 use zeroize::Zeroizing;
 
-use super::issuer_path::path_of;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::client::{Delivery, Registration};
+use crate::http::layers::issuer_path::path_of;
 use crate::oauth::{ClientId, Origin};
 
 /// The longest that a cookie may last, in seconds: 400 days, beyond which browsers cut it (RFC 6265bis §5.5).

@@ -9,8 +9,8 @@ use poem::web::Data;
 use poem_openapi::payload::Binary;
 use poem_openapi::{ApiResponse, OpenApi};
 
-use super::token::Tag;
 use crate::app::App;
+use crate::http::tag::Tag;
 
 /// The JWKS endpoint.
 pub struct JwksApi;
@@ -64,7 +64,7 @@ impl JwksApi {
 }
 
 /// Whether the client has the version `etag` (RFC 9110 §13.1.2: a list, or `*`).
-pub(super) fn is_cached(request: &Request, etag: &str) -> bool {
+pub(in crate::http) fn is_cached(request: &Request, etag: &str) -> bool {
     request.headers().get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let tags = value.to_str().unwrap_or_default().split(',');
         tags.map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == etag || tag == "*")

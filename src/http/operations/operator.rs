@@ -9,23 +9,23 @@ use hyper::{Method, StatusCode, Uri};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body, Endpoint, IntoResponse, Request, RequestParts, Response};
 
-use super::HttpSettings;
-use super::error::{ErrorBody, json, text};
-use super::server::OPERATOR;
 use crate::app::App;
 use crate::app::keys::KeysNow;
+use crate::http::HttpSettings;
+use crate::http::error::{ErrorBody, json, text};
+use crate::http::server::OPERATOR;
 use crate::oauth::ErrorCode;
 
 /// The administration and nothing else. Who asks is told by the address of the peer: see
-/// [`serve_operators`](super::server::serve_operators).
+/// [`serve_operators`](crate::http::server::serve_operators).
 ///
 /// # Errors
-/// As [`endpoint`](super::endpoint()).
+/// As [`endpoint`](crate::http::endpoint()).
 pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    let all = super::answers(Arc::clone(&app), HttpSettings { hosts: Vec::new(), ..settings })?;
+    let all = crate::http::router::answers(Arc::clone(&app), HttpSettings { hosts: Vec::new(), ..settings })?;
     Ok(OnlyAdmin { app, all })
 }
 

@@ -9,15 +9,15 @@ use poem_openapi::types::{Example, MaybeUndefined, Password};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use zeroize::Zeroizing;
 
-use super::bearer::{ApiScope, Bearer};
-use super::json_body::JsonBody;
-use super::peer::TrustedProxies;
-use super::problem::ApiError;
-use super::token::Tag;
 use crate::app::App;
 use crate::app::account::{Change, OwnAccount, ProfileChange};
 use crate::app::sign_up::NewAccount;
 use crate::app::users::UserError;
+use crate::http::bearer::{ApiScope, Bearer};
+use crate::http::json_body::JsonBody;
+use crate::http::peer::TrustedProxies;
+use crate::http::problem::ApiError;
+use crate::http::tag::Tag;
 
 /// The account endpoints.
 pub struct AccountApi {

@@ -6,7 +6,7 @@
 //! pages of all clients can read it. What anybody may read (`/.well-known/`, the specification) is marked so already; to the
 //! pages of clients it is given by name, so that they may ask for it with cookies as for everything else.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_util::future::Either;
 use futures_util::{FutureExt as _, TryFutureExt as _};
@@ -18,27 +18,11 @@ use poem::http::header::{
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
 
-use super::error::Methods;
-use super::front::SPECIFICATION;
 use crate::app::App;
 use crate::client::{Delivery, Registration};
-
-/// Who sends a request, as far as it is known; shared between the endpoint that finds it out and [`Cors`].
-#[derive(Clone, Default)]
-pub(super) struct Caller(Arc<OnceLock<Arc<Registration>>>);
-
-impl Caller {
-    /// The one of this request; `None` if nobody wants to know, since it comes from no page.
-    pub(super) fn of(request: &Request) -> Option<Self> {
-        request.extensions().get::<Self>().cloned()
-    }
-
-    /// It is this client.
-    pub(super) fn is(&self, client: Arc<Registration>) {
-        // The first word counts.
-        let _ = self.0.set(client);
-    }
-}
+use crate::http::allowed_methods::AllowedMethods;
+use crate::http::caller::Caller;
+use crate::http::docs::SPECIFICATION;
 
 /// What the pages of an origin may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,17 +53,22 @@ impl Permission {
 }
 
 /// Around all endpoints.
-pub(super) struct Cors<E> {
+pub(in crate::http) struct Cors<E> {
     inner: E,
     app: Arc<App>,
-    methods: Arc<Methods>,
+    methods: Arc<AllowedMethods>,
     /// What pages may send.
     sent: HeaderValue,
 }
 
 impl<E> Cors<E> {
     /// Around `inner`, whose paths take `methods`. Pages may send `more` headers than the usual ones.
-    pub(super) fn new(inner: E, app: Arc<App>, methods: Arc<Methods>, more: &[String]) -> Self {
+    pub(in crate::http) fn new(
+        inner: E,
+        app: Arc<App>,
+        methods: Arc<AllowedMethods>,
+        more: &[String],
+    ) -> Self {
         let sent = SENT.iter().copied().chain(more.iter().map(String::as_str)).collect::<Vec<_>>().join(", ");
         let sent =
             HeaderValue::try_from(sent).unwrap_or(HeaderValue::from_static("Authorization, Content-Type"));
@@ -168,7 +157,7 @@ impl<E: Endpoint<Output = Response>> Cors<E> {
             // Anybody may read it; a page that sends its cookies along, only if it is named.
             allow(headers, &origin, self.of_all(&origin).await.with_credentials());
         } else {
-            let permission = match caller.0.get() {
+            let permission = match caller.client() {
                 Some(client) => {
                     Permission::of(origin.to_str().unwrap_or_default(), std::iter::once(client.as_ref()))
                 }

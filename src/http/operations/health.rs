@@ -6,9 +6,9 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::token::Tag;
 use crate::app::App;
 use crate::app::sweep::{SweeperStats, Swept};
+use crate::http::tag::Tag;
 use crate::store::{RecordKey, StoreStats};
 
 /// The health endpoints.

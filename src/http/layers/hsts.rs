@@ -9,11 +9,11 @@ use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, HeaderValue};
 use poem::{Endpoint, Request, Response};
 
-use super::peer::TrustedProxies;
+use crate::http::peer::TrustedProxies;
 use crate::oauth::Origin;
 
 /// Around all endpoints.
-pub(super) struct Hsts<E> {
+pub(in crate::http) struct Hsts<E> {
     inner: E,
     proxies: TrustedProxies,
     /// `None`: it is never sent.
@@ -23,7 +23,12 @@ pub(super) struct Hsts<E> {
 impl<E> Hsts<E> {
     /// Around `inner`. Only an issuer that is https, and not on this machine, has it: other programs on a loopback
     /// address speak plain HTTP.
-    pub(super) fn new(inner: E, proxies: TrustedProxies, issuer: &str, age: Option<Duration>) -> Self {
+    pub(in crate::http) fn new(
+        inner: E,
+        proxies: TrustedProxies,
+        issuer: &str,
+        age: Option<Duration>,
+    ) -> Self {
         let is_public = Origin::of(issuer).is_some_and(|origin| origin.is_https() && !origin.is_loopback());
         let value = age.filter(|_| is_public);
         // Without `includeSubDomains`: of other hosts heirloom knows nothing.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use poem::endpoint::make_sync;
 use poem::{Endpoint, EndpointExt as _, Response, Route, get};
 
-use super::error::EveryAnswer;
-use super::server::Places;
 use crate::app::App;
+use crate::http::layers::UniformAnswers;
+use crate::http::server::Places;
 
 /// The numbers in the Prometheus text format, those of the listeners that share `places` too; everything else is 404.
 pub fn endpoint(app: Arc<App>, places: Arc<Places>) -> impl Endpoint<Output = Response> + 'static {
@@ -16,8 +16,11 @@ pub fn endpoint(app: Arc<App>, places: Arc<Places>) -> impl Endpoint<Output = Re
             .content_type("text/plain; version=0.0.4; charset=utf-8")
             .body(app.metrics() + &refused(&places))
     });
-    let methods = Arc::new(super::error::Methods(vec![("/metrics".to_owned(), "GET".to_owned())]));
-    EveryAnswer::new(Route::new().at("/metrics", get(page)).map_to_response(), methods)
+    let methods = Arc::new(crate::http::allowed_methods::AllowedMethods(vec![(
+        "/metrics".to_owned(),
+        "GET".to_owned(),
+    )]));
+    UniformAnswers::new(Route::new().at("/metrics", get(page)).map_to_response(), methods)
 }
 
 fn refused(places: &Places) -> String {

@@ -9,7 +9,7 @@ use super::{examples, generators};
 use crate::oauth::GrantType;
 
 /// The generated specification, finished.
-pub(super) fn finish(generated: &str) -> Result<String, serde_json::Error> {
+pub(super) fn post_process(generated: &str) -> Result<String, serde_json::Error> {
     let mut spec: Value = serde_json::from_str(generated)?;
     without_nulls(&mut spec);
     generators::prepare(&mut spec);

@@ -7,13 +7,13 @@ use poem_openapi::ApiResponse;
 use poem_openapi::payload::Json;
 
 use super::client_auth::ClaimError;
-use super::error::{ErrorBody, status, whole_seconds};
 use super::form::FormError;
 use crate::app::TokenError;
+use crate::http::error::{ErrorBody, status, whole_seconds};
 use crate::oauth::ErrorCode;
 
 /// What a client sent that is refused before any use case sees it, or what the use case refused.
-pub(super) struct Refusal {
+pub(in crate::http) struct Refusal {
     code: ErrorCode,
     description: String,
     by_header: bool,
@@ -24,33 +24,33 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// The request is malformed.
-    pub(super) fn request(description: impl Into<String>) -> Self {
+    pub(in crate::http) fn request(description: impl Into<String>) -> Self {
         let (code, description) = (ErrorCode::InvalidRequest, description.into());
         Self { code, description, by_header: false, retry_after: None, status: None, cookie: None }
     }
 
     /// With another code.
-    pub(super) fn code(code: ErrorCode, description: &str) -> Self {
+    pub(in crate::http) fn code(code: ErrorCode, description: &str) -> Self {
         Self { code, ..Self::request(description) }
     }
 
     /// With another status than the code's.
-    pub(super) fn with_status(self, status: StatusCode) -> Self {
+    pub(in crate::http) fn with_status(self, status: StatusCode) -> Self {
         Self { status: Some(status), ..self }
     }
 
     /// With a header `Set-Cookie`.
-    pub(super) fn with_cookie(self, cookie: String) -> Self {
+    pub(in crate::http) fn with_cookie(self, cookie: String) -> Self {
         Self { cookie: Some(cookie), ..self }
     }
 
     /// Where a client that has not proved who it is gets 401, however it tried.
-    pub(super) fn challenging(self) -> Self {
+    pub(in crate::http) fn challenging(self) -> Self {
         Self { by_header: true, ..self }
     }
 
     /// The client's credentials can't be read.
-    pub(super) fn claim(error: ClaimError, by_header: bool) -> Self {
+    pub(in crate::http) fn claim(error: ClaimError, by_header: bool) -> Self {
         let code = match error {
             ClaimError::Missing | ClaimError::Malformed => ErrorCode::InvalidClient,
             ClaimError::Contradiction => ErrorCode::InvalidRequest,
@@ -59,7 +59,7 @@ impl Refusal {
     }
 
     /// A use case refused.
-    pub(super) fn app(error: &TokenError, by_header: bool) -> Self {
+    pub(in crate::http) fn app(error: &TokenError, by_header: bool) -> Self {
         let retry_after = error.retry_after();
         Self { code: error.code(), by_header, retry_after, ..Self::request(error.description()) }
     }
@@ -77,7 +77,7 @@ impl From<FormError> for Refusal {
     header(name = "Cache-Control", ty = "String", description = "Always `no-store`."),
     header(name = "Pragma", ty = "String", description = "Always `no-cache`.")
 )]
-pub(super) enum Refused {
+pub(in crate::http) enum Refused {
     /// The request, the grant, the scope, or a client that did not use the header is refused: `invalid_request`,
     /// `invalid_client`, `invalid_grant`, `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`,
     /// `invalid_target`, `unsupported_token_type`.

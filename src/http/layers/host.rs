@@ -5,19 +5,19 @@ use futures_util::future::{Either, ready};
 use poem::http::{StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 
-use super::error::{ErrorBody, json};
+use crate::http::error::{ErrorBody, json};
 use crate::oauth::ErrorCode;
 
 /// Refuses requests whose `Host` is none of the known ones. A web page can reach loopback under its own name by DNS
 /// rebinding, but it can't choose `Host`.
-pub struct HostCheck<E> {
+pub(in crate::http) struct HostCheck<E> {
     inner: E,
     hosts: Vec<String>,
 }
 
 impl<E> HostCheck<E> {
     /// Around `inner`; with no `hosts`, every host is answered.
-    pub const fn new(inner: E, hosts: Vec<String>) -> Self {
+    pub(in crate::http) const fn new(inner: E, hosts: Vec<String>) -> Self {
         Self { inner, hosts }
     }
 

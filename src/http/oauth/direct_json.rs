@@ -11,9 +11,9 @@ use serde::Serialize;
 const USUAL: usize = 1536;
 
 /// As [`Json`], which makes a tree of values of its content first; for what is answered most often.
-pub(super) struct Written<T>(pub(super) T);
+pub(in crate::http) struct DirectJson<T>(pub(in crate::http) T);
 
-impl<T: Type> Payload for Written<T> {
+impl<T: Type> Payload for DirectJson<T> {
     const CONTENT_TYPE: &'static str = Json::<T>::CONTENT_TYPE;
 
     fn check_content_type(content_type: &str) -> bool {
@@ -29,7 +29,7 @@ impl<T: Type> Payload for Written<T> {
     }
 }
 
-impl<T: Type + Serialize + Send> IntoResponse for Written<T> {
+impl<T: Type + Serialize + Send> IntoResponse for DirectJson<T> {
     fn into_response(self) -> Response {
         let mut body = Vec::with_capacity(USUAL);
         match serde_json::to_writer(&mut body, &self.0) {

@@ -12,32 +12,33 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::client_auth::{Claim, claim};
-use super::cors::Caller;
 use super::form::Form;
-use super::peer::TrustedProxies;
 use super::refusal::Refusal;
-use super::server::{BodyError, read_body};
 use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{App, TokenError};
 use crate::client::Registration;
+use crate::http::caller::Caller;
+use crate::http::compression::{COMPRESSED, is_compressed};
+use crate::http::peer::TrustedProxies;
+use crate::http::server::{BodyError, read_body};
 use crate::oauth::{ClientId, ErrorCode};
 
 /// A form that was read, and a client that has not proved yet who it is.
-pub(super) struct Posted {
+pub(in crate::http) struct OauthForm {
     /// The parameters, without the client's credentials.
-    pub(super) form: Form,
+    pub(in crate::http) form: Form,
     /// Who asks.
-    pub(super) peer: IpAddr,
+    pub(in crate::http) peer: IpAddr,
     claim: Claim,
 }
 
-impl Posted {
+impl OauthForm {
     /// Reads a request.
     ///
     /// # Errors
     /// [`Refusal`] if it is no form, or names no client.
-    pub(super) async fn read<S>(posted: PostedForm<'_, S>, app: &App) -> Result<Self, Refusal> {
-        let PostedForm { request, body, .. } = posted;
+    pub(in crate::http) async fn read<S>(posted: FormBody<'_, S>, app: &App) -> Result<Self, Refusal> {
+        let FormBody { request, body, .. } = posted;
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let mut form = read_form(request, body).await?;
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
@@ -59,7 +60,7 @@ impl Posted {
     ///
     /// # Errors
     /// [`Refusal`] if it has not.
-    pub(super) async fn authenticate(&self, app: &App) -> Result<Arc<Registration>, Refusal> {
+    pub(in crate::http) async fn authenticate(&self, app: &App) -> Result<Arc<Registration>, Refusal> {
         let error = match app.authenticate(&self.claim.readings).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
@@ -80,7 +81,7 @@ impl Posted {
     }
 
     /// What a use case refused, as an answer.
-    pub(super) fn refuse(&self, error: &TokenError) -> Refusal {
+    pub(in crate::http) fn refuse(&self, error: &TokenError) -> Refusal {
         Refusal::app(error, self.claim.by_header)
     }
 
@@ -88,7 +89,7 @@ impl Posted {
     ///
     /// # Errors
     /// [`Refusal`] if it is not.
-    pub(super) fn take(&mut self, name: &str) -> Result<zeroize::Zeroizing<String>, Refusal> {
+    pub(in crate::http) fn take(&mut self, name: &str) -> Result<zeroize::Zeroizing<String>, Refusal> {
         let missing = || Refusal::request(format!("The parameter {name} is missing."));
         self.form.take(name).ok_or_else(missing)
     }
@@ -99,15 +100,6 @@ const NOT_IN_THE_URL: [&str; 8] =
     ["client_id", "client_secret", "grant_type", "password", "refresh_token", "scope", "token", "username"];
 
 const FORM: &str = "application/x-www-form-urlencoded";
-
-/// What is said of a compressed body.
-pub(super) const COMPRESSED: &str = "The body must not be compressed: send it without Content-Encoding.";
-
-/// Whether a request's body is compressed (RFC 9110 §8.4): to unpack what anybody may send is not worth its risks.
-pub(super) fn is_compressed(request: &Request) -> bool {
-    let mut codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
-    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
 
 async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusal> {
     if let Some(query) = request.uri().query()
@@ -137,14 +129,14 @@ async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusa
     Ok(Form::parse(&bytes)?)
 }
 
-/// A form, unread: [`Posted`] reads it strictly. `S` is what the specification says of it.
-pub(super) struct PostedForm<'a, S> {
-    pub(super) request: &'a Request,
+/// A form, unread: [`OauthForm`] reads it strictly. `S` is what the specification says of it.
+pub(in crate::http) struct FormBody<'a, S> {
+    pub(in crate::http) request: &'a Request,
     body: Option<Body>,
     schema: PhantomData<fn() -> S>,
 }
 
-impl<'a, S: Type> ApiExtractor<'a> for PostedForm<'a, S> {
+impl<'a, S: Type> ApiExtractor<'a> for FormBody<'a, S> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
     type ParamType = ();
     type ParamRawType = ();
@@ -168,7 +160,7 @@ impl<'a, S: Type> ApiExtractor<'a> for PostedForm<'a, S> {
 }
 
 /// HTTP Basic with a client's id and secret, for the specification.
-pub(super) struct ClientBasic;
+pub(in crate::http) struct ClientBasic;
 
 impl<'a> ApiExtractor<'a> for ClientBasic {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];

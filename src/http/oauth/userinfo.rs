@@ -6,10 +6,10 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::bearer::{ApiScope, Bearer};
-use super::problem::ApiError;
-use super::token::Tag;
 use crate::app::App;
+use crate::http::bearer::{ApiScope, Bearer};
+use crate::http::problem::ApiError;
+use crate::http::tag::Tag;
 
 /// The userinfo endpoint.
 pub struct UserinfoApi;

@@ -5,43 +5,24 @@ use std::sync::Arc;
 use poem::Request;
 use poem::http::header;
 use poem::web::Data;
-use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
 use super::cookie::RefreshCookie;
-use super::error::status;
-use super::posted::{ClientBasic, Posted, PostedForm};
+use super::direct_json::DirectJson;
+use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
-use super::written::Written;
 use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{App, TokenError, TokenResponse};
+use crate::http::error::status;
+use crate::http::tag::Tag;
 use crate::oauth::request::{PasswordRequest, RefreshRequest};
 use crate::oauth::{Audience, ErrorCode, GrantType, Scope, TokenRequest};
-
-/// The tags of the specification.
-#[derive(Tags)]
-pub(super) enum Tag {
-    /// Tokens: sign in and refresh.
-    #[oai(rename = "tokens")]
-    Tokens,
-    /// What clients and resource servers discover.
-    #[oai(rename = "discovery")]
-    Discovery,
-    /// The user's own account and devices.
-    #[oai(rename = "account")]
-    Account,
-    /// Administration: users, clients, sessions, events. Needs the scope `admin`.
-    #[oai(rename = "admin")]
-    Admin,
-    /// Whether the server is well.
-    #[oai(rename = "health")]
-    Health,
-}
 
 /// The token endpoint.
 pub struct TokenApi;
 
-/// What the token endpoint takes, for the specification; [`Posted`] reads it strictly.
+/// What the token endpoint takes, for the specification; [`OauthForm`] reads it strictly.
 #[derive(Object)]
 #[oai(rename = "TokenRequest")]
 struct TokenRequestBody {
@@ -83,7 +64,7 @@ impl TokenApi {
     async fn token(
         &self,
         _auth: ClientBasic,
-        form: PostedForm<'_, TokenRequestBody>,
+        form: FormBody<'_, TokenRequestBody>,
         app: Data<&Arc<App>>,
     ) -> Result<TokenAnswer, Refused> {
         Ok(self.answer(form, &app).await?)
@@ -91,13 +72,9 @@ impl TokenApi {
 }
 
 impl TokenApi {
-    async fn answer(
-        &self,
-        form: PostedForm<'_, TokenRequestBody>,
-        app: &App,
-    ) -> Result<TokenAnswer, Refusal> {
+    async fn answer(&self, form: FormBody<'_, TokenRequestBody>, app: &App) -> Result<TokenAnswer, Refusal> {
         let request = form.request;
-        let mut posted = Posted::read(form, app).await?;
+        let mut posted = OauthForm::read(form, app).await?;
         let client = posted.authenticate(app).await?;
         let cookie = RefreshCookie::of(&client, request, app)?;
         let parsed = parse(&mut posted, request, cookie.as_ref())?;
@@ -141,11 +118,11 @@ fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenA
         Some(token) => cookie.set(&token, seconds),
         None => cookie.clear(),
     });
-    TokenAnswer::Ok(Written(response.into()), set)
+    TokenAnswer::Ok(DirectJson(response.into()), set)
 }
 
 fn parse(
-    posted: &mut Posted,
+    posted: &mut OauthForm,
     request: &Request,
     cookie: Option<&RefreshCookie>,
 ) -> Result<TokenRequest, Refusal> {
@@ -196,7 +173,7 @@ fn user_agent(request: &Request) -> Option<String> {
 
 /// The refresh token: for a client with a cookie the one in it, and for no other.
 fn refresh_token(
-    posted: &mut Posted,
+    posted: &mut OauthForm,
     request: &Request,
     cookie: Option<&RefreshCookie>,
 ) -> Result<String, Refusal> {
@@ -267,7 +244,7 @@ enum TokenAnswer {
     /// The tokens.
     #[oai(status = 200)]
     Ok(
-        Written<TokenBody>,
+        DirectJson<TokenBody>,
         /// The refresh token, for a client that gets it in a cookie.
         #[oai(header = "Set-Cookie")]
         Option<String>,

@@ -1,0 +1,88 @@
+//! Who administers.
+
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use poem::{Addr, Request, RequestBody};
+use poem_openapi::registry::Registry;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::app::App;
+use crate::app::admin::SCOPE;
+use crate::http::bearer::Bearer;
+use crate::http::problem::ApiError;
+use crate::http::server::OPERATOR;
+use crate::oauth::Actor;
+
+/// Who administers. Nobody else gets as far as having a body or a parameter read.
+pub(super) struct Admin {
+    /// The use cases.
+    pub(super) app: Arc<App>,
+    /// Who it is.
+    pub(super) actor: Actor,
+    credential: Credential,
+}
+
+enum Credential {
+    /// Whoever holds this access token.
+    Bearer(Bearer),
+    /// A user of the server's machine, whom the operator's socket has let in.
+    Operator(u32),
+}
+
+impl Admin {
+    /// Looks again whether the asker may administer, for answers that last.
+    ///
+    /// # Errors
+    /// As [`Credential::actor`].
+    pub(super) async fn may_still(&self) -> Result<(), ApiError> {
+        self.credential.actor(&self.app).await.map(drop)
+    }
+}
+
+impl Credential {
+    /// Who administers.
+    ///
+    /// # Errors
+    /// [`ApiError`]: 401 without a good access token, 403 without the scope `admin` or, by now, the role.
+    async fn actor(&self, app: &App) -> Result<Actor, ApiError> {
+        match self {
+            Self::Operator(uid) => Ok(Actor::Operator(*uid)),
+            Self::Bearer(bearer) => {
+                let access = bearer.access(app, SCOPE).await?;
+                app.administrator(&access).map_err(|error| ApiError::access(&error))
+            }
+        }
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Admin {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Bearer::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        Bearer::security_schemes()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let failed = || poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR);
+        let app = Arc::clone(request.data::<Arc<App>>().ok_or_else(failed)?);
+        let credential = match &request.remote_addr().0 {
+            Addr::Custom(OPERATOR, uid) => Credential::Operator(uid.parse().map_err(|_| failed())?),
+            Addr::SocketAddr(_) | Addr::Unix(_) | Addr::Custom(..) => {
+                Credential::Bearer(Bearer::from_request(request, body, options).await?)
+            }
+        };
+        let actor = credential.actor(&app).await?;
+        Ok(Self { app, actor, credential })
+    }
+}

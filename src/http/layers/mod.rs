@@ -1,0 +1,13 @@
+//! What every request goes through before an endpoint sees it, and every answer after that.
+
+mod cors;
+mod host;
+mod hsts;
+pub(in crate::http) mod issuer_path;
+mod uniform_answers;
+
+pub(in crate::http) use cors::Cors;
+pub(in crate::http) use host::HostCheck;
+pub(in crate::http) use hsts::Hsts;
+pub(in crate::http) use issuer_path::IssuerPath;
+pub(in crate::http) use uniform_answers::UniformAnswers;

@@ -1,0 +1,88 @@
+//! What all answers have in common: the form of an error, `Allow`, and what no cache keeps.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use poem::http::{StatusCode, header};
+use poem::{Endpoint, IntoResponse, Request, Response};
+
+use crate::http::allowed_methods::AllowedMethods;
+use crate::http::error::{ErrorBody, json, no_store};
+use crate::http::problem;
+use crate::oauth::ErrorCode;
+
+/// Turns what poem itself refuses (no such path, another method, …) into the same JSON as every other error, and keeps
+/// every answer with tokens or about persons out of caches.
+pub(in crate::http) struct UniformAnswers<E> {
+    inner: E,
+    methods: Arc<AllowedMethods>,
+}
+
+impl<E> UniformAnswers<E> {
+    /// Around `inner`, whose paths take `methods`.
+    pub(in crate::http) const fn new(inner: E, methods: Arc<AllowedMethods>) -> Self {
+        Self { inner, methods }
+    }
+}
+
+impl<E: Endpoint> Endpoint for UniformAnswers<E> {
+    type Output = Response;
+
+    // Not async: it would keep the request a second time.
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        let path = request.uri().path().to_owned();
+        self.inner.call(request).map(move |answer| Ok(self.finish(&path, answer)))
+    }
+}
+
+impl<E> UniformAnswers<E> {
+    fn finish(&self, path: &str, answer: poem::Result<impl IntoResponse>) -> Response {
+        let mut response = match answer {
+            Ok(response) => response.into_response(),
+            // An endpoint's own error is an answer already.
+            Err(error) if error.is_from_response() => error.into_response(),
+            Err(error) => refusal(&error, OWN_API.iter().any(|prefix| path.starts_with(prefix))),
+        };
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED
+            && let Some(allowed) = self.methods.allowed(path)
+        {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        let status = response.status();
+        let is_personal = NEVER_STORED.iter().any(|prefix| path.starts_with(prefix));
+        // RFC 9111 §4.3.4: a 304 renews what is cached, by its own `Cache-Control`.
+        if is_personal || status.is_client_error() || status.is_server_error() {
+            no_store(&mut response);
+        }
+        response
+    }
+}
+
+/// What no cache may keep: answers with tokens (RFC 6749 §5.1) and about persons.
+const NEVER_STORED: [&str; 3] = ["/oauth/", "/account", "/admin"];
+
+/// Heirloom's own API answers with problem documents (RFC 9457), the protocol's endpoints as RFC 6749 says.
+const OWN_API: [&str; 3] = ["/account", "/admin", "/oauth/userinfo"];
+
+fn refusal(error: &poem::Error, is_own_api: bool) -> Response {
+    let status = error.status();
+    let (code, description) = match status {
+        StatusCode::NOT_FOUND => (ErrorCode::InvalidRequest, "There is nothing at this path."),
+        StatusCode::METHOD_NOT_ALLOWED => (ErrorCode::InvalidRequest, "This path takes another method."),
+        StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::InvalidRequest, "The request is too large."),
+        StatusCode::TOO_MANY_REQUESTS => (ErrorCode::SlowDown, "Too many requests. Wait."),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            (ErrorCode::TemporarilyUnavailable, "The server cannot answer now. Try again in a moment.")
+        }
+        status if status.is_server_error() => {
+            tracing::error!(error = %error, "request failed");
+            (ErrorCode::ServerError, "The server failed. Its log says why.")
+        }
+        _ => (ErrorCode::InvalidRequest, "The request is malformed."),
+    };
+    if is_own_api {
+        problem::refusal(error, description)
+    } else {
+        json(status, &ErrorBody::new(code, description))
+    }
+}
