@@ -22,7 +22,8 @@ use crate::oauth::{Audience, ErrorCode, GrantType, Scope, TokenRequest};
 /// The token endpoint.
 pub struct TokenApi;
 
-/// What the token endpoint takes, for the specification; [`OauthForm`] reads it strictly.
+/// What the token endpoint takes.
+// For the specification: `OauthForm` is what reads it.
 #[derive(Object)]
 #[oai(rename = "TokenRequest")]
 struct TokenRequestBody {
