@@ -55,6 +55,10 @@ pub mod clock;
 pub mod config;
 pub mod encoding;
 mod files;
+#[cfg(test)]
+#[expect(dead_code, reason = "the test program of the stored formats uses all of it")]
+#[path = "../tests/formats/frozen.rs"]
+mod frozen;
 pub mod http;
 pub mod installation;
 pub mod oauth;

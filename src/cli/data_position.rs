@@ -127,6 +127,18 @@ impl DataPosition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frozen::Frozen;
+
+    #[test]
+    fn the_file_is_written_and_read_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = DataPosition::new(folder.path(), [1; 16]);
+        told.write(70_000).unwrap();
+        let mut frozen = Frozen::read("data-position.txt");
+        frozen.text("data.position", fs::read_to_string(folder.path().join(FILE)).unwrap().trim_end());
+        frozen.finish();
+        assert_eq!(told.read(), Some(70_000));
+    }
 
     #[test]
     fn a_position_is_told_of_one_store_only() {

@@ -267,6 +267,7 @@ impl Workspace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frozen::Frozen;
 
     fn small() -> Cost {
         Cost::new(64, 1, 1).unwrap()
@@ -347,6 +348,17 @@ mod tests {
             assert!(minicbor::decode::<PasswordRecord>(&bytes[..cut]).is_err());
         }
         assert_eq!(verifies("a", &PasswordRecord { format: 2, ..record }), Err(HashRefused::Format(2)));
+    }
+
+    #[test]
+    fn a_password_is_hashed_and_kept_as_it_was() {
+        let mut frozen = Frozen::read("passwords.txt");
+        let hash = |cost| Workspace::default().hash(&password("correct horse"), (cost, &peppers()), [7; 16]);
+        for (name, cost) in [("small", small()), ("recommended", Cost::RECOMMENDED)] {
+            let encode = |record: &PasswordRecord| minicbor::to_vec(record).unwrap();
+            frozen.both_ways(name, &hash(cost).unwrap(), encode, |bytes| minicbor::decode(bytes));
+        }
+        frozen.finish();
     }
 
     #[test]

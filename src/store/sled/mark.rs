@@ -149,6 +149,17 @@ fn decode(bytes: &[u8]) -> Option<(u64, Mark)> {
 mod tests {
     use super::super::disk::SystemDisk;
     use super::*;
+    use crate::frozen::Frozen;
+
+    #[test]
+    fn a_slot_of_the_mark_is_written_and_read_as_it_was() {
+        let mut frozen = Frozen::read("sled-mark.txt");
+        let digest = digest(b"l\0\0\0\0\0\0\0\x08", b"entry");
+        let slot = (9, Mark { store: [1; 16], position: 8, digest });
+        let read = |bytes: &[u8]| decode(bytes).ok_or("none");
+        frozen.both_ways("slot", &slot, |(sequence, mark)| encode(*sequence, mark), read);
+        frozen.finish();
+    }
 
     fn mark(position: u64) -> Mark {
         Mark { store: [1; 16], position, digest: [2; 32] }

@@ -29,6 +29,8 @@ mod check;
 pub mod disk;
 mod durable;
 mod failure;
+#[cfg(test)]
+mod formats_tests;
 mod gate;
 mod group;
 mod layout;

@@ -103,6 +103,20 @@ fn pull<'a>(body: &mut Cursor<'a>) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frozen::Frozen;
+
+    #[test]
+    fn the_row_of_the_last_group_is_written_and_read_as_it_was() {
+        let mut frozen = Frozen::read("sled-redo.txt");
+        let rows = Rows::from([
+            (b"l\0\0\0\0\0\0\0\x08".to_vec(), Some(IVec::from(b"event"))),
+            (b"rgone".to_vec(), None),
+            (b"rthere".to_vec(), Some(IVec::from(b""))),
+        ]);
+        frozen.bytes("key", REDO);
+        frozen.both_ways("body", &rows, body, |bytes| parse(bytes).ok_or("none"));
+        frozen.finish();
+    }
 
     #[test]
     fn rows_come_back_as_they_were_written_and_a_cut_is_damage() {

@@ -1,0 +1,160 @@
+//! Reads the sources for types and records that are stored: what is new there needs frozen bytes here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every type whose bytes are stored, with the module that it is in, but for ids and names, which a macro encodes. `Kept`
+/// of `user` is a profile, `Stored` of `token` a check value.
+const STORED_TYPES: [&str; 39] = [
+    "client::Client",
+    "client::ClientEvent",
+    "client::ClientMetadata",
+    "client::Delivery",
+    "client::Kept",
+    "client::Lifetimes",
+    "client::RefreshTokens",
+    "client::RetryWindow",
+    "client::ReusePolicy",
+    "client::SecretDigest",
+    "client::Secrets",
+    "client::TokenEndpointAuthMethod",
+    "clock::Timestamp",
+    "installation::Installation",
+    "installation::InstallationEvent",
+    "oauth::Actor",
+    "oauth::Generation",
+    "oauth::GrantType",
+    "oauth::Kid",
+    "oauth::Nonce",
+    "oauth::Origin",
+    "oauth::Scope",
+    "oauth::Standing",
+    "password::PasswordRecord",
+    "session::Device",
+    "session::EndReason",
+    "session::Issued",
+    "session::Rotation",
+    "session::Session",
+    "session::SessionEvent",
+    "session::Started",
+    "session::Status",
+    "session::Summary",
+    "token::CheckValue",
+    "token::Stored",
+    "user::Kept",
+    "user::Status",
+    "user::User",
+    "user::UserEvent",
+];
+
+/// How the keys of all records begin. What has a 0 is looked at by the tests of whole folders, and `ready` is only asked for. The store
+/// has one more of its own: `RecordKey::restored`.
+const RECORDS: [&str; 22] = [
+    r#"vault b"K""#,
+    r#"vault b"S""#,
+    r#"vault b"d""#,
+    r#"vault b"f""#,
+    r#"vault b"i""#,
+    r#"vault b"m""#,
+    r#"vault b"n""#,
+    r#"vault b"o""#,
+    r#"vault b"p""#,
+    r#"vault b"q""#,
+    r#"vault b"s""#,
+    r#"view 0 b"ready""#,
+    r#"view 0 b"sessions""#,
+    r#"view 0 b"sweeper doubts""#,
+    r#"view 0 b"sweeper""#,
+    r#"view VERSION b"c""#,
+    r#"view VERSION b"e""#,
+    r#"view VERSION b"k""#,
+    r#"view VERSION b"o""#,
+    r#"view VERSION b"r""#,
+    r#"view VERSION b"u""#,
+    "view version kind",
+];
+
+/// The text of every source file, with the module that it is in.
+fn sources() -> Vec<(String, String)> {
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let module = |path: &Path| {
+        let first = path.strip_prefix(&src).unwrap().components().next().unwrap();
+        first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+    };
+    files(&src).iter().map(|path| (module(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+fn word(text: &str) -> &str {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap()
+}
+
+/// The types that derive an encoding, or have one written out.
+fn stored_types(module: &str, text: &str) -> Vec<String> {
+    let derives = text.split("#[derive(").skip(1).filter_map(|rest| rest.split_once(")]"));
+    let encoded = derives.filter(|(derived, _)| derived.contains("Encode"));
+    let name = |rest: &str| {
+        let at = ["struct ", "enum "].iter().filter_map(|kind| Some(rest.find(kind)? + kind.len())).min();
+        word(&rest[at.unwrap()..]).to_owned()
+    };
+    let by_hand = text.split("Encode<C> for ").skip(1).map(word).filter(|name| !name.is_empty());
+    let all = encoded.map(|(_, rest)| name(rest)).chain(by_hand.map(str::to_owned));
+    all.map(|name| format!("{module}::{name}")).collect()
+}
+
+/// The keys of records as they are made: the half, the version, and what comes first.
+fn records(text: &str) -> Vec<String> {
+    let vault = text.split("RecordKey::vault(&[").skip(1).map(|rest| format!("vault {}", first(rest)));
+    let view = text.split("RecordKey::view(").skip(1).filter_map(|rest| {
+        let (version, rest) = rest.split_once(", ")?;
+        Some(format!("view {version} {}", first(rest.strip_prefix("&[")?)))
+    });
+    vault.chain(view).collect()
+}
+
+fn first(list: &str) -> &str {
+    list.split([',', ']']).next().unwrap()
+}
+
+#[track_caller]
+fn same(found: &BTreeSet<String>, expected: &[&str], what: &str) {
+    let expected: BTreeSet<_> = expected.iter().map(|name| (*name).to_owned()).collect();
+    let new: Vec<_> = found.difference(&expected).collect();
+    let gone: Vec<_> = expected.difference(found).collect();
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "{what}: {new:?} is new in src, {gone:?} is no longer there. Freeze what is new as tests/formats/README.md says, then \
+         change the list in {}. What was stored must still be read, whatever it is called today.",
+        file!()
+    );
+}
+
+#[test]
+fn every_stored_type_is_known_here() {
+    let found = sources().iter().flat_map(|(module, text)| stored_types(module, text)).collect();
+    same(&found, &STORED_TYPES, "types that are stored");
+}
+
+#[test]
+fn every_kind_of_record_is_known_here() {
+    let found = sources()
+        .iter()
+        .filter(|(module, _)| module != "store")
+        .flat_map(|(_, text)| records(text.split("#[cfg(test)]\nmod tests").next().unwrap()))
+        .collect();
+    same(&found, &RECORDS, "records");
+}
+
+#[test]
+fn the_search_itself_finds_types_and_records() {
+    let text = "/// x\n#[derive(Clone,\n Encode, Decode)]\n#[cbor(map)]\npub struct One(u8);\n#[derive(Clone)]\nenum No {}\n\
+                #[derive(minicbor::Encode)]\npub(crate) enum Two {}\nimpl<C> minicbor::Encode<C> for Three {\n\
+                impl<C> Encode<C> for $name {\nfn a() { RecordKey::vault(&[b\"a\", id]) }\n\
+                fn b() { RecordKey::view(3, &[b\"b\"]) }";
+    assert_eq!(stored_types("m", text), ["m::One", "m::Two", "m::Three"]);
+    assert_eq!(records(text), ["vault b\"a\"", "view 3 b\"b\""]);
+}
