@@ -58,7 +58,8 @@ impl Setup {
         Self::on(Arc::new(folder), Arc::new(ManualClock::at(NOW)))
     }
 
-    fn on(folder: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
+    /// On a folder that has `data` and `keys`, or will have them.
+    pub(crate) fn on(folder: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
         let dev = Dev {
             listen: Vec::new(),
             port: 0,
@@ -252,7 +253,7 @@ impl Server {
     }
 
     /// Stops it; afterwards nothing holds the store.
-    async fn stopped(mut self) -> Setup {
+    pub(crate) async fn stopped(mut self) -> Setup {
         let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
         setup.config = self.config.clone();
         if let Some((stop, serving)) = self.running.take() {

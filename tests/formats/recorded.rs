@@ -1,0 +1,271 @@
+//! A recorded folder: `data` and `keys` as a version of heirloom left them, and `recorded.json` with what is known of them.
+
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use heirloom::clock::{ManualClock, Timestamp};
+use heirloom::config::SignUp;
+use heirloom::password::hash::Cost;
+use heirloom::token::{KeyLife, KeyState, KeysFolder, SecretState};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{Answer, Server, Setup, set_mode};
+
+/// What a private key's file begins with; another word stands in the committed file, so that no scanner takes it for a key
+/// in use.
+const KEY_WORDS: (&str, &str) = ("PRIVATE KEY", "RECORDED KEY");
+/// A file of so many bytes is recorded in pieces, without the zeros between them.
+const IN_PIECES: usize = 64 * 1024;
+/// Zeros that fill a block are left out.
+const BLOCK: usize = 4096;
+/// Between the name of a file and where its piece begins.
+const PIECE: &str = ".at-";
+
+/// `recorded.json`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    /// Which heirloom wrote the folder, and how.
+    pub(crate) made_by: String,
+    /// The issuer of its tokens.
+    pub(crate) issuer: String,
+    /// When the recording ended, in milliseconds since the Unix epoch: a test's clock begins there.
+    pub(crate) at: u64,
+    /// The position at which its log ends.
+    pub(crate) position: u64,
+    /// The version of its indexes of sessions. Where it is not today's, the first start makes them again.
+    pub(crate) index_version: u8,
+    /// Whether it knows the keys that it was used with. Where it does not, the first start notes them.
+    pub(crate) knows_keys: bool,
+    /// The time that the sweeper believed last, in milliseconds.
+    pub(crate) believed: Option<u64>,
+    /// For how many seconds the next process doubts the clock.
+    pub(crate) doubted: Option<u64>,
+    pub(crate) users: Vec<Person>,
+    pub(crate) clients: Vec<KnownClient>,
+    pub(crate) families: Vec<Family>,
+    pub(crate) invitations: Vec<Invitation>,
+    /// What each file of the keys folder does at that time.
+    pub(crate) keys: Vec<(String, String)>,
+}
+
+/// A user.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Person {
+    /// What is typed to sign in: a name, or an address.
+    pub(crate) name: String,
+    pub(crate) password: String,
+    /// Whether the sign-in succeeds.
+    pub(crate) signs_in: bool,
+}
+
+/// A client that was registered through the administration API.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KnownClient {
+    pub(crate) id: String,
+    /// The secrets that are good; none of a public client.
+    pub(crate) secrets: Vec<String>,
+    /// Where its pages come from, if it gets its refresh tokens in a cookie.
+    pub(crate) origin: Option<String>,
+    /// Whether it can be used.
+    pub(crate) is_good: bool,
+}
+
+/// The refresh tokens of a session.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Family {
+    /// What has happened to it.
+    pub(crate) what: String,
+    pub(crate) client: String,
+    /// Those that matter, oldest first. Of a client with a cookie: `name=token`.
+    pub(crate) tokens: Vec<String>,
+    /// Whether the last one is good.
+    pub(crate) lives: bool,
+    /// The last access token, if whoever presents the token before the last one is answered it again.
+    pub(crate) access_token: Option<String>,
+}
+
+/// An invitation.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Invitation {
+    pub(crate) code: String,
+    /// Whether an account can be made by it.
+    pub(crate) is_good: bool,
+}
+
+/// The refresh token of an answer; of a client with a cookie, as the browser sends it back.
+pub(crate) fn token_of(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    match answer.header("set-cookie").split(';').next() {
+        Some(cookie) if !cookie.is_empty() => cookie.to_owned(),
+        _ => answer.refresh_token(),
+    }
+}
+
+/// A recorded folder, copied so that it can be opened.
+pub(crate) struct Copied {
+    /// Which one.
+    pub(crate) name: String,
+    pub(crate) recorded: Recorded,
+    folder: Arc<tempfile::TempDir>,
+}
+
+/// Where the recorded folders lie.
+pub(crate) fn all_folders() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/folders")
+}
+
+/// A copy of every recorded folder.
+pub(crate) fn copies() -> Vec<Copied> {
+    let entries = fs::read_dir(all_folders()).unwrap().map(|entry| entry.unwrap());
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert!(names.len() >= 2, "the recorded folders are not there: {names:?}");
+    names.into_iter().map(Copied::of).collect()
+}
+
+impl Copied {
+    fn of(name: String) -> Self {
+        let (from, folder) = (all_folders().join(&name), tempfile::tempdir().unwrap());
+        for part in ["data", "keys"] {
+            copy(&from.join(part), &folder.path().join(part), put_back);
+        }
+        let recorded = fs::read(from.join("recorded.json")).unwrap();
+        Self { name, recorded: serde_json::from_slice(&recorded).unwrap(), folder: Arc::new(folder) }
+    }
+
+    /// The folder that holds `data` and `keys`.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts a server on it, as a real one does: with what is looked at before requests are answered.
+    pub(crate) async fn serve(&self) -> Server {
+        let server = self.setup().start().await;
+        server.app.check_keys().await.unwrap();
+        server.app.prepare_views().await.unwrap();
+        server
+    }
+
+    /// A server to come, at the time when the recording ended.
+    pub(crate) fn setup(&self) -> Setup {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(self.recorded.at)));
+        setup(&self.folder, &clock, &self.recorded.issuer)
+    }
+}
+
+/// What each file of a keys folder does at a time: the signing keys, then the secrets.
+pub(crate) fn key_states(keys: &Path, at: Timestamp) -> Vec<(String, String)> {
+    let folder = KeysFolder::at(keys);
+    let signing = folder.signing_keys(&KeyLife::default(), at).unwrap().into_iter().map(|key| {
+        let state = match key.state {
+            KeyState::Pending { .. } => "pending",
+            KeyState::Signing => "signing",
+            KeyState::Published { .. } => "published",
+            KeyState::Retired => "retired",
+            KeyState::Compromised => "compromised",
+        };
+        (key.file, state)
+    });
+    let secrets = folder.secrets().unwrap().into_iter().map(|secret| {
+        let state = match secret.state {
+            SecretState::Current => "current",
+            SecretState::Checking => "checking",
+            SecretState::Compromised => "compromised",
+        };
+        (secret.file, state)
+    });
+    signing.chain(secrets).map(|(file, state)| (file, state.to_owned())).collect()
+}
+
+/// How servers are set up that record a folder, or open a recorded one.
+pub(crate) fn setup(folder: &Arc<tempfile::TempDir>, clock: &Arc<ManualClock>, issuer: &str) -> Setup {
+    let mut setup = Setup::on(Arc::clone(folder), Arc::clone(clock));
+    issuer.clone_into(&mut setup.config.issuer);
+    setup.config.accounts.registration = SignUp::Invite;
+    setup.config.accounts.login_with_email = true;
+    setup.cost = Cost::RECOMMENDED;
+    setup
+}
+
+/// Puts `data` and `keys` of a folder where recorded folders lie, without what only a running process needs.
+pub(crate) fn keep(from: &Path, name: &str, recorded: &Recorded) {
+    let to = all_folders().join(name);
+    assert!(!to.exists(), "{} is there: what was recorded stays as it is", to.display());
+    for part in ["data", "keys"] {
+        copy(&from.join(part), &to.join(part), put_away);
+    }
+    fs::remove_file(to.join("data/lock")).unwrap();
+    let json = serde_json::to_string_pretty(recorded).unwrap();
+    fs::write(to.join("recorded.json"), format!("{json}\n")).unwrap();
+}
+
+/// Copies the files of a folder, for their owner alone.
+fn copy(from: &Path, to: &Path, write: fn(&Path, Vec<u8>)) {
+    fs::create_dir_all(to).unwrap();
+    set_mode(to, 0o700);
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        // git keeps no empty folder, so none is recorded.
+        if !path.is_dir() {
+            write(&target, fs::read(&path).unwrap());
+        } else if fs::read_dir(&path).unwrap().next().is_some() {
+            copy(&path, &target, write);
+        }
+    }
+}
+
+/// Writes a file as it is recorded: keys disguised, and one with long stretches of zeros in pieces.
+fn put_away(path: &Path, bytes: Vec<u8>) {
+    if bytes.len() < IN_PIECES {
+        fs::write(path, with_words(path, bytes, KEY_WORDS)).unwrap();
+        return;
+    }
+    let blocks: Vec<_> = bytes.chunks(BLOCK).collect();
+    let is_zero = |block: &[u8]| block.iter().all(|byte| *byte == 0);
+    let mut at = 0;
+    for run in blocks.chunk_by(|one, next| is_zero(one) == is_zero(next)) {
+        let run = run.concat();
+        if !is_zero(&run) {
+            fs::write(piece(path, at), &run).unwrap();
+        }
+        at += run.len();
+    }
+    fs::write(piece(path, at), "").unwrap();
+}
+
+/// The file of the piece that begins at `at`.
+fn piece(path: &Path, at: usize) -> PathBuf {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    path.with_file_name(format!("{name}{PIECE}{at:08}"))
+}
+
+/// Writes a file as it was, for its owner alone.
+fn put_back(path: &Path, bytes: Vec<u8>) {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let Some((whole, at)) = name.split_once(PIECE) else {
+        let swapped = (KEY_WORDS.1, KEY_WORDS.0);
+        fs::write(path, with_words(path, bytes, swapped)).unwrap();
+        return set_mode(path, 0o600);
+    };
+    let (path, at) = (path.with_file_name(whole), at.parse().unwrap());
+    let file = fs::File::options().write(true).create(true).truncate(false).open(&path).unwrap();
+    file.write_all_at(&bytes, at).unwrap();
+    // The last piece is empty, and says how long the file is.
+    let end = at + u64::try_from(bytes.len()).unwrap();
+    if file.metadata().unwrap().len() < end {
+        file.set_len(end).unwrap();
+    }
+    set_mode(&path, 0o600);
+}
+
+/// A signing key with other words around it; every other file as it is.
+fn with_words(path: &Path, bytes: Vec<u8>, (from, to): (&str, &str)) -> Vec<u8> {
+    if path.extension().is_none_or(|end| end != "pem") {
+        return bytes;
+    }
+    String::from_utf8(bytes).unwrap().replace(from, to).into_bytes()
+}
