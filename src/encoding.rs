@@ -1,7 +1,8 @@
 //! How events and snapshots become bytes: a format version, then CBOR with integer keys (RFC 8949).
 //!
-//! A field is added under a new key and is optional; a change that an older reader would misread gets a new format
-//! version. An older format is upcast by its aggregate; a newer one is refused, and only that stream is.
+//! A field is added under a new key and has a default, so what an earlier version wrote without it is read as it is. A
+//! change that an older reader would misread gets a new format version; there has been one version so far. A newer one is
+//! refused, and only that stream is. `tests/formats` holds bytes of all that was ever written.
 
 use minicbor::{Decode, Encode};
 
