@@ -217,7 +217,7 @@ fn limits(config: &Config) -> throttle::Settings {
     let free = |attempts: u32, limit: Limit| Limit { free: attempts, ..limit };
     throttle::Settings {
         account: free(config.throttle.account_attempts, usual.account),
-        familiar: free(config.throttle.account_attempts, usual.familiar),
+        known_network: free(config.throttle.account_attempts, usual.known_network),
         network: free(config.throttle.network_attempts, usual.network),
         ..usual
     }

@@ -1,8 +1,6 @@
 //! The administration API as the commands call it: on the running server's socket, or, when no server runs, in this
 //! process on the folder. Both ways are the same endpoints, so a command does the same either way.
 
-use std::io;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -15,8 +13,8 @@ use poem::{EndpointExt as _, Response};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use super::accepted::Accepted;
 use super::installation::Which;
-use super::run::Accept;
 use super::{Failure, Outcome, operators, run};
 use crate::http::HttpSettings;
 use crate::http::operations::operator;
@@ -59,7 +57,7 @@ impl Administration {
         let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
         let config = which.config()?;
         let socket = operators::path(&config.data);
-        if runs(&socket)? {
+        if operators::runs(&socket)? {
             return Ok(Self { runtime, way: Way::Socket(socket) });
         }
         // A mistyped folder must not become a new, empty installation.
@@ -70,9 +68,9 @@ impl Administration {
             let text = format!("there is no store in {folder}: {begin} makes one; nothing was changed");
             return Err(Failure::Failed(text));
         }
-        let (app, _) = run::open(&config, Accept::default())?;
+        let (app, _) = run::open(&config, Accepted::default())?;
         runtime.block_on(async { app.note_doubt(app.clock_evidence().await).await });
-        runtime.block_on(run::prepare(&app, &config, Accept::default()))?;
+        runtime.block_on(run::prepare(&app, &config, Accepted::default()))?;
         let endpoint = operator::endpoint(app, HttpSettings::default());
         let endpoint = endpoint.map_err(|error| Failure::Failed(error.to_string()))?;
         Ok(Self { runtime, way: Way::Folder(endpoint.boxed()) })
@@ -145,22 +143,6 @@ pub(super) fn escaped(text: &str) -> String {
 /// A field's text; empty if there is none.
 pub(super) fn text<'a>(item: &'a Value, field: &str) -> &'a str {
     item.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// Whether a server listens on a socket.
-pub(super) fn runs(socket: &Path) -> Outcome<bool> {
-    // None was there, or its server ended without removing it; or no path as long can be a socket's.
-    let none = |kind| {
-        matches!(
-            kind,
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput
-        )
-    };
-    match UnixStream::connect(socket) {
-        Ok(_) => Ok(true),
-        Err(error) if none(error.kind()) => Ok(false),
-        Err(error) => Err(Failure::File { path: socket.to_path_buf(), error }),
-    }
 }
 
 /// One request over a socket.

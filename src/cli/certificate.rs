@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::with_sources;
+use super::error_text::with_sources;
 use crate::app::App;
 use crate::app::certificate::CertificateStatus;
 use crate::clock::Timestamp;

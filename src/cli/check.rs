@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{administration, bind, known_keys, operators};
+use super::error_text::with_sources;
+use super::{bind, known_keys, operators};
 use crate::config::Config;
 use crate::http::server::tls_config;
 use crate::store::sled::SledStore;
@@ -25,7 +26,7 @@ pub(super) struct Findings {
 /// Looks at everything that a start uses and that can be looked at from beside it.
 pub(super) fn check(config: &Config) -> Findings {
     let mut found = Findings::default();
-    let runs = match administration::runs(&operators::path(&config.data)) {
+    let runs = match operators::runs(&operators::path(&config.data)) {
         Ok(runs) => runs,
         Err(error) => {
             found.unchecked.push(format!("whether a server runs on the data folder: {error}"));
@@ -131,10 +132,4 @@ fn ports(config: &Config, found: &mut Findings) {
             found.problems.push(format!("can't listen on {address}: {error}"));
         }
     }
-}
-
-/// An error with what it came from.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
-    let all = std::iter::successors(Some(error), |error| error.source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

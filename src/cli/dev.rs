@@ -9,8 +9,9 @@ use clap::builder::RangedI64ValueParser;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::accepted::Accepted;
 use super::demo::{Demo, User};
-use super::run::{self, Accept, Start};
+use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
 use crate::config::{AccessTokenType, Trial};
 use crate::oauth::{ClientId, Origin};
@@ -122,7 +123,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();
     let filled_in = Some(announcement.demo.filled_in());
-    let accept = Accept { restored: arguments.restored, ..Accept::default() };
+    let accept = Accepted { restored: arguments.restored, ..Accepted::default() };
     let start = Start { config, sockets, demo: users, filled_in, accept };
     run::serve(start, &mut || {
         let text = if arguments.json { announcement.json()? } else { announcement.text() };

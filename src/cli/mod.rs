@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::ConfigErrors;
 
+mod accepted;
 mod administration;
 mod certificate;
 mod check;
@@ -20,6 +21,7 @@ mod data;
 mod data_position;
 pub mod demo;
 mod dev;
+mod error_text;
 mod installation;
 mod keys;
 mod known_keys;

@@ -4,9 +4,12 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
+
+use super::{Failure, Outcome};
 
 /// The socket of the server on a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {
@@ -45,6 +48,22 @@ pub(super) fn listen(data: &Path) -> io::Result<(UnixListener, Placed)> {
         Err(error) => return Err(error),
     }
     Ok((UnixListener::bind(&path)?, Placed(path)))
+}
+
+/// Whether a server listens on a socket.
+pub(super) fn runs(socket: &Path) -> Outcome<bool> {
+    // None was there, or its server ended without removing it; or no path as long can be a socket's.
+    let none = |kind| {
+        matches!(
+            kind,
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput
+        )
+    };
+    match UnixStream::connect(socket) {
+        Ok(_) => Ok(true),
+        Err(error) if none(error.kind()) => Ok(false),
+        Err(error) => Err(Failure::File { path: socket.to_path_buf(), error }),
+    }
 }
 
 impl Drop for Placed {

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::accepted::Accepted;
 use super::data_position::DataPosition;
 use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators};
@@ -45,16 +46,7 @@ pub(super) struct Start {
     /// What the documentation page has filled in; only in `heirloom dev`.
     pub filled_in: Option<FilledIn>,
     /// What is taken as it is.
-    pub accept: Accept,
-}
-
-/// What is taken as it is, since the operator says so.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Accept {
-    /// A log without its mark.
-    pub missing_mark: bool,
-    /// Data that were restored from a backup: every session ends.
-    pub restored: bool,
+    pub accept: Accepted,
 }
 
 /// Runs a server until it is told to stop (SIGTERM, SIGINT). Calls `ready` once, as soon as it answers requests; if
@@ -159,7 +151,7 @@ async fn keep_looking(app: Arc<App>) {
 }
 
 /// Opens the store and puts the use cases together. A new store gets its keys first.
-pub(super) fn open(config: &Config, accept: Accept) -> Outcome<(Arc<App>, DataPosition)> {
+pub(super) fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>, DataPosition)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     if let Some(warning) = check::who_may_write(&config.data).map_err(Failure::Failed)? {
         tracing::warn!("{warning}");
@@ -186,7 +178,7 @@ pub(super) fn open(config: &Config, accept: Accept) -> Outcome<(Arc<App>, DataPo
 }
 
 /// What is looked at, and put right, before requests are answered.
-pub(super) async fn prepare(app: &App, config: &Config, accept: Accept) -> Outcome {
+pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Outcome {
     let store = |error| Failure::Failed(format!("the store: {error}"));
     let known = app.check_keys().await.map_err(|error| Failure::Failed(error.to_string()))?;
     if let Err(error) = known_keys::write(&config.data, &known) {

@@ -6,7 +6,8 @@ use std::path::Path;
 use hyper::Method;
 use serde_json::Value;
 
-use super::administration::{over, runs, text};
+use super::administration::{over, text};
+use super::operators::runs;
 use super::{Failure, Outcome, operators};
 use crate::http::operations::operator::KEYS;
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::run::{self, Accept, Start};
+use super::accepted::Accepted;
+use super::run::{self, Start};
 use super::{Failure, Outcome, bind, check, demo, log, print_lines};
 use crate::config::{Config, Flag, Sources};
 
@@ -51,7 +52,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
     let check = arguments.check;
-    let accept = Accept { missing_mark: arguments.accept_missing_mark, restored: arguments.restored };
+    let accept = Accepted { missing_mark: arguments.accept_missing_mark, restored: arguments.restored };
     let file = arguments.config.clone();
     let config = Config::load(&sources(arguments))?;
     if demo::is_demo(&config.data) {

@@ -4,7 +4,7 @@
 //! only a success or a full hashing queue gives it back. So a hundred guesses at once are no more than the limit. An
 //! attempt is measured in one of two ways:
 //!
-//! - **From a familiar network**, one from which this account has signed in before: by a counter that belongs to this
+//! - **From a known network**, one from which this account has signed in before: by a counter that belongs to this
 //!   account and network alone. Whatever strangers do elsewhere, a person at home or at work is not touched by it.
 //! - **From any other network**: by the account's counters and by the network's counters. The first bound guesses at one
 //!   account from everywhere, the second one password tried on many accounts.
@@ -31,10 +31,10 @@
 //!   less than was counted in it. What invented names can do is fill cells; how fast is bounded by how fast the hashing pool
 //!   hashes, since only attempts that are hashed count. With the sizes in [`Settings`], four cores that hash invented
 //!   names without a pause delay nobody else; more of them delay some accounts by a second or two.
-//! - Familiar networks are a table of bounded size, four networks an account, that forgets the least recently used. Only
+//! - Known networks are a table of bounded size, four networks an account, that forgets the least recently used. Only
 //!   a success writes to it. Who is forgotten (and everybody, after a restart) is measured as a stranger once.
 //! - Strangers who attack from thousands of blocks at once can make a person on an unknown network wait for long.
-//! - Who shares a familiar network with the attacker shares that counter, and waits for at most its longest delay.
+//! - Who shares a known network with the attacker shares that counter, and waits for at most its longest delay.
 //! - A guess every minute and a half is about a thousand a day at one account: what the password policy is for. One that
 //!   can be signed in to by a name and by an address has a counter for each, and so twice as many.
 //! - Two processes count apart.
@@ -42,82 +42,30 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use ring::hmac;
 
 use crate::clock::Timestamp;
 
 pub mod bucket;
 mod counter;
-mod familiar;
+mod keyed_hash;
+mod known_networks;
 mod network;
+mod outcome;
 mod paged;
 mod repeats;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use counter::Key;
 pub use counter::Limit;
+use keyed_hash::KeyedHash;
 use network::Networks;
 pub use network::counted_address;
+pub use outcome::{Stats, Throttled, ThrottledBy};
+pub use settings::Settings;
 use state::{Counted, Met, State, Taken};
-
-/// The limits and the sizes of the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// For one account, from all networks that are not familiar; and from one subscriber, and from one block.
-    pub account: Limit,
-    /// For one network, over all accounts to which it is not familiar. A /56 may have twice as many failures, a /48 eight
-    /// times as many.
-    pub network: Limit,
-    /// For one account from one of its familiar networks.
-    pub familiar: Limit,
-    /// The same wrong password for the same account from the same network counts once within this time; 0: never.
-    pub repeat_window: Duration,
-    /// Cells in a row of the account counters, of 24 bytes; there are four rows.
-    pub account_cells: usize,
-    /// The same for the counters of one account and one subscriber or block.
-    pub source_cells: usize,
-    /// The same for the network counters.
-    pub network_cells: usize,
-    /// How many accounts have familiar networks, at about 200 bytes each.
-    pub familiar_accounts: usize,
-}
-
-impl Default for Settings {
-    /// 24 MiB in all, of which only what is used is taken.
-    fn default() -> Self {
-        Self {
-            account: Limit { free: 10, ..Limit::UP_TO_A_MINUTE },
-            network: Limit { free: 100, longest_delay: Duration::from_mins(5), ..Limit::UP_TO_A_MINUTE },
-            familiar: Limit { free: 10, ..Limit::UP_TO_A_MINUTE },
-            repeat_window: Duration::from_secs(2),
-            account_cells: 65_536,
-            source_cells: 131_072,
-            network_cells: 32_768,
-            familiar_accounts: 16_384,
-        }
-    }
-}
-
-impl Settings {
-    /// No limits at all: for tests that sign in a lot.
-    #[must_use]
-    pub fn off() -> Self {
-        Self {
-            account: Limit::OFF,
-            network: Limit::OFF,
-            familiar: Limit::OFF,
-            repeat_window: Duration::ZERO,
-            account_cells: 1,
-            source_cells: 1,
-            network_cells: 1,
-            familiar_accounts: 1,
-        }
-    }
-}
 
 /// One attempt to sign in, or to prove a password otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -153,50 +101,10 @@ impl fmt::Debug for PasswordDigest {
     }
 }
 
-/// The attempt comes too soon. Nothing was counted, and nothing may be hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many failed attempts, counted by {by:?}")]
-pub struct Throttled {
-    /// When to come back; more than zero, at most twice the longest delay. `Retry-After` has whole seconds: round up.
-    pub retry_after: Duration,
-    /// Which counter says so. For metrics and the log; the client is not told.
-    pub by: By,
-}
-
-/// What an attempt is counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// The account's counter, or that of the account and a familiar network.
-    Account,
-    /// The network's counter.
-    Network,
-}
-
-/// How many attempts met which fate, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Attempts that may be hashed, repeats included.
-    pub reserved: u64,
-    /// Those of them that counted nothing, because the same wrong password had just been counted.
-    pub repeats: u64,
-    /// Those of them that came from a familiar network.
-    pub familiar: u64,
-    /// Attempts that came too soon for the account.
-    pub throttled_by_account: u64,
-    /// Attempts that came too soon for the network.
-    pub throttled_by_network: u64,
-    /// Reservations that ended in a success.
-    pub succeeded: u64,
-    /// Reservations that ended in a wrong password.
-    pub failed: u64,
-    /// Reservations given back, because nothing was hashed.
-    pub abandoned: u64,
-}
-
 /// The counters. Share one among everything that checks passwords.
 pub struct Throttle {
     settings: Settings,
-    key: hmac::Key,
+    hash: KeyedHash,
     state: Mutex<State>,
 }
 
@@ -205,13 +113,13 @@ impl Throttle {
     #[must_use]
     pub fn new(settings: Settings, key: &[u8; 32]) -> Self {
         let state = State::new(&settings);
-        Self { settings, key: hmac::Key::new(hmac::HMAC_SHA256, key), state: Mutex::new(state) }
+        Self { settings, hash: KeyedHash::new(key), state: Mutex::new(state) }
     }
 
     /// What [`Attempt::password`] wants.
     #[must_use]
     pub fn digest(&self, password: &[u8]) -> PasswordDigest {
-        PasswordDigest(self.hash(b'p', &[password]))
+        PasswordDigest(self.hash.hash(b'p', &[password]))
     }
 
     /// Counts `attempt` as a failure, before its password is hashed.
@@ -220,12 +128,12 @@ impl Throttle {
     /// [`Throttled`] if it comes too soon: answer so, and hash nothing.
     pub fn reserve(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<Reservation<'_>, Throttled> {
         let account = self.account(attempt.account);
-        let networks = Networks::of(self, attempt.peer);
+        let networks = Networks::of(&self.hash, attempt.peer);
         let network = networks.lan;
         let parts: [&[u8]; 3] = [&account.bytes(), &network.bytes(), &attempt.password.0];
-        let repeat = Key::from(self.hash(b'r', &parts));
+        let repeat = Key::from(self.hash.hash(b'r', &parts));
         let met = Met {
-            by_account: network::of_account(self, account, networks),
+            by_account: network::of_account(&self.hash, self.settings.account, account, networks),
             by_network: network::of_networks(&self.settings, networks),
         };
         let counted = self.state().count(&self.settings, (account, network, repeat), met, now)?;
@@ -235,21 +143,21 @@ impl Throttle {
     /// Where an attempt comes from; counts nothing.
     #[must_use]
     pub fn origin(&self, account: &[u8], peer: IpAddr) -> Origin {
-        let (account, networks) = (self.account(account), Networks::of(self, peer));
+        let (account, networks) = (self.account(account), Networks::of(&self.hash, peer));
         Origin {
             account: account.narrow(),
             site: networks.site().narrow(),
             block: networks.block().narrow(),
-            known: self.state().familiar.find(account, networks.lan).is_some(),
+            known: self.state().known_networks.find(account, networks.lan).is_some(),
         }
     }
 
-    /// Makes a network familiar to another name of an account that has just signed in from there, unless it is so already.
+    /// Makes a network known to another name of an account that has just signed in from there, unless it is so already.
     pub fn remember(&self, account: &[u8], peer: IpAddr, now: Timestamp) {
-        let (account, networks) = (self.account(account), Networks::of(self, peer));
+        let (account, networks) = (self.account(account), Networks::of(&self.hash, peer));
         let mut state = self.state();
-        if state.familiar.find(account, networks.lan).is_none() {
-            state.familiar.remember(account, networks.lan, now);
+        if state.known_networks.find(account, networks.lan).is_none() {
+            state.known_networks.remember(account, networks.lan, now);
         }
     }
 
@@ -260,16 +168,7 @@ impl Throttle {
     }
 
     fn account(&self, account: &[u8]) -> Key {
-        Key::from(self.hash(b'a', &[account]))
-    }
-
-    fn hash(&self, kind: u8, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(&[kind]);
-        for part in parts {
-            context.update(part);
-        }
-        context.sign().as_ref().try_into().unwrap_or_default()
+        Key::from(self.hash.hash(b'a', &[account]))
     }
 
     /// Counters are good after a panic elsewhere: each step leaves them whole.
@@ -297,13 +196,13 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// The password was right: takes back what this attempt counted and makes its network familiar to the account,
+    /// The password was right: takes back what this attempt counted and makes its network known to the account,
     /// with a clean counter of its own. Nobody else's counter is cleared: not the network's, not the one of strangers at
     /// the same account.
     pub fn succeeded(self, now: Timestamp) {
         let mut state = self.throttle.state();
         self.give_back(&mut state);
-        state.familiar.remember(self.account, self.network, now);
+        state.known_networks.remember(self.account, self.network, now);
         state.stats.succeeded = state.stats.succeeded.saturating_add(1);
     }
 
@@ -324,9 +223,9 @@ impl Reservation<'_> {
     fn give_back(&self, state: &mut State) {
         match &self.counted {
             Counted::Repeat => {}
-            Counted::Familiar { until } => {
-                if let Some(counter) = state.familiar.find(self.account, self.network) {
-                    counter.give_back(&self.throttle.settings.familiar, *until);
+            Counted::KnownNetwork { until } => {
+                if let Some(counter) = state.known_networks.find(self.account, self.network) {
+                    counter.give_back(&self.throttle.settings.known_network, *until);
                 }
             }
             Counted::Stranger(taken) => {

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::counter::{Key, Limit};
-use super::{Settings, Throttle};
+use super::keyed_hash::KeyedHash;
+use super::settings::Settings;
 
 /// The address that its host is counted by. IPv4 in IPv6 is IPv4: mapped (`::ffff:0:0/96`, RFC 4291 §2.5.5.2), or from
 /// a translator (`64:ff9b::/96`, RFC 6052 §2.1), whose /64 would be all of IPv4.
@@ -26,16 +27,15 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    pub(super) fn of(throttle: &Throttle, peer: IpAddr) -> Self {
+    pub(super) fn of(hash: &KeyedHash, peer: IpAddr) -> Self {
         match counted_address(peer) {
             IpAddr::V4(address) => {
-                Self { lan: Key::from(throttle.hash(b'4', &[&address.octets()])), wider: None }
+                Self { lan: Key::from(hash.hash(b'4', &[&address.octets()])), wider: None }
             }
             IpAddr::V6(address) => {
                 let octets = address.octets();
-                let key = |kind, len: usize| {
-                    Key::from(throttle.hash(kind, &[octets.get(..len).unwrap_or(&octets)]))
-                };
+                let key =
+                    |kind, len: usize| Key::from(hash.hash(kind, &[octets.get(..len).unwrap_or(&octets)]));
                 Self { lan: key(b'6', 8), wider: Some((key(b'5', 7), key(b'7', 6))) }
             }
         }
@@ -75,12 +75,11 @@ pub(super) struct Level {
 }
 
 /// The counters of an account: of the subscriber's attempts at it, of the block's attempts at it, and its own.
-pub(super) fn of_account(throttle: &Throttle, account: Key, networks: Networks) -> Vec<Level> {
-    let limit = throttle.settings.account;
+pub(super) fn of_account(hash: &KeyedHash, limit: Limit, account: Key, networks: Networks) -> Vec<Level> {
     // Three quarters, so that the person may mistype too; and never all.
     let part = limit.free.saturating_sub(limit.free / 4).min(limit.free.saturating_sub(1)).max(1);
     let level = |table, key, who| Level { table, key, limit, who, passes_on: part };
-    let pair = |kind, network: Key| Key::from(throttle.hash(kind, &[&account.bytes(), &network.bytes()]));
+    let pair = |kind, network: Key| Key::from(hash.hash(kind, &[&account.bytes(), &network.bytes()]));
     let own = level(Table::Accounts, account, Some(networks.block()));
     let of_site = pair(b's', networks.site());
     match networks.wider {
@@ -128,9 +127,9 @@ mod tests {
 
     #[test]
     fn hosts_behind_a_translator_are_no_network_together() {
-        let throttle = Throttle::new(Settings::default(), &[7; 32]);
+        let hash = KeyedHash::new(&[7; 32]);
         let of = |text: &str| {
-            let networks = Networks::of(&throttle, text.parse().unwrap());
+            let networks = Networks::of(&hash, text.parse().unwrap());
             [networks.lan, networks.site(), networks.block()].map(Key::narrow)
         };
         assert_eq!(of("64:ff9b::192.0.2.1"), of("192.0.2.1"));

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use super::counter::{Counter, Key, Limit, ONE, Sketch};
-use super::familiar::Familiar;
+use super::known_networks::KnownNetworks;
 use super::network::{Level, Table};
+use super::outcome::{Stats, Throttled, ThrottledBy};
 use super::repeats::Repeats;
-use super::{By, Settings, Stats, Throttled};
+use super::settings::Settings;
 use crate::clock::Timestamp;
 
 /// What a reservation has counted, and until when each counter was closed by it.
 #[derive(Debug)]
 pub(super) enum Counted {
     Repeat,
-    Familiar { until: Option<Timestamp> },
+    KnownNetwork { until: Option<Timestamp> },
     Stranger(Vec<Taken>),
 }
 
@@ -38,7 +39,7 @@ pub(super) struct State {
     accounts: Sketch,
     sources: Sketch,
     networks: Sketch,
-    pub(super) familiar: Familiar,
+    pub(super) known_networks: KnownNetworks,
     pub(super) repeats: Repeats,
     pub(super) stats: Stats,
 }
@@ -49,7 +50,7 @@ impl State {
             accounts: Sketch::new(settings.account_cells),
             sources: Sketch::new(settings.source_cells),
             networks: Sketch::new(settings.network_cells),
-            familiar: Familiar::new(settings.familiar_accounts),
+            known_networks: KnownNetworks::new(settings.known_accounts),
             repeats: Repeats::new(settings.repeat_window),
             stats: Stats::default(),
         }
@@ -66,27 +67,27 @@ impl State {
         let counted = if self.repeats.take(repeat, now) {
             self.stats.repeats = self.stats.repeats.saturating_add(1);
             Counted::Repeat
-        } else if let Some(counter) = self.familiar.find(account, network) {
-            let counted = Self::count_familiar(counter, &settings.familiar, now);
+        } else if let Some(counter) = self.known_networks.find(account, network) {
+            let counted = Self::count_known(counter, &settings.known_network, now);
             self.note(counted)?
         } else {
             let counted = self.count_stranger(met, now);
             self.note(counted)?
         };
         self.stats.reserved = self.stats.reserved.saturating_add(1);
-        if matches!(counted, Counted::Familiar { .. }) {
-            self.stats.familiar = self.stats.familiar.saturating_add(1);
+        if matches!(counted, Counted::KnownNetwork { .. }) {
+            self.stats.known_network = self.stats.known_network.saturating_add(1);
         }
         Ok(counted)
     }
 
-    fn count_familiar(counter: &mut Counter, limit: &Limit, now: Timestamp) -> Result<Counted, Throttled> {
+    fn count_known(counter: &mut Counter, limit: &Limit, now: Timestamp) -> Result<Counted, Throttled> {
         let wait = counter.wait(limit, now);
         if wait.is_zero() {
             let failures = counter.failures(limit, now).saturating_add(1);
-            Ok(Counted::Familiar { until: counter.count(limit, failures, now) })
+            Ok(Counted::KnownNetwork { until: counter.count(limit, failures, now) })
         } else {
-            Err(Throttled { retry_after: wait, by: By::Account })
+            Err(Throttled { retry_after: wait, by: ThrottledBy::Account })
         }
     }
 
@@ -100,7 +101,7 @@ impl State {
             }
             return Ok(Counted::Stranger(taken));
         }
-        let by = if by_network > by_account { By::Network } else { By::Account };
+        let by = if by_network > by_account { ThrottledBy::Network } else { ThrottledBy::Account };
         Err(Throttled { retry_after: by_account.max(by_network), by })
     }
 
@@ -140,8 +141,8 @@ impl State {
     fn note(&mut self, counted: Result<Counted, Throttled>) -> Result<Counted, Throttled> {
         if let Err(Throttled { by, .. }) = &counted {
             let tally = match by {
-                By::Account => &mut self.stats.throttled_by_account,
-                By::Network => &mut self.stats.throttled_by_network,
+                ThrottledBy::Account => &mut self.stats.throttled_by_account,
+                ThrottledBy::Network => &mut self.stats.throttled_by_network,
             };
             *tally = tally.saturating_add(1);
         }

@@ -1,5 +1,6 @@
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::*;
 
@@ -81,7 +82,7 @@ fn reservations_count_before_their_outcome_is_known() {
 }
 
 #[test]
-fn a_flood_does_not_touch_who_comes_from_a_familiar_network() {
+fn a_flood_does_not_touch_who_comes_from_a_known_network() {
     let throttle = throttle();
     let home = network(0);
     guess(&throttle, "ann", home, START).unwrap().succeeded(START);
@@ -121,7 +122,7 @@ fn under_a_flood_that_never_ends_a_person_on_an_unknown_network_gets_in_too() {
                     return;
                 }
                 Err(Throttled { retry_after, by }) => {
-                    assert_eq!(by, By::Account);
+                    assert_eq!(by, ThrottledBy::Account);
                     waits += 1;
                     turn = now.after(retry_after);
                 }
@@ -178,7 +179,7 @@ fn own_successes_do_not_clear_the_network_of_who_tries_one_password_on_many_acco
     }
     assert_eq!(guesses, Settings::default().network.free);
     let Throttled { by, .. } = guess(&throttle, "one more", peer, START).unwrap_err();
-    assert_eq!(by, By::Network);
+    assert_eq!(by, ThrottledBy::Network);
     assert!(guess(&throttle, "one more", network(2), START).is_ok());
 }
 
@@ -238,7 +239,7 @@ fn invented_names_neither_push_a_counter_out_nor_close_other_accounts() {
         (0..1000).filter(|n| guess(&throttle, &format!("other {n}"), network(n + 10), START).is_err());
     assert_eq!(closed.count(), 0);
     let state = throttle.state();
-    assert_eq!(state.familiar.len(), 0, "only a success writes there");
+    assert_eq!(state.known_networks.len(), 0, "only a success writes there");
 }
 
 #[test]
@@ -300,7 +301,7 @@ fn any_of_the_free_attempts_that_is_given_back_opens_the_counter() {
 fn a_network_is_an_address_of_ipv4_and_a_64_a_56_and_a_48_of_ipv6() {
     let throttle = throttle();
     let networks = |address: &str| {
-        let networks = Networks::of(&throttle, address.parse().unwrap());
+        let networks = Networks::of(&throttle.hash, address.parse().unwrap());
         [networks.lan, networks.site(), networks.block()]
     };
     let same = |one: &str, other: &str| {

@@ -8,9 +8,8 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-use super::pair::PublicKey;
+use super::jwk::Jwk;
 use super::signing::SigningKey;
-use crate::oauth::{Kid, SigningAlgorithm};
 
 /// The longest that a cache may keep the document.
 const MAX_AGE: Duration = Duration::from_mins(15);
@@ -24,25 +23,6 @@ pub struct JwksDocument {
     pub etag: String,
     /// For `Cache-Control`: never longer than the lead time, or a cache could miss a key that signs already.
     pub max_age: Duration,
-}
-
-/// A public key, with the members that verifying needs and no others.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Jwk<'a> {
-    kty: &'static str,
-    #[serde(rename = "use")]
-    usage: &'static str,
-    alg: &'static str,
-    kid: String,
-    #[serde(flatten)]
-    key: &'a PublicKey,
-}
-
-impl<'a> Jwk<'a> {
-    /// A key for signatures.
-    pub(super) fn new(kid: Kid, algorithm: SigningAlgorithm, key: &'a PublicKey) -> Self {
-        Self { kty: key.kty(), usage: "sig", alg: algorithm.as_str(), kid: kid.to_string(), key }
-    }
 }
 
 impl JwksDocument {

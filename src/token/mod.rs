@@ -14,6 +14,7 @@
 pub mod claims;
 pub mod error;
 pub mod folder;
+mod jwk;
 pub mod jwks;
 pub mod keys;
 pub mod known;
@@ -33,6 +34,7 @@ pub use jwks::JwksDocument;
 pub use keys::SigningKeys;
 pub use known::{KnownSecret, SecretsInUse};
 pub use life::{KeyLife, KeyState};
+pub use pair::NotAKey;
 pub use rotate::{KeyInfo, NewKey, SecretInfo, SecretState};
 pub use secrets::{Peppers, RefreshSecrets, Secret};
 pub use signing::{SignError, SigningKey, TokenType};

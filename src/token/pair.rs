@@ -19,7 +19,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::signing::NotAKey;
 use crate::oauth::SigningAlgorithm;
 
 /// The longest signature, in bytes: of an RSA key of 8,192 bits.
@@ -38,6 +37,23 @@ pub(super) struct RsaPair {
     aws_lc: rsa::KeyPair,
     /// None if it is none for ring, which knows keys of up to 4,096 bits.
     ring: Option<ring::rsa::KeyPair>,
+}
+
+/// Why a file's contents are no signing key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAKey {
+    /// Not PKCS#8 PEM.
+    #[error("it doesn't hold a private key as PKCS#8 PEM (-----BEGIN PRIVATE KEY-----)")]
+    Pem,
+    /// Fewer bits than RFC 7518 §3.3 allows.
+    #[error("its RSA key is smaller than 2048 bits")]
+    TooSmall,
+    /// Neither an RSA key nor one on P-256 that can sign.
+    #[error("it is neither an RSA key nor a P-256 key that can sign ({0})")]
+    Rejected(String),
+    /// It signs, and the signature doesn't verify.
+    #[error("its private half doesn't fit its public half")]
+    SelfTest,
 }
 
 /// What a JWK says of a public key beside its use, in base64url: RFC 7518 §6.2.1 and §6.3.1. There is no room in it for

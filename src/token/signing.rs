@@ -9,8 +9,8 @@ use rustls_pki_types::pem::PemObject;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::claims::AccessTokenClaims;
-use super::jwks::Jwk;
-use super::pair::{Pair, PublicKey};
+use super::jwk::Jwk;
+use super::pair::{NotAKey, Pair, PublicKey};
 use crate::oauth::{Kid, SigningAlgorithm};
 
 /// Room for a usual token, so that it grows at most once: header 90 bytes, claims 600, signature 342.
@@ -59,23 +59,6 @@ pub enum SignError {
     /// The key gave no signature.
     #[error("the signing key {0} gave no signature")]
     Signature(Kid),
-}
-
-/// Why a file's contents are no signing key.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAKey {
-    /// Not PKCS#8 PEM.
-    #[error("it doesn't hold a private key as PKCS#8 PEM (-----BEGIN PRIVATE KEY-----)")]
-    Pem,
-    /// Fewer bits than RFC 7518 §3.3 allows.
-    #[error("its RSA key is smaller than 2048 bits")]
-    TooSmall,
-    /// Neither an RSA key nor one on P-256 that can sign.
-    #[error("it is neither an RSA key nor a P-256 key that can sign ({0})")]
-    Rejected(String),
-    /// It signs, and the signature doesn't verify.
-    #[error("its private half doesn't fit its public half")]
-    SelfTest,
 }
 
 impl SigningKey {

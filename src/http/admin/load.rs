@@ -84,7 +84,7 @@ impl From<&App> for SignInLoad {
             attempts: Attempts {
                 admitted: throttle.reserved,
                 repeats: throttle.repeats,
-                familiar: throttle.familiar,
+                familiar: throttle.known_network,
                 throttled_by_account: throttle.throttled_by_account,
                 throttled_by_network: throttle.throttled_by_network,
                 succeeded: throttle.succeeded,

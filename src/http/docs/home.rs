@@ -6,7 +6,7 @@ use poem::http::{HeaderMap, HeaderValue, header};
 use poem::{Endpoint, EndpointExt as _, Response};
 use url::Url;
 
-use super::page::{FilledIn, Served, attribute};
+use super::served::{FilledIn, Served, attribute};
 
 /// The page. Programs that take JSON only are told that there is nothing, as at every path that isn't known.
 pub(super) fn endpoint(

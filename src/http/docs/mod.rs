@@ -33,9 +33,10 @@ mod home;
 mod page;
 mod post_process;
 mod refusals;
+mod served;
 
-pub use page::FilledIn;
 pub(super) use page::route;
+pub use served::FilledIn;
 
 /// Every endpoint.
 type Apis = (

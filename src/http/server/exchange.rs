@@ -23,7 +23,7 @@ use super::Shared;
 use super::body::{BodyError, BodyMemory, BodyState, LimitedBody};
 use super::head::REFUSED_METHOD;
 use super::places::Place;
-use super::refusal::Refusal;
+use super::refusal::{NOSNIFF, Refusal};
 use super::wire::{Link, after};
 
 type Answer = Response<BoxBody<Bytes, io::Error>>;
@@ -162,9 +162,6 @@ fn answer_of(called: poem::Result<impl IntoResponse>) -> Answer {
         Err(error) => error.into_response().into(),
     }
 }
-
-/// No browser takes an answer for another kind of content than it says.
-pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 fn closing(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

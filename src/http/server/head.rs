@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::Limits;
+use super::limits::Limits;
 use super::refusal::Refusal;
 
 /// A checked head.

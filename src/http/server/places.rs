@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Limits;
+use super::limits::Limits;
 use crate::throttle::counted_address;
 
 /// What all sources have taken of the listeners that share it.

@@ -7,7 +7,8 @@ use hyper::{Response, StatusCode};
 
 use bytes::Bytes;
 
-use super::exchange::NOSNIFF;
+/// No browser takes an answer for another kind of content than it says.
+pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Why the listener answers a request in the endpoint's place. Each is JSON of the shape of RFC 6749 §5.2, in its
 /// character set, and is never cached.

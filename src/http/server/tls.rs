@@ -13,8 +13,6 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::certificate::Certificate;
-
 /// Why there is no TLS configuration. Each names the file, for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -52,15 +50,6 @@ pub enum TlsError {
         /// Why.
         source: rustls::Error,
     },
-}
-
-/// Reads a certificate chain and its private key, both PEM. HTTP/2 and HTTP/1.1 are offered (ALPN), TLS 1.2 and 1.3
-/// spoken.
-///
-/// # Errors
-/// [`TlsError`], naming the file.
-pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    Ok(Certificate::open(cert, key)?.config())
 }
 
 /// A certificate chain and its private key, which belong together.
@@ -106,6 +95,7 @@ fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, TlsError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tls_config;
     use super::*;
 
     fn write(dir: &tempfile::TempDir, name: &str, text: &str, mode: u32) -> PathBuf {

@@ -5,7 +5,7 @@ use super::paged::Paged;
 use crate::clock::Timestamp;
 
 /// A set-associative table: an account falls into one set, where the least recently used of eight makes room.
-pub(super) struct Familiar {
+pub(super) struct KnownNetworks {
     sets: Paged<[Account; WAYS]>,
 }
 
@@ -28,12 +28,12 @@ struct Network {
     counter: Counter,
 }
 
-impl Familiar {
+impl KnownNetworks {
     pub(super) fn new(accounts: usize) -> Self {
         Self { sets: Paged::new(accounts.div_ceil(WAYS)) }
     }
 
-    /// The counter of this account and network, if the network is familiar. Asking does not count as use: only a success
+    /// The counter of this account and network, if the network is known. Asking does not count as use: only a success
     /// keeps an entry.
     pub(super) fn find(&mut self, account: Key, network: Key) -> Option<&mut Counter> {
         let at = account.place(self.sets.len());
@@ -42,7 +42,7 @@ impl Familiar {
         Some(&mut known.counter)
     }
 
-    /// Makes the network familiar to the account, with a clean counter.
+    /// Makes the network known to the account, with a clean counter.
     pub(super) fn remember(&mut self, account: Key, network: Key, now: Timestamp) {
         let key = Some(account.wide());
         let Some(set) = self.set(account) else { return };
@@ -98,32 +98,32 @@ mod tests {
 
     #[test]
     fn an_account_keeps_its_four_latest_networks() {
-        let mut familiar = Familiar::new(64);
+        let mut networks = KnownNetworks::new(64);
         for network in 1..=4 {
-            familiar.remember(key(1), key(network), at(network.into()));
+            networks.remember(key(1), key(network), at(network.into()));
         }
-        familiar.remember(key(1), key(1), at(10));
-        familiar.remember(key(1), key(5), at(11));
-        let known = [1, 2, 3, 4, 5].map(|network| familiar.find(key(1), key(network)).is_some());
+        networks.remember(key(1), key(1), at(10));
+        networks.remember(key(1), key(5), at(11));
+        let known = [1, 2, 3, 4, 5].map(|network| networks.find(key(1), key(network)).is_some());
         assert_eq!(known, [true, false, true, true, true]);
     }
 
     #[test]
     fn other_accounts_do_not_share_a_network() {
-        let mut familiar = Familiar::new(1);
-        familiar.remember(key(1), key(9), at(1));
-        assert!(familiar.find(key(2), key(9)).is_none());
+        let mut networks = KnownNetworks::new(1);
+        networks.remember(key(1), key(9), at(1));
+        assert!(networks.find(key(2), key(9)).is_none());
     }
 
     #[test]
     fn space_is_bounded_and_the_least_recently_used_account_makes_room() {
-        let mut familiar = Familiar::new(1);
+        let mut networks = KnownNetworks::new(1);
         for account in 1..=100 {
-            familiar.remember(key(account), key(1), at(account.into()));
-            familiar.remember(key(1), key(1), at(account.into()));
+            networks.remember(key(account), key(1), at(account.into()));
+            networks.remember(key(1), key(1), at(account.into()));
         }
-        assert_eq!(familiar.sets.len(), 1);
-        let known = |familiar: &mut Familiar, account| familiar.find(key(account), key(1)).is_some();
-        assert!(known(&mut familiar, 1) && known(&mut familiar, 100) && !known(&mut familiar, 50));
+        assert_eq!(networks.sets.len(), 1);
+        let known = |networks: &mut KnownNetworks, account| networks.find(key(account), key(1)).is_some();
+        assert!(known(&mut networks, 1) && known(&mut networks, 100) && !known(&mut networks, 50));
     }
 }
