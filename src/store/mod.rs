@@ -20,14 +20,22 @@
 //! - **Checked.** Every event and snapshot carries a checksum: damage is [`StoreError::Corrupt`], never a wrong answer.
 //!   Whoever meets it is told so; a store may end the run on it, since what else is damaged is not known.
 //!
-//! One contract suite (`tests/store/contract.rs`) runs against every store.
+//! One contract suite (`tests/store/contract.rs`) runs against every store: [`sled`], which is on a disk, and [`memory`],
+//! which promises all of this but to outlive its process.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+mod change;
+pub mod memory;
 pub mod sled;
+
+pub use self::change::{
+    Append, Expected, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARIZED, MAX_SUMMARY, MAX_VALUE, RecordChange, Remove,
+    Summarize,
+};
 
 /// A store's answer, later.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -193,68 +201,6 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// The version of a stream that an append was decided on. A stream's version is that of its last event: how many were
-/// appended to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// There is no such stream.
-    NoStream,
-    /// The stream is at exactly this version. `Exact(0)` is never so: a stream without events is no stream.
-    Exact(u64),
-}
-
-/// One atomic change: events of one stream, its new snapshot, and records.
-#[derive(Clone, Debug)]
-pub struct Append {
-    /// The stream.
-    pub stream: StreamId,
-    /// The version that the events were decided on.
-    pub expected: Expected,
-    /// The events, oldest first; each at most [`MAX_VALUE`] bytes. Without any, only records change (and the
-    /// stream's version does not).
-    pub events: Vec<Vec<u8>>,
-    /// The fold of the stream including `events`, at most [`MAX_VALUE`] bytes.
-    pub snapshot: Vec<u8>,
-    /// Record changes that land with the events.
-    pub records: Vec<RecordChange>,
-}
-
-/// One atomic removal of a whole stream.
-#[derive(Clone, Debug)]
-pub struct Remove {
-    /// The stream.
-    pub stream: StreamId,
-    /// Its version.
-    pub expected: Expected,
-    /// Record changes that land with the removal.
-    pub records: Vec<RecordChange>,
-}
-
-/// One event in the place of several.
-#[derive(Clone, Debug)]
-pub struct Summarize {
-    /// The stream.
-    pub stream: StreamId,
-    /// Its version, which stays.
-    pub expected: Expected,
-    /// The version of the first event that goes; not the stream's first.
-    pub first: u64,
-    /// The version of the last event that goes, where the summary will stand.
-    pub last: u64,
-    /// The summary.
-    pub event: Vec<u8>,
-    /// Record changes that land with it.
-    pub records: Vec<RecordChange>,
-}
-
-/// How many events one [`Summarize`] may take away: each may lie in another row of the log, and all are written at once.
-pub const MAX_SUMMARIZED: usize = 48;
-/// The longest summary, in bytes: it lies in a row of the log that may be full.
-pub const MAX_SUMMARY: usize = 1024;
-
-/// The longest event, snapshot or record value, in bytes: larger ones would leave the one file that is synced.
-pub const MAX_VALUE: usize = 8 * 1024;
-
 /// Where an append landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -331,28 +277,6 @@ impl fmt::Debug for RecordKey {
     /// Only the length: a vault key can hold a person's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RecordKey({} bytes)", self.0.len())
-    }
-}
-
-/// A change to one record, made inside an [`Append`].
-#[derive(Clone, PartialEq, Eq)]
-pub enum RecordChange {
-    /// Writes the record, over what was there.
-    Put(RecordKey, Vec<u8>),
-    /// Writes the record; the append fails with [`StoreError::RecordExists`] if there is one.
-    Insert(RecordKey, Vec<u8>),
-    /// Deletes the record, if there is one.
-    Delete(RecordKey),
-}
-
-impl fmt::Debug for RecordChange {
-    /// Without values: the vault holds secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Put(key, _) => write!(f, "Put({key:?})"),
-            Self::Insert(key, _) => write!(f, "Insert({key:?})"),
-            Self::Delete(key) => write!(f, "Delete({key:?})"),
-        }
     }
 }
 

@@ -15,7 +15,9 @@ mod contract;
 mod sled;
 mod support;
 
+use heirloom::store::memory::MemoryStore;
 use heirloom::store::sled::{SledOptions, SledStore};
 
 // One line for each store: a name, and how a fresh one is opened in an empty folder.
 contract::keeps!(sled_store, |folder| SledStore::open(&folder.join("data"), SledOptions::default()).unwrap());
+contract::keeps!(memory_store, |_| MemoryStore::new());

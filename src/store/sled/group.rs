@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use sled::IVec;
 
 use super::super::{
-    Append, Appended, Expected, MAX_SUMMARY, MAX_VALUE, RecordChange, RecordKey, Remove, StoreError,
-    StreamId, Summarize,
+    Append, Appended, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARY, MAX_VALUE, RecordChange, RecordKey, Remove,
+    StoreError, StreamId, Summarize,
 };
+use super::super::change::inserts_an_existing_record;
 use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{Event, LastRow, ROOM, SEAL};
 use super::redo::Rows;
@@ -25,7 +26,7 @@ pub struct GroupLimits {
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        Self { keys: 512, bytes: 256 * 1024 }
+        Self { keys: MAX_APPEND_VALUES, bytes: MAX_APPEND_BYTES }
     }
 }
 
@@ -75,43 +76,39 @@ impl Change {
         }
     }
 
-    /// What it can take of a group; [`StoreError::TooLarge`] if a part of it is larger than the store takes.
+    /// What it can take of a group; [`StoreError::TooLarge`] if it, or a part of it, is larger than any store takes.
     pub(super) fn cost(&self) -> Result<Cost, StoreError> {
         let (rows, records) = match self {
             // The chunks that its events may fill.
-            Self::Append(append) => (append.events.len().div_ceil(16), &append.records),
+            Self::Append(append) => {
+                append.check_size()?;
+                (append.events.len().div_ceil(16), &append.records)
+            }
             // The head and the purge.
-            Self::Remove(remove) => (2, &remove.records),
+            Self::Remove(remove) => {
+                remove.check_size()?;
+                (2, &remove.records)
+            }
             // The head, and the chunks at the two ends and between them.
             Self::Summarize(summarize) => {
+                summarize.check_size()?;
                 (summary::most(summarize).div_ceil(16).saturating_add(3), &summarize.records)
             }
         };
         let mut cost = Cost { keys: rows, bytes: rows.saturating_mul(256) };
-        if let Self::Summarize(summarize) = self {
-            if summarize.event.len() > MAX_SUMMARY {
-                return Err(StoreError::TooLarge);
+        match self {
+            Self::Append(append) => {
+                append.events.iter().for_each(|event| cost.row(104, event.len()));
+                cost.row(224, append.snapshot.len());
             }
-            for _ in 0..summary::most(summarize) {
-                cost.row(ROOM.saturating_add(16), 0);
+            Self::Summarize(summarize) => {
+                (0..summary::most(summarize)).for_each(|_| cost.row(ROOM.saturating_add(16), 0));
+                cost.row(224, MAX_SUMMARY.saturating_add(MAX_VALUE));
             }
-            cost.row(224, MAX_SUMMARY.saturating_add(MAX_VALUE));
+            Self::Remove(_) => {}
         }
-        if let Self::Append(append) = self {
-            for event in &append.events {
-                cost.add(104, event)?;
-            }
-            cost.add(224, &append.snapshot)?;
-        }
-        for record in records {
-            let (key, value) = match record {
-                RecordChange::Put(key, value) | RecordChange::Insert(key, value) => (key, value.as_slice()),
-                RecordChange::Delete(key) => (key, [].as_slice()),
-            };
-            if key.as_bytes().len() > RecordKey::MAX {
-                return Err(StoreError::TooLarge);
-            }
-            cost.add(key.as_bytes().len().saturating_add(8), value)?;
+        for (key, value) in records.iter().map(RecordChange::key_and_value) {
+            cost.row(key.as_bytes().len().saturating_add(8), value.map_or(0, <[u8]>::len));
         }
         Ok(cost)
     }
@@ -119,14 +116,6 @@ impl Change {
 
 impl Cost {
     /// Another row.
-    fn add(&mut self, overhead: usize, value: &[u8]) -> Result<(), StoreError> {
-        if value.len() > MAX_VALUE {
-            return Err(StoreError::TooLarge);
-        }
-        self.row(overhead, value.len());
-        Ok(())
-    }
-
     fn row(&mut self, overhead: usize, len: usize) {
         self.keys = self.keys.saturating_add(1);
         self.bytes = self.bytes.saturating_add(overhead).saturating_add(len);
@@ -165,15 +154,10 @@ impl<'a> Group<'a> {
             Change::Remove(remove) => (remove.expected, &remove.records),
             Change::Summarize(summarize) => (summarize.expected, &summarize.records),
         };
-        let as_expected = match (expected, &head) {
-            (Expected::NoStream, None) => true,
-            (Expected::Exact(version), Some(head)) => head.version == version,
-            (Expected::NoStream, Some(_)) | (Expected::Exact(_), None) => false,
-        };
-        if !as_expected {
+        if !expected.is_met_by(head.as_ref().map(|head| head.version)) {
             return Ok(Err(StoreError::WrongExpectedVersion));
         }
-        if self.inserts_a_taken_key(records)? {
+        if inserts_an_existing_record(records, |key| self.record_exists(key))? {
             return Ok(Err(StoreError::RecordExists));
         }
         let summary = match (&change, &head) {
@@ -271,41 +255,24 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn inserts_a_taken_key(&self, changes: &[RecordChange]) -> Result<bool, Fault> {
-        let mut mine = HashMap::new();
-        for change in changes {
-            match change {
-                RecordChange::Put(key, _) => mine.insert(key, true),
-                RecordChange::Delete(key) => mine.insert(key, false),
-                RecordChange::Insert(key, _) => {
-                    let taken = match mine.get(key).or_else(|| self.records.get(key)) {
-                        Some(taken) => *taken,
-                        None => self.tree.get(&record_key(key))?.is_some(),
-                    };
-                    if taken {
-                        return Ok(true);
-                    }
-                    mine.insert(key, true)
-                }
-            };
+    fn record_exists(&self, key: &RecordKey) -> Result<bool, Fault> {
+        match self.records.get(key) {
+            Some(exists) => Ok(*exists),
+            None => Ok(self.tree.get(&record_key(key))?.is_some()),
         }
-        Ok(false)
     }
 
     fn records(&mut self, changes: &[RecordChange]) {
-        for change in changes {
-            match change {
-                RecordChange::Put(key, data) | RecordChange::Insert(key, data) => {
-                    let row = record_key(key);
+        for (key, value) in changes.iter().map(RecordChange::key_and_value) {
+            let row = record_key(key);
+            match value {
+                Some(data) => {
                     let value = layout::value(&row, data);
                     self.put(row, value);
-                    self.records.insert(key.clone(), true);
                 }
-                RecordChange::Delete(key) => {
-                    self.delete(record_key(key));
-                    self.records.insert(key.clone(), false);
-                }
+                None => self.delete(row),
             }
+            self.records.insert(key.clone(), value.is_some());
         }
     }
 
