@@ -15,10 +15,9 @@ use tokio::runtime::Runtime;
 
 use super::accepted::Accepted;
 use super::installation::Which;
-use super::{Failure, Outcome, operators, run};
+use super::{Failure, Outcome, operators, run, store};
 use crate::http::HttpSettings;
 use crate::http::operations::operator;
-use crate::store::sled::SledStore;
 use crate::user::Username;
 
 /// A way to administer an installation.
@@ -61,14 +60,14 @@ impl Administration {
             return Ok(Self { runtime, way: Way::Socket(socket) });
         }
         // A mistyped folder must not become a new, empty installation.
-        if !new && !SledStore::is_in(&config.data) {
+        if !new && !store::location(&config).has_store() {
             let begin =
                 if which.is_demo() { "`heirloom dev`" } else { "`heirloom serve`, or `heirloom user add`," };
             let folder = config.data.display();
             let text = format!("there is no store in {folder}: {begin} makes one; nothing was changed");
             return Err(Failure::Failed(text));
         }
-        let (app, _) = run::open(&config, Accepted::default())?;
+        let (app, _) = runtime.block_on(run::open(&config, Accepted::default()))?;
         runtime.block_on(async { app.note_doubt(app.clock_evidence().await).await });
         runtime.block_on(run::prepare(&app, &config, Accepted::default()))?;
         let endpoint = operator::endpoint(app, HttpSettings::default());

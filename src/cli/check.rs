@@ -3,13 +3,11 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use super::error_text::with_sources;
-use super::{bind, known_keys, operators};
+use super::{bind, known_keys, operators, store};
 use crate::config::Config;
 use crate::http::server::tls_config;
-use crate::store::sled::SledStore;
 use crate::token::{KeyError, KeyLife, KeysFolder};
 
 /// What was found beyond the configuration itself.
@@ -46,7 +44,7 @@ pub(super) fn check(config: &Config) -> Findings {
 
 fn keys(config: &Config, found: &mut Findings) {
     let folder = KeysFolder::at(&config.keys);
-    let has_data = SledStore::is_in(&config.data);
+    let has_data = store::location(config).has_store();
     let mut look = || -> Result<(), KeyError> {
         let signing = folder.signing_keys(&KeyLife::default(), crate::clock::Timestamp::default())?;
         let in_use = folder.secrets_in_use()?;
@@ -86,10 +84,11 @@ fn keys(config: &Config, found: &mut Findings) {
 ///
 /// # Errors
 /// When everybody may: nobody knows what the data are then.
-pub(super) fn who_may_write(data: &Path) -> Result<Option<String>, String> {
+pub(super) fn who_may_write(config: &Config) -> Result<Option<String>, String> {
+    let data = &config.data;
     let Ok(metadata) = fs::metadata(data) else { return Ok(None) };
     let mode = metadata.permissions().mode() & 0o777;
-    if !SledStore::is_in(data) || mode & 0o022 == 0 {
+    if !store::location(config).has_store() || mode & 0o022 == 0 {
         return Ok(None);
     }
     let folder = data.display();
@@ -103,12 +102,12 @@ pub(super) fn who_may_write(data: &Path) -> Result<Option<String>, String> {
 }
 
 fn data(config: &Config, found: &mut Findings) {
-    match who_may_write(&config.data) {
+    match who_may_write(config) {
         Ok(warning) => found.warnings.extend(warning),
         Err(problem) => found.problems.push(problem),
     }
     match fs::read_dir(&config.data) {
-        Ok(_) if SledStore::is_in(&config.data) => {
+        Ok(_) if store::location(config).has_store() => {
             found.unchecked.push("the store: `heirloom data verify` reads it".to_owned());
         }
         Ok(_) => {}

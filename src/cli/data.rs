@@ -10,7 +10,7 @@ use super::installation::Which;
 use super::{Failure, Outcome, print, print_lines};
 use crate::client::state as client;
 use crate::session::state as session;
-use crate::store::sled::{Verification, verify};
+use crate::store::{StoreLocation, Verification};
 use crate::user::state as user;
 
 /// The commands of `heirloom data`.
@@ -35,7 +35,8 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     let Command::Verify { folder, which, json } = command;
     let folder = folder.map_or_else(|| which.find().map(|installation| installation.data), Ok)?;
-    let found = verify(&folder).map_err(|error| Failure::Failed(error.to_string()))?;
+    let found =
+        StoreLocation::Folder(folder.clone()).verify().map_err(|error| Failure::Failed(error.to_string()))?;
     if json {
         print(out, &format!("{}\n", as_json(&folder, &found)))?;
     } else {

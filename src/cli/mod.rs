@@ -34,6 +34,7 @@ mod run;
 mod running;
 mod serve;
 mod session;
+mod store;
 mod user;
 
 pub use dev::Announcement;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::accepted::Accepted;
 use super::data_position::DataPosition;
 use super::demo::User;
-use super::{Failure, Outcome, certificate, check, known_keys, operators};
+use super::{Failure, Outcome, certificate, check, known_keys, operators, store};
 use crate::app::App;
 use crate::app::assemble::{Ground, make_keys, read_keys};
 use crate::app::outage::untold;
@@ -27,8 +27,7 @@ use crate::http::{self, HttpSettings};
 use crate::oauth::Actor;
 use crate::password::hash::Cost;
 use crate::random::Random;
-use crate::store::Store as _;
-use crate::store::sled::{SledOptions, SledStore};
+use crate::store::OpenedStore;
 
 /// How often the keys folder is looked at.
 const LOOK_AT_KEYS: Duration = Duration::from_secs(2);
@@ -78,7 +77,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     // With the other sockets: a start that fails for a port has done nothing.
     let metrics = config.server.metrics.map(bind_metrics).transpose()?;
-    let (app, position) = open(&config, accept)?;
+    let (app, position) = open(&config, accept).await?;
     // Before anything is appended by this process.
     let evidence = app.clock_evidence().await;
     prepare(&app, &config, accept).await?;
@@ -151,28 +150,21 @@ async fn keep_looking(app: Arc<App>) {
 }
 
 /// Opens the store and puts the use cases together. A new store gets its keys first.
-pub(super) fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>, DataPosition)> {
+pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>, DataPosition)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if let Some(warning) = check::who_may_write(&config.data).map_err(Failure::Failed)? {
+    if let Some(warning) = check::who_may_write(config).map_err(Failure::Failed)? {
         tracing::warn!("{warning}");
     }
     // The keys come first: where they can't be used, the store is left as it is.
-    let is_new = !SledStore::is_in(&config.data);
-    let keys = if is_new { make_keys(config, &clock) } else { read_keys(config, &clock) };
+    let has_store = store::location(config).has_store();
+    let keys = if has_store { read_keys(config, &clock) } else { make_keys(config, &clock) };
     keys.map_err(|error| Failure::Failed(error.to_string()))?;
-    let options = SledOptions {
-        on_fatal: Arc::new(give_up),
-        accept_missing_mark: accept.missing_mark,
-        accept_restored: accept.restored,
-        floor_bytes: config.nearly_full,
-        ..SledOptions::default()
-    };
-    let store = SledStore::open(&config.data, options).map_err(|error| Failure::Failed(error.to_string()))?;
-    let position = DataPosition::new(&config.keys, store.id());
+    let OpenedStore { store, id } = store::open(config, accept, Arc::new(give_up)).await?;
+    let position = DataPosition::new(&config.keys, id);
     if !accept.restored {
         position.compare(config, store.stats().position)?;
     }
-    let ground = Ground { store: Arc::new(store), clock, random: Random::system(), cost: Cost::RECOMMENDED };
+    let ground = Ground { store, clock, random: Random::system(), cost: Cost::RECOMMENDED };
     let app = App::assemble(config, ground).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok((Arc::new(app), position))
 }

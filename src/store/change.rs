@@ -196,4 +196,3 @@ impl fmt::Debug for RecordChange {
         }
     }
 }
-

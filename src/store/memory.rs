@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::change::inserts_an_existing_record;
 use super::{
-    Append, Appended, Expected, MAX_SUMMARIZED, RecordChange, RecordKey, RecordedEvent, Remove, Snapshot, Store,
-    StoreError, StoreFuture, StoreStats, StreamId, Summarize,
+    Append, Appended, Expected, MAX_SUMMARIZED, RecordChange, RecordKey, RecordedEvent, Remove, Snapshot,
+    Store, StoreError, StoreFuture, StoreStats, StreamId, Summarize,
 };
 
 /// Streams, snapshots and records in the memory of this process.
@@ -71,7 +71,8 @@ impl Store for MemoryStore {
         Box::pin(async move {
             let State { log, streams, .. } = &*self.state();
             let Some(stream) = streams.get(&stream) else { return Ok(Vec::new()) };
-            let positions = stream.positions.range((Excluded(after), Unbounded)).map(|(_, position)| position);
+            let positions =
+                stream.positions.range((Excluded(after), Unbounded)).map(|(_, position)| position);
             Ok(positions.filter_map(|position| log.get(position)).take(limit).cloned().collect())
         })
     }
@@ -112,7 +113,13 @@ impl Store for MemoryStore {
     /// Each change is a group of its own; there is no disk to tell of.
     fn stats(&self) -> StoreStats {
         let State { position, changes, .. } = *self.state();
-        StoreStats { groups: changes, changes, largest_group: changes.min(1), position, ..StoreStats::default() }
+        StoreStats {
+            groups: changes,
+            changes,
+            largest_group: changes.min(1),
+            position,
+            ..StoreStats::default()
+        }
     }
 }
 

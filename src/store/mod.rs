@@ -26,16 +26,21 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod change;
 pub mod memory;
+mod open;
 pub mod sled;
+mod verification;
 
 pub use self::change::{
-    Append, Expected, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARIZED, MAX_SUMMARY, MAX_VALUE, RecordChange, Remove,
-    Summarize,
+    Append, Expected, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARIZED, MAX_SUMMARY, MAX_VALUE,
+    RecordChange, Remove, Summarize,
 };
+pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, open};
+pub use self::verification::Verification;
 
 /// A store's answer, later.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -134,6 +139,10 @@ pub trait Store: Send + Sync + 'static {
         StoreStats::default()
     }
 }
+
+/// What to do when the store has failed: log the text and end the process within a second. It is called once, from
+/// any thread, and must not panic.
+pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What the store has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,12 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use super::super::StoreError;
+use super::super::{OnFatal, StoreError};
 use super::tree::Fault;
-
-/// What to do when the store has failed: log the text and end the process within a second. It is called once, from
-/// any thread, and must not panic.
-pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Whether, and why, the store has failed.
 pub(super) struct Failure {

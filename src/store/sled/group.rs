@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use sled::IVec;
 
-use super::super::{
-    Append, Appended, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARY, MAX_VALUE, RecordChange, RecordKey, Remove,
-    StoreError, StreamId, Summarize,
-};
 use super::super::change::inserts_an_existing_record;
+use super::super::{
+    Append, Appended, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARY, MAX_VALUE, RecordChange, RecordKey,
+    Remove, StoreError, StreamId, Summarize,
+};
 use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{Event, LastRow, ROOM, SEAL};
 use super::redo::Rows;

@@ -60,18 +60,17 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use self::disk::{Disk, SystemDisk};
-pub use self::failure::OnFatal;
 use self::group::Change;
 pub use self::group::GroupLimits;
 pub use self::open::OpenError;
 use self::queue::Queue;
 use self::reads::{Load, ReadLog, ReadStream, Record, Scan};
 use self::shared::Shared;
-pub use self::verify::{Verification, verify};
+pub use self::verify::verify;
 use self::writer::{Job, Writer, now};
 use super::{
-    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StoreStats,
-    StreamId, Summarize,
+    Append, Appended, OnFatal, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture,
+    StoreStats, StreamId, Summarize,
 };
 
 /// How a [`SledStore`] is opened.

@@ -14,39 +14,7 @@ use super::pages::Pages;
 use super::preparation::{CONF, is_whole, settings, snapshots};
 use super::segments::SledFile;
 use super::tree::{FILE, Fault, ReadRows as _};
-
-/// What was found in a folder.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verification {
-    /// Why the store would not open; `None` if it would.
-    pub refused: Option<String>,
-    /// Rows that are not what was written there; the store opens, and stops when it meets one.
-    pub damaged_rows: Vec<String>,
-    /// Files beside the log that are not what was written there; the next start makes them again.
-    pub remade: Vec<PathBuf>,
-    /// The position at which the log ends.
-    pub position: u64,
-    /// The position of the mark; `None` if there is none that can be read.
-    pub mark: Option<u64>,
-    /// How many events there are.
-    pub events: u64,
-    /// How many streams there are: their categories, and their numbers.
-    pub streams: Vec<(u8, u64)>,
-    /// How many records there are.
-    pub records: u64,
-    /// How many segments of the file and how many messages in them were read.
-    pub segments: u64,
-    /// How many messages were read.
-    pub messages: u64,
-}
-
-impl Verification {
-    /// Whether it would open, and all of it can be read.
-    #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        self.refused.is_none() && self.damaged_rows.is_empty()
-    }
-}
+use crate::store::Verification;
 
 /// Reads the whole store in `folder`, and writes nothing, not even a lock.
 ///
