@@ -183,6 +183,7 @@ pub(crate) fn key_states(keys: &Path, at: Timestamp) -> Vec<(String, String)> {
 /// How servers are set up that record a folder, or open a recorded one.
 pub(crate) fn setup(folder: &Arc<tempfile::TempDir>, clock: &Arc<ManualClock>, issuer: &str) -> Setup {
     let mut setup = Setup::on(Arc::clone(folder), Arc::clone(clock));
+    setup.on_disk();
     issuer.clone_into(&mut setup.config.issuer);
     setup.config.accounts.registration = SignUp::Invite;
     setup.config.accounts.login_with_email = true;

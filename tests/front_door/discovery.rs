@@ -226,10 +226,7 @@ async fn the_docs_the_specification_and_the_health_are_there() {
     assert_eq!(specification.text, kept.replacen("https://id.example.com", &server.base, 1));
     assert_eq!(server.get("/health/live").await.json, json!({"status": "ok"}));
     let mut ready = server.get("/health/ready").await.json;
-    assert!(
-        ready["disk"]["free_bytes"].as_u64().unwrap() > 0 && ready["disk"]["floor_bytes"].is_u64(),
-        "{ready}"
-    );
+    // Only a store on a disk has something to say of it.
     ready.as_object_mut().unwrap().remove("disk");
     let sweeper = json!({"behind": false, "ended": 0, "removed": 0, "failed": 0});
     assert_eq!(ready, json!({"status": "ok", "sweeper": sweeper}));

@@ -10,7 +10,7 @@ use heirloom::store::{Append, Expected};
 use heirloom::user::Command;
 
 use crate::faults::{Failing, Fault, Once};
-use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
+use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
 
@@ -215,7 +215,7 @@ async fn a_new_refresh_secret_is_not_used_before_the_data_know_it() {
 
 #[tokio::test]
 async fn a_store_restored_from_an_older_copy_refuses_what_it_never_issued() {
-    let server = Server::start().await;
+    let server = Server::with(Setup::on_disk).await;
     let older = server.sign_in().await;
     let untouched = server.sign_in().await;
     let backup = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use heirloom::http::operations::metrics;
 use heirloom::http::server;
 
-use crate::support::{Answer, Server, USER, client};
+use crate::support::{Answer, Server, Setup, USER, client};
 
 /// The lines of the page, from a real listener.
 async fn numbers(of: &Server) -> Answer {
@@ -56,12 +56,19 @@ async fn what_looks_the_same_to_a_client_is_told_apart_and_nobody_is_named() {
     }
     assert!(page.text.contains("\nheirloom_sign_ins_failed_total 1\n"), "{}", page.text);
     assert!(page.text.contains("\nheirloom_sweeper_paused_seconds "), "{}", page.text);
+    assert!(!page.text.contains(USER.0) && !page.text.contains("127.0.0.1"), "{}", page.text);
+    assert_eq!(server.get("/metrics").await.status, 404, "not on the public listener");
+}
+
+#[tokio::test]
+async fn the_groups_of_the_store_on_the_disk_are_counted() {
+    let server = Server::with(Setup::on_disk).await;
+    server.sign_in().await.access_token();
+    let page = numbers(&server).await;
     for figure in ["groups_total", "changes_total", "largest_group", "longest_group_microseconds"] {
         let value =
             page.text.lines().find_map(|line| line.strip_prefix(&format!("heirloom_store_{figure} ")));
         assert!(value.is_some_and(|value| value != "0"), "{figure}\n{}", page.text);
     }
     assert!(page.text.contains("\nheirloom_store_longest_read_microseconds "), "{}", page.text);
-    assert!(!page.text.contains(USER.0) && !page.text.contains("127.0.0.1"), "{}", page.text);
-    assert_eq!(server.get("/metrics").await.status, 404, "not on the public listener");
 }

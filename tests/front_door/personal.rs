@@ -19,6 +19,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read() {
     let server = Server::with(|setup| {
+        setup.on_disk();
         setup.config.accounts.login_with_email = true;
         setup.config.server.trusted_proxies = vec!["127.0.0.1".to_owned()];
     })

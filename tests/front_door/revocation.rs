@@ -7,7 +7,7 @@ use heirloom::oauth::SessionId;
 use heirloom::session::{EndReason, SessionEvent};
 
 use crate::faults::{Failing, Fault};
-use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
+use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 /// Revokes with the public client.
 async fn revoke(server: &Server, token: &str, more: &[(&str, &str)]) -> Answer {
@@ -65,7 +65,7 @@ async fn a_token_of_any_generation_ends_its_family_with_and_without_a_hint() {
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_restart() {
-    let server = Server::start().await;
+    let server = Server::with(Setup::on_disk).await;
     let token = server.sign_in().await.refresh_token();
     assert_done(&revoke(&server, &token, &[]).await);
     let server = server.restart(|_| {}).await;

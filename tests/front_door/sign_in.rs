@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::faults::{Failing, Fault};
-use crate::support::{Server, USER};
+use crate::support::{Server, Setup, USER};
 use heirloom::password::hash::Cost;
 use heirloom::store::{Append, Expected, RecordChange};
 use heirloom::user::{Command, UserEvent, vault};
@@ -162,10 +162,11 @@ async fn sign_ins_that_find_the_pool_busy_count_as_no_guesses() {
 
 #[tokio::test]
 async fn when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
-    let server = Server::start().await;
+    let server = Server::with(Setup::on_disk).await;
     let token = server.sign_in().await.refresh_token();
     let ready = server.get("/health/ready").await.json;
     assert!(ready["disk"]["free_bytes"].as_u64().unwrap() > 0 && ready["status"] == "ok", "{ready}");
+    assert!(ready["disk"]["floor_bytes"].is_u64(), "{ready}");
     let server =
         server.restart(|setup| (setup.sled.floor_bytes, setup.sled.floor_share) = (u64::MAX, 0)).await;
     let refused = server.sign_in().await;

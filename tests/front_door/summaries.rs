@@ -193,6 +193,7 @@ fn bytes(data: &Path) -> (usize, usize) {
 #[tokio::test]
 async fn a_session_of_8640_refreshes_takes_little_when_they_are_old() {
     let server = Server::with(|setup| {
+        setup.on_disk();
         long_lived(setup);
         setup.config.sessions.rotations_kept = Some(Duration::from_hours(1));
         setup.client(PUBLIC, |client| client.metadata.lifetimes.refresh_idle = Duration::from_hours(2));

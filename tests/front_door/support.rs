@@ -15,6 +15,7 @@ use heirloom::password::hash::Cost;
 use heirloom::random::Random;
 use heirloom::session::{Session, SessionEvent};
 use heirloom::store::Store;
+use heirloom::store::memory::MemoryStore;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::token::{IfMissing, KeyLife, SigningAlgorithm};
 use serde_json::Value;
@@ -44,8 +45,10 @@ pub(crate) struct Setup {
     pub(crate) store: Option<Around>,
     /// What a hash costs.
     pub(crate) cost: Cost,
-    /// How the embedded store is opened.
+    /// How the store on the disk is opened.
     pub(crate) sled: SledOptions,
+    /// The store in memory; without one, the store is on the disk.
+    memory: Option<Arc<MemoryStore>>,
     folder: Arc<tempfile::TempDir>,
     clock: Arc<ManualClock>,
 }
@@ -71,7 +74,13 @@ impl Setup {
         };
         let mut config = Config::dev(dev).unwrap();
         config.server.hosts = None;
-        Self { config, store: None, cost: cheap(), sled: SledOptions::default(), folder, clock }
+        let sled = SledOptions::default();
+        Self { config, store: None, cost: cheap(), sled, memory: memory_store(), folder, clock }
+    }
+
+    /// Has the store on the disk whatever `HEIRLOOM_TEST_STORE` says, as the test is about the disk.
+    pub(crate) fn on_disk(&mut self) {
+        self.memory = None;
     }
 
     /// Changes what is registered of a client.
@@ -88,11 +97,13 @@ impl Setup {
         if self.config.issuer.ends_with(":0") {
             self.config.issuer = format!("http://{address}");
         }
-        let sled = SledStore::open(&self.config.data, self.sled).unwrap();
-        let sled: Arc<dyn Store> = Arc::new(sled);
+        let store: Arc<dyn Store> = match &self.memory {
+            Some(memory) => Arc::<MemoryStore>::clone(memory),
+            None => Arc::new(SledStore::open(&self.config.data, self.sled).unwrap()),
+        };
         let store = match self.store {
-            Some(around) => around(Arc::clone(&sled)),
-            None => Arc::clone(&sled),
+            Some(around) => around(store),
+            None => store,
         };
         let ground = Ground {
             store,
@@ -131,8 +142,18 @@ impl Setup {
             clock: self.clock,
             config: self.config,
             folder: self.folder,
+            memory: self.memory,
             running: Some((stop, serving)),
         }
+    }
+}
+
+/// A store in memory if this run of the tests is to have one.
+fn memory_store() -> Option<Arc<MemoryStore>> {
+    match std::env::var("HEIRLOOM_TEST_STORE").as_deref() {
+        Err(std::env::VarError::NotPresent) | Ok("sled") => None,
+        Ok("memory") => Some(Arc::default()),
+        other => panic!("HEIRLOOM_TEST_STORE: {other:?} is neither sled nor memory"),
     }
 }
 
@@ -161,6 +182,7 @@ pub(crate) struct Server {
     /// Its configuration.
     pub(crate) config: Config,
     folder: Arc<tempfile::TempDir>,
+    memory: Option<Arc<MemoryStore>>,
     running: Option<(watch::Sender<bool>, tokio::task::JoinHandle<()>)>,
 }
 
@@ -238,24 +260,27 @@ impl Server {
         server
     }
 
-    /// Stops it, and starts it again on the same folders, with a changed setup. Connections are closed; the clock stands.
+    /// Stops it, and starts it again on the same store and keys, with a changed setup. Connections are closed; the clock
+    /// stands.
     pub(crate) async fn restart(self, change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = self.stopped().await;
         change(&mut setup);
         setup.start().await
     }
 
-    /// Stops it, does something to its data folder, and starts it again.
+    /// Stops it, does something to its data folder, and starts it again; for a server that is [on the disk](Setup::on_disk).
     pub(crate) async fn restart_on(self, change: impl FnOnce(&Path)) -> Self {
         let setup = self.stopped().await;
+        assert!(setup.memory.is_none(), "the test is about the disk: Setup::on_disk");
         change(&setup.config.data);
         setup.start().await
     }
 
-    /// Stops it; afterwards nothing holds the store.
+    /// Stops it. Afterwards nothing holds the store on the disk; one in memory is handed on.
     pub(crate) async fn stopped(mut self) -> Setup {
         let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
         setup.config = self.config.clone();
+        setup.memory = self.memory.take();
         if let Some((stop, serving)) = self.running.take() {
             let _ = stop.send(true);
             self.client = client();
