@@ -194,6 +194,16 @@ fn the_pure_modules_know_no_clock_no_randomness_and_no_input_or_output() {
 }
 
 #[test]
+fn only_the_store_knows_which_kinds_of_stores_there_are() {
+    for (module, path) in sources().into_iter().filter(|(module, _)| module != "store") {
+        let code = code(&fs::read_to_string(&path).unwrap());
+        for word in ["store::sled", "SledStore", "SledOptions", "store::memory", "MemoryStore"] {
+            assert!(!code.contains(word), "{}: `{module}` mentions `{word}`", path.display());
+        }
+    }
+}
+
+#[test]
 fn the_check_itself_sees_every_way_of_naming_a_module() {
     let text = "use crate::http::x;\nuse crate::{app::{self, A}, store,\n  cli::B};\npub(crate) use crate::token;\n// crate::throttle\n\
                 fn f() { crate::session::g() }\n#[cfg(test)]\nmod more_tests;\n\
