@@ -102,7 +102,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if it could not be found out.
     pub async fn live(&self, id: SessionId) -> Result<Option<LiveSession>, TokenError> {
-        let loaded = self.load_session(id).await?;
+        let loaded = self.repository.session(id).await?;
         let Some(session) = loaded.state else { return Ok(None) };
         let now = self.clock.now().max(session.last_event_at);
         if session.status != Status::Live
@@ -111,7 +111,7 @@ impl App {
         {
             return Ok(None);
         }
-        let Some(user) = self.load_user(session.started.user).await?.state else { return Ok(None) };
+        let Some(user) = self.repository.user(session.started.user).await?.state else { return Ok(None) };
         let Some(client) = self.client(&session.started.client).await? else { return Ok(None) };
         let client_holds =
             client.usable().is_some_and(|client| client.covers(id, session.started.client_epoch));

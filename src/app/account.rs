@@ -5,18 +5,17 @@ use std::net::IpAddr;
 use super::App;
 use super::access::LiveSession;
 use super::error::TokenError;
-use super::load::Loaded;
 use super::pace;
 use super::password_check::{Account, Proof, source};
 use super::refusals::Secret;
-use super::users::{ATTEMPTS, UserError, about, password_record};
-use crate::clock::Timestamp;
+use super::repository::{self, Loaded};
+use super::users::{UserError, about, decided, password_record};
 use crate::oauth::{Actor, Standing, UserId};
 use crate::password::Password;
 use crate::password::pool::Source;
 use crate::store::{RecordChange, StoreError};
 use crate::throttle::Origin;
-use crate::user::{self, Command, DisplayName, Email, Profile, User, UserEvent, Username, vault};
+use crate::user::{Command, DisplayName, Email, Profile, User, Username, vault};
 
 /// An account, as its owner sees it. Has no `Debug`: it says who somebody is.
 pub struct OwnAccount {
@@ -64,7 +63,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn profile(&self, id: UserId) -> Result<Profile, TokenError> {
-        let kept = self.store.record(vault::profile(id)).await?;
+        let kept = self.repository.record(vault::profile(id)).await?;
         Ok(kept.as_deref().map(Profile::decode).transpose()?.unwrap_or_default())
     }
 
@@ -73,7 +72,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn roles_of(&self, id: UserId) -> Result<Vec<String>, TokenError> {
-        Ok(self.load_user(id).await?.state.map(|user| user.roles).unwrap_or_default())
+        Ok(self.repository.user(id).await?.state.map(|user| user.roles).unwrap_or_default())
     }
 
     /// Changes a profile. Where an e-mail address is a sign-in name, a change of it tells whether it is taken, and is
@@ -92,9 +91,8 @@ impl App {
         if self.settings.accounts.login_with_email && matches!(email, Change::Set(_)) {
             self.count_sign_up(peer)?.failed(self.clock.now());
         }
-        let mut counted = false;
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_user(id).await?;
+        let (email, display_name) = (&email, &display_name);
+        let decide = |loaded: Loaded<User>| async move {
             let OwnAccount { name, profile: before, .. } = self.own_account(id).await?;
             let after = Profile {
                 email: email.clone().applied_to(before.email.clone()),
@@ -107,21 +105,21 @@ impl App {
             if before != after {
                 records.push(RecordChange::Put(vault::profile(id), after.encode()));
             }
+            let account = OwnAccount { id, name, profile: after };
             if records.is_empty() {
-                return Ok(OwnAccount { id, name, profile: after });
+                return Ok(repository::Change::none(loaded, account));
             }
-            if !std::mem::replace(&mut counted, true) {
+            if !loaded.is_retry {
                 self.count_change(id, pace::Change::Profile)?;
             }
             let events = decided(&loaded, Command::ChangeProfile, self.clock.now())?;
-            match self.append_user(id, loaded, &events, records).await {
-                Ok(()) => return Ok(OwnAccount { id, name, profile: after }),
-                Err(StoreError::WrongExpectedVersion) => {}
-                Err(StoreError::RecordExists) => return Err(UserError::EmailTaken),
-                Err(error) => return Err(TokenError::from(error).into()),
-            }
-        }
-        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+            Ok(repository::Change::of(loaded, events, account).with(records))
+        };
+        let changed = self.repository.execute(&id, decide).await;
+        changed.map_err(|error| {
+            let is_taken = matches!(error, UserError::Failed(TokenError::Store(StoreError::RecordExists)));
+            if is_taken { UserError::EmailTaken } else { error }
+        })
     }
 
     /// Sets another password, which ends all sessions but this one.
@@ -155,16 +153,13 @@ impl App {
         }
         let record = self.passwords.hash(parsed, source).await?;
         self.count_change(proved.id, pace::Change::Password)?;
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_as_proved(proved.id, Some(proved.state.standing)).await?;
+        let decide = |loaded: Loaded<User>| async {
+            still_as_proved(&loaded, Some(proved.state.standing))?;
             let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id) }, self.clock.now())?;
             let records = vec![password_record(proved.id, &record)];
-            match self.append_user(proved.id, loaded, &events, records).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                answer => return Ok(answer.map_err(TokenError::from)?),
-            }
-        }
-        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+            Ok(repository::Change::of(loaded, events, ()).with(records))
+        };
+        self.repository.execute(&proved.id, decide).await
     }
 
     /// Deletes the account: its sessions end, what was personal is gone from the store, and its name is free. Its
@@ -206,9 +201,9 @@ impl App {
         standing: Option<Standing>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
-        for _ in 0..ATTEMPTS {
-            // First: whatever changes what is read below also changes this version.
-            let loaded = self.load_as_proved(id, standing).await?;
+        // Whatever changes what is read in it also changes the version of what was loaded before.
+        let decide = |loaded: Loaded<User>| async move {
+            still_as_proved(&loaded, standing)?;
             let OwnAccount { name, profile, .. } = self.own_account(id).await?;
             let name: Username = name.parse()?;
             let keys =
@@ -221,13 +216,10 @@ impl App {
                 }
             }
             let events = decided(&loaded, Command::Delete, self.clock.now())?;
-            let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
-            match self.append_user(id, loaded, &events, records).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                answer => return Ok(answer.map_err(TokenError::from)?),
-            }
-        }
-        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+            let events = events.into_iter().map(|event| event.done_by(by)).collect();
+            Ok(repository::Change::of(loaded, events, ()).with(records))
+        };
+        self.repository.execute(&id, decide).await
     }
 
     /// The account, if `password` is its password: counted like a sign-in.
@@ -248,21 +240,6 @@ impl App {
     fn source_of_owner(&self, name: &Username, peer: IpAddr) -> Source {
         let origin = self.throttle.origin(self.sign_in_key(name.as_str()).as_bytes(), peer);
         source(Origin { known: true, ..origin })
-    }
-
-    /// The user as it is now. If a password was proved under `standing` and something has raised the epoch since, as
-    /// every change of the password does, `WrongExpectedVersion`: the client may ask again.
-    async fn load_as_proved(
-        &self,
-        id: UserId,
-        standing: Option<Standing>,
-    ) -> Result<Loaded<User>, UserError> {
-        let loaded = self.load_user(id).await?;
-        let now = loaded.state.as_ref().map(|user| user.standing);
-        if standing.is_some() && standing != now {
-            return Err(TokenError::from(StoreError::WrongExpectedVersion).into());
-        }
-        Ok(loaded)
     }
 
     /// The record changes that lead from the sign-in names of one profile to those of another.
@@ -294,9 +271,14 @@ impl App {
     }
 }
 
-/// What follows from `command` on an account.
-fn decided(loaded: &Loaded<User>, command: Command, now: Timestamp) -> Result<Vec<UserEvent>, UserError> {
-    user::decide(loaded.state.as_ref(), command, now).map_err(|_| UserError::Unknown)
+/// If a password was proved under `standing` and something has raised the epoch since, as every change of the password
+/// does, `WrongExpectedVersion`: the client may ask again.
+fn still_as_proved(loaded: &Loaded<User>, standing: Option<Standing>) -> Result<(), UserError> {
+    let now = loaded.state.as_ref().map(|user| user.standing);
+    if standing.is_some() && standing != now {
+        return Err(TokenError::from(StoreError::WrongExpectedVersion).into());
+    }
+    Ok(())
 }
 
 impl Change<String> {

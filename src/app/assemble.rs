@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::error::TokenError;
 use super::key_checks::CheckedSecrets;
 use super::pace::Pace;
+use super::repository::Repository;
 use super::{App, ScopeCatalogue, Settings};
 use crate::clock::{Clock, StepWatch};
 use crate::config::{AccessTokenType, Config};
@@ -105,6 +106,7 @@ impl App {
             answering_since: AtomicU64::new(millis(monotonic)),
             introspection_hint: super::introspect::Hint::default(),
             clock_steps: StepWatch::since(now, monotonic),
+            repository: Repository::of(Arc::clone(&store)),
             store,
             clock,
             random,

@@ -68,7 +68,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn client(&self, id: &ClientId) -> Result<Option<KnownClient>, TokenError> {
-        let stored = self.load_client(id).await?.state.unwrap_or_default();
+        let stored = self.repository.client(id).await?.state.unwrap_or_default();
         let standing = stored.standing;
         if let Some(registration) = self.clients.find(id) {
             let disabled = registration.disabled || stored.disabled;
@@ -93,7 +93,7 @@ impl App {
             return Ok(found);
         }
         let prefix = vault::all_registered();
-        for (key, _) in self.store.scan(prefix.clone(), None, LOOKED_AT).await? {
+        for (key, _) in self.repository.scan(prefix.clone(), None, LOOKED_AT).await? {
             let id =
                 key.as_bytes().strip_prefix(prefix.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
             let Some(Ok(id)) = id.map(str::parse::<ClientId>) else { continue };
@@ -112,7 +112,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn client_secrets(&self, id: &ClientId) -> Result<Secrets, TokenError> {
-        let record = self.store.record(vault::secrets(id)).await?;
+        let record = self.repository.record(vault::secrets(id)).await?;
         Ok(record.map(|record| Secrets::decode(&record)).transpose()?.unwrap_or_default())
     }
 
@@ -124,7 +124,7 @@ impl App {
     pub async fn registered_from(&self, origin: &str) -> Result<Option<Delivery>, TokenError> {
         let Ok(origin) = origin.parse::<Origin>() else { return Ok(None) };
         // Those with a cookie come first.
-        let found = self.store.scan(vault::all_from(&origin), None, 1).await?;
+        let found = self.repository.scan(vault::all_from(&origin), None, 1).await?;
         Ok(found.first().and_then(|(key, _)| vault::delivery_of(&origin, key)))
     }
 

@@ -2,16 +2,14 @@
 
 use super::App;
 use super::error::TokenError;
-use super::load::Loaded;
-use super::pace::Change;
-use super::users::UserError;
+use super::pace;
+use super::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
+use super::users::{UserError, decided};
 use crate::oauth::{ClientId, SessionId, UserId};
 use crate::session::{self, Device, EndReason, Session, Status, device, view};
 use crate::store::{RecordChange, RecordKey, StoreError};
-use crate::user::{self, Command};
+use crate::user::{Command, User};
 
-/// How often something is decided again because a session has moved on meanwhile.
-const ATTEMPTS: usize = 8;
 /// How many sessions one sign-in ends at most: more are there only after the limit was lowered.
 const EVICTED_AT_ONCE: usize = 8;
 /// How many records are deleted at a time.
@@ -77,7 +75,7 @@ impl App {
         page: SessionsPage,
     ) -> Result<(Vec<ListedSession>, Option<SessionId>), TokenError> {
         let after = page.after.map(|session| whose.place(session));
-        let keys = self.store.scan(whose.index(), after, page.limit).await?;
+        let keys = self.repository.scan(whose.index(), after, page.limit).await?;
         let next = if keys.len() == page.limit { keys.last() } else { None };
         let next = next.and_then(|(key, _)| view::session_of(key));
         let mut listed = Vec::with_capacity(keys.len());
@@ -95,7 +93,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn device(&self, user: UserId, session: SessionId) -> Result<Device, TokenError> {
-        let record = self.store.record(device::record(user, session)).await?;
+        let record = self.repository.record(device::record(user, session)).await?;
         Ok(record.map(|record| Device::decode(&record)).transpose()?.unwrap_or_default())
     }
 
@@ -105,23 +103,18 @@ impl App {
     /// # Errors
     /// [`TokenError`], and whether it has ended is unknown.
     pub async fn end_own_session(&self, user: UserId, id: SessionId) -> Result<bool, TokenError> {
-        let mut counted = false;
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_session(id).await?;
-            let Some(session) = loaded.state.clone().filter(|session| session.started.user == user) else {
-                return Ok(false);
+        let end = |loaded: Loaded<Session>| async move {
+            let Some(session) = loaded.state.as_ref().filter(|session| session.started.user == user) else {
+                return Ok(Change::none(loaded, false));
             };
-            let reason = self.why_over(id, &session).await?.unwrap_or(EndReason::User);
-            if session.status == Status::Live && !std::mem::replace(&mut counted, true) {
-                self.count_change(user, Change::Sessions)?;
+            let reason = self.why_over(id, session).await?.unwrap_or(EndReason::User);
+            if session.status == Status::Live && !loaded.is_retry {
+                self.count_change(user, pace::Change::Sessions)?;
             }
-            match self.end_loaded(id, loaded, reason).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => return Ok(true),
-            }
-        }
-        Err(StoreError::WrongExpectedVersion.into())
+            let events = session::end(session, reason, self.clock.now());
+            Ok(Change::of(loaded, events, true))
+        };
+        self.repository.execute(&id, end).await
     }
 
     /// Ends all sessions of a user but `keep`, at once and however many there are. Where there is none, nothing is
@@ -132,40 +125,35 @@ impl App {
     pub async fn end_all_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<(), UserError> {
         let command = Command::EndSessions { keep };
         let Some(keep) = keep else {
-            self.count_change(user, Change::Sessions)?;
+            self.count_change(user, pace::Change::Sessions)?;
             return self.change_user(user, command, None, Vec::new()).await;
         };
-        let mut counted = false;
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_user(user).await?;
+        let command = &command;
+        let end = |loaded: Loaded<User>| async move {
             // Looked at with the version that is appended to: a session that somebody has just ended must not keep
             // itself, and bring itself back by that.
             if self.live(keep).await?.is_none_or(|live| live.user_id() != user) {
                 return Err(UserError::Unknown);
             }
             if !self.has_others(user, keep).await? {
-                return Ok(());
+                return Ok(Change::none(loaded, ()));
             }
-            if !std::mem::replace(&mut counted, true) {
-                self.count_change(user, Change::Sessions)?;
+            if !loaded.is_retry {
+                self.count_change(user, pace::Change::Sessions)?;
             }
-            let decided = user::decide(loaded.state.as_ref(), command.clone(), self.clock.now());
-            let events = decided.map_err(|_| UserError::Unknown)?;
-            match self.append_user(user, loaded, &events, Vec::new()).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                answer => return Ok(answer.map_err(TokenError::from)?),
-            }
-        }
-        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+            let events = decided(&loaded, command.clone(), self.clock.now())?;
+            Ok(Change::of(loaded, events, ()))
+        };
+        self.repository.execute(&user, end).await
     }
 
     /// Whether a user has a live session besides `keep`. Looks at as many as there can be; of more it is not sure, and
     /// says that there is one.
     async fn has_others(&self, user: UserId, keep: SessionId) -> Result<bool, TokenError> {
         let most = self.most_sessions();
-        let keys = self.store.scan(view::all_of_user(user), None, most).await?;
+        let keys = self.repository.scan(view::all_of_user(user), None, most).await?;
         for id in keys.iter().filter_map(|(key, _)| view::session_of(key)).filter(|id| *id != keep) {
-            let Loaded { state: Some(session), .. } = self.load_session(id).await? else { continue };
+            let Loaded { state: Some(session), .. } = self.repository.session(id).await? else { continue };
             let over = self.why_over(id, &session).await?;
             // One that has expired is over only as long as the clock says so.
             if session.status == Status::Live && (over.is_none() || over == Some(EndReason::Expired)) {
@@ -187,47 +175,44 @@ impl App {
     /// [`TokenError`]; some may be left.
     pub async fn forget_devices(&self, user: UserId) -> Result<(), TokenError> {
         loop {
-            let found = self.store.scan(device::records_of(user), None, FORGOTTEN_AT_ONCE).await?;
+            let found = self.repository.scan(device::records_of(user), None, FORGOTTEN_AT_ONCE).await?;
             if found.is_empty() {
                 return Ok(());
             }
             let deleted = found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect();
-            self.change_records(deleted).await?;
+            self.repository.change_records(deleted).await?;
         }
     }
 
     /// After `new` has begun: ends what its user has beyond the limit. The sign-in stands even if that fails; then the
     /// next one makes up for it.
     pub(super) async fn evict_beyond_the_limit(&self, user: UserId, new: SessionId) {
-        for _ in 0..ATTEMPTS {
-            match self.evict(user, new).await {
-                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
-                Err(error) => {
-                    return tracing::warn!(user.id = %user, error = %error, "no session was evicted");
-                }
-                Ok(()) => return,
-            }
+        let evicted = retry(OutcomeUnknown::Fails, |_| self.evict(user, new)).await;
+        if let Err(error) = evicted {
+            tracing::warn!(user.id = %user, error = %error, "no session was evicted");
         }
     }
 
     /// Sessions that are over already go first, then those that were seen longest ago.
-    async fn evict(&self, user: UserId, new: SessionId) -> Result<(), TokenError> {
+    async fn evict(&self, user: UserId, new: SessionId) -> Result<(), Failed<TokenError>> {
         let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
-        let keys = self.store.scan(view::all_of_user(user), None, self.most_sessions()).await?;
+        let keys = self.repository.scan(view::all_of_user(user), None, self.most_sessions()).await;
+        let keys = keys.map_err(TokenError::from)?;
         let excess = keys.len().saturating_sub(limit);
         if excess == 0 {
             return Ok(());
         }
         let mut candidates = Vec::with_capacity(keys.len());
         for id in keys.iter().filter_map(|(key, _)| view::session_of(key)).filter(|id| *id != new) {
-            let Loaded { state: Some(session), expected } = self.load_session(id).await? else { continue };
-            let over = self.why_over(id, &session).await?;
-            candidates.push((over.is_none(), session.last_seen(), id, (session, expected, over)));
+            let loaded = self.repository.session(id).await?;
+            let Some(session) = &loaded.state else { continue };
+            let over = self.why_over(id, session).await?;
+            candidates.push((over.is_none(), session.last_seen(), id, over, loaded));
         }
-        candidates.sort_by_key(|(live, seen, id, _)| (*live, *seen, *id));
-        for (_, _, id, (session, expected, over)) in candidates.into_iter().take(excess) {
+        candidates.sort_by_key(|(live, seen, id, ..)| (*live, *seen, *id));
+        for (_, _, id, over, loaded) in candidates.into_iter().take(excess) {
             let reason = over.unwrap_or(EndReason::Evicted);
-            self.end_loaded(id, Loaded { state: Some(session), expected }, reason).await?;
+            self.end_loaded(id, loaded, reason).await.map_err(Failed::Append)?;
             tracing::info!(
                 session.id = %id, user.id = %user, session.end = reason.as_str(), "session ended at a sign-in beyond \
                  the limit"
@@ -245,7 +230,7 @@ impl App {
     ) -> Result<(), StoreError> {
         let events = loaded.state.as_ref().map(|session| session::end(session, reason, self.clock.now()));
         match events.filter(|events| !events.is_empty()) {
-            Some(events) => self.append_session(id, loaded, &events).await.map(drop),
+            Some(events) => self.repository.append(&id, loaded, &events, Vec::new()).await.map(drop),
             None => Ok(()),
         }
     }
@@ -264,11 +249,11 @@ impl App {
             return Ok(Some(EndReason::Restored));
         }
         let started = &session.started;
-        let user = self.load_user(started.user).await?.state;
+        let user = self.repository.user(started.user).await?.state;
         if user.is_some_and(|user| !user.standing.covers(id, started.user_epoch)) {
             return Ok(Some(EndReason::UserEpoch));
         }
-        let client = self.load_client(&started.client).await?.state.unwrap_or_default();
+        let client = self.repository.client(&started.client).await?.state.unwrap_or_default();
         if !client.standing.covers(id, started.client_epoch) {
             return Ok(Some(EndReason::ClientEpoch));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::App;
 use super::access::LiveSession;
+use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use crate::client::Registration;
 use crate::clock::Timestamp;
@@ -45,11 +46,16 @@ impl App {
     /// # Errors
     /// [`TokenError::Client`] for a client that has proved nothing (RFC 7662 §2.1: no scanning for tokens).
     /// [`TokenError::Store`] if it could not be found out.
-    pub async fn introspect(&self, client: &Registration, token: &str) -> Result<Option<Active>, TokenError> {
+    pub async fn introspect(
+        &self,
+        authenticated: &AuthenticatedClient,
+        token: &str,
+    ) -> Result<Option<Active>, TokenError> {
+        let client = &*authenticated.registration;
         if client.metadata.token_endpoint_auth_method.is_public() {
             return Err(TokenError::Client);
         }
-        self.usable(client).await?;
+        self.standing(authenticated).await?;
         if let Ok(token) = self.codec().decode(token) {
             return self.introspect_refresh_token(client, token).await;
         }

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 
 use super::App;
 use super::error::TokenError;
-use super::load::Loaded;
+use super::repository::{Change, Loaded};
 use super::sweep::Swept;
-use super::users::{ATTEMPTS, UserError};
+use super::users::UserError;
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, UserId};
-use crate::store::{Append, Expected, RecordChange, RecordKey, Remove, StoreError};
+use crate::store::{RecordChange, RecordKey, StoreError};
 use crate::user::vault::{self, Invitation, OpenInvitation};
-use crate::user::{self, Command, Denied, Status};
+use crate::user::{self, Command, Denied, Status, User};
 
 /// An invitation that was made. Has no `Debug`: it holds the code.
 pub struct NewInvitation {
@@ -63,7 +63,7 @@ impl App {
         valid_for: Duration,
         by: Option<Actor>,
     ) -> Result<NewInvitation, UserError> {
-        self.has_room().map_err(TokenError::from)?;
+        self.repository.has_room().map_err(TokenError::from)?;
         let now = self.clock.now();
         let until = now.after(valid_for);
         let account = UserId::from(self.random.uuid(now).map_err(TokenError::from)?);
@@ -77,8 +77,8 @@ impl App {
             RecordChange::Put(vault::open_invitation(account), OpenInvitation { digest, until }.encode()),
             RecordChange::Put(vault::invitation_due(until, account), Vec::new()),
         ];
-        let new = Loaded { state: None, expected: Expected::NoStream };
-        self.append_user(account, new, &events, records).await.map_err(TokenError::from)?;
+        let appended = self.repository.append(&account, Loaded::<User>::new(), &events, records).await;
+        appended.map_err(TokenError::from)?;
         Ok(NewInvitation { code, account, until })
     }
 
@@ -94,7 +94,7 @@ impl App {
     ) -> Result<(Vec<ListedInvitation>, Option<UserId>), TokenError> {
         let prefix = vault::open_invitations();
         let skip = prefix.as_bytes().len();
-        let page = self.store.scan(prefix, after.map(vault::open_invitation), limit).await?;
+        let page = self.repository.scan(prefix, after.map(vault::open_invitation), limit).await?;
         let account = |key: &RecordKey| {
             let id = key.as_bytes().get(skip..).unwrap_or_default();
             <[u8; 16]>::try_from(id).ok().map(UserId::from)
@@ -118,8 +118,7 @@ impl App {
     /// # Errors
     /// [`UserError::InvitationUsed`] if the account has been made, [`UserError::Unknown`] if there is no such invitation.
     pub async fn withdraw_invitation(&self, account: UserId, by: Actor) -> Result<(), UserError> {
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_user(account).await?;
+        let decide = |loaded: Loaded<User>| async move {
             let now = self.clock.now();
             let decided = user::decide(loaded.state.as_ref(), Command::Withdraw, now);
             let events = decided.map_err(|denied| match denied {
@@ -127,27 +126,24 @@ impl App {
                 Denied::Unknown => UserError::Unknown,
             })?;
             if events.is_empty() {
-                return Ok(());
+                return Ok(Change::none(loaded, ()));
             }
-            let events: Vec<_> = events.into_iter().map(|event| event.done_by(Some(by))).collect();
+            let events = events.into_iter().map(|event| event.done_by(Some(by))).collect();
             let open = self.open_invitation(account).await?;
             let mut records: Vec<_> =
                 open.into_iter().flat_map(|open| closed(account, &open.digest, open.until)).collect();
             records.push(self.removed_after(now, account));
-            match self.append_user(account, loaded, &events, records).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                answer => return Ok(answer.map_err(TokenError::from)?),
-            }
-        }
-        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+            Ok(Change::of(loaded, events, ()).with(records))
+        };
+        self.repository.execute(&account, decide).await
     }
 
     /// The invitation with this code, if it can be used.
     pub(super) async fn invited(&self, code: &str) -> Result<Invitation, UserError> {
         let key = vault::invitation(&digest_of(code));
-        let kept = self.store.record(key).await.map_err(TokenError::from)?;
+        let kept = self.repository.record(key).await.map_err(TokenError::from)?;
         let invitation = kept.as_deref().and_then(Invitation::decode).ok_or(UserError::Invitation)?;
-        let invited = self.load_user(invitation.account).await?.state;
+        let invited = self.repository.user(invitation.account).await?.state;
         let unused = invited.is_some_and(|user| user.status == Status::Invited);
         if unused && self.clock.now() < invitation.until {
             Ok(invitation)
@@ -164,7 +160,7 @@ impl App {
         limit: usize,
         swept: &mut Swept,
     ) -> Result<bool, TokenError> {
-        let front = self.store.scan(vault::invitations_due(), None, limit).await?;
+        let front = self.repository.scan(vault::invitations_due(), None, limit).await?;
         let due = front.into_iter().map_while(|(place, _)| {
             let (time, account) = vault::due_invitation(&place)?;
             (time <= now).then_some((place, account))
@@ -186,9 +182,8 @@ impl App {
     }
 
     async fn settle_invitation(&self, place: RecordKey, account: UserId) -> Result<(), TokenError> {
-        let Loaded { state, expected } = self.load_user(account).await?;
+        let Loaded { state, expected, .. } = self.repository.user(account).await?;
         let status = state.map(|user| user.status);
-        let stream = user::stream(account).ok_or(StoreError::TooLarge)?;
         let mut records = vec![RecordChange::Delete(place)];
         match (status, self.open_invitation(account).await?) {
             (Some(Status::Invited), Some(open)) => {
@@ -196,19 +191,16 @@ impl App {
                 records.push(self.removed_after(open.until, account));
             }
             (Some(Status::Invited | Status::Withdrawn), None) => {
-                return Ok(self.store.remove(Remove { stream, expected, records }).await?);
+                return Ok(self.repository.remove::<User>(&account, expected, records).await?);
             }
             // An account was made of it, or there is nothing left.
             (Some(_) | None, _) => {}
         }
-        // Without events the stream and its snapshot stay as they are.
-        let (events, snapshot) = (Vec::new(), Vec::new());
-        self.store.append(Append { stream, expected, events, snapshot, records }).await?;
-        Ok(())
+        Ok(self.repository.change_guarded::<User>(&account, expected, records).await?)
     }
 
     async fn open_invitation(&self, account: UserId) -> Result<Option<OpenInvitation>, TokenError> {
-        let kept = self.store.record(vault::open_invitation(account)).await?;
+        let kept = self.repository.record(vault::open_invitation(account)).await?;
         Ok(kept.as_deref().and_then(OpenInvitation::decode))
     }
 

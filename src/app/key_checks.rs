@@ -64,7 +64,7 @@ impl App {
         if !fit.problems.is_empty() {
             return Err(KeyCheckError::Unfit(fit.problems));
         }
-        if known.secrets.is_empty() && self.store.stats().position > 0 {
+        if known.secrets.is_empty() && self.repository.store().stats().position > 0 {
             tracing::warn!(
                 "this data has no check values of its secrets yet: the keys folder is believed to belong to it. From now on \
                  each start compares them"
@@ -106,7 +106,7 @@ impl App {
         let mut known = Known::default();
         let mut after = None;
         loop {
-            let page = self.store.scan(RecordKey::vault(&[b"K"]), after, PAGE).await?;
+            let page = self.repository.scan(RecordKey::vault(&[b"K"]), after, PAGE).await?;
             for (key, value) in &page {
                 match key.as_bytes().get(2..).and_then(<[u8]>::split_first) {
                     Some((b's', kid)) => known.signing.extend(<[u8; 32]>::try_from(kid).map(Kid::from_bytes)),
@@ -132,7 +132,7 @@ impl App {
             tracing::info!(keys.file = %secret.file, "noted: from now on this data knows the secret");
         }
         let notes = new.iter().map(|secret| RecordChange::Put(of_secret(secret.file), secret.encode()));
-        self.change_records(notes.collect()).await
+        self.repository.change_records(notes.collect()).await
     }
 
     /// Tells of older secrets that are gone although something may need them; forgets those that nothing needs.
@@ -152,7 +152,7 @@ impl App {
                 }
             };
             if !needed {
-                self.change_records(vec![RecordChange::Delete(of_secret(*file))]).await?;
+                self.repository.change_records(vec![RecordChange::Delete(of_secret(*file))]).await?;
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl App {
     async fn passwords_under(&self, pepper: u8) -> Result<u64, TokenError> {
         let (mut found, mut after) = (0_u64, None);
         loop {
-            let page = self.store.scan(vault::passwords(), after, PAGE).await?;
+            let page = self.repository.scan(vault::passwords(), after, PAGE).await?;
             let records = page.iter().filter_map(|(_, value)| minicbor::decode::<PasswordRecord>(value).ok());
             let under = records.filter(|record| record.pepper() == pepper).count();
             found = found.saturating_add(u64::try_from(under).unwrap_or(u64::MAX));
@@ -202,7 +202,7 @@ impl App {
         let new = live.iter().filter(|kid| !known.contains(kid));
         let new = new.map(|kid| RecordChange::Put(of_signing(*kid), Vec::new()));
         let changes: Vec<_> = gone.chain(new).collect();
-        if changes.is_empty() { Ok(()) } else { Ok(self.change_records(changes).await?) }
+        if changes.is_empty() { Ok(()) } else { Ok(self.repository.change_records(changes).await?) }
     }
 }
 

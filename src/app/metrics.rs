@@ -87,7 +87,7 @@ impl App {
         let passwords = self.passwords.stats();
         let throttle = self.throttle.stats();
         let sweeper = self.sweeper.stats();
-        let store = self.store.stats();
+        let store = self.repository.store().stats();
         for (name, help, value) in [
             ("hashes_started_total", "Password hashes begun.", passwords.hashes_started),
             (
@@ -162,7 +162,7 @@ impl App {
     /// What is so now, and the most so far.
     fn gauges(&self, page: &mut String) {
         let (passwords, sweeper) = (self.passwords.stats(), self.sweeper.stats());
-        let store = self.store.stats();
+        let store = self.repository.store().stats();
         for (name, help, value) in [
             ("hashing_memory_bytes", "Memory held for hashing.", count(passwords.memory_bytes)),
             ("store_largest_group", "Changes in the largest group.", store.largest_group),

@@ -18,6 +18,7 @@ use crate::token::{KeysFolder, RefreshSecrets, SigningKeys, Verifier};
 pub mod access;
 pub mod account;
 pub mod admin;
+mod aggregate;
 pub mod assemble;
 pub mod authenticate;
 mod beside;
@@ -29,7 +30,6 @@ pub mod introspect;
 pub mod invitations;
 pub mod key_checks;
 pub mod keys;
-pub mod load;
 pub mod metrics;
 pub mod mint;
 pub mod outage;
@@ -37,6 +37,7 @@ mod pace;
 mod password_check;
 pub mod refresh;
 pub mod refusals;
+pub mod repository;
 pub mod restore;
 pub mod revoke;
 pub mod scopes;
@@ -52,6 +53,7 @@ pub mod views;
 pub use clients::Clients;
 pub use error::TokenError;
 pub use mint::TokenResponse;
+use repository::Repository;
 pub use scopes::ScopeCatalogue;
 
 /// What the use cases work with.
@@ -62,6 +64,8 @@ pub struct App {
     pub clients: Clients,
     /// Streams and records.
     pub store: Arc<dyn Store>,
+    /// The aggregates in the store.
+    repository: Repository,
     /// Where keys and secrets lie.
     pub(crate) keys_folder: KeysFolder,
     /// The signing keys.

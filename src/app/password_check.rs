@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::App;
 use super::error::TokenError;
-use super::load::Loaded;
 use super::refusals::{RefusedSecret, Secret};
+use super::repository::Loaded;
 use super::users::password_record;
 use crate::oauth::{ClientId, UserId};
 use crate::password::Password;
@@ -156,8 +156,8 @@ impl App {
     }
 
     async fn account(&self, id: UserId) -> Result<Option<(Account, PasswordRecord)>, TokenError> {
-        let Loaded { state, expected } = self.load_user(id).await?;
-        let record = self.store.record(vault::password(id)).await?;
+        let Loaded { state, expected, .. } = self.repository.user(id).await?;
+        let record = self.repository.record(vault::password(id)).await?;
         let (Some(state), Some(record)) = (state, record) else {
             return Ok(None);
         };
@@ -176,8 +176,9 @@ impl App {
             return;
         };
         let records = vec![password_record(account.id, record)];
-        let loaded = Loaded { state: Some(account.state.clone()), expected: account.expected };
-        if let Err(error) = self.append_user(account.id, loaded, &events, records).await {
+        let (state, expected) = (Some(account.state.clone()), account.expected);
+        let loaded = Loaded { state, expected, is_retry: false };
+        if let Err(error) = self.repository.append(&account.id, loaded, &events, records).await {
             tracing::info!(user.id = %account.id, error = %error, "the password's new hash was not stored");
         }
     }

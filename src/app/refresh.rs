@@ -1,21 +1,16 @@
 //! The refresh token grant (RFC 6749 §6).
 
+use super::authenticate::AuthenticatedClient;
 use super::beside::now;
 use super::error::TokenError;
-use super::load::session_append;
 use super::mint::TokenResponse;
+use super::repository::{Failed, OutcomeUnknown, prepared, retry};
 use super::{App, policy};
 use crate::client::Registration;
 use crate::oauth::request::RefreshRequest;
 use crate::oauth::{Audience, GrantType, Kid, Nonce, RefreshToken, Scope, SessionId, Standing};
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
-use crate::store::StoreError;
 use crate::user::User;
-
-/// How often a decision is made again because the session moved on meanwhile. Of any number of requests with one token,
-/// the first append wins and all others find its answer on their second look; only access tokens of other scopes,
-/// asked for at the same moment, take more.
-const ATTEMPTS: usize = 16;
 
 impl App {
     /// Answers a refresh token.
@@ -24,23 +19,24 @@ impl App {
     /// [`TokenError`]. Nothing is answered before the events that the answer rests on are durable.
     pub async fn refresh(
         &self,
-        client: &Registration,
+        client: &AuthenticatedClient,
         request: RefreshRequest,
     ) -> Result<TokenResponse, TokenError> {
-        if !client.metadata.grant_types.contains(&GrantType::RefreshToken) {
+        let registration = &*client.registration;
+        if !registration.metadata.grant_types.contains(&GrantType::RefreshToken) {
             return Err(TokenError::GrantNotRegistered);
         }
         // Row 1: without a look at the store.
         let codec = self.codec();
         let token = codec.decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.scope.as_ref();
-        let client_standing = Some(self.usable(client).await?);
+        let client_standing = self.standing(client).await?;
         // What is recorded is to be answered: without a key nothing is decided.
         let signer = if codec.makes_new() { self.keys.signer()? } else { return Err(TokenError::NoKey) };
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
         let asked = Asked {
-            client,
+            client: registration,
             client_standing,
             token,
             scope,
@@ -48,27 +44,15 @@ impl App {
             nonce,
             kid: signer.kid(),
         };
-        let mut outcome_unknown = false;
-        for _ in 0..ATTEMPTS {
-            match self.refresh_once(&asked).await {
-                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
-                // The append may have landed: a second look tells.
-                Err(TokenError::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_)))
-                    if !outcome_unknown =>
-                {
-                    outcome_unknown = true;
-                }
-                answer => return answer,
-            }
-        }
-        Err(StoreError::WrongExpectedVersion.into())
+        // If the append may have landed, a second look tells.
+        retry(OutcomeUnknown::IsLookedAt, |_| self.refresh_once(&asked)).await
     }
 
-    async fn refresh_once(&self, asked: &Asked<'_>) -> Result<TokenResponse, TokenError> {
+    async fn refresh_once(&self, asked: &Asked<'_>) -> Result<TokenResponse, Failed<TokenError>> {
         let (began, id) = (now(), asked.token.session);
-        let session = self.load_session(id).await?;
+        let session = self.repository.session(id).await?;
         let user = match &session.state {
-            Some(state) => self.load_user(state.started.user).await?.state,
+            Some(state) => self.repository.user(state.started.user).await?.state,
             None => None,
         };
         let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref());
@@ -76,25 +60,26 @@ impl App {
             (&decision.outcome, asked.scope, &session.state)
         {
             let granted = &state.started.scope;
-            return Err(self.settings.scopes.not_permitted(scope, granted, asked.client).into());
+            let refused = self.settings.scopes.not_permitted(scope, granted, asked.client);
+            return Err(TokenError::from(refused).into());
         }
         self.keep_the_rate(id, &decision)?;
         let roles = user.map(|user| user.roles).unwrap_or_default();
         if decision.events.is_empty() {
-            let granted = decision.outcome?;
-            let session = session.state.ok_or(Denied::Unknown)?;
-            return self.mint(id, &session, &granted, &roles);
+            let granted = decision.outcome.map_err(TokenError::from)?;
+            let session = session.state.ok_or(TokenError::from(Denied::Unknown))?;
+            return Ok(self.mint(id, &session, &granted, &roles)?);
         }
-        let (append, after) = session_append(id, session, &decision.events, Vec::new())?;
+        let (append, after) = prepared(&id, session, &decision.events, Vec::new()).map_err(Failed::Append)?;
         let mint = || decision.outcome.as_ref().ok().map(|granted| self.mint(id, &after, granted, &roles));
-        let append = self.store.append_within(self.appending.slack(began), append);
+        let append = self.repository.store().append_within(self.appending.slack(began), append);
         let (appended, minted) = self.appending.beside((began, id), append, mint).await;
-        appended?;
+        appended.map_err(Failed::Append)?;
         report(id, &after, &decision.events);
         if writes_tokens(&decision) {
             self.refreshes.take(id.as_bytes(), self.clock.now());
         }
-        let granted = decision.outcome?;
+        let granted = decision.outcome.map_err(TokenError::from)?;
         match minted.flatten() {
             Some(minted) => {
                 let mut minted = minted?;
@@ -102,7 +87,7 @@ impl App {
                 self.count_down(&mut minted, &after, &granted);
                 Ok(minted)
             }
-            None => self.mint(id, &after, &granted, &roles),
+            None => Ok(self.mint(id, &after, &granted, &roles)?),
         }
     }
 
@@ -128,7 +113,7 @@ impl App {
             session: id,
             presented: Presented { generation, nonce },
             client: &registration.id,
-            client_standing: asked.client_standing,
+            client_standing: Some(asked.client_standing),
             user_standing: user.filter(|user| user.is_active()).map(|user| user.standing),
             asked: asked.scope,
             resources: &resources,
@@ -153,7 +138,7 @@ const fn writes_tokens(decision: &Decision) -> bool {
 /// What one request asks for, through all attempts.
 struct Asked<'a> {
     client: &'a Registration,
-    client_standing: Option<Standing>,
+    client_standing: Standing,
     token: RefreshToken,
     scope: Option<&'a Scope>,
     resources: &'a [Audience],

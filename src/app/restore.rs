@@ -7,7 +7,7 @@ use super::error::TokenError;
 use crate::installation::{Installation, InstallationEvent};
 use crate::oauth::Actor;
 use crate::session::Session;
-use crate::store::{Append, Expected, RecordChange, RecordKey, StoreError};
+use crate::store::{RecordChange, RecordKey};
 
 impl App {
     /// Reads what holds for the whole installation. Call it before requests are answered.
@@ -15,7 +15,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn read_installation(&self) -> Result<(), TokenError> {
-        let (state, _) = self.load_installation().await?;
+        let state = self.repository.load::<Installation>(&()).await?.state.unwrap_or_default();
         self.installation_epoch.store(state.epoch, Ordering::Relaxed);
         Ok(())
     }
@@ -25,7 +25,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn is_restore_pending(&self) -> Result<bool, TokenError> {
-        Ok(self.store.record(RecordKey::restored()).await?.is_some())
+        Ok(self.repository.record(RecordKey::restored()).await?.is_some())
     }
 
     /// Ends every session that there is, by one event.
@@ -33,17 +33,10 @@ impl App {
     /// # Errors
     /// [`TokenError`], and whether they have ended is unknown.
     pub async fn end_sessions_by_restore(&self, by: Actor) -> Result<(), TokenError> {
-        let (state, expected) = self.load_installation().await?;
-        let event = InstallationEvent::SessionsEndedByRestore { at: self.clock.now(), by: Some(by) };
-        let after = state.apply(&event);
-        let append = Append {
-            stream: Installation::stream().ok_or(StoreError::TooLarge)?,
-            expected,
-            events: vec![event.encode()],
-            snapshot: after.encode(),
-            records: vec![RecordChange::Delete(RecordKey::restored())],
-        };
-        self.store.append(append).await?;
+        let loaded = self.repository.load::<Installation>(&()).await?;
+        let events = [InstallationEvent::SessionsEndedByRestore { at: self.clock.now(), by: Some(by) }];
+        let records = vec![RecordChange::Delete(RecordKey::restored())];
+        let after = self.repository.append(&(), loaded, &events, records).await?;
         self.installation_epoch.store(after.epoch, Ordering::Relaxed);
         tracing::warn!(
             actor = %by,
@@ -61,13 +54,5 @@ impl App {
     /// Whether a session was there before the data were last restored from a backup.
     pub(super) fn is_from_before_a_restore(&self, session: &Session) -> bool {
         !session.started.is_in(self.installation_epoch())
-    }
-
-    async fn load_installation(&self) -> Result<(Installation, Expected), TokenError> {
-        let stream = Installation::stream().ok_or(StoreError::TooLarge)?;
-        Ok(match self.store.load(stream).await? {
-            Some(snapshot) => (Installation::decode(&snapshot.data)?, Expected::Exact(snapshot.version)),
-            None => (Installation::default(), Expected::NoStream),
-        })
     }
 }

@@ -1,14 +1,12 @@
 //! Revocation (RFC 7009): a client signs out.
 
 use super::App;
+use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
+use super::repository::{Change, Loaded, OutcomeUnknown};
 use crate::client::Registration;
 use crate::oauth::SessionId;
-use crate::session::{self, EndReason};
-use crate::store::StoreError;
-
-/// How often a session is looked at again because it moved on meanwhile.
-const ATTEMPTS: usize = 16;
+use crate::session::{self, EndReason, Session};
 
 impl App {
     /// Ends the session of a token. A refresh token may be of any generation; what is no token of the client's changes
@@ -18,8 +16,9 @@ impl App {
     /// # Errors
     /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token, if
     /// the client is set to that. [`TokenError::Store`] if the end could not be made durable.
-    pub async fn revoke(&self, client: &Registration, token: &str) -> Result<(), TokenError> {
-        self.usable(client).await?;
+    pub async fn revoke(&self, client: &AuthenticatedClient, token: &str) -> Result<(), TokenError> {
+        self.standing(client).await?;
+        let client = &*client.registration;
         if let Ok(token) = self.codec().decode(token) {
             return self.log_out(client, token.session).await;
         }
@@ -41,41 +40,33 @@ impl App {
     ///
     /// # Errors
     /// [`TokenError::Store`] if it could not be found out.
-    pub async fn is_of_a_live_session(&self, client: &Registration, token: &str) -> Result<bool, TokenError> {
+    pub async fn is_of_a_live_session(
+        &self,
+        client: &AuthenticatedClient,
+        token: &str,
+    ) -> Result<bool, TokenError> {
         let Ok(token) = self.codec().decode(token) else { return Ok(false) };
         let live = self.live(token.session).await?;
-        Ok(live.is_some_and(|live| live.session.started.client == client.id))
+        Ok(live.is_some_and(|live| live.session.started.client == client.registration.id))
     }
 
     async fn log_out(&self, client: &Registration, id: SessionId) -> Result<(), TokenError> {
-        let mut outcome_unknown = false;
-        for _ in 0..ATTEMPTS {
-            match self.log_out_once(client, id).await {
-                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
-                // The append may have landed: a second look tells.
-                Err(TokenError::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_)))
-                    if !outcome_unknown =>
-                {
-                    outcome_unknown = true;
-                }
-                answer => return answer,
-            }
-        }
-        Err(StoreError::WrongExpectedVersion.into())
-    }
-
-    async fn log_out_once(&self, client: &Registration, id: SessionId) -> Result<(), TokenError> {
-        let loaded = self.load_session(id).await?;
-        let Some(session) = &loaded.state else { return Ok(()) };
         let ours = &client.id;
-        // RFC 7009 §2.1: the token must have been issued to the client that revokes it.
-        if session.started.client != *ours {
-            tracing::info!(session.id = %id, client.id = %ours, "another client's token was not revoked");
-            return Ok(());
-        }
-        let events = session::end(session, EndReason::Logout, self.clock.now());
-        if !events.is_empty() {
-            self.append_session(id, loaded, &events).await?;
+        let decide = |loaded: Loaded<Session>| async {
+            let Some(session) = &loaded.state else { return Ok(Change::none(loaded, false)) };
+            // RFC 7009 §2.1: the token must have been issued to the client that revokes it.
+            if session.started.client != *ours {
+                tracing::info!(session.id = %id, client.id = %ours, "another client's token was not revoked");
+                return Ok(Change::none(loaded, false));
+            }
+            let events = session::end(session, EndReason::Logout, self.clock.now());
+            let ends = !events.is_empty();
+            Ok(Change::of(loaded, events, ends))
+        };
+        // If the append may have landed, a second look tells.
+        let ended: Result<_, TokenError> =
+            self.repository.execute_with(OutcomeUnknown::IsLookedAt, &id, decide).await;
+        if ended? {
             tracing::info!(session.id = %id, client.id = %ours, "signed out");
         }
         Ok(())

@@ -3,19 +3,19 @@
 
 use std::net::IpAddr;
 
+use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
-use super::load::Loaded;
 use super::mint::TokenResponse;
 use super::password_check::{Account, Proof};
 use super::refusals::Secret;
+use super::repository::Loaded;
 use super::scopes::Grant;
 use super::{App, policy};
 use crate::client::{RefreshTokens, Registration};
 use crate::oauth::request::PasswordRequest;
-use crate::oauth::{GrantType, Scope, SessionId, Standing, UserId};
+use crate::oauth::{GrantType, Scope, SessionId, Standing};
 use crate::session::{self, Device, Start, device};
-use crate::store::{Append, Expected, RecordChange, StoreError};
-use crate::user::{self, User};
+use crate::store::RecordChange;
 
 impl App {
     /// Signs a user in: a new session, and its first pair.
@@ -25,20 +25,21 @@ impl App {
     /// [`TokenError::Credentials`], after the same work.
     pub async fn sign_in(
         &self,
-        client: &Registration,
+        authenticated: &AuthenticatedClient,
         request: PasswordRequest,
         peer: IpAddr,
     ) -> Result<TokenResponse, TokenError> {
         if !self.settings.password_grant {
             return Err(TokenError::PasswordGrantOff);
         }
+        let client = &*authenticated.registration;
         if !client.metadata.grant_types.contains(&GrantType::Password) {
             return Err(TokenError::GrantNotRegistered);
         }
-        self.has_room()?;
+        self.repository.has_room()?;
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
-        let standing = self.usable(client).await?;
+        let standing = self.standing(authenticated).await?;
         let proof = Proof { of: Secret::Password, client: &client.id, peer };
         let account = self.check_password(&request.username, &request.password, proof).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
@@ -78,33 +79,12 @@ impl App {
             installation_epoch: self.installation_epoch(),
             now,
         });
-        let new = Loaded { state: None, expected: Expected::NoStream };
         let recorded = (!device.is_unknown())
             .then(|| RecordChange::Put(device::record(account.id, id), device.encode()));
         let records = recorded.into_iter().collect();
-        let session = self.append_session_with(id, new, &decision.events, records).await?;
+        let session = self.repository.append(&id, Loaded::new(), &decision.events, records).await?;
         self.evict_beyond_the_limit(account.id, id).await;
         self.mint(id, &session, &decision.outcome?, &account.state.roles)
-    }
-
-    /// Appends a user's events to what was loaded, with records of the vault.
-    pub(super) async fn append_user(
-        &self,
-        id: UserId,
-        loaded: Loaded<User>,
-        events: &[user::UserEvent],
-        records: Vec<RecordChange>,
-    ) -> Result<(), StoreError> {
-        let stream = user::stream(id).ok_or(StoreError::TooLarge)?;
-        let after = events.iter().fold(loaded.state.unwrap_or_default(), User::apply);
-        let append = Append {
-            stream,
-            expected: loaded.expected,
-            events: events.iter().map(user::UserEvent::encode).collect(),
-            snapshot: after.encode(),
-            records,
-        };
-        self.store.append(append).await.map(drop)
     }
 }
 

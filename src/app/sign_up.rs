@@ -5,16 +5,16 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use super::error::TokenError;
-use super::load::Loaded;
 use super::password_check::source;
 use super::refusals::{RefusedSecret, Secret};
+use super::repository::Loaded;
 use super::users::{UserError, about, password_record};
 use super::{App, invitations};
 use crate::config::SignUp;
 use crate::oauth::{Actor, UserId};
 use crate::password::Password;
 use crate::password::pool::Source;
-use crate::store::{Expected, RecordChange, StoreError};
+use crate::store::{RecordChange, StoreError};
 use crate::throttle::{Attempt, Origin, Reservation};
 use crate::user::vault::{self, Invitation};
 use crate::user::{self, Command, Email, Profile, Username};
@@ -98,7 +98,7 @@ impl App {
     /// Makes an account, on the stream of its invitation if there is one: that stream's version is what lets an
     /// invitation be used only once.
     pub(super) async fn make_account(&self, draft: Draft<'_>) -> Result<UserId, UserError> {
-        self.has_room().map_err(TokenError::from)?;
+        self.repository.has_room().map_err(TokenError::from)?;
         let Draft { name, profile, password, roles, invitation, by, source } = draft;
         // The code first: who has none that is good is told nothing about names and addresses.
         let invited = match invitation {
@@ -117,8 +117,8 @@ impl App {
             None => UserId::from(self.random.uuid(now).map_err(TokenError::from)?),
         };
         let loaded = match invited {
-            Some(_) => self.load_user(id).await?,
-            None => Loaded { state: None, expected: Expected::NoStream },
+            Some(_) => self.repository.user(id).await?,
+            None => Loaded::new(),
         };
         let register = user::decide(loaded.state.as_ref(), Command::Register { roles }, now);
         let events = register.map_err(|_| UserError::Invitation)?;
@@ -135,8 +135,8 @@ impl App {
         }
         records
             .extend(invited.into_iter().flat_map(|(code, invitation)| invitations::used(code, invitation)));
-        match self.append_user(id, loaded, &events, records).await {
-            Ok(()) => {
+        match self.repository.append(&id, loaded, &events, records).await {
+            Ok(_) => {
                 tracing::info!(user.id = %id, "account made");
                 Ok(id)
             }

@@ -82,12 +82,12 @@ impl App {
             return Ok(away(now.after(kept), after));
         }
         // It frees space, but first it writes: the purge is to be done before.
-        if self.store.is_nearly_full() {
+        if self.repository.has_room().is_err() {
             return Ok(away(now, after));
         }
         let stream = Session::stream(id).ok_or(StoreError::TooLarge)?;
         for _ in 0..PAGES {
-            let page = self.store.read_stream(stream.clone(), after, MAX_SUMMARIZED).await?;
+            let page = self.repository.store().read_stream(stream.clone(), after, MAX_SUMMARIZED).await?;
             let is_last = page.len() < MAX_SUMMARIZED;
             // What this version of heirloom can't read stays as it is.
             let events: Vec<_> =

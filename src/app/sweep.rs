@@ -15,13 +15,13 @@ use std::time::Duration;
 use super::App;
 use super::admin::events::LogEvent;
 use super::error::TokenError;
-use super::load::Loaded;
 use super::outage;
+use super::repository::Loaded;
 use super::steady::{Evidence, Newest, Steady};
 use crate::clock::Timestamp;
 use crate::oauth::SessionId;
 use crate::session::{self, EndReason, Session, Status, device, view};
-use crate::store::{Append, Expected, RecordChange, RecordKey, Remove, StoreError};
+use crate::store::{RecordChange, RecordKey, StoreError};
 
 /// How many places of each queue one sweep takes.
 const BATCH: usize = 100;
@@ -148,7 +148,8 @@ impl App {
                     self.remember_time(now).await;
                     remembered = Some(now);
                 }
-                if self.has_room().is_ok() && self.sweep(BATCH).await.is_ok_and(|swept| swept.more) {
+                if self.repository.has_room().is_ok() && self.sweep(BATCH).await.is_ok_and(|swept| swept.more)
+                {
                     tokio::time::sleep(BREATH).await;
                     continue;
                 }
@@ -177,7 +178,7 @@ impl App {
                 tracing::warn!(requests = count, "more requests failed with the store, or for want of room");
             }
         }
-        let store = self.store.stats();
+        let store = self.repository.store().stats();
         let was = self.sweeper.stats().disk_full;
         self.sweeper.note(|stats| stats.disk_full = store.nearly_full.is_some());
         let (free, floor) = (store.free_bytes, store.floor_bytes);
@@ -229,7 +230,7 @@ impl App {
 
     /// The places of a queue up to a time.
     async fn due(&self, queue: RecordKey, until: Timestamp, limit: usize) -> Result<Vec<Place>, TokenError> {
-        let front = self.store.scan(queue, None, limit).await?;
+        let front = self.repository.scan(queue, None, limit).await?;
         let due = front.into_iter().map_while(|(key, value)| {
             let (time, session) = view::place_of(&key)?;
             (time <= until).then_some(Place { key, value, session })
@@ -241,10 +242,10 @@ impl App {
     /// there may be summaries, summarizes what is old of its refreshes.
     async fn settle(&self, place: Place, may_summarize: bool) -> Result<Settled, TokenError> {
         let Place { key, value, session: id } = place;
-        let Loaded { state, expected } = self.load_session(id).await?;
+        let Loaded { state, expected, .. } = self.repository.session(id).await?;
         let taken = RecordChange::Delete(key);
         let Some(session) = state.filter(|session| session.status == Status::Live) else {
-            self.change_places(id, expected, vec![taken]).await?;
+            self.repository.change_guarded::<Session>(&id, expected, vec![taken]).await?;
             return Ok(Settled::Dropped);
         };
         let Some(reason) = self.why_over(id, &session).await? else {
@@ -254,20 +255,27 @@ impl App {
             }
             let records = vec![taken, visit.place(id, &session)];
             let Some((summarize, events)) = visit.summarize(id, expected, &records)? else {
-                self.change_places(id, expected, records).await?;
+                self.repository.change_guarded::<Session>(&id, expected, records).await?;
                 return Ok(Settled::QueuedAgain);
             };
-            self.store.summarize(summarize).await?;
+            self.repository.summarize(summarize).await?;
             return Ok(Settled::Summarized(events));
         };
         let events = session::end(&session, reason, self.ended_at(&session, reason));
         let user = session.started.user;
         let mut records = vec![taken];
         // A deleted account has no devices; this one may have been signed in at the same moment.
-        if self.load_user(user).await?.state.is_some_and(|user| user.status == crate::user::Status::Deleted) {
+        if self
+            .repository
+            .user(user)
+            .await?
+            .state
+            .is_some_and(|user| user.status == crate::user::Status::Deleted)
+        {
             records.push(RecordChange::Delete(device::record(user, id)));
         }
-        self.append_session_with(id, Loaded { state: Some(session), expected }, &events, records).await?;
+        let loaded = Loaded { state: Some(session), expected, is_retry: false };
+        self.repository.append(&id, loaded, &events, records).await?;
         Ok(Settled::Ended)
     }
 
@@ -283,34 +291,20 @@ impl App {
         id: SessionId,
         oldest_kept: Timestamp,
     ) -> Result<Settled, TokenError> {
-        let Loaded { state, expected } = self.load_session(id).await?;
+        let Loaded { state, expected, .. } = self.repository.session(id).await?;
         let taken = RecordChange::Delete(place);
         let Some(session) = state else {
-            self.change_places(id, expected, vec![taken]).await?;
+            self.repository.change_guarded::<Session>(&id, expected, vec![taken]).await?;
             return Ok(Settled::Dropped);
         };
         let Status::Ended { at, .. } = session.status else { return Ok(Settled::MovedOn) };
         if at > oldest_kept {
             return Ok(Settled::MovedOn);
         }
-        let stream = Session::stream(id).ok_or(StoreError::TooLarge)?;
         let mut records = vec![taken, RecordChange::Delete(device::record(session.started.user, id))];
         records.push(RecordChange::Delete(view::queued(session.expiry(), id)));
-        self.store.remove(Remove { stream, expected, records }).await?;
+        self.repository.remove::<Session>(&id, expected, records).await?;
         Ok(Settled::Removed)
-    }
-
-    /// Changes places in the queues, if the session is still what was loaded.
-    async fn change_places(
-        &self,
-        id: SessionId,
-        expected: Expected,
-        records: Vec<RecordChange>,
-    ) -> Result<(), StoreError> {
-        let stream = Session::stream(id).ok_or(StoreError::TooLarge)?;
-        // Without events the stream and its snapshot stay as they are.
-        let (events, snapshot) = (Vec::new(), Vec::new());
-        self.store.append(Append { stream, expected, events, snapshot, records }).await.map(drop)
     }
 
     /// What an earlier process left that tells the time. To be asked before requests are answered: what they write has
@@ -327,7 +321,7 @@ impl App {
 
     async fn newest_event(&self) -> Result<Newest, TokenError> {
         let position = self.newest_position().await?;
-        let found = self.store.read_log(position.saturating_sub(1), 1).await?;
+        let found = self.repository.store().read_log(position.saturating_sub(1), 1).await?;
         let newest = found.into_iter().next().map(|event| LogEvent::from(event).happened.at());
         Ok(match newest {
             None => Newest::Empty,
@@ -336,7 +330,7 @@ impl App {
     }
 
     async fn number(&self, key: RecordKey) -> Result<Option<u64>, StoreError> {
-        let record = self.store.record(key).await?;
+        let record = self.repository.record(key).await?;
         Ok(record.and_then(|record| record.first_chunk().copied()).map(u64::from_be_bytes))
     }
 
@@ -355,7 +349,7 @@ impl App {
     }
 
     async fn remember(&self, records: Vec<RecordChange>) {
-        if let Err(error) = self.change_records(records).await {
+        if let Err(error) = self.repository.change_records(records).await {
             tracing::warn!(error = %error, "what is known of the clock was not remembered");
         }
     }

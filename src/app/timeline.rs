@@ -70,7 +70,8 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn timeline(&self, id: SessionId, page: TimelinePage) -> Result<Option<Timeline>, TokenError> {
-        let (Some(session), Some(stream)) = (self.load_session(id).await?.state, Session::stream(id)) else {
+        let (Some(session), Some(stream)) = (self.repository.session(id).await?.state, Session::stream(id))
+        else {
             return Ok(None);
         };
         let end = match session.status {
@@ -93,7 +94,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn owner(&self, id: SessionId) -> Result<Option<crate::oauth::UserId>, TokenError> {
-        Ok(self.load_session(id).await?.state.map(|session| session.started.user))
+        Ok(self.repository.session(id).await?.state.map(|session| session.started.user))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::error::TokenError;
+use super::repository::{Change, Loaded};
 use super::sign_up::Draft;
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, SessionId, UserId};
@@ -9,14 +10,11 @@ use crate::password::hash::PasswordRecord;
 use crate::password::policy::PolicyRefused;
 use crate::password::pool::{NewPassword, PoolError, Source};
 use crate::password::{Password, PasswordRefused};
-use crate::store::{RecordChange, RecordKey, StoreError};
+use crate::store::{RecordChange, RecordKey};
 use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
 use crate::user::profile::DisplayNameRefused;
-use crate::user::{self, Command, DisplayName, Email, Profile, Username, vault};
-
-/// How often a change is decided again because the account has changed meanwhile.
-pub(super) const ATTEMPTS: usize = 8;
+use crate::user::{self, Command, DisplayName, Email, Profile, User, UserEvent, Username, vault};
 
 /// Why an account was not made or changed. The texts are fit for the person who asked.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +160,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn name_of(&self, id: UserId) -> Result<Option<String>, TokenError> {
-        let name = self.store.record(vault::display_name(id)).await?;
+        let name = self.repository.record(vault::display_name(id)).await?;
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
 
@@ -207,7 +205,7 @@ impl App {
     }
 
     async fn id_in(&self, key: RecordKey) -> Result<Option<UserId>, TokenError> {
-        match self.store.record(key).await? {
+        match self.repository.record(key).await? {
             None => Ok(None),
             Some(id) => match <[u8; 16]>::try_from(id.as_slice()) {
                 Ok(id) => Ok(Some(UserId::from(id))),
@@ -224,22 +222,12 @@ impl App {
         by: Option<Actor>,
         records: Vec<RecordChange>,
     ) -> Result<(), UserError> {
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_user(id).await?;
-            let now: Timestamp = self.clock.now();
-            let events =
-                user::decide(loaded.state.as_ref(), command.clone(), now).map_err(|_| UserError::Unknown)?;
-            if events.is_empty() {
-                return Ok(());
-            }
-            let events: Vec<_> = events.into_iter().map(|event| event.done_by(by)).collect();
-            match self.append_user(id, loaded, &events, records.clone()).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                Err(error) => return Err(TokenError::from(error).into()),
-                Ok(()) => return Ok(()),
-            }
-        }
-        Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+        let decide = |loaded: Loaded<User>| async {
+            let events = decided(&loaded, command.clone(), self.clock.now())?;
+            let events = events.into_iter().map(|event| event.done_by(by)).collect();
+            Ok(Change::of(loaded, events, ()).with(records.clone()))
+        };
+        self.repository.execute(&id, decide).await
     }
 
     /// Whether a new password is good enough; costs no hash.
@@ -276,6 +264,15 @@ impl From<PoolError> for UserError {
             | PoolError::Lost => Self::Failed(error.into()),
         }
     }
+}
+
+/// What follows from `command` on an account.
+pub(super) fn decided(
+    loaded: &Loaded<User>,
+    command: Command,
+    now: Timestamp,
+) -> Result<Vec<UserEvent>, UserError> {
+    user::decide(loaded.state.as_ref(), command, now).map_err(|_| UserError::Unknown)
 }
 
 /// Words about a person that a new password must not be made of.

@@ -35,7 +35,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store fails or holds what can't be read; call it again.
     pub async fn prepare_views(&self) -> Result<Option<Rebuilt>, TokenError> {
-        if self.store.record(marker()).await?.as_deref() == Some(&[view::VERSION]) {
+        if self.repository.record(marker()).await?.as_deref() == Some(&[view::VERSION]) {
             return Ok(None);
         }
         let mut rebuilt = Rebuilt::default();
@@ -45,7 +45,7 @@ impl App {
                 self.drop_all(prefix, &mut rebuilt).await?;
             }
         }
-        self.change_records(vec![RecordChange::Put(marker(), vec![view::VERSION])]).await?;
+        self.repository.change_records(vec![RecordChange::Put(marker(), vec![view::VERSION])]).await?;
         if rebuilt.events > 0 {
             tracing::info!(
                 events = rebuilt.events,
@@ -61,7 +61,7 @@ impl App {
         let (mut after, mut said) = (0, SAID_EVERY);
         let mut made = Vec::new();
         loop {
-            let page = self.store.read_log(after, PAGE).await?;
+            let page = self.repository.store().read_log(after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.position;
             for event in &page {
@@ -73,12 +73,12 @@ impl App {
                 let Some(id) = event.stream.key().first_chunk().copied().map(SessionId::from) else {
                     continue;
                 };
-                let Some(session) = self.load_session(id).await?.state else { continue };
+                let Some(session) = self.repository.session(id).await?.state else { continue };
                 rebuilt.sessions = rebuilt.sessions.saturating_add(1);
                 let entries = view::entries(id, &session).into_iter();
                 made.extend(entries.map(|key| RecordChange::Put(key, Vec::new())));
                 if made.len() >= WRITTEN_AT_ONCE {
-                    self.change_records(std::mem::take(&mut made)).await?;
+                    self.repository.change_records(std::mem::take(&mut made)).await?;
                 }
             }
             if rebuilt.events >= said {
@@ -86,18 +86,19 @@ impl App {
                 said = said.saturating_add(SAID_EVERY);
             }
         }
-        if made.is_empty() { Ok(()) } else { Ok(self.change_records(made).await?) }
+        if made.is_empty() { Ok(()) } else { Ok(self.repository.change_records(made).await?) }
     }
 
     async fn drop_all(&self, prefix: RecordKey, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
         loop {
-            let found = self.store.scan(prefix.clone(), None, WRITTEN_AT_ONCE).await?;
+            let found = self.repository.scan(prefix.clone(), None, WRITTEN_AT_ONCE).await?;
             if found.is_empty() {
                 return Ok(());
             }
             let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
             rebuilt.dropped = rebuilt.dropped.saturating_add(count);
-            self.change_records(found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect())
+            self.repository
+                .change_records(found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect())
                 .await?;
         }
     }

@@ -7,17 +7,15 @@ use super::terms::{TermsRefused, Wishes};
 use crate::app::App;
 use crate::app::clients::KnownClient;
 use crate::app::error::TokenError;
-use crate::app::load::Loaded;
+use crate::app::repository::{Change, Loaded};
 use crate::client::vault::{self, Secrets};
 use crate::client::{
     self, Client, ClientEvent, Command, Denied, Order, SecretDigest, TokenEndpointAuthMethod,
 };
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, ClientId};
-use crate::store::{Append, RecordChange, StoreError};
+use crate::store::{RecordChange, StoreError};
 
-/// How often a change is decided again because the client has changed meanwhile.
-const ATTEMPTS: usize = 8;
 /// The length of a generated secret: 256 bits.
 const SECRET: usize = 43;
 /// The length of a generated id.
@@ -96,7 +94,7 @@ impl App {
         wishes: Wishes,
         by: Actor,
     ) -> Result<(ClientId, Option<NewSecret>), ClientError> {
-        self.has_room()?;
+        self.repository.has_room()?;
         let metadata = wishes.metadata(method, &self.settings)?;
         let id = match id {
             Some(id) => id,
@@ -107,7 +105,7 @@ impl App {
         }
         let secret = if method.is_public() { None } else { Some(self.new_secret()?) };
         let digest = secret.as_ref().map(|secret| SecretDigest::of(&secret.0));
-        self.change_client(&id, &Change { command: Command::Register { metadata }, digest, by }).await?;
+        self.change_client(&id, &Ordered { command: Command::Register { metadata }, digest, by }).await?;
         Ok((id, secret))
     }
 
@@ -116,7 +114,7 @@ impl App {
     /// # Errors
     /// [`ClientError`], and nothing was changed.
     pub async fn update_client(&self, id: &ClientId, wishes: Wishes, by: Actor) -> Result<(), ClientError> {
-        let stored = self.load_client(id).await?.state.unwrap_or_default().metadata;
+        let stored = self.repository.client(id).await?.state.unwrap_or_default().metadata;
         let method = match (self.clients.find(id), stored) {
             (Some(_), _) => return Err(ClientError::Declared),
             (None, None) => return Err(ClientError::Unknown),
@@ -142,7 +140,7 @@ impl App {
         let secret = self.new_secret()?;
         let old_until = self.clock.now().after(overlap);
         let digest = Some(SecretDigest::of(&secret.0));
-        self.change_client(id, &Change { command: Command::RotateSecret { old_until }, digest, by }).await?;
+        self.change_client(id, &Ordered { command: Command::RotateSecret { old_until }, digest, by }).await?;
         Ok((secret, old_until))
     }
 
@@ -163,7 +161,7 @@ impl App {
             (Command::EndSessions | Command::Disable | Command::Enable, _) | (_, None) => {}
             (_, Some(_)) => return Err(ClientError::Declared),
         }
-        self.change_client(id, &Change { command, digest: None, by }).await
+        self.change_client(id, &Ordered { command, digest: None, by }).await
     }
 
     /// A client by its id.
@@ -190,7 +188,7 @@ impl App {
     ) -> Result<(Vec<ClientDetails>, Option<ClientId>), TokenError> {
         let prefix = vault::all_registered();
         let skip = prefix.as_bytes().len();
-        let stored = self.store.scan(prefix, after.map(vault::registered), limit).await?;
+        let stored = self.repository.scan(prefix, after.map(vault::registered), limit).await?;
         let id = |key: &[u8]| std::str::from_utf8(key.get(skip..)?).ok()?.parse::<ClientId>().ok();
         let mut ids: Vec<ClientId> = stored.iter().filter_map(|(key, _)| id(key.as_bytes())).collect();
         ids.extend(self.clients.behind(after).take(limit).cloned());
@@ -206,32 +204,23 @@ impl App {
         Ok((listed, next))
     }
 
-    async fn change_client(&self, id: &ClientId, change: &Change) -> Result<(), ClientError> {
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_client(id).await?;
-            let before = loaded.state.clone().unwrap_or_default();
+    async fn change_client(&self, id: &ClientId, ordered: &Ordered) -> Result<(), ClientError> {
+        let decide = |loaded: Loaded<Client>| async {
+            let before = loaded.state.as_ref();
             let order = Order {
-                command: change.command.clone(),
+                command: ordered.command.clone(),
                 declared: self.clients.find(id).is_some(),
-                by: Some(change.by),
+                by: Some(ordered.by),
                 at: self.clock.now(),
             };
-            let events = client::decide(&before, order)?;
-            if events.is_empty() {
-                return Ok(());
-            }
-            let after = events.iter().fold(before.clone(), Client::apply);
-            let mut records = vault::changes(id, &before, &after);
+            let events = client::decide(&before.cloned().unwrap_or_default(), order)?;
+            let mut records = Vec::new();
             for event in &events {
-                records.extend(self.secrets_after(id, event, change.digest.as_ref()).await?);
+                records.extend(self.secrets_after(id, event, ordered.digest.as_ref()).await?);
             }
-            match self.append_client(id, loaded, &events, records).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => return Ok(()),
-            }
-        }
-        Err(StoreError::WrongExpectedVersion.into())
+            Ok(Change::of(loaded, events, ()).with(records))
+        };
+        self.repository.execute(id, decide).await
     }
 
     /// What becomes of the secrets with an event. The record can't change before the append: it changes only with the
@@ -260,24 +249,6 @@ impl App {
         })
     }
 
-    async fn append_client(
-        &self,
-        id: &ClientId,
-        loaded: Loaded<Client>,
-        events: &[ClientEvent],
-        records: Vec<RecordChange>,
-    ) -> Result<(), StoreError> {
-        let after = events.iter().fold(loaded.state.unwrap_or_default(), Client::apply);
-        let append = Append {
-            stream: Client::stream(id).ok_or(StoreError::TooLarge)?,
-            expected: loaded.expected,
-            events: events.iter().map(ClientEvent::encode).collect(),
-            snapshot: after.encode(),
-            records,
-        };
-        self.store.append(append).await.map(drop)
-    }
-
     fn new_secret(&self) -> Result<NewSecret, TokenError> {
         Ok(NewSecret(Zeroizing::new(self.random.alphanumeric(SECRET)?)))
     }
@@ -289,7 +260,7 @@ impl App {
 }
 
 /// What is done to a client, by whom.
-struct Change {
+struct Ordered {
     command: Command,
     /// Of the new secret, if there is one.
     digest: Option<SecretDigest>,

@@ -291,9 +291,9 @@ impl App {
         limit: usize,
     ) -> Result<Vec<LogEvent>, TokenError> {
         let recorded = match filter.stream.as_ref().map(Subject::stream) {
-            Some(Some(stream)) => self.store.read_stream(stream, after, limit).await?,
+            Some(Some(stream)) => self.repository.store().read_stream(stream, after, limit).await?,
             Some(None) => Vec::new(),
-            None => self.store.read_log(after, limit).await?,
+            None => self.repository.store().read_log(after, limit).await?,
         };
         Ok(recorded.into_iter().map(LogEvent::from).collect())
     }
@@ -308,7 +308,7 @@ impl App {
         // There may be an event behind `low`, or it is the newest.
         let mut high = loop {
             let tried = low.saturating_add(step);
-            match self.store.read_log(tried, 1).await?.first() {
+            match self.repository.store().read_log(tried, 1).await?.first() {
                 Some(event) => low = event.position,
                 None => break tried,
             }
@@ -316,7 +316,7 @@ impl App {
         };
         while low < high {
             let middle = low.saturating_add(high.saturating_sub(low) / 2);
-            match self.store.read_log(middle, 1).await?.first() {
+            match self.repository.store().read_log(middle, 1).await?.first() {
                 Some(event) => low = event.position,
                 None => high = middle,
             }

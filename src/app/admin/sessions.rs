@@ -3,13 +3,10 @@
 use crate::app::App;
 use crate::app::devices::Whose;
 use crate::app::error::TokenError;
+use crate::app::repository::{Change, Loaded};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, SessionId};
 use crate::session::{self, EndReason, Session, Status, view};
-use crate::store::StoreError;
-
-/// How often an end is decided again because the session has changed meanwhile.
-const ATTEMPTS: usize = 16;
 
 /// A session, and whether it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +34,7 @@ impl App {
         after: Option<SessionId>,
         limit: usize,
     ) -> Result<(Vec<SessionDetails>, Option<SessionId>), TokenError> {
-        let page = self.store.scan(whose.index(), after.map(|after| whose.place(after)), limit).await?;
+        let page = self.repository.scan(whose.index(), after.map(|after| whose.place(after)), limit).await?;
         let ids: Vec<SessionId> = page.iter().filter_map(|(key, _)| view::session_of(key)).collect();
         let next = ids.last().copied().filter(|_| page.len() == limit);
         let mut sessions = Vec::with_capacity(ids.len());
@@ -52,7 +49,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn session_details(&self, id: SessionId) -> Result<Option<SessionDetails>, TokenError> {
-        let Some(session) = self.load_session(id).await?.state else { return Ok(None) };
+        let Some(session) = self.repository.session(id).await?.state else { return Ok(None) };
         let (over, ended_at) = match session.status {
             Status::Ended { at, reason } => (Some(reason), Some(at)),
             Status::Live => (self.no_longer_holds(id, &session).await?, None),
@@ -65,20 +62,12 @@ impl App {
     /// # Errors
     /// [`TokenError`], and whether it ended is unknown.
     pub async fn administer_session_end(&self, id: SessionId, by: Actor) -> Result<bool, TokenError> {
-        for _ in 0..ATTEMPTS {
-            let loaded = self.load_session(id).await?;
-            let Some(session) = &loaded.state else { return Ok(false) };
+        let end = |loaded: Loaded<Session>| async {
+            let Some(session) = &loaded.state else { return Ok(Change::none(loaded, false)) };
             let events = session::end_by(session, EndReason::Admin, Some(by), self.clock.now());
-            if events.is_empty() {
-                return Ok(true);
-            }
-            match self.append_session(id, loaded, &events).await {
-                Err(StoreError::WrongExpectedVersion) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(true),
-            }
-        }
-        Err(StoreError::WrongExpectedVersion.into())
+            Ok(Change::of(loaded, events, true))
+        };
+        self.repository.execute(&id, end).await
     }
 
     /// Why a session without an end in the log is over all the same.
@@ -94,7 +83,7 @@ impl App {
         if self.is_from_before_a_restore(session) {
             return Ok(Some(EndReason::Restored));
         }
-        let user = self.load_user(started.user).await?.state.filter(crate::user::User::is_active);
+        let user = self.repository.user(started.user).await?.state.filter(crate::user::User::is_active);
         if !user.is_some_and(|user| user.standing.covers(id, started.user_epoch)) {
             return Ok(Some(EndReason::UserEpoch));
         }

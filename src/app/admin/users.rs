@@ -60,7 +60,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn user_details(&self, id: UserId) -> Result<Option<UserDetails>, TokenError> {
-        let Some(user) = self.load_user(id).await?.state else { return Ok(None) };
+        let Some(user) = self.repository.user(id).await?.state else { return Ok(None) };
         let name = self.name_of(id).await?;
         Ok(Some(UserDetails { id, name, status: user.status, roles: user.roles }))
     }
@@ -77,7 +77,7 @@ impl App {
     ) -> Result<Vec<UserDetails>, UserError> {
         let prefix = if prefix.is_empty() { String::new() } else { prefix.parse::<Username>()?.to_string() };
         let after = after.map(vault::by_name);
-        let page = self.store.scan(vault::names_with(&prefix), after, limit).await;
+        let page = self.repository.scan(vault::names_with(&prefix), after, limit).await;
         let skip = vault::names().as_bytes().len();
         let mut found = Vec::new();
         for (key, id) in page.map_err(TokenError::from)? {
@@ -85,7 +85,7 @@ impl App {
             let Ok(id) = <[u8; 16]>::try_from(id.as_slice()).map(UserId::from) else {
                 return Err(TokenError::Internal("a name leads to no id".to_owned()).into());
             };
-            let user = self.load_user(id).await?.state.unwrap_or_default();
+            let user = self.repository.user(id).await?.state.unwrap_or_default();
             found.push(UserDetails { id, name: Some(name), status: user.status, roles: user.roles });
         }
         Ok(found)
@@ -117,7 +117,7 @@ impl App {
         if self.name_of(id).await?.is_some() {
             return self.erase(id, None, Some(by)).await;
         }
-        match self.load_user(id).await?.state.map(|user| user.status) {
+        match self.repository.user(id).await?.state.map(|user| user.status) {
             Some(Status::Invited) => self.withdraw_invitation(id, by).await,
             Some(Status::Active | Status::Disabled | Status::Deleted | Status::Withdrawn) | None => {
                 Err(UserError::Unknown)

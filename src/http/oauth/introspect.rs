@@ -140,7 +140,7 @@ async fn answer(
     let token = posted.take("token")?;
     let active = app.introspect(&client, &token).await.map_err(|error| {
         if status(error.code(), false).is_server_error() && error.is_told() {
-            tracing::error!(client.id = %client.id, error = %error, "token not introspected");
+            tracing::error!(client.id = %client.registration.id, error = %error, "token not introspected");
         }
         posted.refuse(&error).challenging()
     })?;

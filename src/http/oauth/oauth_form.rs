@@ -11,17 +11,17 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSecurityScheme, Reg
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::client_auth::{Claim, claim};
+use super::client_auth::claim;
 use super::form::Form;
 use super::refusal::Refusal;
+use crate::app::authenticate::{AuthenticatedClient, Candidate};
 use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{App, TokenError};
-use crate::client::Registration;
 use crate::http::caller::Caller;
 use crate::http::compression::{COMPRESSED, is_compressed};
 use crate::http::peer::TrustedProxies;
 use crate::http::server::{BodyError, read_body};
-use crate::oauth::{ClientId, ErrorCode};
+use crate::oauth::ErrorCode;
 
 /// A form that was read, and a client that has not proved yet who it is.
 pub(in crate::http) struct OauthForm {
@@ -29,7 +29,10 @@ pub(in crate::http) struct OauthForm {
     pub(in crate::http) form: Form,
     /// Who asks.
     pub(in crate::http) peer: IpAddr,
-    claim: Claim,
+    /// The clients that the credentials may be of.
+    candidates: Vec<Candidate>,
+    /// Whether the credentials came in the `Authorization` header.
+    by_header: bool,
 }
 
 impl OauthForm {
@@ -42,39 +45,37 @@ impl OauthForm {
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let mut form = read_form(request, body).await?;
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
+        let candidates = app.candidates(&claim.readings).await;
         if let Some(caller) = Caller::of(request) {
-            for id in claim.readings.iter().filter_map(|reading| reading.id.parse::<ClientId>().ok()) {
-                // If it can't be found out, the answer is an error that everybody's pages may read.
-                if let Ok(Some(client)) = app.client(&id).await {
-                    caller.is(client.registration);
-                }
+            // If it can't be found out, the answer is an error that everybody's pages may read.
+            for client in candidates.iter().filter_map(Candidate::named) {
+                caller.is(Arc::clone(client));
             }
         }
         let proxies = request.data::<TrustedProxies>();
         let peer =
             proxies.map_or_else(|| TrustedProxies::default().peer(request), |proxies| proxies.peer(request));
-        Ok(Self { form, peer, claim })
+        Ok(Self { form, peer, candidates, by_header: claim.by_header })
     }
 
     /// The client, which has proved who it is.
     ///
     /// # Errors
     /// [`Refusal`] if it has not.
-    pub(in crate::http) async fn authenticate(&self, app: &App) -> Result<Arc<Registration>, Refusal> {
-        let error = match app.authenticate(&self.claim.readings).await {
+    pub(in crate::http) async fn authenticate(&mut self, app: &App) -> Result<AuthenticatedClient, Refusal> {
+        let error = match app.authenticate(&mut self.candidates).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
         if !matches!(error, TokenError::Client) {
-            tracing::error!(peer.address = %self.peer, error = %error, "client not authenticated");
+            if error.is_told() {
+                tracing::error!(peer.address = %self.peer, error = %error, "client not authenticated");
+            }
             return Err(self.refuse(&error));
         }
         // What is no client's id is not repeated in the log: it may be a secret in the wrong field.
-        let mut known = None;
-        for id in self.claim.readings.iter().filter_map(|reading| reading.id.parse::<ClientId>().ok()) {
-            known = known.or(app.client(&id).await.ok().flatten());
-        }
-        let client = known.as_ref().map(|known| &known.registration.id);
+        let known = self.candidates.iter().find_map(Candidate::named);
+        let client = known.map(|known| &known.id);
         let (secret, reason) = (Secret::Client, error.reason());
         app.note_refused(RefusedSecret { secret, reason, client, user: None, peer: self.peer });
         Err(self.refuse(&error))
@@ -82,7 +83,7 @@ impl OauthForm {
 
     /// What a use case refused, as an answer.
     pub(in crate::http) fn refuse(&self, error: &TokenError) -> Refusal {
-        Refusal::app(error, self.claim.by_header)
+        Refusal::app(error, self.by_header)
     }
 
     /// Takes a parameter out that must be there.

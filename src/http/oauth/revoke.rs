@@ -9,8 +9,8 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::cookie::RefreshCookie;
 use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
+use crate::app::authenticate::AuthenticatedClient;
 use crate::app::{App, TokenError};
-use crate::client::Registration;
 use crate::http::error::status;
 use crate::http::tag::Tag;
 
@@ -82,7 +82,7 @@ async fn answer(form: FormBody<'_, RevocationRequestBody>, app: &App) -> Result<
     let request = form.request;
     let mut posted = OauthForm::read(form, app).await?;
     let client = posted.authenticate(app).await?;
-    let cookie = RefreshCookie::of(&client, request, app)?;
+    let cookie = RefreshCookie::of(&client.registration, request, app)?;
     let mut carried = cookie.as_ref().map(|cookie| cookie.read_all(request)).transpose()?.unwrap_or_default();
     let planted = carried.split_off(carried.len().min(1));
     let carried = carried.pop();
@@ -105,16 +105,16 @@ async fn answer(form: FormBody<'_, RevocationRequestBody>, app: &App) -> Result<
         return Ok(RevocationAnswer::Ok(Json(Revoked {}), Some(cookie.clear())));
     }
     let live = app.is_of_a_live_session(&client, &carried).await.unwrap_or_else(|error| {
-        tracing::warn!(client.id = %client.id, error = %error, "a cookie was left as it is");
+        tracing::warn!(client.id = %client.registration.id, error = %error, "a cookie was left as it is");
         true
     });
     Ok(RevocationAnswer::Ok(Json(Revoked {}), (!live).then(|| cookie.clear())))
 }
 
-async fn revoke(client: &Registration, token: &str, app: &App) -> Result<(), TokenError> {
+async fn revoke(client: &AuthenticatedClient, token: &str, app: &App) -> Result<(), TokenError> {
     app.revoke(client, token).await.inspect_err(|error| {
         if status(error.code(), false).is_server_error() && error.is_told() {
-            tracing::error!(client.id = %client.id, error = %error, "token not revoked");
+            tracing::error!(client.id = %client.registration.id, error = %error, "token not revoked");
         }
     })
 }

@@ -77,9 +77,9 @@ impl TokenApi {
         let request = form.request;
         let mut posted = OauthForm::read(form, app).await?;
         let client = posted.authenticate(app).await?;
-        let cookie = RefreshCookie::of(&client, request, app)?;
+        let cookie = RefreshCookie::of(&client.registration, request, app)?;
         let parsed = parse(&mut posted, request, cookie.as_ref())?;
-        let id = &client.id;
+        let id = &client.registration.id;
         let grant = parsed.grant_type().as_str();
         let answer = match parsed {
             // By itself, so that a refresh need not carry the room for it.

@@ -1,0 +1,156 @@
+//! What the repository knows of the aggregates: how they are named, encoded and folded, and which indexes follow.
+
+use crate::client::{self, Client, ClientEvent};
+use crate::encoding::DecodeError;
+use crate::installation::{Installation, InstallationEvent};
+use crate::oauth::{ClientId, SessionId, UserId};
+use crate::session::{Session, SessionEvent, view};
+use crate::store::{RecordChange, StreamId};
+use crate::user::{self, User, UserEvent};
+
+/// A state that is folded from the events of one stream.
+pub(super) trait Aggregate: Sized {
+    /// What names one of them.
+    type Id: Clone;
+    /// What happens to it.
+    type Event;
+
+    /// Its stream; none if the id is too long for one.
+    fn stream(id: &Self::Id) -> Option<StreamId>;
+
+    /// Reads a snapshot.
+    fn decode(snapshot: &[u8]) -> Result<Self, DecodeError>;
+
+    /// Makes a snapshot.
+    fn encode(&self) -> Vec<u8>;
+
+    /// Makes the bytes of an event.
+    fn encode_event(event: &Self::Event) -> Vec<u8>;
+
+    /// The state after `events`, and what changes in the indexes with them; none for events of what never began.
+    fn after(
+        id: &Self::Id,
+        before: Option<Self>,
+        events: &[Self::Event],
+    ) -> Option<(Self, Vec<RecordChange>)>;
+}
+
+impl Aggregate for Session {
+    type Id = SessionId;
+    type Event = SessionEvent;
+
+    fn stream(id: &SessionId) -> Option<StreamId> {
+        Self::stream(*id)
+    }
+
+    fn decode(snapshot: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(snapshot)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn encode_event(event: &SessionEvent) -> Vec<u8> {
+        event.encode()
+    }
+
+    fn after(
+        id: &SessionId,
+        before: Option<Self>,
+        events: &[SessionEvent],
+    ) -> Option<(Self, Vec<RecordChange>)> {
+        let status = before.as_ref().map(|session| session.status);
+        let after = events.iter().fold(before, Self::apply)?;
+        let records = view::changes(*id, status, &after);
+        Some((after, records))
+    }
+}
+
+impl Aggregate for User {
+    type Id = UserId;
+    type Event = UserEvent;
+
+    fn stream(id: &UserId) -> Option<StreamId> {
+        user::stream(*id)
+    }
+
+    fn decode(snapshot: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(snapshot)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn encode_event(event: &UserEvent) -> Vec<u8> {
+        event.encode()
+    }
+
+    fn after(_: &UserId, before: Option<Self>, events: &[UserEvent]) -> Option<(Self, Vec<RecordChange>)> {
+        Some((events.iter().fold(before.unwrap_or_default(), Self::apply), Vec::new()))
+    }
+}
+
+impl Aggregate for Client {
+    type Id = ClientId;
+    type Event = ClientEvent;
+
+    fn stream(id: &ClientId) -> Option<StreamId> {
+        Self::stream(id)
+    }
+
+    fn decode(snapshot: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(snapshot)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn encode_event(event: &ClientEvent) -> Vec<u8> {
+        event.encode()
+    }
+
+    fn after(
+        id: &ClientId,
+        before: Option<Self>,
+        events: &[ClientEvent],
+    ) -> Option<(Self, Vec<RecordChange>)> {
+        let before = before.unwrap_or_default();
+        let after = events.iter().fold(before.clone(), Self::apply);
+        let records = client::vault::changes(id, &before, &after);
+        Some((after, records))
+    }
+}
+
+impl Aggregate for Installation {
+    /// There is one.
+    type Id = ();
+    type Event = InstallationEvent;
+
+    fn stream((): &()) -> Option<StreamId> {
+        Self::stream()
+    }
+
+    fn decode(snapshot: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(snapshot)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn encode_event(event: &InstallationEvent) -> Vec<u8> {
+        event.encode()
+    }
+
+    fn after(
+        (): &(),
+        before: Option<Self>,
+        events: &[InstallationEvent],
+    ) -> Option<(Self, Vec<RecordChange>)> {
+        let before = before.unwrap_or_default();
+        Some((events.iter().fold(before, Self::apply), Vec::new()))
+    }
+}

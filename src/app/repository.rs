@@ -1,0 +1,300 @@
+//! The aggregates in the store: the one place that loads them, that appends their events with the records of their
+//! indexes and of the vault, and that decides again where somebody else was faster.
+//!
+//! A change is always made in the same way (`Repository::execute`): load the state, decide, append what follows for the
+//! version that was loaded. If the stream has moved on meanwhile, all of that is done again, a bounded number of times.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::aggregate::Aggregate;
+use super::error::TokenError;
+use crate::client::Client;
+use crate::oauth::{ClientId, SessionId, UserId};
+use crate::session::Session;
+use crate::store::{
+    Append, Expected, RecordChange, RecordKey, Remove, Store, StoreError, StreamId, Summarize,
+};
+use crate::user::User;
+
+/// How often something is decided at most because its stream moves on. Of any number of refreshes with one token, the
+/// first append wins and all others find its answer on their second look; only access tokens of other scopes, asked for
+/// at the same moment, take more.
+const ATTEMPTS: usize = 16;
+
+/// Loads and appends.
+#[derive(Clone)]
+pub struct Repository {
+    store: Arc<dyn Store>,
+}
+
+/// An aggregate's state, and the version of its stream that this is.
+pub struct Loaded<A> {
+    /// The state; `None` if there is no such stream.
+    pub state: Option<A>,
+    /// The version, for the next append.
+    pub expected: Expected,
+    /// Whether this is a further look, after an append that was too late.
+    pub is_retry: bool,
+}
+
+impl<A> Loaded<A> {
+    /// What is new: there is no such stream yet.
+    pub(super) const fn new() -> Self {
+        Self { state: None, expected: Expected::NoStream, is_retry: false }
+    }
+}
+
+/// What was decided on a state that was loaded.
+pub(super) struct Change<A: Aggregate, T> {
+    loaded: Loaded<A>,
+    events: Vec<A::Event>,
+    records: Vec<RecordChange>,
+    answer: T,
+}
+
+impl<A: Aggregate, T> Change<A, T> {
+    /// The events that follow; without any, nothing is written.
+    pub(super) const fn of(loaded: Loaded<A>, events: Vec<A::Event>, answer: T) -> Self {
+        Self { loaded, events, records: Vec::new(), answer }
+    }
+
+    /// Nothing follows.
+    pub(super) const fn none(loaded: Loaded<A>, answer: T) -> Self {
+        Self::of(loaded, Vec::new(), answer)
+    }
+
+    /// Records of the vault that land with the events.
+    pub(super) fn with(self, records: Vec<RecordChange>) -> Self {
+        Self { records, ..self }
+    }
+}
+
+/// What is done when it is unknown whether an append has landed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OutcomeUnknown {
+    /// The error is the answer.
+    Fails,
+    /// The state is looked at again, once: it tells.
+    IsLookedAt,
+}
+
+impl Repository {
+    /// The aggregates of a store.
+    #[must_use]
+    pub fn of(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// The store, for what is no aggregate: records that are read, and the log.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Loads an aggregate.
+    pub(super) async fn load<A: Aggregate>(&self, id: &A::Id) -> Result<Loaded<A>, TokenError> {
+        let stream = A::stream(id);
+        let stream = stream.ok_or_else(|| TokenError::Internal("a stream's name is too long".to_owned()))?;
+        Ok(match self.store.load(stream).await? {
+            Some(snapshot) => Loaded {
+                state: Some(A::decode(&snapshot.data)?),
+                expected: Expected::Exact(snapshot.version),
+                is_retry: false,
+            },
+            None => Loaded::new(),
+        })
+    }
+
+    /// Loads a session.
+    pub(super) async fn session(&self, id: SessionId) -> Result<Loaded<Session>, TokenError> {
+        self.load(&id).await
+    }
+
+    /// Loads a user.
+    pub(super) async fn user(&self, id: UserId) -> Result<Loaded<User>, TokenError> {
+        self.load(&id).await
+    }
+
+    /// Loads what the log has of a client.
+    pub(super) async fn client(&self, id: &ClientId) -> Result<Loaded<Client>, TokenError> {
+        self.load(id).await
+    }
+
+    /// Loads, has it decided, and appends what follows; if the stream has moved on meanwhile, again.
+    ///
+    /// # Errors
+    /// What `decide` says; [`StoreError::WrongExpectedVersion`] if the stream moves on all the time; any other
+    /// [`StoreError`] of the append.
+    pub(super) async fn execute<A, T, E, F>(
+        &self,
+        id: &A::Id,
+        decide: impl Fn(Loaded<A>) -> F,
+    ) -> Result<T, E>
+    where
+        A: Aggregate,
+        E: From<TokenError>,
+        F: Future<Output = Result<Change<A, T>, E>>,
+    {
+        self.execute_with(OutcomeUnknown::Fails, id, decide).await
+    }
+
+    /// As [`Repository::execute`], and says what is done when it is unknown whether the append has landed.
+    pub(super) async fn execute_with<A, T, E, F>(
+        &self,
+        unknown: OutcomeUnknown,
+        id: &A::Id,
+        decide: impl Fn(Loaded<A>) -> F,
+    ) -> Result<T, E>
+    where
+        A: Aggregate,
+        E: From<TokenError>,
+        F: Future<Output = Result<Change<A, T>, E>>,
+    {
+        let decide = &decide;
+        let attempt = |is_retry| async move {
+            let loaded = self.load::<A>(id).await.map_err(|error| Failed::Decision(error.into()))?;
+            let decided = decide(Loaded { is_retry, ..loaded }).await;
+            let Change { loaded, events, records, answer } = decided.map_err(Failed::Decision)?;
+            if !events.is_empty() {
+                self.append(id, loaded, &events, records).await.map_err(Failed::Append)?;
+            }
+            Ok(answer)
+        };
+        retry(unknown, attempt).await
+    }
+
+    /// Appends events to what was loaded, with the records of the indexes and `more`; returns the state after them.
+    pub(super) async fn append<A: Aggregate>(
+        &self,
+        id: &A::Id,
+        loaded: Loaded<A>,
+        events: &[A::Event],
+        more: Vec<RecordChange>,
+    ) -> Result<A, StoreError> {
+        let (append, after) = prepared(id, loaded, events, more)?;
+        self.store.append(append).await?;
+        Ok(after)
+    }
+
+    /// Changes records, if the aggregate is still what was loaded; its stream and its snapshot stay as they are.
+    pub(super) async fn change_guarded<A: Aggregate>(
+        &self,
+        id: &A::Id,
+        expected: Expected,
+        records: Vec<RecordChange>,
+    ) -> Result<(), StoreError> {
+        let stream = A::stream(id).ok_or(StoreError::TooLarge)?;
+        let (events, snapshot) = (Vec::new(), Vec::new());
+        self.store.append(Append { stream, expected, events, snapshot, records }).await.map(drop)
+    }
+
+    /// Removes an aggregate's stream, and changes records.
+    pub(super) async fn remove<A: Aggregate>(
+        &self,
+        id: &A::Id,
+        expected: Expected,
+        records: Vec<RecordChange>,
+    ) -> Result<(), StoreError> {
+        let stream = A::stream(id).ok_or(StoreError::TooLarge)?;
+        self.store.remove(Remove { stream, expected, records }).await
+    }
+
+    /// Puts one event in the place of several.
+    pub(super) async fn summarize(&self, summarize: Summarize) -> Result<(), StoreError> {
+        self.store.summarize(summarize).await
+    }
+
+    /// Changes records that no stream guards any more, or that need no guard.
+    pub(super) async fn change_records(&self, records: Vec<RecordChange>) -> Result<(), StoreError> {
+        // A stream that never is: an append without events makes none.
+        let stream = StreamId::new(b'-', b"records").ok_or(StoreError::TooLarge)?;
+        let (events, snapshot) = (Vec::new(), Vec::new());
+        let append = Append { stream, expected: Expected::NoStream, events, snapshot, records };
+        self.store.append(append).await.map(drop)
+    }
+
+    /// The value of a record.
+    pub(super) async fn record(&self, key: RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.record(key).await
+    }
+
+    /// Records in the order of their keys, as [`Store::scan`] gives them.
+    pub(super) async fn scan(
+        &self,
+        prefix: RecordKey,
+        after: Option<RecordKey>,
+        limit: usize,
+    ) -> Result<Vec<(RecordKey, Vec<u8>)>, StoreError> {
+        self.store.scan(prefix, after, limit).await
+    }
+
+    /// Refuses what begins something new when the disk is nearly full, so that those who are signed in stay so.
+    pub(super) fn has_room(&self) -> Result<(), StoreError> {
+        if self.store.is_nearly_full() {
+            return Err(StoreError::NoRoom("the disk is nearly full: nothing new is begun".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// What appends events to what was loaded, with the records of the indexes and `more`; and the state after them.
+pub(super) fn prepared<A: Aggregate>(
+    id: &A::Id,
+    loaded: Loaded<A>,
+    events: &[A::Event],
+    more: Vec<RecordChange>,
+) -> Result<(Append, A), StoreError> {
+    let (Some(stream), Some((after, mut records))) = (A::stream(id), A::after(id, loaded.state, events))
+    else {
+        return Err(StoreError::Corrupt("events of what never began".to_owned()));
+    };
+    records.extend(more);
+    let append = Append {
+        stream,
+        expected: loaded.expected,
+        events: events.iter().map(A::encode_event).collect(),
+        snapshot: after.encode(),
+        records,
+    };
+    Ok((append, after))
+}
+
+/// Why an attempt came to nothing.
+pub(super) enum Failed<E> {
+    /// What was asked for is refused, or can't be decided: that is the answer.
+    Decision(E),
+    /// What follows was not appended.
+    Append(StoreError),
+}
+
+impl<E> From<E> for Failed<E> {
+    fn from(error: E) -> Self {
+        Self::Decision(error)
+    }
+}
+
+/// The one loop: attempts something until no stream has moved on under its append. `attempt` is told whether it is a
+/// further one.
+///
+/// # Errors
+/// The last error of `attempt`.
+pub(super) async fn retry<T, E, F>(unknown: OutcomeUnknown, attempt: impl Fn(bool) -> F) -> Result<T, E>
+where
+    E: From<TokenError>,
+    F: Future<Output = Result<T, Failed<E>>>,
+{
+    let mut may_look = unknown == OutcomeUnknown::IsLookedAt;
+    for number in 0..ATTEMPTS {
+        match attempt(number > 0).await {
+            Ok(answer) => return Ok(answer),
+            Err(Failed::Decision(error)) => return Err(error),
+            Err(Failed::Append(StoreError::WrongExpectedVersion)) => {}
+            Err(Failed::Append(StoreError::Unavailable(_) | StoreError::NoRoom(_))) if may_look => {
+                may_look = false;
+            }
+            Err(Failed::Append(error)) => return Err(TokenError::from(error).into()),
+        }
+    }
+    Err(TokenError::from(StoreError::WrongExpectedVersion).into())
+}
