@@ -17,7 +17,7 @@
 //! # The way of a request
 //!
 //! ```text
-//! socket ─ http::server ─ http::oauth ─ app::refresh ─────────┐
+//! socket ─ http::server ─ http::oauth ─ app::grants ──────────┐
 //!            (limits)     (parse,        1 load the session    │ store   (durable state only)
 //!                          authenticate  2 decide              │ session (pure: state, command → decision)
 //!                          the client)   3 append, expecting   │ store   (on a conflict: 1 again, bounded)
@@ -34,7 +34,7 @@
 //! | [`cli`] | one file a command: `dev`, `serve`, `openapi`, `keys`, `user`, `client`, `session` |
 //! | [`config`] | the configuration: typed, and checked whole before anything starts |
 //! | [`http`] | the listener with its limits, the layers that every request goes through, and the endpoints, a folder a family; the only place that knows status codes |
-//! | [`app`] | one file a use case: [`app::sign_in`], [`app::refresh`], [`app::users`], [`app::devices`], [`app::timeline`], [`app::invitations`], [`app::admin`]; the sweeper, [`app::sweep`]; how they are put together |
+//! | [`app`] | the use cases, in services that hold just what they touch: [`app::grants`], [`app::tokens`], [`app::clients`], [`app::accounts`], [`app::sessions`], [`app::admin`], [`app::sweep`], [`app::keys`], [`app::metrics`]; the aggregates in the store, [`app::repository`]; how all are put together, [`app::assemble`] |
 //! | [`session`] | the aggregate of one sign-in on one device; the ten rows stand in [`session::decide`](mod@session::decide) |
 //! | [`user`], [`client`], [`installation`] | the other aggregates |
 //! | [`store`] | the contract of streams, snapshots and records; [`store::sled`] keeps it |

@@ -135,19 +135,19 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     let random = Random::system();
     let app =
         App::assemble(&config, Ground { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
-    app.prepare_views().await?;
+    app.indexes.prepare().await?;
     // One hash for all: the pool would take its time.
     let source = Source { block: 1, site: 1, account: 1, known: true };
     let hash = minicbor::to_vec(app.passwords.hash(Password::parse(PASSWORD)?, source).await?)?;
     let holders = sessions.div_ceil(A_USER);
     append_all(&store, ("users", CROWD + holders), move |number| plan.user(number, &hash)).await?;
-    let client = app.clients.find(&CLIENT.parse()?).context("the client is not declared")?;
+    let client = app.clients.declared.find(&CLIENT.parse()?).context("the client is not declared")?;
     let common = Common {
         plan,
         audience: client.metadata.default_audience.clone(),
         client,
         scope: "read write".parse()?,
-        kid: app.keys.signer()?.kid(),
+        kid: app.keys.signing.signer()?.kid(),
     };
     append_all(&store, ("sessions", sessions), move |number| common.session(number)).await?;
     Ok(store.stats().position)

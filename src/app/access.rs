@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::App;
+use super::Settings;
+use super::admin::SCOPE;
 use super::error::TokenError;
+use super::sessions::Sessions;
 use crate::client::Registration;
-use crate::oauth::{SessionId, UserId};
+use crate::clock::Clock;
+use crate::oauth::{Actor, Scope, SessionId, UserId};
 use crate::session::{Session, Status};
 use crate::store::Expected;
-use crate::token::{AccessToken, VerifyError};
+use crate::token::{AccessToken, SigningKeys, Verifier, VerifyError};
 use crate::user::User;
 
 /// A session that nothing has ended, with everything that it stands on.
@@ -58,16 +61,28 @@ pub enum AccessError {
     Failed(#[from] TokenError),
 }
 
-impl App {
+/// Verifies access tokens that come back to us.
+pub struct AccessTokens {
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) signing: Arc<SigningKeys>,
+    /// Verifies access tokens for heirloom's own API.
+    pub(super) own: Verifier,
+    /// Verifies access tokens for whomever they are.
+    pub(super) any: Verifier,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl AccessTokens {
     /// What an access token gives access to, if it has `scope` and its session is live.
     ///
     /// # Errors
     /// [`AccessError`].
     pub async fn access(&self, token: &str, scope: &'static str) -> Result<Access, AccessError> {
         let now = self.clock.now();
-        let verified = match self.own_tokens.verify(&self.keys, token, now) {
+        let verified = match self.own.verify(&self.signing, token, now) {
             // What brings the issuer into `aud` is a scope of its own API: it has none of them.
-            Err(VerifyError::Audience) => self.any_tokens.verify(&self.keys, token, now),
+            Err(VerifyError::Audience) => self.any.verify(&self.signing, token, now),
             verified => verified,
         };
         let token = verified.map_err(|error| match error {
@@ -82,7 +97,7 @@ impl App {
             | VerifyError::Claims => AccessError::Invalid,
         })?;
         let session = token.sid.parse().map_err(|_| AccessError::Invalid)?;
-        let live = self.live(session).await?.ok_or(AccessError::Invalid)?;
+        let live = self.sessions.live(session).await?.ok_or(AccessError::Invalid)?;
         if !token.scope.split(' ').any(|word| word == scope) {
             return Err(AccessError::Scope(scope));
         }
@@ -94,9 +109,27 @@ impl App {
     /// # Errors
     /// [`VerifyError`].
     pub fn verified(&self, token: &str) -> Result<AccessToken, VerifyError> {
-        self.any_tokens.verify(&self.keys, token, self.clock.now())
+        self.any.verify(&self.signing, token, self.clock.now())
     }
 
+    /// Who administers with an access token that has the scope. A role that was withdrawn after the token was issued is
+    /// withdrawn here at once.
+    ///
+    /// # Errors
+    /// [`AccessError::Scope`].
+    pub fn administrator(&self, access: &Access) -> Result<Actor, AccessError> {
+        let live = &access.live;
+        let scope: Scope = std::iter::once(SCOPE).collect();
+        let permitted = self.settings.scopes.permitted(&scope, &live.registration, &live.user.roles);
+        if permitted.contains(SCOPE) {
+            Ok(Actor::Administrator(live.user_id()))
+        } else {
+            Err(AccessError::Scope(SCOPE))
+        }
+    }
+}
+
+impl Sessions {
     /// A session, if nothing has ended it: no event, no expiry, no epoch of its user or its client.
     ///
     /// # Errors
@@ -107,12 +140,12 @@ impl App {
         let now = self.clock.now().max(session.last_event_at);
         if session.status != Status::Live
             || session.is_expired(now)
-            || self.is_from_before_a_restore(&session)
+            || self.installation.is_from_before_a_restore(&session)
         {
             return Ok(None);
         }
         let Some(user) = self.repository.user(session.started.user).await?.state else { return Ok(None) };
-        let Some(client) = self.client(&session.started.client).await? else { return Ok(None) };
+        let Some(client) = self.clients.known(&session.started.client).await? else { return Ok(None) };
         let client_holds =
             client.usable().is_some_and(|client| client.covers(id, session.started.client_epoch));
         let user_holds = user.is_active() && user.standing.covers(id, session.started.user_epoch);

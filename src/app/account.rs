@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::App;
 use super::access::LiveSession;
+use super::accounts::Accounts;
 use super::error::TokenError;
 use super::pace;
 use super::password_check::{Account, Proof, source};
@@ -48,7 +48,7 @@ pub enum Change<T> {
     Set(T),
 }
 
-impl App {
+impl Accounts {
     /// The account `id`.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl App {
                 return Ok(repository::Change::none(loaded, account));
             }
             if !loaded.is_retry {
-                self.count_change(id, pace::Change::Profile)?;
+                self.rate_limits.count_change(id, pace::Change::Profile)?;
             }
             let events = decided(&loaded, Command::ChangeProfile, self.clock.now())?;
             Ok(repository::Change::of(loaded, events, account).with(records))
@@ -137,12 +137,12 @@ impl App {
         let OwnAccount { name, profile, .. } = self.own_account(id).await?;
         let name: Username = name.parse()?;
         let proof = Proof { of: Secret::PasswordToChange, client: &live.registration.id, peer };
-        self.has_password_changes_left(id, live.id)?;
+        self.rate_limits.has_password_changes_left(id, live.id)?;
         // The new password before the old one: to judge it takes no hash.
         let source = self.source_of_owner(&name, peer);
         if let Err(refused) = self.judge_new(about(&name, &profile), new, source).await {
             if matches!(refused, UserError::Weak(_)) {
-                self.count_refused_password(live.id);
+                self.rate_limits.count_refused_password(live.id);
             }
             return Err(refused);
         }
@@ -152,7 +152,7 @@ impl App {
             return Err(UserError::Unknown);
         }
         let record = self.passwords.hash(parsed, source).await?;
-        self.count_change(proved.id, pace::Change::Password)?;
+        self.rate_limits.count_change(proved.id, pace::Change::Password)?;
         let decide = |loaded: Loaded<User>| async {
             still_as_proved(&loaded, Some(proved.state.standing))?;
             let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id) }, self.clock.now())?;
@@ -189,10 +189,10 @@ impl App {
         by: Option<Actor>,
     ) -> Result<(), UserError> {
         // First, so that a deletion that is cut short here can be repeated by the account's owner...
-        self.forget_devices(id).await?;
+        self.sessions.forget_devices(id).await?;
         self.erase_account(id, standing, by).await?;
         // ...and again, for what has signed in meanwhile.
-        Ok(self.forget_devices(id).await?)
+        Ok(self.sessions.forget_devices(id).await?)
     }
 
     async fn erase_account(

@@ -1,20 +1,24 @@
 //! Puts the use cases together, out of the configuration and the keys folder.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, RwLock};
 
-use zeroize::Zeroizing;
-
-use super::error::TokenError;
-use super::key_checks::CheckedSecrets;
-use super::pace::Pace;
-use super::repository::Repository;
-use super::{App, ScopeCatalogue, Settings};
+use super::beside::Appending;
+use super::grants::password::PasswordGrant;
+use super::grants::refresh::RefreshGrant;
+use super::introspect::Hint;
+use super::keys::codec;
+use super::metrics::TokenRequests;
+use super::mint::Mint;
+use super::pace::AccountRateLimits;
+use super::{
+    AccessTokens, Accounts, Administration, App, Clients, EventLog, Grants, Indexes, InstallationEpoch,
+    Monitoring, RefusalLog, Repository, ScopeCatalogue, Sessions, Settings, Sweeper, TokenKeys, Tokens,
+    Uptime,
+};
 use crate::clock::{Clock, StepWatch};
 use crate::config::{AccessTokenType, Config};
-use crate::oauth::RefreshTokenCodec;
 use crate::oauth::words::WordError;
 use crate::password::hash::{Cost, Peppers as HashPeppers};
 use crate::password::policy::Policy;
@@ -63,91 +67,228 @@ impl App {
     /// # Errors
     /// [`AssembleError`].
     pub fn assemble(config: &Config, ground: Ground) -> Result<Self, AssembleError> {
+        let settings = Arc::new(settings(config)?);
+        let parts = Parts::of(config, &settings, ground)?;
+        let Parts { repository, clock, random, .. } = &parts;
+        let (sessions, keys) = (parts.sessions(), &parts.keys);
+        let accounts = parts.accounts(&sessions, config)?;
+        let access_tokens = Arc::new(parts.access_tokens(&sessions, config));
+        let uptime = Arc::new(Uptime::new(Arc::clone(clock)));
+        let events = Arc::new(EventLog { repository: repository.clone() });
+        let requests = Arc::new(TokenRequests::default());
+        let sweeper = Arc::new(parts.sweeper(&sessions, &events));
+        let app = Self {
+            grants: Arc::new(parts.grants(config, (&accounts, &sessions), &uptime, &requests)),
+            tokens: Arc::new(Tokens {
+                repository: repository.clone(),
+                clients: Arc::clone(&parts.clients),
+                sessions: Arc::clone(&sessions),
+                accounts: Arc::clone(&accounts),
+                verifier: Arc::clone(&access_tokens),
+                keys: Arc::clone(keys),
+                introspection_hint: Hint::default(),
+                clock: Arc::clone(clock),
+            }),
+            administration: Arc::new(Administration {
+                accounts: Arc::clone(&accounts),
+                events: Arc::clone(&events),
+                clients: Arc::clone(&parts.clients),
+                sessions: Arc::clone(&sessions),
+                repository: repository.clone(),
+                settings: Arc::clone(&settings),
+                clock: Arc::clone(clock),
+                random: random.clone(),
+            }),
+            monitoring: Arc::new(parts.monitoring(requests, &sweeper)),
+            indexes: Indexes { repository: repository.clone() },
+            access_tokens,
+            accounts,
+            sessions,
+            events,
+            sweeper,
+            uptime,
+            settings,
+            store: parts.store,
+            clock: parts.clock,
+            passwords: parts.passwords,
+            throttle: parts.throttle,
+            keys: parts.keys,
+            clients: parts.clients,
+            refusals: parts.refusals,
+            installation: parts.installation,
+        };
+        Ok(app)
+    }
+}
+
+/// What several services share.
+struct Parts {
+    store: Arc<dyn Store>,
+    repository: Repository,
+    settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+    random: Random,
+    passwords: Arc<HashingPool>,
+    throttle: Arc<Throttle>,
+    keys: Arc<TokenKeys>,
+    clients: Arc<Clients>,
+    refusals: Arc<RefusalLog>,
+    rate_limits: Arc<AccountRateLimits>,
+    installation: Arc<InstallationEpoch>,
+}
+
+impl Parts {
+    fn of(config: &Config, settings: &Arc<Settings>, ground: Ground) -> Result<Self, AssembleError> {
         let Ground { store, clock, random, cost } = ground;
-        let (now, monotonic) = (clock.now(), clock.monotonic());
+        let repository = Repository::of(Arc::clone(&store));
         let folder = || KeysFolder::at(&config.keys);
-        let if_missing = IfMissing::Refuse;
-        let keys = SigningKeys::open(folder(), key_life(config), None, Arc::clone(&clock))?;
-        let refresh_secrets = RefreshSecrets::open(folder(), if_missing, now)?;
-        let peppers = Peppers::open(folder(), if_missing, now)?;
+        let signing = SigningKeys::open(folder(), key_life(config), None, Arc::clone(&clock))?;
+        let refresh_secrets = RefreshSecrets::open(folder(), IfMissing::Refuse, clock.now())?;
+        let peppers = Peppers::open(folder(), IfMissing::Refuse, clock.now())?;
         let pool = PoolOptions {
             threads: usize::try_from(config.passwords.threads).unwrap_or(usize::MAX),
             queue: usize::try_from(config.passwords.queue).unwrap_or(usize::MAX),
             cost,
             ..PoolOptions::default()
         };
-        let plain_jwt = config.audiences.iter().any(|audience| audience.typ == AccessTokenType::Jwt);
-        let issuer = &config.issuer;
         Ok(Self {
-            own_tokens: Verifier::new(issuer, issuer).allow_plain_jwt(plain_jwt),
-            any_tokens: Verifier::for_any_audience(issuer).allow_plain_jwt(plain_jwt),
-            settings: settings(config)?,
-            clients: config.clients.iter().cloned().collect(),
-            keys: Arc::new(keys),
-            codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true))),
-            keys_folder: folder(),
-            certificate: std::sync::Mutex::default(),
-            installation_epoch: std::sync::atomic::AtomicU32::default(),
-            refresh_secrets: Arc::new(refresh_secrets),
-            passwords: HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?,
-            throttle: Throttle::new(limits(config), &random.bytes()?),
-            sign_ups: Throttle::new(sign_up_limits(config), &random.bytes()?),
-            sweeper: super::sweep::Sweeper::default(),
-            refusals: super::refusals::Refusals::default(),
-            undeclared_proxy: std::sync::Mutex::default(),
-            token_requests: super::metrics::TokenRequests::default(),
-            appending: super::beside::Appending::default(),
-            refreshes: Buckets::new(Rate {
-                burst: config.throttle.refresh_burst,
-                every: config.throttle.refresh_every,
+            passwords: Arc::new(HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?),
+            throttle: Arc::new(Throttle::new(limits(config), &random.bytes()?)),
+            keys: Arc::new(TokenKeys {
+                codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true))),
+                signing: Arc::new(signing),
+                refresh_secrets: Arc::new(refresh_secrets),
+                folder: folder(),
+                repository: repository.clone(),
+                settings: Arc::clone(settings),
+                clock: Arc::clone(&clock),
             }),
-            pace: Pace::new(&config.throttle),
-            process_started: now,
-            answering_since: AtomicU64::new(millis(monotonic)),
-            introspection_hint: super::introspect::Hint::default(),
-            clock_steps: StepWatch::since(now, monotonic),
-            repository: Repository::of(Arc::clone(&store)),
+            clients: Arc::new(Clients {
+                declared: config.clients.iter().cloned().collect(),
+                repository: repository.clone(),
+                settings: Arc::clone(settings),
+                clock: Arc::clone(&clock),
+            }),
+            refusals: Arc::new(RefusalLog::new(Arc::clone(&clock))),
+            rate_limits: Arc::new(AccountRateLimits::new(&config.throttle, Arc::clone(&clock))),
+            installation: Arc::new(InstallationEpoch {
+                repository: repository.clone(),
+                clock: Arc::clone(&clock),
+                epoch: AtomicU32::default(),
+            }),
+            settings: Arc::clone(settings),
             store,
+            repository,
             clock,
             random,
         })
     }
 
-    /// Takes in what changes in the keys folder, looking at it once in `every`; never returns.
-    pub async fn watch_keys(self: Arc<Self>, every: Duration) {
-        let signing = Arc::clone(&self.keys).watch(every);
-        let secrets = Arc::clone(&self.refresh_secrets);
-        let (app, runtime) = (Arc::clone(&self), tokio::runtime::Handle::current());
-        let reloaded = move |secrets: &RefreshSecrets| {
-            let taken_in = runtime.block_on(app.take_in(secrets));
-            taken_in.err().map(|error| KeyError::Unchecked(error.to_string()))
-        };
-        tokio::join!(signing, secrets.watch(every, reloaded));
+    fn sessions(&self) -> Arc<Sessions> {
+        Arc::new(Sessions {
+            repository: self.repository.clone(),
+            clients: Arc::clone(&self.clients),
+            installation: Arc::clone(&self.installation),
+            rate_limits: Arc::clone(&self.rate_limits),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+        })
     }
 
-    /// Takes in the refresh secrets as they are now, but for those that are another secret than the data knows.
-    ///
-    /// # Errors
-    /// [`TokenError`] if the data can't tell: then what is gone is dropped, and what is new is not used.
-    pub(super) async fn take_in(&self, secrets: &RefreshSecrets) -> Result<(), TokenError> {
-        let checked = self.check_refresh_secrets().await;
-        let CheckedSecrets { good, foreign } = checked.as_ref().ok().cloned().unwrap_or_default();
-        // By what the secrets are under the lock: somebody else may have taken in newer ones.
-        let mut current = self.codec.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let before = current.secrets();
-        let usable = |id| (before.contains(&id) || good.contains(&id)) && !foreign.contains(&id);
-        *current = Arc::new(codec(secrets, usable));
-        checked.map(drop)
+    fn accounts(&self, sessions: &Arc<Sessions>, config: &Config) -> Result<Arc<Accounts>, AssembleError> {
+        Ok(Arc::new(Accounts {
+            repository: self.repository.clone(),
+            sessions: Arc::clone(sessions),
+            passwords: Arc::clone(&self.passwords),
+            throttle: Arc::clone(&self.throttle),
+            sign_ups: Throttle::new(sign_up_limits(config), &self.random.bytes()?),
+            rate_limits: Arc::clone(&self.rate_limits),
+            refusals: Arc::clone(&self.refusals),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+        }))
     }
 
-    /// Says that requests are answered from now on. Until then no retry window runs out: nobody could ask again.
-    pub fn begin_to_answer(&self) {
-        self.answering_since.store(millis(self.clock.monotonic()), Ordering::Relaxed);
+    fn access_tokens(&self, sessions: &Arc<Sessions>, config: &Config) -> AccessTokens {
+        let plain_jwt = config.audiences.iter().any(|audience| audience.typ == AccessTokenType::Jwt);
+        let issuer = &config.issuer;
+        AccessTokens {
+            sessions: Arc::clone(sessions),
+            settings: Arc::clone(&self.settings),
+            signing: Arc::clone(&self.keys.signing),
+            own: Verifier::new(issuer, issuer).allow_plain_jwt(plain_jwt),
+            any: Verifier::for_any_audience(issuer).allow_plain_jwt(plain_jwt),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
-    /// For how long requests have been answered.
-    pub(super) fn uptime(&self, monotonic: Duration) -> Duration {
-        monotonic.saturating_sub(Duration::from_millis(self.answering_since.load(Ordering::Relaxed)))
+    fn grants(
+        &self,
+        config: &Config,
+        (accounts, sessions): (&Arc<Accounts>, &Arc<Sessions>),
+        uptime: &Arc<Uptime>,
+        requests: &Arc<TokenRequests>,
+    ) -> Grants {
+        let mint = Arc::new(Mint {
+            keys: Arc::clone(&self.keys),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+        });
+        let throttle = &config.throttle;
+        Grants {
+            password: PasswordGrant {
+                repository: self.repository.clone(),
+                clients: Arc::clone(&self.clients),
+                accounts: Arc::clone(accounts),
+                sessions: Arc::clone(sessions),
+                installation: Arc::clone(&self.installation),
+                keys: Arc::clone(&self.keys),
+                mint: Arc::clone(&mint),
+                settings: Arc::clone(&self.settings),
+                clock: Arc::clone(&self.clock),
+                random: self.random.clone(),
+            },
+            refresh_token: RefreshGrant {
+                repository: self.repository.clone(),
+                clients: Arc::clone(&self.clients),
+                installation: Arc::clone(&self.installation),
+                keys: Arc::clone(&self.keys),
+                mint,
+                rate: Buckets::new(Rate { burst: throttle.refresh_burst, every: throttle.refresh_every }),
+                appending: Appending::default(),
+                clock_steps: StepWatch::since(self.clock.now(), self.clock.monotonic()),
+                uptime: Arc::clone(uptime),
+                settings: Arc::clone(&self.settings),
+                clock: Arc::clone(&self.clock),
+                random: self.random.clone(),
+            },
+            requests: Arc::clone(requests),
+        }
+    }
+
+    fn sweeper(&self, sessions: &Arc<Sessions>, events: &Arc<EventLog>) -> Sweeper {
+        Sweeper {
+            progress: Mutex::default(),
+            repository: self.repository.clone(),
+            sessions: Arc::clone(sessions),
+            events: Arc::clone(events),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    fn monitoring(&self, token_requests: Arc<TokenRequests>, sweeper: &Arc<Sweeper>) -> Monitoring {
+        Monitoring {
+            token_requests,
+            passwords: Arc::clone(&self.passwords),
+            throttle: Arc::clone(&self.throttle),
+            sweeper: Arc::clone(sweeper),
+            repository: self.repository.clone(),
+            certificate: Mutex::default(),
+            process_started: self.clock.now(),
+            clock: Arc::clone(&self.clock),
+        }
     }
 }
 
@@ -230,17 +371,6 @@ fn sign_up_limits(config: &Config) -> throttle::Settings {
     let usual = throttle::Settings::default();
     let network = Limit { free: config.throttle.network_sign_ups, ..usual.network };
     throttle::Settings { network, network_cells: usual.network_cells, ..throttle::Settings::off() }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn codec(secrets: &RefreshSecrets, usable: impl Fn(u8) -> bool) -> RefreshTokenCodec {
-    let usable: Vec<_> = secrets.all().into_iter().filter(|(id, _)| usable(*id)).collect();
-    let Some((current, newest)) = usable.last().cloned() else { return RefreshTokenCodec::of_nothing() };
-    let older = usable.into_iter().map(|(id, secret)| (id, Zeroizing::new(*secret.as_bytes())));
-    RefreshTokenCodec::new((current, newest.as_bytes()), older)
 }
 
 fn hash_peppers(peppers: &Peppers) -> Result<HashPeppers, KeyError> {

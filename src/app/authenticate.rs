@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::App;
-use super::clients::KnownClient;
+use super::clients::{Clients, KnownClient};
 use super::error::TokenError;
 use crate::client::{Registration, SecretDigest, TokenEndpointAuthMethod};
 use crate::oauth::{ClientId, Standing};
@@ -60,7 +59,7 @@ pub struct AuthenticatedClient {
     standing: Option<Standing>,
 }
 
-impl App {
+impl Clients {
     /// Finds the clients that the readings of a request's credentials name. Each is loaded once at most, and a declared one
     /// not at all.
     pub async fn candidates(&self, readings: &[Credentials]) -> Vec<Candidate> {
@@ -78,7 +77,7 @@ impl App {
     }
 
     async fn named(&self, id: &ClientId, before: &[Candidate]) -> Named {
-        if let Some(declared) = self.clients.find(id) {
+        if let Some(declared) = self.declared.find(id) {
             return Named::Declared(declared);
         }
         match before.iter().find(|before| before.id.as_ref() == Some(id)).map(|before| &before.named) {
@@ -86,7 +85,7 @@ impl App {
             Some(Named::Nobody) => return Named::Nobody,
             Some(Named::Declared(_) | Named::Failed(_)) | None => {}
         }
-        match self.client(id).await {
+        match self.known(id).await {
             Ok(Some(known)) => Named::Registered(known),
             Ok(None) => Named::Nobody,
             Err(error) => Named::Failed(error),
@@ -131,7 +130,7 @@ impl App {
                 return if let Named::Failed(error) = failed { Err(error) } else { Ok(None) };
             }
         }
-        let kept = self.client_secrets(id).await?;
+        let kept = self.secrets(id).await?;
         let good: Vec<_> = kept.good(self.clock.now()).map(|kept| kept.digest.clone()).collect();
         let Named::Registered(known) = named else { return Ok(None) };
         let (registration, standing) = (Arc::clone(&known.registration), Some(known.standing));

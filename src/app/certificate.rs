@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::App;
+use super::metrics::Monitoring;
 use crate::clock::Timestamp;
 
 /// How the listener's certificate is.
@@ -14,7 +14,7 @@ pub struct CertificateStatus {
     pub refused: bool,
 }
 
-impl App {
+impl Monitoring {
     /// Notes how the listener's certificate is.
     pub fn note_certificate(&self, status: CertificateStatus) {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);

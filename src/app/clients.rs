@@ -4,23 +4,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::App;
 use super::error::TokenError;
+use super::{Repository, Settings};
 use crate::client::vault::{self, Secrets};
 use crate::client::{ClientMetadata, Delivery, Registration};
+use crate::clock::Clock;
 use crate::oauth::{ClientId, GrantType, Origin, Standing};
 
 /// The clients that the configuration declares.
 #[derive(Clone, Debug, Default)]
-pub struct Clients(BTreeMap<ClientId, Arc<Registration>>);
+pub struct DeclaredClients(BTreeMap<ClientId, Arc<Registration>>);
 
-impl Clients {
+impl DeclaredClients {
     /// All declared ones, in the order of their ids.
     pub fn every(&self) -> impl Iterator<Item = &Arc<Registration>> {
         self.0.values()
     }
 
-    /// The declared client with this id; [`App::client`] knows them all.
+    /// The declared client with this id; [`Clients::known`] knows them all.
     #[must_use]
     pub fn find(&self, id: &ClientId) -> Option<Arc<Registration>> {
         self.0.get(id).cloned()
@@ -32,7 +33,7 @@ impl Clients {
     }
 }
 
-impl FromIterator<Registration> for Clients {
+impl FromIterator<Registration> for DeclaredClients {
     fn from_iter<I: IntoIterator<Item = Registration>>(registrations: I) -> Self {
         let entry = |registration: Registration| (registration.id.clone(), Arc::new(registration));
         Self(registrations.into_iter().map(entry).collect())
@@ -43,7 +44,7 @@ impl FromIterator<Registration> for Clients {
 #[derive(Clone, Debug)]
 pub struct KnownClient {
     /// What is registered of it. The secrets of one that is not declared are not in it: see
-    /// [`App::client_secrets`].
+    /// [`Clients::secrets`].
     pub registration: Arc<Registration>,
     /// Its standing.
     pub standing: Standing,
@@ -61,16 +62,25 @@ impl KnownClient {
     }
 }
 
-impl App {
+/// Finds and authenticates clients.
+pub struct Clients {
+    /// Those that the configuration declares.
+    pub declared: DeclaredClients,
+    pub(super) repository: Repository,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Clients {
     /// The client with this id: one load of its stream, where its epoch stands too. Nothing is kept in memory, so
     /// nothing is ever stale.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
-    pub async fn client(&self, id: &ClientId) -> Result<Option<KnownClient>, TokenError> {
+    pub async fn known(&self, id: &ClientId) -> Result<Option<KnownClient>, TokenError> {
         let stored = self.repository.client(id).await?.state.unwrap_or_default();
         let standing = stored.standing;
-        if let Some(registration) = self.clients.find(id) {
+        if let Some(registration) = self.declared.find(id) {
             let disabled = registration.disabled || stored.disabled;
             return Ok(Some(KnownClient { registration, standing, declared: true, disabled }));
         }
@@ -97,7 +107,7 @@ impl App {
             let id =
                 key.as_bytes().strip_prefix(prefix.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
             let Some(Ok(id)) = id.map(str::parse::<ClientId>) else { continue };
-            let client = self.client(&id).await?;
+            let client = self.known(&id).await?;
             if client
                 .is_some_and(|client| client.registration.metadata.grant_types.contains(&GrantType::Password))
             {
@@ -111,7 +121,7 @@ impl App {
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
-    pub async fn client_secrets(&self, id: &ClientId) -> Result<Secrets, TokenError> {
+    pub async fn secrets(&self, id: &ClientId) -> Result<Secrets, TokenError> {
         let record = self.repository.record(vault::secrets(id)).await?;
         Ok(record.map(|record| Secrets::decode(&record)).transpose()?.unwrap_or_default())
     }

@@ -1,9 +1,9 @@
 //! A user's devices: which sessions are live, and how they are ended from a list.
 
-use super::App;
 use super::error::TokenError;
 use super::pace;
 use super::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
+use super::sessions::Sessions;
 use super::users::{UserError, decided};
 use crate::oauth::{ClientId, SessionId, UserId};
 use crate::session::{self, Device, EndReason, Session, Status, device, view};
@@ -62,7 +62,7 @@ pub struct ListedSession {
     pub device: Device,
 }
 
-impl App {
+impl Sessions {
     /// The live sessions of a user or a client, in the order in which they began; and the session behind which the next
     /// page begins. Looks at `limit` sessions, however many there are; those that are over are left out, so a page can
     /// have fewer and still not be the last.
@@ -109,7 +109,7 @@ impl App {
             };
             let reason = self.why_over(id, session).await?.unwrap_or(EndReason::User);
             if session.status == Status::Live && !loaded.is_retry {
-                self.count_change(user, pace::Change::Sessions)?;
+                self.rate_limits.count_change(user, pace::Change::Sessions)?;
             }
             let events = session::end(session, reason, self.clock.now());
             Ok(Change::of(loaded, events, true))
@@ -125,8 +125,12 @@ impl App {
     pub async fn end_all_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<(), UserError> {
         let command = Command::EndSessions { keep };
         let Some(keep) = keep else {
-            self.count_change(user, pace::Change::Sessions)?;
-            return self.change_user(user, command, None, Vec::new()).await;
+            self.rate_limits.count_change(user, pace::Change::Sessions)?;
+            let end = |loaded: Loaded<User>| async {
+                let events = decided(&loaded, command.clone(), self.clock.now())?;
+                Ok(Change::of(loaded, events, ()))
+            };
+            return self.repository.execute(&user, end).await;
         };
         let command = &command;
         let end = |loaded: Loaded<User>| async move {
@@ -139,7 +143,7 @@ impl App {
                 return Ok(Change::none(loaded, ()));
             }
             if !loaded.is_retry {
-                self.count_change(user, pace::Change::Sessions)?;
+                self.rate_limits.count_change(user, pace::Change::Sessions)?;
             }
             let events = decided(&loaded, command.clone(), self.clock.now())?;
             Ok(Change::of(loaded, events, ()))
@@ -245,7 +249,7 @@ impl App {
         if session.status != Status::Live {
             return Ok(None);
         }
-        if self.is_from_before_a_restore(session) {
+        if self.installation.is_from_before_a_restore(session) {
             return Ok(Some(EndReason::Restored));
         }
         let started = &session.started;

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::App;
 use super::access::LiveSession;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
+use super::tokens::Tokens;
 use crate::client::Registration;
 use crate::clock::Timestamp;
 use crate::oauth::RefreshToken;
@@ -38,7 +38,7 @@ pub enum Active {
     Refresh(Box<LiveSession>),
 }
 
-impl App {
+impl Tokens {
     /// What a token is, if it is good and the client may know. Resource servers may know of the access tokens that are
     /// for them, and a confidential client of its own refresh tokens. Everybody else is told what they would be told of
     /// a token that does not exist (RFC 7662 §2.2, §4).
@@ -55,11 +55,11 @@ impl App {
         if client.metadata.token_endpoint_auth_method.is_public() {
             return Err(TokenError::Client);
         }
-        self.standing(authenticated).await?;
-        if let Ok(token) = self.codec().decode(token) {
+        self.clients.standing(authenticated).await?;
+        if let Ok(token) = self.keys.codec().decode(token) {
             return self.introspect_refresh_token(client, token).await;
         }
-        let Ok(token) = self.verified(token) else { return Ok(None) };
+        let Ok(token) = self.verifier.verified(token) else { return Ok(None) };
         let is_for = |server: &crate::oauth::Audience| token.aud.iter().any(|aud| aud == server.as_str());
         let Ok(session) = token.sid.parse() else { return Ok(None) };
         if client.metadata.introspects.is_empty() && self.introspection_hint.is_due(self.clock.now()) {
@@ -72,9 +72,9 @@ impl App {
         if !client.metadata.introspects.iter().any(is_for) {
             return Ok(None);
         }
-        let Some(live) = self.live(session).await? else { return Ok(None) };
-        let name =
-            if client.metadata.introspects_usernames { self.name_of(live.user_id()).await? } else { None };
+        let Some(live) = self.sessions.live(session).await? else { return Ok(None) };
+        let is_told = client.metadata.introspects_usernames;
+        let name = if is_told { self.accounts.name_of(live.user_id()).await? } else { None };
         Ok(Some(Active::Access(Box::new(token), name)))
     }
 
@@ -85,7 +85,7 @@ impl App {
         token: RefreshToken,
     ) -> Result<Option<Active>, TokenError> {
         let RefreshToken { session, generation, nonce } = token;
-        let live = self.live(session).await?;
+        let live = self.sessions.live(session).await?;
         let newest =
             live.filter(|live| decide::current(&live.session) == Some(Presented { generation, nonce }));
         let own = newest.filter(|live| live.session.started.client == client.id);

@@ -9,10 +9,11 @@ use std::time::Duration;
 use ring::digest;
 use zeroize::Zeroizing;
 
-use super::App;
+use super::Repository;
+use super::accounts::Accounts;
 use super::error::TokenError;
 use super::repository::{Change, Loaded};
-use super::sweep::Swept;
+use super::sweep::{Sweeper, Swept};
 use super::users::UserError;
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, UserId};
@@ -44,7 +45,7 @@ pub struct ListedInvitation {
 /// Letters and digits in an invitation's code: 190 bits.
 const CODE_LENGTH: usize = 32;
 
-impl App {
+impl Accounts {
     /// Makes an invitation: who has its code may make one account, with these roles, within `valid_for`.
     ///
     /// # Errors
@@ -53,7 +54,7 @@ impl App {
         self.invite_as(roles, valid_for, None).await
     }
 
-    /// As [`App::invite`], and records who did it.
+    /// As [`Accounts::invite`], and records who did it.
     ///
     /// # Errors
     /// [`UserError::Failed`], and nothing was made.
@@ -129,10 +130,10 @@ impl App {
                 return Ok(Change::none(loaded, ()));
             }
             let events = events.into_iter().map(|event| event.done_by(Some(by))).collect();
-            let open = self.open_invitation(account).await?;
+            let open = open_invitation(&self.repository, account).await?;
             let mut records: Vec<_> =
                 open.into_iter().flat_map(|open| closed(account, &open.digest, open.until)).collect();
-            records.push(self.removed_after(now, account));
+            records.push(removed_after(now, account, self.settings.sessions.retention));
             Ok(Change::of(loaded, events, ()).with(records))
         };
         self.repository.execute(&account, decide).await
@@ -151,7 +152,9 @@ impl App {
             Err(UserError::Invitation)
         }
     }
+}
 
+impl Sweeper {
     /// Forgets the codes of invitations that have expired, and removes what is left of those that were over longer ago
     /// than the retention: at most `limit` places of the queue, and only what is due. Whether more may be due.
     pub(super) async fn sweep_invitations(
@@ -185,10 +188,10 @@ impl App {
         let Loaded { state, expected, .. } = self.repository.user(account).await?;
         let status = state.map(|user| user.status);
         let mut records = vec![RecordChange::Delete(place)];
-        match (status, self.open_invitation(account).await?) {
+        match (status, open_invitation(&self.repository, account).await?) {
             (Some(Status::Invited), Some(open)) => {
                 records.extend(closed(account, &open.digest, open.until));
-                records.push(self.removed_after(open.until, account));
+                records.push(removed_after(open.until, account, self.settings.sessions.retention));
             }
             (Some(Status::Invited | Status::Withdrawn), None) => {
                 return Ok(self.repository.remove::<User>(&account, expected, records).await?);
@@ -198,17 +201,19 @@ impl App {
         }
         Ok(self.repository.change_guarded::<User>(&account, expected, records).await?)
     }
+}
 
-    async fn open_invitation(&self, account: UserId) -> Result<Option<OpenInvitation>, TokenError> {
-        let kept = self.repository.record(vault::open_invitation(account)).await?;
-        Ok(kept.as_deref().and_then(OpenInvitation::decode))
-    }
+async fn open_invitation(
+    repository: &Repository,
+    account: UserId,
+) -> Result<Option<OpenInvitation>, TokenError> {
+    let kept = repository.record(vault::open_invitation(account)).await?;
+    Ok(kept.as_deref().and_then(OpenInvitation::decode))
+}
 
-    /// The place in the queue of an invitation that was over at a time.
-    fn removed_after(&self, over: Timestamp, account: UserId) -> RecordChange {
-        let due = over.after(self.settings.sessions.retention);
-        RecordChange::Put(vault::invitation_due(due, account), Vec::new())
-    }
+/// The place in the queue of an invitation that was over at a time.
+fn removed_after(over: Timestamp, account: UserId, retention: Duration) -> RecordChange {
+    RecordChange::Put(vault::invitation_due(over.after(retention), account), Vec::new())
 }
 
 /// What is forgotten when somebody has used an invitation.

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::App;
 use super::error::TokenError;
+use super::keys::TokenKeys;
 use crate::clock::Timestamp;
 use crate::oauth::Kid;
 use crate::password::hash::PasswordRecord;
@@ -51,16 +51,16 @@ pub(super) struct CheckedSecrets {
     pub(super) foreign: Vec<u8>,
 }
 
-impl App {
+impl TokenKeys {
     /// Holds the keys folder against what the data knows of it, and notes what is new in it. Data without check values
     /// believes what is there. Call it before requests are answered. Returns what the data knows from now on.
     ///
     /// # Errors
     /// [`KeyCheckError`] if a secret is another one than before, or the newest is missing; then nothing was changed.
-    pub async fn check_keys(&self) -> Result<Vec<KnownSecret>, KeyCheckError> {
+    pub async fn check(&self) -> Result<Vec<KnownSecret>, KeyCheckError> {
         let known = self.known_keys().await?;
-        let in_use = self.keys_folder.secrets_in_use()?;
-        let fit = self.keys_folder.fit(&in_use, &known.secrets);
+        let in_use = self.folder.secrets_in_use()?;
+        let fit = self.folder.fit(&in_use, &known.secrets);
         if !fit.problems.is_empty() {
             return Err(KeyCheckError::Unfit(fit.problems));
         }
@@ -82,7 +82,7 @@ impl App {
     /// [`TokenError`] if the store can't tell.
     pub(super) async fn check_refresh_secrets(&self) -> Result<CheckedSecrets, TokenError> {
         let known = self.known_keys().await?;
-        let created: BTreeMap<u8, Timestamp> = (self.keys_folder.secrets().unwrap_or_default().into_iter())
+        let created: BTreeMap<u8, Timestamp> = (self.folder.secrets().unwrap_or_default().into_iter())
             .filter(|secret| secret.kind == SecretKind::Refresh)
             .map(|secret| (secret.id, secret.created))
             .collect();
@@ -91,7 +91,7 @@ impl App {
             KnownSecret::of(SecretFile { kind: SecretKind::Refresh, id, created }, &secret)
         });
         let in_use = SecretsInUse { live: live.collect(), dead: Vec::new() };
-        let fit = self.keys_folder.fit(&in_use, &known.secrets);
+        let fit = self.folder.fit(&in_use, &known.secrets);
         for (kind, id) in &fit.foreign {
             tracing::error!(keys.kind = %kind, keys.id = id, "a secret that is not the one this data was used with: it is not used");
         }
@@ -190,7 +190,7 @@ impl App {
 
     /// Signing keys come and go, and may be brought along: that none of them is left is told, and no reason to refuse.
     async fn check_signing_keys(&self, known: &[Kid]) -> Result<(), TokenError> {
-        let (live, dead) = self.keys.kids();
+        let (live, dead) = self.signing.kids();
         if !known.is_empty() && known.iter().all(|kid| !live.contains(kid) && !dead.contains(kid)) {
             tracing::error!(
                 "none of the signing keys that this data was used with is in the keys folder: access tokens that are out \

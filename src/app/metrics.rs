@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::App;
+use super::Repository;
+use super::certificate::CertificateStatus;
 use super::error::TokenError;
+use super::sweep::{Sweeper, SweeperStats};
+use crate::clock::{Clock, Timestamp};
+use crate::password::pool::{HashingPool, PoolStats};
 use crate::session::{Denied, EndReason};
-use crate::store::StoreError;
+use crate::store::{RecordKey, StoreError, StoreStats};
+use crate::throttle::{Stats as ThrottleStats, Throttle};
 
 /// How requests at the token endpoint ended: a fixed set of grants and outcomes.
 #[derive(Debug, Default)]
@@ -72,7 +77,53 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
     }
 }
 
-impl App {
+/// Tells those who watch the server how it is.
+pub struct Monitoring {
+    pub(super) token_requests: Arc<TokenRequests>,
+    pub(super) passwords: Arc<HashingPool>,
+    pub(super) throttle: Arc<Throttle>,
+    pub(super) sweeper: Arc<Sweeper>,
+    pub(super) repository: Repository,
+    /// How the listener's certificate is.
+    pub(super) certificate: Mutex<Option<CertificateStatus>>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// When this process started.
+    pub process_started: Timestamp,
+}
+
+impl Monitoring {
+    /// What the clock says.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How the sweeper is getting on.
+    #[must_use]
+    pub fn sweeper_stats(&self) -> SweeperStats {
+        self.sweeper.stats()
+    }
+
+    /// What the store has done, and how its disk is.
+    #[must_use]
+    pub fn store_stats(&self) -> StoreStats {
+        self.repository.store().stats()
+    }
+
+    /// Whether the store answers at all.
+    ///
+    /// # Errors
+    /// [`StoreError`] if not.
+    pub async fn store_answers(&self) -> Result<(), StoreError> {
+        self.repository.record(RecordKey::view(0, &[b"ready"])).await.map(drop)
+    }
+
+    /// What throttling and the password hashing have done since the process started.
+    #[must_use]
+    pub fn sign_in_stats(&self) -> (ThrottleStats, PoolStats) {
+        (self.throttle.stats(), self.passwords.stats())
+    }
+
     /// All numbers, in the Prometheus text format (version 0.0.4).
     #[must_use]
     pub fn metrics(&self) -> String {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::App;
+use super::Settings;
 use super::error::TokenError;
+use super::keys::TokenKeys;
+use crate::clock::Clock;
 use crate::oauth::{RefreshToken, SessionId};
 use crate::session::{Granted, Session};
-use crate::token::SigningKey;
 use crate::token::claims::{AccessTokenClaims, jti};
 
 /// A successful answer of the token endpoint (RFC 6749 §5.1). Has no `Debug`: it holds tokens.
@@ -23,7 +24,14 @@ pub struct TokenResponse {
     pub scope: String,
 }
 
-impl App {
+/// Makes access and refresh tokens.
+pub(super) struct Mint {
+    pub(super) keys: Arc<TokenKeys>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Mint {
     /// Makes the tokens that `granted` says, of `session`. The same grant gives the same tokens.
     pub(super) fn mint(
         &self,
@@ -50,10 +58,11 @@ impl App {
             roles: &roles,
         };
         // A retry is signed by the key that signed before, unless that key is gone.
-        let key = self.keys.find(granted.access.kid).map_or_else(|| self.keys.signer(), Ok)?;
+        let key =
+            self.keys.signing.find(granted.access.kid).map_or_else(|| self.keys.signing.signer(), Ok)?;
         let typ = self.settings.scopes.token_type(started.audience.as_ref());
         let access_token = key.sign(typ, &claims)?;
-        let codec = self.codec();
+        let codec = self.keys.codec();
         let refresh_token = granted.refresh.map(|place| {
             let token = RefreshToken { session: id, generation: place.generation, nonce: place.nonce };
             codec.encode(&token).ok_or(TokenError::NoKey)
@@ -63,12 +72,6 @@ impl App {
             TokenResponse { access_token, expires_in: 0, refresh_token, refresh_expires_in: 0, scope };
         self.count_down(&mut minted, session, granted);
         Ok(minted)
-    }
-
-    /// The key that signs new tokens, if new refresh tokens can be made as well. Asked before anything is decided: what
-    /// is recorded is to be answered.
-    pub(super) fn signer(&self) -> Result<Arc<SigningKey>, TokenError> {
-        if self.codec().makes_new() { Ok(self.keys.signer()?) } else { Err(TokenError::NoKey) }
     }
 
     /// Says how long the tokens last from now on.

@@ -1,22 +1,21 @@
-//! The use cases, one file each: they load state, have it decided, append, and mint.
+//! The use cases: they load state, have it decided, append, and mint. Each is a method of a service, a struct with the few
+//! parts that its use cases touch; [`App`] holds them all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::Registration;
-use crate::clock::{Clock, StepWatch, Timestamp};
-use crate::config::{Accounts, TokenRules};
-use crate::oauth::{Audience, RefreshTokenCodec};
+use crate::clock::Clock;
+use crate::config::{Accounts as AccountRules, TokenRules};
+use crate::oauth::Audience;
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;
-use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
-use crate::throttle::bucket::Buckets;
-use crate::token::{KeysFolder, RefreshSecrets, SigningKeys, Verifier};
 
 pub mod access;
 pub mod account;
+pub mod accounts;
 pub mod admin;
 mod aggregate;
 pub mod assemble;
@@ -26,6 +25,7 @@ pub mod certificate;
 pub mod clients;
 pub mod devices;
 pub mod error;
+pub mod grants;
 pub mod introspect;
 pub mod invitations;
 pub mod key_checks;
@@ -33,87 +33,86 @@ pub mod keys;
 pub mod metrics;
 pub mod mint;
 pub mod outage;
-mod pace;
+pub mod pace;
 mod password_check;
-pub mod refresh;
 pub mod refusals;
 pub mod repository;
 pub mod restore;
 pub mod revoke;
 pub mod scopes;
-pub mod sign_in;
+pub mod sessions;
 pub mod sign_up;
 pub mod steady;
 mod summaries;
 pub mod sweep;
 pub mod timeline;
+pub mod tokens;
+pub mod uptime;
 pub mod users;
 pub mod views;
 
+pub use access::AccessTokens;
+pub use accounts::Accounts;
+pub use admin::Administration;
+pub use admin::events::EventLog;
 pub use clients::Clients;
 pub use error::TokenError;
+pub use grants::Grants;
+pub use keys::TokenKeys;
+pub use metrics::Monitoring;
 pub use mint::TokenResponse;
+pub use refusals::RefusalLog;
 use repository::Repository;
+pub use restore::InstallationEpoch;
 pub use scopes::ScopeCatalogue;
+pub use sessions::Sessions;
+pub use sweep::Sweeper;
+pub use tokens::Tokens;
+pub use uptime::Uptime;
+pub use views::Indexes;
 
-/// What the use cases work with.
+/// The services: each has the few parts that its use cases touch.
 pub struct App {
     /// What the operator has settled.
-    pub settings: Settings,
-    /// The clients.
-    pub clients: Clients,
-    /// Streams and records.
-    pub store: Arc<dyn Store>,
-    /// The aggregates in the store.
-    repository: Repository,
-    /// Where keys and secrets lie.
-    pub(crate) keys_folder: KeysFolder,
-    /// The signing keys.
-    pub keys: Arc<SigningKeys>,
-    /// The secrets under which refresh tokens are made.
-    pub refresh_secrets: Arc<RefreshSecrets>,
-    /// Makes and reads refresh tokens; replaced when the refresh secrets change.
-    codec: std::sync::RwLock<Arc<RefreshTokenCodec>>,
-    /// Hashes passwords.
-    pub passwords: HashingPool,
-    /// Counts failed sign-ins.
-    pub throttle: Throttle,
-    /// Counts sign-ups, by network alone.
-    sign_ups: Throttle,
-    /// What the log says of secrets that were refused.
-    refusals: refusals::Refusals,
-    /// When the log last told of a proxy that nobody declared.
-    undeclared_proxy: std::sync::Mutex<Option<Timestamp>>,
-    /// How requests at the token endpoint ended.
-    pub(crate) token_requests: metrics::TokenRequests,
-    /// Limits how often one session is refreshed.
-    refreshes: Buckets,
-    /// Sessions that are being appended to.
-    appending: beside::Appending,
-    /// Limits how often one user does what stays in the log.
-    pace: pace::Pace,
+    pub settings: Arc<Settings>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub random: Random,
+    /// Streams and records.
+    pub store: Arc<dyn Store>,
+    /// Hashes passwords.
+    pub passwords: Arc<HashingPool>,
+    /// Counts failed sign-ins.
+    pub throttle: Arc<Throttle>,
+    /// The keys folder, and what tokens are made with.
+    pub keys: Arc<TokenKeys>,
+    /// Finds and authenticates clients.
+    pub clients: Arc<Clients>,
+    /// Answers token requests.
+    pub grants: Arc<Grants>,
+    /// Revokes and introspects tokens.
+    pub tokens: Arc<Tokens>,
     /// Verifies access tokens for heirloom's own API.
-    own_tokens: Verifier,
-    /// Verifies access tokens for whomever they are.
-    any_tokens: Verifier,
-    /// How the sweeper is getting on.
-    pub sweeper: sweep::Sweeper,
-    /// When this process started.
-    pub process_started: Timestamp,
-    /// Since when requests are answered, in milliseconds of the monotonic clock.
-    answering_since: std::sync::atomic::AtomicU64,
-    /// When an operator was last told that a client introspects what it may not know.
-    introspection_hint: introspect::Hint,
-    /// Notices that the wall clock jumps.
-    clock_steps: StepWatch,
-    /// How the listener's certificate is.
-    certificate: std::sync::Mutex<Option<certificate::CertificateStatus>>,
-    /// The epoch of the installation, as of the start.
-    installation_epoch: std::sync::atomic::AtomicU32,
+    pub access_tokens: Arc<AccessTokens>,
+    /// Accounts.
+    pub accounts: Arc<Accounts>,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// What administrators and operators do.
+    pub administration: Arc<Administration>,
+    /// Reads the log.
+    pub events: Arc<EventLog>,
+    /// Ends and removes what is over.
+    pub sweeper: Arc<Sweeper>,
+    /// Tells those who watch the server how it is.
+    pub monitoring: Arc<Monitoring>,
+    /// What the log says of secrets that were refused.
+    pub refusals: Arc<RefusalLog>,
+    /// The epoch of the installation.
+    pub installation: Arc<InstallationEpoch>,
+    /// The indexes of sessions.
+    pub indexes: Indexes,
+    /// For how long requests have been answered.
+    pub uptime: Arc<Uptime>,
 }
 
 /// What the operator has settled.
@@ -134,17 +133,9 @@ pub struct Settings {
     /// The longest life of an access token: signing keys are published no longer.
     pub longest_access_token: Duration,
     /// Who may sign up, and what an account begins with.
-    pub accounts: Accounts,
+    pub accounts: AccountRules,
     /// How many sessions a user may have, and how long ended ones are kept.
     pub sessions: crate::config::Sessions,
-}
-
-impl App {
-    /// The codec for refresh tokens, as of now.
-    #[must_use]
-    pub fn codec(&self) -> Arc<RefreshTokenCodec> {
-        Arc::clone(&self.codec.read().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
 }
 
 /// What a client's registration says of its sessions.

@@ -1,9 +1,10 @@
 //! How often the holder of an account may do what stays in the log: without a limit, one person could fill the disk.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::App;
 use super::error::TokenError;
+use crate::clock::Clock;
 use crate::config;
 use crate::oauth::{SessionId, UserId};
 use crate::throttle::bucket::{Buckets, Rate};
@@ -11,18 +12,19 @@ use crate::throttle::bucket::{Buckets, Rate};
 /// Token buckets of users, one for each way in which the log grows. They are apart so that whoever has stolen an access
 /// token can't use up what its owner needs to get rid of the thief: neither a change of the password, nor the end of the
 /// sessions.
-pub(super) struct Pace {
+pub struct AccountRateLimits {
     sign_ins: Buckets,
     profiles: Buckets,
     endings: Buckets,
     passwords: Buckets,
     /// New passwords that were refused, by session.
     refused_passwords: Buckets,
+    clock: Arc<dyn Clock>,
 }
 
-impl Pace {
+impl AccountRateLimits {
     /// Nobody has done anything yet.
-    pub(super) fn new(throttle: &config::Throttle) -> Self {
+    pub(super) fn new(throttle: &config::Throttle, clock: Arc<dyn Clock>) -> Self {
         let sign_ins = Rate { burst: throttle.sign_in_burst, every: throttle.sign_in_every };
         let changes = Rate { burst: throttle.change_burst, every: throttle.change_every };
         Self {
@@ -31,6 +33,7 @@ impl Pace {
             endings: Buckets::new(changes),
             passwords: Buckets::new(changes),
             refused_passwords: Buckets::new(sign_ins),
+            clock,
         }
     }
 }
@@ -46,13 +49,13 @@ pub(super) enum Change {
     Password,
 }
 
-impl App {
+impl AccountRateLimits {
     /// Whether one more sign-in would be counted; counts nothing.
     ///
     /// # Errors
     /// [`TokenError::TooManySignIns`] if not.
     pub(super) fn has_sign_ins_left(&self, user: UserId) -> Result<(), TokenError> {
-        match self.pace.sign_ins.wait(user.as_bytes(), self.clock.now()) {
+        match self.sign_ins.wait(user.as_bytes(), self.clock.now()) {
             Duration::ZERO => Ok(()),
             retry_after => Err(TokenError::TooManySignIns { retry_after }),
         }
@@ -68,8 +71,8 @@ impl App {
         session: SessionId,
     ) -> Result<(), TokenError> {
         let now = self.clock.now();
-        let changes = self.pace.passwords.wait(user.as_bytes(), now);
-        let refused = self.pace.refused_passwords.wait(session.as_bytes(), now);
+        let changes = self.passwords.wait(user.as_bytes(), now);
+        let refused = self.refused_passwords.wait(session.as_bytes(), now);
         match changes.max(refused) {
             Duration::ZERO => Ok(()),
             retry_after => Err(TokenError::TooManyChanges { retry_after }),
@@ -79,7 +82,7 @@ impl App {
     /// Counts a new password that was too weak: to see that costs time. By session, so that whoever has stolen an access
     /// token keeps nobody from changing the password in another one.
     pub(super) fn count_refused_password(&self, session: SessionId) {
-        self.pace.refused_passwords.take(session.as_bytes(), self.clock.now());
+        self.refused_passwords.take(session.as_bytes(), self.clock.now());
     }
 
     /// Counts a sign-in whose password was right.
@@ -87,7 +90,7 @@ impl App {
     /// # Errors
     /// [`TokenError::TooManySignIns`]; then it doesn't count.
     pub(super) fn count_sign_in(&self, user: UserId) -> Result<(), TokenError> {
-        let taken = self.pace.sign_ins.try_take(user.as_bytes(), self.clock.now());
+        let taken = self.sign_ins.try_take(user.as_bytes(), self.clock.now());
         taken.map_err(|retry_after| TokenError::TooManySignIns { retry_after })
     }
 
@@ -97,9 +100,9 @@ impl App {
     /// [`TokenError::TooManyChanges`]; then it doesn't count.
     pub(super) fn count_change(&self, user: UserId, change: Change) -> Result<(), TokenError> {
         let buckets = match change {
-            Change::Profile => &self.pace.profiles,
-            Change::Sessions => &self.pace.endings,
-            Change::Password => &self.pace.passwords,
+            Change::Profile => &self.profiles,
+            Change::Sessions => &self.endings,
+            Change::Password => &self.passwords,
         };
         let taken = buckets.try_take(user.as_bytes(), self.clock.now());
         taken.map_err(|retry_after| TokenError::TooManyChanges { retry_after })

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::App;
+use super::accounts::Accounts;
 use super::error::TokenError;
 use super::refusals::{RefusedSecret, Secret};
 use super::repository::Loaded;
@@ -37,7 +37,7 @@ pub(super) struct Account {
     pub(super) expected: Expected,
 }
 
-impl App {
+impl Accounts {
     /// The account whose name and password these are. What is refused has its line in the log.
     pub(super) async fn check_password(
         &self,
@@ -51,7 +51,7 @@ impl App {
             && error.is_about_a_secret()
         {
             let Proof { of, client, peer } = proof;
-            self.note_refused(RefusedSecret {
+            self.refusals.note(RefusedSecret {
                 secret: of,
                 reason: error.reason(),
                 client: Some(client),
@@ -74,7 +74,7 @@ impl App {
         let origin = self.throttle.origin(key.as_bytes(), proof.peer);
         let is_sign_in = proof.of == Secret::Password;
         if let Some(id) = named.filter(|_| is_sign_in && origin.known) {
-            self.has_sign_ins_left(id)?;
+            self.rate_limits.has_sign_ins_left(id)?;
         }
         let digest = self.throttle.digest(password.as_bytes());
         let attempt = Attempt { account: key.as_bytes(), peer: proof.peer, password: digest };
@@ -117,7 +117,7 @@ impl App {
         origin: Origin,
         reservation: Reservation<'_>,
     ) -> Result<(), TokenError> {
-        let counted = self.count_sign_in(id);
+        let counted = self.rate_limits.count_sign_in(id);
         let now = self.clock.now();
         if counted.is_ok() || origin.known {
             reservation.succeeded(now);

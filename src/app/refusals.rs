@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::App;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::oauth::{ClientId, UserId};
 
 /// What somebody proves something by.
@@ -76,7 +75,7 @@ struct Kind {
 
 /// How many lines were written and left out. Secrets and reasons are fixed sets: so this is bounded, whatever comes.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<BTreeMap<Kind, Lines>>);
+struct Refusals(Mutex<BTreeMap<Kind, Lines>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Lines {
@@ -122,9 +121,22 @@ impl Lines {
     }
 }
 
-impl App {
+/// What the log says of secrets that were refused, and of proxies that nobody declared.
+pub struct RefusalLog {
+    refusals: Refusals,
+    /// When the log last told of a proxy that nobody declared.
+    undeclared_proxy: Mutex<Option<Timestamp>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RefusalLog {
+    /// Nothing was said yet.
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { refusals: Refusals::default(), undeclared_proxy: Mutex::default(), clock }
+    }
+
     /// Writes a line about a secret that was refused, or counts it.
-    pub fn note_refused(&self, refused: RefusedSecret<'_>) {
+    pub fn note(&self, refused: RefusedSecret<'_>) {
         let RefusedSecret { secret, reason, client, user, peer } = refused;
         let kind = Kind { secret, reason, of_account: user.is_some() };
         let (is_written, left_out) = self.refusals.note(kind, self.clock.now());
@@ -143,7 +155,7 @@ impl App {
     }
 
     /// Says once in a while how many lines were left out; never returns.
-    pub async fn keep_counting_refusals(self: Arc<Self>) {
+    pub async fn keep_counting(self: Arc<Self>) {
         loop {
             tokio::time::sleep(WINDOW).await;
             self.say_left_out();

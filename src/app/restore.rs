@@ -1,22 +1,32 @@
 //! After a restore from a backup: what had been ended since is good again in the data, so every session is ended.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::App;
+use super::Repository;
 use super::error::TokenError;
+use crate::clock::Clock;
 use crate::installation::{Installation, InstallationEvent};
 use crate::oauth::Actor;
 use crate::session::Session;
 use crate::store::{RecordChange, RecordKey};
 
-impl App {
+/// The epoch of the installation, and what raises it.
+pub struct InstallationEpoch {
+    pub(super) repository: Repository,
+    pub(super) clock: Arc<dyn Clock>,
+    /// As of the start.
+    pub(super) epoch: AtomicU32,
+}
+
+impl InstallationEpoch {
     /// Reads what holds for the whole installation. Call it before requests are answered.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
-    pub async fn read_installation(&self) -> Result<(), TokenError> {
+    pub async fn read(&self) -> Result<(), TokenError> {
         let state = self.repository.load::<Installation>(&()).await?.state.unwrap_or_default();
-        self.installation_epoch.store(state.epoch, Ordering::Relaxed);
+        self.epoch.store(state.epoch, Ordering::Relaxed);
         Ok(())
     }
 
@@ -37,7 +47,7 @@ impl App {
         let events = [InstallationEvent::SessionsEndedByRestore { at: self.clock.now(), by: Some(by) }];
         let records = vec![RecordChange::Delete(RecordKey::restored())];
         let after = self.repository.append(&(), loaded, &events, records).await?;
-        self.installation_epoch.store(after.epoch, Ordering::Relaxed);
+        self.epoch.store(after.epoch, Ordering::Relaxed);
         tracing::warn!(
             actor = %by,
             "every session has ended, since the data were restored from a backup. Passwords are those of the backup: change \
@@ -47,12 +57,12 @@ impl App {
     }
 
     /// The epoch that sessions are started in, and hold in.
-    pub(super) fn installation_epoch(&self) -> u32 {
-        self.installation_epoch.load(Ordering::Relaxed)
+    pub(super) fn current(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
     }
 
     /// Whether a session was there before the data were last restored from a backup.
     pub(super) fn is_from_before_a_restore(&self, session: &Session) -> bool {
-        !session.started.is_in(self.installation_epoch())
+        !session.started.is_in(self.current())
     }
 }

@@ -1,14 +1,14 @@
 //! Revocation (RFC 7009): a client signs out.
 
-use super::App;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::repository::{Change, Loaded, OutcomeUnknown};
+use super::tokens::Tokens;
 use crate::client::Registration;
 use crate::oauth::SessionId;
 use crate::session::{self, EndReason, Session};
 
-impl App {
+impl Tokens {
     /// Ends the session of a token. A refresh token may be of any generation; what is no token of the client's changes
     /// nothing, and nobody is told so (RFC 7009 §2.2). Kinds of tokens can't be mistaken for one another: no hint is
     /// needed.
@@ -17,13 +17,13 @@ impl App {
     /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token, if
     /// the client is set to that. [`TokenError::Store`] if the end could not be made durable.
     pub async fn revoke(&self, client: &AuthenticatedClient, token: &str) -> Result<(), TokenError> {
-        self.standing(client).await?;
+        self.clients.standing(client).await?;
         let client = &*client.registration;
-        if let Ok(token) = self.codec().decode(token) {
+        if let Ok(token) = self.keys.codec().decode(token) {
             return self.log_out(client, token.session).await;
         }
         // One that has expired is no good already.
-        let Ok(token) = self.verified(token) else { return Ok(()) };
+        let Ok(token) = self.verifier.verified(token) else { return Ok(()) };
         if token.client_id != client.id.as_str() {
             return Ok(());
         }
@@ -45,8 +45,8 @@ impl App {
         client: &AuthenticatedClient,
         token: &str,
     ) -> Result<bool, TokenError> {
-        let Ok(token) = self.codec().decode(token) else { return Ok(false) };
-        let live = self.live(token.session).await?;
+        let Ok(token) = self.keys.codec().decode(token) else { return Ok(false) };
+        let live = self.sessions.live(token.session).await?;
         Ok(live.is_some_and(|live| live.session.started.client == client.registration.id))
     }
 

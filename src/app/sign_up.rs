@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
+use super::accounts::Accounts;
 use super::error::TokenError;
+use super::invitations;
 use super::password_check::source;
 use super::refusals::{RefusedSecret, Secret};
 use super::repository::Loaded;
 use super::users::{UserError, about, password_record};
-use super::{App, invitations};
 use crate::config::SignUp;
 use crate::oauth::{Actor, UserId};
 use crate::password::Password;
@@ -48,7 +49,7 @@ pub(super) struct Draft<'a> {
     pub(super) source: Source,
 }
 
-impl App {
+impl Accounts {
     /// Makes an account for whoever signs up, if [`SignUp`] permits it. Counted by the peer's network, whatever becomes
     /// of it, unless the server is too busy to look: a sign-up costs a hash, and tells whether a name is taken.
     ///
@@ -171,7 +172,7 @@ impl App {
     }
 
     fn note_refused_sign_up(&self, secret: Secret, reason: &'static str, peer: IpAddr) {
-        self.note_refused(RefusedSecret { secret, reason, client: None, user: None, peer });
+        self.refusals.note(RefusedSecret { secret, reason, client: None, user: None, peer });
     }
 
     /// That nobody signs in with one of these addresses.

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::App;
 use super::error::TokenError;
+use super::sweep::Sweeper;
 use crate::clock::Timestamp;
 use crate::oauth::SessionId;
 use crate::session::summary::{self, Part};
@@ -64,7 +64,7 @@ impl Visit {
     }
 }
 
-impl App {
+impl Sweeper {
     /// Looks at a session that lives on, whose place in the queue has this value.
     pub(super) async fn visit(
         &self,

@@ -12,13 +12,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::App;
-use super::admin::events::LogEvent;
+use super::admin::events::{EventLog, LogEvent};
 use super::error::TokenError;
 use super::outage;
 use super::repository::Loaded;
+use super::sessions::Sessions;
 use super::steady::{Evidence, Newest, Steady};
-use crate::clock::Timestamp;
+use super::{Repository, Settings};
+use crate::clock::{Clock, Timestamp};
 use crate::oauth::SessionId;
 use crate::session::{self, EndReason, Session, Status, device, view};
 use crate::store::{RecordChange, RecordKey, StoreError};
@@ -66,19 +67,25 @@ pub struct SweeperStats {
     pub disk_full: bool,
 }
 
-/// The sweeper's progress.
-#[derive(Debug, Default)]
-pub struct Sweeper(Mutex<SweeperStats>);
+/// The sweeper, and its progress.
+pub struct Sweeper {
+    pub(super) progress: Mutex<SweeperStats>,
+    pub(super) repository: Repository,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) events: Arc<EventLog>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
 impl Sweeper {
     /// How it is getting on, for metrics and health.
     #[must_use]
     pub fn stats(&self) -> SweeperStats {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, change: impl FnOnce(&mut SweeperStats)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -122,9 +129,9 @@ enum Settled {
     MovedOn,
 }
 
-impl App {
+impl Sweeper {
     /// Sweeps whenever the wall clock can be believed, once in `every` or as long as more is due; never returns.
-    /// `evidence` is what [`App::clock_evidence`] told before requests were answered.
+    /// `evidence` is what [`Sweeper::clock_evidence`] told before requests were answered.
     pub async fn keep_sweeping(self: Arc<Self>, every: Duration, evidence: Evidence) {
         let started = self.clock.monotonic();
         // What the newest event tells is forgotten once others are written by a clock that is doubted.
@@ -159,7 +166,7 @@ impl App {
     }
 
     /// For a process that does not sweep: if its clock is not to be believed, says so for a later one, as what is written
-    /// from now on has its time. `evidence` is what [`App::clock_evidence`] told before.
+    /// from now on has its time. `evidence` is what [`Sweeper::clock_evidence`] told before.
     pub async fn note_doubt(&self, evidence: Evidence) {
         let mut steady = Steady::since(evidence);
         steady.look(self.clock.now(), Duration::ZERO);
@@ -179,8 +186,8 @@ impl App {
             }
         }
         let store = self.repository.store().stats();
-        let was = self.sweeper.stats().disk_full;
-        self.sweeper.note(|stats| stats.disk_full = store.nearly_full.is_some());
+        let was = self.stats().disk_full;
+        self.note(|stats| stats.disk_full = store.nearly_full.is_some());
         let (free, floor) = (store.free_bytes, store.floor_bytes);
         match (was, store.nearly_full.is_some()) {
             (false, true) => tracing::error!(
@@ -224,7 +231,7 @@ impl App {
         let Swept { ended, queued_again, summarized, dropped, removed, invitations, .. } = swept;
         let done = [ended, queued_again, summarized, dropped, removed, invitations];
         swept.more &= done.iter().any(|done| *done > 0);
-        self.sweeper.note(|stats| stats.add(&swept, now));
+        self.note(|stats| stats.add(&swept, now));
         Ok(swept)
     }
 
@@ -248,7 +255,7 @@ impl App {
             self.repository.change_guarded::<Session>(&id, expected, vec![taken]).await?;
             return Ok(Settled::Dropped);
         };
-        let Some(reason) = self.why_over(id, &session).await? else {
+        let Some(reason) = self.sessions.why_over(id, &session).await? else {
             let visit = self.visit(id, &session, &value).await?;
             if visit.has_old() && !may_summarize {
                 return Ok(Settled::Later);
@@ -320,7 +327,7 @@ impl App {
     }
 
     async fn newest_event(&self) -> Result<Newest, TokenError> {
-        let position = self.newest_position().await?;
+        let position = self.events.newest_position().await?;
         let found = self.repository.store().read_log(position.saturating_sub(1), 1).await?;
         let newest = found.into_iter().next().map(|event| LogEvent::from(event).happened.at());
         Ok(match newest {
@@ -355,8 +362,8 @@ impl App {
     }
 
     fn note_pause(&self, paused: Option<Duration>) {
-        let before = self.sweeper.stats().paused;
-        self.sweeper.note(|stats| stats.paused = paused);
+        let before = self.stats().paused;
+        self.note(|stats| stats.paused = paused);
         match (before, paused) {
             (None, Some(left)) => tracing::warn!(
                 sweeper.paused_seconds = left.as_secs(),

@@ -4,8 +4,9 @@
 //! every rotation raises the generation by one, two rotations whose generations lie as far apart as their versions have
 //! nothing but rotations between them. So a session of 100,000 refreshes is told after some dozens of reads.
 
-use super::App;
+use super::Repository;
 use super::error::TokenError;
+use super::sessions::Sessions;
 use crate::clock::Timestamp;
 use crate::encoding::DecodeError;
 use crate::oauth::SessionId;
@@ -63,7 +64,7 @@ pub struct End {
     pub text: &'static str,
 }
 
-impl App {
+impl Sessions {
     /// What happened to a session, ended ones included until they are removed; `None` if it is unknown. Reads a bounded
     /// number of events, however many there are. Whether the asker may know is the caller's business.
     ///
@@ -82,7 +83,7 @@ impl App {
                 .map(|reason| (reason, (reason == EndReason::Expired).then(|| session.expiry()))),
         };
         let end = end.map(|(reason, at)| End { reason, at, text: why(reason) });
-        let mut reader = Reader { app: self, stream, at: page.after, reads: 0 };
+        let mut reader = Reader { repository: &self.repository, stream, at: page.after, reads: 0 };
         let mut lines = Vec::new();
         let next = reader.page(&mut lines, page.limit.max(1)).await?.then_some(reader.at);
         lines.iter_mut().for_each(Line::finish);
@@ -100,7 +101,7 @@ impl App {
 
 /// Reads a stream from the front, skipping rows of rotations.
 struct Reader<'a> {
-    app: &'a App,
+    repository: &'a Repository,
     stream: StreamId,
     /// The version of the last event that is behind it.
     at: u64,
@@ -166,7 +167,7 @@ impl Reader<'_> {
     async fn read(&mut self, after: u64, limit: u64) -> Result<Vec<(u64, SessionEvent)>, TokenError> {
         self.reads = self.reads.saturating_add(1);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let recorded = self.app.store.read_stream(self.stream.clone(), after, limit).await?;
+        let recorded = self.repository.store().read_stream(self.stream.clone(), after, limit).await?;
         let read = recorded.iter().map(|event| Ok((event.version, SessionEvent::decode(&event.data)?)));
         Ok(read.collect::<Result<_, DecodeError>>()?)
     }

@@ -1,6 +1,6 @@
 //! Accounts: made, changed, switched off and deleted.
 
-use super::App;
+use super::accounts::Accounts;
 use super::error::TokenError;
 use super::repository::{Change, Loaded};
 use super::sign_up::Draft;
@@ -63,7 +63,7 @@ pub enum UserError {
     Failed(#[from] TokenError),
 }
 
-impl App {
+impl Accounts {
     /// Makes an account.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl App {
         self.register_as(name, password, roles, None).await
     }
 
-    /// As [`App::register`], and records who did it.
+    /// As [`Accounts::register`], and records who did it.
     ///
     /// # Errors
     /// [`UserError`], and nothing was made.
@@ -106,7 +106,7 @@ impl App {
         self.set_password_as(name, password, keep, None).await
     }
 
-    /// As [`App::set_password`], and records who did it.
+    /// As [`Accounts::set_password`], and records who did it.
     ///
     /// # Errors
     /// [`UserError`], and nothing was changed.

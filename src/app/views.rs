@@ -4,7 +4,7 @@
 //! beginning, in pages and with bounded memory; the records of every session that is still there are made from its
 //! state, and those of older versions are dropped. It may be interrupted: the next start begins again.
 
-use super::App;
+use super::Repository;
 use super::error::TokenError;
 use crate::oauth::SessionId;
 use crate::session::{state, view};
@@ -28,13 +28,18 @@ pub struct Rebuilt {
     pub dropped: u64,
 }
 
-impl App {
+/// The indexes of sessions.
+pub struct Indexes {
+    pub(super) repository: Repository,
+}
+
+impl Indexes {
     /// Makes the indexes of sessions again if they are of another version; `None` if they are not. Call it before
     /// requests are answered.
     ///
     /// # Errors
     /// [`TokenError`] if the store fails or holds what can't be read; call it again.
-    pub async fn prepare_views(&self) -> Result<Option<Rebuilt>, TokenError> {
+    pub async fn prepare(&self) -> Result<Option<Rebuilt>, TokenError> {
         if self.repository.record(marker()).await?.as_deref() == Some(&[view::VERSION]) {
             return Ok(None);
         }

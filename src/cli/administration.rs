@@ -68,7 +68,7 @@ impl Administration {
             return Err(Failure::Failed(text));
         }
         let (app, _) = runtime.block_on(run::open(&config, Accepted::default()))?;
-        runtime.block_on(async { app.note_doubt(app.clock_evidence().await).await });
+        runtime.block_on(async { app.sweeper.note_doubt(app.sweeper.clock_evidence().await).await });
         runtime.block_on(run::prepare(&app, &config, Accepted::default()))?;
         let endpoint = operator::endpoint(app, HttpSettings::default());
         let endpoint = endpoint.map_err(|error| Failure::Failed(error.to_string()))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error_text::with_sources;
-use crate::app::App;
+use crate::app::Monitoring;
 use crate::app::certificate::CertificateStatus;
 use crate::clock::Timestamp;
 use crate::http::server::{Certificate, Look, TlsError, Validity};
@@ -21,7 +21,7 @@ pub(super) fn open(cert: &Path, key: &Path) -> Result<Arc<Certificate>, String> 
 }
 
 /// Takes new pairs, tells of bad ones, and reminds of the end; never returns.
-pub(super) async fn keep(certificate: Arc<Certificate>, app: Arc<App>) {
+pub(super) async fn keep(certificate: Arc<Certificate>, monitoring: Arc<Monitoring>) {
     let mut reminder = Reminder::default();
     let (mut refused, mut told) = (false, None);
     loop {
@@ -47,9 +47,10 @@ pub(super) async fn keep(certificate: Arc<Certificate>, app: Arc<App>) {
             }
         }
         let validity = certificate.validity();
-        app.note_certificate(CertificateStatus { until: validity.map(|validity| validity.until), refused });
+        monitoring
+            .note_certificate(CertificateStatus { until: validity.map(|validity| validity.until), refused });
         if let Some(validity) = validity {
-            reminder.look(validity, app.clock.now());
+            reminder.look(validity, monitoring.now());
         }
         tokio::time::sleep(EVERY).await;
     }

@@ -15,9 +15,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Failure, Outcome};
-use crate::app::App;
 use crate::config::Config;
 use crate::files::create_unfinished;
+use crate::store::Store;
 
 const FILE: &str = "data.position";
 /// How often it is written.
@@ -95,17 +95,17 @@ impl DataPosition {
     }
 
     /// Tells the store's position at the end. That it can't be written was said at the start.
-    pub(super) fn write_last(&self, app: &App) {
-        if let Err(error) = self.write(app.store.stats().position) {
+    pub(super) fn write_last(&self, store: &dyn Store) {
+        if let Err(error) = self.write(store.stats().position) {
             tracing::debug!(error = %error, "the keys folder was not told how far the log has come");
         }
     }
 
     /// Tells the store's position now and once an hour; never returns.
-    pub(super) async fn keep(self, app: Arc<App>) {
+    pub(super) async fn keep(self, store: Arc<dyn Store>) {
         let mut told = None;
         loop {
-            let position = app.store.stats().position;
+            let position = store.stats().position;
             if told != Some(position) {
                 match self.write(position) {
                     Ok(()) => told = Some(position),

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::http::docs::FilledIn;
 use crate::http::peer::TrustedProxies;
 use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators};
-use crate::http::{self, HttpSettings};
+use crate::http::{self, HttpSettings, operations};
 use crate::oauth::Actor;
 use crate::password::hash::Cost;
 use crate::random::Random;
@@ -79,7 +79,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let metrics = config.server.metrics.map(bind_metrics).transpose()?;
     let (app, position) = open(&config, accept).await?;
     // Before anything is appended by this process.
-    let evidence = app.clock_evidence().await;
+    let evidence = app.sweeper.clock_evidence().await;
     prepare(&app, &config, accept).await?;
     if accept.restored {
         position.write_restored(app.store.stats().position)?;
@@ -94,7 +94,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         proxies: settings.proxies.clone(),
         places: Arc::default(),
     };
-    app.begin_to_answer();
+    app.uptime.begin();
     let mut listeners = JoinSet::new();
     for socket in sockets {
         let settings = settings.clone();
@@ -104,7 +104,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         listeners.spawn(serve_listener(listener, endpoint, options.clone(), told(&stop)));
     }
     if let Some(listener) = metrics {
-        let endpoint = http::operations::metrics::endpoint(Arc::clone(&app), Arc::clone(&options.places));
+        let endpoint = operations::metrics::endpoint(&app.monitoring, &options.places);
         let options = ServerOptions { tls: None, ..options.clone() };
         listeners.spawn(serve_listener(listener, endpoint, options, told(&stop)));
     }
@@ -112,7 +112,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let _placed = match operators::listen(&config.data) {
         Ok((socket, placed)) => {
             let settings = HttpSettings { stopping: Some(stop.clone()), ..HttpSettings::default() };
-            let endpoint = http::operations::operator::endpoint(Arc::clone(&app), settings);
+            let endpoint = operations::operator::endpoint(Arc::clone(&app), settings);
             let endpoint = endpoint.map_err(|error| unspecified(&error))?;
             let (options, stopped) = (options.clone(), told(&stop));
             listeners.spawn(async move {
@@ -129,24 +129,24 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     // They end with this function.
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_looking(Arc::clone(&app)));
-    tasks.spawn(position.clone().keep(Arc::clone(&app)));
+    tasks.spawn(position.clone().keep(Arc::clone(&app.store)));
     if let Some(pair) = pair {
-        tasks.spawn(certificate::keep(pair, Arc::clone(&app)));
+        tasks.spawn(certificate::keep(pair, Arc::clone(&app.monitoring)));
     }
-    tasks.spawn(Arc::clone(&app).keep_sweeping(SWEEP, evidence));
+    tasks.spawn(Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;
     }
     tasks.shutdown().await;
-    position.write_last(&app);
+    position.write_last(&*app.store);
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Takes in what changes in the keys folder, and says what the log has left out; never returns.
 async fn keep_looking(app: Arc<App>) {
-    tokio::join!(Arc::clone(&app).watch_keys(LOOK_AT_KEYS), app.keep_counting_refusals());
+    tokio::join!(Arc::clone(&app.keys).watch(LOOK_AT_KEYS), Arc::clone(&app.refusals).keep_counting());
 }
 
 /// Opens the store and puts the use cases together. A new store gets its keys first.
@@ -172,16 +172,19 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
 /// What is looked at, and put right, before requests are answered.
 pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Outcome {
     let store = |error| Failure::Failed(format!("the store: {error}"));
-    let known = app.check_keys().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let known = app.keys.check().await.map_err(|error| Failure::Failed(error.to_string()))?;
     if let Err(error) = known_keys::write(&config.data, &known) {
         tracing::warn!(error = %error, "`heirloom serve --check` won't be able to hold the keys against the data");
     }
-    app.read_installation().await.map_err(store)?;
-    if accept.restored || app.is_restore_pending().await.map_err(store)? {
-        app.end_sessions_by_restore(Actor::Operator(operators::own_uid())).await.map_err(store)?;
+    app.installation.read().await.map_err(store)?;
+    if accept.restored || app.installation.is_restore_pending().await.map_err(store)? {
+        app.installation
+            .end_sessions_by_restore(Actor::Operator(operators::own_uid()))
+            .await
+            .map_err(store)?;
     }
-    app.prepare_views().await.map_err(store)?;
-    let without = app.without_their_grant().await.map_err(store)?;
+    app.indexes.prepare().await.map_err(store)?;
+    let without = app.clients.without_their_grant().await.map_err(store)?;
     if !without.is_empty() {
         let ids = without.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");
         tracing::warn!(
@@ -220,7 +223,11 @@ fn give_up(why: &str) {
 }
 
 async fn add_demo_user(app: &App, user: &User, role: &str) -> Outcome {
-    match app.register_as(&user.username, &user.password, vec![role.to_owned()], Some(Actor::System)).await {
+    match app
+        .accounts
+        .register_as(&user.username, &user.password, vec![role.to_owned()], Some(Actor::System))
+        .await
+    {
         Ok(_) | Err(UserError::Taken) => Ok(()),
         Err(error) => Err(Failure::Failed(format!("the demo user: {error}"))),
     }

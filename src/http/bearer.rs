@@ -9,8 +9,11 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OAuthSco
 
 use super::caller::Caller;
 use super::problem::ApiError;
-use crate::app::App;
+use crate::app::AccessTokens;
 use crate::app::access::Access;
+use crate::app::admin::SCOPE;
+use crate::http::service::service;
+use crate::oauth::Actor;
 
 /// The scopes of heirloom's own API.
 #[derive(OAuthScopes)]
@@ -28,6 +31,7 @@ pub(super) enum ApiScope {
 
 /// What stands in the `Authorization` header, not looked at yet.
 pub(super) struct Bearer {
+    access_tokens: Arc<AccessTokens>,
     token: Option<String>,
     caller: Option<Caller>,
 }
@@ -37,13 +41,25 @@ impl Bearer {
     ///
     /// # Errors
     /// [`ApiError`]: 401 without a good token, 403 without the scope.
-    pub(super) async fn access(&self, app: &App, scope: &'static str) -> Result<Access, ApiError> {
+    pub(super) async fn access(&self, scope: &'static str) -> Result<Access, ApiError> {
         let token = self.token.as_deref().ok_or_else(ApiError::no_token)?;
-        let access = app.access(token, scope).await.map_err(|error| ApiError::access(&error))?;
+        let access =
+            self.access_tokens.access(token, scope).await.map_err(|error| ApiError::access(&error))?;
         if let Some(caller) = &self.caller {
             caller.is(Arc::clone(&access.live.registration));
         }
         Ok(access)
+    }
+}
+
+impl Bearer {
+    /// Who administers with the token.
+    ///
+    /// # Errors
+    /// [`ApiError`] if it does not let anybody.
+    pub(super) async fn administrator(&self) -> Result<Actor, ApiError> {
+        let access = self.access(SCOPE).await?;
+        self.access_tokens.administrator(&access).map_err(|error| ApiError::access(&error))
     }
 }
 
@@ -91,6 +107,7 @@ impl<'a> ApiExtractor<'a> for Bearer {
         let token = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, token)| {
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
         });
-        Ok(Self { token, caller: Caller::of(request) })
+        let access_tokens = Arc::clone(service(request)?);
+        Ok(Self { access_tokens, token, caller: Caller::of(request) })
     }
 }

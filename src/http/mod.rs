@@ -29,6 +29,7 @@ pub mod peer;
 pub mod problem;
 mod router;
 pub mod server;
+mod service;
 mod settings;
 mod tag;
 

@@ -48,7 +48,7 @@ impl Endpoint for Router {
     // Not async: it would keep the request a second time.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         if let Some(peer) = self.proxies.undeclared(&request) {
-            self.app.note_undeclared_proxy(peer);
+            self.app.refusals.note_undeclared_proxy(peer);
         }
         let endpoint = if is_documentation(request.uri().path()) { &self.documentation } else { &self.api };
         let data = request.extensions_mut();
@@ -80,9 +80,10 @@ pub(super) fn answers(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    let clients = Arc::clone(&app.clients);
     let methods = Arc::new(AllowedMethods(docs::methods()?));
-    let router = Router::new(Arc::clone(&app), &settings);
+    let router = Router::new(app, &settings);
     let answers = HostCheck::new(router, settings.hosts);
     let answers = UniformAnswers::new(answers, Arc::clone(&methods));
-    Ok(Cors::new(answers, app, methods, &settings.cors_headers))
+    Ok(Cors::new(answers, clients, methods, &settings.cors_headers))
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Why a text is not the word that it should be. The text is fixed and fit for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct WordError(&'static str);
+pub struct WordError(pub(super) &'static str);
 
 impl WordError {
     /// With this text.
@@ -72,43 +72,6 @@ impl FromStr for Audience {
             return Err(WordError("an audience has 1 to 256 characters of printable ASCII without spaces"));
         }
         Ok(Self(text.into()))
-    }
-}
-
-/// A grant that a client may be registered for (RFC 6749 §1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
-#[cbor(index_only)]
-pub enum GrantType {
-    /// `password` (RFC 6749 §4.3).
-    #[n(0)]
-    Password,
-    /// `refresh_token` (RFC 6749 §6).
-    #[n(1)]
-    RefreshToken,
-}
-
-impl GrantType {
-    /// Every grant.
-    pub const ALL: [Self; 2] = [Self::Password, Self::RefreshToken];
-
-    /// The grant as it stands in a request.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Password => "password",
-            Self::RefreshToken => "refresh_token",
-        }
-    }
-}
-
-impl FromStr for GrantType {
-    type Err = WordError;
-
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        Self::ALL
-            .into_iter()
-            .find(|grant| grant.as_str() == text)
-            .ok_or(WordError("a grant is password or refresh_token"))
     }
 }
 

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
+use serde::Serialize;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::claims::AccessTokenClaims;
 use super::jwk::Jwk;
 use super::pair::{NotAKey, Pair, PublicKey};
 use crate::oauth::{Kid, SigningAlgorithm};
@@ -110,11 +110,11 @@ impl SigningKey {
         self.kid
     }
 
-    /// A signed access token.
+    /// A signed token: `claims` as JSON, under the header of `typ`.
     ///
     /// # Errors
     /// [`SignError`]; with a key that passed its self-test neither is to be expected.
-    pub fn sign(&self, typ: TokenType, claims: &AccessTokenClaims<'_>) -> Result<String, SignError> {
+    pub fn sign(&self, typ: TokenType, claims: &impl Serialize) -> Result<String, SignError> {
         let mut token = String::with_capacity(USUAL_TOKEN);
         token.push_str(match typ {
             TokenType::AtJwt => &self.at_jwt,
@@ -156,6 +156,7 @@ fn header(algorithm: SigningAlgorithm, kid: Kid, typ: TokenType) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::claims::AccessTokenClaims;
     use super::super::pair::pkcs8_pem;
     use super::*;
 

@@ -128,8 +128,8 @@ async fn a_start_finds_all_records_where_they_were() {
     for copied in copies() {
         let server = copied.setup().start().await;
         let before = records(&*server.app.store).await;
-        server.app.check_keys().await.unwrap();
-        let rebuilt = server.app.prepare_views().await.unwrap();
+        server.app.keys.check().await.unwrap();
+        let rebuilt = server.app.indexes.prepare().await.unwrap();
         let after = records(&*server.app.store).await;
         let (version, knows_keys) = (copied.recorded.index_version, copied.recorded.knows_keys);
         assert_eq!(rebuilt.is_none(), version == view::VERSION, "{}: {rebuilt:?}", copied.name);
@@ -140,7 +140,7 @@ async fn a_start_finds_all_records_where_they_were() {
         assert_eq!(is(&key) == 0, knows_keys, "{}: check values", copied.name);
         assert_eq!(is(&index) == 0, version == view::VERSION, "{}: indexes", copied.name);
         assert_eq!(is(&key) + is(&index), changed.len(), "{}: other records", copied.name);
-        let evidence = server.app.clock_evidence().await;
+        let evidence = server.app.sweeper.clock_evidence().await;
         assert_eq!(evidence.believed.map(Timestamp::millis), copied.recorded.believed, "{}", copied.name);
         let doubted = match evidence.newest {
             Newest::Doubted(hold) => Some(hold.as_secs()),

@@ -144,8 +144,8 @@ impl Copied {
     /// Starts a server on it, as a real one does: with what is looked at before requests are answered.
     pub(crate) async fn serve(&self) -> Server {
         let server = self.setup().start().await;
-        server.app.check_keys().await.unwrap();
-        server.app.prepare_views().await.unwrap();
+        server.app.keys.check().await.unwrap();
+        server.app.indexes.prepare().await.unwrap();
         server
     }
 

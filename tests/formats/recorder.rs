@@ -74,8 +74,8 @@ impl Recording {
         keys.rotate_refresh_secret(BEGIN).unwrap();
         keys.compromised_refresh_secret(1, BEGIN).unwrap();
         let server = setup.start().await;
-        server.app.check_keys().await.unwrap();
-        server.app.prepare_views().await.unwrap();
+        server.app.keys.check().await.unwrap();
+        server.app.indexes.prepare().await.unwrap();
         let recorded = Recorded {
             made_by: format!("heirloom {}, tests/formats/recorder.rs", env!("CARGO_PKG_VERSION")),
             issuer: ISSUER.to_owned(),
@@ -103,18 +103,19 @@ impl Recording {
             ("eve", "user", false),
             ("fay", "user", false),
         ] {
-            self.server.app.register(name, PASSWORD, vec![role.to_owned()]).await.unwrap();
+            self.server.app.accounts.register(name, PASSWORD, vec![role.to_owned()]).await.unwrap();
             let name = name.to_owned();
             self.recorded.users.push(Person { name, password: PASSWORD.to_owned(), signs_in });
         }
         let app = &self.server.app;
-        app.change("eve", Change::Disable).await.unwrap();
-        app.change("carl", Change::Disable).await.unwrap();
-        app.change("carl", Change::Enable).await.unwrap();
-        app.change("ann", Change::SetRoles { roles: vec!["moderator".to_owned(), "user".to_owned()] })
+        app.accounts.change("eve", Change::Disable).await.unwrap();
+        app.accounts.change("carl", Change::Disable).await.unwrap();
+        app.accounts.change("carl", Change::Enable).await.unwrap();
+        app.accounts
+            .change("ann", Change::SetRoles { roles: vec!["moderator".to_owned(), "user".to_owned()] })
             .await
             .unwrap();
-        app.delete_user("fay").await.unwrap();
+        app.accounts.delete_user("fay").await.unwrap();
         let wrong = ("ann", "not-the-password", false);
         let (name, password, signs_in) = wrong;
         self.recorded.users.push(Person { name: name.to_owned(), password: password.to_owned(), signs_in });
@@ -214,7 +215,7 @@ impl Recording {
     async fn weeks_before(mut self, folder: &Arc<tempfile::TempDir>) -> Self {
         let before = self.sign_in(PHONE, "ann").await;
         self.family("began before the restore", PHONE, &[&before], false);
-        self.server.app.end_sessions_by_restore(Actor::Operator(0)).await.unwrap();
+        self.server.app.installation.end_sessions_by_restore(Actor::Operator(0)).await.unwrap();
         let expires = self.sign_in(PHONE, "dora").await;
         self.family("expired", PHONE, &[&expires], false);
         let mut daily = self.sign_in(PHONE, "ann").await;
@@ -228,12 +229,12 @@ impl Recording {
         keys.rotate_refresh_secret(now).unwrap();
         keys.rotate_pepper(now).unwrap();
         self.server = self.server.restart(|_| {}).await;
-        self.server.app.check_keys().await.unwrap();
+        self.server.app.keys.check().await.unwrap();
         for _ in 0..7 {
             self.server.wait(DAY);
             daily = self.refresh(PHONE, &daily, &[]).await;
         }
-        while self.server.app.sweep(10).await.unwrap().more {}
+        while self.server.app.sweeper.sweep(10).await.unwrap().more {}
         self.family("refreshed daily, and summarized", PHONE, &[&daily], true);
         keys.rotate_signing(SigningAlgorithm::Es256, self.server.now()).unwrap();
         self
@@ -286,7 +287,7 @@ impl Recording {
         self.family("signed out", PHONE, &[&signed_out], false);
 
         let all_ended = self.sign_in(PHONE, "carl").await;
-        self.server.app.change("carl", Change::EndSessions { keep: None }).await.unwrap();
+        self.server.app.accounts.change("carl", Change::EndSessions { keep: None }).await.unwrap();
         self.family("all sessions of the user were ended", PHONE, &[&all_ended], false);
     }
 
@@ -326,8 +327,9 @@ impl Recording {
     /// Waits until the sweeper has written the time that it believes.
     async fn believed_time(&mut self) {
         let app = &self.server.app;
-        let evidence = app.clock_evidence().await;
-        let sweeper = tokio::spawn(Arc::clone(app).keep_sweeping(Duration::from_millis(10), evidence));
+        let evidence = app.sweeper.clock_evidence().await;
+        let sweeper =
+            tokio::spawn(Arc::clone(&app.sweeper).keep_sweeping(Duration::from_millis(10), evidence));
         while app.store.record(RecordKey::view(0, &[b"sweeper"])).await.unwrap().is_none() {
             tokio::task::yield_now().await;
         }

@@ -29,7 +29,7 @@ async fn userinfo_says_who_the_user_is_and_reflects_an_ended_session_at_once() {
     let answer = userinfo(&server, &token).await;
     let sub = signed_in.claims()["sub"].clone();
     assert_eq!(answer.json, json!({"sub": sub, "preferred_username": "ann", "roles": ["user"]}));
-    server.app.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
+    server.app.accounts.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
     let ended = userinfo(&server, &token).await;
     assert_eq!(ended.status, 401);
     assert!(ended.header("www-authenticate").contains(r#"error="invalid_token""#));
@@ -71,7 +71,7 @@ async fn an_access_token_must_be_there_ours_for_us_in_time_and_have_the_scope() 
         assert_eq!(challenge.contains(r#"scope="profile""#), status == 403, "{challenge}");
     }
     // One of a session that has ended is no good, whatever it was for.
-    server.app.change(crate::support::USER.0, Command::EndSessions { keep: None }).await.unwrap();
+    server.app.accounts.change(crate::support::USER.0, Command::EndSessions { keep: None }).await.unwrap();
     let ended = userinfo(&server, &for_others).await;
     assert_eq!(ended.status, 401);
     assert!(ended.header("www-authenticate").contains("invalid_token"), "{ended:?}");

@@ -32,7 +32,7 @@ impl Office {
 
     pub(crate) async fn on(server: Server) -> Self {
         let roles = vec!["admin".to_owned()];
-        let admin = server.app.register(ADMIN.0, ADMIN.1, roles).await.unwrap().to_string();
+        let admin = server.app.accounts.register(ADMIN.0, ADMIN.1, roles).await.unwrap().to_string();
         let token = sign_in_for(&server, ADMIN, "admin").await.access_token();
         Self { server, token, admin }
     }
@@ -78,7 +78,7 @@ impl Office {
 
     /// The id of the usual user.
     pub(crate) async fn user(&self) -> String {
-        self.server.app.find_user(USER.0).await.unwrap().to_string()
+        self.server.app.administration.find_user(USER.0).await.unwrap().to_string()
     }
 }
 

@@ -115,7 +115,7 @@ async fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
         told.json["end"],
         json!({"reason": "expired", "at": expected, "text": told.json["end"]["text"]})
     );
-    assert_eq!(server.app.sweep(10).await.unwrap().ended, 1);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().ended, 1);
     assert_eq!(server.event_names(short.session()).await.last(), Some(&"session_ended"));
 }
 
@@ -192,7 +192,7 @@ async fn all_others_or_all_are_ended_at_once() {
 async fn another_users_sessions_are_not_there() {
     let server = Server::start().await;
     let ann = sign_in_on(&server, FIREFOX, "ann's").await;
-    server.app.register("eve", "violet-anchor-71-harbour", vec!["user".to_owned()]).await.unwrap();
+    server.app.accounts.register("eve", "violet-anchor-71-harbour", vec!["user".to_owned()]).await.unwrap();
     let form = [
         ("grant_type", "password"),
         ("client_id", PUBLIC),
@@ -221,7 +221,7 @@ async fn the_list_is_paged() {
     let server = Server::start().await;
     let devices = five_devices(&server).await;
     let token = devices[0].access_token();
-    server.app.end_own_session(user(&devices[0]), devices[2].session()).await.unwrap();
+    server.app.sessions.end_own_session(user(&devices[0]), devices[2].session()).await.unwrap();
     let (mut seen, mut query) = (Vec::new(), "?limit=2".to_owned());
     loop {
         let page = list(&server, &token, &query).await;
@@ -259,7 +259,7 @@ async fn a_sign_in_beyond_the_limit_ends_the_session_that_was_seen_longest_ago()
     assert_eq!(timeline(&server, &token, devices[1].session(), "").await.json["end"]["reason"], "evicted");
 
     // What is over already goes before what lives, even if it was seen later.
-    server.app.end_all_sessions(user(&four), Some(devices[2].session())).await.unwrap();
+    server.app.sessions.end_all_sessions(user(&four), Some(devices[2].session())).await.unwrap();
     server.wait(1);
     let five = sign_in_on(&server, FIREFOX, "five").await;
     assert_eq!(labels(&server, &five.access_token()).await, ["three", "five"]);
@@ -327,7 +327,7 @@ async fn nothing_that_a_device_said_is_in_an_event_and_it_goes_with_the_user() {
     let stream: StreamId = Session::stream(signed_in.session()).unwrap();
     let snapshot = server.app.store.load(stream).await.unwrap().unwrap();
     assert!(!holds(&snapshot.data, "anary"));
-    server.app.delete_user(USER.0).await.unwrap();
+    server.app.accounts.delete_user(USER.0).await.unwrap();
     assert_eq!(server.app.store.record(record).await.unwrap(), None);
 }
 
@@ -339,9 +339,9 @@ fn holds(bytes: &[u8], word: &str) -> bool {
 async fn a_session_that_was_just_ended_can_not_keep_itself() {
     let server = Server::start().await;
     let (thief, victim) = (server.sign_in().await, server.sign_in().await);
-    server.app.end_all_sessions(user(&victim), Some(victim.session())).await.unwrap();
+    server.app.sessions.end_all_sessions(user(&victim), Some(victim.session())).await.unwrap();
     // The thief's request was under way when the victim's landed.
-    assert!(server.app.end_all_sessions(user(&victim), Some(thief.session())).await.is_err());
+    assert!(server.app.sessions.end_all_sessions(user(&victim), Some(thief.session())).await.is_err());
     assert_eq!(server.refresh(&thief.refresh_token()).await.outcome(), (400, "invalid_grant"));
     assert_eq!(server.refresh(&victim.refresh_token()).await.status, 200);
 }

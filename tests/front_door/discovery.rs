@@ -62,7 +62,7 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
     server.wait(60);
     let folder = heirloom::token::KeysFolder::at(&server.config.keys);
     let new = folder.rotate_signing(SigningAlgorithm::Rs256, server.now()).unwrap().kid.to_string();
-    assert!(server.app.keys.reload().is_empty());
+    assert!(server.app.keys.signing.reload().is_empty());
     assert_eq!(published().await, [old.clone(), new.clone()], "published at once");
     assert_eq!(kid(&server.sign_in().await), old, "signs later");
     // A cache that was filled just before the rotation is two hours old when the new key begins to sign.
@@ -79,12 +79,12 @@ async fn a_retry_is_signed_by_the_key_that_signed_before() {
     let server = Server::start().await;
     let folder = heirloom::token::KeysFolder::at(&server.config.keys);
     let new = folder.rotate_signing(SigningAlgorithm::Rs256, server.now()).unwrap().kid;
-    assert!(server.app.keys.reload().is_empty());
+    assert!(server.app.keys.signing.reload().is_empty());
     server.wait(2 * 3600 - 60);
     let first = server.sign_in_confidential().await;
     let lost = server.refresh_confidential(&first.refresh_token()).await;
     server.wait(120);
-    assert_eq!(server.app.keys.signer().unwrap().kid(), new, "the new key signs now");
+    assert_eq!(server.app.keys.signing.signer().unwrap().kid(), new, "the new key signs now");
     let again = server.refresh_confidential(&first.refresh_token()).await;
     assert_eq!(again.access_token(), lost.access_token());
 }
@@ -94,10 +94,10 @@ async fn es256_tokens_verify_by_the_jwks_and_at_our_own_api() {
     let server = Server::start().await;
     let folder = heirloom::token::KeysFolder::at(&server.config.keys);
     let new = folder.rotate_signing(SigningAlgorithm::Es256, server.now()).unwrap().kid;
-    assert!(server.app.keys.reload().is_empty());
+    assert!(server.app.keys.signing.reload().is_empty());
     let by_rsa = server.sign_in_confidential().await;
     server.wait(2 * 3600 + 1);
-    assert_eq!(server.app.keys.signer().unwrap().kid(), new);
+    assert_eq!(server.app.keys.signing.signer().unwrap().kid(), new);
     let first = server.refresh_confidential(&by_rsa.refresh_token()).await;
     let again = server.refresh_confidential(&by_rsa.refresh_token()).await;
     assert_eq!(first.refresh_token(), again.refresh_token(), "a retry");
@@ -145,9 +145,9 @@ async fn a_retry_after_a_key_was_compromised_is_signed_by_the_new_one() {
     let second = server.refresh(&first.refresh_token()).await;
     server.wait(2);
     let folder = heirloom::token::KeysFolder::at(&server.config.keys);
-    let old = server.app.keys.signer().unwrap().kid();
+    let old = server.app.keys.signing.signer().unwrap().kid();
     let new = folder.compromised_signing(old, server.now()).unwrap().kid;
-    assert!(server.app.keys.reload().is_empty());
+    assert!(server.app.keys.signing.reload().is_empty());
     let retried = server.refresh(&first.refresh_token()).await;
     assert_eq!(retried.refresh_token(), second.refresh_token());
     assert_eq!(retried.claims(), second.claims());
@@ -200,7 +200,7 @@ async fn the_metadata_has_every_algorithm_of_the_jwks_while_it_is_being_changed(
     server.wait(60);
     let folder = heirloom::token::KeysFolder::at(&server.config.keys);
     folder.rotate_signing(SigningAlgorithm::Es256, server.now()).unwrap();
-    assert!(server.app.keys.reload().is_empty());
+    assert!(server.app.keys.signing.reload().is_empty());
     let during = (json!(["RS256", "ES256"]), "public, max-age=300".to_owned());
     assert_eq!(stated().await, during, "two hours before it signs");
     server.wait(2 * 3600);

@@ -23,9 +23,9 @@ async fn a_changed_password_and_a_switched_off_or_deleted_user_end_all_families(
         let server = Server::start().await;
         let (one, two) = (server.sign_in().await, server.sign_in_confidential().await);
         match &command {
-            None => server.app.set_password(USER.0, "velvet-ocean-22-marble", None).await.unwrap(),
-            Some(Command::Delete) => server.app.delete_user(USER.0).await.unwrap(),
-            Some(command) => server.app.change(USER.0, command.clone()).await.unwrap(),
+            None => server.app.accounts.set_password(USER.0, "velvet-ocean-22-marble", None).await.unwrap(),
+            Some(Command::Delete) => server.app.accounts.delete_user(USER.0).await.unwrap(),
+            Some(command) => server.app.accounts.change(USER.0, command.clone()).await.unwrap(),
         }
         assert_eq!(server.refresh(&one.refresh_token()).await.outcome(), REFUSED, "{command:?}");
         assert_eq!(server.refresh_confidential(&two.refresh_token()).await.outcome(), REFUSED);
@@ -37,7 +37,7 @@ async fn a_changed_password_and_a_switched_off_or_deleted_user_end_all_families(
     }
     let server = Server::start().await;
     let (kept, other) = (server.sign_in().await, server.sign_in().await);
-    server.app.set_password(USER.0, "velvet-ocean-22-marble", Some(kept.session())).await.unwrap();
+    server.app.accounts.set_password(USER.0, "velvet-ocean-22-marble", Some(kept.session())).await.unwrap();
     assert_eq!(server.refresh(&kept.refresh_token()).await.status, 200);
     assert_eq!(server.refresh(&other.refresh_token()).await.outcome(), REFUSED);
     assert_eq!(server.sign_in().await.outcome(), REFUSED, "the old password is gone");
@@ -153,7 +153,7 @@ async fn an_append_whose_outcome_is_unknown_is_looked_at_again() {
 async fn a_withdrawn_role_is_gone_from_the_next_token() {
     let server = Server::start().await;
     let admin = Command::SetRoles { roles: vec!["admin".to_owned()] };
-    server.app.change(USER.0, admin).await.unwrap();
+    server.app.accounts.change(USER.0, admin).await.unwrap();
     let form = [
         ("grant_type", "password"),
         ("client_id", PUBLIC),
@@ -163,7 +163,7 @@ async fn a_withdrawn_role_is_gone_from_the_next_token() {
     ];
     let first = server.post(&form).await;
     assert_eq!(first.json["scope"], "admin read");
-    server.app.change(USER.0, Command::SetRoles { roles: Vec::new() }).await.unwrap();
+    server.app.accounts.change(USER.0, Command::SetRoles { roles: Vec::new() }).await.unwrap();
     let next = server.refresh(&first.refresh_token()).await;
     assert_eq!(next.json["scope"], "read");
     assert_eq!((next.claims().get("roles"), next.claims()["aud"].as_str()), (None, Some("demo-api")));
@@ -207,10 +207,10 @@ async fn a_new_refresh_secret_is_not_used_before_the_data_know_it() {
     let folder = heirloom::token::KeysFolder::at(&server.config.keys);
     folder.rotate_refresh_secret(crate::support::NOW).unwrap();
     broken.store(true, Ordering::SeqCst);
-    assert_eq!(server.app.look_at_keys().await.refresh_secrets, [1]);
+    assert_eq!(server.app.keys.look().await.refresh_secrets, [1]);
     broken.store(false, Ordering::SeqCst);
     assert_eq!(server.refresh(&old.refresh_token()).await.status, 200);
-    assert_eq!(server.app.look_at_keys().await.refresh_secrets, [1, 2]);
+    assert_eq!(server.app.keys.look().await.refresh_secrets, [1, 2]);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn server() -> Server {
         setup.cost = Cost::new(8 * 1024, 1, 1).unwrap();
     })
     .await;
-    server.app.register(MALLORY.0, MALLORY.1, Vec::new()).await.unwrap();
+    server.app.accounts.register(MALLORY.0, MALLORY.1, Vec::new()).await.unwrap();
     assert_eq!(sign_in(&server, USER, HOME).await.status, 200);
     server
 }

@@ -47,7 +47,7 @@ async fn a_resource_server_that_is_registered_so_learns_the_users_name() {
     // The name is none of the others' business, and a token that is not good has none.
     let other = introspect(&server, (CONFIDENTIAL, SECRET), &signed_in.access_token()).await;
     assert_inactive(&other);
-    server.app.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
+    server.app.accounts.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
     assert_inactive(&introspect(&server, API, &signed_in.access_token()).await);
 }
 
@@ -149,7 +149,7 @@ async fn an_access_token_is_inactive_at_once_however_its_session_ended() {
     assert_inactive(&introspect(&server, API, &second.access_token()).await);
     // By the user's epoch, which writes nothing on the session.
     let session = server.sign_in().await;
-    server.app.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
+    server.app.accounts.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
     assert_inactive(&introspect(&server, API, &session.access_token()).await);
 }
 

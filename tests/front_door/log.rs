@@ -145,7 +145,7 @@ async fn a_flood_of_refusals_is_counted_instead_of_written() {
     assert_eq!((count("credentials"), count("throttled"), count("client authentication")), (23, 40, 20));
     assert_eq!(lines.len(), 83, "{lines:#?}");
     server.wait(60);
-    server.app.say_left_out();
+    server.app.refusals.say_left_out();
     let lines = log.take("more of them");
     assert_eq!(lines.len(), 4, "{lines:#?}");
     let left_out = |line: &String| -> u64 {

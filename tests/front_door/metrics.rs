@@ -1,7 +1,5 @@
 //! What is counted for monitoring, on a listener of its own.
 
-use std::sync::Arc;
-
 use heirloom::http::operations::metrics;
 use heirloom::http::server;
 
@@ -13,7 +11,7 @@ async fn numbers(of: &Server) -> Answer {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let options = server::ServerOptions::default();
-    let endpoint = metrics::endpoint(Arc::clone(&of.app), Arc::clone(&options.places));
+    let endpoint = metrics::endpoint(&of.app.monitoring, &options.places);
     let serving = tokio::spawn(server::serve(listener, endpoint, options, async { drop(stopped.await) }));
     let page = Answer::of(client().get(format!("http://{address}/metrics")).send().await.unwrap()).await;
     let other = Answer::of(client().get(format!("http://{address}/oauth/token")).send().await.unwrap()).await;

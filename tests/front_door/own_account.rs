@@ -133,7 +133,7 @@ async fn the_account_needs_its_scope_and_a_live_session() {
         assert_eq!(kind(&call(&server, &profile, method.clone(), path, body).await).0, 403, "{method}");
         assert_eq!(kind(&call(&server, "nonsense", method.clone(), path, body).await).0, 401, "{method}");
     }
-    server.app.change(USER.0, Command::Disable).await.unwrap();
+    server.app.accounts.change(USER.0, Command::Disable).await.unwrap();
     for (method, path, body) in &bodies {
         assert_eq!(kind(&call(&server, &account, method.clone(), path, body).await).0, 401, "{method}");
     }

@@ -43,7 +43,7 @@ const OTHER: (&str, &str) = ("bob", "violet-anchor-71-harbour");
 
 /// The token of another user.
 async fn token_of_another(server: &Server) -> String {
-    server.app.register(OTHER.0, OTHER.1, Vec::new()).await.unwrap();
+    server.app.accounts.register(OTHER.0, OTHER.1, Vec::new()).await.unwrap();
     let form = [
         ("grant_type", "password"),
         ("client_id", PUBLIC),

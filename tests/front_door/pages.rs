@@ -28,10 +28,10 @@ async fn add_twenty(office: &Office, round: usize, session: &mut Answer) {
     let server = &office.server;
     for number in 0..20 {
         let name = format!("p{round}-{number:02}");
-        server.app.register(&name, USER.1, Vec::new()).await.unwrap();
+        server.app.accounts.register(&name, USER.1, Vec::new()).await.unwrap();
         let client = json!({"id": name, "type": "public", "scopes": ["read"]});
         assert_eq!(office.post("/admin/clients", client).await.status, 201);
-        server.app.invite(Vec::new(), Duration::from_hours(1)).await.unwrap();
+        server.app.accounts.invite(Vec::new(), Duration::from_hours(1)).await.unwrap();
         sign_in_on(server, FIREFOX, &name).await;
         *session = server.refresh(&session.refresh_token()).await;
     }

@@ -88,8 +88,14 @@ async fn after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read()
 async fn what_is_secret_or_personal_is_in_no_event_no_log_and_no_refusal() {
     let log = Log::everywhere();
     let server = Server::with(|setup| setup.config.accounts.login_with_email = true).await;
-    let invited =
-        server.app.invite(Vec::new(), std::time::Duration::from_hours(1)).await.unwrap().code.to_string();
+    let invited = server
+        .app
+        .accounts
+        .invite(Vec::new(), std::time::Duration::from_hours(1))
+        .await
+        .unwrap()
+        .code
+        .to_string();
     // No word that stands elsewhere, so that nothing else is found.
     let (name, email, called) = ("qanaryname", "qanarymail@example.com", "Qanarycalled");
     let (old, new, wrong) = ("qanaryold-71-harbour", "qanarynew-57-orchid", "qanarywrong");

@@ -129,7 +129,12 @@ async fn run(steps: Vec<Step>) {
             Step::Wait(seconds) => server.wait(seconds),
             Step::SignIn => families.push(Family::of(&server.sign_in().await, server.now())),
             Step::Revoke => {
-                server.app.change(crate::support::USER.0, Command::EndSessions { keep: None }).await.unwrap();
+                server
+                    .app
+                    .accounts
+                    .change(crate::support::USER.0, Command::EndSessions { keep: None })
+                    .await
+                    .unwrap();
                 for family in &mut families {
                     family.over = true;
                 }

@@ -47,7 +47,7 @@ async fn a_replay_costs_the_same_however_old_the_generation_is() {
 
 /// Rotates a session so many times in appends of hundreds, and returns the tokens of two of its generations.
 async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
-    let codec = server.app.codec();
+    let codec = server.app.keys.codec();
     let decoded = codec.decode(token).unwrap();
     let stream = Session::stream(decoded.session).unwrap();
     let loaded = server.app.store.load(stream.clone()).await.unwrap().unwrap();

@@ -28,14 +28,14 @@ async fn a_restore_ends_every_session_by_one_event_and_new_ones_are_good() {
     let old = sign_in_on(&server, FIREFOX, "old").await;
     let swept = sign_in_on(&server, FIREFOX, "swept").await;
     let before = server.position().await;
-    server.app.end_sessions_by_restore(Actor::Operator(7)).await.unwrap();
+    server.app.installation.end_sessions_by_restore(Actor::Operator(7)).await.unwrap();
     assert_eq!(server.position().await, before + 1, "one event, however many sessions there are");
     let stream = StreamId::new(b'i', b"").unwrap();
     assert_eq!(server.app.store.read_stream(stream, 0, 9).await.unwrap().len(), 1);
 
     // Access tokens and lists see it at once.
     assert_eq!(devices(&server, &old).await.status, 401);
-    let details = server.app.session_details(old.session()).await.unwrap().unwrap();
+    let details = server.app.administration.session_details(old.session()).await.unwrap().unwrap();
     assert_eq!((details.over, details.ended_at), (Some(EndReason::Restored), None));
 
     // Row 5: the refresh token is refused like any other, and the end is written with its reason.
@@ -52,18 +52,18 @@ async fn a_restore_ends_every_session_by_one_event_and_new_ones_are_good() {
 
     // The sweeper writes the end of the one that nobody uses.
     server.wait(15 * 86_400);
-    server.app.sweep(100).await.unwrap();
+    server.app.sweeper.sweep(100).await.unwrap();
     assert_eq!(ended(&server, swept.session()).await, Some(EndReason::Restored));
 }
 
 #[tokio::test]
 async fn the_epoch_outlives_a_restart_and_a_second_restore_ends_what_began_since() {
     let server = Server::start().await;
-    server.app.end_sessions_by_restore(Actor::Operator(0)).await.unwrap();
+    server.app.installation.end_sessions_by_restore(Actor::Operator(0)).await.unwrap();
     let first = server.sign_in().await;
     let server = server.restart(|_| {}).await;
     let first = server.refresh(&first.refresh_token()).await;
     assert_eq!(first.status, 200, "{}", first.text);
-    server.app.end_sessions_by_restore(Actor::Operator(0)).await.unwrap();
+    server.app.installation.end_sessions_by_restore(Actor::Operator(0)).await.unwrap();
     assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), REFUSED);
 }

@@ -14,8 +14,8 @@ use heirloom::user::{Command, UserEvent, vault};
 #[tokio::test]
 async fn unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_hashing() {
     let server = Server::start().await;
-    server.app.register("eve", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
-    server.app.change("eve", Command::Disable).await.unwrap();
+    server.app.accounts.register("eve", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
+    server.app.accounts.change("eve", Command::Disable).await.unwrap();
     let mut answers = Vec::new();
     for (name, password) in
         [("nobody", "x"), (USER.0, "x"), ("eve", "violet-anchor-71-harbour"), ("eve", "x"), ("\u{7}", "x")]
@@ -65,12 +65,12 @@ async fn of_a_hundred_parallel_guesses_no_more_than_the_limit_are_hashed() {
 #[tokio::test]
 async fn all_spellings_of_a_name_are_one_account_and_one_counter() {
     let server = Server::with(|setup| setup.config.throttle.account_attempts = 3).await;
-    server.app.register("José", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
+    server.app.accounts.register("José", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
     let spellings = ["jose\u{301}", " JOSÉ ", "ｊｏｓé"];
     for name in spellings {
         assert_eq!(server.sign_in_as(name, "violet-anchor-71-harbour").await.status, 200, "{name}");
     }
-    let taken = server.app.register("JOSE\u{301}", "violet-anchor-71-harbour", Vec::new()).await;
+    let taken = server.app.accounts.register("JOSE\u{301}", "violet-anchor-71-harbour", Vec::new()).await;
     assert!(matches!(taken, Err(heirloom::app::users::UserError::Taken)));
     let mut statuses = Vec::new();
     for attempt in 0..6 {
@@ -181,7 +181,7 @@ async fn when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
     assert_eq!(ready.status, 200);
     assert!(ready.json["status"].as_str().unwrap().contains("nearly full"), "{}", ready.json);
     assert!(ready.json["disk"]["nearly_full_seconds"].is_u64(), "{}", ready.json);
-    let metrics = server.app.metrics();
+    let metrics = server.app.monitoring.metrics();
     assert!(metrics.contains("heirloom_store_nearly_full 1\n"), "{metrics}");
     assert!(metrics.contains("heirloom_store_free_bytes "), "{metrics}");
 }
@@ -191,10 +191,10 @@ async fn passwords_are_whole_and_normalised() {
     let server = Server::start().await;
     let long = "a1-".repeat(25);
     let (at_73_a, at_73_b) = (format!("{}A{}", &long[..72], "tail"), format!("{}B{}", &long[..72], "tail"));
-    server.app.register("long", &at_73_a, Vec::new()).await.unwrap();
+    server.app.accounts.register("long", &at_73_a, Vec::new()).await.unwrap();
     assert_eq!(server.sign_in_as("long", &at_73_b).await.status, 400);
     assert_eq!(server.sign_in_as("long", &at_73_a).await.status, 200);
-    server.app.register("accent", "cafe\u{301}  noir et  lait", Vec::new()).await.unwrap();
+    server.app.accounts.register("accent", "cafe\u{301}  noir et  lait", Vec::new()).await.unwrap();
     assert_eq!(server.sign_in_as("accent", "café  noir et  lait").await.status, 200);
     assert_eq!(server.sign_in_as("accent", "café noir et lait").await.status, 400);
     let before = server.app.passwords.hashes_started();
@@ -296,9 +296,9 @@ async fn of_many_who_want_one_name_at_once_one_gets_it() {
     let asked: Vec<_> = (0..8)
         .map(|_| {
             let app = std::sync::Arc::clone(&server.app);
-            tokio::spawn(
-                async move { app.register("Zoë", "violet-anchor-71-harbour", Vec::new()).await.is_ok() },
-            )
+            tokio::spawn(async move {
+                app.accounts.register("Zoë", "violet-anchor-71-harbour", Vec::new()).await.is_ok()
+            })
         })
         .collect();
     let mut made = 0;
@@ -314,9 +314,9 @@ async fn changes_of_one_account_at_once_all_land() {
     let before = server.position().await;
     let roles = ["a", "b", "c", "d", "e", "f"].map(|role| {
         let app = Arc::clone(&server.app);
-        tokio::spawn(
-            async move { app.change(USER.0, Command::SetRoles { roles: vec![role.to_owned()] }).await },
-        )
+        tokio::spawn(async move {
+            app.accounts.change(USER.0, Command::SetRoles { roles: vec![role.to_owned()] }).await
+        })
     });
     for change in roles {
         change.await.unwrap().unwrap();
@@ -335,12 +335,12 @@ async fn a_name_that_is_taken_again_inherits_nothing() {
     for key in &personal {
         assert!(server.app.store.record(key.clone()).await.unwrap().is_some(), "{key:?}");
     }
-    server.app.delete_user(USER.0).await.unwrap();
+    server.app.accounts.delete_user(USER.0).await.unwrap();
     for key in &personal {
         assert_eq!(server.app.store.record(key.clone()).await.unwrap(), None, "{key:?}");
     }
     assert_eq!(server.sign_in().await.outcome(), (400, "invalid_grant"));
-    server.app.register(USER.0, USER.1, Vec::new()).await.unwrap();
+    server.app.accounts.register(USER.0, USER.1, Vec::new()).await.unwrap();
     let new = server.sign_in().await;
     assert_ne!(new.claims()["sub"], old.claims()["sub"]);
     assert_eq!(new.claims().get("roles"), None);
@@ -398,8 +398,8 @@ async fn unknown_wrong_and_switched_off_take_the_same_time() {
         setup.config.throttle.network_attempts = u32::MAX;
     })
     .await;
-    server.app.register("eve", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
-    server.app.change("eve", Command::Disable).await.unwrap();
+    server.app.accounts.register("eve", "violet-anchor-71-harbour", Vec::new()).await.unwrap();
+    server.app.accounts.change("eve", Command::Disable).await.unwrap();
     let cases = [("nobody", "x"), (USER.0, "x"), ("eve", "violet-anchor-71-harbour")];
     let mut times = [const { Vec::new() }; 3];
     for round in 0..ROUNDS {

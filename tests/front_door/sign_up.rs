@@ -143,7 +143,7 @@ async fn of_parallel_sign_ups_with_one_name_one_is_made() {
 #[tokio::test]
 async fn nobody_signs_up_where_it_is_closed() {
     let server = Server::with(|setup| setup.config.accounts.registration = SignUp::Closed).await;
-    let invitation = server.app.invite(Vec::new(), Duration::from_hours(1)).await.unwrap();
+    let invitation = server.app.accounts.invite(Vec::new(), Duration::from_hours(1)).await.unwrap();
     let with = but(person("eve", "eve@example.com"), "invitation", invitation.code.as_str());
     for body in [person("eve", "eve@example.com"), with] {
         let answer = sign_up(&server, &body).await;
@@ -163,7 +163,8 @@ async fn an_invitation_is_good_for_one_account_and_brings_its_roles() {
     .await;
     let eve = || person("eve", "eve@example.com");
     assert_refused(&sign_up(&server, &eve()).await, "invitation", "required");
-    let invited = server.app.invite(vec!["moderator".to_owned()], Duration::from_hours(1)).await.unwrap();
+    let invited =
+        server.app.accounts.invite(vec!["moderator".to_owned()], Duration::from_hours(1)).await.unwrap();
     let code = invited.code.as_str();
     // A sign-up that fails does not use it up.
     let weak = but(but(eve(), "invitation", code), "password", "iloveyou");
@@ -199,7 +200,7 @@ async fn an_invitation_is_good_for_one_account_and_brings_its_roles() {
 #[tokio::test]
 async fn an_invitation_expires_and_is_forgotten_and_its_code_is_nowhere_in_the_store() {
     let server = Server::with(|setup| setup.config.accounts.registration = SignUp::Invite).await;
-    let invited = server.app.invite(Vec::new(), Duration::from_hours(1)).await.unwrap();
+    let invited = server.app.accounts.invite(Vec::new(), Duration::from_hours(1)).await.unwrap();
     let code = invited.code.as_str();
     for (key, value) in vault_of(&server).await {
         assert!(!contains(key.as_bytes(), code) && !contains(&value, code));
@@ -207,7 +208,7 @@ async fn an_invitation_expires_and_is_forgotten_and_its_code_is_nowhere_in_the_s
     let eve = but(person("eve", "eve@example.com"), "invitation", code);
     server.wait(3600);
     assert_refused(&sign_up(&server, &eve).await, "invitation", "not_valid");
-    assert_eq!(server.app.sweep(10).await.unwrap().invitations, 1);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().invitations, 1);
     let kept = server.app.store.scan(vault::open_invitations(), None, 10).await.unwrap();
     assert!(kept.is_empty());
 }
@@ -247,7 +248,8 @@ async fn without_a_good_invitation_nobody_is_told_who_exists() {
         setup.config.throttle.network_sign_ups = 1000;
     })
     .await;
-    let invitation = server.app.invite(vec!["user".to_owned()], Duration::from_hours(1)).await.unwrap();
+    let invitation =
+        server.app.accounts.invite(vec!["user".to_owned()], Duration::from_hours(1)).await.unwrap();
     let code = invitation.code.as_str();
     assert_eq!(
         sign_up(&server, &but(person("bob", "bob@example.com"), "invitation", code)).await.status,

@@ -61,7 +61,7 @@ async fn a_session_that_is_refreshed_daily_has_a_short_log_and_goes_on() {
     folds_to_its_snapshot(&server, id).await;
     let page = server.get("/health/ready").await;
     assert_eq!(page.status, 200);
-    assert!(server.app.metrics().contains("\nheirloom_rotations_summarized_total 29\n"));
+    assert!(server.app.monitoring.metrics().contains("\nheirloom_rotations_summarized_total 29\n"));
 
     // People are told as before; the log says what it was.
     let told = timeline(&server, &last.access_token(), id, "").await;
@@ -165,7 +165,7 @@ async fn administration_shows_the_summary_and_what_is_no_refresh_stays() {
         stream: Some(heirloom::app::admin::events::Subject::Session(id)),
         types: vec!["rotations_summarized".to_owned()],
     };
-    let page = server.app.read_events(&page, 0, 10).await.unwrap();
+    let page = server.app.events.read_events(&page, 0, 10).await.unwrap();
     let versions: Vec<u64> = page.events.iter().map(|event| event.version).collect();
     assert_eq!(versions, [42, 83, 124, 165, 201]);
     let told = timeline(&server, &sign_in_on(&server, FIREFOX, "new").await.access_token(), id, "").await;

@@ -112,7 +112,7 @@ impl Setup {
             cost: self.cost,
         };
         let app = Arc::new(App::assemble(&self.config, ground).unwrap());
-        app.read_installation().await.unwrap();
+        app.installation.read().await.unwrap();
         let (stop, mut stopped) = watch::channel(false);
         let proxies = self.config.server.trusted_proxies.join(",").parse().unwrap();
         let hosts = self.config.server.hosts.clone().unwrap_or_default();
@@ -256,7 +256,7 @@ impl Server {
         let mut setup = Setup::new();
         change(&mut setup);
         let server = setup.start().await;
-        server.app.register(USER.0, USER.1, vec!["user".to_owned()]).await.unwrap();
+        server.app.accounts.register(USER.0, USER.1, vec!["user".to_owned()]).await.unwrap();
         server
     }
 

@@ -43,7 +43,7 @@ async fn status(server: &Server, id: SessionId) -> Option<Status> {
 pub(crate) async fn sweep_all(server: &Server) -> Swept {
     let mut total = Swept::default();
     for _ in 0..1000 {
-        let swept = server.app.sweep(10).await.unwrap();
+        let swept = server.app.sweeper.sweep(10).await.unwrap();
         total.ended += swept.ended;
         total.queued_again += swept.queued_again;
         total.summarized += swept.summarized;
@@ -64,7 +64,7 @@ async fn what_is_over_is_ended_what_lives_is_queued_again_and_the_reason_is_told
     let used = server.sign_in().await;
     server.wait(DAY);
     let used = server.refresh(&used.refresh_token()).await;
-    assert_eq!(server.app.sweep(10).await.unwrap(), Swept::default(), "nothing is due");
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap(), Swept::default(), "nothing is due");
     server.wait(13 * DAY);
     let swept = sweep_all(&server).await;
     assert_eq!(swept, Swept { ended: 1, queued_again: 1, ..Swept::default() });
@@ -79,7 +79,7 @@ async fn what_is_over_is_ended_what_lives_is_queued_again_and_the_reason_is_told
 async fn an_epoch_is_the_reason_when_it_is() {
     let server = Server::start().await;
     let user = server.sign_in().await;
-    server.app.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
+    server.app.accounts.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
     server.wait(14 * DAY);
     assert_eq!(sweep_all(&server).await.ended, 1);
     let reason = |status| match status {
@@ -129,7 +129,7 @@ async fn what_ended_longer_ago_than_the_retention_is_gone_with_all_that_is_known
     let first = sign_in_on(&server, "agent", "label").await;
     let user: UserId = first.claims()["sub"].as_str().unwrap().parse().unwrap();
     let record = device::record(user, first.session());
-    assert!(server.app.end_own_session(user, first.session()).await.unwrap());
+    assert!(server.app.sessions.end_own_session(user, first.session()).await.unwrap());
     server.wait(2 * DAY - 1);
     assert_eq!(sweep_all(&server).await, Swept::default());
     assert!(server.app.store.record(record.clone()).await.unwrap().is_some());
@@ -155,6 +155,7 @@ async fn a_place_in_the_queue_outlives_its_session_until_it_is_due() {
     let later = server.refresh(&device.refresh_token()).await;
     server
         .app
+        .sessions
         .end_own_session(later.claims()["sub"].as_str().unwrap().parse().unwrap(), later.session())
         .await
         .unwrap();
@@ -177,13 +178,13 @@ async fn a_sweep_takes_its_batch_and_reads_nothing_that_is_not_due() {
         server.sign_in().await;
     }
     counts.take();
-    server.app.sweep(10).await.unwrap();
+    server.app.sweeper.sweep(10).await.unwrap();
     assert_eq!(counts.take(), (3, 10), "a look at the front of each queue");
     server.wait(1);
     let mut ended = Vec::new();
     loop {
         counts.take();
-        let swept = server.app.sweep(10).await.unwrap();
+        let swept = server.app.sweeper.sweep(10).await.unwrap();
         let (reads, rows) = counts.take();
         assert!(reads <= 3 + 10 * 4 && rows <= 20, "{reads} reads, {rows} rows");
         ended.push(swept.ended);
@@ -210,7 +211,7 @@ async fn sweeps_at_once_end_each_session_once() {
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let app = Arc::clone(&server.app);
-        running.spawn(async move { app.sweep(100).await.unwrap() });
+        running.spawn(async move { app.sweeper.sweep(100).await.unwrap() });
     }
     let swept = running.join_all().await;
     assert_eq!(swept.iter().map(|swept| swept.ended).sum::<u64>(), 20);
@@ -224,8 +225,8 @@ async fn sweeps_at_once_end_each_session_once() {
 
 /// Sweeps for ever, as a process does that has just started.
 async fn keep_sweeping(server: &Server) -> JoinHandle<()> {
-    let evidence = server.app.clock_evidence().await;
-    tokio::spawn(Arc::clone(&server.app).keep_sweeping(Duration::from_millis(1), evidence))
+    let evidence = server.app.sweeper.clock_evidence().await;
+    tokio::spawn(Arc::clone(&server.app.sweeper).keep_sweeping(Duration::from_millis(1), evidence))
 }
 
 fn is_paused(server: &Server) -> bool {
@@ -300,7 +301,7 @@ async fn a_command_without_a_server_does_not_vouch_for_its_clock() {
     server.wait(3600);
     // A process that writes something and ends.
     let server = server.restart(|_| {}).await;
-    server.app.note_doubt(server.app.clock_evidence().await).await;
+    server.app.sweeper.note_doubt(server.app.sweeper.clock_evidence().await).await;
     let other = server.sign_in().await;
     let server = server.restart(|_| {}).await;
     let sweeping = keep_sweeping(&server).await;
@@ -373,7 +374,7 @@ async fn a_store_with_older_indexes_gets_new_ones_from_its_log() {
     }
     let user: UserId = devices[0].claims()["sub"].as_str().unwrap().parse().unwrap();
     for device in &devices[..10] {
-        server.app.end_own_session(user, device.session()).await.unwrap();
+        server.app.sessions.end_own_session(user, device.session()).await.unwrap();
     }
     let expected = dump(&server).await;
     assert_eq!(expected.len(), 30 * 3 + 10);
@@ -389,13 +390,13 @@ async fn a_store_with_older_indexes_gets_new_ones_from_its_log() {
     }
     assert_eq!(dump(&server).await.len(), 0);
 
-    let rebuilt = server.app.prepare_views().await.unwrap().unwrap();
+    let rebuilt = server.app.indexes.prepare().await.unwrap().unwrap();
     assert_eq!((rebuilt.sessions, rebuilt.dropped), (40, 80));
     let after = dump(&server).await;
     assert_eq!(after.len(), 100);
     assert_eq!(places(&server, &devices[0]).await, [30, 30, 10]);
     assert_eq!(count(&server, RecordKey::view(1, &[])).await, 0);
-    assert_eq!(server.app.prepare_views().await.unwrap(), None, "once");
+    assert_eq!(server.app.indexes.prepare().await.unwrap(), None, "once");
 }
 
 async fn change_records(server: &Server, records: Vec<RecordChange>) {
@@ -477,9 +478,10 @@ async fn a_hundred_thousand_sessions_of_a_thousand_users_are_listed_by_user_in_c
     for users in [first..first + 1, 0..first, first + 1..1000] {
         fill(&server.app.store, users, 100).await;
         counts.take();
-        let (sessions, next) = server.app.sessions(&whose, page).await.unwrap();
+        let (sessions, next) = server.app.sessions.sessions(&whose, page).await.unwrap();
         assert_eq!(sessions.len(), 50);
-        let (more, end) = server.app.sessions(&whose, SessionsPage { after: next, limit: 51 }).await.unwrap();
+        let (more, end) =
+            server.app.sessions.sessions(&whose, SessionsPage { after: next, limit: 51 }).await.unwrap();
         assert_eq!((more.len(), end), (50, None));
         reads.push(counts.take());
     }

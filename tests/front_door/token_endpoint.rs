@@ -423,7 +423,7 @@ async fn a_scope_that_needs_a_role_is_left_out_without_it() {
     let only = raw(&server, FORM, sign_in_body("&scope=admin")).await;
     assert_refused(&only, 400, "invalid_scope");
     let command = heirloom::user::Command::SetRoles { roles: vec!["admin".to_owned()] };
-    server.app.change(USER.0, command).await.unwrap();
+    server.app.accounts.change(USER.0, command).await.unwrap();
     let with = raw(&server, FORM, body).await;
     assert_eq!(with.json["scope"], "admin read");
     assert_eq!(with.claims()["roles"], serde_json::json!(["admin"]));

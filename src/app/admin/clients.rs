@@ -3,8 +3,8 @@
 
 use zeroize::Zeroizing;
 
+use super::Administration;
 use super::terms::{TermsRefused, Wishes};
-use crate::app::App;
 use crate::app::clients::KnownClient;
 use crate::app::error::TokenError;
 use crate::app::repository::{Change, Loaded};
@@ -81,7 +81,7 @@ pub struct SecretTimes {
 /// A secret that is shown once. Has no `Debug`.
 pub struct NewSecret(pub Zeroizing<String>);
 
-impl App {
+impl Administration {
     /// Registers a client; makes up an id if none is wished. The secret of a confidential one is returned, and kept
     /// nowhere.
     ///
@@ -100,7 +100,7 @@ impl App {
             Some(id) => id,
             None => self.made_up_id()?,
         };
-        if self.clients.find(&id).is_some() {
+        if self.clients.declared.find(&id).is_some() {
             return Err(ClientError::Exists);
         }
         let secret = if method.is_public() { None } else { Some(self.new_secret()?) };
@@ -115,7 +115,7 @@ impl App {
     /// [`ClientError`], and nothing was changed.
     pub async fn update_client(&self, id: &ClientId, wishes: Wishes, by: Actor) -> Result<(), ClientError> {
         let stored = self.repository.client(id).await?.state.unwrap_or_default().metadata;
-        let method = match (self.clients.find(id), stored) {
+        let method = match (self.clients.declared.find(id), stored) {
             (Some(_), _) => return Err(ClientError::Declared),
             (None, None) => return Err(ClientError::Unknown),
             (None, Some(metadata)) => metadata.token_endpoint_auth_method,
@@ -134,7 +134,7 @@ impl App {
         overlap: std::time::Duration,
         by: Actor,
     ) -> Result<(NewSecret, Timestamp), ClientError> {
-        if self.clients.find(id).is_some() {
+        if self.clients.declared.find(id).is_some() {
             return Err(ClientError::Declared);
         }
         let secret = self.new_secret()?;
@@ -154,7 +154,7 @@ impl App {
         command: Command,
         by: Actor,
     ) -> Result<(), ClientError> {
-        let declared = self.clients.find(id);
+        let declared = self.clients.declared.find(id);
         match (&command, declared) {
             // It is switched off there: what is done here would change nothing.
             (Command::Enable, Some(declared)) if declared.disabled => return Err(ClientError::Declared),
@@ -169,8 +169,8 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn client_details(&self, id: &ClientId) -> Result<Option<ClientDetails>, TokenError> {
-        let Some(known) = self.client(id).await? else { return Ok(None) };
-        let kept = if known.declared { Secrets::default() } else { self.client_secrets(id).await? };
+        let Some(known) = self.clients.known(id).await? else { return Ok(None) };
+        let kept = if known.declared { Secrets::default() } else { self.clients.secrets(id).await? };
         let secrets = kept.good(self.clock.now());
         let secrets = secrets.map(|kept| SecretTimes { made: kept.made, until: kept.until }).collect();
         Ok(Some(ClientDetails { known, secrets }))
@@ -191,7 +191,7 @@ impl App {
         let stored = self.repository.scan(prefix, after.map(vault::registered), limit).await?;
         let id = |key: &[u8]| std::str::from_utf8(key.get(skip..)?).ok()?.parse::<ClientId>().ok();
         let mut ids: Vec<ClientId> = stored.iter().filter_map(|(key, _)| id(key.as_bytes())).collect();
-        ids.extend(self.clients.behind(after).take(limit).cloned());
+        ids.extend(self.clients.declared.behind(after).take(limit).cloned());
         ids.sort();
         ids.dedup();
         ids.truncate(limit);
@@ -209,7 +209,7 @@ impl App {
             let before = loaded.state.as_ref();
             let order = Order {
                 command: ordered.command.clone(),
-                declared: self.clients.find(id).is_some(),
+                declared: self.clients.declared.find(id).is_some(),
                 by: Some(ordered.by),
                 at: self.clock.now(),
             };
@@ -238,7 +238,7 @@ impl App {
                 digest.and_then(|digest| put(&Secrets::default().rotated(digest, *at, *at)))
             }
             ClientEvent::SecretRotated { at, old_until, .. } => {
-                let secrets = self.client_secrets(id).await?;
+                let secrets = self.clients.secrets(id).await?;
                 digest.and_then(|digest| put(&secrets.rotated(digest, *at, *old_until)))
             }
             ClientEvent::Deleted { .. } => Some(RecordChange::Delete(vault::secrets(id))),

@@ -1,6 +1,6 @@
 //! The log, as an administrator reads it.
 
-use crate::app::App;
+use crate::app::Repository;
 use crate::app::error::TokenError;
 use crate::client::{ClientEvent, state as client_state};
 use crate::clock::Timestamp;
@@ -247,7 +247,12 @@ impl Happened {
     }
 }
 
-impl App {
+/// Reads the log.
+pub struct EventLog {
+    pub(in crate::app) repository: Repository,
+}
+
+impl EventLog {
     /// At most `limit` events behind the place `after`. While it searches for types, it looks at a bounded number of
     /// events: a page may be empty and have a `next`.
     ///

@@ -1,6 +1,6 @@
 //! Sessions, as an administrator sees and ends them.
 
-use crate::app::App;
+use super::Administration;
 use crate::app::devices::Whose;
 use crate::app::error::TokenError;
 use crate::app::repository::{Change, Loaded};
@@ -22,7 +22,7 @@ pub struct SessionDetails {
     pub ended_at: Option<Timestamp>,
 }
 
-impl App {
+impl Administration {
     /// At most `limit` sessions of a user or a client that the log has no end of, in the order in which they began, behind
     /// `after`; and the one behind which the next page begins.
     ///
@@ -80,14 +80,14 @@ impl App {
         if session.is_expired(self.clock.now().max(session.last_event_at)) {
             return Ok(Some(EndReason::Expired));
         }
-        if self.is_from_before_a_restore(session) {
+        if self.sessions.installation.is_from_before_a_restore(session) {
             return Ok(Some(EndReason::Restored));
         }
         let user = self.repository.user(started.user).await?.state.filter(crate::user::User::is_active);
         if !user.is_some_and(|user| user.standing.covers(id, started.user_epoch)) {
             return Ok(Some(EndReason::UserEpoch));
         }
-        let client = self.client(&started.client).await?.and_then(|client| client.usable());
+        let client = self.clients.known(&started.client).await?.and_then(|client| client.usable());
         let holds = client.is_some_and(|standing| standing.covers(id, started.client_epoch));
         Ok((!holds).then_some(EndReason::ClientEpoch))
     }

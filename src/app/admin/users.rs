@@ -1,6 +1,6 @@
 //! Accounts, as an administrator sees and changes them.
 
-use crate::app::App;
+use super::Administration;
 use crate::app::error::TokenError;
 use crate::app::users::UserError;
 use crate::oauth::{Actor, UserId};
@@ -54,14 +54,14 @@ pub fn parse_roles(listed: Vec<String>) -> Result<Vec<String>, BadRole> {
     if roles.len() > MAX_ROLES { Err(BadRole) } else { Ok(roles) }
 }
 
-impl App {
+impl Administration {
     /// An account by its id, deleted ones too; none if there never was one.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn user_details(&self, id: UserId) -> Result<Option<UserDetails>, TokenError> {
         let Some(user) = self.repository.user(id).await?.state else { return Ok(None) };
-        let name = self.name_of(id).await?;
+        let name = self.accounts.name_of(id).await?;
         Ok(Some(UserDetails { id, name, status: user.status, roles: user.roles }))
     }
 
@@ -96,7 +96,7 @@ impl App {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn administer_user(&self, id: UserId, command: Command, by: Actor) -> Result<(), UserError> {
-        self.change_user(id, command, Some(by), Vec::new()).await
+        self.accounts.change_user(id, command, Some(by), Vec::new()).await
     }
 
     /// Sets an account's password, which ends all its sessions.
@@ -105,20 +105,20 @@ impl App {
     /// [`UserError`], and nothing was changed.
     pub async fn administer_password(&self, id: UserId, password: &str, by: Actor) -> Result<(), UserError> {
         // By its id to the end: its name may become somebody else's meanwhile.
-        let name = self.name_of(id).await?.ok_or(UserError::Unknown)?;
-        self.replace_password((id, &name.parse()?), password, None, Some(by)).await
+        let name = self.accounts.name_of(id).await?.ok_or(UserError::Unknown)?;
+        self.accounts.replace_password((id, &name.parse()?), password, None, Some(by)).await
     }
 
-    /// Deletes an account, as [`App::delete_user`] does; of one that is not made yet, withdraws the invitation.
+    /// Deletes an account, as [`Accounts::delete_user`](crate::app::accounts::Accounts::delete_user) does; of one that is not made yet, withdraws the invitation.
     ///
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn administer_deletion(&self, id: UserId, by: Actor) -> Result<(), UserError> {
-        if self.name_of(id).await?.is_some() {
-            return self.erase(id, None, Some(by)).await;
+        if self.accounts.name_of(id).await?.is_some() {
+            return self.accounts.erase(id, None, Some(by)).await;
         }
         match self.repository.user(id).await?.state.map(|user| user.status) {
-            Some(Status::Invited) => self.withdraw_invitation(id, by).await,
+            Some(Status::Invited) => self.accounts.withdraw_invitation(id, by).await,
             Some(Status::Active | Status::Disabled | Status::Deleted | Status::Withdrawn) | None => {
                 Err(UserError::Unknown)
             }
@@ -130,7 +130,7 @@ impl App {
     /// # Errors
     /// [`UserError`].
     pub async fn find_user(&self, name: &str) -> Result<UserId, UserError> {
-        self.user_id(&name.parse()?).await?.ok_or(UserError::Unknown)
+        self.accounts.user_id(&name.parse()?).await?.ok_or(UserError::Unknown)
     }
 }
 

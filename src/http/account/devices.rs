@@ -1,8 +1,5 @@
 //! `/account/sessions`: the user's devices, ending them, and why one was signed out.
 
-use std::sync::Arc;
-
-use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
@@ -10,9 +7,10 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::app::devices::{ListedSession, SessionsPage, Whose};
 use crate::app::timeline::{Line, Timeline, TimelinePage};
-use crate::app::{App, TokenError};
+use crate::app::{Sessions, TokenError};
 use crate::http::bearer::{ApiScope, Bearer};
 use crate::http::problem::ApiError;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
 use crate::oauth::SessionId;
 
@@ -139,15 +137,15 @@ impl DevicesApi {
         /// How many sessions are looked at.
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
-        app: Data<&Arc<App>>,
+        sessions: Service<'_, Sessions>,
     ) -> Result<SessionsAnswer, ApiError> {
-        let access = token.access(&app, "account").await?;
+        let access = token.access("account").await?;
         let after = after.0.map(|after| after.parse());
         let after = after.transpose().map_err(|_| ApiError::field("after", "unknown", "It is no `next`."))?;
         let page = SessionsPage { after, limit: length(limit.0) };
         let user = Whose::User(access.live.user_id());
-        let (sessions, next) = app.sessions(&user, page).await.map_err(failed)?;
-        let sessions = sessions.into_iter().map(|session| SessionItem::of(session, access.live.id)).collect();
+        let (listed, next) = sessions.sessions(&user, page).await.map_err(failed)?;
+        let sessions = listed.into_iter().map(|session| SessionItem::of(session, access.live.id)).collect();
         let next = next.map(|next| next.to_string());
         Ok(SessionsAnswer::Ok(Json(SessionList { sessions, next })))
     }
@@ -166,11 +164,11 @@ impl DevicesApi {
         #[oai(scope = "ApiScope::Account")] token: Bearer,
         /// The session's id.
         id: Path<String>,
-        app: Data<&Arc<App>>,
+        sessions: Service<'_, Sessions>,
     ) -> Result<EndedAnswer, ApiError> {
-        let access = token.access(&app, "account").await?;
+        let access = token.access("account").await?;
         let id: SessionId = id.parse().map_err(|_| ApiError::not_found())?;
-        if app.end_own_session(access.live.user_id(), id).await.map_err(failed)? {
+        if sessions.end_own_session(access.live.user_id(), id).await.map_err(failed)? {
             Ok(EndedAnswer::Ended)
         } else {
             Err(ApiError::not_found())
@@ -187,11 +185,11 @@ impl DevicesApi {
         /// Whether this session ends, too.
         #[oai(default)]
         all: Query<bool>,
-        app: Data<&Arc<App>>,
+        sessions: Service<'_, Sessions>,
     ) -> Result<EndedAnswer, ApiError> {
-        let access = token.access(&app, "account").await?;
+        let access = token.access("account").await?;
         let keep = (!all.0).then_some(access.live.id);
-        let ended = app.end_all_sessions(access.live.user_id(), keep).await;
+        let ended = sessions.end_all_sessions(access.live.user_id(), keep).await;
         ended.map(|()| EndedAnswer::Ended).map_err(|error| ApiError::user(&error, "username", "password"))
     }
 
@@ -217,15 +215,15 @@ impl DevicesApi {
         /// How many lines there are at most.
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
-        app: Data<&Arc<App>>,
+        sessions: Service<'_, Sessions>,
     ) -> Result<TimelineAnswer, ApiError> {
-        let access = token.access(&app, "account").await?;
+        let access = token.access("account").await?;
         let id: SessionId = id.parse().map_err(|_| ApiError::not_found())?;
-        if app.owner(id).await.map_err(failed)? != Some(access.live.user_id()) {
+        if sessions.owner(id).await.map_err(failed)? != Some(access.live.user_id()) {
             return Err(ApiError::not_found());
         }
         let page = TimelinePage { after: after.0, limit: length(limit.0) };
-        let timeline = app.timeline(id, page).await.map_err(failed)?.ok_or_else(ApiError::not_found)?;
+        let timeline = sessions.timeline(id, page).await.map_err(failed)?.ok_or_else(ApiError::not_found)?;
         Ok(TimelineAnswer::Ok(Json(timeline.into())))
     }
 }

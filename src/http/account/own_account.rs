@@ -1,15 +1,12 @@
 //! `/account`: sign-up, and what people do to their own account.
 
-use std::sync::Arc;
-
 use poem::Request;
-use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::types::{Example, MaybeUndefined, Password};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use zeroize::Zeroizing;
 
-use crate::app::App;
+use crate::app::Accounts;
 use crate::app::account::{Change, OwnAccount, ProfileChange};
 use crate::app::sign_up::NewAccount;
 use crate::app::users::UserError;
@@ -17,6 +14,7 @@ use crate::http::bearer::{ApiScope, Bearer};
 use crate::http::json_body::JsonBody;
 use crate::http::peer::TrustedProxies;
 use crate::http::problem::ApiError;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
 
 /// The account endpoints.
@@ -36,7 +34,7 @@ impl AccountApi {
         &self,
         body: JsonBody<'_, SignUpBody>,
         request: &Request,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<SignedUp, ApiError> {
         let SignUpBody { username, email, display_name, password, invitation } = body.read().await?;
         let new = NewAccount {
@@ -46,9 +44,9 @@ impl AccountApi {
             password: Zeroizing::new(password.0),
             invitation: invitation.map(Zeroizing::new),
         };
-        let id = app.sign_up(new, self.proxies.peer(request)).await.map_err(refused)?;
-        let account = app.own_account(id).await.map_err(refused)?;
-        let roles = app.roles_of(id).await.map_err(|error| ApiError::token(&error))?;
+        let id = accounts.sign_up(new, self.proxies.peer(request)).await.map_err(refused)?;
+        let account = accounts.own_account(id).await.map_err(refused)?;
+        let roles = accounts.roles_of(id).await.map_err(|error| ApiError::token(&error))?;
         Ok(SignedUp::Created(Json(AccountBody::new(account, roles)), "/account".to_owned()))
     }
 
@@ -59,10 +57,10 @@ impl AccountApi {
     async fn account(
         &self,
         #[oai(scope = "ApiScope::Account")] token: Bearer,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<Seen, ApiError> {
-        let access = token.access(&app, SCOPE).await?;
-        let account = app.own_account(access.live.user_id()).await.map_err(refused)?;
+        let access = token.access(SCOPE).await?;
+        let account = accounts.own_account(access.live.user_id()).await.map_err(refused)?;
         Ok(Seen::Ok(Json(AccountBody::new(account, access.live.user.roles))))
     }
 
@@ -75,13 +73,14 @@ impl AccountApi {
         #[oai(scope = "ApiScope::Account")] token: Bearer,
         body: JsonBody<'_, ChangeBody>,
         request: &Request,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<Seen, ApiError> {
-        let access = token.access(&app, SCOPE).await?;
+        let access = token.access(SCOPE).await?;
         let ChangeBody { email, display_name } = body.read().await?;
         let change = ProfileChange { email: changed(email), display_name: changed(display_name) };
         let id = access.live.user_id();
-        let account = app.change_profile(id, change, self.proxies.peer(request)).await.map_err(refused)?;
+        let account =
+            accounts.change_profile(id, change, self.proxies.peer(request)).await.map_err(refused)?;
         Ok(Seen::Ok(Json(AccountBody::new(account, access.live.user.roles))))
     }
 
@@ -94,12 +93,12 @@ impl AccountApi {
         #[oai(scope = "ApiScope::Account")] token: Bearer,
         body: JsonBody<'_, PasswordBody>,
         request: &Request,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<Done, ApiError> {
-        let access = token.access(&app, SCOPE).await?;
+        let access = token.access(SCOPE).await?;
         let PasswordBody { current_password, new_password } = body.read().await?;
         let (old, new) = (Zeroizing::new(current_password.0), Zeroizing::new(new_password.0));
-        let done = app.change_password(&access.live, (&old, &new), self.proxies.peer(request)).await;
+        let done = accounts.change_password(&access.live, (&old, &new), self.proxies.peer(request)).await;
         done.map_err(|error| ApiError::user(&error, "username", "new_password"))?;
         Ok(Done::NoContent)
     }
@@ -115,9 +114,9 @@ impl AccountApi {
         #[oai(scope = "ApiScope::Account")] token: Bearer,
         body: JsonBody<'_, DeleteBody>,
         request: &Request,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<Done, ApiError> {
-        self.delete_own(&token, body, request, &app).await
+        self.delete_own(&token, body, request, &accounts).await
     }
 
     /// Delete the account, by POST
@@ -134,9 +133,9 @@ impl AccountApi {
         #[oai(scope = "ApiScope::Account")] token: Bearer,
         body: JsonBody<'_, DeleteBody>,
         request: &Request,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<Done, ApiError> {
-        self.delete_own(&token, body, request, &app).await
+        self.delete_own(&token, body, request, &accounts).await
     }
 }
 
@@ -146,12 +145,12 @@ impl AccountApi {
         token: &Bearer,
         body: JsonBody<'_, DeleteBody>,
         request: &Request,
-        app: &App,
+        accounts: &Accounts,
     ) -> Result<Done, ApiError> {
-        let access = token.access(app, SCOPE).await?;
+        let access = token.access(SCOPE).await?;
         let password = Zeroizing::new(body.read().await?.password.0);
         let peer = self.proxies.peer(request);
-        app.delete_own_account(&access.live, &password, peer).await.map_err(refused)?;
+        accounts.delete_own_account(&access.live, &password, peer).await.map_err(refused)?;
         Ok(Done::NoContent)
     }
 }

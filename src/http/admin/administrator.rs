@@ -7,17 +7,17 @@ use poem::{Addr, Request, RequestBody};
 use poem_openapi::registry::Registry;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::app::App;
-use crate::app::admin::SCOPE;
+use crate::app::Administration;
 use crate::http::bearer::Bearer;
 use crate::http::problem::ApiError;
 use crate::http::server::OPERATOR;
+use crate::http::service::service;
 use crate::oauth::Actor;
 
 /// Who administers. Nobody else gets as far as having a body or a parameter read.
 pub(super) struct Admin {
     /// The use cases.
-    pub(super) app: Arc<App>,
+    pub(super) service: Arc<Administration>,
     /// Who it is.
     pub(super) actor: Actor,
     credential: Credential,
@@ -36,7 +36,7 @@ impl Admin {
     /// # Errors
     /// As [`Credential::actor`].
     pub(super) async fn may_still(&self) -> Result<(), ApiError> {
-        self.credential.actor(&self.app).await.map(drop)
+        self.credential.actor().await.map(drop)
     }
 }
 
@@ -45,13 +45,10 @@ impl Credential {
     ///
     /// # Errors
     /// [`ApiError`]: 401 without a good access token, 403 without the scope `admin` or, by now, the role.
-    async fn actor(&self, app: &App) -> Result<Actor, ApiError> {
+    async fn actor(&self) -> Result<Actor, ApiError> {
         match self {
             Self::Operator(uid) => Ok(Actor::Operator(*uid)),
-            Self::Bearer(bearer) => {
-                let access = bearer.access(app, SCOPE).await?;
-                app.administrator(&access).map_err(|error| ApiError::access(&error))
-            }
+            Self::Bearer(bearer) => bearer.administrator().await,
         }
     }
 }
@@ -75,14 +72,14 @@ impl<'a> ApiExtractor<'a> for Admin {
         options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let failed = || poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR);
-        let app = Arc::clone(request.data::<Arc<App>>().ok_or_else(failed)?);
+        let service = Arc::clone(service(request)?);
         let credential = match &request.remote_addr().0 {
             Addr::Custom(OPERATOR, uid) => Credential::Operator(uid.parse().map_err(|_| failed())?),
             Addr::SocketAddr(_) | Addr::Unix(_) | Addr::Custom(..) => {
                 Credential::Bearer(Bearer::from_request(request, body, options).await?)
             }
         };
-        let actor = credential.actor(&app).await?;
-        Ok(Self { app, actor, credential })
+        let actor = credential.actor().await?;
+        Ok(Self { service, actor, credential })
     }
 }

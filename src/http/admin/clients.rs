@@ -10,7 +10,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::administrator::Admin;
 use super::client_body::{BadField, Client, ClientSettings, ClientType};
 use super::sessions::{self, SessionPageAnswer};
-use crate::app::App;
+use crate::app::Administration;
 use crate::app::admin::clients::ClientError;
 use crate::app::admin::terms::Wishes;
 use crate::app::devices::Whose;
@@ -181,7 +181,7 @@ impl ClientsApi {
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<ClientId>()).transpose();
         let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
-        let listed = admin.app.list_clients(after.as_ref(), limit).await;
+        let listed = admin.service.list_clients(after.as_ref(), limit).await;
         let (clients, next) = listed.map_err(|error| ApiError::token(&error))?;
         let clients = clients.into_iter().map(Client::from).collect();
         Ok(PageAnswer::Ok(Json(ClientPage { clients, next: next.map(|id| id.to_string()) })))
@@ -204,9 +204,9 @@ impl ClientsApi {
             ClientType::Public => TokenEndpointAuthMethod::None,
             ClientType::Confidential => TokenEndpointAuthMethod::ClientSecret,
         };
-        let registered = admin.app.register_client(id, method, wishes, actor).await;
+        let registered = admin.service.register_client(id, method, wishes, actor).await;
         let (id, secret) = registered.map_err(|error| refused(&error))?;
-        let client = shown(&admin.app, &id).await?;
+        let client = shown(&admin.service, &id).await?;
         let client_secret = secret.map(|secret| secret.0.to_string());
         let location = format!("/admin/clients/{id}");
         Ok(RegisteredAnswer::Created(Json(RegisteredClient { client, client_secret }), location))
@@ -223,7 +223,7 @@ impl ClientsApi {
         Path(id): Path<String>,
     ) -> Result<ClientAnswer, ApiError> {
         let id = client_id(&id).map_err(|error| refused(&error))?;
-        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+        Ok(ClientAnswer::Ok(Json(shown(&admin.service, &id).await?)))
     }
 
     /// Replace what is registered of a client
@@ -246,8 +246,8 @@ impl ClientsApi {
         let new = body.read().await?;
         let id = client_id(&id).map_err(|error| refused(&error))?;
         let wishes = Wishes::try_from(new).map_err(|bad| bad_field(&bad))?;
-        admin.app.update_client(&id, wishes, actor).await.map_err(|error| refused(&error))?;
-        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+        admin.service.update_client(&id, wishes, actor).await.map_err(|error| refused(&error))?;
+        Ok(ClientAnswer::Ok(Json(shown(&admin.service, &id).await?)))
     }
 
     /// Give a confidential client a new secret
@@ -270,7 +270,7 @@ impl ClientsApi {
         let id = client_id(&id).map_err(|error| refused(&error))?;
         let rotation = body.read().await?;
         let overlap = Duration::from_secs(rotation.overlap.min(LONGEST_OVERLAP));
-        let rotated = admin.app.rotate_client_secret(&id, overlap, actor).await;
+        let rotated = admin.service.rotate_client_secret(&id, overlap, actor).await;
         let (secret, old_until) = rotated.map_err(|error| refused(&error))?;
         let (client_secret, old_expires_at) = (secret.0.to_string(), old_until.to_string());
         Ok(SecretAnswer::Ok(Json(ClientSecret { client_secret, old_expires_at })))
@@ -292,7 +292,7 @@ impl ClientsApi {
         Path(id): Path<String>,
     ) -> Result<ClientAnswer, ApiError> {
         let id = changed(&admin, &id, Command::Disable).await?;
-        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+        Ok(ClientAnswer::Ok(Json(shown(&admin.service, &id).await?)))
     }
 
     /// Enable a client again
@@ -311,7 +311,7 @@ impl ClientsApi {
         Path(id): Path<String>,
     ) -> Result<ClientAnswer, ApiError> {
         let id = changed(&admin, &id, Command::Enable).await?;
-        Ok(ClientAnswer::Ok(Json(shown(&admin.app, &id).await?)))
+        Ok(ClientAnswer::Ok(Json(shown(&admin.service, &id).await?)))
     }
 
     /// List the sessions of a client
@@ -383,12 +383,12 @@ impl ClientsApi {
 async fn changed(admin: &Admin, id: &str, command: Command) -> Result<ClientId, ApiError> {
     let actor = admin.actor;
     let id = client_id(id).map_err(|error| refused(&error))?;
-    admin.app.administer_client(&id, command, actor).await.map_err(|error| refused(&error))?;
+    admin.service.administer_client(&id, command, actor).await.map_err(|error| refused(&error))?;
     Ok(id)
 }
 
-async fn shown(app: &App, id: &ClientId) -> Result<Client, ApiError> {
-    let client = app.client_details(id).await.map_err(|error| ApiError::token(&error))?;
+async fn shown(service: &Administration, id: &ClientId) -> Result<Client, ApiError> {
+    let client = service.client_details(id).await.map_err(|error| ApiError::token(&error))?;
     client.map(Client::from).ok_or_else(ApiError::not_found)
 }
 

@@ -88,7 +88,7 @@ impl EventsApi {
             ApiError::field("stream", "not_permitted", "It is session:…, user:…, client:… or installation.")
         };
         let filter = EventFilter { stream: stream.map_err(bad)?, types: listed(types.as_deref()) };
-        let page = admin.app.read_events(&filter, after, limit).await;
+        let page = admin.service.events.read_events(&filter, after, limit).await;
         let page = page.map_err(|error| ApiError::token(&error))?;
         let events = page.events.iter().map(Event::from).collect();
         Ok(PageAnswer::Ok(Json(EventPage { events, next: page.next })))
@@ -119,7 +119,9 @@ impl EventsApi {
         let from = last.filter(|last| !last.is_empty()).or(after);
         let after = match from.as_deref() {
             None => 0,
-            Some("latest") => admin.app.newest_position().await.map_err(|error| ApiError::token(&error))?,
+            Some("latest") => {
+                admin.service.events.newest_position().await.map_err(|error| ApiError::token(&error))?
+            }
             Some(position) => position
                 .parse()
                 .map_err(|_| ApiError::field("after", "not_permitted", "It is a position, or `latest`."))?,

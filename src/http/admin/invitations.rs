@@ -154,7 +154,7 @@ impl InvitationsApi {
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<UserId>()).transpose();
         let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
-        let listed = admin.app.list_invitations(after, limit).await;
+        let listed = admin.service.accounts.list_invitations(after, limit).await;
         let (listed, next) = listed.map_err(|error| ApiError::token(&error))?;
         let invitations = listed.into_iter().map(OpenInvitation::from).collect();
         Ok(PageAnswer::Ok(Json(InvitationPage { invitations, next: next.map(|id| id.to_string()) })))
@@ -177,7 +177,7 @@ impl InvitationsApi {
     ) -> Result<WithdrawnAnswer, ApiError> {
         let actor = admin.actor;
         let id = id.parse::<UserId>().map_err(|_| ApiError::not_found())?;
-        let done = admin.app.withdraw_invitation(id, actor).await;
+        let done = admin.service.accounts.withdraw_invitation(id, actor).await;
         done.map(|()| WithdrawnAnswer::Withdrawn).map_err(|error| refused(&error))
     }
 
@@ -196,7 +196,8 @@ impl InvitationsApi {
             ApiError::field("roles", "not_permitted", bad.to_string())
         };
         let roles = parse_roles(new.roles).map_err(bad)?;
-        let made = admin.app.invite_as(roles, Duration::from_secs(new.valid_for), Some(actor)).await;
+        let made =
+            admin.service.accounts.invite_as(roles, Duration::from_secs(new.valid_for), Some(actor)).await;
         let made = made.map_err(|error| refused(&error))?;
         Ok(InvitedAnswer::Created(Json(Invitation {
             code: made.code.to_string(),

@@ -84,7 +84,10 @@ async fn feed(mut follow: Follow, mut writer: DuplexStream, _place: OwnedSemapho
     let mut text = ": here are the events\nretry: 2000\n\n".to_owned();
     while writer.write_all(text.as_bytes()).await.is_ok() && follow.admin.may_still().await.is_ok() {
         text.clear();
-        let Ok(page) = follow.admin.app.read_events(&follow.filter, follow.after, PAGE).await else { return };
+        let Ok(page) = follow.admin.service.events.read_events(&follow.filter, follow.after, PAGE).await
+        else {
+            return;
+        };
         for event in &page.events {
             let body = Event::from(event);
             let (id, name, data) = (body.position, &body.name, body.to_json_string());

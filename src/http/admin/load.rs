@@ -5,9 +5,10 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::administrator::Admin;
-use crate::app::App;
+use crate::app::Monitoring;
 use crate::http::bearer::ApiScope;
 use crate::http::problem::ApiError;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
 
 /// What an administrator sees of attacks on passwords.
@@ -76,11 +77,11 @@ impl Example for SignInLoad {
     }
 }
 
-impl From<&App> for SignInLoad {
-    fn from(app: &App) -> Self {
-        let (throttle, pool) = (app.throttle.stats(), app.passwords.stats());
+impl From<&Monitoring> for SignInLoad {
+    fn from(monitoring: &Monitoring) -> Self {
+        let (throttle, pool) = monitoring.sign_in_stats();
         Self {
-            since: app.process_started.to_string(),
+            since: monitoring.process_started.to_string(),
             attempts: Attempts {
                 admitted: throttle.reserved,
                 repeats: throttle.repeats,
@@ -114,7 +115,11 @@ impl LoadApi {
     ///
     /// How many attempts to prove a password there were since this process started, and what became of them.
     #[oai(path = "/admin/sign-in-load", method = "get", tag = "Tag::Admin", operation_id = "adminSignInLoad")]
-    async fn load(&self, #[oai(scope = "ApiScope::Admin")] admin: Admin) -> Result<LoadAnswer, ApiError> {
-        Ok(LoadAnswer::Ok(Json(SignInLoad::from(&*admin.app))))
+    async fn load(
+        &self,
+        #[oai(scope = "ApiScope::Admin")] _admin: Admin,
+        monitoring: Service<'_, Monitoring>,
+    ) -> Result<LoadAnswer, ApiError> {
+        Ok(LoadAnswer::Ok(Json(SignInLoad::from(&**monitoring))))
     }
 }

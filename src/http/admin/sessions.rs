@@ -148,7 +148,7 @@ impl SessionsApi {
         Path(id): Path<String>,
     ) -> Result<SessionAnswer, ApiError> {
         let id = id.parse::<SessionId>().map_err(|_| ApiError::not_found())?;
-        let found = admin.app.session_details(id).await.map_err(|error| ApiError::token(&error))?;
+        let found = admin.service.session_details(id).await.map_err(|error| ApiError::token(&error))?;
         Ok(SessionAnswer::Ok(Json(found.ok_or_else(ApiError::not_found)?.into())))
     }
 
@@ -177,7 +177,7 @@ impl SessionsApi {
         Query(limit): Query<usize>,
     ) -> Result<TimelineAnswer, ApiError> {
         let id = id.parse::<SessionId>().map_err(|_| ApiError::not_found())?;
-        let timeline = admin.app.timeline(id, TimelinePage { after, limit }).await;
+        let timeline = admin.service.sessions.timeline(id, TimelinePage { after, limit }).await;
         let timeline = timeline.map_err(|error| ApiError::token(&error))?.ok_or_else(ApiError::not_found)?;
         Ok(TimelineAnswer::Ok(Json(timeline.into())))
     }
@@ -200,7 +200,7 @@ impl SessionsApi {
     ) -> Result<DoneAnswer, ApiError> {
         let actor = admin.actor;
         let id = id.parse::<SessionId>().map_err(|_| ApiError::not_found())?;
-        let known = admin.app.administer_session_end(id, actor).await;
+        let known = admin.service.administer_session_end(id, actor).await;
         if known.map_err(|error| ApiError::token(&error))? {
             Ok(DoneAnswer::Done)
         } else {
@@ -219,7 +219,7 @@ pub(super) async fn page(
     let whose = whose.ok_or_else(ApiError::not_found)?;
     let after = after.map(str::parse::<SessionId>).transpose();
     let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
-    let listed = admin.app.list_sessions(&whose, after, limit).await;
+    let listed = admin.service.list_sessions(&whose, after, limit).await;
     let (sessions, next) = listed.map_err(|error| ApiError::token(&error))?;
     let sessions = sessions.into_iter().map(AdminSession::from).collect();
     Ok(SessionPageAnswer::Ok(Json(SessionPage { sessions, next: next.map(|id| id.to_string()) })))

@@ -7,7 +7,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use super::administrator::Admin;
 use super::sessions::{self, SessionPageAnswer};
-use crate::app::App;
+use crate::app::Administration;
 use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
 use crate::app::devices::Whose;
 use crate::app::users::UserError;
@@ -201,7 +201,8 @@ impl UsersApi {
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<Username>()).transpose();
         let after = after.map_err(|error| ApiError::user(&error.into(), "after", "password"))?;
-        let found = admin.app.find_users(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit).await;
+        let found =
+            admin.service.find_users(prefix.as_deref().unwrap_or_default(), after.as_ref(), limit).await;
         let found = found.map_err(|error| ApiError::user(&error, "prefix", "password"))?;
         let next = found.last().filter(|_| found.len() == limit).and_then(|last| last.name.clone());
         let users = found.into_iter().map(User::from).collect();
@@ -220,10 +221,10 @@ impl UsersApi {
         let actor = admin.actor;
         let new = body.read().await?;
         let roles = parse_roles(new.roles).map_err(bad_role)?;
-        let id = admin.app.register_as(&new.username, &new.password, roles, Some(actor)).await;
+        let id = admin.service.accounts.register_as(&new.username, &new.password, roles, Some(actor)).await;
         let id = id.map_err(|error| refused(&error))?;
         let location = format!("/admin/users/{id}");
-        Ok(CreatedAnswer::Created(Json(shown(&admin.app, id).await?), location))
+        Ok(CreatedAnswer::Created(Json(shown(&admin.service, id).await?), location))
     }
 
     /// Show a user
@@ -236,7 +237,7 @@ impl UsersApi {
         /// The user's id.
         Path(id): Path<String>,
     ) -> Result<UserAnswer, ApiError> {
-        Ok(UserAnswer::Ok(Json(shown(&admin.app, user_id(&id).map_err(|error| refused(&error))?).await?)))
+        Ok(UserAnswer::Ok(Json(shown(&admin.service, user_id(&id).map_err(|error| refused(&error))?).await?)))
     }
 
     /// Set a user's roles
@@ -315,7 +316,7 @@ impl UsersApi {
         let actor = admin.actor;
         let new = body.read().await?;
         let done = admin
-            .app
+            .service
             .administer_password(user_id(&id).map_err(|error| refused(&error))?, &new.password, actor)
             .await;
         done.map(|()| DoneAnswer::Done).map_err(|error| refused(&error))
@@ -365,7 +366,7 @@ impl UsersApi {
     ) -> Result<DoneAnswer, ApiError> {
         let actor = admin.actor;
         let done = admin
-            .app
+            .service
             .administer_user(
                 user_id(&id).map_err(|error| refused(&error))?,
                 Command::EndSessions { keep: None },
@@ -387,7 +388,8 @@ impl UsersApi {
         Path(id): Path<String>,
     ) -> Result<DoneAnswer, ApiError> {
         let actor = admin.actor;
-        let done = admin.app.administer_deletion(user_id(&id).map_err(|error| refused(&error))?, actor).await;
+        let done =
+            admin.service.administer_deletion(user_id(&id).map_err(|error| refused(&error))?, actor).await;
         done.map(|()| DoneAnswer::Done).map_err(|error| refused(&error))
     }
 }
@@ -395,12 +397,12 @@ impl UsersApi {
 async fn changed(admin: &Admin, id: &str, command: Command) -> Result<UserAnswer, ApiError> {
     let actor = admin.actor;
     let id = user_id(id).map_err(|error| refused(&error))?;
-    admin.app.administer_user(id, command, actor).await.map_err(|error| refused(&error))?;
-    Ok(UserAnswer::Ok(Json(shown(&admin.app, id).await?)))
+    admin.service.administer_user(id, command, actor).await.map_err(|error| refused(&error))?;
+    Ok(UserAnswer::Ok(Json(shown(&admin.service, id).await?)))
 }
 
-async fn shown(app: &App, id: UserId) -> Result<User, ApiError> {
-    let user = app.user_details(id).await.map_err(|error| ApiError::token(&error))?;
+async fn shown(service: &Administration, id: UserId) -> Result<User, ApiError> {
+    let user = service.user_details(id).await.map_err(|error| ApiError::token(&error))?;
     user.map(User::from).ok_or_else(ApiError::not_found)
 }
 

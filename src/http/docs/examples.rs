@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::oauth::GrantType;
+
 const REFRESH_TOKEN: &str =
     "hrt_AQGb0cXQ8HOagFqd1Xe8lwAAAAAAc2FtcGxlLW5vbmNlLTE2YsK3bm90LWEtcmVhbC1tYWMtMzItYnl0ZXMtbG9uZy4u";
 
@@ -72,7 +74,7 @@ fn metadata() -> Value {
         "jwks_uri": "https://id.example.com/.well-known/jwks.json",
         "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
         "response_types_supported": [],
-        "grant_types_supported": ["password", "refresh_token"],
+        "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "service_documentation": "https://id.example.com/docs",
     })

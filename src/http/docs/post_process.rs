@@ -75,6 +75,7 @@ fn complete_form(schema: Option<&mut Value>, operation: &str) {
         set(field, "example", example);
         if name == "grant_type" {
             set(field, "enum", json!(GrantType::ALL.map(GrantType::as_str)));
+            set(field, "description", json!(format!("{}.", GrantType::listed("`"))));
         }
     }
 }

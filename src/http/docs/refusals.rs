@@ -12,6 +12,7 @@ use crate::app::access::AccessError;
 use crate::app::admin::clients::ClientError;
 use crate::app::admin::users::BadRole;
 use crate::app::error::ScopeRefused;
+use crate::app::grants::form::FormError;
 use crate::app::users::UserError;
 use crate::http::compression::COMPRESSED;
 use crate::http::error::{ErrorBody, status};
@@ -178,7 +179,7 @@ fn of_oauth(id: &str) -> Vec<Refusal> {
             Refusal { name: "bad_refresh_token".to_owned(), ..Refusal::app(&TokenError::NotAToken) },
             missing("username"),
             Refusal::app(&TokenError::GrantNotRegistered),
-            code(ErrorCode::UnsupportedGrantType, "The grant_type must be password or refresh_token."),
+            code(ErrorCode::UnsupportedGrantType, &FormError::GrantType.to_string()),
             Refusal::app(&ScopeRefused::NotRegistered("write".into()).into()),
             Refusal::app(&TokenError::Target),
             Refusal::app(&TokenError::Throttled { retry_after: Duration::ZERO }),

@@ -18,7 +18,7 @@ use poem::http::header::{
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
 
-use crate::app::App;
+use crate::app::Clients;
 use crate::client::{Delivery, Registration};
 use crate::http::allowed_methods::AllowedMethods;
 use crate::http::caller::Caller;
@@ -55,7 +55,7 @@ impl Permission {
 /// Around all endpoints.
 pub(in crate::http) struct Cors<E> {
     inner: E,
-    app: Arc<App>,
+    clients: Arc<Clients>,
     methods: Arc<AllowedMethods>,
     /// What pages may send.
     sent: HeaderValue,
@@ -65,14 +65,14 @@ impl<E> Cors<E> {
     /// Around `inner`, whose paths take `methods`. Pages may send `more` headers than the usual ones.
     pub(in crate::http) fn new(
         inner: E,
-        app: Arc<App>,
+        clients: Arc<Clients>,
         methods: Arc<AllowedMethods>,
         more: &[String],
     ) -> Self {
         let sent = SENT.iter().copied().chain(more.iter().map(String::as_str)).collect::<Vec<_>>().join(", ");
         let sent =
             HeaderValue::try_from(sent).unwrap_or(HeaderValue::from_static("Authorization, Content-Type"));
-        Self { inner, app, methods, sent }
+        Self { inner, clients, methods, sent }
     }
 
     async fn preflight(&self, path: &str, origin: &HeaderValue) -> Response {
@@ -98,12 +98,12 @@ impl<E> Cors<E> {
 
     async fn of_all(&self, origin: &HeaderValue) -> Permission {
         let origin = origin.to_str().unwrap_or_default();
-        let declared = Permission::of(origin, self.app.clients.every().map(AsRef::as_ref));
+        let declared = Permission::of(origin, self.clients.declared.every().map(AsRef::as_ref));
         if declared.credentials {
             return declared;
         }
         // A store that can't tell permits nothing.
-        let registered = self.app.registered_from(origin).await.ok().flatten();
+        let registered = self.clients.registered_from(origin).await.ok().flatten();
         Permission {
             read: declared.read || registered.is_some(),
             credentials: registered == Some(Delivery::Cookie),

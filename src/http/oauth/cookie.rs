@@ -8,7 +8,6 @@ use ring::digest;
 use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
-use crate::app::App;
 use crate::client::{Delivery, Registration};
 use crate::http::layers::issuer_path::path_of;
 use crate::oauth::{ClientId, Origin};
@@ -29,16 +28,20 @@ impl RefreshCookie {
     /// # Errors
     /// [`Refusal`] if the request has no `Origin`, or another's. Browsers send the cookie with whatever a page of the
     /// same site asks for: `Origin` is what a page can't choose.
-    pub(super) fn of(client: &Registration, request: &Request, app: &App) -> Result<Option<Self>, Refusal> {
+    pub(super) fn of(
+        client: &Registration,
+        request: &Request,
+        issuer_url: &str,
+    ) -> Result<Option<Self>, Refusal> {
         match client.metadata.refresh_token_delivery {
             Delivery::Body => return Ok(None),
             Delivery::Cookie => {}
         }
-        let issuer = Origin::of(&app.settings.issuer);
+        let issuer = Origin::of(issuer_url);
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let origin = origins.next().and_then(|origin| origin.to_str().ok());
         // The issuer's own pages are the documentation. Below a path it shares its origin with other programs.
-        let path = path_of(&app.settings.issuer);
+        let path = path_of(issuer_url);
         let documentation = issuer.as_ref().filter(|_| path.is_empty());
         let own = client.metadata.origins.iter().chain(documentation).any(|own| Some(own.as_str()) == origin);
         if !own || origins.next().is_some() {

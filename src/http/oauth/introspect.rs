@@ -1,18 +1,16 @@
 //! `POST /oauth/introspect`: whether a token is good right now (RFC 7662).
 
-use std::sync::Arc;
-
-use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
-use crate::app::App;
 use crate::app::access::LiveSession;
 use crate::app::introspect::Active;
+use crate::app::{Settings, Tokens};
 use crate::http::error::status;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
 use crate::token::AccessToken;
 
@@ -124,27 +122,28 @@ impl IntrospectApi {
         &self,
         _auth: ClientBasic,
         form: FormBody<'_, IntrospectionRequestBody>,
-        app: Data<&Arc<App>>,
+        tokens: Service<'_, Tokens>,
+        settings: Service<'_, Settings>,
     ) -> Result<IntrospectionAnswer, Refused> {
-        Ok(answer(form, &app).await?)
+        Ok(answer(form, &tokens, &settings.issuer).await?)
     }
 }
 
 async fn answer(
     form: FormBody<'_, IntrospectionRequestBody>,
-    app: &App,
+    tokens: &Tokens,
+    issuer: &str,
 ) -> Result<IntrospectionAnswer, Refusal> {
     // RFC 7662 §2.3: wrong credentials are 401, in the body as well.
-    let mut posted = OauthForm::read(form, app).await.map_err(Refusal::challenging)?;
-    let client = posted.authenticate(app).await.map_err(Refusal::challenging)?;
+    let mut posted = OauthForm::read(form).await.map_err(Refusal::challenging)?;
+    let client = posted.authenticate().await.map_err(Refusal::challenging)?;
     let token = posted.take("token")?;
-    let active = app.introspect(&client, &token).await.map_err(|error| {
+    let active = tokens.introspect(&client, &token).await.map_err(|error| {
         if status(error.code(), false).is_server_error() && error.is_told() {
             tracing::error!(client.id = %client.registration.id, error = %error, "token not introspected");
         }
         posted.refuse(&error).challenging()
     })?;
-    let issuer = &app.settings.issuer;
     let introspection = match active {
         None => Introspection::default(),
         Some(Active::Access(token, username)) => {

@@ -1,15 +1,13 @@
 //! `GET /.well-known/jwks.json`: the public halves of the signing keys (RFC 7517).
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use poem::Request;
 use poem::http::header;
-use poem::web::Data;
 use poem_openapi::payload::Binary;
 use poem_openapi::{ApiResponse, OpenApi};
 
-use crate::app::App;
+use crate::app::TokenKeys;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
 
 /// The JWKS endpoint.
@@ -52,8 +50,8 @@ impl JwksApi {
     ///
     /// A key is published before it signs, and for as long as a token that it signed is good.
     #[oai(path = "/.well-known/jwks.json", method = "get", tag = "Tag::Discovery", operation_id = "jwks")]
-    async fn jwks(&self, request: &Request, app: Data<&Arc<App>>) -> JwksAnswer {
-        let jwks = app.keys.jwks();
+    async fn jwks(&self, request: &Request, keys: Service<'_, TokenKeys>) -> JwksAnswer {
+        let jwks = keys.signing.jwks();
         let cache = format!("public, max-age={}", jwks.max_age.as_secs());
         let (etag, origin) = (jwks.etag.clone(), "*".to_owned());
         if is_cached(request, &jwks.etag) {

@@ -1,14 +1,14 @@
 //! Authorization server metadata (RFC 8414), at its own path and where OpenID Connect clients look.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::app::App;
+use crate::app::{Settings, TokenKeys};
+use crate::http::service::Service;
 use crate::http::tag::Tag;
+use crate::oauth::GrantType;
 
 /// The metadata endpoints.
 pub struct MetadataApi;
@@ -78,8 +78,12 @@ impl MetadataApi {
         tag = "Tag::Discovery",
         operation_id = "metadata"
     )]
-    async fn metadata(&self, app: Data<&Arc<App>>) -> MetadataAnswer {
-        answer(&app, metadata(&app))
+    async fn metadata(
+        &self,
+        settings: Service<'_, Settings>,
+        keys: Service<'_, TokenKeys>,
+    ) -> MetadataAnswer {
+        answer(&keys, metadata(&settings))
     }
 
     /// The same, where OpenID Connect clients look
@@ -92,16 +96,20 @@ impl MetadataApi {
         tag = "Tag::Discovery",
         operation_id = "openid_configuration"
     )]
-    async fn openid_configuration(&self, app: Data<&Arc<App>>) -> MetadataAnswer {
-        let algorithms = app.keys.algorithms();
+    async fn openid_configuration(
+        &self,
+        settings: Service<'_, Settings>,
+        keys: Service<'_, TokenKeys>,
+    ) -> MetadataAnswer {
+        let algorithms = keys.signing.algorithms();
         let openid = Metadata {
             subject_types_supported: Some(vec!["public".to_owned()]),
             id_token_signing_alg_values_supported: Some(
                 algorithms.into_iter().map(|algorithm| algorithm.as_str().to_owned()).collect(),
             ),
-            ..metadata(&app)
+            ..metadata(&settings)
         };
-        answer(&app, openid)
+        answer(&keys, openid)
     }
 }
 
@@ -111,17 +119,16 @@ const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 /// The longest that a cache may keep the metadata.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
-fn answer(app: &App, metadata: Metadata) -> MetadataAnswer {
+fn answer(keys: &TokenKeys, metadata: Metadata) -> MetadataAnswer {
     // A new algorithm must be known when it begins to sign, as a new key must.
-    let max_age = MAX_AGE.min(app.keys.jwks().max_age).as_secs();
+    let max_age = MAX_AGE.min(keys.signing.jwks().max_age).as_secs();
     MetadataAnswer::Ok(Json(metadata), "*".to_owned(), format!("public, max-age={max_age}"))
 }
 
-fn metadata(app: &App) -> Metadata {
-    let settings = &app.settings;
+fn metadata(settings: &Settings) -> Metadata {
     let at = |path: &str| format!("{}{path}", settings.issuer.trim_end_matches('/'));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let password = settings.password_grant.then_some("password");
+    let grants = GrantType::ALL.into_iter().filter(|grant| settings.offers(*grant));
     Metadata {
         issuer: settings.issuer.clone(),
         token_endpoint: at("/oauth/token"),
@@ -133,7 +140,7 @@ fn metadata(app: &App) -> Metadata {
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: settings.scopes.words().into_iter().map(str::to_owned).collect(),
         response_types_supported: Vec::new(),
-        grant_types_supported: password.into_iter().chain(["refresh_token"]).map(str::to_owned).collect(),
+        grant_types_supported: grants.map(|grant| grant.as_str().to_owned()).collect(),
         token_endpoint_auth_methods_supported: words(&ANY_CLIENT),
         service_documentation: at("/docs"),
         subject_types_supported: None,

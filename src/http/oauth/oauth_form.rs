@@ -16,11 +16,12 @@ use super::form::Form;
 use super::refusal::Refusal;
 use crate::app::authenticate::{AuthenticatedClient, Candidate};
 use crate::app::refusals::{RefusedSecret, Secret};
-use crate::app::{App, TokenError};
+use crate::app::{Clients, RefusalLog, TokenError};
 use crate::http::caller::Caller;
 use crate::http::compression::{COMPRESSED, is_compressed};
 use crate::http::peer::TrustedProxies;
 use crate::http::server::{BodyError, read_body};
+use crate::http::service::service;
 use crate::oauth::ErrorCode;
 
 /// A form that was read, and a client that has not proved yet who it is.
@@ -31,6 +32,9 @@ pub(in crate::http) struct OauthForm {
     pub(in crate::http) peer: IpAddr,
     /// The clients that the credentials may be of.
     candidates: Vec<Candidate>,
+    clients: Arc<Clients>,
+    /// What the log says of secrets that were refused.
+    pub(super) refusals: Arc<RefusalLog>,
     /// Whether the credentials came in the `Authorization` header.
     by_header: bool,
 }
@@ -40,12 +44,13 @@ impl OauthForm {
     ///
     /// # Errors
     /// [`Refusal`] if it is no form, or names no client.
-    pub(in crate::http) async fn read<S>(posted: FormBody<'_, S>, app: &App) -> Result<Self, Refusal> {
-        let FormBody { request, body, .. } = posted;
+    pub(in crate::http) async fn read<S>(posted: FormBody<'_, S>) -> Result<Self, Refusal> {
+        let FormBody { request, body, clients, refusals, .. } = posted;
+        let (clients, refusals) = (Arc::clone(clients), Arc::clone(refusals));
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let mut form = read_form(request, body).await?;
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
-        let candidates = app.candidates(&claim.readings).await;
+        let candidates = clients.candidates(&claim.readings).await;
         if let Some(caller) = Caller::of(request) {
             // If it can't be found out, the answer is an error that everybody's pages may read.
             for client in candidates.iter().filter_map(Candidate::named) {
@@ -55,15 +60,15 @@ impl OauthForm {
         let proxies = request.data::<TrustedProxies>();
         let peer =
             proxies.map_or_else(|| TrustedProxies::default().peer(request), |proxies| proxies.peer(request));
-        Ok(Self { form, peer, candidates, by_header: claim.by_header })
+        Ok(Self { form, peer, clients, refusals, candidates, by_header: claim.by_header })
     }
 
     /// The client, which has proved who it is.
     ///
     /// # Errors
     /// [`Refusal`] if it has not.
-    pub(in crate::http) async fn authenticate(&mut self, app: &App) -> Result<AuthenticatedClient, Refusal> {
-        let error = match app.authenticate(&mut self.candidates).await {
+    pub(in crate::http) async fn authenticate(&mut self) -> Result<AuthenticatedClient, Refusal> {
+        let error = match self.clients.authenticate(&mut self.candidates).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
@@ -77,7 +82,7 @@ impl OauthForm {
         let known = self.candidates.iter().find_map(Candidate::named);
         let client = known.map(|known| &known.id);
         let (secret, reason) = (Secret::Client, error.reason());
-        app.note_refused(RefusedSecret { secret, reason, client, user: None, peer: self.peer });
+        self.refusals.note(RefusedSecret { secret, reason, client, user: None, peer: self.peer });
         Err(self.refuse(&error))
     }
 
@@ -134,6 +139,8 @@ async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusa
 pub(in crate::http) struct FormBody<'a, S> {
     pub(in crate::http) request: &'a Request,
     body: Option<Body>,
+    clients: &'a Arc<Clients>,
+    refusals: &'a Arc<RefusalLog>,
     schema: PhantomData<fn() -> S>,
 }
 
@@ -156,7 +163,8 @@ impl<'a, S: Type> ApiExtractor<'a> for FormBody<'a, S> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self { request, body: body.take().ok(), schema: PhantomData })
+        let (clients, refusals) = (service(request)?, service(request)?);
+        Ok(Self { request, body: body.take().ok(), clients, refusals, schema: PhantomData })
     }
 }
 

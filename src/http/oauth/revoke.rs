@@ -1,8 +1,5 @@
 //! `POST /oauth/revoke`: a client signs out (RFC 7009).
 
-use std::sync::Arc;
-
-use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
@@ -10,8 +7,9 @@ use super::cookie::RefreshCookie;
 use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
 use crate::app::authenticate::AuthenticatedClient;
-use crate::app::{App, TokenError};
+use crate::app::{Settings, TokenError, Tokens};
 use crate::http::error::status;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
 
 /// The revocation endpoint.
@@ -72,17 +70,22 @@ impl RevokeApi {
         &self,
         _auth: ClientBasic,
         form: FormBody<'_, RevocationRequestBody>,
-        app: Data<&Arc<App>>,
+        tokens: Service<'_, Tokens>,
+        settings: Service<'_, Settings>,
     ) -> Result<RevocationAnswer, Refused> {
-        Ok(answer(form, &app).await?)
+        Ok(answer(form, &tokens, &settings.issuer).await?)
     }
 }
 
-async fn answer(form: FormBody<'_, RevocationRequestBody>, app: &App) -> Result<RevocationAnswer, Refusal> {
+async fn answer(
+    form: FormBody<'_, RevocationRequestBody>,
+    tokens: &Tokens,
+    issuer: &str,
+) -> Result<RevocationAnswer, Refusal> {
     let request = form.request;
-    let mut posted = OauthForm::read(form, app).await?;
-    let client = posted.authenticate(app).await?;
-    let cookie = RefreshCookie::of(&client.registration, request, app)?;
+    let mut posted = OauthForm::read(form).await?;
+    let client = posted.authenticate().await?;
+    let cookie = RefreshCookie::of(&client.registration, request, issuer)?;
     let mut carried = cookie.as_ref().map(|cookie| cookie.read_all(request)).transpose()?.unwrap_or_default();
     let planted = carried.split_off(carried.len().min(1));
     let carried = carried.pop();
@@ -92,7 +95,7 @@ async fn answer(form: FormBody<'_, RevocationRequestBody>, app: &App) -> Result<
     };
     // Without a token too, so that a client that is switched off is told so.
     let token = token.unwrap_or_default();
-    revoke(&client, &token, app).await.map_err(|error| posted.refuse(&error))?;
+    revoke(&client, &token, tokens).await.map_err(|error| posted.refuse(&error))?;
     // What was posted may be another token than the one in the cookie, or none: who is signed in by that stays so.
     let Some((cookie, carried)) = cookie.zip(carried) else {
         return Ok(RevocationAnswer::Ok(Json(Revoked {}), None));
@@ -100,19 +103,19 @@ async fn answer(form: FormBody<'_, RevocationRequestBody>, app: &App) -> Result<
     // Which of several is the person's own nobody knows: all of them are signed out.
     if !planted.is_empty() {
         for token in planted.iter().chain([&carried]) {
-            revoke(&client, token, app).await.map_err(|error| posted.refuse(&error))?;
+            revoke(&client, token, tokens).await.map_err(|error| posted.refuse(&error))?;
         }
         return Ok(RevocationAnswer::Ok(Json(Revoked {}), Some(cookie.clear())));
     }
-    let live = app.is_of_a_live_session(&client, &carried).await.unwrap_or_else(|error| {
+    let live = tokens.is_of_a_live_session(&client, &carried).await.unwrap_or_else(|error| {
         tracing::warn!(client.id = %client.registration.id, error = %error, "a cookie was left as it is");
         true
     });
     Ok(RevocationAnswer::Ok(Json(Revoked {}), (!live).then(|| cookie.clear())))
 }
 
-async fn revoke(client: &AuthenticatedClient, token: &str, app: &App) -> Result<(), TokenError> {
-    app.revoke(client, token).await.inspect_err(|error| {
+async fn revoke(client: &AuthenticatedClient, token: &str, tokens: &Tokens) -> Result<(), TokenError> {
+    tokens.revoke(client, token).await.inspect_err(|error| {
         if status(error.code(), false).is_server_error() && error.is_told() {
             tracing::error!(client.id = %client.registration.id, error = %error, "token not revoked");
         }

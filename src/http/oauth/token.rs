@@ -1,23 +1,25 @@
 //! `POST /oauth/token` (RFC 6749 §3.2): parses, authenticates the client, and renders.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use poem::Request;
 use poem::http::header;
-use poem::web::Data;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::cookie::RefreshCookie;
 use super::direct_json::DirectJson;
 use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
+use crate::app::grants::TokenRequest;
+use crate::app::grants::form::{FormError, TokenForm};
 use crate::app::refusals::{RefusedSecret, Secret};
-use crate::app::{App, TokenError, TokenResponse};
+use crate::app::{Grants, Settings, TokenError, TokenResponse};
 use crate::http::error::status;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
-use crate::oauth::request::{PasswordRequest, RefreshRequest};
-use crate::oauth::{Audience, ErrorCode, GrantType, Scope, TokenRequest};
+use crate::oauth::{ErrorCode, GrantType};
 
 /// The token endpoint.
 pub struct TokenApi;
@@ -66,27 +68,29 @@ impl TokenApi {
         &self,
         _auth: ClientBasic,
         form: FormBody<'_, TokenRequestBody>,
-        app: Data<&Arc<App>>,
+        grants: Service<'_, Grants>,
+        settings: Service<'_, Settings>,
     ) -> Result<TokenAnswer, Refused> {
-        Ok(self.answer(form, &app).await?)
+        Ok(self.answer(form, &grants, &settings.issuer).await?)
     }
 }
 
 impl TokenApi {
-    async fn answer(&self, form: FormBody<'_, TokenRequestBody>, app: &App) -> Result<TokenAnswer, Refusal> {
+    async fn answer(
+        &self,
+        form: FormBody<'_, TokenRequestBody>,
+        grants: &Grants,
+        issuer: &str,
+    ) -> Result<TokenAnswer, Refusal> {
         let request = form.request;
-        let mut posted = OauthForm::read(form, app).await?;
-        let client = posted.authenticate(app).await?;
-        let cookie = RefreshCookie::of(&client.registration, request, app)?;
-        let parsed = parse(&mut posted, request, cookie.as_ref())?;
+        let mut posted = OauthForm::read(form).await?;
+        let client = posted.authenticate().await?;
+        let cookie = RefreshCookie::of(&client.registration, request, issuer)?;
+        let parsed =
+            TokenRequest::parse(&mut CookieForm { posted: &mut posted, request, cookie: cookie.as_ref() })?;
         let id = &client.registration.id;
         let grant = parsed.grant_type().as_str();
-        let answer = match parsed {
-            // By itself, so that a refresh need not carry the room for it.
-            TokenRequest::Password(password) => Box::pin(app.sign_in(&client, password, posted.peer)).await,
-            TokenRequest::Refresh(refresh) => app.refresh(&client, refresh).await,
-        };
-        app.token_requests.count(grant, answer.as_ref());
+        let answer = grants.answer(&client, parsed).await;
         match &answer {
             Ok(_) => tracing::debug!(client.id = %id, oauth.grant = grant, "tokens issued"),
             // A password that was refused has its line already.
@@ -98,7 +102,7 @@ impl TokenApi {
             }
             Err(error) => {
                 let (secret, reason) = (Secret::TokenRequest, error.reason());
-                app.note_refused(RefusedSecret {
+                posted.refusals.note(RefusedSecret {
                     secret,
                     reason,
                     client: Some(id),
@@ -122,69 +126,54 @@ fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenA
     TokenAnswer::Ok(DirectJson(response.into()), set)
 }
 
-fn parse(
-    posted: &mut OauthForm,
-    request: &Request,
-    cookie: Option<&RefreshCookie>,
-) -> Result<TokenRequest, Refusal> {
-    let grant = posted.take("grant_type")?;
-    let grant: GrantType = grant.parse().map_err(|_| {
-        Refusal::code(ErrorCode::UnsupportedGrantType, "The grant_type must be password or refresh_token.")
-    })?;
-    let scope = match posted.form.take("scope") {
-        Some(scope) => {
-            let bad = |_| {
-                Refusal::code(
-                    ErrorCode::InvalidScope,
-                    "The scope is malformed, or longer than 64 words or 1 KiB.",
-                )
-            };
-            // Nothing but spaces is an empty value, which counts as left out.
-            Some(scope.parse().map_err(bad)?).filter(|scope: &Scope| !scope.is_empty())
-        }
-        None => None,
-    };
-    let resources: Result<Vec<Audience>, _> =
-        posted.form.take_all("resource").iter().map(|resource| resource.parse()).collect();
-    let resources = resources.map_err(|_| {
-        Refusal::code(ErrorCode::InvalidTarget, "The resource is no name of a resource server.")
-    })?;
-    Ok(match grant {
-        GrantType::Password => TokenRequest::Password(PasswordRequest {
-            username: posted.take("username")?.to_string(),
-            password: posted.take("password")?,
-            scope,
-            resources,
-            user_agent: user_agent(request),
-            device_label: posted.form.take("device_label").map(|label| label.to_string()),
-        }),
-        GrantType::RefreshToken => TokenRequest::Refresh(RefreshRequest {
-            refresh_token: refresh_token(posted, request, cookie)?,
-            scope,
-            resources,
-        }),
-    })
+/// A form as the grants read it, with the cookie that a client may have its refresh token in.
+struct CookieForm<'a> {
+    posted: &'a mut OauthForm,
+    request: &'a Request,
+    cookie: Option<&'a RefreshCookie>,
 }
 
-/// What the device calls itself.
-fn user_agent(request: &Request) -> Option<String> {
-    let value = request.headers().get(header::USER_AGENT)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
-}
+impl TokenForm for CookieForm<'_> {
+    type Refusal = Refusal;
 
-/// The refresh token: for a client with a cookie the one in it, and for no other.
-fn refresh_token(
-    posted: &mut OauthForm,
-    request: &Request,
-    cookie: Option<&RefreshCookie>,
-) -> Result<String, Refusal> {
-    let Some(cookie) = cookie else { return Ok(posted.take("refresh_token")?.to_string()) };
-    if posted.form.has("refresh_token") {
-        return Err(Refusal::request("This client's refresh token is taken from its cookie only."));
+    fn take(&mut self, name: &'static str) -> Option<Zeroizing<String>> {
+        self.posted.form.take(name)
     }
-    // Without one, nobody is signed in: the same answer as to a token that is no longer good.
-    let token = cookie.read(request)?.ok_or_else(|| posted.refuse(&TokenError::NotAToken))?;
-    Ok(token.to_string())
+
+    fn take_all(&mut self, name: &'static str) -> Vec<Zeroizing<String>> {
+        self.posted.form.take_all(name)
+    }
+
+    /// Of a client with a cookie from there only: a script that was smuggled into its pages brings none of its own.
+    fn refresh_token(&mut self) -> Result<Zeroizing<String>, Refusal> {
+        let Some(cookie) = self.cookie else { return Ok(self.required("refresh_token")?) };
+        if self.posted.form.has("refresh_token") {
+            return Err(Refusal::request("This client's refresh token is taken from its cookie only."));
+        }
+        // Without one, nobody is signed in: the same answer as to a token that is no longer good.
+        cookie.read(self.request)?.ok_or_else(|| self.posted.refuse(&TokenError::NotAToken))
+    }
+
+    fn user_agent(&self) -> Option<String> {
+        let value = self.request.headers().get(header::USER_AGENT)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+
+    fn peer(&self) -> IpAddr {
+        self.posted.peer
+    }
+}
+
+impl From<FormError> for Refusal {
+    fn from(error: FormError) -> Self {
+        let text = error.to_string();
+        match error {
+            FormError::Missing(_) => Self::request(text),
+            FormError::GrantType => Self::code(ErrorCode::UnsupportedGrantType, &text),
+            FormError::Scope => Self::code(ErrorCode::InvalidScope, &text),
+            FormError::Resource => Self::code(ErrorCode::InvalidTarget, &text),
+        }
+    }
 }
 
 /// Tokens (RFC 6749 §5.1).

@@ -1,14 +1,12 @@
 //! `GET` and `POST /oauth/userinfo`: who the user of an access token is (OpenID Connect Core §5.3).
 
-use std::sync::Arc;
-
-use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::app::App;
+use crate::app::Accounts;
 use crate::http::bearer::{ApiScope, Bearer};
 use crate::http::problem::ApiError;
+use crate::http::service::Service;
 use crate::http::tag::Tag;
 
 /// The userinfo endpoint.
@@ -64,9 +62,9 @@ impl UserinfoApi {
     async fn userinfo(
         &self,
         #[oai(scope = "ApiScope::Profile")] token: Bearer,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<UserinfoAnswer, ApiError> {
-        answer(&token, &app).await
+        answer(&token, &accounts).await
     }
 
     /// Who the user is, by POST
@@ -76,16 +74,16 @@ impl UserinfoApi {
     async fn userinfo_by_post(
         &self,
         #[oai(scope = "ApiScope::Profile")] token: Bearer,
-        app: Data<&Arc<App>>,
+        accounts: Service<'_, Accounts>,
     ) -> Result<UserinfoAnswer, ApiError> {
-        answer(&token, &app).await
+        answer(&token, &accounts).await
     }
 }
 
-async fn answer(token: &Bearer, app: &App) -> Result<UserinfoAnswer, ApiError> {
-    let access = token.access(app, "profile").await?;
+async fn answer(token: &Bearer, accounts: &Accounts) -> Result<UserinfoAnswer, ApiError> {
+    let access = token.access("profile").await?;
     let user = access.live.user_id();
-    let account = app.own_account(user).await.map_err(|error| ApiError::user(&error, "", ""))?;
+    let account = accounts.own_account(user).await.map_err(|error| ApiError::user(&error, "", ""))?;
     let email = account.profile.email.map(|email| email.as_str().to_owned());
     Ok(UserinfoAnswer::Ok(Json(Userinfo {
         sub: user.to_string(),

@@ -1,15 +1,13 @@
 //! Whether the process runs, and whether it can do its work.
 
-use std::sync::Arc;
-
-use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::app::App;
 use crate::app::sweep::{SweeperStats, Swept};
+use crate::app::{Monitoring, TokenKeys};
+use crate::http::service::Service;
 use crate::http::tag::Tag;
-use crate::store::{RecordKey, StoreStats};
+use crate::store::StoreStats;
 
 /// The health endpoints.
 pub struct HealthApi;
@@ -79,12 +77,12 @@ impl Health {
         })
     }
 
-    fn with_keys(Json(mut health): Json<Self>, app: &App) -> Json<Self> {
-        let problems = app.key_problems().len();
+    fn with_keys(Json(mut health): Json<Self>, keys: &TokenKeys, monitoring: &Monitoring) -> Json<Self> {
+        let problems = keys.problems().len();
         health.key_problems = u64::try_from(problems).ok().filter(|problems| *problems > 0);
-        health.certificate_days_left = app.certificate_days_left();
+        health.certificate_days_left = monitoring.certificate_days_left();
         health.certificate_refused =
-            app.certificate().map(|status| status.refused).filter(|refused| *refused);
+            monitoring.certificate().map(|status| status.refused).filter(|refused| *refused);
         Json(health)
     }
 }
@@ -137,22 +135,22 @@ impl HealthApi {
     /// Reads from the store; a store that waits for its disk answers late. It can't when every key that could make tokens
     /// is compromised. While the disk is nearly full the answer is 200 all the same, and `status` says what is refused.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health", operation_id = "ready")]
-    async fn ready(&self, app: Data<&Arc<App>>) -> HealthAnswer {
-        let sweeper = Some(app.sweeper.stats().into());
-        if !app.can_make_tokens() {
+    async fn ready(&self, keys: Service<'_, TokenKeys>, monitoring: Service<'_, Monitoring>) -> HealthAnswer {
+        let sweeper = Some(monitoring.sweeper_stats().into());
+        if !keys.can_make_tokens() {
             let health = Health::new("no key can make tokens", sweeper);
-            return HealthAnswer::Unavailable(Health::with_keys(health, &app));
+            return HealthAnswer::Unavailable(Health::with_keys(health, &keys, &monitoring));
         }
-        match app.store.record(RecordKey::view(0, &[b"ready"])).await {
-            Ok(_) => {
-                let store = app.store.stats();
+        match monitoring.store_answers().await {
+            Ok(()) => {
+                let store = monitoring.store_stats();
                 let status = match store.nearly_full {
                     Some(_) => {
                         "the disk is nearly full: sign-ins, new accounts, invitations and clients are refused"
                     }
                     None => "ok",
                 };
-                let Json(health) = Health::with_keys(Health::new(status, sweeper), &app);
+                let Json(health) = Health::with_keys(Health::new(status, sweeper), &keys, &monitoring);
                 HealthAnswer::Ok(Json(Health { disk: DiskHealth::of(&store), ..health }))
             }
             Err(error) => {

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use poem::endpoint::make_sync;
 use poem::{Endpoint, EndpointExt as _, Response, Route, get};
 
-use crate::app::App;
+use crate::app::Monitoring;
 use crate::http::layers::UniformAnswers;
 use crate::http::server::Places;
 
 /// The numbers in the Prometheus text format, those of the listeners that share `places` too; everything else is 404.
-pub fn endpoint(app: Arc<App>, places: Arc<Places>) -> impl Endpoint<Output = Response> + 'static {
+pub fn endpoint(
+    monitoring: &Arc<Monitoring>,
+    places: &Arc<Places>,
+) -> impl Endpoint<Output = Response> + use<> + 'static {
+    let (monitoring, places) = (Arc::clone(monitoring), Arc::clone(places));
     let page = make_sync(move |_| {
         Response::builder()
             .content_type("text/plain; version=0.0.4; charset=utf-8")
-            .body(app.metrics() + &refused(&places))
+            .body(monitoring.metrics() + &refused(&places))
     });
     let methods = Arc::new(crate::http::allowed_methods::AllowedMethods(vec![(
         "/metrics".to_owned(),

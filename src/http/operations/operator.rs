@@ -43,7 +43,7 @@ impl<E: Endpoint> Endpoint for OnlyAdmin<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         if request.uri().path() == KEYS && request.method() == Method::POST {
-            return Ok(text(StatusCode::OK, keys(&self.app.look_at_keys().await).to_string()));
+            return Ok(text(StatusCode::OK, keys(&self.app.keys.look().await).to_string()));
         }
         if request.uri().path().starts_with("/admin/") {
             return Ok(self.all.call(request).await?.into_response());

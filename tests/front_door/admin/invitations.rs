@@ -182,20 +182,24 @@ async fn nothing_of_an_invitation_piles_up() {
     let streams = [&withdrawn, &expired, &used, &long].map(|one| user::stream(account(one)).unwrap());
 
     server.wait(HOUR - 1);
-    assert_eq!(server.app.sweep(10).await.unwrap(), Swept::default(), "nothing is due");
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap(), Swept::default(), "nothing is due");
     server.wait(1);
     let swept = Swept { invitations: 1, ..Swept::default() };
-    assert_eq!(server.app.sweep(10).await.unwrap(), swept, "one has expired");
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap(), swept, "one has expired");
     assert_eq!(records(server).await, [1, 1, 3], "its code is forgotten, its events are kept");
     assert_eq!(told_kinds(&office, account(&expired)).await, ["user_invited"]);
 
     // As long as those of a session that has ended.
     server.wait(47 * HOUR - 1);
-    assert_eq!(server.app.sweep(10).await.unwrap().invitations, 0);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().invitations, 0);
     server.wait(1);
-    assert_eq!(server.app.sweep(10).await.unwrap().invitations, 1, "what is left of the one withdrawn");
+    assert_eq!(
+        server.app.sweeper.sweep(10).await.unwrap().invitations,
+        1,
+        "what is left of the one withdrawn"
+    );
     server.wait(HOUR);
-    assert_eq!(server.app.sweep(10).await.unwrap().invitations, 1, "and of the one that has expired");
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().invitations, 1, "and of the one that has expired");
     let mut there = Vec::new();
     for stream in &streams {
         there.push(is_there(server, stream).await);
@@ -205,7 +209,7 @@ async fn nothing_of_an_invitation_piles_up() {
     assert_eq!(server.sign_in_as("bob", PASSWORD).await.status, 200);
     assert_eq!(use_code(&office, &long, "kim").await.status, 201);
     assert_eq!(records(server).await, [0, 0, 0]);
-    assert_eq!(server.app.sweep(10).await.unwrap().invitations, 0);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().invitations, 0);
 }
 
 /// What the log says of a user, after the administrator's token has expired.
@@ -224,7 +228,7 @@ async fn a_sweep_of_invitations_takes_its_batch() {
     office.server.wait(HOUR);
     let mut batches = Vec::new();
     loop {
-        let swept = office.server.app.sweep(10).await.unwrap();
+        let swept = office.server.app.sweeper.sweep(10).await.unwrap();
         batches.push(swept.invitations);
         if !swept.more {
             break;
@@ -253,7 +257,7 @@ async fn an_account_that_is_made_while_its_invitation_is_swept_stays() {
         records: vec![heirloom::store::RecordChange::Put(place, Vec::new())],
     };
     server.app.store.append(append).await.unwrap();
-    assert_eq!(server.app.sweep(10).await.unwrap().invitations, 1);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().invitations, 1);
     assert!(is_there(server, &stream).await);
     assert_eq!(server.sign_in_as("bob", PASSWORD).await.status, 200);
     assert_eq!(records(server).await, [0, 0, 0]);

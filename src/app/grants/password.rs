@@ -2,22 +2,74 @@
 //! it is offered all the same, and to whom, stands in the README.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::authenticate::AuthenticatedClient;
-use super::error::TokenError;
-use super::mint::TokenResponse;
-use super::password_check::{Account, Proof};
-use super::refusals::Secret;
-use super::repository::Loaded;
-use super::scopes::Grant;
-use super::{App, policy};
+use zeroize::Zeroizing;
+
+use super::form::{FormError, Target, TokenForm};
+use crate::app::accounts::Accounts;
+use crate::app::authenticate::AuthenticatedClient;
+use crate::app::clients::Clients;
+use crate::app::error::TokenError;
+use crate::app::keys::TokenKeys;
+use crate::app::mint::{Mint, TokenResponse};
+use crate::app::password_check::{Account, Proof};
+use crate::app::refusals::Secret;
+use crate::app::repository::Loaded;
+use crate::app::restore::InstallationEpoch;
+use crate::app::scopes::Grant;
+use crate::app::sessions::Sessions;
+use crate::app::{Repository, Settings, policy};
 use crate::client::{RefreshTokens, Registration};
-use crate::oauth::request::PasswordRequest;
+use crate::clock::Clock;
 use crate::oauth::{GrantType, Scope, SessionId, Standing};
+use crate::random::Random;
 use crate::session::{self, Device, Start, device};
 use crate::store::RecordChange;
 
-impl App {
+/// `grant_type=password` (RFC 6749 §4.3.2). Has no `Debug`: it holds a password.
+pub struct PasswordRequest {
+    /// The user's name, as it was typed.
+    username: String,
+    /// The password, as it was typed.
+    password: Zeroizing<String>,
+    target: Target,
+    /// What the device calls itself: its `User-Agent` header.
+    user_agent: Option<String>,
+    /// What the client calls the device, for the user's list of devices.
+    device_label: Option<String>,
+    /// Who asks.
+    peer: IpAddr,
+}
+
+impl PasswordRequest {
+    pub(super) fn parse(form: &mut impl TokenForm, target: Target) -> Result<Self, FormError> {
+        Ok(Self {
+            username: form.required("username")?.to_string(),
+            password: form.required("password")?,
+            target,
+            user_agent: form.user_agent(),
+            device_label: form.take("device_label").map(|label| label.to_string()),
+            peer: form.peer(),
+        })
+    }
+}
+
+/// Answers names with their passwords.
+pub struct PasswordGrant {
+    pub(in crate::app) repository: Repository,
+    pub(in crate::app) clients: Arc<Clients>,
+    pub(in crate::app) accounts: Arc<Accounts>,
+    pub(in crate::app) sessions: Arc<Sessions>,
+    pub(in crate::app) installation: Arc<InstallationEpoch>,
+    pub(in crate::app) keys: Arc<TokenKeys>,
+    pub(in crate::app) mint: Arc<Mint>,
+    pub(in crate::app) settings: Arc<Settings>,
+    pub(in crate::app) clock: Arc<dyn Clock>,
+    pub(in crate::app) random: Random,
+}
+
+impl PasswordGrant {
     /// Signs a user in: a new session, and its first pair.
     ///
     /// # Errors
@@ -27,7 +79,6 @@ impl App {
         &self,
         authenticated: &AuthenticatedClient,
         request: PasswordRequest,
-        peer: IpAddr,
     ) -> Result<TokenResponse, TokenError> {
         if !self.settings.password_grant {
             return Err(TokenError::PasswordGrantOff);
@@ -38,13 +89,14 @@ impl App {
         }
         self.repository.has_room()?;
         let catalogue = &self.settings.scopes;
-        let grant = catalogue.grant(request.scope.as_ref(), &request.resources, client)?;
-        let standing = self.standing(authenticated).await?;
-        let proof = Proof { of: Secret::Password, client: &client.id, peer };
-        let account = self.check_password(&request.username, &request.password, proof).await?;
+        let grant = catalogue.grant(request.target.scope.as_ref(), &request.target.resources, client)?;
+        let standing = self.clients.standing(authenticated).await?;
+        let proof = Proof { of: Secret::Password, client: &client.id, peer: request.peer };
+        let account = self.accounts.check_password(&request.username, &request.password, proof).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
-        if let Some(asked) = request.scope.as_ref().filter(|asked| !asked.is_empty() && permitted.is_empty())
+        if let Some(asked) =
+            request.target.scope.as_ref().filter(|asked| !asked.is_empty() && permitted.is_empty())
         {
             return Err(catalogue.not_permitted(asked, &grant.scope, client).into());
         }
@@ -75,16 +127,16 @@ impl App {
             refreshable: refreshable && client.metadata.grant_types.contains(&GrantType::RefreshToken),
             policy: policy(client),
             nonce: self.random.bytes()?.into(),
-            kid: self.signer()?.kid(),
-            installation_epoch: self.installation_epoch(),
+            kid: self.keys.signer()?.kid(),
+            installation_epoch: self.installation.current(),
             now,
         });
         let recorded = (!device.is_unknown())
             .then(|| RecordChange::Put(device::record(account.id, id), device.encode()));
         let records = recorded.into_iter().collect();
         let session = self.repository.append(&id, Loaded::new(), &decision.events, records).await?;
-        self.evict_beyond_the_limit(account.id, id).await;
-        self.mint(id, &session, &decision.outcome?, &account.state.roles)
+        self.sessions.evict_beyond_the_limit(account.id, id).await;
+        self.mint.mint(id, &session, &decision.outcome?, &account.state.roles)
     }
 }
 

@@ -1,18 +1,60 @@
 //! The refresh token grant (RFC 6749 §6).
 
-use super::authenticate::AuthenticatedClient;
-use super::beside::now;
-use super::error::TokenError;
-use super::mint::TokenResponse;
-use super::repository::{Failed, OutcomeUnknown, prepared, retry};
-use super::{App, policy};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::form::{Target, TokenForm};
+use crate::app::authenticate::AuthenticatedClient;
+use crate::app::beside::{Appending, now};
+use crate::app::clients::Clients;
+use crate::app::error::TokenError;
+use crate::app::keys::TokenKeys;
+use crate::app::mint::{Mint, TokenResponse};
+use crate::app::repository::{Failed, OutcomeUnknown, prepared, retry};
+use crate::app::restore::InstallationEpoch;
+use crate::app::uptime::Uptime;
+use crate::app::{Repository, Settings, policy};
 use crate::client::Registration;
-use crate::oauth::request::RefreshRequest;
+use crate::clock::{Clock, StepWatch};
 use crate::oauth::{Audience, GrantType, Kid, Nonce, RefreshToken, Scope, SessionId, Standing};
+use crate::random::Random;
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
+use crate::throttle::bucket::Buckets;
 use crate::user::User;
 
-impl App {
+/// `grant_type=refresh_token` (RFC 6749 §6). Has no `Debug`: it holds a token.
+pub struct RefreshRequest {
+    refresh_token: Zeroizing<String>,
+    target: Target,
+}
+
+impl RefreshRequest {
+    pub(super) fn parse<F: TokenForm>(form: &mut F, target: Target) -> Result<Self, F::Refusal> {
+        Ok(Self { refresh_token: form.refresh_token()?, target })
+    }
+}
+
+/// Answers refresh tokens.
+pub struct RefreshGrant {
+    pub(in crate::app) repository: Repository,
+    pub(in crate::app) clients: Arc<Clients>,
+    pub(in crate::app) installation: Arc<InstallationEpoch>,
+    pub(in crate::app) keys: Arc<TokenKeys>,
+    pub(in crate::app) mint: Arc<Mint>,
+    /// Limits how often one session is refreshed.
+    pub(in crate::app) rate: Buckets,
+    /// Sessions that are being appended to.
+    pub(in crate::app) appending: Appending,
+    /// Notices that the wall clock jumps.
+    pub(in crate::app) clock_steps: StepWatch,
+    pub(in crate::app) uptime: Arc<Uptime>,
+    pub(in crate::app) settings: Arc<Settings>,
+    pub(in crate::app) clock: Arc<dyn Clock>,
+    pub(in crate::app) random: Random,
+}
+
+impl RefreshGrant {
     /// Answers a refresh token.
     ///
     /// # Errors
@@ -27,12 +69,13 @@ impl App {
             return Err(TokenError::GrantNotRegistered);
         }
         // Row 1: without a look at the store.
-        let codec = self.codec();
+        let codec = self.keys.codec();
         let token = codec.decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
-        let scope = request.scope.as_ref();
-        let client_standing = self.standing(client).await?;
+        let scope = request.target.scope.as_ref();
+        let client_standing = self.clients.standing(client).await?;
         // What is recorded is to be answered: without a key nothing is decided.
-        let signer = if codec.makes_new() { self.keys.signer()? } else { return Err(TokenError::NoKey) };
+        let signer =
+            if codec.makes_new() { self.keys.signing.signer()? } else { return Err(TokenError::NoKey) };
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
         let asked = Asked {
@@ -40,7 +83,7 @@ impl App {
             client_standing,
             token,
             scope,
-            resources: &request.resources,
+            resources: &request.target.resources,
             nonce,
             kid: signer.kid(),
         };
@@ -68,26 +111,27 @@ impl App {
         if decision.events.is_empty() {
             let granted = decision.outcome.map_err(TokenError::from)?;
             let session = session.state.ok_or(TokenError::from(Denied::Unknown))?;
-            return Ok(self.mint(id, &session, &granted, &roles)?);
+            return Ok(self.mint.mint(id, &session, &granted, &roles)?);
         }
         let (append, after) = prepared(&id, session, &decision.events, Vec::new()).map_err(Failed::Append)?;
-        let mint = || decision.outcome.as_ref().ok().map(|granted| self.mint(id, &after, granted, &roles));
+        let mint =
+            || decision.outcome.as_ref().ok().map(|granted| self.mint.mint(id, &after, granted, &roles));
         let append = self.repository.store().append_within(self.appending.slack(began), append);
         let (appended, minted) = self.appending.beside((began, id), append, mint).await;
         appended.map_err(Failed::Append)?;
         report(id, &after, &decision.events);
         if writes_tokens(&decision) {
-            self.refreshes.take(id.as_bytes(), self.clock.now());
+            self.rate.take(id.as_bytes(), self.clock.now());
         }
         let granted = decision.outcome.map_err(TokenError::from)?;
         match minted.flatten() {
             Some(minted) => {
                 let mut minted = minted?;
                 // The append may have taken its time.
-                self.count_down(&mut minted, &after, &granted);
+                self.mint.count_down(&mut minted, &after, &granted);
                 Ok(minted)
             }
-            None => Ok(self.mint(id, &after, &granted, &roles)?),
+            None => Ok(self.mint.mint(id, &after, &granted, &roles)?),
         }
     }
 
@@ -97,7 +141,7 @@ impl App {
         if !writes_tokens(decision) {
             return Ok(());
         }
-        let retry_after = self.refreshes.wait(id.as_bytes(), self.clock.now());
+        let retry_after = self.rate.wait(id.as_bytes(), self.clock.now());
         if retry_after.is_zero() { Ok(()) } else { Err(TokenError::TooManyRefreshes { retry_after }) }
     }
 
@@ -121,10 +165,10 @@ impl App {
             policy: policy(registration),
             nonce: asked.nonce,
             kid: asked.kid,
-            installation_epoch: self.installation_epoch(),
+            installation_epoch: self.installation.current(),
             now,
             steps: self.clock_steps.look(began, now, monotonic),
-            uptime: self.uptime(monotonic),
+            uptime: self.uptime.at(monotonic),
         };
         session::decide(session, &command)
     }

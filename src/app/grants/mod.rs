@@ -1,0 +1,90 @@
+//! The grants. Each has one file: it reads its part of the form, and answers. Which grants there are is said by
+//! [`GrantType`]; a new one gets a variant there, and a line in each match here.
+
+use std::sync::Arc;
+
+use self::form::{FormError, Target, TokenForm};
+use self::password::{PasswordGrant, PasswordRequest};
+use self::refresh::{RefreshGrant, RefreshRequest};
+use super::Settings;
+use super::authenticate::AuthenticatedClient;
+use super::error::TokenError;
+use super::metrics::TokenRequests;
+use super::mint::TokenResponse;
+use crate::oauth::GrantType;
+
+pub mod form;
+pub mod password;
+pub mod refresh;
+
+/// A request at the token endpoint, without the client's credentials.
+pub enum TokenRequest {
+    /// `grant_type=password`.
+    Password(PasswordRequest),
+    /// `grant_type=refresh_token`.
+    RefreshToken(RefreshRequest),
+}
+
+/// Answers token requests.
+pub struct Grants {
+    pub(super) password: PasswordGrant,
+    pub(super) refresh_token: RefreshGrant,
+    pub(super) requests: Arc<TokenRequests>,
+}
+
+impl Grants {
+    /// Answers a request of a client that has proved who it is, and counts how it ended.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn answer(
+        &self,
+        client: &AuthenticatedClient,
+        request: TokenRequest,
+    ) -> Result<TokenResponse, TokenError> {
+        let grant = request.grant_type();
+        let answer = match request {
+            // Boxed, so that the large sign-in future does not enlarge the refresh future.
+            TokenRequest::Password(request) => Box::pin(self.password.sign_in(client, request)).await,
+            TokenRequest::RefreshToken(request) => self.refresh_token.refresh(client, request).await,
+        };
+        self.requests.count(grant.as_str(), answer.as_ref());
+        answer
+    }
+}
+
+impl TokenRequest {
+    /// Reads a form.
+    ///
+    /// # Errors
+    /// What the form says of a [`FormError`].
+    pub fn parse<F: TokenForm>(form: &mut F) -> Result<Self, F::Refusal> {
+        let grant = form.required("grant_type")?;
+        let grant: GrantType = grant.parse().map_err(|_| FormError::GrantType)?;
+        let target = Target::parse(form)?;
+        Ok(match grant {
+            GrantType::Password => Self::Password(PasswordRequest::parse(form, target)?),
+            GrantType::RefreshToken => Self::RefreshToken(RefreshRequest::parse(form, target)?),
+        })
+    }
+
+    /// The grant.
+    #[must_use]
+    pub const fn grant_type(&self) -> GrantType {
+        match self {
+            Self::Password(_) => GrantType::Password,
+            Self::RefreshToken(_) => GrantType::RefreshToken,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether the server offers a grant.
+    #[must_use]
+    pub fn offers(&self, grant: GrantType) -> bool {
+        match grant {
+            GrantType::Password => self.password_grant,
+            GrantType::RefreshToken => true,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What an endpoint gets of the use cases: the services that it names, and no others.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use poem::{FromRequest, Request, RequestBody};
+
+use crate::app::{
+    AccessTokens, Accounts, Administration, App, Clients, Grants, Monitoring, RefusalLog, Sessions, Settings,
+    TokenKeys, Tokens,
+};
+
+/// A service, for as long as a request takes.
+pub(super) struct Service<'a, T>(&'a Arc<T>);
+
+impl<T> Deref for Service<'_, T> {
+    type Target = Arc<T>;
+
+    fn deref(&self) -> &Arc<T> {
+        self.0
+    }
+}
+
+/// A service that endpoints may ask for.
+pub(super) trait Shared: Sized + Send + Sync + 'static {
+    /// Where it is among all of them.
+    fn of(app: &App) -> &Arc<Self>;
+}
+
+/// The service `T`, for an extractor that needs it.
+pub(super) fn service<T: Shared>(request: &Request) -> poem::Result<&Arc<T>> {
+    let app = request.data::<Arc<App>>();
+    Ok(T::of(app.ok_or_else(|| poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR))?))
+}
+
+impl<'a, T: Shared> FromRequest<'a> for Service<'a, T> {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        service(request).map(Self)
+    }
+}
+
+macro_rules! shared {
+    ($($field:ident: $service:ty,)+) => {
+        $(impl Shared for $service {
+            fn of(app: &App) -> &Arc<Self> {
+                &app.$field
+            }
+        })+
+    };
+}
+
+shared! {
+    settings: Settings,
+    keys: TokenKeys,
+    clients: Clients,
+    grants: Grants,
+    tokens: Tokens,
+    access_tokens: AccessTokens,
+    accounts: Accounts,
+    sessions: Sessions,
+    administration: Administration,
+    monitoring: Monitoring,
+    refusals: RefusalLog,
+}

@@ -1,0 +1,64 @@
+//! The grants that there are.
+
+use std::str::FromStr;
+
+use super::words::WordError;
+
+/// A grant that a client may be registered for (RFC 6749 §1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum GrantType {
+    /// `password` (RFC 6749 §4.3).
+    #[n(0)]
+    Password,
+    /// `refresh_token` (RFC 6749 §6).
+    #[n(1)]
+    RefreshToken,
+}
+
+impl GrantType {
+    /// Every grant.
+    pub const ALL: [Self; 2] = [Self::Password, Self::RefreshToken];
+
+    /// The grant as it stands in a request.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+
+    /// All of them for people, each between two `quote`s: `a, b or c`.
+    #[must_use]
+    pub fn listed(quote: &str) -> String {
+        let names = Self::ALL.map(|grant| format!("{quote}{}{quote}", grant.as_str()));
+        match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            Some(_) | None => names.concat(),
+        }
+    }
+}
+
+impl FromStr for GrantType {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let unknown = WordError("there is no such grant");
+        Self::ALL.into_iter().find(|grant| grant.as_str() == text).ok_or(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_is_named_as_in_a_request_and_all_are_listed() {
+        for grant in GrantType::ALL {
+            assert_eq!(grant.as_str().parse(), Ok(grant));
+            assert!(GrantType::listed("").contains(grant.as_str()));
+        }
+        assert!("Password".parse::<GrantType>().is_err());
+    }
+}
