@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+pub mod duration_text;
 pub mod steps;
 
+pub use duration_text::{duration_text, parse_duration};
 pub use steps::{StepWatch, Steps};
 
 /// A moment: milliseconds since the Unix epoch.

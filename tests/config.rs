@@ -136,21 +136,24 @@ fn what_is_registered_for_a_browser_holds_together() {
     const SPA: &str = "[[clients]]\nid = \"spa\"\ntype = \"public\"\n";
     let cookie = format!("{SPA}refresh_token_delivery = \"cookie\"\n");
     for (text, part) in [
-        (format!("{SPA}origins = [\"https://app.example.com/\"]\n"), "an origin is"),
-        (format!("{SPA}origins = [\"null\"]\n"), "an origin is"),
-        (format!("{SPA}origins = [\"*\"]\n"), "an origin is"),
+        (format!("{SPA}origins = [\"https://app.example.com/\"]\n"), "An origin is"),
+        (format!("{SPA}origins = [\"null\"]\n"), "An origin is"),
+        (format!("{SPA}origins = [\"*\"]\n"), "An origin is"),
         (format!("{SPA}origins = [\"http://app.example.com\"]\n"), "is not https"),
         (format!("{SPA}origins = [\"http://localhost:3000\"]\n"), "is not https"),
         (format!("{SPA}origins = [\"https://a.example\", \"https://a.example\"]\n"), "listed twice"),
-        (cookie.clone(), "no `origins`"),
-        (format!("{SPA}refresh_token_delivery = \"header\"\n"), "can't be \"header\""),
+        (cookie.clone(), "in a cookie has no origins"),
+        (
+            format!("{SPA}refresh_token_delivery = \"header\"\n"),
+            "`refresh_token_delivery`: It is one of: body, cookie.",
+        ),
         (
             format!("{cookie}origins = [\"https://a.example\"]\nsecret = \"{SECRET}\"\n")
                 .replace("public", "confidential"),
-            "a confidential client has no cookie",
+            "A confidential client has no cookie",
         ),
         (format!("{SPA}introspects = [\"https://id.example.com/api\"]\n"), "can't introspect"),
-        (format!("{SPA}introspects = [\"https://other.example\"]\n"), "there is no audience"),
+        (format!("{SPA}introspects = [\"https://other.example\"]\n"), "There is no audience"),
     ] {
         let mistakes = mistakes(&text);
         assert!(mistakes.iter().any(|mistake| mistake.contains(part)), "{text}: {mistakes:?}");
@@ -161,6 +164,28 @@ fn what_is_registered_for_a_browser_holds_together() {
     let plain = "issuer = \"http://id.internal\"\nallow_insecure_issuer = true\n";
     let folder = Folder::with(&format!("{plain}{cookie}origins = [\"https://a.example\"]\n"));
     assert!(folder.load().unwrap_err().to_string().contains("the issuer is not https"));
+}
+
+#[test]
+fn a_mistake_in_a_list_is_told_by_the_line_of_its_item() {
+    let client = "[[clients]]\nid = \"a\"\ntype = \"public\"\nscopes = [\n\"profile\",\n\"raed write\",\n\"openid\"]\n";
+    let found = mistakes(client);
+    let lines: Vec<_> = found.iter().map(|mistake| mistake.split(". |").next().unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            "7: `scopes`: No audience has a scope raed",
+            "7: `scopes`: No audience has a scope write",
+            "8: `scopes`: The scope openid is not supported",
+        ]
+    );
+}
+
+#[test]
+fn a_field_of_another_type_is_one_mistake() {
+    let client = "[[clients]]\nid = \"a\"\ntype = \"public\"\nrefresh_token_delivery = \"cookie\"\n";
+    refused(&format!("{client}origins = 1"), 6, "`origins` is a number, not a list of texts");
+    refused(&format!("{client}origins = [1]"), 6, "`origins` is a number, not a text");
 }
 
 #[test]
@@ -191,7 +216,7 @@ fn three_mistakes_are_three_messages_with_line_and_suggestion() {
     let file = folder.path().join("heirloom.toml");
     let expected = format!(
         "{file}:4: unknown key `acess_token` in [tokens]\n    did you mean `access_token`?\n\
-         {file}:5: `reuse` can't be \"end\"\n    write \"end-family\" or \"refuse\"\n\
+         {file}:5: `reuse`: It is one of: end-family, refuse.\n\
          {file}:8: `listen`: \"8080\" is no address\n    write an address and a port: \"127.0.0.1:8080\", \"[::]:443\"\n\
          3 mistakes in the configuration; nothing was started",
         file = file.display()
@@ -277,14 +302,14 @@ fn an_issuer_is_an_https_url_in_its_normal_form() {
 
 #[test]
 fn lifetimes_are_bounded_and_in_order() {
-    refused("[tokens]\naccess_token = \"25h\"", 3, "from \"1s\" to \"1d\"");
-    refused("[tokens]\naccess_token = \"ten\"", 3, "is no duration");
+    refused("[tokens]\naccess_token = \"25h\"", 3, "from 1s to 1d");
+    refused("[tokens]\naccess_token = \"ten\"", 3, "is no length of time");
     refused("[tokens]\naccess_token = 600", 3, "is a number, not a text");
-    refused("[tokens]\naccess_token = \"2500ms\"\nretry_window = \"0s\"", 3, "write whole seconds");
-    refused("[tokens]\nrefresh_idle = \"5m\"", 3, "set refresh_idle = \"10m\" or more");
-    refused("[tokens]\nrefresh_idle = \"61d\"", 3, "set refresh_absolute = \"61d\" or more");
+    refused("[tokens]\naccess_token = \"2500ms\"\nretry_window = \"0s\"", 3, "Write whole seconds");
+    refused("[tokens]\nrefresh_idle = \"5m\"", 3, "Let refresh_idle be 10m or more");
+    refused("[tokens]\nrefresh_idle = \"61d\"", 3, "Let refresh_absolute be 61d or more");
     refused("[tokens]\nretry_window = \"5m\"", 3, "not shorter than half");
-    refused("[tokens]\naccess_token = \"1m\"", 3, "set retry_window = \"20s\"");
+    refused("[tokens]\naccess_token = \"1m\"", 3, "Let retry_window be 20s or less");
     let config =
         load("[tokens]\naccess_token = \"2s\"\nretry_window = \"0s\"\nretry_window_confidential = \"1h\"");
     assert_eq!(config.tokens.confidential_window, RetryWindow::For(Duration::from_hours(1)));
@@ -368,28 +393,28 @@ fn a_client_that_does_not_hold_together_is_refused() {
     let public = "[grants]\npassword = true\n[[clients]]\nid = \"a\"\ntype = \"public\"\n";
     for (more, line, part) in [
         (format!("{public}secret = \"{SECRET}\""), 7, "a public client has a secret"),
-        (format!("{public}retry_window = \"while-used\""), 7, "is no duration"),
+        (format!("{public}retry_window = \"while-used\""), 7, "is no length of time"),
         (format!("{public}introspects_usernames = true"), 7, "learns no user's name"),
         (format!("{public}retry_window = \"5m\""), 7, "not shorter than half"),
         (format!("{public}access_token = \"40s\""), 7, "not shorter than half"),
-        (format!("{public}grants = [\"pasword\"]"), 7, "did you mean `password`?"),
+        (format!("{public}grants = [\"pasword\"]"), 7, "Did you mean `password`?"),
         (format!("{public}grants = []"), 4, "has no grant"),
         (
             format!("{public}grants = [\"password\"]\nrefresh_tokens = \"always\""),
             8,
             "without the refresh_token grant",
         ),
-        (format!("{public}refresh_tokens = \"offline_access\""), 7, "add \"offline_access\""),
+        (format!("{public}refresh_tokens = \"offline_access\""), 7, "Add offline_access to its scopes"),
         (
             format!("{public}scopes = [\"raed\"]\n[audiences.api]\nscopes = [\"read\"]"),
             7,
-            "did you mean `read`?",
+            "Did you mean `read`?",
         ),
         (format!("{public}scopes = [\"openid\"]"), 7, "no ID tokens"),
-        (format!("{public}default_audience = \"nowhere\""), 7, "there is no audience"),
+        (format!("{public}default_audience = \"nowhere\""), 7, "There is no audience nowhere."),
         (format!("{public}[[clients]]\nid = \"a\"\ntype = \"public\""), 8, "declared twice"),
         (format!("{public}colour = \"red\""), 7, "unknown key `colour`"),
-        ("[[clients]]\nid = \"a\"".to_owned(), 2, "has no `type`"),
+        ("[[clients]]\nid = \"a\"".to_owned(), 2, "`type`: The field type is missing."),
         ("[[clients]]\ntype = \"public\"".to_owned(), 2, "has no `id`"),
         ("[[clients]]\nid = \"a\"\ntype = \"confidential\"".to_owned(), 2, "has no secret"),
         (

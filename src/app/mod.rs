@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::Registration;
+use crate::client::{Registration, TokenRules};
 use crate::clock::Clock;
-use crate::config::{Accounts as AccountRules, TokenRules};
+use crate::config::Accounts as AccountRules;
 use crate::oauth::Audience;
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;

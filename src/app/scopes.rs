@@ -71,6 +71,11 @@ impl ScopeCatalogue {
         self.scopes.keys().map(AsRef::as_ref).chain([Scope::OFFLINE_ACCESS]).collect()
     }
 
+    /// The resource servers, without heirloom itself.
+    pub fn declared_audiences(&self) -> impl Iterator<Item = &Audience> {
+        self.audiences.keys().filter(|audience| **audience != self.issuer)
+    }
+
     /// Whether there is such a resource server, or it is heirloom itself.
     #[must_use]
     pub fn has_audience(&self, audience: &Audience) -> bool {

@@ -80,6 +80,32 @@ impl Administration {
     /// # Errors
     /// [`Failure`] with what the server says, if it refuses.
     pub(super) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Outcome<Value> {
+        self.answer((method, path), body)?.map_err(|(status, problem)| refused(status, &problem))
+    }
+
+    /// Calls an endpoint whose fields are flags of the command: `flag` is the name of the one that sets a field.
+    ///
+    /// # Errors
+    /// [`Failure`] with what the server says of each flag, if it refuses.
+    pub(super) fn call_by_flags(
+        &self,
+        call: (Method, &str),
+        body: &Value,
+        flag: fn(&str) -> String,
+    ) -> Outcome<Value> {
+        self.answer(call, Some(body))?.map_err(|(status, problem)| {
+            let told = |error: &Value| format!("{}: {}", flag(text(error, "field")), text(error, "message"));
+            let errors: Vec<String> = errors(&problem).map(told).collect();
+            if errors.is_empty() { refused(status, &problem) } else { Failure::Failed(errors.join("\n")) }
+        })
+    }
+
+    /// The answer's JSON, or null where it has none; with the status, if the server refuses.
+    fn answer(
+        &self,
+        (method, path): (Method, &str),
+        body: Option<&Value>,
+    ) -> Outcome<Result<Value, (StatusCode, Value)>> {
         let uri: Uri = path.parse().map_err(|_| Failure::Usage(format!("{path:?} is no path")))?;
         let body = body.map(|body| Bytes::from(body.to_string()));
         let (status, bytes) = match &self.way {
@@ -94,7 +120,7 @@ impl Administration {
                 .map_err(|error| Failure::Failed(error.to_string()))?,
         };
         let answer = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if status.is_success() { Ok(answer) } else { Err(refused(status, &answer)) }
+        Ok(if status.is_success() { Ok(answer) } else { Err((status, answer)) })
     }
 
     /// Every item of a list, a page at a time: `key` is the list's name in the answer.
@@ -165,10 +191,14 @@ pub(super) async fn over(
     Ok((status, bytes))
 }
 
+/// The fields that a problem document tells of.
+fn errors(problem: &Value) -> impl Iterator<Item = &Value> {
+    problem.get("errors").and_then(Value::as_array).into_iter().flatten()
+}
+
 /// What a problem document says.
 fn refused(status: StatusCode, problem: &Value) -> Failure {
-    let errors = problem.get("errors").and_then(Value::as_array).into_iter().flatten();
-    let messages: Vec<&str> = errors.map(|error| text(error, "message")).collect();
+    let messages: Vec<&str> = errors(problem).map(|error| text(error, "message")).collect();
     let title = problem.get("title").or_else(|| problem.get("error_description")).and_then(Value::as_str);
     Failure::Failed(match (messages.as_slice(), title) {
         ([], Some(title)) => title.to_owned(),

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use hyper::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::administration::{Administration, escaped, text};
+use super::client_flags::{MetadataFlags, flag, metadata_json};
 use super::installation::Which;
 use super::{Failure, Outcome, print_lines};
-use crate::oauth::GrantType;
+use crate::client::RawMetadata;
+use crate::client::metadata::Field;
 
 const SECRET: &str = "The secret is printed once and kept nowhere.";
 
@@ -24,18 +26,8 @@ pub(super) enum Command {
         which: Which,
         /// Its id; made up if it is left out
         id: Option<String>,
-        /// It is an app on a device or in a browser, and gets no secret
-        #[arg(long)]
-        public: bool,
-        /// A name for people
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-        /// A scope that it may ask for; may be given several times
-        #[arg(long, value_name = "SCOPE")]
-        scope: Vec<String>,
-        /// A grant that it may use; may be given several times [default: all that are on]
-        #[arg(long, value_name = "GRANT", value_parser = GrantType::ALL.map(GrantType::as_str))]
-        grant: Vec<String>,
+        #[command(flatten)]
+        metadata: Box<MetadataFlags>,
     },
     /// Show what is registered of a client, as JSON
     Show(One),
@@ -80,18 +72,12 @@ pub(super) struct One {
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     let said = match command {
-        Command::Add { which, id, public, name, scope, grant } => {
-            let kind = if public { "public" } else { "confidential" };
-            let mut new =
-                Map::from_iter([("type".to_owned(), json!(kind)), ("scopes".to_owned(), json!(scope))]);
-            new.extend(id.map(|id| ("id".to_owned(), json!(id))));
-            new.extend(name.map(|name| ("name".to_owned(), json!(name))));
-            new.extend((!grant.is_empty()).then(|| ("grants".to_owned(), json!(grant))));
-            let client = Administration::begin(&which)?.call(
-                Method::POST,
-                "/admin/clients",
-                Some(&Value::Object(new)),
-            )?;
+        Command::Add { which, id, metadata } => {
+            let mut new = metadata_json(&RawMetadata::from(*metadata))?;
+            new.extend(id.map(|id| (Field::ClientId.name().to_owned(), json!(id))));
+            let new = Value::Object(new);
+            let administration = Administration::begin(&which)?;
+            let client = administration.call_by_flags((Method::POST, "/admin/clients"), &new, flag)?;
             let secret = text(&client, "client_secret");
             let secret = if secret.is_empty() { String::new() } else { format!(", its secret: {secret}") };
             format!("added {}{secret}", text(&client, "id"))

@@ -17,6 +17,7 @@ mod administration;
 mod certificate;
 mod check;
 mod client;
+mod client_flags;
 mod data;
 mod data_position;
 pub mod demo;

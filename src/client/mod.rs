@@ -10,7 +10,10 @@ pub mod vault;
 
 pub use decide::{Command, Denied, Order, decide};
 pub use event::ClientEvent;
-pub use metadata::{ClientMetadata, TokenEndpointAuthMethod};
-pub use registration::{Delivery, Lifetimes, RefreshTokens, Registration, RetryWindow, ReusePolicy};
+pub use metadata::{
+    ClientMetadata, Delivery, Lifetimes, MetadataError, MetadataRules, RawMetadata, RefreshTokens,
+    RetryWindow, ReusePolicy, TokenEndpointAuthMethod, TokenRules,
+};
+pub use registration::Registration;
 pub use secret::SecretDigest;
 pub use state::Client;

@@ -8,7 +8,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::registration::Delivery;
+use super::metadata::Delivery;
 use super::secret::SecretDigest;
 use super::state::Client;
 use crate::clock::Timestamp;

@@ -51,28 +51,14 @@ impl Catalogue {
         declared.into_iter().chain(OWN_SCOPES).chain([Scope::OFFLINE_ACCESS])
     }
 
-    /// The audiences that a setting lists.
-    pub(super) fn find_all(&self, section: &mut Section<'_>, key: &'static str) -> Vec<At<Audience>> {
-        let listed = section.texts(key).unwrap_or_default();
-        let found = |at: At<String>| {
-            let place = at.place.clone();
-            Some(At { value: self.named(section, key, &at)?, place })
-        };
-        listed.into_iter().filter_map(found).collect()
-    }
-
     /// The audience that a setting names.
     pub(super) fn find(&self, section: &mut Section<'_>, key: &'static str) -> Option<Audience> {
-        let text = section.text(key)?;
-        self.named(section, key, &text)
-    }
-
-    fn named(&self, section: &Section<'_>, key: &str, At { value, place }: &At<String>) -> Option<Audience> {
-        let found = self.audiences.iter().find(|audience| audience.name.as_str() == *value);
+        let At { value, place } = section.text(key)?;
+        let found = self.audiences.iter().find(|audience| audience.name.as_str() == value);
         if found.is_none() {
             let message = format!("`{key}`: there is no audience \"{}\"", value.escape_debug());
             let names = self.audiences.iter().map(|audience| audience.name.as_str());
-            section.problems.note(place, message, suggest(value, names));
+            section.problems.note(&place, message, suggest(&value, names));
         }
         found.map(|audience| audience.name.clone())
     }

@@ -1,5 +1,6 @@
 //! The configuration of `heirloom dev`: built here, without a file.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,13 +8,14 @@ use std::time::Duration;
 use super::audiences::usual_roles;
 use super::{
     AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Passwords, Server,
-    Sessions, SignUp, Throttle, TokenRules,
+    Sessions, SignUp, Throttle,
 };
+use crate::client::metadata::{LONGEST_ACCESS_TOKEN, grant_types_on};
 use crate::client::{
-    ClientMetadata, Delivery, RefreshTokens, Registration, SecretDigest, TokenEndpointAuthMethod,
+    ClientMetadata, Delivery, MetadataRules, Registration, SecretDigest, TokenEndpointAuthMethod, TokenRules,
 };
 use crate::oauth::words::WordError;
-use crate::oauth::{ClientId, GrantType, Origin, Scope, SigningAlgorithm};
+use crate::oauth::{ClientId, Origin, Scope, SigningAlgorithm};
 
 /// What differs from one `heirloom dev` to another.
 #[derive(Clone, Debug)]
@@ -117,21 +119,20 @@ impl Config {
         let tokens = TokenRules::default();
         let scopes: Scope =
             OWN_SCOPES.into_iter().chain(audience.scopes.words()).chain([Scope::OFFLINE_ACCESS]).collect();
+        let rules = MetadataRules {
+            issuer: None,
+            grant_types: grant_types_on(true),
+            scopes: scopes.words().collect(),
+            audiences: BTreeSet::from([&audience.name]),
+            default_audience: audience.name.clone(),
+            tokens: &tokens,
+            longest_access_token: LONGEST_ACCESS_TOKEN,
+            is_stored: false,
+        };
         let metadata = |name: &str, method: TokenEndpointAuthMethod| ClientMetadata {
             client_name: name.to_owned(),
-            token_endpoint_auth_method: method,
-            retry_window: tokens.window(method),
-            revoke_access_tokens: true,
-            grant_types: GrantType::ALL.to_vec(),
             scope: scopes.clone(),
-            default_audience: audience.name.clone(),
-            refresh_tokens: RefreshTokens::Always,
-            lifetimes: tokens.lifetimes,
-            reuse: tokens.reuse,
-            introspects: Vec::new(),
-            introspects_usernames: false,
-            origins: Vec::new(),
-            refresh_token_delivery: Delivery::Body,
+            ..rules.usual(method)
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
         let public = Registration {

@@ -7,14 +7,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::client::Registration;
-use crate::oauth::{Audience, GrantType, SigningAlgorithm};
+use crate::client::metadata::{LONGEST_ACCESS_TOKEN, grant_types_on};
+use crate::client::{MetadataRules, Registration, TokenRules};
+use crate::oauth::{Audience, GrantType, Origin, SigningAlgorithm};
 
 mod accounts;
 mod audiences;
-mod browser;
 mod clients;
 mod dev;
+mod metadata;
 mod problem;
 mod section;
 mod server;
@@ -29,7 +30,6 @@ pub use dev::{Dev, Trial};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use server::{Log, LogFormat, Passwords, Server, Sessions, Throttle, Tls};
 pub use sources::{Flag, PREFIX, Sources};
-pub use tokens::TokenRules;
 
 use section::Section;
 
@@ -110,14 +110,19 @@ impl Config {
         let passwords = server::passwords(&mut root);
         let throttle = server::throttle(&mut root);
         let sessions = server::sessions(&mut root);
-        let around = clients::Surroundings {
-            rules: &rules,
-            catalogue: &catalogue,
-            password_grant,
-            short_secrets,
-            issuer: issuer.as_deref(),
+        // Where there is none, there is a mistake, and what is read of the clients is thrown away.
+        let default_audience = catalogue.default.clone().or_else(|| "none".parse().ok())?;
+        let metadata_rules = MetadataRules {
+            issuer: issuer.as_deref().and_then(Origin::of),
+            grant_types: grant_types_on(password_grant),
+            scopes: catalogue.scopes().collect(),
+            audiences: catalogue.audiences.iter().map(|audience| &audience.name).collect(),
+            default_audience,
+            tokens: &rules,
+            longest_access_token: LONGEST_ACCESS_TOKEN,
+            is_stored: false,
         };
-        let clients = clients::clients(&mut root, &around);
+        let clients = clients::clients(&mut root, &metadata_rules, short_secrets);
         root.finish();
         Some(Self {
             issuer: issuer?,

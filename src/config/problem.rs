@@ -47,7 +47,7 @@ pub struct Problem {
     pub place: Place,
     /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// What to do about it; empty if the message says that already.
     pub suggestion: String,
 }
 
@@ -67,7 +67,9 @@ impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.0 {
             writeln!(f, "{}: {}", problem.place, problem.message)?;
-            writeln!(f, "    {}", problem.suggestion)?;
+            if !problem.suggestion.is_empty() {
+                writeln!(f, "    {}", problem.suggestion)?;
+            }
         }
         match self.0.len() {
             1 => f.write_str("1 mistake in the configuration; nothing was started"),

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 
 use super::problem::{Place, Problems};
 use super::tree::{Node, Table, Value};
+use crate::clock::{duration_text, parse_duration};
+use crate::oauth::word_list::{listed, nearest};
 
 /// A setting and where it was written.
 #[derive(Clone)]
@@ -174,7 +176,7 @@ impl<'a> Section<'a> {
         key: &str,
         bounds: &RangeInclusive<Duration>,
     ) -> Option<At<Duration>> {
-        let Ok(value) = humantime::parse_duration(&text.value) else {
+        let Some(value) = parse_duration(&text.value) else {
             let message = format!("`{key}`: \"{}\" is no duration", text.value.escape_debug());
             self.problems.note(&text.place, message, "write for example \"30s\", \"10m\", \"2h\" or \"14d\"");
             return None;
@@ -182,8 +184,8 @@ impl<'a> Section<'a> {
         if bounds.contains(&value) {
             return Some(At { value, place: text.place.clone() });
         }
-        let (least, most) = (written(*bounds.start()), written(*bounds.end()));
-        let message = format!("`{key}` can't be {}", written(value));
+        let (least, most) = (duration_text(*bounds.start()), duration_text(*bounds.end()));
+        let message = format!("`{key}` can't be {}", duration_text(value));
         self.problems.note(&text.place, message, format!("write a duration from \"{least}\" to \"{most}\""));
         None
     }
@@ -318,22 +320,10 @@ impl<'a> Section<'a> {
 
 /// "did you mean …?" out of `known`, or all of them.
 pub(super) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
-    // A third of the letters may be wrong: `acess_token` and `lifetime` find what they mean, `foo` finds nothing.
-    let near = known
-        .clone()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.65)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    if let Some((_, candidate)) = near {
-        return format!("did you mean `{candidate}`?");
+    if let Some(near) = nearest(word, known.clone()) {
+        return format!("did you mean `{near}`?");
     }
-    let mut all: Vec<_> = known.collect();
-    all.sort_unstable();
-    all.dedup();
-    if all.is_empty() {
-        return "there is none to choose from".to_owned();
-    }
-    format!("there are: {}", all.join(", "))
+    listed(known).map_or_else(|| "there is none to choose from".to_owned(), |all| format!("there are: {all}"))
 }
 
 /// The permission bits of a file, if they can be told.
@@ -350,23 +340,6 @@ pub(super) const fn readers(mode: u32) -> Option<&'static str> {
     }
 }
 
-/// A duration as it can be written in the file.
-pub(super) fn written(duration: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    if duration.is_zero() {
-        return "0s".to_owned();
-    }
-    if duration.subsec_nanos() > 0 {
-        return humantime::format_duration(duration).to_string();
-    }
-    let seconds = duration.as_secs();
-    let fitting = UNITS.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
-    fitting.map_or_else(
-        || format!("{seconds}s"),
-        |(unit, name)| format!("{}{name}", seconds.checked_div(unit).unwrap_or(seconds)),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,13 +349,5 @@ mod tests {
         let known = ["access_token", "refresh_idle"];
         assert_eq!(suggest("acess_tokn", known.into_iter()), "did you mean `access_token`?");
         assert_eq!(suggest("foo", known.into_iter()), "there are: access_token, refresh_idle");
-    }
-
-    #[test]
-    fn durations_are_written_as_they_are_read() {
-        for text in ["0s", "30s", "90s", "10m", "36h", "14d"] {
-            assert_eq!(written(humantime::parse_duration(text).unwrap()), text);
-        }
-        assert_eq!(written(Duration::from_millis(1500)), "1s 500ms");
     }
 }

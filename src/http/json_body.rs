@@ -19,6 +19,7 @@ use serde_json::{Map, Number, Value};
 use super::compression::{COMPRESSED, is_compressed};
 use super::problem::{ApiError, FieldError};
 use super::server::{BodyError, read_body};
+use crate::oauth::word_list::{missing, not_in};
 
 /// A body, unread: who asks is looked at first.
 pub(super) struct JsonBody<'a, T> {
@@ -86,7 +87,7 @@ fn mistake(field: &str, rule: &str, message: impl Into<String>) -> FieldError {
 }
 
 /// How many mistakes are told at a time, of whatever kinds.
-const MOST_MISTAKES: usize = 16;
+pub(super) const MOST_MISTAKES: usize = 16;
 
 /// The mistakes in a body: the first ones, and whether there are more.
 #[derive(Debug, Default)]
@@ -273,10 +274,9 @@ impl Check<'_> {
             return;
         }
         if !schema.enum_items.is_empty() && !schema.enum_items.contains(value) {
-            self.mistakes.add(|| {
-                let words: Vec<_> = schema.enum_items.iter().filter_map(Value::as_str).collect();
-                mistake(field, "not_permitted", format!("It is one of: {}.", words.join(", ")))
-            });
+            let words = schema.enum_items.iter().filter_map(Value::as_str);
+            let text = value.as_str().unwrap_or_default();
+            self.mistakes.add(|| mistake(field, "not_permitted", not_in(text, words)));
         }
         match value {
             Value::Object(object) if !schema.properties.is_empty() => self.object(schema, object, field),
@@ -297,8 +297,7 @@ impl Check<'_> {
         for name in &schema.required {
             // What can't be left out can't be null.
             if object.get(*name).is_none_or(Value::is_null) {
-                self.mistakes
-                    .add(|| mistake(&below(name), "required", format!("The field {name} is missing.")));
+                self.mistakes.add(|| mistake(&below(name), "required", missing(name)));
             }
         }
         for (name, value) in object {

@@ -11,6 +11,7 @@ use super::error::{status, whole_seconds};
 use crate::app::TokenError;
 use crate::app::access::AccessError;
 use crate::app::users::UserError;
+use crate::password::policy::{Policy, PolicyRefused};
 use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
 use crate::user::profile::DisplayNameRefused;
@@ -47,9 +48,16 @@ pub struct FieldError {
 
 impl poem_openapi::types::Example for Problem {
     fn example() -> Self {
-        let message = "The password has fewer than 8 characters.".to_owned();
-        let error = FieldError { field: "password".to_owned(), rule: "too_short".to_owned(), message };
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not what it must be.").with(error)
+        let message = PolicyRefused::TooShort { min_chars: Policy::FEWEST }.to_string();
+        Self::invalid(vec![FieldError::new("password", "too_short", message)])
+    }
+}
+
+impl FieldError {
+    /// A field that breaks a rule.
+    #[must_use]
+    pub fn new(field: &str, rule: &str, message: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), rule: rule.to_owned(), message: message.into() }
     }
 }
 
@@ -67,11 +75,10 @@ impl Problem {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    /// With one more field that is wrong.
-    #[must_use]
-    pub fn with(mut self, error: FieldError) -> Self {
-        self.errors.push(error);
-        self
+    /// Fields that are not what they must be.
+    fn invalid(errors: Vec<FieldError>) -> Self {
+        let title = "A field is not what it must be.";
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title) }
     }
 }
 
@@ -237,10 +244,13 @@ impl ApiError {
     /// A field is not what it must be.
     #[must_use]
     pub fn field(field: &str, rule: &str, message: impl Into<String>) -> Self {
-        let title = "A field is not what it must be.";
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title);
-        let error = FieldError { field: field.to_owned(), rule: rule.to_owned(), message: message.into() };
-        Self::Invalid(Json(problem.with(error)))
+        Self::fields(vec![FieldError::new(field, rule, message)])
+    }
+
+    /// Fields are not what they must be.
+    #[must_use]
+    pub fn fields(errors: Vec<FieldError>) -> Self {
+        Self::Invalid(Json(Problem::invalid(errors)))
     }
 
     /// A use case did not do what it was asked.
@@ -268,7 +278,6 @@ impl ApiError {
     #[must_use]
     pub fn user(error: &UserError, name: &str, password: &str) -> Self {
         use crate::password::PasswordRefused;
-        use crate::password::policy::PolicyRefused;
         let message = error.to_string();
         match error {
             UserError::Name(refused) => {

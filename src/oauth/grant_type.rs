@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::word_list::Word;
 use super::words::WordError;
 
 /// A grant that a client may be registered for (RFC 6749 §1.3).
@@ -37,6 +38,14 @@ impl GrantType {
             Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
             Some(_) | None => names.concat(),
         }
+    }
+}
+
+impl Word for GrantType {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        self.as_str()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod origin;
 pub mod refresh_token;
 pub mod scope;
 pub mod standing;
+pub mod word_list;
 pub mod words;
 
 pub use actor::Actor;

@@ -23,6 +23,7 @@
 mod account;
 mod admin;
 mod browser;
+mod client_metadata;
 mod counting;
 mod devices;
 mod discovery;

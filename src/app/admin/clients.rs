@@ -4,16 +4,17 @@
 use zeroize::Zeroizing;
 
 use super::Administration;
-use super::terms::{TermsRefused, Wishes};
 use crate::app::clients::KnownClient;
 use crate::app::error::TokenError;
 use crate::app::repository::{Change, Loaded};
+use crate::client::metadata::registered_id;
 use crate::client::vault::{self, Secrets};
 use crate::client::{
-    self, Client, ClientEvent, Command, Denied, Order, SecretDigest, TokenEndpointAuthMethod,
+    self, Client, ClientEvent, Command, Denied, MetadataError, MetadataRules, Order, RawMetadata,
+    SecretDigest,
 };
 use crate::clock::Timestamp;
-use crate::oauth::{Actor, ClientId};
+use crate::oauth::{Actor, ClientId, GrantType, Origin};
 use crate::store::{RecordChange, StoreError};
 
 /// The length of a generated secret: 256 bits.
@@ -24,9 +25,9 @@ const ID: usize = 22;
 /// Why a client was not registered or changed. The texts are fit for the administrator.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// A setting can't be.
-    #[error(transparent)]
-    Terms(#[from] TermsRefused),
+    /// Fields of its metadata are not what they must be; at least one.
+    #[error("{}", sentences(.0))]
+    Metadata(Vec<MetadataError>),
     /// The configuration declares it.
     #[error("The configuration declares this client; change it there.")]
     Declared,
@@ -52,6 +53,16 @@ impl From<Denied> for ClientError {
             Denied::Kind => Self::Kind,
         }
     }
+}
+
+impl From<Vec<MetadataError>> for ClientError {
+    fn from(errors: Vec<MetadataError>) -> Self {
+        Self::Metadata(errors)
+    }
+}
+
+fn sentences(errors: &[MetadataError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 impl From<StoreError> for ClientError {
@@ -89,21 +100,24 @@ impl Administration {
     /// [`ClientError`], and nothing was registered.
     pub async fn register_client(
         &self,
-        id: Option<ClientId>,
-        method: TokenEndpointAuthMethod,
-        wishes: Wishes,
+        id: Option<&str>,
+        raw: &RawMetadata,
         by: Actor,
     ) -> Result<(ClientId, Option<NewSecret>), ClientError> {
         self.repository.has_room()?;
-        let metadata = wishes.metadata(method, &self.settings)?;
-        let id = match id {
-            Some(id) => id,
-            None => self.made_up_id()?,
+        let (id, metadata) = match (id.map(registered_id).transpose(), raw.validate(&self.metadata_rules())) {
+            (Ok(id), Ok(metadata)) => (id, metadata),
+            (id, metadata) => {
+                let errors = id.err().into_iter().chain(metadata.err().unwrap_or_default());
+                return Err(errors.collect::<Vec<_>>().into());
+            }
         };
+        let id = id.map_or_else(|| self.made_up_id(), Ok)?;
         if self.clients.declared.find(&id).is_some() {
             return Err(ClientError::Exists);
         }
-        let secret = if method.is_public() { None } else { Some(self.new_secret()?) };
+        let is_public = metadata.token_endpoint_auth_method.is_public();
+        let secret = if is_public { None } else { Some(self.new_secret()?) };
         let digest = secret.as_ref().map(|secret| SecretDigest::of(&secret.0));
         self.change_client(&id, &Ordered { command: Command::Register { metadata }, digest, by }).await?;
         Ok((id, secret))
@@ -113,15 +127,30 @@ impl Administration {
     ///
     /// # Errors
     /// [`ClientError`], and nothing was changed.
-    pub async fn update_client(&self, id: &ClientId, wishes: Wishes, by: Actor) -> Result<(), ClientError> {
+    pub async fn update_client(&self, id: &ClientId, raw: RawMetadata, by: Actor) -> Result<(), ClientError> {
         let stored = self.repository.client(id).await?.state.unwrap_or_default().metadata;
         let method = match (self.clients.declared.find(id), stored) {
             (Some(_), _) => return Err(ClientError::Declared),
             (None, None) => return Err(ClientError::Unknown),
             (None, Some(metadata)) => metadata.token_endpoint_auth_method,
         };
-        let metadata = wishes.metadata(method, &self.settings)?;
+        let metadata = raw.of_registered(method).validate(&self.metadata_rules())?;
         self.administer_client(id, Command::Update { metadata }, by).await
+    }
+
+    /// What the metadata of a client that is registered now must fit.
+    fn metadata_rules(&self) -> MetadataRules<'_> {
+        let settings = &self.settings;
+        MetadataRules {
+            issuer: Origin::of(&settings.issuer),
+            grant_types: GrantType::ALL.into_iter().filter(|grant| settings.offers(*grant)).collect(),
+            scopes: settings.scopes.words(),
+            audiences: settings.scopes.declared_audiences().collect(),
+            default_audience: settings.default_audience.clone(),
+            tokens: &settings.tokens,
+            longest_access_token: settings.longest_access_token,
+            is_stored: true,
+        }
     }
 
     /// Gives a confidential client a new secret. The old one is good until `overlap` is over.

@@ -16,7 +16,6 @@ use self::events::EventLog;
 pub mod clients;
 pub mod events;
 pub mod sessions;
-pub mod terms;
 pub mod users;
 
 /// The scope of the administration API.

@@ -11,6 +11,7 @@ use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::metrics::TokenRequests;
 use super::mint::TokenResponse;
+use crate::client::metadata::is_on;
 use crate::oauth::GrantType;
 
 pub mod form;
@@ -81,10 +82,7 @@ impl TokenRequest {
 impl Settings {
     /// Whether the server offers a grant.
     #[must_use]
-    pub fn offers(&self, grant: GrantType) -> bool {
-        match grant {
-            GrantType::Password => self.password_grant,
-            GrantType::RefreshToken => true,
-        }
+    pub const fn offers(&self, grant: GrantType) -> bool {
+        is_on(grant, self.password_grant)
     }
 }

@@ -1,15 +1,14 @@
 //! Clients as JSON.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use poem_openapi::types::Example;
+use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object};
 
 use crate::app::admin::clients::{ClientDetails, SecretTimes};
-use crate::app::admin::terms::Wishes;
-use crate::client::{Delivery, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod};
-use crate::oauth::{GrantType, Scope};
+use crate::client::metadata::RawTime;
+use crate::client::{ClientMetadata, RawMetadata, RetryWindow, TokenEndpointAuthMethod};
+use crate::oauth::word_list::Word;
 
 /// A client.
 #[derive(Object, Clone)]
@@ -190,43 +189,7 @@ impl Example for Client {
 impl From<ClientDetails> for Client {
     fn from(details: ClientDetails) -> Self {
         let registration = &details.known.registration;
-        let metadata = &registration.metadata;
-        let seconds = |time: Duration| Some(time.as_secs());
-        let grant = |grant: &GrantType| match grant {
-            GrantType::Password => Grant::Password,
-            GrantType::RefreshToken => Grant::RefreshToken,
-        };
-        let settings = ClientSettings {
-            name: metadata.client_name.clone(),
-            grants: Some(metadata.grant_types.iter().map(grant).collect()),
-            scopes: metadata.scope.words().map(str::to_owned).collect(),
-            default_audience: Some(metadata.default_audience.to_string()),
-            refresh_tokens: Some(match metadata.refresh_tokens {
-                RefreshTokens::Always => RefreshTokensWord::Always,
-                RefreshTokens::OfflineAccess => RefreshTokensWord::OfflineAccess,
-                RefreshTokens::Never => RefreshTokensWord::Never,
-            }),
-            access_token: seconds(metadata.lifetimes.access_token),
-            refresh_idle: seconds(metadata.lifetimes.refresh_idle),
-            refresh_absolute: seconds(metadata.lifetimes.refresh_absolute),
-            retry_window: Some(match metadata.retry_window {
-                RetryWindow::For(window) => window.as_secs_f64().to_string(),
-                RetryWindow::UntilUsed => UNTIL_USED.to_owned(),
-            }),
-            reuse: Some(match metadata.reuse {
-                ReusePolicy::EndFamily => ReuseWord::EndFamily,
-                ReusePolicy::Refuse => ReuseWord::Refuse,
-            }),
-            revoke_access_tokens: Some(metadata.revoke_access_tokens),
-            introspects: metadata.introspects.iter().map(ToString::to_string).collect(),
-            introspects_usernames: metadata.introspects_usernames.then_some(true),
-            origins: metadata.origins.iter().map(ToString::to_string).collect(),
-            refresh_token_delivery: Some(match metadata.refresh_token_delivery {
-                Delivery::Body => DeliveryWord::Body,
-                Delivery::Cookie => DeliveryWord::Cookie,
-            }),
-        };
-        let kind = match metadata.token_endpoint_auth_method {
+        let kind = match registration.metadata.token_endpoint_auth_method {
             TokenEndpointAuthMethod::None => ClientType::Public,
             TokenEndpointAuthMethod::ClientSecret => ClientType::Confidential,
         };
@@ -237,7 +200,7 @@ impl From<ClientDetails> for Client {
             kind,
             status,
             declared: details.known.declared,
-            settings,
+            settings: ClientSettings::from(&registration.metadata),
             secrets,
         }
     }
@@ -249,74 +212,166 @@ impl From<&SecretTimes> for SecretLife {
     }
 }
 
-const UNTIL_USED: &str = "until-used";
-
-/// A field that is no word of its kind.
-pub(super) struct BadField(pub(super) &'static str, pub(super) &'static str);
-
-impl TryFrom<ClientSettings> for Wishes {
-    type Error = BadField;
-
-    fn try_from(body: ClientSettings) -> Result<Self, BadField> {
-        let grant = |grant| match grant {
-            Grant::Password => GrantType::Password,
-            Grant::RefreshToken => GrantType::RefreshToken,
-        };
-        let scopes: Scope = body
-            .scopes
-            .join(" ")
-            .parse()
-            .map_err(|_| BadField("scopes", "A scope has words of printable ASCII, 64 at most."))?;
-        let audience = body.default_audience.map(|name| name.parse()).transpose();
-        let window = body.retry_window.as_deref().map(window).transpose()?;
-        Ok(Self {
-            name: body.name,
-            grants: body.grants.map(|grants| grants.into_iter().map(grant).collect()),
-            scopes,
-            default_audience: audience
-                .map_err(|_| BadField("default_audience", "It is no name of an audience."))?,
-            refresh_tokens: body.refresh_tokens.map(|word| match word {
-                RefreshTokensWord::Always => RefreshTokens::Always,
-                RefreshTokensWord::OfflineAccess => RefreshTokens::OfflineAccess,
-                RefreshTokensWord::Never => RefreshTokens::Never,
-            }),
-            access_token: body.access_token.map(Duration::from_secs),
-            refresh_idle: body.refresh_idle.map(Duration::from_secs),
-            refresh_absolute: body.refresh_absolute.map(Duration::from_secs),
-            retry_window: window,
-            reuse: body.reuse.map(|word| match word {
-                ReuseWord::EndFamily => ReusePolicy::EndFamily,
-                ReuseWord::Refuse => ReusePolicy::Refuse,
-            }),
-            revoke_access_tokens: body.revoke_access_tokens,
-            introspects: words(&body.introspects, BadField("introspects", "It is no name of an audience."))?,
-            introspects_usernames: body.introspects_usernames.unwrap_or_default(),
-            origins: words(&body.origins, BadField("origins", "Write for example https://app.example.com"))?,
-            delivery: match body.refresh_token_delivery {
-                Some(DeliveryWord::Cookie) => Delivery::Cookie,
-                Some(DeliveryWord::Body) | None => Delivery::Body,
-            },
-        })
+impl ClientType {
+    /// What is asked for, not looked at yet.
+    pub(super) fn with(self, settings: ClientSettings) -> RawMetadata {
+        RawMetadata { token_endpoint_auth_method: text(&self), ..settings.into() }
     }
 }
 
-/// Words of a kind, each once.
-fn words<W: FromStr + PartialEq>(texts: &[String], bad: BadField) -> Result<Vec<W>, BadField> {
-    let mut words = Vec::with_capacity(texts.len());
-    for text in texts {
-        let Ok(word) = text.parse() else { return Err(bad) };
-        if !words.contains(&word) {
-            words.push(word);
+/// As it is asked for. Every field of [`RawMetadata`] has its line here.
+impl From<ClientSettings> for RawMetadata {
+    fn from(body: ClientSettings) -> Self {
+        let seconds = |seconds: u64| RawTime::Exact(Duration::from_secs(seconds));
+        Self {
+            client_name: Some(body.name),
+            // It stands beside these settings, and never changes.
+            token_endpoint_auth_method: None,
+            grant_types: body.grants.map(|grants| grants.iter().filter_map(text).collect()),
+            scope: Some(body.scopes),
+            default_audience: body.default_audience,
+            refresh_tokens: body.refresh_tokens.as_ref().and_then(text),
+            access_token: body.access_token.map(seconds),
+            refresh_idle: body.refresh_idle.map(seconds),
+            refresh_absolute: body.refresh_absolute.map(seconds),
+            retry_window: body.retry_window.map(window),
+            reuse: body.reuse.as_ref().and_then(text),
+            revoke_access_tokens: body.revoke_access_tokens,
+            introspects: Some(body.introspects),
+            introspects_usernames: body.introspects_usernames,
+            origins: Some(body.origins),
+            refresh_token_delivery: body.refresh_token_delivery.as_ref().and_then(text),
         }
     }
-    Ok(words)
 }
 
-/// Seconds, perhaps with a fraction, as they are shown; or `until-used`.
-fn window(text: &str) -> Result<RetryWindow, BadField> {
-    if text == UNTIL_USED {
-        return Ok(RetryWindow::UntilUsed);
+/// As it is shown. Every field of [`ClientMetadata`] has its line here.
+impl From<&ClientMetadata> for ClientSettings {
+    fn from(metadata: &ClientMetadata) -> Self {
+        let ClientMetadata {
+            client_name,
+            token_endpoint_auth_method: _, // The `type` beside these settings.
+            grant_types,
+            scope,
+            default_audience,
+            refresh_tokens,
+            lifetimes,
+            retry_window,
+            reuse,
+            revoke_access_tokens,
+            introspects,
+            introspects_usernames,
+            origins,
+            refresh_token_delivery,
+        } = metadata;
+        let seconds = |time: Duration| Some(time.as_secs());
+        Self {
+            name: client_name.clone(),
+            grants: Some(grant_types.iter().copied().filter_map(word).collect()),
+            scopes: scope.words().map(str::to_owned).collect(),
+            default_audience: Some(default_audience.to_string()),
+            refresh_tokens: word(*refresh_tokens),
+            access_token: seconds(lifetimes.access_token),
+            refresh_idle: seconds(lifetimes.refresh_idle),
+            refresh_absolute: seconds(lifetimes.refresh_absolute),
+            retry_window: Some(match retry_window {
+                RetryWindow::For(window) => window.as_secs_f64().to_string(),
+                RetryWindow::UntilUsed => RetryWindow::UNTIL_USED.to_owned(),
+            }),
+            reuse: word(*reuse),
+            revoke_access_tokens: Some(*revoke_access_tokens),
+            introspects: introspects.iter().map(ToString::to_string).collect(),
+            introspects_usernames: introspects_usernames.then_some(true),
+            origins: origins.iter().map(ToString::to_string).collect(),
+            refresh_token_delivery: word(*refresh_token_delivery),
+        }
     }
+}
+
+/// The text of a word as JSON has it.
+fn text(word: &impl ToJSON) -> Option<String> {
+    word.to_json()?.as_str().map(str::to_owned)
+}
+
+/// A word as JSON has it. A test sees to it that there is one for each.
+fn word<J: ParseFromJSON>(word: impl Word) -> Option<J> {
+    J::parse_from_json(Some(word.as_str().into())).ok()
+}
+
+/// Seconds, perhaps with a fraction, as a window is shown; what is none of these is looked at later.
+fn window(text: String) -> RawTime {
     let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.map(RetryWindow::For).ok_or(BadField("retry_window", "Write seconds, or until-used."))
+    seconds.map_or(RawTime::Text(text), RawTime::Exact)
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::registry::Registry;
+
+    use super::*;
+    use crate::client::metadata::LONGEST_ACCESS_TOKEN;
+    use crate::client::{Delivery, Lifetimes, MetadataRules, RefreshTokens, ReusePolicy, TokenRules};
+    use crate::oauth::{Audience, GrantType};
+
+    /// Whether JSON has every word of a list, and no other.
+    fn has_all<W: Word, J: ToJSON + ParseFromJSON>() -> bool {
+        let written = |one: &W| word::<J>(*one).as_ref().and_then(text);
+        let schema = J::schema_ref();
+        let mut registry = Registry::new();
+        J::register(&mut registry);
+        let words = registry.schemas[schema.unwrap_reference()].enum_items.len();
+        words == W::ALL.len() && W::ALL.iter().all(|one| written(one).as_deref() == Some(one.as_str()))
+    }
+
+    #[test]
+    fn json_has_every_word_of_the_closed_lists() {
+        assert!(has_all::<TokenEndpointAuthMethod, ClientType>());
+        assert!(has_all::<GrantType, Grant>());
+        assert!(has_all::<RefreshTokens, RefreshTokensWord>());
+        assert!(has_all::<ReusePolicy, ReuseWord>());
+        assert!(has_all::<Delivery, DeliveryWord>());
+    }
+
+    #[test]
+    fn what_is_shown_can_be_sent_back_and_is_the_same() {
+        let method = TokenEndpointAuthMethod::ClientSecret;
+        let audience: Audience = "api".parse().unwrap();
+        let tokens = TokenRules::default();
+        let rules = MetadataRules {
+            issuer: None,
+            grant_types: GrantType::ALL.to_vec(),
+            scopes: ["read", "write"].into(),
+            audiences: [&audience].into(),
+            default_audience: audience.clone(),
+            tokens: &tokens,
+            longest_access_token: LONGEST_ACCESS_TOKEN,
+            is_stored: true,
+        };
+        let all = ClientMetadata {
+            client_name: "TV".to_owned(),
+            token_endpoint_auth_method: method,
+            grant_types: vec![GrantType::RefreshToken],
+            scope: "read write".parse().unwrap(),
+            default_audience: audience.clone(),
+            refresh_tokens: RefreshTokens::Never,
+            lifetimes: Lifetimes {
+                access_token: Duration::from_secs(61),
+                refresh_idle: Duration::from_secs(62),
+                refresh_absolute: Duration::from_secs(63),
+            },
+            retry_window: RetryWindow::For(Duration::from_millis(1500)),
+            reuse: ReusePolicy::Refuse,
+            revoke_access_tokens: false,
+            introspects: vec![audience.clone()],
+            introspects_usernames: true,
+            origins: vec!["https://app.example.com".parse().unwrap()],
+            refresh_token_delivery: Delivery::Body,
+        };
+        for metadata in [all, rules.usual(method)] {
+            let raw = RawMetadata::from(ClientSettings::from(&metadata)).of_registered(method);
+            assert_eq!(raw.validate(&rules), Ok(metadata));
+        }
+        let nothing = RawMetadata::default().of_registered(method);
+        assert_eq!(nothing.validate(&rules), Ok(rules.usual(method)), "what is left out is as usual");
+    }
 }

@@ -8,16 +8,15 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::administrator::Admin;
-use super::client_body::{BadField, Client, ClientSettings, ClientType};
+use super::client_body::{Client, ClientSettings, ClientType};
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::Administration;
 use crate::app::admin::clients::ClientError;
-use crate::app::admin::terms::Wishes;
 use crate::app::devices::Whose;
-use crate::client::{Command, TokenEndpointAuthMethod};
+use crate::client::Command;
 use crate::http::bearer::ApiScope;
-use crate::http::json_body::JsonBody;
-use crate::http::problem::ApiError;
+use crate::http::json_body::{JsonBody, MOST_MISTAKES};
+use crate::http::problem::{ApiError, FieldError};
 use crate::http::tag::Tag;
 use crate::oauth::ClientId;
 
@@ -198,13 +197,8 @@ impl ClientsApi {
     ) -> Result<RegisteredAnswer, ApiError> {
         let actor = admin.actor;
         let new = body.read().await?;
-        let id = new.id.map(|id| new_id(&id).ok_or(BAD_ID)).transpose().map_err(|bad| bad_field(&bad))?;
-        let wishes = Wishes::try_from(new.settings).map_err(|bad| bad_field(&bad))?;
-        let method = match new.kind {
-            ClientType::Public => TokenEndpointAuthMethod::None,
-            ClientType::Confidential => TokenEndpointAuthMethod::ClientSecret,
-        };
-        let registered = admin.service.register_client(id, method, wishes, actor).await;
+        let raw = new.kind.with(new.settings);
+        let registered = admin.service.register_client(new.id.as_deref(), &raw, actor).await;
         let (id, secret) = registered.map_err(|error| refused(&error))?;
         let client = shown(&admin.service, &id).await?;
         let client_secret = secret.map(|secret| secret.0.to_string());
@@ -245,8 +239,7 @@ impl ClientsApi {
         let actor = admin.actor;
         let new = body.read().await?;
         let id = client_id(&id).map_err(|error| refused(&error))?;
-        let wishes = Wishes::try_from(new).map_err(|bad| bad_field(&bad))?;
-        admin.service.update_client(&id, wishes, actor).await.map_err(|error| refused(&error))?;
+        admin.service.update_client(&id, new.into(), actor).await.map_err(|error| refused(&error))?;
         Ok(ClientAnswer::Ok(Json(shown(&admin.service, &id).await?)))
     }
 
@@ -397,22 +390,16 @@ fn client_id(text: &str) -> Result<ClientId, Box<ClientError>> {
     text.parse().map_err(|_| Box::new(ClientError::Unknown))
 }
 
-const BAD_ID: BadField =
-    BadField("id", "An id has 1 to 64 letters, digits or any of . _ ~ -, and is neither . nor ..");
-
-/// A new id is stricter than RFC 6749 §A.1 has it: it needs no encoding in URLs and in `Basic` (RFC 3986 §2.3).
-fn new_id(text: &str) -> Option<ClientId> {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-    text.parse().ok().filter(|id: &ClientId| text.bytes().all(unreserved) && !id.is_dots())
-}
-
-fn bad_field(bad: &BadField) -> ApiError {
-    ApiError::field(bad.0, "not_permitted", bad.1)
-}
-
 fn refused(error: &ClientError) -> ApiError {
     match error {
-        ClientError::Terms(refused) => ApiError::field(refused.field, refused.rule, &*refused.message),
+        ClientError::Metadata(errors) => {
+            let errors = errors.iter().take(MOST_MISTAKES);
+            ApiError::fields(
+                errors
+                    .map(|error| FieldError::new(error.field.name(), error.rule, error.to_string()))
+                    .collect(),
+            )
+        }
         ClientError::Exists => ApiError::field("id", "taken", error.to_string()),
         ClientError::Declared => ApiError::conflict("declared", error.to_string()),
         ClientError::Kind => ApiError::conflict("kind", error.to_string()),

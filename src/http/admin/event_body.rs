@@ -5,7 +5,8 @@ use poem_openapi::types::{Any, Example};
 use serde_json::{Value, json};
 
 use crate::app::admin::events::{Happened, LogEvent};
-use crate::client::{ClientEvent, ClientMetadata, Delivery, RefreshTokens, RetryWindow, ReusePolicy};
+use crate::client::{ClientEvent, ClientMetadata, Delivery, RetryWindow};
+use crate::oauth::word_list::Word as _;
 use crate::oauth::{Actor, Scope};
 use crate::session::event::Started;
 use crate::session::{Issued, SessionEvent};
@@ -165,35 +166,45 @@ fn client(event: &ClientEvent) -> Value {
     }
 }
 
+/// Every field of [`ClientMetadata`] has its line here.
 fn registration(metadata: &ClientMetadata) -> Value {
-    let window = match metadata.retry_window {
+    let ClientMetadata {
+        client_name,
+        token_endpoint_auth_method,
+        grant_types,
+        scope,
+        default_audience,
+        refresh_tokens,
+        lifetimes,
+        retry_window,
+        reuse,
+        revoke_access_tokens,
+        introspects,
+        introspects_usernames,
+        origins,
+        refresh_token_delivery,
+    } = metadata;
+    let window = match retry_window {
         RetryWindow::For(window) => json!(window.as_secs_f64()),
-        RetryWindow::UntilUsed => json!("until-used"),
+        RetryWindow::UntilUsed => json!(RetryWindow::UNTIL_USED),
     };
-    let grants: Vec<&str> = metadata.grant_types.iter().map(|grant| grant.as_str()).collect();
+    let grants: Vec<&str> = grant_types.iter().map(|grant| grant.as_str()).collect();
     json!({
-        "name": metadata.client_name,
-        "confidential": !metadata.token_endpoint_auth_method.is_public(),
+        "name": client_name,
+        "confidential": !token_endpoint_auth_method.is_public(),
         "grants": grants,
-        "scope": metadata.scope.to_string(),
-        "default_audience": metadata.default_audience.as_str(),
-        "access_token": metadata.lifetimes.access_token.as_secs(),
-        "refresh_idle": metadata.lifetimes.refresh_idle.as_secs(),
-        "refresh_absolute": metadata.lifetimes.refresh_absolute.as_secs(),
-        "refresh_tokens": match metadata.refresh_tokens {
-            RefreshTokens::Always => "always",
-            RefreshTokens::OfflineAccess => "offline_access",
-            RefreshTokens::Never => "never",
-        },
+        "scope": scope.to_string(),
+        "default_audience": default_audience.as_str(),
+        "access_token": lifetimes.access_token.as_secs(),
+        "refresh_idle": lifetimes.refresh_idle.as_secs(),
+        "refresh_absolute": lifetimes.refresh_absolute.as_secs(),
+        "refresh_tokens": refresh_tokens.as_str(),
         "retry_window": window,
-        "reuse": match metadata.reuse {
-            ReusePolicy::EndFamily => "end-family",
-            ReusePolicy::Refuse => "refuse",
-        },
-        "revoke_access_tokens": metadata.revoke_access_tokens,
-        "introspects_usernames": metadata.introspects_usernames,
-        "introspects": metadata.introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "origins": metadata.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "cookie": metadata.refresh_token_delivery == Delivery::Cookie,
+        "reuse": reuse.as_str(),
+        "revoke_access_tokens": revoke_access_tokens,
+        "introspects_usernames": introspects_usernames,
+        "introspects": introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "origins": origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "cookie": *refresh_token_delivery == Delivery::Cookie,
     })
 }

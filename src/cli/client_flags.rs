@@ -1,0 +1,164 @@
+//! What is registered of a client, as flags of `heirloom client add`.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{Failure, Outcome};
+use crate::client::metadata::{Field, RawTime, lifetime, retry_window};
+use crate::client::{RawMetadata, RetryWindow, TokenEndpointAuthMethod};
+use crate::oauth::word_list::Word as _;
+
+/// The fields of client metadata. What is left out is as the configuration says.
+#[derive(Args)]
+pub(super) struct MetadataFlags {
+    /// It is an app on a device or in a browser, and gets no secret
+    #[arg(long)]
+    public: bool,
+    /// A name for people
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// A scope that it may ask for; may be given several times
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// A grant that it may use; may be given several times [default: all that are on]
+    #[arg(long, value_name = "GRANT")]
+    grant: Vec<String>,
+    /// The audience of a token for which neither a scope nor a resource names one
+    #[arg(long, value_name = "AUDIENCE")]
+    default_audience: Option<String>,
+    /// Whether a sign-in gives it a refresh token
+    #[arg(long, value_name = "always|offline_access|never")]
+    refresh_tokens: Option<String>,
+    /// How long an access token lasts, such as 10m
+    #[arg(long, value_name = "TIME")]
+    access_token: Option<String>,
+    /// How long a refresh token lasts that is not used, such as 14d
+    #[arg(long, value_name = "TIME")]
+    refresh_idle: Option<String>,
+    /// How long a session lasts, such as 60d
+    #[arg(long, value_name = "TIME")]
+    refresh_absolute: Option<String>,
+    /// How long a repeated refresh gets the same answer, such as 30s; or until-used
+    #[arg(long, value_name = "TIME")]
+    retry_window: Option<String>,
+    /// What an old refresh token does
+    #[arg(long, value_name = "end-family|refuse")]
+    reuse: Option<String>,
+    /// Whether revoking an access token of it ends the session [default: true]
+    #[arg(long, value_name = "true|false")]
+    revoke_access_tokens: Option<bool>,
+    /// An audience that it is: it may introspect the access tokens for it; may be given several times
+    #[arg(long, value_name = "AUDIENCE")]
+    introspects: Vec<String>,
+    /// Introspection tells it the user's name
+    #[arg(long)]
+    introspects_usernames: bool,
+    /// Where its pages come from; may be given several times
+    #[arg(long, value_name = "https://…")]
+    origin: Vec<String>,
+    /// How it gets its refresh tokens
+    #[arg(long, value_name = "body|cookie")]
+    refresh_token_delivery: Option<String>,
+}
+
+impl From<MetadataFlags> for RawMetadata {
+    fn from(flags: MetadataFlags) -> Self {
+        let method =
+            if flags.public { TokenEndpointAuthMethod::None } else { TokenEndpointAuthMethod::ClientSecret };
+        let time = |text: Option<String>| text.map(RawTime::Text);
+        let list = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
+        Self {
+            client_name: flags.name,
+            token_endpoint_auth_method: Some(method.as_str().to_owned()),
+            grant_types: list(flags.grant),
+            scope: list(flags.scope),
+            default_audience: flags.default_audience,
+            refresh_tokens: flags.refresh_tokens,
+            access_token: time(flags.access_token),
+            refresh_idle: time(flags.refresh_idle),
+            refresh_absolute: time(flags.refresh_absolute),
+            retry_window: time(flags.retry_window),
+            reuse: flags.reuse,
+            revoke_access_tokens: flags.revoke_access_tokens,
+            introspects: list(flags.introspects),
+            introspects_usernames: flags.introspects_usernames.then_some(true),
+            origins: list(flags.origin),
+            refresh_token_delivery: flags.refresh_token_delivery,
+        }
+    }
+}
+
+/// The fields as the administration API is sent them. What can be told without the configuration is looked at before a store
+/// is opened; all else the server looks at, which has one.
+///
+/// # Errors
+/// [`Failure`], which names the flags.
+pub(super) fn metadata_json(raw: &RawMetadata) -> Outcome<Map<String, Value>> {
+    let told: Vec<String> =
+        raw.check_alone().iter().map(|error| format!("{}: {error}", flag(error.field.name()))).collect();
+    if !told.is_empty() {
+        return Err(Failure::Usage(told.join("\n")));
+    }
+    let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+    let list = |list: &Option<Vec<String>>| list.as_ref().map(|list| json!(list));
+    let flag = |flag: Option<bool>| flag.map(Value::from);
+    let seconds = |field, raw: &Option<RawTime>| Some(json!(lifetime(field, raw.as_ref()?).ok()?.as_secs()));
+    let window = |raw: &Option<RawTime>| {
+        Some(match retry_window(raw.as_ref()?).ok()? {
+            RetryWindow::For(window) => json!(window.as_secs_f64().to_string()),
+            RetryWindow::UntilUsed => json!(RetryWindow::UNTIL_USED),
+        })
+    };
+    let fields = [
+        (Field::ClientName, text(&raw.client_name)),
+        (Field::TokenEndpointAuthMethod, text(&raw.token_endpoint_auth_method)),
+        (Field::GrantTypes, list(&raw.grant_types)),
+        (Field::Scope, list(&raw.scope)),
+        (Field::DefaultAudience, text(&raw.default_audience)),
+        (Field::RefreshTokens, text(&raw.refresh_tokens)),
+        (Field::AccessToken, seconds(Field::AccessToken, &raw.access_token)),
+        (Field::RefreshIdle, seconds(Field::RefreshIdle, &raw.refresh_idle)),
+        (Field::RefreshAbsolute, seconds(Field::RefreshAbsolute, &raw.refresh_absolute)),
+        (Field::RetryWindow, window(&raw.retry_window)),
+        (Field::Reuse, text(&raw.reuse)),
+        (Field::RevokeAccessTokens, flag(raw.revoke_access_tokens)),
+        (Field::Introspects, list(&raw.introspects)),
+        (Field::IntrospectsUsernames, flag(raw.introspects_usernames)),
+        (Field::Origins, list(&raw.origins)),
+        (Field::RefreshTokenDelivery, text(&raw.refresh_token_delivery)),
+    ];
+    Ok(fields.into_iter().filter_map(|(field, value)| Some((field.name().to_owned(), value?))).collect())
+}
+
+/// The flag that sets a field of the administration API.
+pub(super) fn flag(field: &str) -> String {
+    match field {
+        "id" => "ID".to_owned(),
+        "type" => "--public".to_owned(),
+        // A list is a flag that may be given several times.
+        "scopes" | "grants" | "origins" => format!("--{}", field.trim_end_matches('s')),
+        field => format!("--{}", field.replace('_', "-")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    #[test]
+    fn every_field_has_its_flag() {
+        let command = MetadataFlags::augment_args(Command::new("add"));
+        let mut found: Vec<String> = command
+            .get_arguments()
+            .filter_map(|one| one.get_long())
+            .map(|name| format!("--{name}"))
+            .collect();
+        let fields = Field::ALL.into_iter().filter(|field| *field != Field::ClientId);
+        let mut expected: Vec<String> = fields.map(|field| flag(field.name())).collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,36 @@
+//! The rules for the ids of clients.
+
+use super::error::{MetadataError, sentence};
+use super::field::Field;
+use crate::oauth::ClientId;
+
+/// The id of a client that the configuration declares.
+///
+/// # Errors
+/// [`MetadataError`] if it can't be one.
+pub fn declared_id(text: &str) -> Result<ClientId, MetadataError> {
+    let refuse = |problem: String| {
+        MetadataError::new(Field::ClientId, "not_permitted", problem).suggesting("Write for example web-app.")
+    };
+    let id: ClientId = text.parse().map_err(|error| refuse(sentence(&format!("{error}"))))?;
+    if id.is_dots() {
+        return Err(refuse("An id that is . or .. is a step between folders in a URL.".to_owned()));
+    }
+    Ok(id)
+}
+
+/// The id of a client that is registered now. It is stricter than RFC 6749 §A.1 has it: it needs no encoding in URLs and in
+/// `Basic` (RFC 3986 §2.3).
+///
+/// # Errors
+/// [`MetadataError`] if it can't be one.
+pub fn registered_id(text: &str) -> Result<ClientId, MetadataError> {
+    let id = declared_id(text)?;
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    if !text.bytes().all(unreserved) {
+        let problem = "An id has letters, digits or any of . _ ~ -.";
+        let error = MetadataError::new(Field::ClientId, "not_permitted", problem);
+        return Err(error.suggesting("Write for example web-app."));
+    }
+    Ok(id)
+}

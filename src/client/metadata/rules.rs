@@ -1,0 +1,107 @@
+//! What client metadata is checked against, and what a client has that sets nothing itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::settings::{
+    Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
+};
+use super::stored::ClientMetadata;
+use crate::oauth::{Audience, GrantType, Origin, Scope};
+
+/// What the configuration says that client metadata must fit.
+#[derive(Clone, Debug)]
+pub struct MetadataRules<'a> {
+    /// The issuer's origin; none if the configuration has none that is good.
+    pub issuer: Option<Origin>,
+    /// The grants that are on.
+    pub grant_types: Vec<GrantType>,
+    /// The scopes that there are.
+    pub scopes: BTreeSet<&'a str>,
+    /// The resource servers that there are. The issuer is none of them: its scopes are granted only when asked for.
+    pub audiences: BTreeSet<&'a Audience>,
+    /// The resource server of a client that names none.
+    pub default_audience: Audience,
+    /// What holds for a client that sets nothing itself.
+    pub tokens: &'a TokenRules,
+    /// The longest life of an access token: signing keys are published no longer.
+    pub longest_access_token: Duration,
+    /// Whether the metadata must fit into an event, as that of a registered client must.
+    pub is_stored: bool,
+}
+
+impl MetadataRules<'_> {
+    /// The metadata of a client that sets nothing itself. Every default stands here.
+    #[must_use]
+    pub fn usual(&self, method: TokenEndpointAuthMethod) -> ClientMetadata {
+        ClientMetadata {
+            client_name: String::new(),
+            token_endpoint_auth_method: method,
+            grant_types: self.grant_types.clone(),
+            scope: Scope::empty(),
+            default_audience: self.default_audience.clone(),
+            refresh_tokens: self.tokens.refresh_tokens,
+            lifetimes: self.tokens.lifetimes,
+            retry_window: self.tokens.window(method),
+            reuse: self.tokens.reuse,
+            revoke_access_tokens: true,
+            introspects: Vec::new(),
+            introspects_usernames: false,
+            origins: Vec::new(),
+            refresh_token_delivery: Delivery::default(),
+        }
+    }
+}
+
+/// Whether a server offers a grant, on which the password grant is on or off.
+#[must_use]
+pub const fn is_on(grant: GrantType, password_grant: bool) -> bool {
+    match grant {
+        GrantType::Password => password_grant,
+        GrantType::RefreshToken => true,
+    }
+}
+
+/// The grants that are on.
+#[must_use]
+pub fn grant_types_on(password_grant: bool) -> Vec<GrantType> {
+    GrantType::ALL.into_iter().filter(|grant| is_on(*grant, password_grant)).collect()
+}
+
+/// `[tokens]` of the configuration: what holds for a client that sets nothing itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRules {
+    /// How long tokens last.
+    pub lifetimes: Lifetimes,
+    /// The retry window of public clients.
+    pub public_window: RetryWindow,
+    /// The retry window of confidential clients.
+    pub confidential_window: RetryWindow,
+    /// What an old refresh token does.
+    pub reuse: ReusePolicy,
+    /// Whether a sign-in gives a refresh token.
+    pub refresh_tokens: RefreshTokens,
+}
+
+impl Default for TokenRules {
+    fn default() -> Self {
+        Self {
+            lifetimes: Lifetimes::default(),
+            public_window: RetryWindow::For(RetryWindow::USUAL),
+            confidential_window: RetryWindow::UntilUsed,
+            reuse: ReusePolicy::EndFamily,
+            refresh_tokens: RefreshTokens::Always,
+        }
+    }
+}
+
+impl TokenRules {
+    /// The retry window for a client of this kind.
+    #[must_use]
+    pub const fn window(&self, method: TokenEndpointAuthMethod) -> RetryWindow {
+        match method {
+            TokenEndpointAuthMethod::None => self.public_window,
+            TokenEndpointAuthMethod::ClientSecret => self.confidential_window,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What single settings of a client can be.
+
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+
+use crate::oauth::word_list::Word;
+
+/// How a client proves who it is at the token endpoint (RFC 7591 §2, `token_endpoint_auth_method`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenEndpointAuthMethod {
+    /// `none`: a public client, which proves nothing (RFC 6749 §2.1).
+    None,
+    /// `client_secret_basic` or `client_secret_post`, whichever the client uses: a confidential client proves itself by
+    /// a secret in the `Authorization` header or in the body (RFC 6749 §2.3.1).
+    ClientSecret,
+}
+
+impl TokenEndpointAuthMethod {
+    /// Whether this is the method of a public client.
+    #[must_use]
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
+/// The words of the setting `type`.
+impl Word for TokenEndpointAuthMethod {
+    const ALL: &'static [Self] = &[Self::None, Self::ClientSecret];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "public",
+            Self::ClientSecret => "confidential",
+        }
+    }
+}
+
+/// Stored as the answer to "is it a confidential client?".
+impl<C> Encode<C> for TokenEndpointAuthMethod {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.bool(!self.is_public())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for TokenEndpointAuthMethod {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(if d.bool()? { Self::ClientSecret } else { Self::None })
+    }
+}
+
+/// Whether a sign-in gives a client a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RefreshTokens {
+    /// With every sign-in.
+    #[n(0)]
+    Always,
+    /// Only when the scope `offline_access` is asked for (OpenID Connect Core §11).
+    #[n(1)]
+    OfflineAccess,
+    /// Never: a session lasts as long as its access token.
+    #[n(2)]
+    Never,
+}
+
+impl Word for RefreshTokens {
+    const ALL: &'static [Self] = &[Self::Always, Self::OfflineAccess, Self::Never];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::OfflineAccess => "offline_access",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// How a client gets its refresh tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Delivery {
+    /// In the body of the answer (RFC 6749 §5.1).
+    #[default]
+    #[n(0)]
+    Body,
+    /// In a cookie that scripts can't read; then every request of the client needs an `Origin` that is its own.
+    #[n(1)]
+    Cookie,
+}
+
+impl Word for Delivery {
+    const ALL: &'static [Self] = &[Self::Body, Self::Cookie];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Cookie => "cookie",
+        }
+    }
+}
+
+/// How long a client's tokens last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Lifetimes {
+    /// An access token.
+    #[cbor(n(0), with = "crate::encoding::millis")]
+    pub access_token: Duration,
+    /// A refresh token that is not used.
+    #[cbor(n(1), with = "crate::encoding::millis")]
+    pub refresh_idle: Duration,
+    /// A session, whatever is done with it.
+    #[cbor(n(2), with = "crate::encoding::millis")]
+    pub refresh_absolute: Duration,
+}
+
+impl Default for Lifetimes {
+    /// 10 minutes, 14 days and 60 days.
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        Self {
+            access_token: Duration::from_mins(10),
+            refresh_idle: DAY.saturating_mul(14),
+            refresh_absolute: DAY.saturating_mul(60),
+        }
+    }
+}
+
+/// How long a repeated refresh gets the same answer again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum RetryWindow {
+    /// This long after the rotation, or after this process's start if that was later. Zero turns retries off.
+    #[n(0)]
+    For(#[cbor(n(0), with = "crate::encoding::millis")] Duration),
+    /// The generation before until its successor has been used, and earlier ones for [`RetryWindow::USUAL`].
+    #[n(1)]
+    UntilUsed,
+}
+
+impl RetryWindow {
+    /// The word for [`RetryWindow::UntilUsed`].
+    pub const UNTIL_USED: &'static str = "until-used";
+
+    /// How long after its rotation a token may be sent again, unless it is set otherwise.
+    pub const USUAL: Duration = Duration::from_secs(30);
+
+    /// How long after its rotation any of the last generations may be sent again.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        match self {
+            Self::For(window) => window,
+            Self::UntilUsed => Self::USUAL,
+        }
+    }
+}
+
+/// What the use of an old refresh token does (RFC 9700 §4.14.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ReusePolicy {
+    /// It ends the family.
+    #[default]
+    #[n(0)]
+    EndFamily,
+    /// It is refused and recorded, and ends nothing. Then the victim of a theft may be the one who is refused.
+    #[n(1)]
+    Refuse,
+}
+
+impl Word for ReusePolicy {
+    const ALL: &'static [Self] = &[Self::EndFamily, Self::Refuse];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::EndFamily => "end-family",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_method_is_stored_as_whether_the_client_is_confidential() {
+        let stored = |method: TokenEndpointAuthMethod| minicbor::to_vec(method).unwrap();
+        // CBOR's `true` and `false` (RFC 8949 §3.3).
+        assert_eq!(stored(TokenEndpointAuthMethod::ClientSecret), [0xF5]);
+        assert_eq!(stored(TokenEndpointAuthMethod::None), [0xF4]);
+        for method in [TokenEndpointAuthMethod::ClientSecret, TokenEndpointAuthMethod::None] {
+            assert_eq!(minicbor::decode::<TokenEndpointAuthMethod>(&stored(method)).unwrap(), method);
+        }
+    }
+}

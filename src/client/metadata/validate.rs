@@ -1,0 +1,316 @@
+//! The rules that client metadata keeps, whichever door it comes in by.
+
+use super::error::{Faults, MetadataError, instead, sentence, shown};
+use super::field::Field;
+use super::raw::RawMetadata;
+use super::rules::MetadataRules;
+use super::settings::{Delivery, RefreshTokens, ReusePolicy, TokenEndpointAuthMethod};
+use super::stored::ClientMetadata;
+use super::time::{lifetime, retry_window};
+use crate::oauth::word_list::{Word, missing};
+use crate::oauth::{Audience, GrantType, Origin, Scope};
+
+/// The longest name of a client, in bytes.
+const LONGEST_NAME: usize = 200;
+/// The most origins of a client whose metadata must fit into an event.
+const MOST_ORIGINS: usize = 16;
+
+impl RawMetadata {
+    /// The metadata, if every field is what it must be and they fit each other.
+    ///
+    /// # Errors
+    /// Every mistake, in the order of the fields.
+    pub fn validate(&self, rules: &MetadataRules<'_>) -> Result<ClientMetadata, Vec<MetadataError>> {
+        let faults = &mut Faults::default();
+        let method = self.auth_method(faults);
+        let usual = rules.usual(method);
+        let client_name = self.name(faults).unwrap_or(usual.client_name);
+        let grant_types = self.grants(rules, faults).unwrap_or(usual.grant_types);
+        let scope = self.scopes(rules, faults).unwrap_or(usual.scope);
+        let default_audience = self.audience(rules, faults).unwrap_or(usual.default_audience);
+        let refresh_tokens = self.refresh_tokens(usual.refresh_tokens, &grant_types, &scope, faults);
+        let lifetimes = self.lifetimes(usual.lifetimes, rules.longest_access_token, faults);
+        let retry_window = self.window(method, usual.retry_window, lifetimes, faults);
+        let reuse = faults.word(Field::Reuse, self.reuse.as_deref(), usual.reuse);
+        let introspects = self.introspects(method, rules, faults);
+        let introspects_usernames = self.introspects_usernames(faults);
+        let origins = self.origins(rules, faults);
+        let refresh_token_delivery = self.delivery(method, rules, faults);
+        if !faults.0.is_empty() {
+            faults.0.sort_by_key(|error| (error.field, error.item));
+            return Err(std::mem::take(&mut faults.0));
+        }
+        Ok(ClientMetadata {
+            client_name,
+            token_endpoint_auth_method: method,
+            grant_types,
+            scope,
+            default_audience,
+            refresh_tokens,
+            lifetimes,
+            retry_window,
+            reuse,
+            revoke_access_tokens: self.revoke_access_tokens.unwrap_or(usual.revoke_access_tokens),
+            introspects,
+            introspects_usernames,
+            origins,
+            refresh_token_delivery,
+        })
+    }
+
+    /// What is wrong with the fields that need no configuration to be looked at: words of closed lists, and lengths of time.
+    #[must_use]
+    pub fn check_alone(&self) -> Vec<MetadataError> {
+        let faults = &mut Faults::default();
+        self.auth_method(faults);
+        for (item, text) in self.grant_types.iter().flatten().enumerate() {
+            if GrantType::of(text).is_none() {
+                faults.add(MetadataError::not_one_of::<GrantType>(Field::GrantTypes, text).at(item));
+            }
+        }
+        faults.word(Field::RefreshTokens, self.refresh_tokens.as_deref(), RefreshTokens::Always);
+        let lifetimes = [
+            (Field::AccessToken, &self.access_token),
+            (Field::RefreshIdle, &self.refresh_idle),
+            (Field::RefreshAbsolute, &self.refresh_absolute),
+        ];
+        let lifetimes = lifetimes.into_iter().filter_map(|(field, raw)| lifetime(field, raw.as_ref()?).err());
+        faults.0.extend(lifetimes);
+        faults.0.extend(self.retry_window.as_ref().and_then(|raw| retry_window(raw).err()));
+        faults.word(Field::Reuse, self.reuse.as_deref(), ReusePolicy::default());
+        faults.word(Field::RefreshTokenDelivery, self.refresh_token_delivery.as_deref(), Delivery::default());
+        std::mem::take(&mut faults.0)
+    }
+
+    fn auth_method(&self, faults: &mut Faults) -> TokenEndpointAuthMethod {
+        const FIELD: Field = Field::TokenEndpointAuthMethod;
+        let text = self.token_endpoint_auth_method.as_deref();
+        if text.is_none() {
+            let suggestion = "Write public for an app that can't keep a secret, else confidential.";
+            faults.add(MetadataError::new(FIELD, "required", missing(FIELD.name())).suggesting(suggestion));
+        }
+        faults.word(FIELD, text, TokenEndpointAuthMethod::None)
+    }
+
+    fn name(&self, faults: &mut Faults) -> Option<String> {
+        let name = self.client_name.as_ref()?;
+        if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+            let problem = format!("The name has more than {LONGEST_NAME} bytes or a control character.");
+            let error = MetadataError::new(Field::ClientName, "not_permitted", problem);
+            faults.add(error.suggesting("Write a short name on one line."));
+        }
+        Some(name.clone())
+    }
+
+    /// Without this field a client has every grant that is on. Only a resource server may have none.
+    fn grants(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Option<Vec<GrantType>> {
+        const FIELD: Field = Field::GrantTypes;
+        let listed = self.grant_types.as_ref()?;
+        let mut grants = Vec::new();
+        for (item, text) in listed.iter().enumerate() {
+            match GrantType::of(text) {
+                None => faults.add(MetadataError::not_one_of::<GrantType>(FIELD, text).at(item)),
+                Some(grant) if !rules.grant_types.contains(&grant) => {
+                    let suggestion = format!(
+                        "To turn it on, set {grant} = true in [grants] of the configuration; RFC 9700 §2.4 says why it is off.",
+                        grant = grant.as_str()
+                    );
+                    let problem = format!("The {} grant is turned off on this server.", grant.as_str());
+                    faults.add(MetadataError::new(FIELD, "off", problem).suggesting(suggestion).at(item));
+                }
+                Some(grant) if grants.contains(&grant) => faults.add(twice(FIELD, item, grant.as_str())),
+                Some(grant) => grants.push(grant),
+            }
+        }
+        if listed.is_empty() && self.introspects.as_ref().is_none_or(Vec::is_empty) {
+            let problem = "The client has no grant, as only a resource server may.";
+            let error = MetadataError::new(FIELD, "empty", problem);
+            faults.add(error.suggesting("To switch a client off, disable it."));
+        }
+        Some(grants)
+    }
+
+    fn scopes(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Option<Scope> {
+        const FIELD: Field = Field::Scope;
+        let mut words: Vec<String> = Vec::new();
+        for (item, text) in self.scope.as_ref()?.iter().enumerate() {
+            let scope = match text.parse::<Scope>() {
+                Ok(scope) => scope,
+                Err(error) => {
+                    let problem = sentence(&error.to_string());
+                    faults.add(MetadataError::new(FIELD, "not_permitted", problem).at(item));
+                    continue;
+                }
+            };
+            for word in scope.words() {
+                if word == "openid" {
+                    let error = MetadataError::new(FIELD, "unknown", "The scope openid is not supported.");
+                    let suggestion = "heirloom has no ID tokens yet: leave openid out.";
+                    faults.add(error.suggesting(suggestion).at(item));
+                } else if !rules.scopes.contains(word) {
+                    let known = rules.scopes.iter().copied();
+                    faults.add(MetadataError::unknown_scope(word, known).at(item));
+                }
+                words.push(word.to_owned());
+            }
+        }
+        if words.len() > Scope::MAX_WORDS {
+            let problem = format!("A client has at most {} scopes.", Scope::MAX_WORDS);
+            let error = MetadataError::new(FIELD, "not_permitted", problem);
+            faults.add(error.suggesting("Fewer and wider scopes keep tokens short."));
+        }
+        Some(words.iter().map(String::as_str).collect())
+    }
+
+    fn audience(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Option<Audience> {
+        let text = self.default_audience.as_ref()?;
+        known_audience(Field::DefaultAudience, text, rules).map_err(|error| faults.add(error)).ok()
+    }
+
+    /// Must fit the grants and the scopes.
+    fn refresh_tokens(
+        &self,
+        usual: RefreshTokens,
+        grants: &[GrantType],
+        scope: &Scope,
+        faults: &mut Faults,
+    ) -> RefreshTokens {
+        const FIELD: Field = Field::RefreshTokens;
+        let asked = self.refresh_tokens.as_deref();
+        let refresh_tokens = faults.word(FIELD, asked, usual);
+        let is_set = asked.is_some() && !faults.any(&[FIELD]);
+        if !grants.contains(&GrantType::RefreshToken) {
+            if is_set && refresh_tokens != RefreshTokens::Never && !faults.any(&[Field::GrantTypes]) {
+                let problem = "It is set for a client without the refresh_token grant.";
+                let suggestion = "Add refresh_token to its grants, or write never.";
+                faults.add(MetadataError::new(FIELD, "no_grant", problem).suggesting(suggestion));
+            }
+            return RefreshTokens::Never;
+        }
+        let unreachable =
+            refresh_tokens == RefreshTokens::OfflineAccess && !scope.contains(Scope::OFFLINE_ACCESS);
+        if is_set && unreachable && !faults.any(&[Field::Scope]) {
+            let problem = "The client may not ask for offline_access, so it could never get a refresh token.";
+            let error = MetadataError::new(FIELD, "no_scope", problem);
+            faults.add(error.suggesting("Add offline_access to its scopes."));
+        }
+        refresh_tokens
+    }
+
+    fn introspects(
+        &self,
+        method: TokenEndpointAuthMethod,
+        rules: &MetadataRules<'_>,
+        faults: &mut Faults,
+    ) -> Vec<Audience> {
+        const FIELD: Field = Field::Introspects;
+        let listed = self.introspects.as_deref().unwrap_or_default();
+        let mut introspects = Vec::new();
+        for (item, text) in listed.iter().enumerate() {
+            match known_audience(FIELD, text, rules) {
+                Ok(audience) if introspects.contains(&audience) => {}
+                Ok(audience) => introspects.push(audience),
+                Err(error) => faults.add(error.at(item)),
+            }
+        }
+        let is_public = method.is_public() && !faults.any(&[Field::TokenEndpointAuthMethod]);
+        if !introspects.is_empty() && is_public {
+            let error = MetadataError::new(FIELD, "public", "A public client can't introspect tokens.");
+            let suggestion = "A resource server is confidential, with no grants if it is nothing else.";
+            faults.add(error.suggesting(suggestion));
+        }
+        introspects
+    }
+
+    fn introspects_usernames(&self, faults: &mut Faults) -> bool {
+        let learns = self.introspects_usernames.unwrap_or(false);
+        if learns && self.introspects.as_ref().is_none_or(Vec::is_empty) {
+            let problem = "A client that introspects nothing learns no user's name.";
+            let error = MetadataError::new(Field::IntrospectsUsernames, "no_introspects", problem);
+            faults.add(error.suggesting("Set introspects to the audiences that it is."));
+        }
+        learns
+    }
+
+    /// `https`, or pages of this machine where the issuer is on it as well.
+    fn origins(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Vec<Origin> {
+        const FIELD: Field = Field::Origins;
+        let listed = self.origins.as_deref().unwrap_or_default();
+        if rules.is_stored && listed.len() > MOST_ORIGINS {
+            let problem = format!("A registered client has at most {MOST_ORIGINS} origins.");
+            let error = MetadataError::new(FIELD, "too_many", problem);
+            faults.add(error.suggesting("Declare it in the configuration, where it may have more."));
+            return Vec::new();
+        }
+        let issuer = rules.issuer.as_ref();
+        let issuer_is_local = issuer.is_none_or(|issuer| !issuer.is_https() && issuer.is_loopback());
+        let mut origins: Vec<Origin> = Vec::new();
+        for (item, text) in listed.iter().enumerate() {
+            match text.parse::<Origin>() {
+                Ok(origin) if origins.contains(&origin) => faults.add(twice(FIELD, item, origin.as_str())),
+                Ok(origin) if origin.is_https() || (origin.is_loopback() && issuer_is_local) => {
+                    origins.push(origin);
+                }
+                Ok(origin) => {
+                    let problem = format!("The origin {origin} is not https.");
+                    let suggestion =
+                        "Use https; plain http is for a loopback address beside an issuer on one.";
+                    let error = MetadataError::new(FIELD, "not_https", problem);
+                    faults.add(error.suggesting(suggestion).at(item));
+                }
+                Err(error) => {
+                    let error = MetadataError::new(FIELD, "not_permitted", sentence(&error.to_string()));
+                    let suggestion = "Write for example https://app.example.com, without a slash at the end.";
+                    faults.add(error.suggesting(suggestion).at(item));
+                }
+            }
+        }
+        origins
+    }
+
+    /// A cookie must fit the origins, the kind of client, and the issuer.
+    fn delivery(
+        &self,
+        method: TokenEndpointAuthMethod,
+        rules: &MetadataRules<'_>,
+        faults: &mut Faults,
+    ) -> Delivery {
+        const FIELD: Field = Field::RefreshTokenDelivery;
+        let delivery = faults.word(FIELD, self.refresh_token_delivery.as_deref(), Delivery::default());
+        if delivery == Delivery::Body {
+            return delivery;
+        }
+        if !method.is_public() {
+            let error = MetadataError::new(FIELD, "confidential", "A confidential client has no cookie.");
+            faults.add(error.suggesting("An app in a browser can't keep a secret: it is public."));
+        }
+        if self.origins.as_ref().is_none_or(Vec::is_empty) {
+            let problem = "A client that gets its refresh tokens in a cookie has no origins.";
+            let error = MetadataError::new(Field::Origins, "empty", problem);
+            faults.add(error.suggesting("Write for example https://app.example.com."));
+        }
+        // Only a cookie that goes over TLS alone can be tied to the host by its name.
+        if rules.issuer.as_ref().is_some_and(|issuer| !issuer.is_https() && !issuer.is_loopback()) {
+            let problem = "The client has a cookie, and the issuer is not https.";
+            let error = MetadataError::new(FIELD, "not_https", problem);
+            faults.add(error.suggesting("Let the issuer be https."));
+        }
+        delivery
+    }
+}
+
+fn known_audience(field: Field, text: &str, rules: &MetadataRules<'_>) -> Result<Audience, MetadataError> {
+    let parsed = text.parse::<Audience>().ok();
+    if let Some(audience) = parsed.as_ref().filter(|audience| rules.audiences.contains(audience)) {
+        return Ok(audience.clone());
+    }
+    let rule = if parsed.is_some() { "unknown" } else { "not_permitted" };
+    let known = rules.audiences.iter().map(|audience| audience.as_str());
+    let problem = format!("There is no audience {}.", shown(text));
+    Err(MetadataError::new(field, rule, problem).suggesting(instead(text, known)))
+}
+
+fn twice(field: Field, item: usize, value: &str) -> MetadataError {
+    let problem = format!("{value} is listed twice.");
+    MetadataError::new(field, "repeated", problem).suggesting("Leave one of them out.").at(item)
+}

@@ -1,0 +1,294 @@
+//! Bad client metadata, and what is said of it.
+
+use serde_json::{Value, json};
+
+/// A door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    Configuration,
+    Api,
+    CommandLine,
+}
+
+pub(super) const ALL: &[Door] = &[Door::Configuration, Door::Api, Door::CommandLine];
+/// What no flag can say: a list without items, and one that is left out.
+const NO_FLAG: &[Door] = &[Door::Configuration, Door::Api];
+/// What the configuration may say, and what is registered may not.
+const REGISTERED: &[Door] = &[Door::Api, Door::CommandLine];
+
+/// What is wrong with one field, by its name in JSON.
+pub(super) type Mistake = (&'static str, &'static str);
+
+/// Bad metadata of a client `tv` that is public unless it is said, the doors that it comes in by, and what each tells.
+pub(super) type Row<F> = (F, &'static [Door], &'static [Mistake]);
+
+const IN_A_URL: &str = "An id that is . or .. is a step between folders in a URL. Write for example web-app.";
+const AN_ORIGIN: &str = "An origin is a scheme, a host and, unless it is the usual one, a port: \
+                         https://app.example.com. Write for example https://app.example.com, without a slash at \
+                         the end.";
+const COOKIE_ORIGINS: &str = "A client that gets its refresh tokens in a cookie has no origins. Write for example \
+                              https://app.example.com.";
+const PUBLIC: &str = "A public client can't introspect tokens. A resource server is confidential, with no grants if \
+                      it is nothing else.";
+const LONG_NAME: &str =
+    "The name has more than 200 bytes or a control character. Write a short name on one line.";
+
+const TABLE: &[Row<&str>] = &[
+    (r#"{"id": ".."}"#, ALL, &[("id", IN_A_URL)]),
+    (
+        r#"{"id": "ä"}"#,
+        ALL,
+        &[("id", "A client_id has 1 to 64 characters of printable ASCII. Write for example web-app.")],
+    ),
+    (
+        r#"{"id": "a b"}"#,
+        REGISTERED,
+        &[("id", "An id has letters, digits or any of . _ ~ -. Write for example web-app.")],
+    ),
+    (r#"{"name": "a\u001b[31m"}"#, ALL, &[("name", LONG_NAME)]),
+    (
+        r#"{"type": "pubic"}"#,
+        NO_FLAG,
+        &[("type", "It is one of: public, confidential. Did you mean `public`?")],
+    ),
+    (
+        r#"{"grants": ["pasword", "refresh_token"]}"#,
+        ALL,
+        &[("grants", "It is one of: password, refresh_token. Did you mean `password`?")],
+    ),
+    (
+        r#"{"grants": ["password", "password"]}"#,
+        ALL,
+        &[("grants", "password is listed twice. Leave one of them out.")],
+    ),
+    (
+        r#"{"grants": []}"#,
+        NO_FLAG,
+        &[(
+            "grants",
+            "The client has no grant, as only a resource server may. To switch a client off, disable it.",
+        )],
+    ),
+    (r#"{"scopes": ["raed"]}"#, ALL, &[("scopes", "No audience has a scope raed. Did you mean `read`?")]),
+    (
+        r#"{"scopes": ["fly"]}"#,
+        ALL,
+        &[(
+            "scopes",
+            "No audience has a scope fly. There are: account, admin, offline_access, profile, read, write.",
+        )],
+    ),
+    (
+        r#"{"scopes": ["read", "a\"b"]}"#,
+        ALL,
+        &[(
+            "scopes",
+            "A scope has words of printable ASCII without quotes and backslashes, separated by spaces.",
+        )],
+    ),
+    (
+        r#"{"scopes": ["openid"]}"#,
+        ALL,
+        &[("scopes", "The scope openid is not supported. heirloom has no ID tokens yet: leave openid out.")],
+    ),
+    (
+        r#"{"default_audience": "demo-ap"}"#,
+        ALL,
+        &[("default_audience", "There is no audience demo-ap. Did you mean `demo-api`?")],
+    ),
+    (
+        r#"{"default_audience": "two words"}"#,
+        ALL,
+        &[("default_audience", "There is no audience two words. There are: demo-api.")],
+    ),
+    (
+        r#"{"refresh_tokens": "sometimes"}"#,
+        ALL,
+        &[("refresh_tokens", "It is one of: always, offline_access, never.")],
+    ),
+    (
+        r#"{"grants": ["password"], "refresh_tokens": "always"}"#,
+        ALL,
+        &[(
+            "refresh_tokens",
+            "It is set for a client without the refresh_token grant. Add refresh_token to its grants, or write never.",
+        )],
+    ),
+    (
+        r#"{"refresh_tokens": "offline_access", "scopes": ["read"]}"#,
+        ALL,
+        &[(
+            "refresh_tokens",
+            "The client may not ask for offline_access, so it could never get a refresh token. Add offline_access to \
+             its scopes.",
+        )],
+    ),
+    (
+        r#"{"access_token": 0}"#,
+        ALL,
+        &[("access_token", "0s is out of range for access_token. Write a length of time from 1s to 1d.")],
+    ),
+    (
+        r#"{"access_token": 90000}"#,
+        ALL,
+        &[("access_token", "25h is out of range for access_token. Write a length of time from 1s to 1d.")],
+    ),
+    (
+        r#"{"access_token": 601}"#,
+        REGISTERED,
+        &[(
+            "access_token",
+            "601s is longer than the longest access token of the configuration, 10m. Write 10m or less: signing \
+                 keys are published no longer than that.",
+        )],
+    ),
+    (
+        r#"{"access_token": 40}"#,
+        ALL,
+        &[(
+            "access_token",
+            "A retry window of 30s is not shorter than half of the access token's life, 40s. Let retry_window be 13s or \
+             less, or let access tokens live longer.",
+        )],
+    ),
+    (
+        r#"{"refresh_idle": 599}"#,
+        ALL,
+        &[(
+            "refresh_idle",
+            "access_token, 10m, is longer than refresh_idle, 599s. Let refresh_idle be 10m or more.",
+        )],
+    ),
+    (
+        r#"{"refresh_absolute": 3600}"#,
+        ALL,
+        &[(
+            "refresh_absolute",
+            "refresh_idle, 14d, is longer than refresh_absolute, 1h. Let refresh_absolute be 14d or more.",
+        )],
+    ),
+    (
+        r#"{"refresh_absolute": 10000000000}"#,
+        ALL,
+        &[(
+            "refresh_absolute",
+            "10000000000s is out of range for refresh_absolute. Write a length of time from 1s to 3650d.",
+        )],
+    ),
+    (
+        r#"{"retry_window": "300"}"#,
+        ALL,
+        &[(
+            "retry_window",
+            "A retry window of 5m is not shorter than half of the access token's life, 10m. Let retry_window be 200s or \
+             less, or let access tokens live longer.",
+        )],
+    ),
+    (
+        r#"{"retry_window": "86401"}"#,
+        ALL,
+        &[("retry_window", "86401s is out of range for retry_window. Write a length of time from 0s to 1d.")],
+    ),
+    (
+        r#"{"retry_window": "while-used"}"#,
+        ALL,
+        &[("retry_window", "\"while-used\" is no length of time. Write for example 30s, or until-used.")],
+    ),
+    (r#"{"reuse": "end"}"#, ALL, &[("reuse", "It is one of: end-family, refuse.")]),
+    (r#"{"introspects": ["demo-api"]}"#, ALL, &[("introspects", PUBLIC)]),
+    (
+        r#"{"introspects": ["nowhere"], "type": "confidential"}"#,
+        ALL,
+        &[("introspects", "There is no audience nowhere. There are: demo-api.")],
+    ),
+    (
+        r#"{"introspects_usernames": true}"#,
+        ALL,
+        &[(
+            "introspects_usernames",
+            "A client that introspects nothing learns no user's name. Set introspects to the audiences that it is.",
+        )],
+    ),
+    (r#"{"origins": ["https://app.example.com/"]}"#, ALL, &[("origins", AN_ORIGIN)]),
+    (
+        r#"{"origins": ["https://a.example", "http://a.example"]}"#,
+        ALL,
+        &[(
+            "origins",
+            "The origin http://a.example is not https. Use https; plain http is for a loopback address beside an issuer \
+             on one.",
+        )],
+    ),
+    (
+        r#"{"origins": ["https://a.example", "https://a.example"]}"#,
+        ALL,
+        &[("origins", "https://a.example is listed twice. Leave one of them out.")],
+    ),
+    (
+        r#"{"refresh_token_delivery": "header"}"#,
+        ALL,
+        &[("refresh_token_delivery", "It is one of: body, cookie.")],
+    ),
+    (r#"{"refresh_token_delivery": "cookie"}"#, ALL, &[("origins", COOKIE_ORIGINS)]),
+    (
+        r#"{"refresh_token_delivery": "cookie", "origins": ["https://a.example"], "type": "confidential"}"#,
+        ALL,
+        &[(
+            "refresh_token_delivery",
+            "A confidential client has no cookie. An app in a browser can't keep a secret: it is public.",
+        )],
+    ),
+    // What depends on a field that is wrong is not asked.
+    (
+        r#"{"refresh_tokens": "offline_access", "scopes": ["fly"]}"#,
+        ALL,
+        &[(
+            "scopes",
+            "No audience has a scope fly. There are: account, admin, offline_access, profile, read, write.",
+        )],
+    ),
+    // All at once, in the order of the fields.
+    (
+        r#"{
+            "id": "..", "name": "\n", "scopes": ["read", "fly", "raed"], "default_audience": "demo",
+            "introspects": ["demo-api"], "refresh_token_delivery": "cookie"
+        }"#,
+        ALL,
+        &[
+            ("id", IN_A_URL),
+            ("name", LONG_NAME),
+            (
+                "scopes",
+                "No audience has a scope fly. There are: account, admin, offline_access, profile, read, write.",
+            ),
+            ("scopes", "No audience has a scope raed. Did you mean `read`?"),
+            ("default_audience", "There is no audience demo. There are: demo-api."),
+            ("introspects", PUBLIC),
+            ("origins", COOKIE_ORIGINS),
+        ],
+    ),
+];
+
+/// Every row.
+pub(super) fn table() -> Vec<Row<Value>> {
+    let origins: Vec<String> = (0..17).map(|number| format!("https://app{number}.example.com")).collect();
+    let fixed =
+        TABLE.iter().map(|(fields, doors, told)| (serde_json::from_str(fields).unwrap(), *doors, *told));
+    let long: [Row<Value>; 3] = [
+        (json!({"name": "x".repeat(201)}), ALL, &[("name", LONG_NAME)]),
+        (
+            json!({"scopes": vec!["read"; 65]}),
+            ALL,
+            &[("scopes", "A client has at most 64 scopes. Fewer and wider scopes keep tokens short.")],
+        ),
+        (
+            json!({"origins": origins}),
+            REGISTERED,
+            &[(
+                "origins",
+                "A registered client has at most 16 origins. Declare it in the configuration, where it may have more.",
+            )],
+        ),
+    ];
+    fixed.chain(long).collect()
+}
