@@ -8,16 +8,18 @@ use std::path::Path;
 
 use sled::IVec;
 
+use super::fault::Fault;
 use super::layout::{self, Damaged, FORMAT, META, Meta, log_key};
 use super::log::{self, LastRow};
-use super::mark::{Mark, digest};
-use super::open::OpenError;
+use super::open_error::OpenError;
 use super::pages::{Pages, may_hold_other};
 use super::preparation::Snapshot;
 use super::recovery::{self, Recovery};
-use super::redo::{self, Rows};
+use super::redo;
+use super::rows::ReadRows;
+use super::rows::Rows;
 use super::segments::SledFile;
-use super::tree::{Fault, ReadRows};
+use super::watermark::{Watermark, digest};
 
 /// A folder that is being looked at.
 pub(super) struct Check<'a> {
@@ -25,7 +27,7 @@ pub(super) struct Check<'a> {
     pub(super) folder: &'a Path,
     /// sled's folder in it.
     pub(super) sled: &'a Path,
-    pub(super) marked: Option<Mark>,
+    pub(super) marked: Option<Watermark>,
     pub(super) accept_missing_mark: bool,
     pub(super) accept_restored: bool,
 }
@@ -77,7 +79,7 @@ impl Check<'_> {
     /// That there is nothing is right if nothing was marked.
     pub(super) fn nothing(&self) -> Result<(), OpenError> {
         match self.marked {
-            Some(Mark { position, .. }) if position > 0 => {
+            Some(Watermark { position, .. }) if position > 0 => {
                 Err(self.not_as_marked(format!("the log is empty, and had come to {position}")))
             }
             _ => Ok(()),
@@ -121,7 +123,7 @@ impl Check<'_> {
         Ok(Found { recovery, meta, log, missing })
     }
 
-    fn compare(&self, rows: &impl ReadRows, log: (&Log, [u8; 16]), mark: Mark) -> Result<(), OpenError> {
+    fn compare(&self, rows: &impl ReadRows, log: (&Log, [u8; 16]), mark: Watermark) -> Result<(), OpenError> {
         let (log, store) = log;
         if mark.position == 0 {
             return Ok(());

@@ -9,7 +9,7 @@ pub enum Synced {
     /// The one file in which sled keeps everything; once a group.
     Log,
     /// The mark, once a second at most.
-    Mark,
+    Watermark,
     /// A folder, after something was created in it.
     Folder,
 }
@@ -30,7 +30,7 @@ pub trait Disk: Send + Sync {
     /// What the operating system says; the store takes any for the end of this run.
     fn sync(&self, what: Synced, file: &File) -> io::Result<()> {
         match what {
-            Synced::Log | Synced::Mark => file.sync_data(),
+            Synced::Log | Synced::Watermark => file.sync_data(),
             Synced::Folder => file.sync_all(),
         }
     }

@@ -20,10 +20,10 @@
 //! after each row or batch that the writer writes, and before each flush, [`Durable::keep_up`] compares two numbers, and syncs
 //! if sled has written into a segment beyond what is durable, beside the sync that ends each group and each step of a purge.
 //! What one row makes sled write is far less than a segment. A batch is safe at any size, since sled itself takes nothing of
-//! it for written before it has all; so a purge is synced when the gate is open again.
+//! it for written before it has all; so a purge is synced when reads go on.
 //!
 //! Reading makes sled write, too: it splits and merges pages when it comes across them, whoever it is. But a read holds the
-//! gate's lock, and a sync there would stop everybody. So readers leave the sync to the writer as long as there is room
+//! read barrier's lock, and a sync there would stop everybody. So readers leave the sync to the writer as long as there is room
 //! ([`Durable::keep_within`]): until sled has written into the second half of the segment behind the durable one. That keeps
 //! the rule:
 //!

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 use super::super::{OnFatal, StoreError};
-use super::tree::Fault;
+use super::fault::Fault;
 
 /// Whether, and why, the store has failed.
 pub(super) struct Failure {

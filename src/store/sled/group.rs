@@ -6,14 +6,14 @@ use sled::IVec;
 
 use super::super::change::inserts_an_existing_record;
 use super::super::{
-    Append, Appended, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARY, MAX_VALUE, RecordChange, RecordKey,
-    Remove, StoreError, StreamId, Summarize,
+    Append, Appended, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARIZED, MAX_SUMMARY, MAX_VALUE,
+    RecordChange, RecordKey, Remove, StoreError, StreamId, Summarize,
 };
+use super::fault::Fault;
 use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{Event, LastRow, ROOM, SEAL};
-use super::redo::Rows;
-use super::summary;
-use super::tree::{Fault, Tree};
+use super::rows::Rows;
+use super::tree::Tree;
 
 /// How large a group may grow. Larger ones have been seen to take gigabytes inside sled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Change {
             // The head, and the chunks at the two ends and between them.
             Self::Summarize(summarize) => {
                 summarize.check_size()?;
-                (summary::most(summarize).div_ceil(16).saturating_add(3), &summarize.records)
+                (most_taken_away(summarize).div_ceil(16).saturating_add(3), &summarize.records)
             }
         };
         let mut cost = Cost { keys: rows, bytes: rows.saturating_mul(256) };
@@ -102,7 +102,7 @@ impl Change {
                 cost.row(224, append.snapshot.len());
             }
             Self::Summarize(summarize) => {
-                (0..summary::most(summarize)).for_each(|_| cost.row(ROOM.saturating_add(16), 0));
+                (0..most_taken_away(summarize)).for_each(|_| cost.row(ROOM.saturating_add(16), 0));
                 cost.row(224, MAX_SUMMARY.saturating_add(MAX_VALUE));
             }
             Self::Remove(_) => {}
@@ -330,4 +330,10 @@ fn read<T>(
     let Some(value) = tree.get(key)? else { return Ok(None) };
     let what = format_args!("the snapshot of stream {:?}", layout::snapshot_stream(key));
     parse(key, &value).map(Some).map_err(Fault::row(what))
+}
+
+/// The most events that a summary can take away.
+fn most_taken_away(summarize: &Summarize) -> usize {
+    let versions = summarize.last.saturating_sub(summarize.first).saturating_add(1);
+    usize::try_from(versions).map_or(MAX_SUMMARIZED, |versions| versions.min(MAX_SUMMARIZED))
 }

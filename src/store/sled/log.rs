@@ -18,8 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sled::{Batch, IVec};
 
 use super::super::StreamId;
+use super::fault::Fault;
 use super::layout::{self, Cursor, Damaged, body, log_key, log_position, value};
-use super::tree::{Fault, ReadRows, Tree};
+use super::rows::ReadRows;
+use super::tree::Tree;
 
 /// How many positions a row has room for.
 pub(super) const POSITIONS: u64 = 8;

@@ -7,11 +7,11 @@
 //! - its flush does not sync on Linux, and it writes over what it takes for replaced: we sync once a group, and before it
 //!   goes too far ahead of that (`durable` has the rule, and why);
 //! - its batches cost small groups too much: those are made atomic by a row of our own (`redo`);
-//! - its readers see what is not durable yet: reads of what the open group changes wait (`gate`);
+//! - its readers see what is not durable yet: reads of what the open group changes wait (`read_barrier`);
 //! - it takes what it can't read for empty and overwrites it, and opens a file that lost its end without a word: we read the
 //!   whole file first (`segments`, `recovery`, `pages`), hold it against a mark beside it (`mark`, `check`), and leave sled
 //!   nothing to find out (`preparation`);
-//! - damage can make it panic, also on its own threads: no panic crosses the border (`border`);
+//! - damage can make it panic, also on its own threads: no panic of its code gets out (`panic_guard`);
 //! - after a failed write or sync its state is unknown: nothing is answered any more, [`SledOptions::on_fatal`] is
 //!   called to end the process, and sled is never dropped, since its drop panics or writes (`failure`);
 //! - it writes large messages to files that it never syncs: values are limited, and its segments are large enough for
@@ -24,31 +24,36 @@
 //!
 //! In the folder: `lock` (who has it), `mark` (how far the log had come) and `sled/`.
 
-mod border;
 mod check;
 pub mod disk;
 mod durable;
 mod failure;
+mod fault;
 #[cfg(test)]
 mod formats_tests;
-mod gate;
 mod group;
+mod job;
 mod layout;
 mod log;
-mod mark;
 mod open;
+mod open_error;
 mod pages;
+mod panic_guard;
 mod preparation;
 mod queue;
+mod read_barrier;
 mod reads;
 mod recovery;
 mod redo;
+mod rows;
 mod segments;
 mod shared;
 mod space;
 mod summary;
+mod time;
 mod tree;
 mod verify;
+mod watermark;
 mod writer;
 
 use std::fmt;
@@ -62,12 +67,14 @@ use tokio::sync::{Semaphore, oneshot};
 pub use self::disk::{Disk, SystemDisk};
 use self::group::Change;
 pub use self::group::GroupLimits;
-pub use self::open::OpenError;
+use self::job::Job;
+pub use self::open_error::OpenError;
 use self::queue::Queue;
 use self::reads::{Load, ReadLog, ReadStream, Record, Scan};
 use self::shared::Shared;
+use self::time::now;
 pub use self::verify::verify;
-use self::writer::{Job, Writer, now};
+use self::writer::Writer;
 use super::{
     Append, Appended, OnFatal, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture,
     StoreStats, StreamId, Summarize,

@@ -10,19 +10,22 @@ use std::time::Duration;
 
 use super::super::RecordKey;
 use super::SledOptions;
-use super::border;
 use super::check::{Check, Found, Log};
 use super::disk::{Disk, Synced};
 use super::failure::Failure;
-use super::gate::Gate;
+use super::fault::{Fault, refusal};
 use super::layout::{self, FORMAT, META, Meta, record_key};
 use super::log::LastRow;
-use super::mark::{Mark, MarkFile};
+use super::open_error::OpenError;
+use super::panic_guard;
 use super::preparation::{self, Preparation};
-use super::redo::{self, Rows};
+use super::read_barrier::ReadBarrier;
+use super::redo;
+use super::rows::Rows;
 use super::shared::{Counts, Shared};
 use super::space::Space;
-use super::tree::{self, Fault, Tree};
+use super::tree::{self, Tree};
+use super::watermark::{Watermark, WatermarkFile};
 use crate::random::Random;
 
 /// Where sled keeps its files, in the store's folder.
@@ -35,79 +38,10 @@ const LOCK_AGAIN: Duration = Duration::from_millis(10);
 /// How long to wait before the lock of sled's file is tried again.
 const FILE_AGAIN: Duration = Duration::from_millis(150);
 
-/// Why a folder can't be opened as a store; each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error("{} is in use by {holder}: stop that first", .folder.display())]
-    InUse {
-        /// The folder.
-        folder: PathBuf,
-        /// Who has it.
-        holder: String,
-    },
-    /// A newer heirloom wrote it.
-    #[error("{} was written by a newer heirloom (format {found}; this one knows up to {FORMAT}): use that one", .folder.display())]
-    Newer {
-        /// The folder.
-        folder: PathBuf,
-        /// The format it is in.
-        found: u32,
-    },
-    /// Its files are damaged.
-    #[error("the store in {} is damaged: {why}; restore the whole folder from a backup", .folder.display())]
-    Damaged {
-        /// The folder.
-        folder: PathBuf,
-        /// What was met.
-        why: String,
-    },
-    /// The log is not the one that the mark was made of: its end is missing, or it is another.
-    #[error(
-        "the store in {} is not as its mark says: {why}. If it was restored from a backup, start once with `heirloom serve \
-         --restored`, which takes it as it is and ends every session, since what was ended after the backup is good again. If \
-         not, it has lost acknowledged events: restore the whole folder, the file `mark` included, from a backup",
-        .folder.display()
-    )]
-    NotAsMarked {
-        /// The folder.
-        folder: PathBuf,
-        /// How they differ.
-        why: String,
-    },
-    /// There is a log and no readable mark, so nobody knows whether its end is missing.
-    #[error(
-        "the store in {} has events but no readable mark, so it can't be told whether the newest are missing. If it was \
-         restored from a backup, start once with `heirloom serve --restored`, which takes it as it is and ends every session. \
-         If not, restore the whole folder from a backup, or accept the log as it is with `heirloom serve \
-         --accept-missing-mark`", .folder.display()
-    )]
-    NoMark {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The operating system refused sled something. The store is as whole as it was.
-    #[error("the store in {} can't be opened: {why}", .folder.display())]
-    Refused {
-        /// The folder.
-        folder: PathBuf,
-        /// What it said.
-        why: String,
-    },
-    /// The operating system refused something.
-    #[error("{}: {source}", .path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
-}
-
 /// A store that was opened and found whole.
 pub(super) struct Opened {
     pub(super) shared: Shared,
-    pub(super) mark: MarkFile,
+    pub(super) mark: WatermarkFile,
     pub(super) store: [u8; 16],
     pub(super) last_row: LastRow,
 }
@@ -116,7 +50,7 @@ pub(super) struct Opened {
 /// panicked, and then that thread is given up.
 pub(super) fn open(folder: &Path, options: SledOptions) -> Result<Opened, OpenError> {
     let failure = Arc::new(Failure::new(folder, Arc::clone(&options.on_fatal)));
-    border::watch(&failure);
+    panic_guard::watch(&failure);
     let (send, result) = mpsc::channel();
     let opening = Opening { folder: folder.to_owned(), options, failure: Arc::clone(&failure) };
     let thread = std::thread::Builder::new().name("store-open".to_owned());
@@ -150,12 +84,12 @@ impl Opening {
         at(&self.folder, make_folder(&self.folder, &*disk))?;
         let lock = self.lock()?;
         let (path, sled) = (self.folder.join(MARK), self.folder.join(SLED));
-        let marked = at(&path, Mark::read(&path))?;
+        let marked = at(&path, Watermark::read(&path))?;
         // Whatever is refused, nothing was changed until here.
         let found = self.check(&sled, marked)?;
 
         at(&self.folder, tighten(&self.folder))?;
-        let (mut mark, _) = at(&path, MarkFile::open(&path))?;
+        let (mut mark, _) = at(&path, WatermarkFile::open(&path))?;
         let mut tree = self.prepare(&sled, found.as_ref())?;
         let finished = self.finish(&tree, found);
         if finished.is_err() {
@@ -164,12 +98,12 @@ impl Opening {
         }
         let (store, log) = finished?;
         let newest = log.newest.as_ref().map(|(key, entry)| (key.as_slice(), entry.as_slice()));
-        let marked = mark.write(&Mark::of(store, log.position, newest)).and_then(|()| mark.sync(&*disk));
+        let marked = mark.write(&Watermark::of(store, log.position, newest)).and_then(|()| mark.sync(&*disk));
         at(&path, marked)?;
         at(&self.folder, sync_folder(&self.folder, &*disk))?;
         let space = Space::new(&self.folder, self.options.floor_bytes, self.options.floor_share);
         let shared = Shared {
-            gate: Gate::new(log.position, log.purging),
+            read_barrier: ReadBarrier::new(log.position, log.purging),
             folder: self.folder,
             tree,
             failure: self.failure,
@@ -183,7 +117,7 @@ impl Opening {
     }
 
     /// Finds out whether there is a whole store; `None` if there is nothing yet.
-    fn check(&self, sled: &Path, marked: Option<Mark>) -> Result<Option<Found>, OpenError> {
+    fn check(&self, sled: &Path, marked: Option<Watermark>) -> Result<Option<Found>, OpenError> {
         let check = Check {
             folder: &self.folder,
             sled,
@@ -227,7 +161,7 @@ impl Opening {
         if let Some(found) = found {
             let file = self.db(sled)?;
             let preparation = Preparation { folder: sled, file: &file, disk, recovery: &found.recovery };
-            preparation.write().map_err(|error| self.fault(&Fault::Refused(tree::refusal(&error))))?;
+            preparation.write().map_err(|error| self.fault(&Fault::Refused(refusal(&error))))?;
         } else {
             at(sled, preparation::write_settings(sled, disk))?;
         }
@@ -295,19 +229,6 @@ impl Opening {
         let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         at(&path, written)?;
         Ok(lock)
-    }
-}
-
-impl OpenError {
-    /// A fault that was met in the store in this folder.
-    pub(super) fn of(folder: &Path, fault: &Fault) -> Self {
-        let folder = folder.to_owned();
-        match fault {
-            Fault::Damaged(why) => Self::Damaged { folder, why: why.clone() },
-            Fault::Refused(why) | Fault::NoRoom(why) => Self::Refused { folder, why: why.clone() },
-            // Whoever has sled's file and not ours is no heirloom.
-            Fault::Taken => Self::InUse { folder, holder: "a process other than heirloom".to_owned() },
-        }
     }
 }
 

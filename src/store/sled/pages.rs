@@ -9,9 +9,10 @@ use std::ops::{Bound, ControlFlow};
 
 use sled::IVec;
 
+use super::fault::Fault;
 use super::recovery::{Page, Place, Recovery};
+use super::rows::ReadRows;
 use super::segments::{Kind, Message, SledFile, varint};
-use super::tree::{Fault, ReadRows};
 
 /// The page in which the trees are named.
 const NAMES: u64 = 0;

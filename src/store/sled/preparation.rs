@@ -15,9 +15,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Synced};
+use super::fault::Fault;
 use super::recovery::{Page, Place, Recovery, Segment};
 use super::segments::{MESSAGE_HEADER, SEGMENT, SEGMENT_LSN, cap, push_varint, varint};
-use super::tree::Fault;
 use crate::files::create_unfinished;
 
 /// What sled's settings say: the length of a segment, no compression, and the version of the format.

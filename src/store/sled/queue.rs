@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::group::GroupLimits;
-use super::writer::{Job, now};
+use super::job::Job;
+use super::time::now;
 
 /// Between those who ask for changes and the one writer.
 #[derive(Default)]

@@ -3,11 +3,12 @@
 use std::ops::{Bound, ControlFlow};
 
 use super::super::{RecordKey, RecordedEvent, Snapshot, StreamId};
-use super::gate::{Touches, Visible};
+use super::fault::Fault;
 use super::group::{read_head, read_snapshot};
 use super::layout::{self, CHUNK, Damaged, GONE, Head, chunk_key, log_key, record_key, snapshot_key};
 use super::log::{self, Entry, Event};
-use super::tree::{Fault, Tree};
+use super::read_barrier::{Touches, Visible};
+use super::tree::Tree;
 
 /// A read of durable state.
 pub(super) trait Read: Send + Sync + 'static {

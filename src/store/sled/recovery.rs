@@ -12,10 +12,10 @@
 
 use std::collections::BTreeMap;
 
+use super::fault::Fault;
 use super::segments::{
     End, HEADER, Header, Kind, MESSAGE_HEADER, Message, Messages, ReadFailed, SEGMENT, SEGMENT_LSN, SledFile,
 };
-use super::tree::Fault;
 
 /// sled numbers pages from 0 on; it never has this many.
 const PAGES: u64 = 1 << 37;

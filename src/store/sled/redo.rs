@@ -3,15 +3,12 @@
 //! row by row. After a crash sled has what was written up to some moment: that one row, by which the group is done again,
 //! or nothing of the group.
 
-use std::collections::BTreeMap;
-
 use sled::{Batch, IVec};
 
+use super::fault::Fault;
 use super::layout::{self, Cursor, Damaged, REDO};
-use super::tree::{Fault, ReadRows, Tree};
-
-/// Rows by their keys: a value to write, or none to delete the row.
-pub(super) type Rows = BTreeMap<Vec<u8>, Option<IVec>>;
+use super::rows::{ReadRows, Rows};
+use super::tree::Tree;
 
 /// The most that is written twice, in bytes: a larger group is a batch of sled's, which costs less than the copy then.
 const SMALL: usize = 32 * 1024;

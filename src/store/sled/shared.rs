@@ -1,4 +1,4 @@
-//! What the store's handle and its writer share, and how every read passes the gate.
+//! What the store's handle and its writer share, and how every read passes the read barrier.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -9,18 +9,19 @@ use std::time::Duration;
 use super::super::{StoreError, StoreStats};
 use super::disk::Disk;
 use super::failure::Failure;
-use super::gate::Gate;
+use super::fault::Fault;
 use super::group::GroupLimits;
+use super::read_barrier::ReadBarrier;
 use super::reads::Read;
 use super::space::Space;
-use super::tree::{Fault, Tree};
-use super::writer::now;
+use super::time::now;
+use super::tree::Tree;
 
 /// The store's parts that both readers and the writer use.
 pub(super) struct Shared {
     pub(super) folder: PathBuf,
     pub(super) tree: Tree,
-    pub(super) gate: Gate,
+    pub(super) read_barrier: ReadBarrier,
     pub(super) failure: Arc<Failure>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) limits: GroupLimits,
@@ -58,7 +59,7 @@ impl Shared {
     pub(super) fn stats(&self) -> StoreStats {
         let counts = &self.counts;
         let room = self.space.look();
-        let visible = self.gate.visible();
+        let visible = self.read_barrier.visible();
         StoreStats {
             groups: counts.groups.load(Ordering::Relaxed),
             changes: counts.changes.load(Ordering::Relaxed),
@@ -103,7 +104,7 @@ impl Shared {
         if let Err(error) = self.failure.check() {
             return Ok(Err(error));
         }
-        let found = self.gate.pass(&read.touches(), |visible| {
+        let found = self.read_barrier.read(&read.touches(), |visible| {
             let began = now();
             let found = read.rows(&self.tree, visible);
             self.counts.longest_read_micros.fetch_max(micros(began.elapsed()), Ordering::Relaxed);
@@ -118,7 +119,7 @@ impl Shared {
 
     async fn closed(&self, group: u64) -> Result<(), StoreError> {
         tokio::select! {
-            () = self.gate.closed(group) => Ok(()),
+            () = self.read_barrier.ended(group) => Ok(()),
             error = self.failure.failed() => Err(error),
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::writer::now;
+use super::time::now;
 
 /// The disk that the store's folder is on.
 #[derive(Debug)]

@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{MAX_SUMMARIZED, StoreError, Summarize};
+use super::fault::Fault;
 use super::group::Group;
 use super::layout::{self, CHUNK, Damaged, GONE, Head, chunk_key, snapshot_key};
 use super::log::{self, Event, PURGED};
 use super::reads::Place;
-use super::tree::Fault;
 
 /// What a summary stands for.
 pub(super) struct Summary {
@@ -20,12 +20,6 @@ pub(super) struct Summary {
     places: Vec<Place>,
     /// The first version that it stands for.
     first: u64,
-}
-
-/// The most events that it can take away.
-pub(super) fn most(summarize: &Summarize) -> usize {
-    let versions = summarize.last.saturating_sub(summarize.first).saturating_add(1);
-    usize::try_from(versions).map_or(MAX_SUMMARIZED, |versions| versions.min(MAX_SUMMARIZED))
 }
 
 impl Group<'_> {

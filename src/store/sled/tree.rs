@@ -1,4 +1,4 @@
-//! sled behind the border: the few calls that the store makes, with every failure told as a [`Fault`].
+//! sled behind the panic guard: the few calls that the store makes, with every failure told as a [`Fault`].
 
 use std::fs::File;
 use std::io;
@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use sled::{Batch, IVec};
 
-use super::super::StoreError;
-use super::border::guarded;
 use super::disk::Disk;
 use super::durable::{Durable, SEGMENT};
-use super::layout::Damaged;
-use super::redo::Rows;
+use super::fault::Fault;
+use super::panic_guard::guarded;
+use super::rows::{ReadRows, Rows};
 
 /// sled's file, in its folder.
 pub(super) const FILE: &str = "db";
@@ -24,35 +23,6 @@ const AGAIN: Duration = Duration::from_millis(50);
 const REFUSED_TRIES: u32 = 2;
 /// How often sled is asked again while somebody has its lock: three seconds.
 const TAKEN_TRIES: u32 = 60;
-
-/// Why a call into sled gave nothing, for the operator.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// A row, or sled's file, is not what was written there.
-    Damaged(String),
-    /// The operating system refused something: what was written before is as good as it was.
-    Refused(String),
-    /// As `Refused`: there is no room on the disk.
-    NoRoom(String),
-    /// Another process has the file.
-    Taken,
-}
-
-/// Rows that can be read: of sled's tree, or of its file without sled.
-pub(super) trait ReadRows {
-    fn get(&self, key: &[u8]) -> Result<Option<IVec>, Fault>;
-
-    /// The last row whose key begins with `prefix`.
-    fn last(&self, prefix: &[u8]) -> Result<Option<(IVec, IVec)>, Fault>;
-
-    /// Shows the rows from a key on to `visit`, in order, until it breaks or a key does not begin with `prefix`.
-    fn visit(
-        &self,
-        from: Bound<Vec<u8>>,
-        prefix: &[u8],
-        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Fault>;
-}
 
 /// The one tree.
 pub(super) struct Tree {
@@ -217,40 +187,6 @@ impl Drop for Tree {
     }
 }
 
-impl Fault {
-    /// What the operating system refused.
-    pub(super) fn refused(what: &str, error: &io::Error) -> Self {
-        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        let why = format!("{what}: {}", refusal(error));
-        let no_room = [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind());
-        if no_room { Self::NoRoom(why) } else { Self::Refused(why) }
-    }
-
-    /// A row of which nothing is believed.
-    pub(super) fn row(what: impl std::fmt::Display) -> impl FnOnce(Damaged) -> Self {
-        move |Damaged| Self::Damaged(format!("{what} is not what was written there"))
-    }
-
-    /// What ends the run, and what to do about it.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Damaged(why) => format!("{why}; restore the whole folder from a backup"),
-            Self::Refused(why) | Self::NoRoom(why) => why.clone(),
-            Self::Taken => "another process has its file".to_owned(),
-        }
-    }
-
-    /// As the error of whoever met it.
-    pub(super) fn error(&self, folder: &Path) -> StoreError {
-        let text = format!("{}: {}", folder.display(), self.text());
-        match self {
-            Self::Damaged(_) => StoreError::Corrupt(text),
-            Self::Refused(_) | Self::Taken => StoreError::Unavailable(text),
-            Self::NoRoom(_) => StoreError::NoRoom(text),
-        }
-    }
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "as map_err calls it")]
 fn unsynced(error: io::Error) -> Fault {
     Fault::refused("syncing failed", &error)
@@ -287,17 +223,4 @@ fn is_refusal(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
     error.raw_os_error().is_some()
         || ![InvalidData, InvalidInput, NotFound, Other, UnexpectedEof].contains(&error.kind())
-}
-
-/// What the operating system said, and what to do about it: no backup is needed.
-pub(super) fn refusal(error: &io::Error) -> String {
-    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    let advice = if [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind()) {
-        "make room on the disk"
-    } else if [PermissionDenied, ReadOnlyFilesystem].contains(&error.kind()) {
-        "let heirloom's user write there"
-    } else {
-        "look at the disk and at the system's log"
-    };
-    format!("{error}; {advice}, then start again: nothing that was acknowledged is lost")
 }

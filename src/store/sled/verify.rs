@@ -6,14 +6,17 @@ use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 
 use super::check::{Check, Found};
+use super::fault::Fault;
 use super::layout::{self, Damaged, Head, META, Meta};
 use super::log;
-use super::mark::Mark;
-use super::open::{LOCK, MARK, OpenError, SLED};
+use super::open::{LOCK, MARK, SLED};
+use super::open_error::OpenError;
 use super::pages::Pages;
 use super::preparation::{CONF, is_whole, settings, snapshots};
+use super::rows::ReadRows as _;
 use super::segments::SledFile;
-use super::tree::{FILE, Fault, ReadRows as _};
+use super::tree::FILE;
+use super::watermark::Watermark;
 use crate::store::Verification;
 
 /// Reads the whole store in `folder`, and writes nothing, not even a lock.
@@ -24,7 +27,7 @@ use crate::store::Verification;
 pub fn verify(folder: &Path) -> Result<Verification, OpenError> {
     unused(folder)?;
     let (sled, mark) = (folder.join(SLED), folder.join(MARK));
-    let marked = Mark::read(&mark).map_err(|source| OpenError::Io { path: mark, source })?;
+    let marked = Watermark::read(&mark).map_err(|source| OpenError::Io { path: mark, source })?;
     let path = sled.join(FILE);
     let file = File::open(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
     let state = |file: &File| file.metadata().and_then(|file| Ok((file.len(), file.modified()?)));

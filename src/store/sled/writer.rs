@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sled::Batch;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::super::{Appended, StoreError};
-use super::border::guarded;
-use super::group::{Change, Cost, Group};
+use super::fault::Fault;
+use super::group::Group;
+use super::job::Job;
 use super::layout;
 use super::log::LastRow;
-use super::mark::{Mark, MarkFile};
+use super::panic_guard::guarded;
 use super::queue::Queue;
 use super::reads::Chunk;
 use super::redo;
 use super::shared::Shared;
-use super::tree::Fault;
+use super::time::now;
+use super::watermark::{Watermark, WatermarkFile};
 
 /// How often the mark is synced while appends come in.
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -35,23 +35,12 @@ const PURGE_WAITS: Duration = Duration::from_secs(1);
 /// How many rows one step of a purge changes at most: full ones are together no more than a group may have.
 const PURGE_ROWS: usize = 51;
 
-/// A change and who waits for it.
-pub(super) struct Job {
-    pub(super) change: Change,
-    pub(super) cost: Cost,
-    /// By when its group should begin.
-    pub(super) due: Instant,
-    pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
-    /// Its place in the queue.
-    pub(super) place: OwnedSemaphorePermit,
-}
-
 /// The writer's own state.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) queue: Arc<Queue>,
     pub(super) store: [u8; 16],
-    pub(super) mark: MarkFile,
+    pub(super) mark: WatermarkFile,
     /// The row at the log's end.
     pub(super) last_row: LastRow,
     /// What was purged and is not durable yet.
@@ -130,7 +119,7 @@ impl Writer {
     fn write_group(&mut self, waiting: &mut VecDeque<Job>) -> Result<(), Stop> {
         let began = now();
         let shared = Arc::clone(&self.shared);
-        let position = shared.gate.visible().position;
+        let position = shared.read_barrier.visible().position;
         let last_row = std::mem::replace(&mut self.last_row, LastRow::behind(position));
         let mut group = Group::new(&shared.tree, position, last_row);
         let mut bytes: usize = 0;
@@ -162,10 +151,10 @@ impl Writer {
     fn commit(&mut self, mut group: Group<'_>) -> Result<(), Stop> {
         group.seal();
         let newest = group.newest();
-        let mark = newest.map(|(key, entry)| Mark::of(self.store, group.position, Some((&key, entry))));
+        let mark = newest.map(|(key, entry)| Watermark::of(self.store, group.position, Some((&key, entry))));
         let shared = &self.shared;
         let rows = Arc::new(group.rows);
-        shared.gate.open(Arc::clone(&rows), group.takes_away);
+        shared.read_barrier.begin(Arc::clone(&rows), group.takes_away);
         redo::apply(&shared.tree, &rows)?;
         self.flush()?;
         if let Some(mark) = mark {
@@ -174,7 +163,7 @@ impl Writer {
                 .map_err(|error| Stop(Fault::refused("the mark can't be written", &error)))?;
         }
         self.last_row = group.last_row;
-        self.shared.gate.close(group.position, group.removed);
+        self.shared.read_barrier.end(group.position, group.removed);
         Ok(())
     }
 
@@ -182,7 +171,7 @@ impl Writer {
     fn flush(&mut self) -> Result<(), Stop> {
         self.shared.tree.flush()?;
         if let Some(Purged { birth, last: true }) = self.purged.take() {
-            self.shared.gate.change(|visible| visible.purging.remove(&birth));
+            self.shared.read_barrier.change(|visible| visible.purging.remove(&birth));
         }
         Ok(())
     }
@@ -193,7 +182,7 @@ impl Writer {
     }
 
     fn next_purge(&self) -> Option<u64> {
-        self.shared.gate.visible().purging.first_key_value().map(|(birth, _)| *birth)
+        self.shared.read_barrier.visible().purging.first_key_value().map(|(birth, _)| *birth)
     }
 
     /// Deletes some of the events of a removed stream. Nobody sees it, but it is synced like a group, or with one: see
@@ -202,7 +191,7 @@ impl Writer {
         let shared = &self.shared;
         let (batch, last) = self.purge_batch(birth)?;
         shared.tree.keep_up()?;
-        shared.gate.change(|_| shared.tree.apply(batch))?;
+        shared.read_barrier.change(|_| shared.tree.apply(batch))?;
         // Readers go on meanwhile.
         shared.tree.keep_up()?;
         self.purged = Some(Purged { birth, last });
@@ -210,7 +199,8 @@ impl Writer {
         let key = self.last_row.key();
         if let Some(row) = shared.tree.get(&key)? {
             let resumed = LastRow::resume(&key, &row).map_err(Fault::row("the end of the log"))?;
-            self.last_row = resumed.unwrap_or_else(|| LastRow::behind(shared.gate.visible().position));
+            self.last_row =
+                resumed.unwrap_or_else(|| LastRow::behind(shared.read_barrier.visible().position));
         }
         Ok(())
     }
@@ -226,7 +216,7 @@ impl Writer {
         }
         let last = gone.is_empty();
         let end = {
-            let visible = self.shared.gate.visible();
+            let visible = self.shared.read_barrier.visible();
             if last {
                 let loose = visible.purging.get(&birth).into_iter().flatten();
                 gone.extend(loose.filter(|position| **position != layout::GONE));
@@ -243,9 +233,4 @@ impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         Self(fault)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "paces and measures the disk; decides nothing that is stored")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }

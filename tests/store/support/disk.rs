@@ -65,7 +65,7 @@ impl Disk for TestDisk {
                 self.log_syncs.fetch_add(1, SeqCst);
                 file.sync_data()
             }
-            Synced::Mark => {
+            Synced::Watermark => {
                 self.broken(&self.fail_mark)?;
                 self.mark_syncs.fetch_add(1, SeqCst);
                 file.sync_data()

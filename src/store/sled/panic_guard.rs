@@ -1,4 +1,4 @@
-//! The border to sled: no panic of its code crosses it, on whichever thread it happens.
+//! No panic of sled's code reaches heirloom, on whichever thread it happens.
 //!
 //! Damage can make sled panic inside a call, or on one of its own threads, which it never reports: whoever waits for
 //! that thread then waits for ever. So calls go through [`guarded`], and a panic hook turns a panic of sled's threads
@@ -89,7 +89,7 @@ mod tests {
             guarded(|| panic!("inner\nline {:?}", b"secret")).map_err(|why| panic!("outer after {why}"))
         });
         let why = caught.map(|_: Result<(), ()>| ()).unwrap_err();
-        assert!(why.contains("outer after inner line  (border.rs:"), "{why}");
+        assert!(why.contains("outer after inner line  (panic_guard.rs:"), "{why}");
         assert_eq!(guarded(|| 7), Ok(7));
     }
 }

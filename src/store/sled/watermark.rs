@@ -17,7 +17,7 @@ const SLOT: u64 = 4096;
 
 /// What the mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct Watermark {
     /// The store's id.
     pub(super) store: [u8; 16],
     /// The position of the log's last entry; 0 if it has none.
@@ -28,7 +28,7 @@ pub(super) struct Mark {
 
 /// The mark's file.
 #[derive(Debug)]
-pub(super) struct MarkFile {
+pub(super) struct WatermarkFile {
     file: File,
     /// Counts the writes: the higher slot is the newer.
     sequence: u64,
@@ -38,7 +38,7 @@ pub(super) struct MarkFile {
     pub(super) dirty: bool,
 }
 
-impl Mark {
+impl Watermark {
     /// Reads the newer of the whole slots, and changes nothing.
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
         match File::open(path) {
@@ -65,9 +65,9 @@ pub(super) fn digest(key: &[u8], entry: &[u8]) -> [u8; 32] {
     out
 }
 
-impl MarkFile {
+impl WatermarkFile {
     /// Opens the file, made if it is missing, and reads the newer of the whole slots.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Mark>)> {
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Watermark>)> {
         let mut open = File::options();
         let file = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         // Its full length from the start: a write to it can't run out of space later.
@@ -83,7 +83,7 @@ impl MarkFile {
     }
 
     /// Writes the mark, not yet synced.
-    pub(super) fn write(&mut self, mark: &Mark) -> io::Result<()> {
+    pub(super) fn write(&mut self, mark: &Watermark) -> io::Result<()> {
         self.sequence = self.sequence.saturating_add(1);
         self.file.write_all_at(&encode(self.sequence, mark), offset(self.slot))?;
         self.dirty = true;
@@ -93,7 +93,7 @@ impl MarkFile {
     /// Makes what was written durable, and turns to the other slot.
     pub(super) fn sync(&mut self, disk: &dyn Disk) -> io::Result<()> {
         if self.dirty {
-            disk.sync(Synced::Mark, &self.file)?;
+            disk.sync(Synced::Watermark, &self.file)?;
             self.slot = other(self.slot);
             self.dirty = false;
         }
@@ -109,7 +109,7 @@ fn offset(slot: u64) -> u64 {
     slot.saturating_mul(SLOT)
 }
 
-fn encode(sequence: u64, mark: &Mark) -> Vec<u8> {
+fn encode(sequence: u64, mark: &Watermark) -> Vec<u8> {
     let sequence = sequence.to_be_bytes();
     let position = mark.position.to_be_bytes();
     let body = [MAGIC, sequence.as_slice(), &mark.store, &position, &mark.digest].concat();
@@ -118,7 +118,7 @@ fn encode(sequence: u64, mark: &Mark) -> Vec<u8> {
 }
 
 /// The newer of the whole slots: its sequence, its number, and what it says.
-fn newest(file: &File) -> io::Result<Option<(u64, u64, Mark)>> {
+fn newest(file: &File) -> io::Result<Option<(u64, u64, Watermark)>> {
     let slots = [read_slot(file, 0)?, read_slot(file, 1)?];
     let whole =
         (0..).zip(slots).filter_map(|(slot, read)| read.map(|(sequence, mark)| (sequence, slot, mark)));
@@ -126,7 +126,7 @@ fn newest(file: &File) -> io::Result<Option<(u64, u64, Mark)>> {
 }
 
 /// A file that is too short has no such slot.
-fn read_slot(file: &File, slot: u64) -> io::Result<Option<(u64, Mark)>> {
+fn read_slot(file: &File, slot: u64) -> io::Result<Option<(u64, Watermark)>> {
     let mut bytes = [0; 76];
     match file.read_exact_at(&mut bytes, offset(slot)) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
@@ -134,14 +134,14 @@ fn read_slot(file: &File, slot: u64) -> io::Result<Option<(u64, Mark)>> {
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<(u64, Mark)> {
+fn decode(bytes: &[u8]) -> Option<(u64, Watermark)> {
     let (body, sum) = bytes.split_last_chunk()?;
     let body = body.strip_prefix(MAGIC).filter(|_| u32::from_be_bytes(*sum) == crc32fast::hash(body))?;
     let (sequence, body) = body.split_first_chunk()?;
     let (store, body) = body.split_first_chunk()?;
     let (position, body) = body.split_first_chunk()?;
     let digest = body.try_into().ok()?;
-    let mark = Mark { store: *store, position: u64::from_be_bytes(*position), digest };
+    let mark = Watermark { store: *store, position: u64::from_be_bytes(*position), digest };
     Some((u64::from_be_bytes(*sequence), mark))
 }
 
@@ -155,40 +155,40 @@ mod tests {
     fn a_slot_of_the_mark_is_written_and_read_as_it_was() {
         let mut frozen = Frozen::read("sled-mark.txt");
         let digest = digest(b"l\0\0\0\0\0\0\0\x08", b"entry");
-        let slot = (9, Mark { store: [1; 16], position: 8, digest });
+        let slot = (9, Watermark { store: [1; 16], position: 8, digest });
         let read = |bytes: &[u8]| decode(bytes).ok_or("none");
         frozen.both_ways("slot", &slot, |(sequence, mark)| encode(*sequence, mark), read);
         frozen.finish();
     }
 
-    fn mark(position: u64) -> Mark {
-        Mark { store: [1; 16], position, digest: [2; 32] }
+    fn mark(position: u64) -> Watermark {
+        Watermark { store: [1; 16], position, digest: [2; 32] }
     }
 
     #[test]
     fn the_newer_whole_slot_is_read_and_the_other_when_it_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mark");
-        let (mut file, none) = MarkFile::open(&path).unwrap();
+        let (mut file, none) = WatermarkFile::open(&path).unwrap();
         assert_eq!(none, None);
         file.write(&mark(1)).unwrap();
         file.write(&mark(2)).unwrap();
         file.sync(&SystemDisk).unwrap();
         file.write(&mark(3)).unwrap();
-        assert_eq!(MarkFile::open(&path).unwrap().1, Some(mark(3)));
+        assert_eq!(WatermarkFile::open(&path).unwrap().1, Some(mark(3)));
         // The second slot holds position 3: a power cut in mid-write leaves the synced first.
         let raw = File::options().write(true).open(&path).unwrap();
         raw.write_all_at(&[9], SLOT + 40).unwrap();
-        assert_eq!(MarkFile::open(&path).unwrap().1, Some(mark(2)));
+        assert_eq!(WatermarkFile::open(&path).unwrap().1, Some(mark(2)));
         raw.write_all_at(&[9], 40).unwrap();
-        assert_eq!(MarkFile::open(&path).unwrap().1, None);
+        assert_eq!(WatermarkFile::open(&path).unwrap().1, None);
     }
 
     #[test]
     fn the_synced_slot_is_left_alone_until_the_other_is_synced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mark");
-        let (mut file, _) = MarkFile::open(&path).unwrap();
+        let (mut file, _) = WatermarkFile::open(&path).unwrap();
         file.write(&mark(1)).unwrap();
         file.sync(&SystemDisk).unwrap();
         for position in 2..9 {
@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(read_slot(&file.file, 0).unwrap().unwrap().1, mark(1));
         }
         // Opened again, the newest is spared too.
-        let (mut file, newest) = MarkFile::open(&path).unwrap();
+        let (mut file, newest) = WatermarkFile::open(&path).unwrap();
         assert_eq!(newest, Some(mark(8)));
         file.write(&mark(9)).unwrap();
         assert_eq!(read_slot(&file.file, 1).unwrap().unwrap().1, mark(8));

@@ -1,4 +1,4 @@
-//! What readers may see. sled shows a row before it is durable, so every read passes the gate: a read that touches
+//! What readers may see. sled shows a row before it is durable, so every read passes the read barrier: a read that touches
 //! what the open group changes waits until that group is synced, and all others go on.
 
 use std::collections::BTreeMap;
@@ -7,14 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch;
 
-use super::redo::Rows;
+use super::rows::Rows;
 
-/// The gate between the one writer and all readers.
+/// The barrier between the one writer and all readers.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct ReadBarrier {
     visible: RwLock<Visible>,
     /// The number of the last group that was synced.
-    closed: watch::Sender<u64>,
+    ended: watch::Sender<u64>,
 }
 
 /// What a reader has to know about the open group, and about what lies in the tree but isn't there any more.
@@ -43,28 +43,28 @@ pub(super) enum Touches<'a> {
     Log,
 }
 
-impl Gate {
+impl ReadBarrier {
     pub(super) fn new(position: u64, purging: BTreeMap<u64, Vec<u64>>) -> Self {
         let visible = Visible { position, purging, ..Visible::default() };
-        Self { visible: RwLock::new(visible), closed: watch::Sender::new(0) }
+        Self { visible: RwLock::new(visible), ended: watch::Sender::new(0) }
     }
 
     /// Reads, if nothing of what it touches is open; else the number of the group to wait for. No group opens while
     /// `read` runs.
-    pub(super) fn pass<T>(&self, touches: &Touches<'_>, read: impl FnOnce(&Visible) -> T) -> Result<T, u64> {
+    pub(super) fn read<T>(&self, touches: &Touches<'_>, read: impl FnOnce(&Visible) -> T) -> Result<T, u64> {
         let visible = self.visible();
         if visible.is_open(touches) { Err(visible.group) } else { Ok(read(&visible)) }
     }
 
     /// Waits until a group is synced.
-    pub(super) async fn closed(&self, group: u64) {
-        let mut closed = self.closed.subscribe();
-        // The sender lives as long as the gate.
-        drop(closed.wait_for(|last| *last >= group).await);
+    pub(super) async fn ended(&self, group: u64) {
+        let mut ended = self.ended.subscribe();
+        // The sender lives as long as the barrier.
+        drop(ended.wait_for(|last| *last >= group).await);
     }
 
     /// Opens a group: to be called before it is applied.
-    pub(super) fn open(&self, rows: Arc<Rows>, takes_away: bool) {
+    pub(super) fn begin(&self, rows: Arc<Rows>, takes_away: bool) {
         self.change(|visible| {
             visible.group = visible.group.saturating_add(1);
             visible.rows = rows;
@@ -73,7 +73,7 @@ impl Gate {
     }
 
     /// Closes the open group: what it changed is durable now.
-    pub(super) fn close(&self, position: u64, removed: Vec<(u64, Vec<u64>)>) {
+    pub(super) fn end(&self, position: u64, removed: Vec<(u64, Vec<u64>)>) {
         let group = self.change(|visible| {
             visible.rows = Arc::default();
             visible.takes_away = false;
@@ -81,7 +81,7 @@ impl Gate {
             visible.purging.extend(removed);
             visible.group
         });
-        self.closed.send_replace(group);
+        self.ended.send_replace(group);
     }
 
     /// Changes what is visible while nobody reads.
@@ -114,19 +114,19 @@ mod tests {
 
     #[test]
     fn only_reads_of_what_the_open_group_changes_wait() {
-        let gate = Gate::new(3, BTreeMap::new());
+        let read_barrier = ReadBarrier::new(3, BTreeMap::new());
         let row = |key: &'static [u8]| Touches::Row(key);
         let prefix = |key: &'static [u8]| Touches::Prefix(key);
-        gate.open(Arc::new(Rows::from([(b"rb/1".to_vec(), None)])), false);
+        read_barrier.begin(Arc::new(Rows::from([(b"rb/1".to_vec(), None)])), false);
         for waits in [row(b"rb/1"), prefix(b"rb"), prefix(b"rb/1")] {
-            assert_eq!(gate.pass(&waits, |_| ()), Err(1), "{waits:?}");
+            assert_eq!(read_barrier.read(&waits, |_| ()), Err(1), "{waits:?}");
         }
         for passes in [row(b"rb/"), prefix(b"ra"), prefix(b"rb/2"), Touches::Log] {
-            assert_eq!(gate.pass(&passes, |visible| visible.position), Ok(3), "{passes:?}");
+            assert_eq!(read_barrier.read(&passes, |visible| visible.position), Ok(3), "{passes:?}");
         }
-        gate.close(4, Vec::new());
-        assert_eq!(gate.pass(&row(b"rb/1"), |visible| visible.position), Ok(4));
-        gate.open(Arc::default(), true);
-        assert_eq!(gate.pass(&Touches::Log, |_| ()), Err(2), "a removal takes events out of the log");
+        read_barrier.end(4, Vec::new());
+        assert_eq!(read_barrier.read(&row(b"rb/1"), |visible| visible.position), Ok(4));
+        read_barrier.begin(Arc::default(), true);
+        assert_eq!(read_barrier.read(&Touches::Log, |_| ()), Err(2), "a removal takes events out of the log");
     }
 }

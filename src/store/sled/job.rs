@@ -1,0 +1,19 @@
+//! A change on its way to the writer.
+
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::super::{Appended, StoreError};
+use super::group::{Change, Cost};
+
+/// A change and who waits for it.
+pub(super) struct Job {
+    pub(super) change: Change,
+    pub(super) cost: Cost,
+    /// By when its group should begin.
+    pub(super) due: Instant,
+    pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
+    /// Its place in the queue.
+    pub(super) place: OwnedSemaphorePermit,
+}

@@ -1,0 +1,8 @@
+//! The time by which the disk is paced and measured.
+
+use std::time::Instant;
+
+#[expect(clippy::disallowed_methods, reason = "paces and measures the disk; decides nothing that is stored")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
