@@ -223,8 +223,7 @@ fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision 
         return end_and_refuse(now, EndReason::Expired, Denied::Expired);
     };
     let access = issue(&terms(session, command), &scope, command.now);
-    // In its last second a session has no access token to give: some clients read 0 as "never expires".
-    if access.exp <= command.now.seconds() {
+    if !lasts(&access, command.now) {
         return refuse(Denied::Expired);
     }
     let idle_expiry = now.after(command.policy.refresh_idle).min(session.started.absolute_expiry);
@@ -294,6 +293,9 @@ fn retry(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
         (issued.clone(), Vec::new())
     } else {
         let access = issue(&terms(session, command), &scope, command.now);
+        if !lasts(&access, command.now) {
+            return refuse(Denied::Expired);
+        }
         (access.clone(), vec![SessionEvent::AccessTokenIssued { at: now, access }])
     };
     Decision { events, outcome: Ok(Granted { refresh, generation, access, scope, retried: true }) }
@@ -359,6 +361,11 @@ fn issue(terms: &Terms<'_>, scope: &Scope, now: Timestamp) -> Issued {
     let expiry = now.seconds().saturating_add(terms.policy.access_token.as_secs());
     let scope = (scope != terms.granted).then(|| scope.clone());
     Issued { iat: now.seconds(), exp: expiry.min(terms.absolute_expiry.seconds()), scope, kid: terms.kid }
+}
+
+/// In its last second a session has no access token to give: some clients read an `expires_in` of 0 as "never expires".
+const fn lasts(issued: &Issued, now: Timestamp) -> bool {
+    issued.exp > now.seconds()
 }
 
 fn has_half_its_life(issued: &Issued, now: Timestamp) -> bool {

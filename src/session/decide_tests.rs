@@ -58,11 +58,15 @@ fn at(at: u64) -> Sent<'static> {
 
 impl Family {
     fn new() -> Self {
+        Self::with(policy())
+    }
+
+    fn with(policy: Policy) -> Self {
         let mut family = Self {
             log: Vec::new(),
             session: None,
             tokens: Vec::new(),
-            policy: policy(),
+            policy,
             user: Some(Standing::default()),
             client: Some(Standing::default()),
             installation_epoch: 0,
@@ -114,6 +118,11 @@ impl Family {
 
     /// What would be decided; nothing lands.
     fn decision(&self, token: Presented, sent: &Sent<'_>) -> Decision {
+        self.decision_at(token, sent, Timestamp::from_seconds(sent.at))
+    }
+
+    /// As [`Self::decision`], at a moment within a second.
+    fn decision_at(&self, token: Presented, sent: &Sent<'_>, now: Timestamp) -> Decision {
         let asked = sent.scope.map(scope);
         decide(
             self.session.as_ref(),
@@ -130,7 +139,7 @@ impl Family {
                 policy: self.policy,
                 nonce: Nonce::from([self.nonces.wrapping_add(1); 16]),
                 kid: Kid::from_bytes([3; 32]),
-                now: Timestamp::from_seconds(sent.at),
+                now,
                 steps: self.steps,
                 uptime: Duration::from_secs(self.uptime),
             },
@@ -160,6 +169,8 @@ fn names(decision: &Decision) -> Vec<&'static str> {
 fn row_2_an_unknown_or_ended_session_is_refused_and_nothing_is_recorded() {
     let mut family = Family::new();
     let token = family.tokens[0];
+    let of_no_session = Family { session: None, ..Family::new() };
+    assert_eq!(of_no_session.decision(token, &at(T0)), refuse(Denied::Unknown));
     let ended = end(family.session.as_ref().unwrap(), EndReason::Logout, Timestamp::from_seconds(T0));
     family.land(&Decision { events: ended, outcome: Err(Denied::Unknown) });
     let decision = family.present(token, &at(T0));
@@ -218,6 +229,26 @@ fn the_absolute_expiry_bounds_the_session_and_its_access_tokens() {
     let last = family.present(*family.tokens.last().unwrap(), &at(end - 100)).outcome.unwrap();
     assert_eq!(last.access.exp, end);
     assert_eq!(family.present(last.refresh.unwrap(), &at(end)).outcome, Err(Denied::Expired));
+}
+
+/// A session ends at a millisecond, and an access token at a whole second: `exp` would be no later than `iat`, and some
+/// clients read an `expires_in` of 0 as "never expires".
+#[test]
+fn a_session_gives_no_access_token_in_its_last_second() {
+    let mut family = Family::with(Policy { refresh_absolute: Duration::from_millis(100_500), ..policy() });
+    let (first, second) = (family.tokens[0], family.rotate(T0 + 90));
+    let answer = |token, millis| {
+        let now = Timestamp::from_millis((T0 + 99) * 1000 + millis);
+        family.decision_at(token, &at(T0), now)
+    };
+    // By a rotation, and by a retry whose recorded access token has expired.
+    for token in [first, second] {
+        let last = answer(token, 999).outcome.unwrap().access;
+        assert_eq!((last.iat, last.exp), (T0 + 99, T0 + 100));
+        for millis in [1000, 1499, 1500] {
+            assert_eq!(answer(token, millis), refuse(Denied::Expired), "{token:?} {millis}");
+        }
+    }
 }
 
 /// In ZITADEL, locked and disabled users could go on refreshing (CVE-2023-22492).
