@@ -189,6 +189,10 @@ mod tests {
         let device = Device::new(Some(&"ä".repeat(500)), Some("\u{1b}[31m\u{202e}my\r\nphone\0 "));
         assert_eq!(device.user_agent.as_ref().map(String::len), Some(MAX_USER_AGENT));
         assert_eq!(device.label(), Some("[31mmyphone"));
+        let label = |bytes| Device::new(None, Some(&"a".repeat(bytes))).label.unwrap().len();
+        assert_eq!([label(63), label(64), label(65)], [63, 64, 64]);
+        let two_bytes = format!("{}ä", "a".repeat(63));
+        assert_eq!(Device::new(None, Some(&two_bytes)).label(), Some(&*"a".repeat(63)), "no half character");
         assert!(Device::new(Some(" \r\n"), Some("")).is_unknown());
         for unseen in [
             '\u{AD}',

@@ -187,8 +187,14 @@ mod tests {
 
     #[test]
     fn doing_it_again_changes_nothing() {
-        let user = given(&[registered(), Command::Disable]);
-        assert_eq!(decide(user.as_ref(), Command::Disable, AT), Ok(Vec::new()));
+        let disabled = given(&[registered(), Command::Disable]);
+        assert_eq!(decide(disabled.as_ref(), Command::Disable, AT), Ok(Vec::new()));
+        let enabled = vec![UserEvent::Enabled { at: AT, by: None }];
+        assert_eq!(decide(disabled.as_ref(), Command::Enable, AT), Ok(enabled));
+        let active = given(&[registered()]);
+        assert_eq!(decide(active.as_ref(), Command::Enable, AT), Ok(Vec::new()));
+        let same_roles = Command::SetRoles { roles: vec!["user".to_owned()] };
+        assert_eq!(decide(active.as_ref(), same_roles, AT), Ok(Vec::new()));
     }
 
     #[test]

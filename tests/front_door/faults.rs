@@ -7,6 +7,7 @@ use heirloom::store::{
     Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StreamId,
     Summarize,
 };
+use tokio::sync::Notify;
 
 /// Passes everything on, with what `$load`, `$append` and `$record` do instead.
 macro_rules! around {
@@ -148,3 +149,56 @@ impl Once {
 }
 
 around!(Once, Self::load_as_is, Self::append_once, Self::record_as_is);
+
+/// Holds an append back, so that another one overtakes it.
+#[derive(Default)]
+pub(crate) struct Hold {
+    next: AtomicBool,
+    held: Notify,
+    released: Notify,
+}
+
+impl Hold {
+    /// From now on: the next append waits.
+    pub(crate) fn next_append(&self) {
+        self.next.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until the append is there.
+    pub(crate) async fn held(&self) {
+        tokio::time::timeout(std::time::Duration::from_secs(10), self.held.notified()).await.unwrap();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn release(&self) {
+        self.released.notify_one();
+    }
+}
+
+/// A store in which appends can be held back.
+pub(crate) struct Holding {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) hold: Arc<Hold>,
+}
+
+impl Holding {
+    fn append_when_released(&self, append: Append) -> StoreFuture<'_, Appended> {
+        Box::pin(async move {
+            if self.hold.next.swap(false, Ordering::SeqCst) {
+                self.hold.held.notify_one();
+                self.hold.released.notified().await;
+            }
+            self.inner.append(append).await
+        })
+    }
+
+    fn load_as_is(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        self.inner.load(stream)
+    }
+
+    fn record_as_is(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.inner.record(key)
+    }
+}
+
+around!(Holding, Self::load_as_is, Self::append_when_released, Self::record_as_is);

@@ -334,6 +334,24 @@ async fn a_client_with_more_scopes_than_a_request_may_name_can_refresh() {
     assert_eq!(second.json["scope"].as_str().unwrap().split(' ').count(), 80);
 }
 
+/// Both servers have the same keys, so the other's token has a right MAC.
+#[tokio::test]
+async fn a_token_of_a_session_that_the_store_does_not_have_is_refused_and_nothing_is_recorded() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loads);
+    let other = Server::start().await;
+    let server = Server::with(move |setup| {
+        setup.store = Some(Box::new(move |inner| Arc::new(Counting { inner, loads: counted })));
+    })
+    .await;
+    let unknown = other.sign_in().await;
+    let (position, before) = (server.position().await, loads.load(Ordering::SeqCst));
+    assert_eq!(server.refresh(&unknown.refresh_token()).await.outcome(), REFUSED);
+    assert!(loads.load(Ordering::SeqCst) > before, "the MAC was right, so the store was asked");
+    assert_eq!(server.position().await, position);
+    assert_eq!(other.refresh(&unknown.refresh_token()).await.status, 200);
+}
+
 /// A truncated token is none: ZITADEL took shortened ones (CVE-2026-27840).
 #[tokio::test]
 async fn a_damaged_token_is_refused_without_a_look_at_the_store() {

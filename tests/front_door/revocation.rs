@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use heirloom::oauth::SessionId;
 use heirloom::session::{EndReason, SessionEvent};
 
-use crate::faults::{Failing, Fault};
+use crate::faults::{Failing, Fault, Hold, Holding};
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 /// Revokes with the public client.
@@ -197,25 +197,79 @@ async fn a_store_that_fails_is_503_and_never_200() {
     assert_eq!(server.refresh(&token).await.outcome(), GONE);
 }
 
+/// Both have loaded the session when one of them lands; the other finds another version than it expected.
+#[tokio::test]
+async fn a_sign_out_ends_the_session_whether_it_overtakes_a_refresh_or_is_overtaken() {
+    let hold = Arc::<Hold>::default();
+    let around = Arc::clone(&hold);
+    let server =
+        Server::with(|setup| setup.store = Some(Box::new(|inner| Arc::new(Holding { inner, hold: around }))))
+            .await;
+
+    let overtaken = server.sign_in().await;
+    hold.next_append();
+    let refresh_first = async {
+        hold.held().await;
+        let refreshed = server.refresh(&overtaken.refresh_token()).await;
+        hold.release();
+        refreshed
+    };
+    let token = overtaken.refresh_token();
+    let (revoked, refreshed) = tokio::join!(revoke(&server, &token, &[]), refresh_first);
+    assert_done(&revoked);
+    assert_eq!(server.refresh(&refreshed.refresh_token()).await.outcome(), GONE);
+    assert_eq!(how_it_ended(&server, overtaken.session()).await, Some(EndReason::Logout));
+
+    let other = server.sign_in().await;
+    hold.next_append();
+    let sign_out_first = async {
+        hold.held().await;
+        let revoked = revoke(&server, &other.refresh_token(), &[]).await;
+        hold.release();
+        revoked
+    };
+    let token = other.refresh_token();
+    let (refreshed, revoked) = tokio::join!(server.refresh(&token), sign_out_first);
+    assert_done(&revoked);
+    assert_eq!(refreshed.outcome(), GONE);
+}
+
+/// The race is run until a refresh came first: then the sign-out has to end what that refresh made.
 #[tokio::test]
 async fn a_sign_out_wins_over_refreshes_at_the_same_moment() {
     let server = Arc::new(Server::start().await);
+    for race in 0..50 {
+        if sign_out_among_refreshes(&server, race).await > 0 {
+            return;
+        }
+    }
+    panic!("no refresh ever came before the sign-out");
+}
+
+/// One race; the sign-out starts after `pause` turns of the scheduler. Returns how many refreshes came first.
+async fn sign_out_among_refreshes(server: &Arc<Server>, pause: usize) -> usize {
     let signed_in = server.sign_in().await;
     let token = signed_in.refresh_token();
     let refreshes: Vec<_> = (0..16)
         .map(|_| {
-            let (server, token) = (Arc::clone(&server), token.clone());
+            let (server, token) = (Arc::clone(server), token.clone());
             tokio::spawn(async move { server.refresh(&token).await })
         })
         .collect();
-    assert_done(&revoke(&server, &token, &[]).await);
+    for _ in 0..pause {
+        tokio::task::yield_now().await;
+    }
+    assert_done(&revoke(server, &token, &[]).await);
+    let mut came_first = 0;
     for refresh in refreshes {
         let answer = refresh.await.unwrap();
         assert!(answer.status == 200 || answer.outcome() == GONE, "{}", answer.text);
         if answer.status == 200 {
+            came_first += 1;
             assert_eq!(server.refresh(&answer.refresh_token()).await.outcome(), GONE);
         }
     }
-    assert_eq!(how_it_ended(&server, signed_in.session()).await, Some(EndReason::Logout));
+    assert_eq!(how_it_ended(server, signed_in.session()).await, Some(EndReason::Logout));
     assert_eq!(server.sign_in_as(USER.0, USER.1).await.status, 200);
+    came_first
 }

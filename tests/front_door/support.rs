@@ -187,7 +187,7 @@ pub(crate) struct Server {
 }
 
 /// An answer: status, headers, JSON.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,

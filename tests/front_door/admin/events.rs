@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use heirloom::oauth::SessionId;
+use heirloom::session::SessionEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -94,13 +96,64 @@ async fn a_search_by_type_looks_at_a_bounded_number_of_events() {
     assert_eq!(types(&second), ["client_registered"]);
 }
 
+/// All nonces that the log holds of a session, as text in every encoding that an event might show them in.
+async fn nonces(server: &Server, id: SessionId) -> Vec<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+    let events = server.events(id).await;
+    let nonces = events.iter().flat_map(|event| match event {
+        SessionEvent::TokensIssued { nonce, .. } | SessionEvent::TokensRotated { nonce, .. } => vec![*nonce],
+        SessionEvent::RotationsSummarized(summary) => {
+            summary.newest.iter().map(|rotation| rotation.nonce).collect()
+        }
+        SessionEvent::Started(_)
+        | SessionEvent::AccessTokenIssued { .. }
+        | SessionEvent::ReuseDetected { .. }
+        | SessionEvent::ForeignClientRefused { .. }
+        | SessionEvent::Ended { .. } => Vec::new(),
+    });
+    let encoded = nonces.flat_map(|nonce| {
+        // Behind the byte that says how long it is.
+        let bytes = minicbor::to_vec(nonce).unwrap().split_off(1);
+        assert_eq!(bytes.len(), 16);
+        let hex = format!("{:032x}", u128::from_be_bytes(*bytes.first_chunk().unwrap()));
+        let list = serde_json::to_string(&bytes).unwrap();
+        [list, URL_SAFE_NO_PAD.encode(&bytes), STANDARD_NO_PAD.encode(&bytes), hex.to_uppercase(), hex]
+    });
+    encoded.collect()
+}
+
+/// Whoever has the refresh secret and a nonce can make a refresh token.
 #[tokio::test]
 async fn nonces_names_and_passwords_are_in_no_event_that_is_shown() {
     let office = Office::open().await;
-    office.server.sign_in().await;
-    let all = office.get("/admin/events").await.text;
-    for secret in ["nonce", USER.0, USER.1] {
-        assert!(!all.contains(&format!("\"{secret}")), "{secret}: {all}");
+    let server = &office.server;
+    let mut live = Following::begin(&office, "?after=latest", None).await;
+    let signed_in = server.sign_in().await;
+    let id = signed_in.session();
+    let mut newest = signed_in.clone();
+    for _ in 0..6 {
+        newest = server.refresh(&newest.refresh_token()).await;
+    }
+    server.refresh_confidential(&newest.refresh_token()).await;
+    server.wait(60);
+    server.refresh(&signed_in.refresh_token()).await;
+    let names = server.event_names(id).await;
+    assert_eq!(names[8..], ["foreign_client_refused", "reuse_detected", "session_ended"]);
+
+    let shown = [
+        office.get("/admin/events").await.text,
+        office.get(&format!("/admin/events?stream=session:{id}")).await.text,
+        office.get(&format!("/admin/sessions/{id}")).await.text,
+        serde_json::to_string(&live.next(names.len()).await).unwrap(),
+    ];
+    let nonces = nonces(server, id).await;
+    assert_eq!(nonces.len(), 7 * 5, "seven generations");
+    let others = ["nonce", USER.0, USER.1].map(|text| format!("\"{text}"));
+    for secret in nonces.iter().chain(&others) {
+        let place = shown.iter().position(|text| text.contains(secret));
+        assert_eq!(place, None, "{secret} is shown");
     }
 }
 
@@ -246,8 +299,11 @@ async fn a_summary_says_what_it_stands_for_and_no_nonce() {
     .await;
     // One a second, and then two hours without any.
     let (_, id) = refreshed_session(&server, 60, (1000, foreign)).await;
+    let nonces_before = nonces(&server, id).await;
     server.wait(2 * 3600);
     sweep_all(&server).await;
+    assert!(server.event_names(id).await.contains(&"rotations_summarized"));
+    let nonces = [nonces_before, nonces(&server, id).await].concat();
     let office = Office::on(server).await;
     let page = office.get(&format!("/admin/events?stream=session:{id}&type=rotations_summarized")).await;
     let [event] = page.json["events"].as_array().unwrap().as_slice() else { panic!("{}", page.text) };
@@ -260,6 +316,7 @@ async fn a_summary_says_what_it_stands_for_and_no_nonce() {
         "idle_expiry": "2100-01-02T00:00:46.000Z",
     });
     assert_eq!(data, expected);
+    assert!(nonces.iter().all(|nonce| !page.text.contains(nonce)), "{}", page.text);
     // What is left are too few for another one. It stands where the last of them stood: behind the sign-in, before what comes after.
     let all = office.get(&format!("/admin/events?stream=session:{id}")).await;
     let expected =
