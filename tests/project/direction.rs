@@ -1,5 +1,4 @@
 //! Dependencies between the modules run one way: cli → http → app → the domain → oauth.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on should stop")]
 
 use std::collections::BTreeSet;
 use std::fs;

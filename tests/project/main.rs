@@ -1,0 +1,5 @@
+//! What the sources and the documents must keep: the direction of dependencies, and tests that are named and exist.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on should stop")]
+
+mod direction;
+mod threats;
