@@ -1,5 +1,7 @@
 //! The rows of the tree are written and read as they always were: `tests/formats/bytes/sled-rows.txt`.
 
+use std::path::Path;
+
 use super::super::{RecordKey, StreamId};
 use super::layout::{self, FORMAT, GONE, Head, META, Meta};
 use super::log::{self, Event, LastRow, PURGED, SEAL};
@@ -20,7 +22,7 @@ fn row(frozen: &mut Frozen, name: &str, key: &[u8], value: &[u8]) {
 #[test]
 fn the_rows_of_the_tree_are_written_and_read_as_they_were() {
     let mut frozen = Frozen::read("sled-rows.txt");
-    let meta = Meta { format: FORMAT, store: [1; 16] };
+    let meta = Meta { format: 4, store: [1; 16] };
     row(&mut frozen, "format and store", META, &meta.value());
     assert_eq!(Meta::parse(&meta.value()), Ok(meta));
 
@@ -57,4 +59,15 @@ fn log_row(frozen: &mut Frozen) {
     let read = log::entries(&key, &value).unwrap();
     let events: Vec<_> = read.iter().map(|entry| (entry.position, entry.event)).collect();
     assert_eq!(events, [(16, Some(event)), (17, None), (18, None), (19, Some(summary))]);
+}
+
+#[test]
+fn a_folder_of_todays_format_is_recorded() {
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/folders");
+    let mut names = std::fs::read_dir(folders).unwrap().map(|entry| entry.unwrap().file_name());
+    let of_today = format!("store-{FORMAT}");
+    assert!(
+        names.any(|name| name.to_str().is_some_and(|name| name.ends_with(&of_today))),
+        "no recorded folder has store format {FORMAT}: tests/formats/README.md says how one is made"
+    );
 }
