@@ -1,8 +1,8 @@
 //! Dependencies between the modules run one way: cli → http → app → the domain → oauth.
-
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::sources::{code, sources};
 
 /// What every module may use.
 const ALL: [&str; 4] = ["clock", "random", "encoding", "files"];
@@ -90,46 +90,6 @@ const IMPURE: [&str; 11] = [
     "std::env",
 ];
 
-/// Every source file with the module that it belongs to; not `lib.rs` and `main.rs`.
-fn sources() -> Vec<(String, PathBuf)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![root.clone()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            if path.is_dir() {
-                folders.push(path);
-            } else if Path::new(&name).extension().is_some_and(|end| end == "rs")
-                && name != "lib.rs"
-                && name != "main.rs"
-                && !is_tests(&name)
-            {
-                let first = path.strip_prefix(&root).unwrap().iter().next().unwrap().to_str().unwrap();
-                files.push((first.trim_end_matches(".rs").to_owned(), path));
-            }
-        }
-    }
-    files
-}
-
-/// A file without its comments and its tests, which may use anything.
-fn code(text: &str) -> String {
-    let begins_tests = |at: usize| {
-        let mut after = text[at..].lines().skip(1).skip_while(|line| line.starts_with("#["));
-        after.next().is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
-    };
-    let end = text.match_indices("#[cfg(test)]").map(|(at, _)| at).find(|at| begins_tests(*at));
-    let lines = text[..end.unwrap_or(text.len())].lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Whether a file holds nothing but tests.
-fn is_tests(name: &str) -> bool {
-    name == "tests.rs" || name.ends_with("_tests.rs")
-}
-
 /// The modules that a text names as `crate::module` or `crate::{module::…, …}`.
 fn used(code: &str) -> BTreeSet<String> {
     let word = |text: &str| -> String {
@@ -174,7 +134,7 @@ fn against_the_direction(module: &str, used: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn no_module_depends_against_the_direction() {
-    let files = sources();
+    let files = sources("src");
     assert!(files.len() > 20, "the sources were not found");
     for (module, path) in files {
         let found = against_the_direction(&module, &used(&code(&fs::read_to_string(&path).unwrap())));
@@ -184,7 +144,7 @@ fn no_module_depends_against_the_direction() {
 
 #[test]
 fn the_pure_modules_know_no_clock_no_randomness_and_no_input_or_output() {
-    for (module, path) in sources().into_iter().filter(|(module, _)| PURE.contains(&module.as_str())) {
+    for (module, path) in sources("src").into_iter().filter(|(module, _)| PURE.contains(&module.as_str())) {
         let code = code(&fs::read_to_string(&path).unwrap());
         for word in IMPURE {
             assert!(!code.contains(word), "{}: `{module}` is pure, and mentions `{word}`", path.display());
@@ -194,7 +154,7 @@ fn the_pure_modules_know_no_clock_no_randomness_and_no_input_or_output() {
 
 #[test]
 fn only_the_store_knows_which_kinds_of_stores_there_are() {
-    for (module, path) in sources().into_iter().filter(|(module, _)| module != "store") {
+    for (module, path) in sources("src").into_iter().filter(|(module, _)| module != "store") {
         let code = code(&fs::read_to_string(&path).unwrap());
         for word in ["store::sled", "SledStore", "SledOptions", "store::memory", "MemoryStore"] {
             assert!(!code.contains(word), "{}: `{module}` mentions `{word}`", path.display());

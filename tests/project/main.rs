@@ -1,5 +1,8 @@
-//! What the sources and the documents must keep: the direction of dependencies, and tests that are named and exist.
+//! What the sources and the documents must keep: the direction of dependencies, no circle between files, and tests that are
+//! named and exist.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on should stop")]
 
+mod circles;
 mod direction;
+mod sources;
 mod threats;
