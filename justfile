@@ -8,6 +8,10 @@ run *arguments:
 test *arguments:
     cargo test {{arguments}}
 
+# Change what decides, one expression at a time, and report what no test notices: docs/testing.md
+mutants *arguments:
+    cargo mutants --output target --file 'src/session/**' --file 'src/oauth/**' --file 'src/user/**' --file 'src/client/**' {{arguments}} -- --lib
+
 # Everything that a change must pass
 check:
     cargo fmt --check
