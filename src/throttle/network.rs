@@ -7,7 +7,8 @@ use super::keyed_hash::KeyedHash;
 use super::settings::Settings;
 
 /// The address that its host is counted by. IPv4 in IPv6 is IPv4: mapped (`::ffff:0:0/96`, RFC 4291 §2.5.5.2), or from
-/// a translator (`64:ff9b::/96`, RFC 6052 §2.1), whose /64 would be all of IPv4.
+/// a translator (`64:ff9b::/96`, RFC 6052 §2.1), whose /64 would be all of IPv4. Of a translator with a prefix of its own
+/// (RFC 8215) it is not known where in an address it puts the IPv4 one.
 #[must_use]
 pub fn counted_address(peer: IpAddr) -> IpAddr {
     let address = peer.to_canonical();
