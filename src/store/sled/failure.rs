@@ -16,6 +16,8 @@ pub(super) struct Failure {
     /// Whether there was no room on the disk.
     no_room: AtomicBool,
     on_fatal: OnFatal,
+    /// Whether that has been called, and has returned.
+    told: AtomicBool,
 }
 
 impl Failure {
@@ -25,6 +27,7 @@ impl Failure {
             why: watch::Sender::new(None),
             no_room: AtomicBool::new(false),
             on_fatal,
+            told: AtomicBool::new(false),
         }
     }
 
@@ -38,6 +41,7 @@ impl Failure {
         });
         if first {
             (self.on_fatal)(&text);
+            self.told.store(true, Ordering::Release);
         }
     }
 
@@ -62,6 +66,11 @@ impl Failure {
     fn error(&self, why: &str) -> StoreError {
         let no_room = self.no_room.load(Ordering::Acquire);
         if no_room { StoreError::NoRoom(why.to_owned()) } else { StoreError::Unavailable(why.to_owned()) }
+    }
+
+    /// Whether it has failed, and the operator was told.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Acquire)
     }
 
     /// Why it failed, if it did.

@@ -249,7 +249,8 @@ impl Drop for SledStore {
         self.queue.close();
         let Some(writer) = self.writer.take() else { return };
         while !writer.is_finished() {
-            if self.shared.failure.why().is_some() {
+            // Who closes it may end the process: not before the operator was told.
+            if self.shared.failure.is_told() {
                 // The writer may hang inside sled, and sled must not be dropped: leave both until the process ends.
                 std::mem::forget(Arc::clone(&self.shared));
                 return;
