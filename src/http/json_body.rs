@@ -16,9 +16,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::compression::{COMPRESSED, is_compressed};
 use super::problem::{ApiError, FieldError};
-use super::server::{BodyError, read_body};
+use super::request_body::{self, Unreadable};
 use crate::oauth::word_list::{missing, not_in};
 
 /// A body, unread: who asks is looked at first.
@@ -37,18 +36,9 @@ impl<T: ParseFromJSON> JsonBody<'_, T> {
         if !self.request.content_type().is_some_and(Json::<T>::check_content_type) {
             return Err(ApiError::media_type("The body must be application/json."));
         }
-        if is_compressed(self.request) {
-            return Err(ApiError::media_type(COMPRESSED));
-        }
-        let body = self.body.ok_or_else(|| ApiError::malformed("The request has no body.", Vec::new()))?;
-        let bytes = read_body(body).await.map_err(|error| {
-            let why = match error {
-                BodyError::TooLarge => "The body is too large.",
-                BodyError::TimedOut => "The body did not arrive in time.",
-                BodyError::NoRoom => "There is no room for the body now.",
-                BodyError::Broken => "The body is broken.",
-            };
-            ApiError::malformed(why, Vec::new())
+        let bytes = request_body::read(self.request, self.body).await.map_err(|error| match error {
+            Unreadable::Compressed => ApiError::media_type(&error.to_string()),
+            Unreadable::Missing | Unreadable::Broken => ApiError::malformed(error.to_string(), Vec::new()),
         })?;
         parse(&bytes).map_err(|Malformed { detail, errors }| ApiError::malformed(detail, errors))
     }

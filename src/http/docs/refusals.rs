@@ -14,10 +14,10 @@ use crate::app::admin::users::BadRole;
 use crate::app::error::ScopeRefused;
 use crate::app::grants::form::FormError;
 use crate::app::users::UserError;
-use crate::http::compression::COMPRESSED;
 use crate::http::error::{ErrorBody, status};
 use crate::http::oauth::client_auth::ClaimError;
 use crate::http::problem::{ApiError, FieldError, Problem};
+use crate::http::request_body::Unreadable;
 use crate::oauth::ErrorCode;
 use crate::password::policy::PolicyRefused;
 use crate::user::email::EmailRefused;
@@ -151,7 +151,7 @@ pub(super) fn refusals(id: &str, shape: &Shape) -> Vec<Refusal> {
     match shape.family {
         Family::OAuth => {
             refusals.extend(of_oauth(id));
-            let body = ErrorBody::new(ErrorCode::InvalidRequest, COMPRESSED);
+            let body = ErrorBody::new(ErrorCode::InvalidRequest, &Unreadable::Compressed.to_string());
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             refusals.push(Refusal::new(status, "compressed".to_owned(), body.to_json()));
         }

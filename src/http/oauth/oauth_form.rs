@@ -18,11 +18,9 @@ use crate::app::authenticate::{AuthenticatedClient, Candidate};
 use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{Clients, RefusalLog, TokenError};
 use crate::http::caller::Caller;
-use crate::http::compression::{COMPRESSED, is_compressed};
 use crate::http::peer::TrustedProxies;
-use crate::http::server::{BodyError, read_body};
+use crate::http::request_body::{self, Unreadable};
 use crate::http::service::service;
-use crate::oauth::ErrorCode;
 
 /// A form that was read, and a client that has not proved yet who it is.
 pub(in crate::http) struct OauthForm {
@@ -118,19 +116,12 @@ async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusa
     if !media_type.is_some_and(|value| value.eq_ignore_ascii_case(FORM)) {
         return Err(Refusal::request("The request must be application/x-www-form-urlencoded."));
     }
-    if is_compressed(request) {
-        return Err(Refusal::request(COMPRESSED).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-    }
-    let body = body.ok_or_else(|| Refusal::request("The request has no body."))?;
-    let bytes = read_body(body).await.map_err(|error| match error {
-        BodyError::TooLarge => {
-            Refusal::request("The request is too large.").with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    let bytes = request_body::read(request, body).await.map_err(|error| {
+        let refusal = Refusal::request(error.to_string());
+        match error {
+            Unreadable::Compressed => refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Unreadable::Missing | Unreadable::Broken => refusal,
         }
-        BodyError::TimedOut => Refusal::request("The body did not arrive in time."),
-        BodyError::NoRoom => {
-            Refusal::code(ErrorCode::TemporarilyUnavailable, "There is no room for the body now.")
-        }
-        BodyError::Broken => Refusal::request("The body is broken."),
     })?;
     Ok(Form::parse(&bytes)?)
 }
