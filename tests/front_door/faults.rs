@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use heirloom::store::{
-    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StreamId,
-    Summarize,
+    Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreError, StoreFuture, StoreStats,
+    StreamId, Summarize,
 };
 use tokio::sync::Notify;
 
-/// Passes everything on, with what `$load`, `$append` and `$record` do instead.
+/// Passes everything on, with what `$load`, `$append`, `$record` and `$stats` do instead.
 macro_rules! around {
     ($name:ident, $load:expr, $append:expr, $record:expr) => {
+        around!($name, $load, $append, $record, |store: &Self| store.inner.stats());
+    };
+    ($name:ident, $load:expr, $append:expr, $record:expr, $stats:expr) => {
         impl Store for $name {
             fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
                 $append(self, append)
@@ -48,7 +52,10 @@ macro_rules! around {
                 self.inner.scan(prefix, after, limit)
             }
             fn is_nearly_full(&self) -> bool {
-                self.inner.is_nearly_full()
+                $stats(self).nearly_full.is_some()
+            }
+            fn stats(&self) -> StoreStats {
+                $stats(self)
             }
         }
     };
@@ -202,3 +209,39 @@ impl Holding {
 }
 
 around!(Holding, Self::load_as_is, Self::append_when_released, Self::record_as_is);
+
+/// A disk that a test fills.
+#[derive(Default)]
+pub(crate) struct TestDisk {
+    pub(crate) full: AtomicBool,
+    /// How often the store was asked how it is.
+    pub(crate) looks: AtomicUsize,
+}
+
+/// A store on such a disk.
+pub(crate) struct Filling {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) disk: Arc<TestDisk>,
+}
+
+impl Filling {
+    fn load_as_is(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        self.inner.load(stream)
+    }
+
+    fn append_as_is(&self, append: Append) -> StoreFuture<'_, Appended> {
+        self.inner.append(append)
+    }
+
+    fn record_as_is(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.inner.record(key)
+    }
+
+    fn stats_of_the_disk(&self) -> StoreStats {
+        self.disk.looks.fetch_add(1, Ordering::SeqCst);
+        let nearly_full = self.disk.full.load(Ordering::SeqCst).then_some(Duration::ZERO);
+        StoreStats { nearly_full, ..self.inner.stats() }
+    }
+}
+
+around!(Filling, Self::load_as_is, Self::append_as_is, Self::record_as_is, Self::stats_of_the_disk);

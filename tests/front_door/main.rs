@@ -30,6 +30,7 @@ mod discovery;
 mod endings;
 mod faults;
 mod floods;
+mod full_disk;
 mod introspection;
 mod issuer_path;
 mod json_bodies;

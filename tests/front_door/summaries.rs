@@ -16,13 +16,13 @@ use crate::timeline::{foreign, refreshed_session};
 const DAY: u64 = 86_400;
 
 /// Sessions that end after a year, if they are used once in two weeks.
-fn long_lived(setup: &mut Setup) {
+pub(crate) fn long_lived(setup: &mut Setup) {
     setup
         .client(PUBLIC, |client| client.metadata.lifetimes.refresh_absolute = Duration::from_hours(365 * 24));
 }
 
 /// Signs in, and refreshes daily for so many days. The first answer and the last.
-async fn refreshed_daily(server: &Server, days: u64) -> (Answer, Answer) {
+pub(crate) async fn refreshed_daily(server: &Server, days: u64) -> (Answer, Answer) {
     let first = sign_in_on(server, FIREFOX, "daily").await;
     let mut newest = first.refresh_token();
     let mut last = None;

@@ -224,7 +224,7 @@ async fn sweeps_at_once_end_each_session_once() {
 }
 
 /// Sweeps for ever, as a process does that has just started.
-async fn keep_sweeping(server: &Server) -> JoinHandle<()> {
+pub(crate) async fn keep_sweeping(server: &Server) -> JoinHandle<()> {
     let evidence = server.app.sweeper.clock_evidence().await;
     tokio::spawn(Arc::clone(&server.app.sweeper).keep_sweeping(Duration::from_millis(1), evidence))
 }
@@ -355,7 +355,7 @@ async fn a_clock_that_agrees_with_the_newest_event_is_believed_at_a_start() {
 }
 
 /// Waits until a condition holds, for ten seconds at most.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..2000 {
         if holds() {
             return;
