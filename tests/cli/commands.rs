@@ -589,6 +589,7 @@ fn a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
 #[test]
 fn a_data_folder_is_verified() {
     use heirloom::store::sled::{SledOptions, SledStore};
+    use heirloom::store::{Append, Expected, Store as _, StreamId};
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     drop(SledStore::open(&data, SledOptions::default()).unwrap());
@@ -601,13 +602,31 @@ fn a_data_folder_is_verified() {
     let said = json(&out(&run(&["data", "verify", "--json", path(&data)])));
     assert_eq!((&said["whole"], &said["mark"], &said["refused"]), (&true.into(), &0.into(), &().into()));
 
-    // Of another store.
-    let mark = data.join("mark");
-    let other = folder.path().join("other");
-    drop(SledStore::open(&other, SledOptions::default()).unwrap());
-    fs::write(&mark, "").unwrap();
-    fs::write(other.join("sled/db"), [7; 64]).unwrap();
-    assert_eq!(run(&["data", "verify", path(&data)]).status.code(), Some(0), "nothing was in it yet");
+    // What a start makes again is no reason to fail.
+    fs::write(data.join("mark"), "").unwrap();
+    fs::write(data.join("sled/conf"), "").unwrap();
+    let said = run(&["data", "verify", path(&data)]);
+    assert_eq!(said.status.code(), Some(0), "nothing was in it yet: {}", err(&said));
+    assert!(out(&said).contains("conf; the next start makes it again"), "{}", out(&said));
+
+    // Events without a mark.
+    let store = SledStore::open(&data, SledOptions::default()).unwrap();
+    let stream = StreamId::new(b't', b"test").unwrap();
+    let (events, snapshot) = (vec![b"an event".to_vec()], b"a snapshot".to_vec());
+    let append = Append { stream, expected: Expected::NoStream, events, snapshot, records: Vec::new() };
+    tokio::runtime::Runtime::new().unwrap().block_on(store.append(append)).unwrap();
+    drop(store);
+    fs::remove_file(data.join("mark")).unwrap();
+    let said = run(&["data", "verify", path(&data)]);
+    assert_eq!(said.status.code(), Some(1), "{}", out(&said));
+    let first =
+        format!("{}: NOT whole\nthe log ends at 8; its mark: none that can be read\n1 events", path(&data));
+    assert!(out(&said).starts_with(&first) && err(&said).contains("no readable mark"), "{said:?}");
+    let said = run(&["data", "verify", "--json", path(&data)]);
+    let found = json(&out(&said));
+    assert_eq!((said.status.code(), &found["whole"], &found["mark"]), (Some(1), &false.into(), &().into()));
+    assert!(found["refused"].as_str().unwrap().contains("no readable mark"), "{found}");
+
     let nowhere = run(&["data", "verify", path(&folder.path().join("nowhere"))]);
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(err(&nowhere).contains("nowhere") && nowhere.stdout.is_empty(), "{}", err(&nowhere));

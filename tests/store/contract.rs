@@ -549,7 +549,23 @@ pub async fn a_summary_that_does_not_fit_the_stream_changes_nothing(store: Teste
     assert_eq!(left.get(1), Some(&(2, "one".to_owned())));
 }
 
-/// Appends and summaries of one stream at once, with somebody who folds it and a follower of the log.
+/// The versions that an event stands for: `17` for itself, `3-17` for those that it was put in the place of.
+fn span(event: &RecordedEvent) -> (u64, u64) {
+    let text = std::str::from_utf8(&event.data).unwrap();
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    (first.parse().unwrap(), last.parse().unwrap())
+}
+
+/// Whether each version up to some one is there, by itself or in a summary, and none twice; which one.
+fn whole_up_to<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> u64 {
+    events.into_iter().fold(0, |before, event| {
+        let (first, last) = span(event);
+        assert_eq!((first, last), (before + 1, event.version), "behind version {before}");
+        last
+    })
+}
+
+/// Appends and summaries of one stream at once, with somebody who folds it and somebody who reads the log.
 pub async fn nobody_ever_sees_half_of_a_summary(store: Tested) {
     fill(&*store, "a", 1, 1).await;
     let writer = Arc::clone(&store);
@@ -566,7 +582,8 @@ pub async fn nobody_ever_sees_half_of_a_summary(store: Tested) {
             let events = summarizer.read_stream(stream("a"), 1, 20).await.unwrap();
             let (Some(first), Some(last)) = (events.first(), events.last()) else { continue };
             let version = summarizer.load(stream("a")).await.unwrap().unwrap().version;
-            let change = summarize("a", version, (first.version, last.version), &last.version.to_string());
+            let summary = format!("{}-{}", span(first).0, last.version);
+            let change = summarize("a", version, (first.version, last.version), &summary);
             match summarizer.summarize(change).await {
                 Ok(()) => done = last.version,
                 Err(error) => assert_eq!(error, StoreError::WrongExpectedVersion),
@@ -574,22 +591,20 @@ pub async fn nobody_ever_sees_half_of_a_summary(store: Tested) {
             tokio::task::yield_now().await;
         }
     });
-    let number = |event: &RecordedEvent| std::str::from_utf8(&event.data).unwrap().parse::<u64>().unwrap();
-    let mut after = 0;
     while !writing.is_finished() || !summarizing.is_finished() {
         let version = store.load(stream("a")).await.unwrap().unwrap().version;
         let events = store.read_stream(stream("a"), 0, usize::MAX).await.unwrap();
-        assert!(events.last().unwrap().version >= version);
-        assert!(events.iter().all(|event| number(event) == event.version));
-        let log = store.read_log(after, usize::MAX).await.unwrap();
+        let read = whole_up_to(&events);
+        assert!(read >= version, "{read} of {version}");
+        let log = store.read_log(0, usize::MAX).await.unwrap();
         assert!(log.is_sorted_by(|one, next| one.position < next.position));
-        // A follower never waits for a version that will not come: it goes on behind what it has seen.
-        after = log.last().map_or(after, |event| event.position);
+        let logged = whole_up_to(log.iter().filter(|event| event.stream == stream("a")));
+        assert!(logged >= read, "{logged} of {read}");
     }
     writing.await.unwrap();
     summarizing.await.unwrap();
-    let left = whole_stream(&*store, "a").await;
+    let left = store.read_stream(stream("a"), 0, usize::MAX).await.unwrap();
     assert!(left.len() < 30, "{}", left.len());
-    assert_eq!(left.last(), Some(&(300, "300".to_owned())));
+    assert_eq!(whole_up_to(&left), 300);
     assert_eq!(whole_stream(&*store, "b").await, numbered(1..=300));
 }

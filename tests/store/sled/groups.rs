@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::contract::{append, key, stream};
+use crate::contract::{append, key, stream, summarize};
 use crate::support::disk::TestDisk;
 use crate::support::folder;
 use crate::support::until::until;
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
 use heirloom::store::{
-    Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, Store, StoreError,
+    Append, Appended, Expected, MAX_VALUE, RecordChange, RecordKey, Remove, Store, StoreError, StoreFuture,
 };
 use tokio::task::JoinHandle;
 
@@ -29,28 +29,34 @@ fn open(folder: &Path, options: SledOptions) -> Arc<SledStore> {
     Arc::new(SledStore::open(folder, options).unwrap())
 }
 
-/// Runs `appends` in one group, in this order: they queue up behind a group whose sync is held.
+/// Runs `appends` in one group, in this order.
 async fn in_one_group(
     store: &Arc<SledStore>,
     disk: &TestDisk,
     appends: Vec<Append>,
 ) -> Vec<Result<Appended, StoreError>> {
+    let all = appends.into_iter().map(|append| store.append(append)).collect();
+    all_in_one_group(store, disk, all).await
+}
+
+/// Runs all changes in one group, in this order: they queue up behind a group whose sync is held.
+async fn all_in_one_group<T>(
+    store: &Arc<SledStore>,
+    disk: &TestDisk,
+    mut changes: Vec<StoreFuture<'_, T>>,
+) -> Vec<Result<T, StoreError>> {
     disk.hold();
     let first = spawn(store, append("before the group", NEW, &["1"]));
     until("the first group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
-    let mut waiting = Vec::new();
-    for append in appends {
-        let store = Arc::clone(store);
-        let mut append = Box::pin(async move { store.append(append).await });
+    for change in &mut changes {
         // Polled once, it stands in the queue.
-        assert!(append.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        waiting.push(append);
+        assert!(change.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     disk.release();
     first.await.unwrap().unwrap();
     let mut answers = Vec::new();
-    for append in waiting {
-        answers.push(append.await);
+    for change in changes {
+        answers.push(change.await);
     }
     answers
 }
@@ -162,25 +168,59 @@ async fn a_read_that_meets_an_open_group_waits_for_its_sync() {
     assert_eq!(store.read_log(0, 9).await.unwrap().len(), 3);
 }
 
+/// On a runtime that has one thread for reads, which does them in their order.
+#[test]
+fn the_log_waits_for_a_removal_or_a_summary_that_is_not_durable() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build();
+    runtime.unwrap().block_on(async {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = TestDisk::new();
+        let store = open(temp.path(), options(&disk));
+        store.append(append("a", NEW, &["1", "2", "3", "4"])).await.unwrap();
+        let remove = Remove { stream: stream("a"), expected: Expected::Exact(4), records: Vec::new() };
+        let summarizing = store.summarize(summarize("a", 4, (2, 3), "2 and 3"));
+        for (change, left) in
+            [(summarizing, ["1", "2 and 3", "4"].as_slice()), (store.remove(remove), [].as_slice())]
+        {
+            let (mut change, mut read) = (change, store.read_log(0, 9));
+            let context = &mut Context::from_waker(Waker::noop());
+            disk.hold();
+            assert!(change.as_mut().poll(context).is_pending());
+            until("the group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
+            assert!(read.as_mut().poll(context).is_pending());
+            // This read comes after that one, and is answered.
+            store.read_stream(stream("b"), 0, 9).await.unwrap();
+            let early = read.as_mut().poll(context);
+            disk.release();
+            change.await.unwrap();
+            assert!(early.is_pending(), "{early:?}, then {left:?}");
+            let log = read.await.unwrap();
+            assert_eq!(log.iter().map(|event| event.data.as_slice()).collect::<Vec<_>>(), bytes(left));
+        }
+    });
+}
+
+fn bytes<'a>(texts: &[&'a str]) -> Vec<&'a [u8]> {
+    texts.iter().map(|text| text.as_bytes()).collect()
+}
+
+/// The second has read a stream in which the first has put one event in the place of several meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_waits_for_a_removal_that_is_not_durable() {
-    let temp = tempfile::tempdir().unwrap();
-    let disk = TestDisk::new();
-    let store = open(temp.path(), options(&disk));
-    store.append(append("a", NEW, &["1"])).await.unwrap();
-    disk.hold();
-    let removing = Arc::clone(&store);
-    let remove = Remove { stream: stream("a"), expected: Expected::Exact(1), records: Vec::new() };
-    let removed = tokio::spawn(async move { removing.remove(remove).await });
-    until("the group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
-    let reading = Arc::clone(&store);
-    let read = tokio::spawn(async move { reading.read_log(0, 9).await });
-    // Another read on the same threads is answered meanwhile, so this one had its turn.
-    store.read_stream(stream("b"), 0, 9).await.unwrap();
-    assert!(!read.is_finished());
-    disk.release();
-    removed.await.unwrap().unwrap();
-    assert_eq!(read.await.unwrap().unwrap(), []);
+async fn of_two_summaries_of_a_stream_in_one_group_the_second_is_refused() {
+    for rival in [(2, 5), (2, 9), (4, 7)] {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = TestDisk::new();
+        let store = open(temp.path(), options(&disk));
+        store.append(append("a", NEW, &["1", "2", "3", "4", "5", "6", "7", "8", "9"])).await.unwrap();
+        let all = [((2, 5), "first"), (rival, "rival")]
+            .map(|(range, text)| store.summarize(summarize("a", 9, range, text)));
+        let answers = all_in_one_group(&store, &disk, all.into()).await;
+        assert_eq!(answers, [Ok(()), Err(StoreError::WrongExpectedVersion)], "{rival:?}");
+        assert_eq!(store.stats().largest_group, 2);
+        let left = store.read_stream(stream("a"), 0, 9).await.unwrap();
+        let left: Vec<_> = left.iter().map(|event| event.data.as_slice()).collect();
+        assert_eq!(left, bytes(&["1", "first", "6", "7", "8", "9"]), "{rival:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

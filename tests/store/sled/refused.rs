@@ -125,10 +125,10 @@ async fn what_is_made_of_the_log_is_made_again_from_it() {
         let bytes = fs::read(sled.join(&name)).unwrap();
         damages.push((name.clone(), None));
         let step = bytes.len().div_ceil(12);
-        for at in (0..bytes.len()).step_by(step) {
-            damages.push((name.clone(), Some(bytes[..at].to_vec())));
+        damages.extend((0..bytes.len()).step_by(step).map(|at| (name.clone(), Some(bytes[..at].to_vec()))));
+        for (n, at) in (0..12).chain((12..bytes.len()).step_by(step)).enumerate() {
             let mut flipped = bytes.clone();
-            flipped[at] ^= 4;
+            flipped[at] ^= 1 << (n % 8);
             damages.push((name.clone(), Some(flipped)));
         }
     }
@@ -139,9 +139,12 @@ async fn what_is_made_of_the_log_is_made_again_from_it() {
         folder::copy(&base, &data);
         let path = data.join("sled").join(&name);
         match &bytes {
-            Some(bytes) => fs::write(path, bytes).unwrap(),
-            None => fs::remove_file(path).unwrap(),
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
         }
+        // A snapshot need not be there.
+        let is_noticed = bytes.is_some() || name == Path::new("conf");
+        assert_eq!(verify(&data).unwrap().remade, if is_noticed { vec![path] } else { vec![] });
         let store = open(&data).unwrap_or_else(|error| panic!("{name:?} {bytes:?}: {error}"));
         is_whole(&store, &log).await;
         drop(store);
@@ -322,7 +325,7 @@ async fn a_read_that_fails_destroys_nothing() {
     println!("{reads} reads: {refused} refused, {opened} opened all the same");
 }
 
-/// What is said of a store is what the store says of itself; of a damaged copy, whether it would open. Nothing is changed.
+/// What is said of a store is what the store says of itself; of a damaged copy, what its opening would say. Nothing is changed.
 #[tokio::test]
 async fn a_store_is_verified_without_being_changed() {
     let temp = tempfile::tempdir().unwrap();
@@ -359,16 +362,27 @@ async fn a_store_is_verified_without_being_changed() {
     assert!(verify(&data).unwrap().refused.is_some_and(|why| why.contains("no readable mark")));
     fs::write(data.join("mark"), mark).unwrap();
     fs::write(data.join("sled/conf"), "").unwrap();
-    let db = fs::read(data.join("sled/db")).unwrap();
     let found = verify(&data).unwrap();
     assert!(found.is_whole() && found.remade == [data.join("sled/conf")], "{found:?}");
-    let mut damaged = db;
-    damaged[9] ^= 1;
-    fs::write(data.join("sled/db"), damaged).unwrap();
-    let as_it_is = files(&data);
-    drop(verify(&data).unwrap());
-    assert!(files(&data) == as_it_is);
     assert!(matches!(verify(temp.path()), Err(OpenError::Io { .. })));
+
+    // Of a damaged file, what a start would say.
+    let db = fs::read(base.join("sled/db")).unwrap();
+    let (mut refused, mut opened) = (0, 0);
+    for at in (0..24).chain((24..db.len()).step_by(db.len() / 40)) {
+        drop(fs::remove_dir_all(&data));
+        folder::copy(&base, &data);
+        let mut damaged = db.clone();
+        damaged[at] ^= 1;
+        fs::write(data.join("sled/db"), damaged).unwrap();
+        let as_it_is = files(&data);
+        let found = verify(&data).unwrap();
+        assert!(files(&data) == as_it_is, "byte {at}");
+        let start = open(&data).err().map(|error| error.to_string());
+        assert_eq!((&found.refused, found.is_whole()), (&start, start.is_none()), "byte {at}");
+        if start.is_some() { refused += 1 } else { opened += 1 }
+    }
+    assert!(refused > 10 && opened > 0, "{refused} refused, {opened} opened");
 }
 
 /// How long it takes to open a large store, in turn with sled alone on a copy. Only with `HEIRLOOM_LARGE_STORE`, the number of
