@@ -6,7 +6,8 @@ use poem::Request;
 
 use crate::client::Registration;
 
-/// Who sends a request, as far as it is known; shared between the endpoint that finds it out and the layer that answers web pages.
+/// Who sends a request, as far as it is known. The endpoint that finds it out shares it with the layer that says which web
+/// pages may read the answer.
 #[derive(Clone, Default)]
 pub(super) struct Caller(Arc<OnceLock<Arc<Registration>>>);
 
