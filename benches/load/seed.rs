@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heirloom::app::assemble::{Ground, make_keys};
+use heirloom::app::assemble::{Environment, make_keys};
 use heirloom::app::{App, policy};
 use heirloom::client::Registration;
 use heirloom::clock::{Clock, Steps, SystemClock, Timestamp};
 use heirloom::oauth::{
-    Generation, Kid, Nonce, RefreshToken, RefreshTokenCodec, Scope, SessionId, Standing, UserId,
+    Generation, Kid, Nonce, RefreshToken, RefreshTokenCodec, Scope, SessionEpoch, SessionId, UserId,
 };
 use heirloom::password::Password;
 use heirloom::password::hash::Cost;
 use heirloom::password::pool::Source;
 use heirloom::random::Random;
-use heirloom::session::{self, Device, Presented, Refresh, Session, Start, device, view};
+use heirloom::session::{self, Device, Presented, Refresh, Session, Start, device, index};
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, Store as _};
 use heirloom::token::{IfMissing, KeysFolder, RefreshSecrets};
@@ -134,7 +134,7 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     let store = Arc::new(SledStore::open(&config.data, options)?);
     let random = Random::system();
     let app =
-        App::assemble(&config, Ground { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
+        App::assemble(&config, Environment { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
     app.indexes.prepare().await?;
     // One hash for all: the pool would take its time.
     let source = Source { block: 1, site: 1, account: 1, known: true };
@@ -253,8 +253,8 @@ impl Common {
         let (id, began, policy) = (plan.session(number), plan.began(number), policy(&self.client));
         let user = plan.user_id(CROWD as u64 + number / A_USER as u64);
         let mut events = session::start(Start {
-            client: (self.client.id.clone(), Standing::default()),
-            user: (user, Standing::default()),
+            client: (self.client.id.clone(), SessionEpoch::default()),
+            user: (user, SessionEpoch::default()),
             scope: self.scope.clone(),
             permitted: self.scope.clone(),
             audience: Some(self.audience.clone()),
@@ -275,10 +275,10 @@ impl Common {
                     nonce: plan.nonce(number, generation),
                 },
                 client: &self.client.id,
-                client_standing: Some(Standing::default()),
-                user_standing: Some(Standing::default()),
+                client_epoch: Some(SessionEpoch::default()),
+                user_epoch: Some(SessionEpoch::default()),
                 installation_epoch: 0,
-                asked: None,
+                requested: None,
                 resources: &[],
                 permitted: &self.scope,
                 policy,
@@ -294,7 +294,7 @@ impl Common {
             events.extend(decided.events);
         }
         let state = state.context("no session")?;
-        let mut records = view::changes(id, None, &state);
+        let mut records = index::changes(id, None, &state);
         records
             .push(RecordChange::Put(device::record(user, id), Device::new(Some(USER_AGENT), None).encode()));
         Ok(Append {

@@ -148,7 +148,7 @@ impl Sessions {
         let Some(client) = self.clients.known(&session.started.client).await? else { return Ok(None) };
         let client_holds =
             client.usable().is_some_and(|client| client.covers(id, session.started.client_epoch));
-        let user_holds = user.is_active() && user.standing.covers(id, session.started.user_epoch);
+        let user_holds = user.is_active() && user.session_epoch.covers(id, session.started.user_epoch);
         let registration = client.registration;
         let live = LiveSession { id, session, expected: loaded.expected, user, registration };
         Ok((client_holds && user_holds).then_some(live))

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use super::access::LiveSession;
+use super::account_rate_limits::AccountChange;
 use super::accounts::Accounts;
 use super::error::TokenError;
-use super::pace;
 use super::password_check::{Account, Proof, source};
 use super::refusals::Secret;
 use super::repository::{self, Loaded};
 use super::users::{UserError, about, decided, password_record};
-use crate::oauth::{Actor, Standing, UserId};
+use crate::oauth::{Actor, SessionEpoch, UserId};
 use crate::password::Password;
 use crate::password::pool::Source;
 use crate::store::{RecordChange, StoreError};
@@ -31,14 +31,14 @@ pub struct OwnAccount {
 #[derive(Default)]
 pub struct ProfileChange {
     /// The e-mail address.
-    pub email: Change<String>,
+    pub email: FieldChange<String>,
     /// The display name.
-    pub display_name: Change<String>,
+    pub display_name: FieldChange<String>,
 }
 
 /// What becomes of a field.
 #[derive(Clone, Default)]
-pub enum Change<T> {
+pub enum FieldChange<T> {
     /// It stays as it is.
     #[default]
     Keep,
@@ -86,9 +86,9 @@ impl Accounts {
         change: ProfileChange,
         peer: IpAddr,
     ) -> Result<OwnAccount, UserError> {
-        let email: Change<Email> = change.email.parsed()?;
-        let display_name: Change<DisplayName> = change.display_name.parsed()?;
-        if self.settings.accounts.login_with_email && matches!(email, Change::Set(_)) {
+        let email: FieldChange<Email> = change.email.parsed()?;
+        let display_name: FieldChange<DisplayName> = change.display_name.parsed()?;
+        if self.settings.accounts.login_with_email && matches!(email, FieldChange::Set(_)) {
             self.count_sign_up(peer)?.failed(self.clock.now());
         }
         let (email, display_name) = (&email, &display_name);
@@ -99,7 +99,7 @@ impl Accounts {
                 display_name: display_name.clone().applied_to(before.display_name.clone()),
             };
             let mut records = Vec::new();
-            if !matches!(email, Change::Keep) {
+            if !matches!(email, FieldChange::Keep) {
                 records = self.address_changes((id, &name.parse()?), &before, &after).await?;
             }
             if before != after {
@@ -110,7 +110,7 @@ impl Accounts {
                 return Ok(repository::Change::none(loaded, account));
             }
             if !loaded.is_retry {
-                self.rate_limits.count_change(id, pace::Change::Profile)?;
+                self.rate_limits.count_change(id, AccountChange::Profile)?;
             }
             let events = decided(&loaded, Command::ChangeProfile, self.clock.now())?;
             Ok(repository::Change::of(loaded, events, account).with(records))
@@ -148,13 +148,13 @@ impl Accounts {
         }
         let proved = self.prove(id, (&name, old), proof).await?;
         // A session that was ended meanwhile must not keep itself.
-        if !proved.state.standing.covers(live.id, live.session.started.user_epoch) {
+        if !proved.state.session_epoch.covers(live.id, live.session.started.user_epoch) {
             return Err(UserError::Unknown);
         }
         let record = self.passwords.hash(parsed, source).await?;
-        self.rate_limits.count_change(proved.id, pace::Change::Password)?;
+        self.rate_limits.count_change(proved.id, AccountChange::Password)?;
         let decide = |loaded: Loaded<User>| async {
-            still_as_proved(&loaded, Some(proved.state.standing))?;
+            still_as_proved(&loaded, Some(proved.state.session_epoch))?;
             let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id) }, self.clock.now())?;
             let records = vec![password_record(proved.id, &record)];
             Ok(repository::Change::of(loaded, events, ()).with(records))
@@ -178,19 +178,19 @@ impl Accounts {
         let name: Username = self.name_of(id).await?.ok_or(UserError::Unknown)?.parse()?;
         let proof = Proof { of: Secret::PasswordToDelete, client: &live.registration.id, peer };
         let proved = self.prove(id, (&name, password), proof).await?;
-        self.erase(id, Some(proved.state.standing), None).await
+        self.erase(id, Some(proved.state.session_epoch), None).await
     }
 
-    /// Deletes an account, if its standing is still `standing` where that is given.
+    /// Deletes an account, if its session epoch is still `session_epoch` where that is given.
     pub(super) async fn erase(
         &self,
         id: UserId,
-        standing: Option<Standing>,
+        session_epoch: Option<SessionEpoch>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
         // First, so that a deletion that is cut short here can be repeated by the account's owner...
         self.sessions.forget_devices(id).await?;
-        self.erase_account(id, standing, by).await?;
+        self.erase_account(id, session_epoch, by).await?;
         // ...and again, for what has signed in meanwhile.
         Ok(self.sessions.forget_devices(id).await?)
     }
@@ -198,12 +198,12 @@ impl Accounts {
     async fn erase_account(
         &self,
         id: UserId,
-        standing: Option<Standing>,
+        session_epoch: Option<SessionEpoch>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
         // Whatever changes what is read in it also changes the version of what was loaded before.
         let decide = |loaded: Loaded<User>| async move {
-            still_as_proved(&loaded, standing)?;
+            still_as_proved(&loaded, session_epoch)?;
             let OwnAccount { name, profile, .. } = self.own_account(id).await?;
             let name: Username = name.parse()?;
             let keys =
@@ -271,28 +271,28 @@ impl Accounts {
     }
 }
 
-/// If a password was proved under `standing` and something has raised the epoch since, as every change of the password
+/// If a password was proved under `session_epoch` and something has raised the epoch since, as every change of the password
 /// does, `WrongExpectedVersion`: the client may ask again.
-fn still_as_proved(loaded: &Loaded<User>, standing: Option<Standing>) -> Result<(), UserError> {
-    let now = loaded.state.as_ref().map(|user| user.standing);
-    if standing.is_some() && standing != now {
+fn still_as_proved(loaded: &Loaded<User>, session_epoch: Option<SessionEpoch>) -> Result<(), UserError> {
+    let now = loaded.state.as_ref().map(|user| user.session_epoch);
+    if session_epoch.is_some() && session_epoch != now {
         return Err(TokenError::from(StoreError::WrongExpectedVersion).into());
     }
     Ok(())
 }
 
-impl Change<String> {
+impl FieldChange<String> {
     /// What was typed, parsed where there is something.
-    fn parsed<T: std::str::FromStr>(self) -> Result<Change<T>, T::Err> {
+    fn parsed<T: std::str::FromStr>(self) -> Result<FieldChange<T>, T::Err> {
         Ok(match self {
-            Self::Keep => Change::Keep,
-            Self::Clear => Change::Clear,
-            Self::Set(typed) => Change::Set(typed.parse()?),
+            Self::Keep => FieldChange::Keep,
+            Self::Clear => FieldChange::Clear,
+            Self::Set(typed) => FieldChange::Set(typed.parse()?),
         })
     }
 }
 
-impl<T> Change<T> {
+impl<T> FieldChange<T> {
     fn applied_to(self, before: Option<T>) -> Option<T> {
         match self {
             Self::Keep => before,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::pace::AccountRateLimits;
+use super::account_rate_limits::AccountRateLimits;
 use super::refusals::RefusalLog;
 use super::sessions::Sessions;
 use super::{Repository, Settings};

@@ -4,7 +4,7 @@ use crate::client::{self, Client, ClientEvent};
 use crate::encoding::DecodeError;
 use crate::installation::{Installation, InstallationEvent};
 use crate::oauth::{ClientId, SessionId, UserId};
-use crate::session::{Session, SessionEvent, view};
+use crate::session::{Session, SessionEvent, index};
 use crate::store::{RecordChange, StreamId};
 use crate::user::{self, User, UserEvent};
 
@@ -62,7 +62,7 @@ impl Aggregate for Session {
     ) -> Option<(Self, Vec<RecordChange>)> {
         let status = before.as_ref().map(|session| session.status);
         let after = events.iter().fold(before, Self::apply)?;
-        let records = view::changes(*id, status, &after);
+        let records = index::changes(*id, status, &after);
         Some((after, records))
     }
 }

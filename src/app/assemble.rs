@@ -4,14 +4,14 @@ use std::io;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, RwLock};
 
-use super::beside::Appending;
+use super::account_rate_limits::AccountRateLimits;
 use super::grants::password::PasswordGrant;
 use super::grants::refresh::RefreshGrant;
 use super::introspect::Hint;
 use super::keys::codec;
 use super::metrics::TokenRequests;
 use super::mint::Mint;
-use super::pace::AccountRateLimits;
+use super::overlap::Appending;
 use super::{
     AccessTokens, Accounts, Administration, App, Clients, EventLog, Grants, Indexes, InstallationEpoch,
     Monitoring, RefusalLog, Repository, ScopeCatalogue, Sessions, Settings, Sweeper, TokenKeys, Tokens,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::clock::{Clock, StepWatch};
 use crate::config::{AccessTokenType, Config};
-use crate::oauth::words::WordError;
+use crate::oauth::ids::InvalidText;
 use crate::password::hash::{Cost, Peppers as HashPeppers};
 use crate::password::policy::Policy;
 use crate::password::pool::{HashingPool, PoolOptions};
@@ -32,7 +32,7 @@ use crate::token::{
 };
 
 /// What the use cases stand on.
-pub struct Ground {
+pub struct Environment {
     /// Streams and records.
     pub store: Arc<dyn Store>,
     /// Time.
@@ -57,7 +57,7 @@ pub enum AssembleError {
     NoRandomness(#[from] NoRandomness),
     /// A name in the configuration can't be used.
     #[error(transparent)]
-    Word(#[from] WordError),
+    Word(#[from] InvalidText),
 }
 
 impl App {
@@ -66,9 +66,9 @@ impl App {
     ///
     /// # Errors
     /// [`AssembleError`].
-    pub fn assemble(config: &Config, ground: Ground) -> Result<Self, AssembleError> {
+    pub fn assemble(config: &Config, environment: Environment) -> Result<Self, AssembleError> {
         let settings = Arc::new(settings(config)?);
-        let parts = Parts::of(config, &settings, ground)?;
+        let parts = Parts::of(config, &settings, environment)?;
         let Parts { repository, clock, random, .. } = &parts;
         let (sessions, keys) = (parts.sessions(), &parts.keys);
         let accounts = parts.accounts(&sessions, config)?;
@@ -138,8 +138,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(config: &Config, settings: &Arc<Settings>, ground: Ground) -> Result<Self, AssembleError> {
-        let Ground { store, clock, random, cost } = ground;
+    fn of(
+        config: &Config,
+        settings: &Arc<Settings>,
+        environment: Environment,
+    ) -> Result<Self, AssembleError> {
+        let Environment { store, clock, random, cost } = environment;
         let repository = Repository::of(Arc::clone(&store));
         let folder = || KeysFolder::at(&config.keys);
         let signing = SigningKeys::open(folder(), key_life(config), None, Arc::clone(&clock))?;
@@ -329,7 +333,7 @@ fn key_life(config: &Config) -> KeyLife {
     }
 }
 
-fn settings(config: &Config) -> Result<Settings, WordError> {
+fn settings(config: &Config) -> Result<Settings, InvalidText> {
     let mut scopes = ScopeCatalogue::new(config.issuer.parse()?, config.default_audience.clone());
     for audience in &config.audiences {
         let typ = match audience.typ {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::clients::{Clients, KnownClient};
 use super::error::TokenError;
 use crate::client::{Registration, SecretDigest, TokenEndpointAuthMethod};
-use crate::oauth::{ClientId, Standing};
+use crate::oauth::{ClientId, SessionEpoch};
 
 /// Who a client says it is. Has no `Debug`: it holds a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Candidate {
 pub struct AuthenticatedClient {
     /// What is registered of it.
     pub registration: Arc<Registration>,
-    /// Its standing, if it was loaded to authenticate it.
-    standing: Option<Standing>,
+    /// Its session epoch, if it was loaded to authenticate it.
+    session_epoch: Option<SessionEpoch>,
 }
 
 impl Clients {
@@ -120,7 +120,10 @@ impl Clients {
         };
         match named {
             Named::Declared(declared) if is_proved(declared, &declared.secrets) => {
-                return Ok(Some(AuthenticatedClient { registration: Arc::clone(declared), standing: None }));
+                return Ok(Some(AuthenticatedClient {
+                    registration: Arc::clone(declared),
+                    session_epoch: None,
+                }));
             }
             // It costs what an unknown one does.
             Named::Declared(_) => drop(self.repository.client(id).await?),
@@ -133,22 +136,22 @@ impl Clients {
         let kept = self.secrets(id).await?;
         let good: Vec<_> = kept.good(self.clock.now()).map(|kept| kept.digest.clone()).collect();
         let Named::Registered(known) = named else { return Ok(None) };
-        let (registration, standing) = (Arc::clone(&known.registration), Some(known.standing));
+        let (registration, session_epoch) = (Arc::clone(&known.registration), Some(known.session_epoch));
         let proved = is_proved(&registration, &good);
-        Ok(proved.then_some(AuthenticatedClient { registration, standing }))
+        Ok(proved.then_some(AuthenticatedClient { registration, session_epoch }))
     }
 
-    /// The standing of a client that has proved who it is: what was loaded to authenticate it, or else loaded now.
+    /// The session epoch of a client that has proved who it is: what was loaded to authenticate it, or else loaded now.
     ///
     /// # Errors
     /// [`TokenError::Client`] for a declared client that was switched off in the log: that it may authenticate is all that
     /// the configuration knows. [`TokenError::Store`] if the store can't tell.
-    pub async fn standing(&self, client: &AuthenticatedClient) -> Result<Standing, TokenError> {
-        if let Some(standing) = client.standing {
-            return Ok(standing);
+    pub async fn session_epoch(&self, client: &AuthenticatedClient) -> Result<SessionEpoch, TokenError> {
+        if let Some(session_epoch) = client.session_epoch {
+            return Ok(session_epoch);
         }
         let stored = self.repository.client(&client.registration.id).await?.state.unwrap_or_default();
-        if stored.disabled { Err(TokenError::Client) } else { Ok(stored.standing) }
+        if stored.disabled { Err(TokenError::Client) } else { Ok(stored.session_epoch) }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Repository, Settings};
 use crate::client::vault::{self, Secrets};
 use crate::client::{ClientMetadata, Delivery, Registration};
 use crate::clock::Clock;
-use crate::oauth::{ClientId, GrantType, Origin, Standing};
+use crate::oauth::{ClientId, GrantType, Origin, SessionEpoch};
 
 /// The clients that the configuration declares.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +46,8 @@ pub struct KnownClient {
     /// What is registered of it. The secrets of one that is not declared are not in it: see
     /// [`Clients::secrets`].
     pub registration: Arc<Registration>,
-    /// Its standing.
-    pub standing: Standing,
+    /// Its session epoch.
+    pub session_epoch: SessionEpoch,
     /// Whether the configuration declares it.
     pub declared: bool,
     /// Whether it is switched off: by the configuration, or by an administrator.
@@ -55,10 +55,10 @@ pub struct KnownClient {
 }
 
 impl KnownClient {
-    /// Its standing; none while it is switched off.
+    /// Its session epoch; none while it is switched off.
     #[must_use]
-    pub fn usable(&self) -> Option<Standing> {
-        (!self.disabled).then_some(self.standing)
+    pub fn usable(&self) -> Option<SessionEpoch> {
+        (!self.disabled).then_some(self.session_epoch)
     }
 }
 
@@ -79,16 +79,16 @@ impl Clients {
     /// [`TokenError`] if the store can't tell.
     pub async fn known(&self, id: &ClientId) -> Result<Option<KnownClient>, TokenError> {
         let stored = self.repository.client(id).await?.state.unwrap_or_default();
-        let standing = stored.standing;
+        let session_epoch = stored.session_epoch;
         if let Some(registration) = self.declared.find(id) {
             let disabled = registration.disabled || stored.disabled;
-            return Ok(Some(KnownClient { registration, standing, declared: true, disabled }));
+            return Ok(Some(KnownClient { registration, session_epoch, declared: true, disabled }));
         }
         let Some(metadata) = stored.metadata else { return Ok(None) };
         let (metadata, disabled) = (self.as_configured(metadata), stored.disabled);
         let registration = Registration { id: id.clone(), metadata, secrets: Vec::new(), disabled };
         let registration = Arc::new(registration);
-        Ok(Some(KnownClient { registration, standing, declared: false, disabled }))
+        Ok(Some(KnownClient { registration, session_epoch, declared: false, disabled }))
     }
 
     /// The clients that are registered here for the password grant although it is off; of the first thousand, for a

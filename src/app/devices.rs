@@ -1,12 +1,12 @@
 //! A user's devices: which sessions are live, and how they are ended from a list.
 
+use super::account_rate_limits::AccountChange;
 use super::error::TokenError;
-use super::pace;
 use super::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
 use super::sessions::Sessions;
 use super::users::{UserError, decided};
 use crate::oauth::{ClientId, SessionId, UserId};
-use crate::session::{self, Device, EndReason, Session, Status, device, view};
+use crate::session::{self, Device, EndReason, Session, Status, device, index};
 use crate::store::{RecordChange, RecordKey, StoreError};
 use crate::user::{Command, User};
 
@@ -17,25 +17,25 @@ const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// Whose sessions are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum SessionOwner {
     /// A user's.
     User(UserId),
     /// A client's.
     Client(ClientId),
 }
 
-impl Whose {
+impl SessionOwner {
     pub(super) fn index(&self) -> RecordKey {
         match self {
-            Self::User(user) => view::all_of_user(*user),
-            Self::Client(client) => view::all_of_client(client),
+            Self::User(user) => index::all_of_user(*user),
+            Self::Client(client) => index::all_of_client(client),
         }
     }
 
     pub(super) fn place(&self, session: SessionId) -> RecordKey {
         match self {
-            Self::User(user) => view::of_user(*user, session),
-            Self::Client(client) => view::of_client(client, session),
+            Self::User(user) => index::of_user(*user, session),
+            Self::Client(client) => index::of_client(client, session),
         }
     }
 }
@@ -71,15 +71,15 @@ impl Sessions {
     /// [`TokenError`] if the store can't tell.
     pub async fn sessions(
         &self,
-        whose: &Whose,
+        owner: &SessionOwner,
         page: SessionsPage,
     ) -> Result<(Vec<ListedSession>, Option<SessionId>), TokenError> {
-        let after = page.after.map(|session| whose.place(session));
-        let keys = self.repository.scan(whose.index(), after, page.limit).await?;
+        let after = page.after.map(|session| owner.place(session));
+        let keys = self.repository.scan(owner.index(), after, page.limit).await?;
         let next = if keys.len() == page.limit { keys.last() } else { None };
-        let next = next.and_then(|(key, _)| view::session_of(key));
+        let next = next.and_then(|(key, _)| index::session_of(key));
         let mut listed = Vec::with_capacity(keys.len());
-        for id in keys.iter().filter_map(|(key, _)| view::session_of(key)) {
+        for id in keys.iter().filter_map(|(key, _)| index::session_of(key)) {
             let Some(live) = self.live(id).await? else { continue };
             let device = self.device(live.user_id(), id).await?;
             let client_name = live.registration.metadata.client_name.clone();
@@ -109,7 +109,7 @@ impl Sessions {
             };
             let reason = self.why_over(id, session).await?.unwrap_or(EndReason::User);
             if session.status == Status::Live && !loaded.is_retry {
-                self.rate_limits.count_change(user, pace::Change::Sessions)?;
+                self.rate_limits.count_change(user, AccountChange::Sessions)?;
             }
             let events = session::end(session, reason, self.clock.now());
             Ok(Change::of(loaded, events, true))
@@ -125,7 +125,7 @@ impl Sessions {
     pub async fn end_all_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<(), UserError> {
         let command = Command::EndSessions { keep };
         let Some(keep) = keep else {
-            self.rate_limits.count_change(user, pace::Change::Sessions)?;
+            self.rate_limits.count_change(user, AccountChange::Sessions)?;
             let end = |loaded: Loaded<User>| async {
                 let events = decided(&loaded, command.clone(), self.clock.now())?;
                 Ok(Change::of(loaded, events, ()))
@@ -143,7 +143,7 @@ impl Sessions {
                 return Ok(Change::none(loaded, ()));
             }
             if !loaded.is_retry {
-                self.rate_limits.count_change(user, pace::Change::Sessions)?;
+                self.rate_limits.count_change(user, AccountChange::Sessions)?;
             }
             let events = decided(&loaded, command.clone(), self.clock.now())?;
             Ok(Change::of(loaded, events, ()))
@@ -155,8 +155,8 @@ impl Sessions {
     /// says that there is one.
     async fn has_others(&self, user: UserId, keep: SessionId) -> Result<bool, TokenError> {
         let most = self.most_sessions();
-        let keys = self.repository.scan(view::all_of_user(user), None, most).await?;
-        for id in keys.iter().filter_map(|(key, _)| view::session_of(key)).filter(|id| *id != keep) {
+        let keys = self.repository.scan(index::all_of_user(user), None, most).await?;
+        for id in keys.iter().filter_map(|(key, _)| index::session_of(key)).filter(|id| *id != keep) {
             let Loaded { state: Some(session), .. } = self.repository.session(id).await? else { continue };
             let over = self.why_over(id, &session).await?;
             // One that has expired is over only as long as the clock says so.
@@ -200,14 +200,14 @@ impl Sessions {
     /// Sessions that are over already go first, then those that were seen longest ago.
     async fn evict(&self, user: UserId, new: SessionId) -> Result<(), Failed<TokenError>> {
         let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
-        let keys = self.repository.scan(view::all_of_user(user), None, self.most_sessions()).await;
+        let keys = self.repository.scan(index::all_of_user(user), None, self.most_sessions()).await;
         let keys = keys.map_err(TokenError::from)?;
         let excess = keys.len().saturating_sub(limit);
         if excess == 0 {
             return Ok(());
         }
         let mut candidates = Vec::with_capacity(keys.len());
-        for id in keys.iter().filter_map(|(key, _)| view::session_of(key)).filter(|id| *id != new) {
+        for id in keys.iter().filter_map(|(key, _)| index::session_of(key)).filter(|id| *id != new) {
             let loaded = self.repository.session(id).await?;
             let Some(session) = &loaded.state else { continue };
             let over = self.why_over(id, session).await?;
@@ -254,11 +254,11 @@ impl Sessions {
         }
         let started = &session.started;
         let user = self.repository.user(started.user).await?.state;
-        if user.is_some_and(|user| !user.standing.covers(id, started.user_epoch)) {
+        if user.is_some_and(|user| !user.session_epoch.covers(id, started.user_epoch)) {
             return Ok(Some(EndReason::UserEpoch));
         }
         let client = self.repository.client(&started.client).await?.state.unwrap_or_default();
-        if !client.standing.covers(id, started.client_epoch) {
+        if !client.session_epoch.covers(id, started.client_epoch) {
             return Ok(Some(EndReason::ClientEpoch));
         }
         let now = self.clock.now().max(session.last_event_at);

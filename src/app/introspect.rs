@@ -55,7 +55,7 @@ impl Tokens {
         if client.metadata.token_endpoint_auth_method.is_public() {
             return Err(TokenError::Client);
         }
-        self.clients.standing(authenticated).await?;
+        self.clients.session_epoch(authenticated).await?;
         if let Ok(token) = self.keys.codec().decode(token) {
             return self.introspect_refresh_token(client, token).await;
         }

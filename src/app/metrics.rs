@@ -115,7 +115,7 @@ impl Monitoring {
     /// # Errors
     /// [`StoreError`] if not.
     pub async fn store_answers(&self) -> Result<(), StoreError> {
-        self.repository.record(RecordKey::view(0, &[b"ready"])).await.map(drop)
+        self.repository.record(RecordKey::index(0, &[b"ready"])).await.map(drop)
     }
 
     /// What throttling and the password hashing have done since the process started.

@@ -15,14 +15,15 @@ use crate::throttle::Throttle;
 
 pub mod access;
 pub mod account;
+pub mod account_rate_limits;
 pub mod accounts;
 pub mod admin;
 mod aggregate;
 pub mod assemble;
 pub mod authenticate;
-mod beside;
 pub mod certificate;
 pub mod clients;
+pub mod clock_guard;
 pub mod devices;
 pub mod error;
 pub mod grants;
@@ -33,23 +34,22 @@ pub mod keys;
 pub mod metrics;
 pub mod mint;
 pub mod outage;
-pub mod pace;
+mod overlap;
 mod password_check;
 pub mod refusals;
+pub mod reindex;
 pub mod repository;
 pub mod restore;
 pub mod revoke;
 pub mod scopes;
 pub mod sessions;
 pub mod sign_up;
-pub mod steady;
 mod summaries;
 pub mod sweep;
 pub mod timeline;
 pub mod tokens;
 pub mod uptime;
 pub mod users;
-pub mod views;
 
 pub use access::AccessTokens;
 pub use accounts::Accounts;
@@ -62,6 +62,7 @@ pub use keys::TokenKeys;
 pub use metrics::Monitoring;
 pub use mint::TokenResponse;
 pub use refusals::RefusalLog;
+pub use reindex::Indexes;
 use repository::Repository;
 pub use restore::InstallationEpoch;
 pub use scopes::ScopeCatalogue;
@@ -69,7 +70,6 @@ pub use sessions::Sessions;
 pub use sweep::Sweeper;
 pub use tokens::Tokens;
 pub use uptime::Uptime;
-pub use views::Indexes;
 
 /// The services: each has the few parts that its use cases touch.
 pub struct App {

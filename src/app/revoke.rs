@@ -17,7 +17,7 @@ impl Tokens {
     /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token, if
     /// the client is set to that. [`TokenError::Store`] if the end could not be made durable.
     pub async fn revoke(&self, client: &AuthenticatedClient, token: &str) -> Result<(), TokenError> {
-        self.clients.standing(client).await?;
+        self.clients.session_epoch(client).await?;
         let client = &*client.registration;
         if let Ok(token) = self.keys.codec().decode(token) {
             return self.log_out(client, token.session).await;

@@ -99,40 +99,40 @@ impl ScopeCatalogue {
     /// scopes (RFC 8707 §2).
     pub fn grant(
         &self,
-        asked: Option<&Scope>,
+        requested: Option<&Scope>,
         resources: &[Audience],
         registration: &Registration,
     ) -> Result<Grant, TokenError> {
         let target = self.target(resources, registration)?;
         // RFC 8707 §2: a token that is not for the resource is no answer to who asked for it.
-        if resources.contains(&self.issuer) && !asked.is_some_and(|asked| self.has_own(asked)) {
+        if resources.contains(&self.issuer) && !requested.is_some_and(|requested| self.has_own(requested)) {
             return Err(TokenError::Target);
         }
-        let Some(asked) = asked else {
+        let Some(requested) = requested else {
             let audience = target.unwrap_or(&registration.metadata.default_audience).clone();
             let scope =
                 registration.metadata.scope.filtered(|word| self.audience_of(word) == Some(&audience));
             return Ok(Grant { scope, audience: Some(audience) });
         };
-        if let Some(refused) = asked.words().find_map(|word| self.refused(word, registration)) {
+        if let Some(refused) = requested.words().find_map(|word| self.refused(word, registration)) {
             return Err(refused.into());
         }
-        let audience = match self.one_audience(asked, target)? {
+        let audience = match self.one_audience(requested, target)? {
             Some(one) => Some(one.clone()),
-            None if self.has_own(asked) => None,
+            None if self.has_own(requested) => None,
             None => Some(registration.metadata.default_audience.clone()),
         };
-        Ok(Grant { scope: asked.clone(), audience })
+        Ok(Grant { scope: requested.clone(), audience })
     }
 
     /// The one resource server that the scopes of `asked` and the resource `target` are of; none if they name none.
     fn one_audience<'a>(
         &'a self,
-        asked: &Scope,
+        requested: &Scope,
         target: Option<&'a Audience>,
     ) -> Result<Option<&'a Audience>, ScopeRefused> {
         let mut found: Option<(&str, &Audience)> = None;
-        for word in asked.words() {
+        for word in requested.words() {
             let Some(audience) = self.audience_of(word).filter(|audience| **audience != self.issuer) else {
                 continue;
             };
@@ -163,13 +163,18 @@ impl ScopeCatalogue {
 
     /// Why nothing of `asked` is permitted now, of what was `granted` to a user who has shown who it is.
     #[must_use]
-    pub fn not_permitted(&self, asked: &Scope, granted: &Scope, registration: &Registration) -> ScopeRefused {
-        let beyond = asked.words().find(|word| !granted.contains(word));
-        let refused = || asked.words().find_map(|word| self.refused(word, registration));
+    pub fn not_permitted(
+        &self,
+        requested: &Scope,
+        granted: &Scope,
+        registration: &Registration,
+    ) -> ScopeRefused {
+        let beyond = requested.words().find(|word| !granted.contains(word));
+        let refused = || requested.words().find_map(|word| self.refused(word, registration));
         match beyond {
             Some(word) => ScopeRefused::NotGranted(word.into()),
             None => refused()
-                .unwrap_or_else(|| ScopeRefused::Role(asked.words().next().unwrap_or_default().into())),
+                .unwrap_or_else(|| ScopeRefused::Role(requested.words().next().unwrap_or_default().into())),
         }
     }
 

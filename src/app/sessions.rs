@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::account_rate_limits::AccountRateLimits;
 use super::clients::Clients;
-use super::pace::AccountRateLimits;
 use super::restore::InstallationEpoch;
 use super::{Repository, Settings};
 use crate::clock::Clock;

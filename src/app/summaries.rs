@@ -11,7 +11,7 @@ use super::sweep::Sweeper;
 use crate::clock::Timestamp;
 use crate::oauth::SessionId;
 use crate::session::summary::{self, Part};
-use crate::session::{Session, SessionEvent, view};
+use crate::session::{Session, SessionEvent, index};
 use crate::store::{Expected, MAX_SUMMARIZED, RecordChange, StoreError, Summarize};
 
 /// How many pages of a stream are read at one visit; a page is as long as what is summarized at once.
@@ -42,7 +42,7 @@ impl Visit {
     /// The session's next place in the queue.
     pub(super) fn place(&self, id: SessionId, session: &Session) -> RecordChange {
         let value = if self.after == 0 { Vec::new() } else { self.after.to_be_bytes().to_vec() };
-        RecordChange::Put(view::queued(self.due.min(session.expiry()), id), value)
+        RecordChange::Put(index::queued(self.due.min(session.expiry()), id), value)
     }
 
     /// Whether there is something to summarize.

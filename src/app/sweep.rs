@@ -1,27 +1,27 @@
 //! Nothing piles up: sessions whose time is over are ended in the log, and those that ended long ago are removed; so
 //! are invitations that nobody has used.
 //!
-//! The sweeper reads only what is due, from the fronts of queues (see [`view`] and [`super::invitations`]), in batches; it
+//! The sweeper reads only what is due, from the fronts of queues (see [`index`] and [`super::invitations`]), in batches; it
 //! never looks at all sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper
 //! does the book-keeping. Every change names the version that it was decided on. A process has one sweeper.
 //!
 //! A session that lives on is queued again, and what is old of its refreshes is summarized: see `app/summaries.rs`.
 //!
-//! By what clock it goes stands in [`super::steady`].
+//! By what clock it goes stands in [`super::clock_guard`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::admin::events::{EventLog, LogEvent};
+use super::clock_guard::{ClockGuard, Evidence, Newest};
 use super::error::TokenError;
 use super::outage;
 use super::repository::Loaded;
 use super::sessions::Sessions;
-use super::steady::{Evidence, Newest, Steady};
 use super::{Repository, Settings};
 use crate::clock::{Clock, Timestamp};
 use crate::oauth::SessionId;
-use crate::session::{self, EndReason, Session, Status, device, view};
+use crate::session::{self, EndReason, Session, Status, device, index};
 use crate::store::{RecordChange, RecordKey, StoreError};
 
 /// How many places of each queue one sweep takes.
@@ -140,13 +140,13 @@ impl Sweeper {
             Newest::Doubted(hold) => Some(hold),
             Newest::Empty | Newest::At(_) | Newest::Unknown => None,
         };
-        let mut steady = Steady::since(evidence);
+        let mut guard = ClockGuard::since(evidence);
         loop {
             let now = self.clock.now();
-            let paused = steady.look(now, self.clock.monotonic().saturating_sub(started));
+            let paused = guard.look(now, self.clock.monotonic().saturating_sub(started));
             self.note_pause(paused);
-            if doubted != steady.doubted_for() {
-                doubted = steady.doubted_for();
+            if doubted != guard.doubted_for() {
+                doubted = guard.doubted_for();
                 self.remember_doubt(doubted, evidence.known().filter(|_| remembered.is_none())).await;
             }
             self.note_disk();
@@ -168,9 +168,9 @@ impl Sweeper {
     /// For a process that does not sweep: if its clock is not to be believed, says so for a later one, as what is written
     /// from now on has its time. `evidence` is what [`Sweeper::clock_evidence`] told before.
     pub async fn note_doubt(&self, evidence: Evidence) {
-        let mut steady = Steady::since(evidence);
-        steady.look(self.clock.now(), Duration::ZERO);
-        let doubted = steady.doubted_for();
+        let mut guard = ClockGuard::since(evidence);
+        guard.look(self.clock.now(), Duration::ZERO);
+        let doubted = guard.doubted_for();
         let noted = matches!(evidence.newest, Newest::Doubted(hold) if Some(hold) == doubted);
         if doubted.is_some() && !noted {
             self.remember_doubt(doubted, evidence.known()).await;
@@ -212,8 +212,8 @@ impl Sweeper {
     pub async fn sweep(&self, limit: usize) -> Result<Swept, TokenError> {
         let now = self.clock.now();
         let oldest_kept = now.before(self.settings.sessions.retention);
-        let expired = self.due(view::expiry_queue(), now, limit).await?;
-        let old = self.due(view::removal_queue(), oldest_kept, limit).await?;
+        let expired = self.due(index::expiry_queue(), now, limit).await?;
+        let old = self.due(index::removal_queue(), oldest_kept, limit).await?;
         let mut swept = Swept { more: expired.len() == limit || old.len() == limit, ..Swept::default() };
         let mut summaries = limit.div_ceil(SUMMARIES);
         for place in expired {
@@ -239,7 +239,7 @@ impl Sweeper {
     async fn due(&self, queue: RecordKey, until: Timestamp, limit: usize) -> Result<Vec<Place>, TokenError> {
         let front = self.repository.scan(queue, None, limit).await?;
         let due = front.into_iter().map_while(|(key, value)| {
-            let (time, session) = view::place_of(&key)?;
+            let (time, session) = index::place_of(&key)?;
             (time <= until).then_some(Place { key, value, session })
         });
         Ok(due.collect())
@@ -309,7 +309,7 @@ impl Sweeper {
             return Ok(Settled::MovedOn);
         }
         let mut records = vec![taken, RecordChange::Delete(device::record(session.started.user, id))];
-        records.push(RecordChange::Delete(view::queued(session.expiry(), id)));
+        records.push(RecordChange::Delete(index::queued(session.expiry(), id)));
         self.repository.remove::<Session>(&id, expected, records).await?;
         Ok(Settled::Removed)
     }
@@ -407,7 +407,7 @@ impl Swept {
 
 /// Where the time is kept that the sweeper believed last.
 fn believed_time() -> RecordKey {
-    RecordKey::view(0, &[b"sweeper"])
+    RecordKey::index(0, &[b"sweeper"])
 }
 
 fn believed(time: Timestamp) -> RecordChange {
@@ -416,5 +416,5 @@ fn believed(time: Timestamp) -> RecordChange {
 
 /// Where it is kept that the sweeper doubts the clock: for how many seconds it must run evenly.
 fn doubted_for() -> RecordKey {
-    RecordKey::view(0, &[b"sweeper doubts"])
+    RecordKey::index(0, &[b"sweeper doubts"])
 }

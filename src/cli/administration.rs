@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::accepted::Accepted;
-use super::installation::Which;
+use super::installation::InstallationFlags;
 use super::{Failure, Outcome, operators, run, store};
 use crate::http::HttpSettings;
 use crate::http::operations::operator;
@@ -38,8 +38,8 @@ impl Administration {
     ///
     /// # Errors
     /// [`Failure`] if neither works.
-    pub(super) fn of(which: &Which) -> Outcome<Self> {
-        Self::open(which, false)
+    pub(super) fn of(installation: &InstallationFlags) -> Outcome<Self> {
+        Self::open(installation, false)
     }
 
     /// As [`Administration::of`], for the first user or client of an installation, which may come before its first start:
@@ -47,22 +47,25 @@ impl Administration {
     ///
     /// # Errors
     /// [`Failure`] if neither works.
-    pub(super) fn begin(which: &Which) -> Outcome<Self> {
-        Self::open(which, !which.is_demo())
+    pub(super) fn begin(installation: &InstallationFlags) -> Outcome<Self> {
+        Self::open(installation, !installation.is_demo())
     }
 
-    fn open(which: &Which, new: bool) -> Outcome<Self> {
+    fn open(installation: &InstallationFlags, new: bool) -> Outcome<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
-        let config = which.config()?;
+        let config = installation.config()?;
         let socket = operators::path(&config.data);
         if operators::runs(&socket)? {
             return Ok(Self { runtime, way: Way::Socket(socket) });
         }
         // A mistyped folder must not become a new, empty installation.
         if !new && !store::location(&config).has_store() {
-            let begin =
-                if which.is_demo() { "`heirloom dev`" } else { "`heirloom serve`, or `heirloom user add`," };
+            let begin = if installation.is_demo() {
+                "`heirloom dev`"
+            } else {
+                "`heirloom serve`, or `heirloom user add`,"
+            };
             let folder = config.data.display();
             let text = format!("there is no store in {folder}: {begin} makes one; nothing was changed");
             return Err(Failure::Failed(text));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::administration::{Administration, escaped, text};
 use super::client_flags::{MetadataFlags, flag, metadata_json};
-use super::installation::Which;
+use super::installation::InstallationFlags;
 use super::{Failure, Outcome, print_lines};
 use crate::client::RawMetadata;
 use crate::client::metadata::Field;
@@ -23,33 +23,33 @@ pub(super) enum Command {
     #[command(after_help = SECRET)]
     Add {
         #[command(flatten)]
-        which: Which,
+        installation: InstallationFlags,
         /// Its id; made up if it is left out
         id: Option<String>,
         #[command(flatten)]
         metadata: Box<MetadataFlags>,
     },
     /// Show what is registered of a client, as JSON
-    Show(One),
+    Show(ClientArgs),
     /// Give a client a new secret
     #[command(after_help = SECRET)]
     RotateSecret {
         #[command(flatten)]
-        one: One,
+        client: ClientArgs,
         /// How long the old secret stays good, such as 12h
         #[arg(long, value_name = "TIME", default_value = "1day", value_parser = humantime::parse_duration)]
         overlap: Duration,
     },
     /// Disable a client, and end all its sessions
-    Disable(One),
+    Disable(ClientArgs),
     /// Enable a client again
-    Enable(One),
+    Enable(ClientArgs),
     /// End all of a client's sessions
-    EndSessions(One),
+    EndSessions(ClientArgs),
     /// Delete a client, and end all its sessions
     Delete {
         #[command(flatten)]
-        one: One,
+        client: ClientArgs,
         /// Don't ask
         #[arg(long)]
         yes: bool,
@@ -57,74 +57,74 @@ pub(super) enum Command {
     /// Show every client
     List {
         #[command(flatten)]
-        which: Which,
+        installation: InstallationFlags,
     },
 }
 
 /// A client of an installation.
 #[derive(Args)]
-pub(super) struct One {
+pub(super) struct ClientArgs {
     /// The client's id
     id: String,
     #[command(flatten)]
-    which: Which,
+    installation: InstallationFlags,
 }
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     let said = match command {
-        Command::Add { which, id, metadata } => {
+        Command::Add { installation, id, metadata } => {
             let mut new = metadata_json(&RawMetadata::from(*metadata))?;
             new.extend(id.map(|id| (Field::ClientId.name().to_owned(), json!(id))));
             let new = Value::Object(new);
-            let administration = Administration::begin(&which)?;
+            let administration = Administration::begin(&installation)?;
             let client = administration.call_by_flags((Method::POST, "/admin/clients"), &new, flag)?;
             let secret = text(&client, "client_secret");
             let secret = if secret.is_empty() { String::new() } else { format!(", its secret: {secret}") };
             format!("added {}{secret}", text(&client, "id"))
         }
-        Command::Show(one) => {
-            let client = one.call((Method::GET, ""), None)?;
+        Command::Show(client) => {
+            let client = client.call((Method::GET, ""), None)?;
             let pretty = serde_json::to_string_pretty(&client).unwrap_or_default();
             return print_lines(out, pretty.lines().map(str::to_owned));
         }
-        Command::RotateSecret { one, overlap } => {
+        Command::RotateSecret { client, overlap } => {
             let body = json!({"overlap": overlap.as_secs()});
-            let new = one.call((Method::POST, "/secret"), Some(&body))?;
+            let new = client.call((Method::POST, "/secret"), Some(&body))?;
             let (secret, until) = (text(&new, "client_secret"), text(&new, "old_expires_at"));
-            format!("the new secret of {}: {secret}; the old one is good until {until}", one.id)
+            format!("the new secret of {}: {secret}; the old one is good until {until}", client.id)
         }
-        Command::Disable(one) => {
-            one.call((Method::POST, "/disable"), None)?;
-            format!("disabled {} and ended all sessions", one.id)
+        Command::Disable(client) => {
+            client.call((Method::POST, "/disable"), None)?;
+            format!("disabled {} and ended all sessions", client.id)
         }
-        Command::Enable(one) => {
-            one.call((Method::POST, "/enable"), None)?;
-            format!("enabled {}", one.id)
+        Command::Enable(client) => {
+            client.call((Method::POST, "/enable"), None)?;
+            format!("enabled {}", client.id)
         }
-        Command::EndSessions(one) => {
-            one.call((Method::DELETE, "/sessions"), None)?;
-            format!("ended all sessions of {}", one.id)
+        Command::EndSessions(client) => {
+            client.call((Method::DELETE, "/sessions"), None)?;
+            format!("ended all sessions of {}", client.id)
         }
         Command::Delete { yes: false, .. } => {
             return Err(Failure::Usage("deleting can't be undone: say --yes".to_owned()));
         }
-        Command::Delete { one, yes: true } => {
-            one.call((Method::DELETE, ""), None)?;
-            format!("deleted {}", one.id)
+        Command::Delete { client, yes: true } => {
+            client.call((Method::DELETE, ""), None)?;
+            format!("deleted {}", client.id)
         }
-        Command::List { which } => {
-            let clients = Administration::of(&which)?.list("/admin/clients", "clients")?;
+        Command::List { installation } => {
+            let clients = Administration::of(&installation)?.list("/admin/clients", "clients")?;
             return print_lines(out, clients.iter().map(line));
         }
     };
     print_lines(out, std::iter::once(said))
 }
 
-impl One {
+impl ClientArgs {
     /// Calls an endpoint below the client's.
     fn call(&self, (method, below): (Method, &str), body: Option<&Value>) -> Outcome<Value> {
         let path = format!("/admin/clients/{}{below}", escaped(&self.id));
-        Administration::of(&self.which)?.call(method, &path, body)
+        Administration::of(&self.installation)?.call(method, &path, body)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::installation::Which;
+use super::installation::InstallationFlags;
 use super::{Failure, Outcome, print, print_lines};
 use crate::client::state as client;
 use crate::session::state as session;
@@ -25,7 +25,7 @@ pub(super) enum Command {
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
         #[command(flatten)]
-        which: Which,
+        installation: InstallationFlags,
         /// Print it as one line of JSON
         #[arg(long)]
         json: bool,
@@ -33,8 +33,8 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
-    let Command::Verify { folder, which, json } = command;
-    let folder = folder.map_or_else(|| which.find().map(|installation| installation.data), Ok)?;
+    let Command::Verify { folder, installation, json } = command;
+    let folder = folder.map_or_else(|| installation.find().map(|installation| installation.data), Ok)?;
     let found =
         StoreLocation::Folder(folder.clone()).verify().map_err(|error| Failure::Failed(error.to_string()))?;
     if json {

@@ -13,7 +13,7 @@ use crate::client::SecretDigest;
 use crate::config::{Config, Dev};
 use crate::files::create_unfinished;
 use crate::http::docs::FilledIn;
-use crate::oauth::words::WordError;
+use crate::oauth::ids::InvalidText;
 use crate::random::Random;
 
 /// The file. A folder in which it lies is a demo's: `heirloom serve` refuses it.
@@ -119,7 +119,7 @@ impl Demo {
         data: PathBuf,
         keys: PathBuf,
     ) -> Outcome<Config> {
-        let wrong = |error: WordError| Failure::Usage(error.to_string());
+        let wrong = |error: InvalidText| Failure::Usage(error.to_string());
         Config::dev(Dev {
             listen,
             port,

@@ -13,7 +13,7 @@ use super::accepted::Accepted;
 use super::demo::{Demo, User};
 use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
-use crate::config::{AccessTokenType, Trial};
+use crate::config::{AccessTokenType, TokenOverrides};
 use crate::oauth::{ClientId, Origin};
 use crate::random::Random;
 
@@ -82,13 +82,13 @@ enum Typ {
 
 impl Arguments {
     /// What they say of tokens.
-    fn trial(&self) -> Trial {
+    fn trial(&self) -> TokenOverrides {
         let duration = |seconds: u16| Duration::from_secs(seconds.into());
         let typ = |typ| match typ {
             Typ::AtJwt => AccessTokenType::AtJwt,
             Typ::Jwt => AccessTokenType::Jwt,
         };
-        Trial {
+        TokenOverrides {
             access_token: self.access_token.map(duration),
             typ: self.typ.map(typ),
             lead_time: self.lead_time.map(duration),
@@ -118,7 +118,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
         config = config.with_browser_client(id.clone(), origin.clone());
     }
-    config = config.on_trial(arguments.trial());
+    config = config.with_overrides(arguments.trial());
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();

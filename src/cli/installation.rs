@@ -13,7 +13,7 @@ use crate::random::Random;
 
 /// Names an installation.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Which {
+pub(super) struct InstallationFlags {
     /// The configuration file of the installation
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     config: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub struct Installation {
     pub longest_access_token: Duration,
 }
 
-impl Which {
+impl InstallationFlags {
     /// Its configuration: that of the file, or what `heirloom dev` would run the folder with.
     ///
     /// # Errors

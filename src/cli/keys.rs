@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Subcommand;
 
-use super::installation::Which;
+use super::installation::InstallationFlags;
 use super::running::Running;
 use super::{Failure, Outcome, log, offline, print, print_lines};
 use crate::oauth::SigningAlgorithm;
@@ -18,12 +18,12 @@ pub(super) enum Command {
     /// Show the signing keys, newest first, and the secrets
     List {
         #[command(flatten)]
-        which: Which,
+        installation: InstallationFlags,
     },
     /// Add a signing key; it is published at once and signs after the lead time
     Rotate {
         #[command(flatten)]
-        which: Which,
+        installation: InstallationFlags,
         /// Add a refresh secret instead: it makes all refresh tokens from now on, and the older ones stay good
         #[arg(long)]
         refresh_secret: bool,
@@ -41,17 +41,17 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     match command {
-        Command::List { which } => {
-            let installation = which.find()?;
+        Command::List { installation } => {
+            let installation = installation.find()?;
             let keys = offline::list_keys(&installation)?;
             let secrets = offline::list_secrets(&installation)?;
             print_lines(out, keys.iter().map(line).chain(secrets.iter().map(secret_line)))
         }
-        Command::Rotate { which, refresh_secret: true, compromised: Some(id), .. } => {
+        Command::Rotate { installation, refresh_secret: true, compromised: Some(id), .. } => {
             let id = id
                 .parse()
                 .map_err(|_| Failure::Usage(format!("{id}: the id of a refresh secret is 1 to 255")))?;
-            let installation = which.find()?;
+            let installation = installation.find()?;
             let new = offline::destroy_refresh_secret(&installation, id)?;
             let said = new.as_ref().map(|new| format!("{} makes refresh tokens\n", name(new)));
             let said = said.unwrap_or_default();
@@ -59,19 +59,19 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let running = Running::on(&installation.data);
             print(out, &running.after_refresh_secret(new.map(|new| new.id), Some(id))?)
         }
-        Command::Rotate { which, refresh_secret: true, .. } => {
-            let installation = which.find()?;
+        Command::Rotate { installation, refresh_secret: true, .. } => {
+            let installation = installation.find()?;
             let new = offline::rotate_secret(&installation, SecretKind::Refresh)?;
             print(out, &format!("{} makes refresh tokens; the older ones stay good\n", name(&new)))?;
             print(out, &Running::on(&installation.data).after_refresh_secret(Some(new.id), None)?)
         }
-        Command::Rotate { which, pepper: true, .. } => {
-            let new = offline::rotate_secret(&which.find()?, SecretKind::Pepper)?;
+        Command::Rotate { installation, pepper: true, .. } => {
+            let new = offline::rotate_secret(&installation.find()?, SecretKind::Pepper)?;
             let note = "restart the server now: it takes peppers in only when it starts";
             print(out, &format!("{} is added; {note}\n", name(&new)))
         }
-        Command::Rotate { which, compromised, algorithm, .. } => {
-            let installation = which.find()?;
+        Command::Rotate { installation, compromised, algorithm, .. } => {
+            let installation = installation.find()?;
             let (new, signs_from) = offline::rotate_keys(&installation, compromised.as_deref(), algorithm)?;
             let destroyed =
                 compromised.as_ref().map(|kid| format!("{kid} is destroyed\n")).unwrap_or_default();

@@ -15,7 +15,7 @@ use super::data_position::DataPosition;
 use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators, store};
 use crate::app::App;
-use crate::app::assemble::{Ground, make_keys, read_keys};
+use crate::app::assemble::{Environment, make_keys, read_keys};
 use crate::app::outage::untold;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
@@ -164,8 +164,8 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
     if !accept.restored {
         position.compare(config, store.stats().position)?;
     }
-    let ground = Ground { store, clock, random: Random::system(), cost: Cost::RECOMMENDED };
-    let app = App::assemble(config, ground).map_err(|error| Failure::Failed(error.to_string()))?;
+    let environment = Environment { store, clock, random: Random::system(), cost: Cost::RECOMMENDED };
+    let app = App::assemble(config, environment).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok((Arc::new(app), position))
 }
 

@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::Value;
 
 use super::administration::{Administration, escaped, text};
-use super::installation::Which;
+use super::installation::InstallationFlags;
 use super::{Outcome, print_lines};
 
 /// The commands of `heirloom session`.
@@ -18,12 +18,12 @@ pub(super) enum Command {
         #[command(flatten)]
         of: Of,
         #[command(flatten)]
-        which: Which,
+        installation: InstallationFlags,
     },
     /// Show a session, as JSON
-    Show(One),
+    Show(SessionArgs),
     /// End a session
-    End(One),
+    End(SessionArgs),
 }
 
 /// Whose sessions.
@@ -40,17 +40,17 @@ pub(super) struct Of {
 
 /// A session of an installation.
 #[derive(Args)]
-pub(super) struct One {
+pub(super) struct SessionArgs {
     /// The session's id
     id: String,
     #[command(flatten)]
-    which: Which,
+    installation: InstallationFlags,
 }
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     match command {
-        Command::List { of, which } => {
-            let administration = Administration::of(&which)?;
+        Command::List { of, installation } => {
+            let administration = Administration::of(&installation)?;
             let of = match (of.user, of.client) {
                 (Some(name), _) => administration.user(&name)?,
                 (None, id) => format!("/admin/clients/{}", escaped(&id.unwrap_or_default())),
@@ -58,22 +58,22 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let sessions = administration.list(&format!("{of}/sessions"), "sessions")?;
             print_lines(out, sessions.iter().map(line))
         }
-        Command::Show(one) => {
-            let session = one.call(Method::GET)?;
+        Command::Show(session) => {
+            let session = session.call(Method::GET)?;
             let pretty = serde_json::to_string_pretty(&session).unwrap_or_default();
             print_lines(out, pretty.lines().map(str::to_owned))
         }
-        Command::End(one) => {
-            one.call(Method::DELETE)?;
-            print_lines(out, std::iter::once(format!("ended {}", one.id)))
+        Command::End(session) => {
+            session.call(Method::DELETE)?;
+            print_lines(out, std::iter::once(format!("ended {}", session.id)))
         }
     }
 }
 
-impl One {
+impl SessionArgs {
     fn call(&self, method: Method) -> Outcome<Value> {
         let path = format!("/admin/sessions/{}", escaped(&self.id));
-        Administration::of(&self.which)?.call(method, &path, None)
+        Administration::of(&self.installation)?.call(method, &path, None)
     }
 }
 

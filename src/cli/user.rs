@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::administration::{Administration, text};
-use super::installation::Which;
+use super::installation::InstallationFlags;
 use super::{Failure, Outcome, print_lines, prompt};
 
 const PASSWORD: &str = "The password is asked for twice on the terminal, or read as one line from standard input. It is never an argument.";
@@ -19,31 +19,31 @@ pub(super) enum Command {
     #[command(after_help = PASSWORD)]
     Add {
         #[command(flatten)]
-        one: One,
+        user: UserArgs,
         /// A role of the user; may be given several times
         #[arg(long, value_name = "ROLE")]
         role: Vec<String>,
     },
     /// Set a user's password, and end all the user's sessions
     #[command(after_help = PASSWORD)]
-    Password(One),
+    Password(UserArgs),
     /// Set a user's roles: all that the user has from then on
     Roles {
         #[command(flatten)]
-        one: One,
+        user: UserArgs,
         /// The roles; none takes all away
         roles: Vec<String>,
     },
     /// Disable a user, and end all the user's sessions
-    Disable(One),
+    Disable(UserArgs),
     /// Enable a user again
-    Enable(One),
+    Enable(UserArgs),
     /// End all of a user's sessions
-    EndSessions(One),
+    EndSessions(UserArgs),
     /// Delete a user: the name, the profile and the password are erased
     Delete {
         #[command(flatten)]
-        one: One,
+        user: UserArgs,
         /// Don't ask
         #[arg(long)]
         yes: bool,
@@ -51,67 +51,67 @@ pub(super) enum Command {
     /// Show every user
     List {
         #[command(flatten)]
-        which: Which,
+        installation: InstallationFlags,
     },
 }
 
 /// A user of an installation.
 #[derive(Args)]
-pub(super) struct One {
+pub(super) struct UserArgs {
     /// The user's name
     name: String,
     #[command(flatten)]
-    which: Which,
+    installation: InstallationFlags,
 }
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     let said = match command {
-        Command::Add { one: One { name, which }, role } => {
-            let administration = Administration::begin(&which)?;
+        Command::Add { user: UserArgs { name, installation }, role } => {
+            let administration = Administration::begin(&installation)?;
             let password = prompt::new_password()?;
             let new = json!({"username": name, "password": &*password, "roles": role});
             let user = administration.call(Method::POST, "/admin/users", Some(&new))?;
             format!("added {name}, {}", text(&user, "id"))
         }
-        Command::Password(one) => {
-            let administration = Administration::of(&one.which)?;
+        Command::Password(user) => {
+            let administration = Administration::of(&user.installation)?;
             let body = json!({"password": &*prompt::new_password()?});
-            one.call(&administration, (Method::PUT, "/password"), Some(&body))?;
-            format!("set the password of {} and ended all sessions", one.name)
+            user.call(&administration, (Method::PUT, "/password"), Some(&body))?;
+            format!("set the password of {} and ended all sessions", user.name)
         }
-        Command::Roles { one, roles } => {
+        Command::Roles { user, roles } => {
             let body = json!({"roles": roles});
-            one.call(&Administration::of(&one.which)?, (Method::PUT, "/roles"), Some(&body))?;
-            format!("the roles of {} are: {}", one.name, roles.join(" "))
+            user.call(&Administration::of(&user.installation)?, (Method::PUT, "/roles"), Some(&body))?;
+            format!("the roles of {} are: {}", user.name, roles.join(" "))
         }
-        Command::Disable(one) => {
-            one.call(&Administration::of(&one.which)?, (Method::POST, "/disable"), None)?;
-            format!("disabled {} and ended all sessions", one.name)
+        Command::Disable(user) => {
+            user.call(&Administration::of(&user.installation)?, (Method::POST, "/disable"), None)?;
+            format!("disabled {} and ended all sessions", user.name)
         }
-        Command::Enable(one) => {
-            one.call(&Administration::of(&one.which)?, (Method::POST, "/enable"), None)?;
-            format!("enabled {}", one.name)
+        Command::Enable(user) => {
+            user.call(&Administration::of(&user.installation)?, (Method::POST, "/enable"), None)?;
+            format!("enabled {}", user.name)
         }
-        Command::EndSessions(one) => {
-            one.call(&Administration::of(&one.which)?, (Method::DELETE, "/sessions"), None)?;
-            format!("ended all sessions of {}", one.name)
+        Command::EndSessions(user) => {
+            user.call(&Administration::of(&user.installation)?, (Method::DELETE, "/sessions"), None)?;
+            format!("ended all sessions of {}", user.name)
         }
-        Command::Delete { one, yes } => {
+        Command::Delete { user, yes } => {
             if !yes {
-                confirm(&one.name)?;
+                confirm(&user.name)?;
             }
-            one.call(&Administration::of(&one.which)?, (Method::DELETE, ""), None)?;
-            format!("deleted {}", one.name)
+            user.call(&Administration::of(&user.installation)?, (Method::DELETE, ""), None)?;
+            format!("deleted {}", user.name)
         }
-        Command::List { which } => {
-            let users = Administration::of(&which)?.list("/admin/users", "users")?;
+        Command::List { installation } => {
+            let users = Administration::of(&installation)?.list("/admin/users", "users")?;
             return print_lines(out, users.iter().map(line));
         }
     };
     print_lines(out, std::iter::once(said))
 }
 
-impl One {
+impl UserArgs {
     /// Calls an endpoint below the user's.
     fn call(
         &self,

@@ -50,7 +50,7 @@ pub enum Denied {
 
 /// A command, with what deciding it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct CommandEnvelope {
     /// What is done.
     pub command: Command,
     /// Whether the configuration declares the client. Then it can be switched off and on and its sessions can be ended,
@@ -62,12 +62,12 @@ pub struct Order {
     pub at: Timestamp,
 }
 
-/// The events that follow from an order on the client as it is; none if it changes nothing.
+/// The events that follow from a command on the client as it is; none if it changes nothing.
 ///
 /// # Errors
 /// [`Denied`], and nothing happens.
-pub fn decide(client: &Client, order: Order) -> Result<Vec<ClientEvent>, Denied> {
-    let Order { command, declared, by, at } = order;
+pub fn decide(client: &Client, envelope: CommandEnvelope) -> Result<Vec<ClientEvent>, Denied> {
+    let CommandEnvelope { command, declared, by, at } = envelope;
     let event = match (command, &client.metadata) {
         (Command::EndSessions | Command::Disable | Command::Enable, None) if !declared => {
             return Err(Denied::Unknown);
@@ -136,29 +136,29 @@ mod tests {
 
     fn given(commands: Vec<Command>) -> Client {
         commands.into_iter().fold(Client::default(), |client, command| {
-            let events = decide(&client, order(command, false)).unwrap();
+            let events = decide(&client, envelope(command, false)).unwrap();
             assert!(events.iter().all(|event| ClientEvent::decode(&event.encode()).as_ref() == Ok(event)));
             events.iter().fold(client, Client::apply)
         })
     }
 
     fn denied(client: &Client, command: Command) -> Denied {
-        decide(client, order(command, false)).unwrap_err()
+        decide(client, envelope(command, false)).unwrap_err()
     }
 
-    fn order(command: Command, declared: bool) -> Order {
-        Order { command, declared, by: Some(Actor::System), at: AT }
+    fn envelope(command: Command, declared: bool) -> CommandEnvelope {
+        CommandEnvelope { command, declared, by: Some(Actor::System), at: AT }
     }
 
     #[test]
     fn switching_a_client_off_and_on_leaves_its_old_sessions_ended() {
         let registered = given(vec![register()]);
-        let epoch = registered.standing.epoch;
+        let epoch = registered.session_epoch.epoch;
         let client = given(vec![register(), Command::Disable]);
         assert!(client.disabled);
         let client = given(vec![register(), Command::Disable, Command::Enable]);
         assert!(!client.disabled);
-        assert!(!client.standing.covers(SessionId::from([1; 16]), epoch));
+        assert!(!client.session_epoch.covers(SessionId::from([1; 16]), epoch));
         assert_eq!(Client::decode(&client.encode()), Ok(client));
     }
 
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn an_id_that_is_registered_again_inherits_no_session() {
         let epochs: Vec<u32> = [vec![], vec![register()], vec![register(), Command::Delete, register()]]
-            .map(|commands| given(commands).standing.epoch)
+            .map(|commands| given(commands).session_epoch.epoch)
             .to_vec();
         // Nor one of a client that the configuration declared under this id, in epoch 0.
         assert!(epochs[0] < epochs[1] && epochs[1] < epochs[2], "{epochs:?}");
@@ -190,11 +190,11 @@ mod tests {
 
     #[test]
     fn a_declared_client_is_switched_off_and_on_and_nothing_else() {
-        let off = decide(&Client::default(), order(Command::Disable, true)).unwrap();
+        let off = decide(&Client::default(), envelope(Command::Disable, true)).unwrap();
         let off = off.iter().fold(Client::default(), Client::apply);
-        assert!(off.disabled && off.standing.epoch == 1);
-        assert!(decide(&off, order(Command::Enable, true)).is_ok_and(|events| events.len() == 1));
-        assert_eq!(decide(&off, order(Command::Delete, true)), Err(Denied::Unknown));
+        assert!(off.disabled && off.session_epoch.epoch == 1);
+        assert!(decide(&off, envelope(Command::Enable, true)).is_ok_and(|events| events.len() == 1));
+        assert_eq!(decide(&off, envelope(Command::Delete, true)), Err(Denied::Unknown));
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
     fn doing_it_again_changes_nothing() {
         let client = given(vec![register(), Command::Disable]);
         for command in [Command::Disable, Command::Update { metadata: metadata(ClientSecret) }] {
-            assert_eq!(decide(&client, order(command, false)), Ok(Vec::new()));
+            assert_eq!(decide(&client, envelope(command, false)), Ok(Vec::new()));
         }
     }
 
@@ -217,6 +217,6 @@ mod tests {
         // Format 1: [[2], true].
         let before = [1, 0x82, 0x81, 2, 0xF5];
         let client = Client::decode(&before).unwrap();
-        assert_eq!((client.standing.epoch, client.disabled, client.metadata), (2, true, None));
+        assert_eq!((client.session_epoch.epoch, client.disabled, client.metadata), (2, true, None));
     }
 }

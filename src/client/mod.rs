@@ -8,7 +8,7 @@ pub mod secret;
 pub mod state;
 pub mod vault;
 
-pub use decide::{Command, Denied, Order, decide};
+pub use decide::{Command, CommandEnvelope, Denied, decide};
 pub use event::ClientEvent;
 pub use metadata::{
     ClientMetadata, Delivery, Lifetimes, MetadataError, MetadataRules, RawMetadata, RefreshTokens,

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use super::event::ClientEvent;
 use super::metadata::ClientMetadata;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::{ClientId, Standing};
+use crate::oauth::{ClientId, SessionEpoch};
 use crate::store::StreamId;
 
 const FORMAT: u8 = 1;
@@ -17,7 +17,7 @@ pub const CATEGORY: u8 = b'c';
 pub struct Client {
     /// The epoch that its sessions must have been started in.
     #[n(0)]
-    pub standing: Standing,
+    pub session_epoch: SessionEpoch,
     /// Whether it is switched off.
     #[n(1)]
     pub disabled: bool,
@@ -32,20 +32,22 @@ impl Client {
     pub fn apply(self, event: &ClientEvent) -> Self {
         match event {
             ClientEvent::Disabled { .. } => {
-                Self { standing: self.standing.raised(None), disabled: true, ..self }
+                Self { session_epoch: self.session_epoch.raised(None), disabled: true, ..self }
             }
             ClientEvent::Enabled { .. } => Self { disabled: false, ..self },
-            ClientEvent::SessionsEnded { .. } => Self { standing: self.standing.raised(None), ..self },
+            ClientEvent::SessionsEnded { .. } => {
+                Self { session_epoch: self.session_epoch.raised(None), ..self }
+            }
             // Raised here too: the configuration may have declared the id before, and its sessions are not inherited.
             ClientEvent::Registered { metadata, .. } => Self {
-                standing: self.standing.raised(None),
+                session_epoch: self.session_epoch.raised(None),
                 disabled: false,
                 metadata: Some(metadata.clone()),
             },
             ClientEvent::Updated { metadata, .. } => Self { metadata: Some(metadata.clone()), ..self },
             ClientEvent::SecretRotated { .. } => self,
             ClientEvent::Deleted { .. } => {
-                Self { standing: self.standing.raised(None), disabled: false, metadata: None }
+                Self { session_epoch: self.session_epoch.raised(None), disabled: false, metadata: None }
             }
         }
     }

@@ -3,8 +3,8 @@
 //! | key | value |
 //! |---|---|
 //! | vault: `S`, id | the digests of its secrets |
-//! | view: `k`, id | nothing: the clients that are registered here |
-//! | view: `o`, origin, 0, how it gets refresh tokens, id | nothing: where pages of registered clients come from |
+//! | index: `k`, id | nothing: the clients that are registered here |
+//! | index: `o`, origin, 0, how it gets refresh tokens, id | nothing: where pages of registered clients come from |
 
 use minicbor::{Decode, Encode};
 
@@ -81,19 +81,19 @@ pub fn secrets(id: &ClientId) -> RecordKey {
 /// A client that is registered here.
 #[must_use]
 pub fn registered(id: &ClientId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"k", id.as_str().as_bytes()])
+    RecordKey::index(VERSION, &[b"k", id.as_str().as_bytes()])
 }
 
 /// All clients that are registered here, by id.
 #[must_use]
 pub fn all_registered() -> RecordKey {
-    RecordKey::view(VERSION, &[b"k"])
+    RecordKey::index(VERSION, &[b"k"])
 }
 
 /// The registered clients with pages from an origin, those with a cookie first.
 #[must_use]
 pub fn all_from(origin: &Origin) -> RecordKey {
-    RecordKey::view(VERSION, &[b"o", origin.as_str().as_bytes(), &[0]])
+    RecordKey::index(VERSION, &[b"o", origin.as_str().as_bytes(), &[0]])
 }
 
 /// How the client of a key under [`all_from`] gets its refresh tokens.
@@ -124,7 +124,7 @@ fn entries(id: &ClientId, client: &Client) -> Vec<RecordKey> {
     };
     let from = |origin: &Origin| {
         let parts = [b"o", origin.as_str().as_bytes(), &[0], delivery, id.as_str().as_bytes()];
-        RecordKey::view(VERSION, &parts)
+        RecordKey::index(VERSION, &parts)
     };
     std::iter::once(registered(id)).chain(metadata.origins.iter().map(from)).collect()
 }

@@ -14,7 +14,7 @@ use crate::client::metadata::{LONGEST_ACCESS_TOKEN, grant_types_on};
 use crate::client::{
     ClientMetadata, Delivery, MetadataRules, Registration, SecretDigest, TokenEndpointAuthMethod, TokenRules,
 };
-use crate::oauth::words::WordError;
+use crate::oauth::ids::InvalidText;
 use crate::oauth::{ClientId, Origin, Scope, SigningAlgorithm};
 
 /// What differs from one `heirloom dev` to another.
@@ -38,7 +38,7 @@ pub struct Dev {
 
 /// What is tried out with tokens; where it is `None`, they are as they always are.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Trial {
+pub struct TokenOverrides {
     /// How long every client's access tokens last, in whole seconds.
     pub access_token: Option<Duration>,
     /// The `typ` of the access tokens for every audience.
@@ -52,7 +52,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::dev`].
-    pub fn without_clients(data: &Path, keys: &Path) -> Result<Self, WordError> {
+    pub fn without_clients(data: &Path, keys: &Path) -> Result<Self, InvalidText> {
         let nobody: ClientId = "nobody".parse()?;
         let config = Self::dev(Dev {
             listen: Vec::new(),
@@ -89,7 +89,7 @@ impl Config {
 
     /// With what a trial wants of tokens.
     #[must_use]
-    pub fn on_trial(mut self, trial: Trial) -> Self {
+    pub fn with_overrides(mut self, trial: TokenOverrides) -> Self {
         if let Some(life) = trial.access_token {
             let lives = self.clients.iter_mut().map(|client| &mut client.metadata.lifetimes);
             for lifetimes in lives.chain([&mut self.tokens.lifetimes]) {
@@ -109,8 +109,8 @@ impl Config {
     /// scopes `read` and `write`, and anybody may sign up.
     ///
     /// # Errors
-    /// None in practice: [`WordError`] if a fixed name were not what it should be.
-    pub fn dev(dev: Dev) -> Result<Self, WordError> {
+    /// None in practice: [`InvalidText`] if a fixed name were not what it should be.
+    pub fn dev(dev: Dev) -> Result<Self, InvalidText> {
         let audience = AudienceRules {
             name: "demo-api".parse()?,
             scopes: ["read", "write"].into_iter().collect(),

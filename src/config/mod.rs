@@ -26,7 +26,7 @@ mod tree;
 pub use accounts::{Accounts, SignUp};
 pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
-pub use dev::{Dev, Trial};
+pub use dev::{Dev, TokenOverrides};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use server::{Log, LogFormat, Passwords, Server, Sessions, Throttle, Tls};
 pub use sources::{Flag, PREFIX, Sources};

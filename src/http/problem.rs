@@ -284,7 +284,7 @@ impl ApiError {
                 let rule = match refused {
                     NameRefused::Empty => "empty",
                     NameRefused::TooLong => "too_long",
-                    NameRefused::Character | NameRefused::Order => "not_permitted",
+                    NameRefused::Character | NameRefused::BidiRule => "not_permitted",
                 };
                 Self::field(name, rule, message)
             }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 
-use super::words::UserId;
+use super::ids::UserId;
 
 /// Who did something. Recorded on administrative events; never a name or an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use super::ids::InvalidText;
 use super::word_list::Word;
-use super::words::WordError;
 
 /// A grant that a client may be registered for (RFC 6749 §1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
@@ -50,10 +50,10 @@ impl Word for GrantType {
 }
 
 impl FromStr for GrantType {
-    type Err = WordError;
+    type Err = InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        let unknown = WordError("there is no such grant");
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        let unknown = InvalidText("there is no such grant");
         Self::ALL.into_iter().find(|grant| grant.as_str() == text).ok_or(unknown)
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use super::words::WordError;
+use super::ids::InvalidText;
 
 /// The origin of a web page, in the form in which a browser sends it (RFC 6454 §6.2): `https://app.example.com`, with a
 /// port only if it is not the usual one.
@@ -46,10 +46,10 @@ impl Origin {
 }
 
 impl FromStr for Origin {
-    type Err = WordError;
+    type Err = InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        Self::of(text).filter(|origin| origin.as_str() == text).ok_or(WordError::new(
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        Self::of(text).filter(|origin| origin.as_str() == text).ok_or(InvalidText::new(
             "an origin is a scheme, a host and, unless it is the usual one, a port: https://app.example.com",
         ))
     }

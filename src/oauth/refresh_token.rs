@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use super::words::SessionId;
+use super::ids::SessionId;
 
 const PREFIX: &str = "hrt_";
 const LABEL: &[u8] = b"heirloom refresh token v1";

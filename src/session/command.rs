@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::clock::{Steps, Timestamp};
-use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionId, Standing, UserId};
+use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionEpoch, SessionId, UserId};
 
 /// Somebody has signed in: start a session and issue its first pair.
 #[derive(Clone, Debug)]
 pub struct Start {
-    /// The client, and its standing.
-    pub client: (ClientId, Standing),
-    /// The user, and the standing that the password was checked under.
-    pub user: (UserId, Standing),
+    /// The client, and its session epoch.
+    pub client: (ClientId, SessionEpoch),
+    /// The user, and the session epoch that the password was checked under.
+    pub user: (UserId, SessionEpoch),
     /// What the client is granted.
     pub scope: Scope,
     /// What of it the user's roles permit now.
@@ -41,14 +41,14 @@ pub struct Refresh<'a> {
     pub presented: Presented,
     /// The client that presented it, as it proved to be.
     pub client: &'a ClientId,
-    /// The client's standing; none if it is gone or switched off.
-    pub client_standing: Option<Standing>,
-    /// The user's standing; none if the account is gone or switched off.
-    pub user_standing: Option<Standing>,
+    /// The client's session epoch; none if it is gone or switched off.
+    pub client_epoch: Option<SessionEpoch>,
+    /// The user's session epoch; none if the account is gone or switched off.
+    pub user_epoch: Option<SessionEpoch>,
     /// The installation's epoch.
     pub installation_epoch: u32,
     /// The scope that was asked for, if any was.
-    pub asked: Option<&'a Scope>,
+    pub requested: Option<&'a Scope>,
     /// The resource servers that were asked for.
     pub resources: &'a [Audience],
     /// Of what the session was granted: what the client may have and the user's roles permit now.

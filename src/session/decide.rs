@@ -190,14 +190,14 @@ fn end_and_refuse(at: Timestamp, reason: EndReason, denied: Denied) -> Decision 
 }
 
 fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReason, Denied)> {
-    let holds = |standing: Option<crate::oauth::Standing>, epoch: u32| {
-        standing.is_some_and(|standing| standing.covers(command.session, epoch))
+    let holds = |session_epoch: Option<crate::oauth::SessionEpoch>, epoch: u32| {
+        session_epoch.is_some_and(|session_epoch| session_epoch.covers(command.session, epoch))
     };
     if !session.started.is_in(command.installation_epoch) {
         Some((EndReason::Restored, Denied::Restored))
-    } else if !holds(command.user_standing, session.started.user_epoch) {
+    } else if !holds(command.user_epoch, session.started.user_epoch) {
         Some((EndReason::UserEpoch, Denied::User))
-    } else if !holds(command.client_standing, session.started.client_epoch) {
+    } else if !holds(command.client_epoch, session.started.client_epoch) {
         Some((EndReason::ClientEpoch, Denied::Client))
     } else {
         None
@@ -326,14 +326,14 @@ fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
         return Err(Denied::Target);
     }
     let granted = &session.started.scope;
-    match command.asked {
+    match command.requested {
         None => Ok(granted.intersection(command.permitted)),
         // RFC 6749 §6: the requested scope MUST NOT include any scope not originally granted.
-        Some(asked) if !asked.is_within(granted) => Err(Denied::Scope),
-        Some(asked) => {
-            let scope = asked.intersection(command.permitted);
+        Some(requested) if !requested.is_within(granted) => Err(Denied::Scope),
+        Some(requested) => {
+            let scope = requested.intersection(command.permitted);
             // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
-            if scope.is_empty() && !asked.is_empty() { Err(Denied::Scope) } else { Ok(scope) }
+            if scope.is_empty() && !requested.is_empty() { Err(Denied::Scope) } else { Ok(scope) }
         }
     }
 }

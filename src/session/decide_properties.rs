@@ -107,8 +107,8 @@ proptest! {
                     if forged {
                         token.nonce = Nonce::from([255; 16]);
                     }
-                    let asked = if wider { Some("admin") } else { narrower.then_some("read") };
-                    let sent = Sent { at: now, client: if other_client { "other" } else { "web" }, scope: asked };
+                    let requested = if wider { Some("admin") } else { narrower.then_some("read") };
+                    let sent = Sent { at: now, client: if other_client { "other" } else { "web" }, scope: requested };
                     let before = family.session.clone();
                     let row = model.row(index, forged, &family, now);
                     let decision = family.present(token, &sent);

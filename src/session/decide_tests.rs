@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::clock::{StepWatch, Steps};
-use crate::oauth::{ClientId, SessionId, Standing, UserId};
+use crate::oauth::{ClientId, SessionEpoch, SessionId, UserId};
 
 const T0: u64 = 1_000_000;
 const WINDOW: u64 = 30;
@@ -36,8 +36,8 @@ struct Family {
     session: Option<Session>,
     tokens: Vec<Presented>,
     policy: Policy,
-    user: Option<Standing>,
-    client: Option<Standing>,
+    user: Option<SessionEpoch>,
+    client: Option<SessionEpoch>,
     installation_epoch: u32,
     permitted: Scope,
     uptime: u64,
@@ -67,8 +67,8 @@ impl Family {
             session: None,
             tokens: Vec::new(),
             policy,
-            user: Some(Standing::default()),
-            client: Some(Standing::default()),
+            user: Some(SessionEpoch::default()),
+            client: Some(SessionEpoch::default()),
             installation_epoch: 0,
             permitted: scope("read write"),
             uptime: u64::MAX,
@@ -76,8 +76,8 @@ impl Family {
             nonces: 0,
         };
         let decision = start(Start {
-            client: (client("web"), Standing::default()),
-            user: (UserId::from([2; 16]), Standing::default()),
+            client: (client("web"), SessionEpoch::default()),
+            user: (UserId::from([2; 16]), SessionEpoch::default()),
             scope: scope("read write"),
             permitted: scope("read write"),
             audience: None,
@@ -123,17 +123,17 @@ impl Family {
 
     /// As [`Self::decision`], at a moment within a second.
     fn decision_at(&self, token: Presented, sent: &Sent<'_>, now: Timestamp) -> Decision {
-        let asked = sent.scope.map(scope);
+        let requested = sent.scope.map(scope);
         decide(
             self.session.as_ref(),
             &Refresh {
                 session: id(),
                 presented: token,
                 client: &client(sent.client),
-                client_standing: self.client,
-                user_standing: self.user,
+                client_epoch: self.client,
+                user_epoch: self.user,
                 installation_epoch: self.installation_epoch,
-                asked: asked.as_ref(),
+                requested: requested.as_ref(),
                 resources: &[],
                 permitted: &self.permitted,
                 policy: self.policy,
@@ -255,7 +255,7 @@ fn a_session_gives_no_access_token_in_its_last_second() {
 #[test]
 fn row_5_a_raised_epoch_ends_the_session_unless_it_was_kept() {
     let mut family = Family::new();
-    family.user = Some(Standing::default().raised(Some(id())));
+    family.user = Some(SessionEpoch::default().raised(Some(id())));
     let kept = family.rotate(T0);
     family.user = Some(family.user.unwrap().raised(None));
     let decision = family.present(kept, &at(T0));
@@ -332,10 +332,10 @@ fn a_scope_that_is_withdrawn_is_left_out_at_once() {
     family.permitted = scope("read");
     let retried = family.present(family.tokens[0], &at(T0 + 1)).outcome.unwrap();
     assert_eq!((retried.scope, retried.refresh), (scope("read"), first.refresh));
-    let asked = Sent { scope: Some("read write"), ..at(T0 + 2) };
-    let retried = family.present(family.tokens[0], &asked).outcome.unwrap();
+    let requested = Sent { scope: Some("read write"), ..at(T0 + 2) };
+    let retried = family.present(family.tokens[0], &requested).outcome.unwrap();
     assert_eq!(retried.scope, scope("read"), "asking for it brings it no more");
-    let rotated = family.present(first.refresh.unwrap(), &asked).outcome.unwrap();
+    let rotated = family.present(first.refresh.unwrap(), &requested).outcome.unwrap();
     assert_eq!(rotated.scope, scope("read"));
 }
 
@@ -625,10 +625,10 @@ fn a_generation_that_would_overflow_ends_the_family() {
                 session: id(),
                 presented,
                 client: &client("web"),
-                client_standing: family.client,
-                user_standing: family.user,
+                client_epoch: family.client,
+                user_epoch: family.user,
                 installation_epoch: 0,
-                asked: None,
+                requested: None,
                 resources: &[],
                 permitted: &family.permitted,
                 policy: family.policy,
@@ -647,8 +647,8 @@ fn a_generation_that_would_overflow_ends_the_family() {
 #[test]
 fn a_session_without_a_refresh_token_lasts_as_long_as_its_access_token() {
     let decision = start(Start {
-        client: (client("web"), Standing::default()),
-        user: (UserId::from([2; 16]), Standing::default()),
+        client: (client("web"), SessionEpoch::default()),
+        user: (UserId::from([2; 16]), SessionEpoch::default()),
         scope: scope("read"),
         permitted: scope("read"),
         audience: None,

@@ -7,9 +7,9 @@ pub mod command;
 pub mod decide;
 pub mod device;
 pub mod event;
+pub mod index;
 pub mod state;
 pub mod summary;
-pub mod view;
 
 pub use command::{Policy, Presented, Refresh, Start};
 pub use decide::{Decision, Denied, Granted, decide, end, end_by, start};

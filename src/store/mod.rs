@@ -3,7 +3,7 @@
 //! A store knows nothing of OAuth: events, snapshots and record values are opaque bytes to it. What it promises:
 //!
 //! - **Atomic.** The events, the snapshot and the record changes of one [`Append`] land together or not at all. So
-//!   every view is exactly as new as the log.
+//!   every index is exactly as new as the log.
 //! - **Expected version.** Every append names the version of its stream that it was decided on. If the stream has
 //!   moved on, nothing is written and the answer is [`StoreError::WrongExpectedVersion`]: load and decide again.
 //! - **Durable before it returns.** When [`Store::append`] or [`Store::remove`] returns `Ok`, the change survives a
@@ -249,10 +249,10 @@ impl RecordKey {
     /// The longest key, in bytes.
     pub const MAX: usize = 512;
 
-    /// A key in `view/`: an index that pure functions make from events, under the version of those functions. A
+    /// The key of an index record, which pure functions make from events, under the version of those functions. A
     /// rebuild makes it again.
     #[must_use]
-    pub fn view(version: u8, parts: &[&[u8]]) -> Self {
+    pub fn index(version: u8, parts: &[&[u8]]) -> Self {
         Self([b'v', version].into_iter().chain(parts.iter().copied().flatten().copied()).collect())
     }
 

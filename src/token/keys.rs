@@ -20,7 +20,7 @@ pub struct SigningKeys {
     life: KeyLife,
     clock: Arc<dyn Clock>,
     /// Read on every signature, written a few times a year.
-    view: RwLock<Arc<View>>,
+    roles: RwLock<Arc<KeyRoles>>,
     reloading: Mutex<()>,
     /// What could not be used at the last look.
     problems: Mutex<Vec<String>>,
@@ -28,17 +28,17 @@ pub struct SigningKeys {
 
 /// A key and the file that it came from.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct KeyOnDisk {
     pub(super) file: SigningFile,
     pub(super) key: Arc<SigningKey>,
 }
 
 /// What holds from one change to the next.
-struct View {
+struct KeyRoles {
     /// From the first moment to before the second.
-    steady: (Timestamp, Timestamp),
+    unchanged_for: (Timestamp, Timestamp),
     /// All keys, in the order of creation.
-    held: Arc<[Held]>,
+    held: Arc<[KeyOnDisk]>,
     /// None if a tombstone has taken the last key.
     signer: Option<Arc<SigningKey>>,
     /// In the order of creation. A handful: a search through them is bounded, whatever a token asks for.
@@ -65,13 +65,13 @@ impl SigningKeys {
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
-        let view = View::at(clock.now(), held.into(), &life, None);
-        let view = view.filter(|view| view.signer.is_some()).ok_or_else(|| missing(&folder))?;
+        let roles = KeyRoles::at(clock.now(), held.into(), &life, None);
+        let roles = roles.filter(|roles| roles.signer.is_some()).ok_or_else(|| missing(&folder))?;
         Ok(Self {
             folder,
             life,
             clock,
-            view: RwLock::new(Arc::new(view)),
+            roles: RwLock::new(Arc::new(roles)),
             reloading: Mutex::default(),
             problems: Mutex::default(),
         })
@@ -154,15 +154,15 @@ impl SigningKeys {
         if held.iter().map(|held| &held.file).eq(before.held.iter().map(|held| &held.file)) {
             return problems;
         }
-        match View::at(self.clock.now(), held.into(), &self.life, Some(&before)) {
-            Some(view) => {
-                let signer = view.signer.as_ref().map(|key| tracing::field::display(key.kid()));
+        match KeyRoles::at(self.clock.now(), held.into(), &self.life, Some(&before)) {
+            Some(roles) => {
+                let signer = roles.signer.as_ref().map(|key| tracing::field::display(key.kid()));
                 tracing::info!(
-                    keys.published = view.published.len(),
+                    keys.published = roles.published.len(),
                     keys.signer = signer,
                     "signing keys changed"
                 );
-                *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+                *self.roles.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roles);
             }
             None => problems.push(missing(&self.folder)),
         }
@@ -176,19 +176,19 @@ impl SigningKeys {
         folder.watch(every, move || self.reload()).await;
     }
 
-    fn now(&self) -> Arc<View> {
+    fn now(&self) -> Arc<KeyRoles> {
         let now = self.clock.now();
-        let view = Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner));
-        if view.holds_at(now) {
-            return view;
+        let roles = Arc::clone(&self.roles.read().unwrap_or_else(PoisonError::into_inner));
+        if roles.holds_at(now) {
+            return roles;
         }
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        if !view.holds_at(now)
-            && let Some(fresh) = View::at(now, Arc::clone(&view.held), &self.life, Some(&view))
+        let mut roles = self.roles.write().unwrap_or_else(PoisonError::into_inner);
+        if !roles.holds_at(now)
+            && let Some(fresh) = KeyRoles::at(now, Arc::clone(&roles.held), &self.life, Some(&roles))
         {
-            *view = Arc::new(fresh);
+            *roles = Arc::new(fresh);
         }
-        Arc::clone(&view)
+        Arc::clone(&roles)
     }
 }
 
@@ -201,10 +201,10 @@ impl std::fmt::Debug for SigningKeys {
     }
 }
 
-impl View {
+impl KeyRoles {
     /// What holds at `now`; `None` if it can't be published.
-    fn at(now: Timestamp, held: Arc<[Held]>, life: &KeyLife, before: Option<&Self>) -> Option<Self> {
-        let births: Vec<_> = held.iter().map(Held::birth).collect();
+    fn at(now: Timestamp, held: Arc<[KeyOnDisk]>, life: &KeyLife, before: Option<&Self>) -> Option<Self> {
+        let births: Vec<_> = held.iter().map(KeyOnDisk::birth).collect();
         let states = life.states(&births, now);
         let with_state = || held.iter().zip(&states);
         let signer = with_state().find(|(_, state)| **state == super::KeyState::Signing);
@@ -219,16 +219,16 @@ impl View {
             Some(before) => Arc::clone(&before.jwks),
             None => Arc::new(JwksDocument::of(published.iter().map(|key| &**key), life.lead_time).ok()?),
         };
-        let steady = life.steady(&births, now);
-        Some(Self { steady, held, signer, published, jwks })
+        let unchanged_for = life.unchanged_for(&births, now);
+        Some(Self { unchanged_for, held, signer, published, jwks })
     }
 
     fn holds_at(&self, now: Timestamp) -> bool {
-        (self.steady.0..self.steady.1).contains(&now)
+        (self.unchanged_for.0..self.unchanged_for.1).contains(&now)
     }
 }
 
-impl Held {
+impl KeyOnDisk {
     pub(super) fn birth(&self) -> Birth {
         Birth { created: self.file.created, at_once: self.file.at_once }
     }
@@ -241,7 +241,7 @@ fn missing(folder: &KeysFolder) -> KeyError {
 /// The signing keys in a folder.
 pub(super) struct Read {
     /// Those that can be used, in the order of creation.
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<KeyOnDisk>,
     /// Those that have a tombstone.
     dead: HashSet<Kid>,
     /// What is wrong with the others.
@@ -249,16 +249,17 @@ pub(super) struct Read {
 }
 
 /// All signing keys in the folder. A key that is among `known` is not parsed again.
-pub(super) fn read(folder: &KeysFolder, known: &[Held]) -> Result<Read, KeyError> {
+pub(super) fn read(folder: &KeysFolder, known: &[KeyOnDisk]) -> Result<Read, KeyError> {
     let listing = folder.entries()?;
     let mut problems = listing.mistyped(folder, "signing");
     let epitaphs = listing.compromised.iter().map(|entry| folder.epitaph(&entry.to_string()));
     // A compromised key stays dead under any name, also when a backup brings it back.
     let mut dead: HashSet<Kid> = epitaphs.filter_map(|text| text.parse().ok()).collect();
     // The file may be gone already, and the tombstone not readable: its name tells as well.
-    let buried = |held: &&Held| listing.compromised.iter().any(|entry| entry.signing() == Some(&held.file));
+    let buried =
+        |held: &&KeyOnDisk| listing.compromised.iter().any(|entry| entry.signing() == Some(&held.file));
     dead.extend(known.iter().filter(buried).map(|held| held.key.kid()));
-    let mut held: Vec<Held> = Vec::new();
+    let mut held: Vec<KeyOnDisk> = Vec::new();
     for entry in &listing.live {
         let Some(file) = entry.signing() else { continue };
         let known = known.iter().find(|known| known.file == *file);
@@ -272,7 +273,7 @@ pub(super) fn read(folder: &KeysFolder, known: &[Held]) -> Result<Read, KeyError
                     path: folder.file(file.to_string()),
                     other: other.file.to_string(),
                 }),
-                None => held.push(Held { file: file.clone(), key }),
+                None => held.push(KeyOnDisk { file: file.clone(), key }),
             },
             // Half destroyed by a crash: its tombstone is there.
             Err(_) if listing.compromised.contains(entry) => {}

@@ -91,7 +91,7 @@ impl KeyLife {
 
     /// The stretch of time around `now` in which [`KeyLife::states`] doesn't change: from the first moment to before the second.
     #[must_use]
-    pub fn steady(&self, keys: &[Birth], now: Timestamp) -> (Timestamp, Timestamp) {
+    pub fn unchanged_for(&self, keys: &[Birth], now: Timestamp) -> (Timestamp, Timestamp) {
         let turns = (0..keys.len()).flat_map(|at| [self.signs_at(keys, at), self.published_until(keys, at)]);
         turns.fold((Timestamp::default(), Timestamp::from_millis(u64::MAX)), |(from, until), turn| {
             if turn <= now { (from.max(turn), until) } else { (from, until.min(turn)) }
@@ -182,14 +182,14 @@ mod tests {
         let mut turns = 0;
         let mut now = at(0);
         loop {
-            let (from, until) = life.steady(&keys, now);
+            let (from, until) = life.unchanged_for(&keys, now);
             assert_eq!(from, now);
             if until == at(u64::MAX) {
                 break;
             }
             let last = Timestamp::from_millis(until.millis() - 1);
             assert_eq!(life.states(&keys, from), life.states(&keys, last));
-            assert_eq!(life.steady(&keys, last), (from, until));
+            assert_eq!(life.unchanged_for(&keys, last), (from, until));
             now = until;
             turns += 1;
         }

@@ -75,7 +75,7 @@ impl KeysFolder {
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
-        let births: Vec<_> = held.iter().map(keys::Held::birth).collect();
+        let births: Vec<_> = held.iter().map(keys::KeyOnDisk::birth).collect();
         let states = life.states(&births, now);
         let usable = held.iter().zip(states).map(|(held, state)| KeyInfo {
             kid: Some(held.key.kid()),

@@ -27,7 +27,7 @@ pub type Peppers = Secrets<ForPasswords>;
 /// All secrets of one kind in a folder.
 pub struct Secrets<P> {
     folder: KeysFolder,
-    held: RwLock<Arc<Held>>,
+    held: RwLock<Arc<LoadedSecrets>>,
     /// What could not be used at the last look.
     problems: Mutex<Vec<String>>,
     purpose: PhantomData<P>,
@@ -58,7 +58,7 @@ impl Purpose for ForPasswords {
     const KIND: SecretKind = SecretKind::Pepper;
 }
 
-struct Held {
+struct LoadedSecrets {
     /// None if all that could make something new is compromised.
     current: Option<(u8, Arc<Secret>)>,
     by_id: BTreeMap<u8, Arc<Secret>>,
@@ -83,7 +83,7 @@ impl<P: Purpose> Secrets<P> {
         }
         Ok(Self {
             folder,
-            held: RwLock::new(Arc::new(Held::of(by_id))),
+            held: RwLock::new(Arc::new(LoadedSecrets::of(by_id))),
             problems: Mutex::default(),
             purpose: PhantomData,
         })
@@ -135,7 +135,7 @@ impl<P: Purpose> Secrets<P> {
             by_id.retain(|id, _| !dead.contains(id));
         }
         if !by_id.keys().eq(held.by_id.keys()) {
-            let fresh = Held::of(by_id);
+            let fresh = LoadedSecrets::of(by_id);
             tracing::info!(
                 keys.kind = %P::KIND, keys.current = fresh.current.as_ref().map(|(id, _)| id), "secrets changed"
             );
@@ -159,7 +159,7 @@ impl<P: Purpose> Secrets<P> {
         folder.watch(every, reload).await;
     }
 
-    fn now(&self) -> Arc<Held> {
+    fn now(&self) -> Arc<LoadedSecrets> {
         Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -183,7 +183,7 @@ impl<P: Purpose> fmt::Debug for Secrets<P> {
     }
 }
 
-impl Held {
+impl LoadedSecrets {
     fn of(by_id: BTreeMap<u8, Arc<Secret>>) -> Self {
         let current = by_id.last_key_value().map(|(id, newest)| (*id, Arc::clone(newest)));
         Self { current, by_id }

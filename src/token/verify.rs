@@ -214,11 +214,11 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Audience {
-        One(String),
+        Single(String),
         More(Vec<String>),
     }
     Ok(match Audience::deserialize(deserializer)? {
-        Audience::One(one) => vec![one],
+        Audience::Single(one) => vec![one],
         Audience::More(more) => more,
     })
 }

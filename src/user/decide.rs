@@ -134,7 +134,7 @@ mod tests {
     fn disabling_ends_all_sessions_and_enabling_revives_none() {
         let user = given(&[registered(), Command::Disable, Command::Enable]).unwrap();
         assert!(user.is_active());
-        assert!(!user.standing.covers(SessionId::from([1; 16]), 0));
+        assert!(!user.session_epoch.covers(SessionId::from([1; 16]), 0));
         assert_eq!(user.roles, ["user"]);
     }
 
@@ -142,8 +142,8 @@ mod tests {
     fn a_password_change_keeps_the_session_that_made_it() {
         let keep = SessionId::from([1; 16]);
         let user = given(&[registered(), Command::ChangePassword { keep: Some(keep) }]).unwrap();
-        assert!(user.standing.covers(keep, 0));
-        assert!(!user.standing.covers(SessionId::from([2; 16]), 0));
+        assert!(user.session_epoch.covers(keep, 0));
+        assert!(!user.session_epoch.covers(SessionId::from([2; 16]), 0));
     }
 
     #[test]

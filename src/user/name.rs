@@ -68,7 +68,7 @@ pub enum NameRefused {
     Character,
     /// The characters are permitted, but not in this order (right-to-left and left-to-right text mixed, RFC 5893 §2).
     #[error("The name is not permitted.")]
-    Order,
+    BidiRule,
 }
 
 /// The one place that knows the profile.
@@ -100,7 +100,7 @@ fn enforce(name: &str) -> Result<String, NameRefused> {
 impl From<precis_core::Error> for NameRefused {
     fn from(error: precis_core::Error) -> Self {
         match error {
-            precis_core::Error::Invalid => Self::Order,
+            precis_core::Error::Invalid => Self::BidiRule,
             precis_core::Error::BadCodepoint(_) | precis_core::Error::Unexpected(_) => Self::Character,
         }
     }
@@ -156,7 +156,7 @@ mod tests {
         ] {
             assert_eq!(name(bad), Err(NameRefused::Character), "{bad:?}");
         }
-        assert_eq!(name("\u{5d0}a"), Err(NameRefused::Order));
+        assert_eq!(name("\u{5d0}a"), Err(NameRefused::BidiRule));
     }
 
     #[test]

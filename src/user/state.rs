@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::event::UserEvent;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::{Standing, UserId};
+use crate::oauth::{SessionEpoch, UserId};
 use crate::store::StreamId;
 
 const FORMAT: u8 = 1;
@@ -25,7 +25,7 @@ pub struct User {
     pub status: Status,
     /// The epoch that its sessions must have been started in.
     #[n(1)]
-    pub standing: Standing,
+    pub session_epoch: SessionEpoch,
     /// What the user may be: for scopes that need a role, and for the access token's `roles`.
     #[n(2)]
     pub roles: Vec<String>,
@@ -73,16 +73,18 @@ impl User {
             }
             UserEvent::PasswordRehashed { .. } | UserEvent::ProfileChanged { .. } => self,
             UserEvent::PasswordChanged { kept, .. } | UserEvent::SessionsEnded { kept, .. } => {
-                Self { standing: self.standing.raised(*kept), ..self }
+                Self { session_epoch: self.session_epoch.raised(*kept), ..self }
             }
             UserEvent::Disabled { .. } => {
-                Self { status: Status::Disabled, standing: self.standing.raised(None), ..self }
+                Self { status: Status::Disabled, session_epoch: self.session_epoch.raised(None), ..self }
             }
             UserEvent::Enabled { .. } => Self { status: Status::Active, ..self },
             UserEvent::InvitationWithdrawn { .. } => Self { status: Status::Withdrawn, ..self },
-            UserEvent::Deleted { .. } => {
-                Self { status: Status::Deleted, standing: self.standing.raised(None), roles: Vec::new() }
-            }
+            UserEvent::Deleted { .. } => Self {
+                status: Status::Deleted,
+                session_epoch: self.session_epoch.raised(None),
+                roles: Vec::new(),
+            },
         }
     }
 

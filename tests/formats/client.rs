@@ -6,7 +6,7 @@ use heirloom::client::{
     Client, ClientEvent, ClientMetadata, Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy,
     TokenEndpointAuthMethod,
 };
-use heirloom::oauth::{GrantType, Standing};
+use heirloom::oauth::{GrantType, SessionEpoch};
 
 use crate::frozen::Frozen;
 use crate::kinds::{all_there, kinds, named};
@@ -95,8 +95,8 @@ fn every_event_of_a_client_is_written_and_read_as_it_was() {
 #[test]
 fn the_snapshot_of_a_client_is_written_and_read_as_it_was() {
     let mut frozen = Frozen::read("client-snapshots.txt");
-    let standing = Standing { epoch: 3, kept: Some(session_id()) };
-    let full = Client { standing, disabled: true, metadata: Some(full_metadata()) };
+    let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id()) };
+    let full = Client { session_epoch, disabled: true, metadata: Some(full_metadata()) };
     frozen.both_ways("client, full", &full, Client::encode, Client::decode);
     frozen.both_ways("client, bare", &Client::default(), Client::encode, Client::decode);
     frozen.finish();

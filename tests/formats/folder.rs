@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::process::{Command, Output};
 
-use heirloom::app::steady::Newest;
+use heirloom::app::clock_guard::Newest;
 use heirloom::client::{Client, ClientEvent};
 use heirloom::clock::Timestamp;
 use heirloom::encoding::DecodeError;
 use heirloom::installation::{Installation, InstallationEvent};
-use heirloom::session::{Session, SessionEvent, view};
+use heirloom::session::{Session, SessionEvent, index};
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{RecordKey, RecordedEvent, Store, StreamId};
 use heirloom::user::{User, UserEvent};
@@ -132,13 +132,13 @@ async fn a_start_finds_all_records_where_they_were() {
         let rebuilt = server.app.indexes.prepare().await.unwrap();
         let after = records(&*server.app.store).await;
         let (version, knows_keys) = (copied.recorded.index_version, copied.recorded.knows_keys);
-        assert_eq!(rebuilt.is_none(), version == view::VERSION, "{}: {rebuilt:?}", copied.name);
+        assert_eq!(rebuilt.is_none(), version == index::VERSION, "{}: {rebuilt:?}", copied.name);
         // A record with the check value of a key, or of an index.
         let (key, index) = (RecordKey::vault(&[b"K"]), RecordKey::from_bytes(b"v"));
         let changed = changed(&before, &after);
         let is = |kind: &RecordKey| changed.iter().filter(|key| key.starts_with(kind.as_bytes())).count();
         assert_eq!(is(&key) == 0, knows_keys, "{}: check values", copied.name);
-        assert_eq!(is(&index) == 0, version == view::VERSION, "{}: indexes", copied.name);
+        assert_eq!(is(&index) == 0, version == index::VERSION, "{}: indexes", copied.name);
         assert_eq!(is(&key) + is(&index), changed.len(), "{}: other records", copied.name);
         let evidence = server.app.sweeper.clock_evidence().await;
         assert_eq!(evidence.believed.map(Timestamp::millis), copied.recorded.believed, "{}", copied.name);
@@ -160,10 +160,10 @@ async fn the_index_of_every_session_is_there() {
         for event in log.iter().filter(|event| event.version == 1 && event.stream.category() == b's') {
             let id = <[u8; 16]>::try_from(event.stream.key()).unwrap().into();
             let snapshot = server.app.store.load(event.stream.clone()).await.unwrap().unwrap();
-            let entries = view::entries(id, &Session::decode(&snapshot.data).unwrap());
+            let entries = index::entries(id, &Session::decode(&snapshot.data).unwrap());
             // The place in the expiry queue moves on as the sweeper comes by.
             let stays =
-                entries.iter().filter(|key| !key.as_bytes().starts_with(view::expiry_queue().as_bytes()));
+                entries.iter().filter(|key| !key.as_bytes().starts_with(index::expiry_queue().as_bytes()));
             for key in stays {
                 assert!(
                     records.contains_key(key.as_bytes()),

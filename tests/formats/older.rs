@@ -1,7 +1,7 @@
 //! What earlier versions wrote, without the fields that came later. It is read, and not written any more.
 
 use heirloom::client::{Client, ClientEvent, ClientMetadata};
-use heirloom::oauth::Standing;
+use heirloom::oauth::SessionEpoch;
 use heirloom::session::event::Started;
 use heirloom::session::{Session, SessionEvent};
 
@@ -30,7 +30,8 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
         &ClientEvent::Registered { at: at(0), metadata: metadata(), by: None },
         ClientEvent::decode,
     );
-    let client = Client { standing: Standing::default(), disabled: false, metadata: Some(metadata()) };
+    let client =
+        Client { session_epoch: SessionEpoch::default(), disabled: false, metadata: Some(metadata()) };
     frozen.still_read("client, without usernames", &client, Client::decode);
     frozen.finish();
 }

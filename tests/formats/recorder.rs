@@ -9,11 +9,11 @@ use std::time::Duration;
 use heirloom::app::assemble::make_keys;
 use heirloom::clock::{Clock, ManualClock, Timestamp};
 use heirloom::oauth::{Actor, SigningAlgorithm};
-use heirloom::session::view;
+use heirloom::session::index;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{RecordKey, Store as _};
 use heirloom::token::KeysFolder;
-use heirloom::user::Command as Change;
+use heirloom::user::Command as UserCommand;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ impl Recording {
             issuer: ISSUER.to_owned(),
             at: 0,
             position: 0,
-            index_version: view::VERSION,
+            index_version: index::VERSION,
             knows_keys: true,
             believed: None,
             doubted: None,
@@ -108,11 +108,11 @@ impl Recording {
             self.recorded.users.push(Person { name, password: PASSWORD.to_owned(), signs_in });
         }
         let app = &self.server.app;
-        app.accounts.change("eve", Change::Disable).await.unwrap();
-        app.accounts.change("carl", Change::Disable).await.unwrap();
-        app.accounts.change("carl", Change::Enable).await.unwrap();
+        app.accounts.change("eve", UserCommand::Disable).await.unwrap();
+        app.accounts.change("carl", UserCommand::Disable).await.unwrap();
+        app.accounts.change("carl", UserCommand::Enable).await.unwrap();
         app.accounts
-            .change("ann", Change::SetRoles { roles: vec!["moderator".to_owned(), "user".to_owned()] })
+            .change("ann", UserCommand::SetRoles { roles: vec!["moderator".to_owned(), "user".to_owned()] })
             .await
             .unwrap();
         app.accounts.delete_user("fay").await.unwrap();
@@ -287,7 +287,7 @@ impl Recording {
         self.family("signed out", PHONE, &[&signed_out], false);
 
         let all_ended = self.sign_in(PHONE, "carl").await;
-        self.server.app.accounts.change("carl", Change::EndSessions { keep: None }).await.unwrap();
+        self.server.app.accounts.change("carl", UserCommand::EndSessions { keep: None }).await.unwrap();
         self.family("all sessions of the user were ended", PHONE, &[&all_ended], false);
     }
 
@@ -330,7 +330,7 @@ impl Recording {
         let evidence = app.sweeper.clock_evidence().await;
         let sweeper =
             tokio::spawn(Arc::clone(&app.sweeper).keep_sweeping(Duration::from_millis(10), evidence));
-        while app.store.record(RecordKey::view(0, &[b"sweeper"])).await.unwrap().is_none() {
+        while app.store.record(RecordKey::index(0, &[b"sweeper"])).await.unwrap().is_none() {
             tokio::task::yield_now().await;
         }
         sweeper.abort();
@@ -365,7 +365,7 @@ async fn by_the_binary(folder: &tempfile::TempDir) {
     kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
     assert!(server.wait().unwrap().success(), "{}", said());
     let store = SledStore::open(&folder.path().join("data"), SledOptions::default()).unwrap();
-    let doubt = store.record(RecordKey::view(0, &[b"sweeper doubts"]));
+    let doubt = store.record(RecordKey::index(0, &[b"sweeper doubts"]));
     assert!(doubt.await.unwrap().is_some(), "it was stopped too early: record again");
 }
 

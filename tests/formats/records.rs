@@ -6,7 +6,7 @@ use heirloom::client::{Client, SecretDigest};
 use heirloom::installation::Installation;
 use heirloom::oauth::ClientId;
 use heirloom::session::event::Started;
-use heirloom::session::{Device, EndReason, Session, SessionEvent, device, view};
+use heirloom::session::{Device, EndReason, Session, SessionEvent, device, index};
 use heirloom::store::{RecordChange, RecordKey};
 use heirloom::user::vault::{self as user_vault, Invitation, OpenInvitation};
 use heirloom::user::{self, Profile};
@@ -32,10 +32,10 @@ fn keys() -> Vec<(&'static str, RecordKey)> {
         ("user: open invitation", user_vault::open_invitation(user_id())),
         ("user: invitations that are due", user_vault::invitation_due(at(0), user_id())),
         ("session: device", device::record(user_id(), session_id())),
-        ("session: of a user", view::of_user(user_id(), session_id())),
-        ("session: of a client", view::of_client(&client_id(), session_id())),
-        ("session: expiry queue", view::queued(at(0), session_id())),
-        ("session: removal queue", view::removable(at(0), session_id())),
+        ("session: of a user", index::of_user(user_id(), session_id())),
+        ("session: of a client", index::of_client(&client_id(), session_id())),
+        ("session: expiry queue", index::queued(at(0), session_id())),
+        ("session: removal queue", index::removable(at(0), session_id())),
         ("client: secrets", client_vault::secrets(&client_id())),
         ("client: registered", client_vault::registered(&client_id())),
         ("store: restored", RecordKey::restored()),
@@ -89,14 +89,14 @@ fn every_record_is_written_and_read_as_it_was() {
 /// What a rebuild of the indexes makes need not be what it was, as long as its version says so.
 #[test]
 fn the_indexes_of_sessions_are_what_their_version_says() {
-    assert_eq!(view::VERSION, 2, "other functions: let the file say what the new version makes");
+    assert_eq!(index::VERSION, 2, "other functions: let the file say what the new version makes");
     let mut frozen = Frozen::read("session-indexes.txt");
     let start = Started { idle_expiry: at(3600), ..bare_start() };
     let live = Session::apply(None, &SessionEvent::Started(start)).unwrap();
     let end = SessionEvent::Ended { at: at(60), reason: EndReason::User, by: None };
     let ended = Session::apply(Some(live.clone()), &end).unwrap();
     for (status, session) in [("live", live), ("ended", ended)] {
-        for (number, key) in view::entries(session_id(), &session).iter().enumerate() {
+        for (number, key) in index::entries(session_id(), &session).iter().enumerate() {
             frozen.bytes(&format!("{status} {number}"), key.as_bytes());
         }
     }

@@ -29,7 +29,7 @@ const STORED_TYPES: [&str; 39] = [
     "oauth::Nonce",
     "oauth::Origin",
     "oauth::Scope",
-    "oauth::Standing",
+    "oauth::SessionEpoch",
     "password::PasswordRecord",
     "session::Device",
     "session::EndReason",
@@ -62,17 +62,17 @@ const RECORDS: [&str; 22] = [
     r#"vault b"p""#,
     r#"vault b"q""#,
     r#"vault b"s""#,
-    r#"view 0 b"ready""#,
-    r#"view 0 b"sessions""#,
-    r#"view 0 b"sweeper doubts""#,
-    r#"view 0 b"sweeper""#,
-    r#"view VERSION b"c""#,
-    r#"view VERSION b"e""#,
-    r#"view VERSION b"k""#,
-    r#"view VERSION b"o""#,
-    r#"view VERSION b"r""#,
-    r#"view VERSION b"u""#,
-    "view version kind",
+    r#"index 0 b"ready""#,
+    r#"index 0 b"sessions""#,
+    r#"index 0 b"sweeper doubts""#,
+    r#"index 0 b"sweeper""#,
+    r#"index VERSION b"c""#,
+    r#"index VERSION b"e""#,
+    r#"index VERSION b"k""#,
+    r#"index VERSION b"o""#,
+    r#"index VERSION b"r""#,
+    r#"index VERSION b"u""#,
+    "index version kind",
 ];
 
 /// The text of every source file, with the module that it is in.
@@ -109,11 +109,11 @@ fn stored_types(module: &str, text: &str) -> Vec<String> {
 /// The keys of records as they are made: the half, the version, and what comes first.
 fn records(text: &str) -> Vec<String> {
     let vault = text.split("RecordKey::vault(&[").skip(1).map(|rest| format!("vault {}", first(rest)));
-    let view = text.split("RecordKey::view(").skip(1).filter_map(|rest| {
+    let index = text.split("RecordKey::index(").skip(1).filter_map(|rest| {
         let (version, rest) = rest.split_once(", ")?;
-        Some(format!("view {version} {}", first(rest.strip_prefix("&[")?)))
+        Some(format!("index {version} {}", first(rest.strip_prefix("&[")?)))
     });
-    vault.chain(view).collect()
+    vault.chain(index).collect()
 }
 
 fn first(list: &str) -> &str {
@@ -154,7 +154,7 @@ fn the_search_itself_finds_types_and_records() {
     let text = "/// x\n#[derive(Clone,\n Encode, Decode)]\n#[cbor(map)]\npub struct One(u8);\n#[derive(Clone)]\nenum No {}\n\
                 #[derive(minicbor::Encode)]\npub(crate) enum Two {}\nimpl<C> minicbor::Encode<C> for Three {\n\
                 impl<C> Encode<C> for $name {\nfn a() { RecordKey::vault(&[b\"a\", id]) }\n\
-                fn b() { RecordKey::view(3, &[b\"b\"]) }";
+                fn b() { RecordKey::index(3, &[b\"b\"]) }";
     assert_eq!(stored_types("m", text), ["m::One", "m::Two", "m::Three"]);
-    assert_eq!(records(text), ["vault b\"a\"", "view 3 b\"b\""]);
+    assert_eq!(records(text), ["vault b\"a\"", "index 3 b\"b\""]);
 }

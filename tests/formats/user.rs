@@ -1,6 +1,6 @@
 //! The events of users and their snapshot.
 
-use heirloom::oauth::Standing;
+use heirloom::oauth::SessionEpoch;
 use heirloom::user::{Status, User, UserEvent};
 
 use crate::frozen::Frozen;
@@ -79,7 +79,7 @@ fn the_snapshot_of_a_user_is_written_and_read_as_it_was() {
     let mut frozen = Frozen::read("user-snapshots.txt");
     let full = User {
         status: Status::Disabled,
-        standing: Standing { epoch: 300, kept: Some(session_id()) },
+        session_epoch: SessionEpoch { epoch: 300, kept: Some(session_id()) },
         roles: vec!["admin".to_owned(), "user".to_owned()],
     };
     frozen.both_ways("user, full", &full, User::encode, User::decode);

@@ -123,14 +123,14 @@ async fn every_endpoint_of_the_administration_needs_the_scope_and_the_role() {
     assert!(endpoints.len() >= 25, "{endpoints:?}");
     let account = sign_in_for(&office.server, ADMIN, "account").await.access_token();
     // Somebody without the role asks for the scope: it is not granted.
-    let asked = sign_in_for(&office.server, USER, "admin account").await;
-    assert_eq!(asked.json["scope"], "account");
+    let requested = sign_in_for(&office.server, USER, "admin account").await;
+    assert_eq!(requested.json["scope"], "account");
     for (method, path, body) in endpoints {
         let bare = || office.server.client.request(method.clone(), format!("{}{path}", office.server.base));
         let answer = office.server.send(bare().json(&body)).await;
         assert_eq!(answer.status, 401, "{method} {path}: {}", answer.text);
         assert_eq!(answer.header("cache-control"), "no-store", "{method} {path}");
-        for token in [&account, &asked.access_token()] {
+        for token in [&account, &requested.access_token()] {
             let answer = office.server.send(bare().bearer_auth(token).json(&body)).await;
             assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text);
             assert!(answer.header("www-authenticate").contains("insufficient_scope"));

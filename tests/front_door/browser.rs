@@ -398,8 +398,8 @@ async fn what_is_public_can_be_asked_for_with_cookies_by_the_pages_of_clients() 
             let request = server.client.get(format!("{}{path}", server.base)).header("origin", origin);
             let answer = server.send(request).await;
             assert_eq!((answer.status, readers(&answer)), (200, said), "{path} from {origin}");
-            let asked = preflight(&server, path, origin, "GET").await;
-            assert_eq!((asked.status, readers(&asked)), (204, said), "{path} from {origin}");
+            let requested = preflight(&server, path, origin, "GET").await;
+            assert_eq!((requested.status, readers(&requested)), (204, said), "{path} from {origin}");
         }
         let plain = server.get(path).await;
         assert_eq!((plain.status, readers(&plain)), (200, ("*", "")), "{path}");

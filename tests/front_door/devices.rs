@@ -2,7 +2,7 @@
 
 use heirloom::clock::Timestamp;
 use heirloom::oauth::{SessionId, UserId};
-use heirloom::session::{Session, device, view};
+use heirloom::session::{Session, device, index};
 use heirloom::store::StreamId;
 use serde_json::json;
 
@@ -266,7 +266,7 @@ async fn a_sign_in_beyond_the_limit_ends_the_session_that_was_seen_longest_ago()
     server.wait(1);
     let six = sign_in_on(&server, FIREFOX, "six").await;
     assert_eq!(labels(&server, &six.access_token()).await, ["three", "five", "six"]);
-    let index = server.app.store.scan(view::all_of_user(user(&six)), None, 100).await.unwrap();
+    let index = server.app.store.scan(index::all_of_user(user(&six)), None, 100).await.unwrap();
     assert_eq!(index.len(), 3, "the index forgets what ended");
     let told = timeline(&server, &six.access_token(), four.session(), "").await;
     assert_eq!(told.json["end"]["reason"], "user_epoch");
@@ -306,7 +306,7 @@ async fn parallel_sign_ins_at_the_limit_leave_no_more_than_it_behind_the_next_on
     }
     assert_eq!(running.join_all().await, [200; 8]);
     let last = sign_in_on(&server, FIREFOX, "last").await;
-    let index = server.app.store.scan(view::all_of_user(user(&last)), None, 100).await.unwrap();
+    let index = server.app.store.scan(index::all_of_user(user(&last)), None, 100).await.unwrap();
     assert_eq!(index.len(), 4);
 }
 

@@ -175,8 +175,8 @@ async fn a_withdrawn_role_is_gone_from_the_next_token() {
     let after = server.refresh(&next.refresh_token()).await;
     assert_eq!(after.json.get("scope"), None, "{}", after.text);
     // Asking for it by name does not bring it back, and consumes nothing.
-    let asked = server.refresh_with(&after.refresh_token(), &[("scope", "read admin")]).await;
-    assert_eq!(asked.outcome(), (400, "invalid_scope"), "{}", asked.text);
+    let requested = server.refresh_with(&after.refresh_token(), &[("scope", "read admin")]).await;
+    assert_eq!(requested.outcome(), (400, "invalid_scope"), "{}", requested.text);
     assert_eq!(server.refresh(&after.refresh_token()).await.status, 200);
 }
 

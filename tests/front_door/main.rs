@@ -21,6 +21,7 @@
 )]
 
 mod account;
+mod account_rate_limits;
 mod admin;
 mod browser;
 mod client_metadata;
@@ -37,7 +38,6 @@ mod json_bodies;
 mod log;
 mod metrics;
 mod own_account;
-mod pace;
 mod pages;
 mod personal;
 mod properties;

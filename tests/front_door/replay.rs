@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use heirloom::client::ReusePolicy;
 use heirloom::clock::Steps;
-use heirloom::oauth::{Generation, Kid, Standing};
+use heirloom::oauth::{Generation, Kid, SessionEpoch};
 use heirloom::session::{self, Policy, Presented, Refresh, Session};
 use heirloom::store::{Append, Expected};
 
@@ -71,10 +71,10 @@ async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
                 session: decoded.session,
                 presented,
                 client: &client,
-                client_standing: Some(Standing::default()),
-                user_standing: Some(Standing::default()),
+                client_epoch: Some(SessionEpoch::default()),
+                user_epoch: Some(SessionEpoch::default()),
                 installation_epoch: 0,
-                asked: None,
+                requested: None,
                 resources: &[],
                 permitted: &scope,
                 policy: plain_policy(),

@@ -293,7 +293,7 @@ async fn old_hash_parameters_are_replaced_at_the_next_success() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_want_one_name_at_once_one_gets_it() {
     let server = Server::start().await;
-    let asked: Vec<_> = (0..8)
+    let requested: Vec<_> = (0..8)
         .map(|_| {
             let app = std::sync::Arc::clone(&server.app);
             tokio::spawn(async move {
@@ -302,8 +302,8 @@ async fn of_many_who_want_one_name_at_once_one_gets_it() {
         })
         .collect();
     let mut made = 0;
-    for asked in asked {
-        made += usize::from(asked.await.unwrap());
+    for requested in requested {
+        made += usize::from(requested.await.unwrap());
     }
     assert_eq!(made, 1);
 }

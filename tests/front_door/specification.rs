@@ -51,10 +51,10 @@ impl Operation {
     }
 
     fn fits(&self, method: &Method, path: &str) -> bool {
-        let (own, asked) = (self.path.split('/'), path.split('/'));
+        let (own, requested) = (self.path.split('/'), path.split('/'));
         method.as_str().eq_ignore_ascii_case(self.method)
             && self.path.split('/').count() == path.split('/').count()
-            && own.zip(asked).all(|(own, asked)| own == asked || own.starts_with('{'))
+            && own.zip(requested).all(|(own, requested)| own == requested || own.starts_with('{'))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heirloom::app::sweep::Swept;
 use heirloom::oauth::SessionId;
-use heirloom::session::{Session, SessionEvent, view};
+use heirloom::session::{Session, SessionEvent, index};
 use serde_json::Value;
 
 use crate::devices::{FIREFOX, sign_in_on, timeline};
@@ -73,11 +73,11 @@ async fn a_session_that_is_refreshed_daily_has_a_short_log_and_goes_on() {
     assert_eq!((summary.rotations, summary.access_tokens, summary.generation.0), (29, 0, 29));
 
     // It goes on: a retry, a refresh, neither of which touches the queue, and nothing to sweep until enough is old.
-    let queue = server.app.store.scan(view::expiry_queue(), None, 10).await.unwrap();
+    let queue = server.app.store.scan(index::expiry_queue(), None, 10).await.unwrap();
     let next = server.refresh(&last.refresh_token()).await;
     let again = server.refresh(&last.refresh_token()).await;
     assert_eq!(again.refresh_token(), next.refresh_token());
-    assert_eq!(server.app.store.scan(view::expiry_queue(), None, 10).await.unwrap(), queue);
+    assert_eq!(server.app.store.scan(index::expiry_queue(), None, 10).await.unwrap(), queue);
     assert_eq!(queue.len(), 1);
     assert_eq!(sweep_all(&server).await, Swept::default());
     let mut newest = next.refresh_token();

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use heirloom::app::App;
-use heirloom::app::assemble::Ground;
+use heirloom::app::assemble::Environment;
 use heirloom::client::{Registration, SecretDigest};
 use heirloom::clock::{Clock, ManualClock, Timestamp};
 use heirloom::config::{Config, Dev};
@@ -105,13 +105,13 @@ impl Setup {
             Some(around) => around(store),
             None => store,
         };
-        let ground = Ground {
+        let environment = Environment {
             store,
             clock: Arc::<ManualClock>::clone(&self.clock),
             random: Random::system(),
             cost: self.cost,
         };
-        let app = Arc::new(App::assemble(&self.config, ground).unwrap());
+        let app = Arc::new(App::assemble(&self.config, environment).unwrap());
         app.installation.read().await.unwrap();
         let (stop, mut stopped) = watch::channel(false);
         let proxies = self.config.server.trusted_proxies.join(",").parse().unwrap();

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heirloom::app::devices::{SessionsPage, Whose};
+use heirloom::app::devices::{SessionOwner, SessionsPage};
 use heirloom::app::sweep::Swept;
 use heirloom::clock::Timestamp;
 use heirloom::oauth::{SessionId, UserId};
 use heirloom::session::event::Started;
-use heirloom::session::{EndReason, Session, SessionEvent, Status, device, view};
+use heirloom::session::{EndReason, Session, SessionEvent, Status, device, index};
 use heirloom::store::{Append, Expected, RecordChange, RecordKey, Store, StreamId};
 use heirloom::user::Command;
 use tokio::task::JoinHandle;
@@ -28,9 +28,9 @@ async fn count(server: &Server, prefix: RecordKey) -> usize {
 async fn places(server: &Server, of: &Answer) -> [usize; 3] {
     let user: UserId = of.claims()["sub"].as_str().unwrap().parse().unwrap();
     [
-        count(server, view::all_of_user(user)).await,
-        count(server, view::expiry_queue()).await,
-        count(server, view::removal_queue()).await,
+        count(server, index::all_of_user(user)).await,
+        count(server, index::expiry_queue()).await,
+        count(server, index::removal_queue()).await,
     ]
 }
 
@@ -382,8 +382,8 @@ async fn a_store_with_older_indexes_gets_new_ones_from_its_log() {
     let mut old: Vec<_> = expected.into_iter().map(RecordChange::Delete).collect();
     for device in &devices {
         let id = device.session();
-        old.push(RecordChange::Put(RecordKey::view(1, &[b"u", user.as_bytes(), id.as_bytes()]), Vec::new()));
-        old.push(RecordChange::Put(RecordKey::view(1, &[b"e", &[0; 8], id.as_bytes()]), Vec::new()));
+        old.push(RecordChange::Put(RecordKey::index(1, &[b"u", user.as_bytes(), id.as_bytes()]), Vec::new()));
+        old.push(RecordChange::Put(RecordKey::index(1, &[b"e", &[0; 8], id.as_bytes()]), Vec::new()));
     }
     for records in old.chunks(100) {
         change_records(&server, records.to_vec()).await;
@@ -395,7 +395,7 @@ async fn a_store_with_older_indexes_gets_new_ones_from_its_log() {
     let after = dump(&server).await;
     assert_eq!(after.len(), 100);
     assert_eq!(places(&server, &devices[0]).await, [30, 30, 10]);
-    assert_eq!(count(&server, RecordKey::view(1, &[])).await, 0);
+    assert_eq!(count(&server, RecordKey::index(1, &[])).await, 0);
     assert_eq!(server.app.indexes.prepare().await.unwrap(), None, "once");
 }
 
@@ -409,7 +409,7 @@ async fn change_records(server: &Server, records: Vec<RecordChange>) {
 /// Every key of the sessions' indexes.
 async fn dump(server: &Server) -> Vec<RecordKey> {
     let mut keys = Vec::new();
-    for prefix in view::made_by(view::VERSION) {
+    for prefix in index::made_by(index::VERSION) {
         let found = server.app.store.scan(prefix, None, 100_000).await.unwrap();
         keys.extend(found.into_iter().map(|(key, _)| key));
     }
@@ -438,7 +438,7 @@ fn begun(user: UserId, id: SessionId) -> Append {
         expected: Expected::NoStream,
         events: vec![started.encode()],
         snapshot: session.encode(),
-        records: view::changes(id, None, &session),
+        records: index::changes(id, None, &session),
     }
 }
 
@@ -472,20 +472,20 @@ async fn a_hundred_thousand_sessions_of_a_thousand_users_are_listed_by_user_in_c
         add_user(&server, user_number(number)).await;
     }
     let first = 7;
-    let whose = Whose::User(user_number(first));
+    let owner = SessionOwner::User(user_number(first));
     let page = SessionsPage { after: None, limit: 50 };
     let mut reads = Vec::new();
     for users in [first..first + 1, 0..first, first + 1..1000] {
         fill(&server.app.store, users, 100).await;
         counts.take();
-        let (sessions, next) = server.app.sessions.sessions(&whose, page).await.unwrap();
+        let (sessions, next) = server.app.sessions.sessions(&owner, page).await.unwrap();
         assert_eq!(sessions.len(), 50);
         let (more, end) =
-            server.app.sessions.sessions(&whose, SessionsPage { after: next, limit: 51 }).await.unwrap();
+            server.app.sessions.sessions(&owner, SessionsPage { after: next, limit: 51 }).await.unwrap();
         assert_eq!((more.len(), end), (50, None));
         reads.push(counts.take());
     }
-    assert_eq!(count(&server, RecordKey::view(view::VERSION, &[b"u"])).await, 100_000);
+    assert_eq!(count(&server, RecordKey::index(index::VERSION, &[b"u"])).await, 100_000);
     let (among_100, among_100_000) = (reads[0], reads[2]);
     assert_eq!(among_100, among_100_000, "reads and rows do not depend on how many others there are");
     assert!(among_100.1 == 100 && among_100.0 <= 2 + 100 * 4, "{among_100:?}");

@@ -39,7 +39,7 @@ struct Api {
 
 /// A refresh.
 #[derive(Object, Deserialize)]
-struct Asked {
+struct TokenForm {
     grant_type: String,
     client_id: String,
     refresh_token: String,
@@ -82,8 +82,8 @@ impl Framework {
 #[OpenApi]
 impl Api {
     #[oai(path = "/oauth/token", method = "post")]
-    async fn token(&self, asked: Form<Asked>) -> poem::Result<Json<Answer>> {
-        let Form(Asked { grant_type: token_type, client_id: scope, refresh_token }) = asked;
+    async fn token(&self, requested: Form<TokenForm>) -> poem::Result<Json<Answer>> {
+        let Form(TokenForm { grant_type: token_type, client_id: scope, refresh_token }) = requested;
         let access_token = self.sign().await.map_err(failed)?;
         Ok(Json(Answer { access_token, token_type, expires_in: 600, refresh_token, scope }))
     }

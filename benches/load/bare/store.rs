@@ -54,9 +54,9 @@ impl Commits {
         let file = File::options().write(true).open(folder.join("db"))?;
         let waiting = Waiting { way, all: Mutex::default(), enough: Condvar::new(), connections };
         let waiting = Arc::new(waiting);
-        let asked = Arc::clone(&waiting);
+        let requested = Arc::clone(&waiting);
         std::thread::spawn(move || {
-            if let Err(error) = (Store { db, file, position: 0 }).run(&asked) {
+            if let Err(error) = (Store { db, file, position: 0 }).run(&requested) {
                 eprintln!("the writer ends: {error:#}");
                 // Nobody must wait for it.
                 std::process::exit(1);

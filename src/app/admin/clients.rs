@@ -10,7 +10,7 @@ use crate::app::repository::{Change, Loaded};
 use crate::client::metadata::registered_id;
 use crate::client::vault::{self, Secrets};
 use crate::client::{
-    self, Client, ClientEvent, Command, Denied, MetadataError, MetadataRules, Order, RawMetadata,
+    self, Client, ClientEvent, Command, CommandEnvelope, Denied, MetadataError, MetadataRules, RawMetadata,
     SecretDigest,
 };
 use crate::clock::Timestamp;
@@ -236,13 +236,13 @@ impl Administration {
     async fn change_client(&self, id: &ClientId, ordered: &Ordered) -> Result<(), ClientError> {
         let decide = |loaded: Loaded<Client>| async {
             let before = loaded.state.as_ref();
-            let order = Order {
+            let envelope = CommandEnvelope {
                 command: ordered.command.clone(),
                 declared: self.clients.declared.find(id).is_some(),
                 by: Some(ordered.by),
                 at: self.clock.now(),
             };
-            let events = client::decide(&before.cloned().unwrap_or_default(), order)?;
+            let events = client::decide(&before.cloned().unwrap_or_default(), envelope)?;
             let mut records = Vec::new();
             for event in &events {
                 records.extend(self.secrets_after(id, event, ordered.digest.as_ref()).await?);

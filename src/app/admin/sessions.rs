@@ -1,12 +1,12 @@
 //! Sessions, as an administrator sees and ends them.
 
 use super::Administration;
-use crate::app::devices::Whose;
+use crate::app::devices::SessionOwner;
 use crate::app::error::TokenError;
 use crate::app::repository::{Change, Loaded};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, SessionId};
-use crate::session::{self, EndReason, Session, Status, view};
+use crate::session::{self, EndReason, Session, Status, index};
 
 /// A session, and whether it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +30,12 @@ impl Administration {
     /// [`TokenError`] if the store can't tell.
     pub async fn list_sessions(
         &self,
-        whose: &Whose,
+        owner: &SessionOwner,
         after: Option<SessionId>,
         limit: usize,
     ) -> Result<(Vec<SessionDetails>, Option<SessionId>), TokenError> {
-        let page = self.repository.scan(whose.index(), after.map(|after| whose.place(after)), limit).await?;
-        let ids: Vec<SessionId> = page.iter().filter_map(|(key, _)| view::session_of(key)).collect();
+        let page = self.repository.scan(owner.index(), after.map(|after| owner.place(after)), limit).await?;
+        let ids: Vec<SessionId> = page.iter().filter_map(|(key, _)| index::session_of(key)).collect();
         let next = ids.last().copied().filter(|_| page.len() == limit);
         let mut sessions = Vec::with_capacity(ids.len());
         for id in ids {
@@ -84,11 +84,11 @@ impl Administration {
             return Ok(Some(EndReason::Restored));
         }
         let user = self.repository.user(started.user).await?.state.filter(crate::user::User::is_active);
-        if !user.is_some_and(|user| user.standing.covers(id, started.user_epoch)) {
+        if !user.is_some_and(|user| user.session_epoch.covers(id, started.user_epoch)) {
             return Ok(Some(EndReason::UserEpoch));
         }
         let client = self.clients.known(&started.client).await?.and_then(|client| client.usable());
-        let holds = client.is_some_and(|standing| standing.covers(id, started.client_epoch));
+        let holds = client.is_some_and(|session_epoch| session_epoch.covers(id, started.client_epoch));
         Ok((!holds).then_some(EndReason::ClientEpoch))
     }
 }

@@ -9,7 +9,7 @@ use crate::oauth::{Audience, GrantType, Scope};
 /// The parameters of a token request, without the client's credentials.
 pub trait TokenForm {
     /// What tells the client that the form is no good.
-    type Refusal: From<FormError>;
+    type Error: From<FormError>;
 
     /// A parameter, once; an empty one counts as left out (RFC 6749 §3.2).
     fn take(&mut self, name: &'static str) -> Option<Zeroizing<String>>;
@@ -21,7 +21,7 @@ pub trait TokenForm {
     ///
     /// # Errors
     /// If it is not there, or twice.
-    fn refresh_token(&mut self) -> Result<Zeroizing<String>, Self::Refusal>;
+    fn refresh_token(&mut self) -> Result<Zeroizing<String>, Self::Error>;
 
     /// What the device calls itself: its `User-Agent` header.
     fn user_agent(&self) -> Option<String>;

@@ -59,7 +59,7 @@ impl TokenRequest {
     ///
     /// # Errors
     /// What the form says of a [`FormError`].
-    pub fn parse<F: TokenForm>(form: &mut F) -> Result<Self, F::Refusal> {
+    pub fn parse<F: TokenForm>(form: &mut F) -> Result<Self, F::Error> {
         let grant = form.required("grant_type")?;
         let grant: GrantType = grant.parse().map_err(|_| FormError::GrantType)?;
         let target = Target::parse(form)?;

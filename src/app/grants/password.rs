@@ -22,7 +22,7 @@ use crate::app::sessions::Sessions;
 use crate::app::{Repository, Settings, policy};
 use crate::client::{RefreshTokens, Registration};
 use crate::clock::Clock;
-use crate::oauth::{GrantType, Scope, SessionId, Standing};
+use crate::oauth::{GrantType, Scope, SessionEpoch, SessionId};
 use crate::random::Random;
 use crate::session::{self, Device, Start, device};
 use crate::store::RecordChange;
@@ -90,23 +90,23 @@ impl PasswordGrant {
         self.repository.has_room()?;
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.target.scope.as_ref(), &request.target.resources, client)?;
-        let standing = self.clients.standing(authenticated).await?;
+        let session_epoch = self.clients.session_epoch(authenticated).await?;
         let proof = Proof { of: Secret::Password, client: &client.id, peer: request.peer };
         let account = self.accounts.check_password(&request.username, &request.password, proof).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
-        if let Some(asked) =
-            request.target.scope.as_ref().filter(|asked| !asked.is_empty() && permitted.is_empty())
+        if let Some(requested) =
+            request.target.scope.as_ref().filter(|requested| !requested.is_empty() && permitted.is_empty())
         {
-            return Err(catalogue.not_permitted(asked, &grant.scope, client).into());
+            return Err(catalogue.not_permitted(requested, &grant.scope, client).into());
         }
         let device = Device::new(request.user_agent.as_deref(), request.device_label.as_deref());
-        self.start_session((client, standing), account, SignIn { grant, permitted, device }).await
+        self.start_session((client, session_epoch), account, SignIn { grant, permitted, device }).await
     }
 
     async fn start_session(
         &self,
-        (client, standing): (&Registration, Standing),
+        (client, session_epoch): (&Registration, SessionEpoch),
         account: Account,
         what: SignIn,
     ) -> Result<TokenResponse, TokenError> {
@@ -119,8 +119,8 @@ impl PasswordGrant {
         let now = self.clock.now();
         let id = SessionId::from(self.random.uuid(now)?);
         let decision = session::start(Start {
-            client: (client.id.clone(), standing),
-            user: (account.id, account.state.standing),
+            client: (client.id.clone(), session_epoch),
+            user: (account.id, account.state.session_epoch),
             scope: grant.scope,
             permitted,
             audience: grant.audience,

@@ -6,18 +6,18 @@ use zeroize::Zeroizing;
 
 use super::form::{Target, TokenForm};
 use crate::app::authenticate::AuthenticatedClient;
-use crate::app::beside::{Appending, now};
 use crate::app::clients::Clients;
 use crate::app::error::TokenError;
 use crate::app::keys::TokenKeys;
 use crate::app::mint::{Mint, TokenResponse};
+use crate::app::overlap::{Appending, now};
 use crate::app::repository::{Failed, OutcomeUnknown, prepared, retry};
 use crate::app::restore::InstallationEpoch;
 use crate::app::uptime::Uptime;
 use crate::app::{Repository, Settings, policy};
 use crate::client::Registration;
 use crate::clock::{Clock, StepWatch};
-use crate::oauth::{Audience, GrantType, Kid, Nonce, RefreshToken, Scope, SessionId, Standing};
+use crate::oauth::{Audience, GrantType, Kid, Nonce, RefreshToken, Scope, SessionEpoch, SessionId};
 use crate::random::Random;
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
 use crate::throttle::bucket::Buckets;
@@ -30,7 +30,7 @@ pub struct RefreshRequest {
 }
 
 impl RefreshRequest {
-    pub(super) fn parse<F: TokenForm>(form: &mut F, target: Target) -> Result<Self, F::Refusal> {
+    pub(super) fn parse<F: TokenForm>(form: &mut F, target: Target) -> Result<Self, F::Error> {
         Ok(Self { refresh_token: form.refresh_token()?, target })
     }
 }
@@ -72,15 +72,15 @@ impl RefreshGrant {
         let codec = self.keys.codec();
         let token = codec.decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.target.scope.as_ref();
-        let client_standing = self.clients.standing(client).await?;
+        let client_epoch = self.clients.session_epoch(client).await?;
         // What is recorded is to be answered: without a key nothing is decided.
         let signer =
             if codec.makes_new() { self.keys.signing.signer()? } else { return Err(TokenError::NoKey) };
         // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
-        let asked = Asked {
+        let request = ParsedRefresh {
             client: registration,
-            client_standing,
+            client_epoch,
             token,
             scope,
             resources: &request.target.resources,
@@ -88,22 +88,22 @@ impl RefreshGrant {
             kid: signer.kid(),
         };
         // If the append may have landed, a second look tells.
-        retry(OutcomeUnknown::IsLookedAt, |_| self.refresh_once(&asked)).await
+        retry(OutcomeUnknown::IsLookedAt, |_| self.refresh_once(&request)).await
     }
 
-    async fn refresh_once(&self, asked: &Asked<'_>) -> Result<TokenResponse, Failed<TokenError>> {
-        let (began, id) = (now(), asked.token.session);
+    async fn refresh_once(&self, request: &ParsedRefresh<'_>) -> Result<TokenResponse, Failed<TokenError>> {
+        let (began, id) = (now(), request.token.session);
         let session = self.repository.session(id).await?;
         let user = match &session.state {
             Some(state) => self.repository.user(state.started.user).await?.state,
             None => None,
         };
-        let decision = self.decide_refresh(asked, session.state.as_ref(), user.as_ref());
+        let decision = self.decide_refresh(request, session.state.as_ref(), user.as_ref());
         if let (Err(Denied::Scope), Some(scope), Some(state)) =
-            (&decision.outcome, asked.scope, &session.state)
+            (&decision.outcome, request.scope, &session.state)
         {
             let granted = &state.started.scope;
-            let refused = self.settings.scopes.not_permitted(scope, granted, asked.client);
+            let refused = self.settings.scopes.not_permitted(scope, granted, request.client);
             return Err(TokenError::from(refused).into());
         }
         self.keep_the_rate(id, &decision)?;
@@ -117,7 +117,7 @@ impl RefreshGrant {
         let mint =
             || decision.outcome.as_ref().ok().map(|granted| self.mint.mint(id, &after, granted, &roles));
         let append = self.repository.store().append_within(self.appending.slack(began), append);
-        let (appended, minted) = self.appending.beside((began, id), append, mint).await;
+        let (appended, minted) = self.appending.overlap((began, id), append, mint).await;
         appended.map_err(Failed::Append)?;
         report(id, &after, &decision.events);
         if writes_tokens(&decision) {
@@ -145,26 +145,31 @@ impl RefreshGrant {
         if retry_after.is_zero() { Ok(()) } else { Err(TokenError::TooManyRefreshes { retry_after }) }
     }
 
-    fn decide_refresh(&self, asked: &Asked<'_>, session: Option<&Session>, user: Option<&User>) -> Decision {
-        let registration = asked.client;
+    fn decide_refresh(
+        &self,
+        request: &ParsedRefresh<'_>,
+        session: Option<&Session>,
+        user: Option<&User>,
+    ) -> Decision {
+        let registration = request.client;
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
         let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
-        let resources = self.settings.scopes.resource_servers(asked.resources.to_vec(), &granted);
-        let RefreshToken { session: id, generation, nonce } = asked.token;
+        let resources = self.settings.scopes.resource_servers(request.resources.to_vec(), &granted);
+        let RefreshToken { session: id, generation, nonce } = request.token;
         let (began, now, monotonic) = (self.clock.monotonic(), self.clock.now(), self.clock.monotonic());
         let command = Refresh {
             session: id,
             presented: Presented { generation, nonce },
             client: &registration.id,
-            client_standing: Some(asked.client_standing),
-            user_standing: user.filter(|user| user.is_active()).map(|user| user.standing),
-            asked: asked.scope,
+            client_epoch: Some(request.client_epoch),
+            user_epoch: user.filter(|user| user.is_active()).map(|user| user.session_epoch),
+            requested: request.scope,
             resources: &resources,
             permitted: &permitted,
             policy: policy(registration),
-            nonce: asked.nonce,
-            kid: asked.kid,
+            nonce: request.nonce,
+            kid: request.kid,
             installation_epoch: self.installation.current(),
             now,
             steps: self.clock_steps.look(began, now, monotonic),
@@ -180,9 +185,9 @@ const fn writes_tokens(decision: &Decision) -> bool {
 }
 
 /// What one request asks for, through all attempts.
-struct Asked<'a> {
+struct ParsedRefresh<'a> {
     client: &'a Registration,
-    client_standing: Standing,
+    client_epoch: SessionEpoch,
     token: RefreshToken,
     scope: Option<&'a Scope>,
     resources: &'a [Audience],

@@ -5,7 +5,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::app::devices::{ListedSession, SessionsPage, Whose};
+use crate::app::devices::{ListedSession, SessionOwner, SessionsPage};
 use crate::app::timeline::{Line, Timeline, TimelinePage};
 use crate::app::{Sessions, TokenError};
 use crate::http::bearer::{ApiScope, Bearer};
@@ -143,7 +143,7 @@ impl DevicesApi {
         let after = after.0.map(|after| after.parse());
         let after = after.transpose().map_err(|_| ApiError::field("after", "unknown", "It is no `next`."))?;
         let page = SessionsPage { after, limit: length(limit.0) };
-        let user = Whose::User(access.live.user_id());
+        let user = SessionOwner::User(access.live.user_id());
         let (listed, next) = sessions.sessions(&user, page).await.map_err(failed)?;
         let sessions = listed.into_iter().map(|session| SessionItem::of(session, access.live.id)).collect();
         let next = next.map(|next| next.to_string());

@@ -7,7 +7,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use zeroize::Zeroizing;
 
 use crate::app::Accounts;
-use crate::app::account::{Change, OwnAccount, ProfileChange};
+use crate::app::account::{FieldChange, OwnAccount, ProfileChange};
 use crate::app::sign_up::NewAccount;
 use crate::app::users::UserError;
 use crate::http::bearer::{ApiScope, Bearer};
@@ -162,11 +162,11 @@ fn refused(error: UserError) -> ApiError {
     ApiError::user(&error, "username", "password")
 }
 
-fn changed<T>(value: MaybeUndefined<T>) -> Change<T> {
+fn changed<T>(value: MaybeUndefined<T>) -> FieldChange<T> {
     match value {
-        MaybeUndefined::Undefined => Change::Keep,
-        MaybeUndefined::Null => Change::Clear,
-        MaybeUndefined::Value(value) => Change::Set(value),
+        MaybeUndefined::Undefined => FieldChange::Keep,
+        MaybeUndefined::Null => FieldChange::Clear,
+        MaybeUndefined::Value(value) => FieldChange::Set(value),
     }
 }
 

@@ -12,7 +12,7 @@ use super::client_body::{Client, ClientSettings, ClientType};
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::Administration;
 use crate::app::admin::clients::ClientError;
-use crate::app::devices::Whose;
+use crate::app::devices::SessionOwner;
 use crate::client::Command;
 use crate::http::bearer::ApiScope;
 use crate::http::json_body::{JsonBody, MOST_MISTAKES};
@@ -330,7 +330,7 @@ impl ClientsApi {
         )]
         Query(limit): Query<usize>,
     ) -> Result<SessionPageAnswer, ApiError> {
-        let of = id.parse().ok().map(Whose::Client);
+        let of = id.parse().ok().map(SessionOwner::Client);
         sessions::page(&admin, of, after.as_deref(), limit).await
     }
 

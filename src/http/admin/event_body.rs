@@ -31,14 +31,14 @@ pub(super) struct Event {
     at: Option<String>,
     /// Who did it, if somebody else than the user and the client did.
     #[oai(skip_serializing_if_is_none)]
-    by: Option<By>,
+    by: Option<EventActor>,
     /// What else it says; what that is depends on the type.
     data: Any<Value>,
 }
 
 /// Who did something.
 #[derive(Object, Clone)]
-struct By {
+struct EventActor {
     /// `user`, `administrator`, `operator` or `system`.
     kind: String,
     /// The user's id, or the operator's user id on the server's machine.
@@ -55,7 +55,7 @@ impl Example for Event {
             version: 17,
             name: "session_ended".to_owned(),
             at: Some("2026-01-31T12:00:00.000Z".to_owned()),
-            by: Some(By { kind: "administrator".to_owned(), id: Some(id) }),
+            by: Some(EventActor { kind: "administrator".to_owned(), id: Some(id) }),
             data: Any(json!({"reason": "admin"})),
         }
     }
@@ -63,7 +63,7 @@ impl Example for Event {
 
 impl From<&LogEvent> for Event {
     fn from(event: &LogEvent) -> Self {
-        let by = |actor: Actor| By { kind: actor.kind().to_owned(), id: actor.id() };
+        let by = |actor: Actor| EventActor { kind: actor.kind().to_owned(), id: actor.id() };
         let happened = &event.happened;
         Self {
             position: event.position,

@@ -9,8 +9,8 @@ mod events;
 mod invitations;
 mod limits;
 mod live;
-mod load;
 mod sessions;
+mod sign_in_load;
 mod users;
 
 pub(super) use live::Live;
@@ -22,7 +22,7 @@ pub(super) type AdminApis = (
     clients::ClientsApi,
     sessions::SessionsApi,
     events::EventsApi,
-    load::LoadApi,
+    sign_in_load::SignInLoadApi,
 );
 
 /// Every endpoint of the administration.
@@ -33,6 +33,6 @@ pub(super) fn apis(live: Live) -> AdminApis {
         clients::ClientsApi,
         sessions::SessionsApi,
         events::EventsApi { live },
-        load::LoadApi,
+        sign_in_load::SignInLoadApi,
     )
 }

@@ -7,7 +7,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::administrator::Admin;
 use crate::app::admin::sessions::SessionDetails;
-use crate::app::devices::Whose;
+use crate::app::devices::SessionOwner;
 use crate::app::timeline::TimelinePage;
 use crate::http::account::devices::TimelineAnswer;
 use crate::http::bearer::ApiScope;
@@ -212,14 +212,14 @@ impl SessionsApi {
 /// A page of the sessions of a user or a client.
 pub(super) async fn page(
     admin: &Admin,
-    whose: Option<Whose>,
+    owner: Option<SessionOwner>,
     after: Option<&str>,
     limit: usize,
 ) -> Result<SessionPageAnswer, ApiError> {
-    let whose = whose.ok_or_else(ApiError::not_found)?;
+    let owner = owner.ok_or_else(ApiError::not_found)?;
     let after = after.map(str::parse::<SessionId>).transpose();
     let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
-    let listed = admin.service.list_sessions(&whose, after, limit).await;
+    let listed = admin.service.list_sessions(&owner, after, limit).await;
     let (sessions, next) = listed.map_err(|error| ApiError::token(&error))?;
     let sessions = sessions.into_iter().map(AdminSession::from).collect();
     Ok(SessionPageAnswer::Ok(Json(SessionPage { sessions, next: next.map(|id| id.to_string()) })))

@@ -9,7 +9,7 @@ use super::administrator::Admin;
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::Administration;
 use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
-use crate::app::devices::Whose;
+use crate::app::devices::SessionOwner;
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
 use crate::http::json_body::JsonBody;
@@ -345,7 +345,7 @@ impl UsersApi {
         )]
         Query(limit): Query<usize>,
     ) -> Result<SessionPageAnswer, ApiError> {
-        let of = id.parse().ok().map(Whose::User);
+        let of = id.parse().ok().map(SessionOwner::User);
         sessions::page(&admin, of, after.as_deref(), limit).await
     }
 

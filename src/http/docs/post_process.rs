@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refusals::{Family, Refusal, Shape, refusals};
+use super::refusals::{Family, RefusalExample, Shape, refusals};
 use super::{examples, generators};
 use crate::oauth::GrantType;
 
@@ -151,7 +151,7 @@ fn complete_content(content: &mut Value, given: &[(&str, Value)], schemas: &Valu
 
 /// Of the errors that the macros list for every operation alike, those that it can answer; and the ones that come from
 /// around the endpoint.
-fn complete_errors(responses: &mut Map<String, Value>, refusals: &[Refusal], is_health: bool) {
+fn complete_errors(responses: &mut Map<String, Value>, refusals: &[RefusalExample], is_health: bool) {
     let listed = std::mem::take(responses);
     let mut errors = Vec::new();
     for (status, response) in listed {
@@ -173,7 +173,7 @@ fn complete_errors(responses: &mut Map<String, Value>, refusals: &[Refusal], is_
     }
 }
 
-fn complete_error(response: &mut Value, refusals: &[&Refusal]) {
+fn complete_error(response: &mut Value, refusals: &[&RefusalExample]) {
     if !response.is_object() {
         *response = json!({});
     }

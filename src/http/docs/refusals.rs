@@ -24,7 +24,7 @@ use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
 
 /// An error that an operation answers.
-pub(super) struct Refusal {
+pub(super) struct RefusalExample {
     /// The status.
     pub(super) status: u16,
     /// What the example is called.
@@ -94,7 +94,7 @@ fn malformed_parameter(operation: &Value) -> Option<String> {
     malformed.next()
 }
 
-impl Refusal {
+impl RefusalExample {
     fn oauth(code: ErrorCode, description: &str, by_header: bool) -> Self {
         let body = ErrorBody::new(code, description);
         Self::new(status(code, by_header), code.as_str().to_owned(), body.to_json())
@@ -146,61 +146,79 @@ impl Refusal {
 }
 
 /// The errors of an operation, in the order of their examples.
-pub(super) fn refusals(id: &str, shape: &Shape) -> Vec<Refusal> {
+pub(super) fn refusals(id: &str, shape: &Shape) -> Vec<RefusalExample> {
     let mut refusals = Vec::new();
     match shape.family {
         Family::OAuth => {
             refusals.extend(of_oauth(id));
             let body = ErrorBody::new(ErrorCode::InvalidRequest, &Unreadable::Compressed.to_string());
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            refusals.push(Refusal::new(status, "compressed".to_owned(), body.to_json()));
+            refusals.push(RefusalExample::new(status, "compressed".to_owned(), body.to_json()));
         }
-        Family::Own => refusals.extend(of_own_api(id, shape).iter().map(Refusal::own)),
+        Family::Own => refusals.extend(of_own_api(id, shape).iter().map(RefusalExample::own)),
         Family::Health | Family::Discovery => {}
     }
     if shape.family == Family::OAuth || shape.has_json {
         let body = ErrorBody::new(ErrorCode::InvalidRequest, "The body of the request is too large.");
-        refusals.push(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large".to_owned(), body.to_json()));
+        refusals.push(RefusalExample::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large".to_owned(),
+            body.to_json(),
+        ));
     }
     let body = ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.");
-    refusals.push(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "misdirected".to_owned(), body.to_json()));
+    refusals.push(RefusalExample::new(
+        StatusCode::MISDIRECTED_REQUEST,
+        "misdirected".to_owned(),
+        body.to_json(),
+    ));
     refusals
 }
 
 /// The errors of RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 7662 §2.3.
-fn of_oauth(id: &str) -> Vec<Refusal> {
-    let code = |code, description: &str| Refusal::oauth(code, description, false);
+fn of_oauth(id: &str) -> Vec<RefusalExample> {
+    let code = |code, description: &str| RefusalExample::oauth(code, description, false);
     let missing =
         |parameter: &str| code(ErrorCode::InvalidRequest, &format!("The parameter {parameter} is missing."));
     let unproved = TokenError::Client;
     let mut refusals = match id {
         "token" => vec![
-            Refusal { name: "wrong_password".to_owned(), ..Refusal::app(&TokenError::Credentials) },
-            Refusal { name: "bad_refresh_token".to_owned(), ..Refusal::app(&TokenError::NotAToken) },
-            missing("username"),
-            Refusal::app(&TokenError::GrantNotRegistered),
-            code(ErrorCode::UnsupportedGrantType, &FormError::GrantType.to_string()),
-            Refusal::app(&ScopeRefused::NotRegistered("write".into()).into()),
-            Refusal::app(&TokenError::Target),
-            Refusal::app(&TokenError::Throttled { retry_after: Duration::ZERO }),
-            Refusal {
-                name: "too_many_refreshes".to_owned(),
-                ..Refusal::app(&TokenError::TooManyRefreshes { retry_after: Duration::ZERO })
+            RefusalExample {
+                name: "wrong_password".to_owned(),
+                ..RefusalExample::app(&TokenError::Credentials)
             },
-            Refusal {
+            RefusalExample {
+                name: "bad_refresh_token".to_owned(),
+                ..RefusalExample::app(&TokenError::NotAToken)
+            },
+            missing("username"),
+            RefusalExample::app(&TokenError::GrantNotRegistered),
+            code(ErrorCode::UnsupportedGrantType, &FormError::GrantType.to_string()),
+            RefusalExample::app(&ScopeRefused::NotRegistered("write".into()).into()),
+            RefusalExample::app(&TokenError::Target),
+            RefusalExample::app(&TokenError::Throttled { retry_after: Duration::ZERO }),
+            RefusalExample {
+                name: "too_many_refreshes".to_owned(),
+                ..RefusalExample::app(&TokenError::TooManyRefreshes { retry_after: Duration::ZERO })
+            },
+            RefusalExample {
                 name: "too_many_sign_ins".to_owned(),
-                ..Refusal::app(&TokenError::TooManySignIns { retry_after: Duration::ZERO })
+                ..RefusalExample::app(&TokenError::TooManySignIns { retry_after: Duration::ZERO })
             },
         ],
-        "revoke" => vec![missing("token"), Refusal::app(&TokenError::AccessTokenRevocation)],
+        "revoke" => vec![missing("token"), RefusalExample::app(&TokenError::AccessTokenRevocation)],
         _ => vec![missing("token")],
     };
     // RFC 7662 §2.3: there it is 401, wherever the credentials were.
     let by_header = id == "introspect";
-    refusals.push(Refusal::oauth(ErrorCode::InvalidClient, &ClaimError::Missing.to_string(), by_header));
-    refusals.push(Refusal::oauth(unproved.code(), &unproved.description(), true));
-    refusals.push(Refusal::app(&TokenError::Busy { retry_after: Duration::ZERO }));
-    refusals.push(Refusal::app(&TokenError::Internal(String::new())));
+    refusals.push(RefusalExample::oauth(
+        ErrorCode::InvalidClient,
+        &ClaimError::Missing.to_string(),
+        by_header,
+    ));
+    refusals.push(RefusalExample::oauth(unproved.code(), &unproved.description(), true));
+    refusals.push(RefusalExample::app(&TokenError::Busy { retry_after: Duration::ZERO }));
+    refusals.push(RefusalExample::app(&TokenError::Internal(String::new())));
     refusals
 }
 

@@ -135,14 +135,14 @@ async fn answer(
     issuer: &str,
 ) -> Result<IntrospectionAnswer, Refusal> {
     // RFC 7662 §2.3: wrong credentials are 401, in the body as well.
-    let mut posted = OauthForm::read(form).await.map_err(Refusal::challenging)?;
-    let client = posted.authenticate().await.map_err(Refusal::challenging)?;
-    let token = posted.take("token")?;
+    let mut oauth_form = OauthForm::read(form).await.map_err(Refusal::challenging)?;
+    let client = oauth_form.authenticate().await.map_err(Refusal::challenging)?;
+    let token = oauth_form.take("token")?;
     let active = tokens.introspect(&client, &token).await.map_err(|error| {
         if status(error.code(), false).is_server_error() && error.is_told() {
             tracing::error!(client.id = %client.registration.id, error = %error, "token not introspected");
         }
-        posted.refuse(&error).challenging()
+        oauth_form.refuse(&error).challenging()
     })?;
     let introspection = match active {
         None => Introspection::default(),

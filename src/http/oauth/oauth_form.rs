@@ -42,8 +42,8 @@ impl OauthForm {
     ///
     /// # Errors
     /// [`Refusal`] if it is no form, or names no client.
-    pub(in crate::http) async fn read<S>(posted: FormBody<'_, S>) -> Result<Self, Refusal> {
-        let FormBody { request, body, clients, refusals, .. } = posted;
+    pub(in crate::http) async fn read<S>(form_body: FormBody<'_, S>) -> Result<Self, Refusal> {
+        let FormBody { request, body, clients, refusals, .. } = form_body;
         let (clients, refusals) = (Arc::clone(clients), Arc::clone(refusals));
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let mut form = read_form(request, body).await?;

@@ -83,19 +83,19 @@ async fn answer(
     issuer: &str,
 ) -> Result<RevocationAnswer, Refusal> {
     let request = form.request;
-    let mut posted = OauthForm::read(form).await?;
-    let client = posted.authenticate().await?;
+    let mut oauth_form = OauthForm::read(form).await?;
+    let client = oauth_form.authenticate().await?;
     let cookie = RefreshCookie::of(&client.registration, request, issuer)?;
     let mut carried = cookie.as_ref().map(|cookie| cookie.read_all(request)).transpose()?.unwrap_or_default();
     let planted = carried.split_off(carried.len().min(1));
     let carried = carried.pop();
     let token = match &cookie {
-        Some(_) if !posted.form.has("token") => carried.clone(),
-        Some(_) | None => Some(posted.take("token")?),
+        Some(_) if !oauth_form.form.has("token") => carried.clone(),
+        Some(_) | None => Some(oauth_form.take("token")?),
     };
     // Without a token too, so that a client that is switched off is told so.
     let token = token.unwrap_or_default();
-    revoke(&client, &token, tokens).await.map_err(|error| posted.refuse(&error))?;
+    revoke(&client, &token, tokens).await.map_err(|error| oauth_form.refuse(&error))?;
     // What was posted may be another token than the one in the cookie, or none: who is signed in by that stays so.
     let Some((cookie, carried)) = cookie.zip(carried) else {
         return Ok(RevocationAnswer::Ok(Json(Revoked {}), None));
@@ -103,7 +103,7 @@ async fn answer(
     // Which of several is the person's own nobody knows: all of them are signed out.
     if !planted.is_empty() {
         for token in planted.iter().chain([&carried]) {
-            revoke(&client, token, tokens).await.map_err(|error| posted.refuse(&error))?;
+            revoke(&client, token, tokens).await.map_err(|error| oauth_form.refuse(&error))?;
         }
         return Ok(RevocationAnswer::Ok(Json(Revoked {}), Some(cookie.clear())));
     }

@@ -83,11 +83,14 @@ impl TokenApi {
         issuer: &str,
     ) -> Result<TokenAnswer, Refusal> {
         let request = form.request;
-        let mut posted = OauthForm::read(form).await?;
-        let client = posted.authenticate().await?;
+        let mut oauth_form = OauthForm::read(form).await?;
+        let client = oauth_form.authenticate().await?;
         let cookie = RefreshCookie::of(&client.registration, request, issuer)?;
-        let parsed =
-            TokenRequest::parse(&mut CookieForm { posted: &mut posted, request, cookie: cookie.as_ref() })?;
+        let parsed = TokenRequest::parse(&mut CookieForm {
+            oauth_form: &mut oauth_form,
+            request,
+            cookie: cookie.as_ref(),
+        })?;
         let id = &client.registration.id;
         let grant = parsed.grant_type().as_str();
         let answer = grants.answer(&client, parsed).await;
@@ -102,16 +105,16 @@ impl TokenApi {
             }
             Err(error) => {
                 let (secret, reason) = (Secret::TokenRequest, error.reason());
-                posted.refusals.note(RefusedSecret {
+                oauth_form.refusals.note(RefusedSecret {
                     secret,
                     reason,
                     client: Some(id),
                     user: None,
-                    peer: posted.peer,
+                    peer: oauth_form.peer,
                 });
             }
         }
-        Ok(render(answer.map_err(|error| posted.refuse(&error))?, cookie.as_ref()))
+        Ok(render(answer.map_err(|error| oauth_form.refuse(&error))?, cookie.as_ref()))
     }
 }
 
@@ -128,30 +131,30 @@ fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenA
 
 /// A form as the grants read it, with the cookie that a client may have its refresh token in.
 struct CookieForm<'a> {
-    posted: &'a mut OauthForm,
+    oauth_form: &'a mut OauthForm,
     request: &'a Request,
     cookie: Option<&'a RefreshCookie>,
 }
 
 impl TokenForm for CookieForm<'_> {
-    type Refusal = Refusal;
+    type Error = Refusal;
 
     fn take(&mut self, name: &'static str) -> Option<Zeroizing<String>> {
-        self.posted.form.take(name)
+        self.oauth_form.form.take(name)
     }
 
     fn take_all(&mut self, name: &'static str) -> Vec<Zeroizing<String>> {
-        self.posted.form.take_all(name)
+        self.oauth_form.form.take_all(name)
     }
 
     /// Of a client with a cookie from there only: a script that was smuggled into its pages brings none of its own.
     fn refresh_token(&mut self) -> Result<Zeroizing<String>, Refusal> {
         let Some(cookie) = self.cookie else { return Ok(self.required("refresh_token")?) };
-        if self.posted.form.has("refresh_token") {
+        if self.oauth_form.form.has("refresh_token") {
             return Err(Refusal::request("This client's refresh token is taken from its cookie only."));
         }
         // Without one, nobody is signed in: the same answer as to a token that is no longer good.
-        cookie.read(self.request)?.ok_or_else(|| self.posted.refuse(&TokenError::NotAToken))
+        cookie.read(self.request)?.ok_or_else(|| self.oauth_form.refuse(&TokenError::NotAToken))
     }
 
     fn user_agent(&self) -> Option<String> {
@@ -160,7 +163,7 @@ impl TokenForm for CookieForm<'_> {
     }
 
     fn peer(&self) -> IpAddr {
-        self.posted.peer
+        self.oauth_form.peer
     }
 }
 

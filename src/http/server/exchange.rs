@@ -23,7 +23,7 @@ use super::Shared;
 use super::body::{BodyError, BodyMemory, BodyState, LimitedBody};
 use super::head::REFUSED_METHOD;
 use super::places::Place;
-use super::refusal::{NOSNIFF, Refusal};
+use super::refusal::{NOSNIFF, RequestRefusal};
 use super::wire::{Link, after};
 
 type Answer = Response<BoxBody<Bytes, io::Error>>;
@@ -53,7 +53,7 @@ impl<E: poem::Endpoint> Exchange<E> {
     pub(super) async fn http1(&self, request: Request<Incoming>) -> Answer {
         if request.method().as_str() == REFUSED_METHOD {
             let code = request.uri().path().trim_start_matches('/').parse();
-            let refusal = code.ok().and_then(Refusal::from_code).unwrap_or(Refusal::Malformed);
+            let refusal = code.ok().and_then(RequestRefusal::from_code).unwrap_or(RequestRefusal::Malformed);
             return closing(self.refuse(refusal));
         }
         // The wire does not follow chunks, so it would not find the next request.
@@ -74,18 +74,18 @@ impl<E: poem::Endpoint> Exchange<E> {
     }
 
     /// The checks that the wire has no part in.
-    fn check(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+    fn check(&self, request: &Request<Incoming>) -> Result<(), RequestRefusal> {
         let headers = request.headers();
         let limits = &self.shared.limits;
         if headers.len() > limits.max_headers || size(headers) > limits.max_header_bytes {
-            return Err(Refusal::HeadersTooLarge);
+            return Err(RequestRefusal::HeadersTooLarge);
         }
         if headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
-            return Err(Refusal::AmbiguousLength);
+            return Err(RequestRefusal::AmbiguousLength);
         }
         // RFC 9113 §8.3.1: the authority, or a Host in its place.
         if request.uri().authority().is_none() && headers.get_all(HOST).iter().count() != 1 {
-            return Err(Refusal::Host);
+            return Err(RequestRefusal::Host);
         }
         Ok(())
     }
@@ -96,7 +96,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         let (parts, body) = request.into_parts();
         let max = self.shared.limits.max_body_bytes;
         if body.size_hint().lower() > max {
-            return (self.refuse(Refusal::BodyTooLarge), true);
+            return (self.refuse(RequestRefusal::BodyTooLarge), true);
         }
         let scheme = if self.tls { Scheme::HTTPS } else { Scheme::HTTP };
         let local = LocalAddr(self.shared.local.clone());
@@ -117,9 +117,9 @@ impl<E: poem::Endpoint> Exchange<E> {
     /// What to answer, whatever the endpoint says, to a body that broke a limit.
     fn judge(&self, state: &BodyState) -> Option<Answer> {
         match state.error() {
-            Some(BodyError::TooLarge) => Some(self.refuse(Refusal::BodyTooLarge)),
-            Some(BodyError::TimedOut) => Some(self.refuse(Refusal::BodyTimedOut)),
-            Some(BodyError::NoRoom) => Some(self.refuse(Refusal::NoRoom)),
+            Some(BodyError::TooLarge) => Some(self.refuse(RequestRefusal::BodyTooLarge)),
+            Some(BodyError::TimedOut) => Some(self.refuse(RequestRefusal::BodyTimedOut)),
+            Some(BodyError::NoRoom) => Some(self.refuse(RequestRefusal::NoRoom)),
             Some(BodyError::Broken) | None => None,
         }
     }
@@ -133,17 +133,17 @@ impl<E: poem::Endpoint> Exchange<E> {
             Err(panic) => Either::Right(ready(Err(panic))),
         };
         called.map(|answer| {
-            let mut answer = answer.unwrap_or_else(|_| self.refuse(Refusal::Panicked));
+            let mut answer = answer.unwrap_or_else(|_| self.refuse(RequestRefusal::Panicked));
             answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
             answer
         })
     }
 
-    fn refuse(&self, refusal: Refusal) -> Answer {
+    fn refuse(&self, refusal: RequestRefusal) -> Answer {
         let status = refusal.status().as_u16();
-        if refusal == Refusal::Panicked {
+        if refusal == RequestRefusal::Panicked {
             tracing::error!(peer.address = %self.peer, http.status = status, "an endpoint panicked");
-        } else if refusal == Refusal::NoRoom && self.place.refuse_body() {
+        } else if refusal == RequestRefusal::NoRoom && self.place.refuse_body() {
             tracing::warn!(
                 peer.address = %self.peer,
                 "refused a request: bodies take as much memory as body_memory permits, of all or of one address; more such \

@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 
 use super::limits::Limits;
-use super::refusal::Refusal;
+use super::refusal::RequestRefusal;
 
 /// A checked head.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Framing {
 pub(super) const REFUSED_METHOD: &str = "REFUSED";
 
 /// The head that stands in for one that was refused.
-pub(super) fn refused(refusal: Refusal) -> String {
+pub(super) fn refused(refusal: RequestRefusal) -> String {
     format!("{REFUSED_METHOD} /{} HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n", refusal.code())
 }
 
@@ -48,9 +48,9 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Looks for a whole head at the start of `bytes`, which hold what they held the last time, and more.
-    pub(super) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
+    pub(super) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, RequestRefusal> {
         if self.scanned == 0 && bytes.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
-            return Err(Refusal::Malformed);
+            return Err(RequestRefusal::Malformed);
         }
         while let Some(at) =
             bytes.get(self.scanned..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
@@ -59,11 +59,11 @@ impl Progress {
             let line = bytes.get(self.line_start..line_end).unwrap_or_default();
             self.scanned = line_end.saturating_add(1);
             if self.scanned > limits.max_header_bytes {
-                return Err(Refusal::HeadersTooLarge);
+                return Err(RequestRefusal::HeadersTooLarge);
             }
             // RFC 9112 §2.2 allows to take a bare LF as the end of a line. Those in front of us may not.
             let Some(line) = line.strip_suffix(b"\r") else {
-                return Err(Refusal::Malformed);
+                return Err(RequestRefusal::Malformed);
             };
             if line.is_empty() {
                 let head = bytes.get(..self.scanned).unwrap_or_default();
@@ -73,16 +73,16 @@ impl Progress {
             self.lines = self.lines.saturating_add(1);
             // The first line is the request's.
             if self.lines.saturating_sub(1) > limits.max_headers {
-                return Err(Refusal::HeadersTooLarge);
+                return Err(RequestRefusal::HeadersTooLarge);
             }
         }
         self.scanned = bytes.len();
-        if bytes.len() > limits.max_header_bytes { Err(Refusal::HeadersTooLarge) } else { Ok(None) }
+        if bytes.len() > limits.max_header_bytes { Err(RequestRefusal::HeadersTooLarge) } else { Ok(None) }
     }
 }
 
 /// Checks a whole head and finds how its body is framed.
-fn check(head: &[u8]) -> Result<Framing, Refusal> {
+fn check(head: &[u8]) -> Result<Framing, RequestRefusal> {
     let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut []);
     match httparse::ParserConfig::default().parse_request_with_uninit_headers(
@@ -91,8 +91,8 @@ fn check(head: &[u8]) -> Result<Framing, Refusal> {
         &mut headers,
     ) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadersTooLarge),
-        Ok(_) | Err(_) => return Err(Refusal::Malformed),
+        Err(httparse::Error::TooManyHeaders) => return Err(RequestRefusal::HeadersTooLarge),
+        Ok(_) | Err(_) => return Err(RequestRefusal::Malformed),
     }
     check_request_line(&request)?;
 
@@ -101,50 +101,54 @@ fn check(head: &[u8]) -> Result<Framing, Refusal> {
     for header in request.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             if length.replace(parse_length(header.value)?).is_some() {
-                return Err(Refusal::AmbiguousLength);
+                return Err(RequestRefusal::AmbiguousLength);
             }
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || !http_11 || !header.value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Refusal::TransferCoding);
+                return Err(RequestRefusal::TransferCoding);
             }
             chunked = true;
         } else if header.name.eq_ignore_ascii_case("host") {
             hosts = hosts.saturating_add(1);
             if !header.value.iter().all(|byte| is_host_byte(*byte)) {
-                return Err(Refusal::Host);
+                return Err(RequestRefusal::Host);
             }
         }
     }
     // RFC 9112 §3.2: exactly one with HTTP/1.1.
     if hosts > 1 || (http_11 && hosts == 0) {
-        return Err(Refusal::Host);
+        return Err(RequestRefusal::Host);
     }
     match (chunked, length) {
-        (true, Some(_)) => Err(Refusal::AmbiguousLength),
+        (true, Some(_)) => Err(RequestRefusal::AmbiguousLength),
         (true, None) => Ok(Framing::Chunked),
         (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
     }
 }
 
 /// What hyper would refuse with an answer of its own, and what only [`refused`] may say.
-fn check_request_line(request: &httparse::Request<'_, '_>) -> Result<(), Refusal> {
+fn check_request_line(request: &httparse::Request<'_, '_>) -> Result<(), RequestRefusal> {
     let method = request.method.unwrap_or_default();
     let target = request.path.unwrap_or_default();
     // We are no proxy: CONNECT has nothing to connect to.
     if method == REFUSED_METHOD || method == "CONNECT" || hyper::Uri::try_from(target).is_err() {
-        return Err(Refusal::Malformed);
+        return Err(RequestRefusal::Malformed);
     }
     Ok(())
 }
 
 /// RFC 9110 §8.6: digits only. A list of equal lengths, which a recipient may take, is refused as well.
-fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
-    let digits = std::str::from_utf8(value).map_err(|_| Refusal::Malformed)?;
+fn parse_length(value: &[u8]) -> Result<u64, RequestRefusal> {
+    let digits = std::str::from_utf8(value).map_err(|_| RequestRefusal::Malformed)?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(if digits.contains(',') { Refusal::AmbiguousLength } else { Refusal::Malformed });
+        return Err(if digits.contains(',') {
+            RequestRefusal::AmbiguousLength
+        } else {
+            RequestRefusal::Malformed
+        });
     }
     // hyper answers the largest itself; no body is half as long.
-    digits.parse().ok().filter(|length| *length < u64::MAX / 2).ok_or(Refusal::BodyTooLarge)
+    digits.parse().ok().filter(|length| *length < u64::MAX / 2).ok_or(RequestRefusal::BodyTooLarge)
 }
 
 /// RFC 3986 §3.2.2, and the port's colon.
@@ -156,15 +160,15 @@ fn is_host_byte(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn scan(head: &str) -> Result<Option<Head>, Refusal> {
+    fn scan(head: &str) -> Result<Option<Head>, RequestRefusal> {
         Progress::default().scan(head.as_bytes(), &Limits::default())
     }
 
-    fn post(headers: &str) -> Result<Option<Head>, Refusal> {
+    fn post(headers: &str) -> Result<Option<Head>, RequestRefusal> {
         scan(&format!("POST /oauth/token HTTP/1.1\r\nHost: a.example:80\r\n{headers}\r\n"))
     }
 
-    fn framing(headers: &str) -> Result<Framing, Refusal> {
+    fn framing(headers: &str) -> Result<Framing, RequestRefusal> {
         post(headers).map(|head| head.unwrap().framing)
     }
 
@@ -185,7 +189,7 @@ mod tests {
             "Content-Length: 5\r\nContent-Length: 6\r\n",
             "Content-Length: 5, 5\r\n",
         ] {
-            assert_eq!(post(headers), Err(Refusal::AmbiguousLength), "{headers}");
+            assert_eq!(post(headers), Err(RequestRefusal::AmbiguousLength), "{headers}");
         }
     }
 
@@ -199,28 +203,28 @@ mod tests {
             "Content-Length: \r\n",
             "Content-Length : 5\r\n",
         ] {
-            assert_eq!(post(headers), Err(Refusal::Malformed), "{headers}");
+            assert_eq!(post(headers), Err(RequestRefusal::Malformed), "{headers}");
         }
-        assert_eq!(post("Content-Length: 99999999999999999999\r\n"), Err(Refusal::BodyTooLarge));
+        assert_eq!(post("Content-Length: 99999999999999999999\r\n"), Err(RequestRefusal::BodyTooLarge));
         for headers in [
             "Transfer-Encoding: gzip, chunked\r\n",
             "Transfer-Encoding: identity\r\n",
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         ] {
-            assert_eq!(post(headers), Err(Refusal::TransferCoding), "{headers}");
+            assert_eq!(post(headers), Err(RequestRefusal::TransferCoding), "{headers}");
         }
         assert_eq!(
             scan("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            Err(Refusal::TransferCoding)
+            Err(RequestRefusal::TransferCoding)
         );
     }
 
     /// RFC 9112 §3.2.
     #[test]
     fn a_head_without_exactly_one_host_is_refused() {
-        assert_eq!(scan("GET / HTTP/1.1\r\n\r\n"), Err(Refusal::Host));
-        assert_eq!(post("Host: b.example\r\n"), Err(Refusal::Host));
-        assert_eq!(scan("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), Err(Refusal::Host));
+        assert_eq!(scan("GET / HTTP/1.1\r\n\r\n"), Err(RequestRefusal::Host));
+        assert_eq!(post("Host: b.example\r\n"), Err(RequestRefusal::Host));
+        assert_eq!(scan("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), Err(RequestRefusal::Host));
         assert!(scan("GET / HTTP/1.0\r\n\r\n").unwrap().is_some());
     }
 
@@ -230,11 +234,11 @@ mod tests {
         assert!(post(&"a: b\r\n".repeat(99)).unwrap().is_some());
         assert_eq!(
             scan(&format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(101))),
-            Err(Refusal::HeadersTooLarge)
+            Err(RequestRefusal::HeadersTooLarge)
         );
         assert_eq!(
             scan(&format!("GET / HTTP/1.1\r\na: {}", "b".repeat(40_000))),
-            Err(Refusal::HeadersTooLarge)
+            Err(RequestRefusal::HeadersTooLarge)
         );
     }
 
@@ -249,7 +253,7 @@ mod tests {
             "REFUSED /0 HTTP/1.1\r\nHost: a\r\n\r\n",
             "\x16\x03\x01 not http",
         ] {
-            assert_eq!(scan(head), Err(Refusal::Malformed), "{head:?}");
+            assert_eq!(scan(head), Err(RequestRefusal::Malformed), "{head:?}");
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// Why the listener answers a request in the endpoint's place. Each is JSON of the shape of RFC 6749 §5.2, in its
 /// character set, and is never cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum RequestRefusal {
     /// The head does not parse.
     Malformed,
     /// More than one `Content-Length`, or one beside `Transfer-Encoding`: two readers could see two requests.
@@ -40,7 +40,7 @@ const INVALID_REQUEST: &str = "invalid_request";
 const TEMPORARILY_UNAVAILABLE: &str = "temporarily_unavailable";
 const SERVER_ERROR: &str = "server_error";
 
-impl Refusal {
+impl RequestRefusal {
     /// All of them, in the order of their discriminants.
     const ALL: [Self; 10] = [
         Self::Malformed,
@@ -141,16 +141,16 @@ mod tests {
 
     #[test]
     fn every_code_finds_its_refusal_again() {
-        for refusal in Refusal::ALL {
-            assert_eq!(Refusal::from_code(refusal.code()), Some(refusal));
+        for refusal in RequestRefusal::ALL {
+            assert_eq!(RequestRefusal::from_code(refusal.code()), Some(refusal));
         }
-        assert_eq!(Refusal::from_code(Refusal::ALL.len()), None);
+        assert_eq!(RequestRefusal::from_code(RequestRefusal::ALL.len()), None);
     }
 
     /// RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E.
     #[test]
     fn every_description_is_in_the_character_set() {
-        for refusal in Refusal::ALL {
+        for refusal in RequestRefusal::ALL {
             let (_, _, description) = refusal.parts();
             assert!(description.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
         }

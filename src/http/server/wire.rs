@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::Shared;
 use super::head::{self, Framing, Head, Progress};
-use super::refusal::Refusal;
+use super::refusal::RequestRefusal;
 
 /// How long a connection without a request waits for one after draining has begun: what its client has sent by then
 /// may not have been seen yet.
@@ -259,7 +259,7 @@ impl<E> Wire<E> {
                 Poll::Pending => {
                     ready!(self.poll_deadline(cx));
                     if self.head_begun {
-                        self.refuse(Refusal::HeadTimedOut);
+                        self.refuse(RequestRefusal::HeadTimedOut);
                     }
                     return Poll::Ready(Ok(self.head_begun));
                 }
@@ -288,7 +288,7 @@ impl<E> Wire<E> {
         };
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: RequestRefusal) {
         self.buf.clear();
         self.buf.extend_from_slice(head::refused(refusal).as_bytes());
         self.phase = Phase::Refused;

@@ -32,7 +32,7 @@ impl Default for GroupLimits {
 
 /// One change that waits for its group.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum GroupEntry {
     Append(Append),
     Remove(Remove),
     Summarize(Summarize),
@@ -67,7 +67,7 @@ pub(super) struct Group<'a> {
     unsealed: bool,
 }
 
-impl Change {
+impl GroupEntry {
     pub(super) fn stream(&self) -> &StreamId {
         match self {
             Self::Append(append) => &append.stream,
@@ -147,12 +147,12 @@ impl<'a> Group<'a> {
     }
 
     /// Decides a change against the state behind the changes before it. A refusal leaves the group as it was.
-    pub(super) fn decide(&mut self, change: Change) -> Result<Result<Appended, StoreError>, Fault> {
+    pub(super) fn decide(&mut self, change: GroupEntry) -> Result<Result<Appended, StoreError>, Fault> {
         let head = self.head(change.stream())?;
         let (expected, records) = match &change {
-            Change::Append(append) => (append.expected, &append.records),
-            Change::Remove(remove) => (remove.expected, &remove.records),
-            Change::Summarize(summarize) => (summarize.expected, &summarize.records),
+            GroupEntry::Append(append) => (append.expected, &append.records),
+            GroupEntry::Remove(remove) => (remove.expected, &remove.records),
+            GroupEntry::Summarize(summarize) => (summarize.expected, &summarize.records),
         };
         if !expected.is_met_by(head.as_ref().map(|head| head.version)) {
             return Ok(Err(StoreError::WrongExpectedVersion));
@@ -161,29 +161,29 @@ impl<'a> Group<'a> {
             return Ok(Err(StoreError::RecordExists));
         }
         let summary = match (&change, &head) {
-            (Change::Summarize(summarize), Some(head)) => match self.plan(head, summarize)? {
+            (GroupEntry::Summarize(summarize), Some(head)) => match self.plan(head, summarize)? {
                 Ok(summary) => Some(summary),
                 Err(refused) => return Ok(Err(refused)),
             },
-            (Change::Summarize(_), None) => return Ok(Err(StoreError::WrongExpectedVersion)),
-            (Change::Append(_) | Change::Remove(_), _) => None,
+            (GroupEntry::Summarize(_), None) => return Ok(Err(StoreError::WrongExpectedVersion)),
+            (GroupEntry::Append(_) | GroupEntry::Remove(_), _) => None,
         };
         self.records(records);
         match change {
-            Change::Append(append) if append.events.is_empty() => {
+            GroupEntry::Append(append) if append.events.is_empty() => {
                 self.unsealed = true;
                 let version = head.map_or(0, |head| head.version);
                 Ok(Ok(Appended { version, position: 0 }))
             }
-            Change::Append(append) => Ok(Ok(self.append(head, append))),
-            Change::Remove(remove) => {
+            GroupEntry::Append(append) => Ok(Ok(self.append(head, append))),
+            GroupEntry::Remove(remove) => {
                 if let Some(head) = head {
                     self.remove(remove.stream, head);
                 }
                 self.unsealed = true;
                 Ok(Ok(Appended { version: 0, position: 0 }))
             }
-            Change::Summarize(summarize) => {
+            GroupEntry::Summarize(summarize) => {
                 let version = head.as_ref().map_or(0, |head| head.version);
                 if let (Some(head), Some(summary)) = (head, summary) {
                     self.summarize(summarize, head, &summary)?;

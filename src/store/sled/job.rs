@@ -5,11 +5,11 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::super::{Appended, StoreError};
-use super::group::{Change, Cost};
+use super::group::{Cost, GroupEntry};
 
 /// A change and who waits for it.
 pub(super) struct Job {
-    pub(super) change: Change,
+    pub(super) change: GroupEntry,
     pub(super) cost: Cost,
     /// By when its group should begin.
     pub(super) due: Instant,

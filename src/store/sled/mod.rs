@@ -65,7 +65,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use self::disk::{Disk, SystemDisk};
-use self::group::Change;
+use self::group::GroupEntry;
 pub use self::group::GroupLimits;
 use self::job::Job;
 pub use self::open_error::OpenError;
@@ -168,7 +168,7 @@ impl SledStore {
         self.shared.space.look().free
     }
 
-    async fn change(&self, change: Change, slack: Duration) -> Result<Appended, StoreError> {
+    async fn change(&self, change: GroupEntry, slack: Duration) -> Result<Appended, StoreError> {
         self.shared.failure.check()?;
         let cost = change.cost()?;
         if !cost.fits((0, 0), self.shared.limits) {
@@ -195,19 +195,19 @@ impl SledStore {
 
 impl Store for SledStore {
     fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
-        Box::pin(self.change(Change::Append(append), Duration::ZERO))
+        Box::pin(self.change(GroupEntry::Append(append), Duration::ZERO))
     }
 
     fn append_within(&self, slack: Duration, append: Append) -> StoreFuture<'_, Appended> {
-        Box::pin(self.change(Change::Append(append), slack))
+        Box::pin(self.change(GroupEntry::Append(append), slack))
     }
 
     fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
-        Box::pin(async { self.change(Change::Remove(remove), Duration::ZERO).await.map(drop) })
+        Box::pin(async { self.change(GroupEntry::Remove(remove), Duration::ZERO).await.map(drop) })
     }
 
     fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()> {
-        Box::pin(async { self.change(Change::Summarize(summarize), Duration::ZERO).await.map(drop) })
+        Box::pin(async { self.change(GroupEntry::Summarize(summarize), Duration::ZERO).await.map(drop) })
     }
 
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {

@@ -25,7 +25,7 @@ const BLOCK: usize = 64 * 1024;
 
 /// What a file has become since it was looked at before.
 #[derive(Debug)]
-struct Change {
+struct DiskChange {
     len: usize,
     sectors: Vec<(usize, Vec<u8>)>,
 }
@@ -41,7 +41,7 @@ enum Target {
 struct Moment {
     /// How many facts had been acknowledged.
     facts: usize,
-    changes: Vec<(String, Change)>,
+    changes: Vec<(String, DiskChange)>,
     /// All files that there are.
     names: BTreeSet<String>,
     /// What was synced next.
@@ -89,7 +89,7 @@ impl RecordingDisk {
             // sled removes old snapshots, and truncates, while we look.
             let Ok(now) = fs::read(self.root.join(name)) else { continue };
             let before = seen.files.entry(name.clone()).or_default();
-            if let Some(change) = Change::between(before, &now) {
+            if let Some(change) = DiskChange::between(before, &now) {
                 changes.push((name.clone(), change));
                 *before = now;
             }
@@ -133,7 +133,7 @@ fn list(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) {
     }
 }
 
-impl Change {
+impl DiskChange {
     fn between(before: &[u8], now: &[u8]) -> Option<Self> {
         let mut sectors = Vec::new();
         for (block, bytes) in now.chunks(BLOCK).enumerate() {
@@ -160,7 +160,7 @@ pub struct Recording {
 #[derive(Default)]
 struct FileState {
     durable: Vec<u8>,
-    pending: Vec<Change>,
+    pending: Vec<DiskChange>,
 }
 
 /// A folder as a power cut may leave it.
@@ -207,7 +207,7 @@ impl Recording {
         for (number, moment) in self.moments.iter().enumerate() {
             for (name, change) in &moment.changes {
                 let file = files.entry(name.clone()).or_default();
-                let change = Change { len: change.len, sectors: change.sectors.clone() };
+                let change = DiskChange { len: change.len, sectors: change.sectors.clone() };
                 // sled syncs a snapshot before it gives it its name.
                 if name.contains("snap.") {
                     apply(&mut file.durable, &change, |_| true, true);
@@ -283,7 +283,7 @@ impl FileState {
 }
 
 /// Applies a change, the sectors of it that are taken; the file gets its new length, or keeps its old one.
-fn apply(content: &mut Vec<u8>, change: &Change, takes: impl Fn(usize) -> bool, resized: bool) {
+fn apply(content: &mut Vec<u8>, change: &DiskChange, takes: impl Fn(usize) -> bool, resized: bool) {
     if resized {
         content.resize(change.len, 0);
     }

@@ -58,7 +58,7 @@ pub enum Newest {
 
 /// What was seen of the wall clock so far.
 #[derive(Clone, Copy, Debug)]
-pub struct Steady {
+pub struct ClockGuard {
     /// What was believed last: what the wall clock said, and the monotonic one.
     believed: Option<Look>,
     /// How far ahead of it the wall clock may be now.
@@ -101,7 +101,7 @@ impl Evidence {
     }
 }
 
-impl Steady {
+impl ClockGuard {
     /// At the start of a process.
     #[must_use]
     pub fn since(evidence: Evidence) -> Self {
@@ -166,50 +166,50 @@ mod tests {
     const YEAR: Duration = Duration::from_hours(365 * 24);
 
     /// A process that starts behind one that believed its clock at noon.
-    fn since_noon() -> Steady {
-        Steady::since(Evidence { believed: Some(NOON), newest: Newest::At(NOON) })
+    fn since_noon() -> ClockGuard {
+        ClockGuard::since(Evidence { believed: Some(NOON), newest: Newest::At(NOON) })
     }
 
     #[test]
     fn an_even_clock_is_believed_and_so_is_one_that_is_set_back() {
-        let mut steady = Steady::since(Evidence::default());
+        let mut guard = ClockGuard::since(Evidence::default());
         for hours in 0..48 {
-            assert_eq!(steady.look(NOON.after(HOUR * hours), HOUR * hours), None);
+            assert_eq!(guard.look(NOON.after(HOUR * hours), HOUR * hours), None);
         }
-        assert_eq!(steady.look(NOON, HOUR * 48), None);
-        assert_eq!(steady.look(NOON.after(HOUR + TOLERANCE), HOUR * 49), None, "within the tolerance");
+        assert_eq!(guard.look(NOON, HOUR * 48), None);
+        assert_eq!(guard.look(NOON.after(HOUR + TOLERANCE), HOUR * 49), None, "within the tolerance");
     }
 
     #[test]
     fn a_year_ahead_is_not_believed_for_a_day_nor_after_a_restart_and_is_over_when_the_clock_is_back() {
-        let mut steady = since_noon();
-        assert_eq!(steady.look(NOON, Duration::ZERO), None);
-        assert_eq!(steady.look(NOON.after(HOUR), HOUR), None);
+        let mut guard = since_noon();
+        assert_eq!(guard.look(NOON, Duration::ZERO), None);
+        assert_eq!(guard.look(NOON.after(HOUR), HOUR), None);
         for hours in 2..24 {
-            assert!(steady.look(NOON.after(YEAR + HOUR * hours), HOUR * hours).is_some());
+            assert!(guard.look(NOON.after(YEAR + HOUR * hours), HOUR * hours).is_some());
         }
         let believed = Some(NOON.after(HOUR));
-        let mut restarted = Steady::since(Evidence { believed, newest: Newest::Doubted(HOLD) });
+        let mut restarted = ClockGuard::since(Evidence { believed, newest: Newest::Doubted(HOLD) });
         assert_eq!(restarted.look(NOON.after(YEAR + HOUR * 24), Duration::ZERO), Some(HOLD));
-        assert_eq!(steady.look(NOON.after(HOUR * 24), HOUR * 24), None, "back");
-        assert!(steady.look(NOON.after(YEAR), HOUR * 25).is_some(), "and ahead once more");
+        assert_eq!(guard.look(NOON.after(HOUR * 24), HOUR * 24), None, "back");
+        assert!(guard.look(NOON.after(YEAR), HOUR * 25).is_some(), "and ahead once more");
     }
 
     #[test]
     fn what_stays_for_a_day_is_believed_but_each_jump_begins_a_new_day() {
-        let mut steady = since_noon();
-        assert_eq!(steady.look(NOON.after(YEAR), Duration::ZERO), Some(HOLD));
-        assert_eq!(steady.look(NOON.after(YEAR + HOUR * 23), HOUR * 23), Some(HOUR));
-        assert_eq!(steady.look(NOON.after(YEAR * 2), HOUR * 24), Some(HOLD));
-        assert_eq!(steady.look(NOON.after(YEAR * 2 + HOUR * 24), HOUR * 48), None);
-        assert_eq!(steady.look(NOON.after(YEAR * 2 + HOUR * 25), HOUR * 49), None);
+        let mut guard = since_noon();
+        assert_eq!(guard.look(NOON.after(YEAR), Duration::ZERO), Some(HOLD));
+        assert_eq!(guard.look(NOON.after(YEAR + HOUR * 23), HOUR * 23), Some(HOUR));
+        assert_eq!(guard.look(NOON.after(YEAR * 2), HOUR * 24), Some(HOLD));
+        assert_eq!(guard.look(NOON.after(YEAR * 2 + HOUR * 24), HOUR * 48), None);
+        assert_eq!(guard.look(NOON.after(YEAR * 2 + HOUR * 25), HOUR * 49), None);
     }
 
     #[test]
     fn a_start_soon_after_the_newest_event_is_believed_at_once_whatever_was_believed_last() {
         for believed in [None, Some(NOON.before(HOUR * 20)), Some(NOON)] {
-            let mut steady = Steady::since(Evidence { believed, newest: Newest::At(NOON) });
-            assert_eq!(steady.look(NOON.after(NEAR), Duration::ZERO), None, "{believed:?}");
+            let mut guard = ClockGuard::since(Evidence { believed, newest: Newest::At(NOON) });
+            assert_eq!(guard.look(NOON.after(NEAR), Duration::ZERO), None, "{believed:?}");
         }
         assert_eq!(since_noon().look(NOON.before(HOUR), Duration::ZERO), None, "set back");
         // It took some time to look.
@@ -219,44 +219,45 @@ mod tests {
     #[test]
     fn an_hour_ahead_at_a_start_is_not_believed_until_it_has_run_evenly_for_a_while_or_is_back() {
         for newest in [Newest::At(NOON), Newest::Unknown] {
-            let mut steady = Steady::since(Evidence { believed: Some(NOON), newest });
-            assert_eq!(steady.look(NOON.after(HOUR), Duration::ZERO), Some(HOLD_AT_START));
-            assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 19), MINUTE * 19), Some(MINUTE));
-            let mut back = steady;
+            let mut guard = ClockGuard::since(Evidence { believed: Some(NOON), newest });
+            assert_eq!(guard.look(NOON.after(HOUR), Duration::ZERO), Some(HOLD_AT_START));
+            assert_eq!(guard.look(NOON.after(HOUR + MINUTE * 19), MINUTE * 19), Some(MINUTE));
+            let mut back = guard;
             assert_eq!(
                 back.look(NOON.after(MINUTE * 20), MINUTE * 20),
                 None,
                 "the network has told the time"
             );
-            assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 20), MINUTE * 20), None, "a short standstill");
-            assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 21), MINUTE * 21), None);
+            assert_eq!(guard.look(NOON.after(HOUR + MINUTE * 20), MINUTE * 20), None, "a short standstill");
+            assert_eq!(guard.look(NOON.after(HOUR + MINUTE * 21), MINUTE * 21), None);
         }
-        let mut unknown = Steady::since(Evidence { believed: None, newest: Newest::Unknown });
+        let mut unknown = ClockGuard::since(Evidence { believed: None, newest: Newest::Unknown });
         assert_eq!(unknown.look(NOON, Duration::ZERO), Some(HOLD_AT_START), "nothing tells the time");
     }
 
     #[test]
     fn a_clock_that_is_set_back_a_part_of_the_way_begins_the_while_anew_and_one_that_jumps_ahead_a_day() {
-        let mut steady = since_noon();
-        assert_eq!(steady.look(NOON.after(HOUR * 3), Duration::ZERO), Some(HOLD_AT_START));
-        assert_eq!(steady.look(NOON.after(HOUR), MINUTE * 10), Some(HOLD_AT_START));
-        assert_eq!(steady.look(NOON.after(HOUR + MINUTE * 10), MINUTE * 20), Some(MINUTE * 10));
-        assert_eq!(steady.look(NOON.after(HOUR * 2), MINUTE * 25), Some(HOLD));
+        let mut guard = since_noon();
+        assert_eq!(guard.look(NOON.after(HOUR * 3), Duration::ZERO), Some(HOLD_AT_START));
+        assert_eq!(guard.look(NOON.after(HOUR), MINUTE * 10), Some(HOLD_AT_START));
+        assert_eq!(guard.look(NOON.after(HOUR + MINUTE * 10), MINUTE * 20), Some(MINUTE * 10));
+        assert_eq!(guard.look(NOON.after(HOUR * 2), MINUTE * 25), Some(HOLD));
         assert_eq!(
-            steady.look(NOON.after(HOUR * 2 + MINUTE * 30), MINUTE * 55),
+            guard.look(NOON.after(HOUR * 2 + MINUTE * 30), MINUTE * 55),
             Some(MINUTE * (24 * 60 - 30))
         );
     }
 
     #[test]
     fn events_of_a_process_that_doubted_its_clock_vouch_for_nothing() {
-        let doubted = |hold| Steady::since(Evidence { believed: Some(NOON), newest: Newest::Doubted(hold) });
-        let mut steady = doubted(HOLD_AT_START);
-        assert_eq!(steady.look(NOON.after(HOUR), Duration::ZERO), Some(HOLD_AT_START));
+        let doubted =
+            |hold| ClockGuard::since(Evidence { believed: Some(NOON), newest: Newest::Doubted(hold) });
+        let mut guard = doubted(HOLD_AT_START);
+        assert_eq!(guard.look(NOON.after(HOUR), Duration::ZERO), Some(HOLD_AT_START));
         assert_eq!(doubted(HOLD).look(NOON.after(HOUR * 5), Duration::ZERO), Some(HOLD), "it had jumped");
         assert_eq!(doubted(HOLD).look(NOON.after(MINUTE), Duration::ZERO), None, "back");
-        assert_eq!(steady.doubted_for(), Some(HOLD_AT_START));
-        assert_eq!(steady.look(NOON.after(HOUR + HOLD_AT_START), HOLD_AT_START), None);
-        assert_eq!(steady.doubted_for(), None);
+        assert_eq!(guard.doubted_for(), Some(HOLD_AT_START));
+        assert_eq!(guard.look(NOON.after(HOUR + HOLD_AT_START), HOLD_AT_START), None);
+        assert_eq!(guard.doubted_for(), None);
     }
 }

@@ -40,7 +40,7 @@ impl AccountRateLimits {
 
 /// What the holder of an account does.
 #[derive(Clone, Copy)]
-pub(super) enum Change {
+pub(super) enum AccountChange {
     /// Changes the profile.
     Profile,
     /// Ends sessions.
@@ -98,11 +98,11 @@ impl AccountRateLimits {
     ///
     /// # Errors
     /// [`TokenError::TooManyChanges`]; then it doesn't count.
-    pub(super) fn count_change(&self, user: UserId, change: Change) -> Result<(), TokenError> {
+    pub(super) fn count_change(&self, user: UserId, change: AccountChange) -> Result<(), TokenError> {
         let buckets = match change {
-            Change::Profile => &self.profiles,
-            Change::Sessions => &self.endings,
-            Change::Password => &self.passwords,
+            AccountChange::Profile => &self.profiles,
+            AccountChange::Sessions => &self.endings,
+            AccountChange::Password => &self.passwords,
         };
         let taken = buckets.try_take(user.as_bytes(), self.clock.now());
         taken.map_err(|retry_after| TokenError::TooManyChanges { retry_after })

@@ -1,4 +1,4 @@
-//! Indexes that are made from a session's events: records in the store's `view/` half.
+//! The indexes that are made from a session's events: records of the store.
 //!
 //! | key | value | while the session |
 //! |---|---|---|
@@ -68,55 +68,55 @@ fn entries_of(id: SessionId, started: &Started, status: Status) -> Vec<RecordKey
 /// A live session of a user.
 #[must_use]
 pub fn of_user(user: UserId, id: SessionId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"u", user.as_bytes(), id.as_bytes()])
+    RecordKey::index(VERSION, &[b"u", user.as_bytes(), id.as_bytes()])
 }
 
 /// The live sessions of a user, in the order in which they began.
 #[must_use]
 pub fn all_of_user(user: UserId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"u", user.as_bytes()])
+    RecordKey::index(VERSION, &[b"u", user.as_bytes()])
 }
 
 /// A live session of a client.
 #[must_use]
 pub fn of_client(client: &ClientId, id: SessionId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"c", &client_key(client), id.as_bytes()])
+    RecordKey::index(VERSION, &[b"c", &client_key(client), id.as_bytes()])
 }
 
 /// The live sessions of a client, in the order in which they began.
 #[must_use]
 pub fn all_of_client(client: &ClientId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"c", &client_key(client)])
+    RecordKey::index(VERSION, &[b"c", &client_key(client)])
 }
 
 /// A place in the expiry queue.
 #[must_use]
 pub fn queued(expiry: Timestamp, id: SessionId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"e", &expiry.millis().to_be_bytes(), id.as_bytes()])
+    RecordKey::index(VERSION, &[b"e", &expiry.millis().to_be_bytes(), id.as_bytes()])
 }
 
 /// The expiry queue, earliest first.
 #[must_use]
 pub fn expiry_queue() -> RecordKey {
-    RecordKey::view(VERSION, &[b"e"])
+    RecordKey::index(VERSION, &[b"e"])
 }
 
 /// A place in the removal queue.
 #[must_use]
 pub fn removable(ended: Timestamp, id: SessionId) -> RecordKey {
-    RecordKey::view(VERSION, &[b"r", &ended.millis().to_be_bytes(), id.as_bytes()])
+    RecordKey::index(VERSION, &[b"r", &ended.millis().to_be_bytes(), id.as_bytes()])
 }
 
 /// The removal queue, earliest first.
 #[must_use]
 pub fn removal_queue() -> RecordKey {
-    RecordKey::view(VERSION, &[b"r"])
+    RecordKey::index(VERSION, &[b"r"])
 }
 
 /// Everything that another version of these functions made.
 #[must_use]
 pub fn made_by(version: u8) -> [RecordKey; 4] {
-    KINDS.map(|kind| RecordKey::view(version, &[kind]))
+    KINDS.map(|kind| RecordKey::index(version, &[kind]))
 }
 
 /// The session that a key of any of these indexes names; `None` if it names none.

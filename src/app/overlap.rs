@@ -38,7 +38,7 @@ struct Crowd {
     /// How many are expected to be under way in a moment.
     expected: usize,
     /// When somebody asked for that last.
-    asked: Option<Instant>,
+    last_asked: Option<Instant>,
 }
 
 /// An append under way; over when dropped.
@@ -50,7 +50,7 @@ struct UnderWay<'a> {
 impl Appending {
     /// Waits for `append`; does `work` meanwhile, if no other append of the session is under way. `began` is when the
     /// request was taken up.
-    pub(super) async fn beside<A, W>(
+    pub(super) async fn overlap<A, W>(
         &self,
         (began, id): (Instant, SessionId),
         append: impl Future<Output = A>,
@@ -108,13 +108,13 @@ impl Crowd {
     /// expected with each who comes, so that it follows when they get fewer.
     fn expect(&mut self, now: Instant) -> usize {
         let here = self.under_way.len();
-        let paused = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) > PAUSE);
+        let paused = self.last_asked.is_none_or(|asked| now.saturating_duration_since(asked) > PAUSE);
         self.expected = match here {
             _ if paused => here,
             0 => self.expected >> 1,
             _ => here.max(self.expected.saturating_sub(1)),
         };
-        self.asked = Some(now);
+        self.last_asked = Some(now);
         self.expected
     }
 }
@@ -156,14 +156,14 @@ mod tests {
         let (landed, append) = oneshot::channel();
         let first = async {
             // The work is done before the append has landed: it is what lets it land.
-            let beside = appending.beside((now(), id()), append, || landed.send("landed").is_ok());
+            let beside = appending.overlap((now(), id()), append, || landed.send("landed").is_ok());
             assert_eq!(beside.await, (Ok("landed"), Some(true)));
         };
         first.await;
 
-        let mut waiting = pin!(appending.beside((now(), id()), pending::<()>(), || ()));
+        let mut waiting = pin!(appending.overlap((now(), id()), pending::<()>(), || ()));
         assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
-        let second = appending.beside((now(), id()), ready("second"), || panic!("in vain"));
+        let second = appending.overlap((now(), id()), ready("second"), || panic!("in vain"));
         assert_eq!(second.await, ("second", None));
     }
 
@@ -178,7 +178,7 @@ mod tests {
                 note(if first { handed_in } else { landed });
                 if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }
             });
-            appending.beside((now(), SessionId::from([number; 16])), append, move || note(signed))
+            appending.overlap((now(), SessionId::from([number; 16])), append, move || note(signed))
         };
         let _another = appending.begin(SessionId::from([3; 16]));
         tokio::join!(one(1, ["append 1", "sign 1", "end 1"]), one(2, ["append 2", "sign 2", "end 2"]));
@@ -191,7 +191,7 @@ mod tests {
     async fn one_alone_signs_at_once() {
         let (appending, mut signed) = (Appending::default(), false);
         {
-            let mut alone = pin!(appending.beside((now(), id()), pending::<()>(), || signed = true));
+            let mut alone = pin!(appending.overlap((now(), id()), pending::<()>(), || signed = true));
             assert!(poll_fn(|cx| Poll::Ready(alone.as_mut().poll(cx))).await.is_pending());
         }
         assert!(signed);
@@ -200,9 +200,9 @@ mod tests {
     #[tokio::test]
     async fn an_append_that_is_over_at_once_and_one_that_is_given_up_leave_nothing_behind() {
         let appending = Appending::default();
-        assert_eq!(appending.beside((now(), id()), ready(1), || panic!("in vain")).await, (1, None));
+        assert_eq!(appending.overlap((now(), id()), ready(1), || panic!("in vain")).await, (1, None));
         {
-            let mut given_up = pin!(appending.beside((now(), id()), pending::<()>(), || ()));
+            let mut given_up = pin!(appending.overlap((now(), id()), pending::<()>(), || ()));
             assert!(poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx))).await.is_pending());
         }
         assert!(appending.crowd().under_way.is_empty());

@@ -12,7 +12,7 @@ use crate::http::service::Service;
 use crate::http::tag::Tag;
 
 /// What an administrator sees of attacks on passwords.
-pub(in crate::http) struct LoadApi;
+pub(in crate::http) struct SignInLoadApi;
 
 /// Counts since this process started: other processes count apart.
 #[derive(Object)]
@@ -110,12 +110,12 @@ enum LoadAnswer {
 }
 
 #[OpenApi]
-impl LoadApi {
+impl SignInLoadApi {
     /// See what throttling and the password hashing are doing
     ///
     /// How many attempts to prove a password there were since this process started, and what became of them.
     #[oai(path = "/admin/sign-in-load", method = "get", tag = "Tag::Admin", operation_id = "adminSignInLoad")]
-    async fn load(
+    async fn sign_in_load(
         &self,
         #[oai(scope = "ApiScope::Admin")] _admin: Admin,
         monitoring: Service<'_, Monitoring>,

@@ -1,11 +1,11 @@
 //! Epochs: how all sessions of a user or a client end at once, however many there are.
 
-use super::words::SessionId;
+use super::ids::SessionId;
 
 /// What a user or a client says about sessions: the epoch that they must have been started in, and at most one older
 /// one that was kept when the epoch was last raised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct Standing {
+pub struct SessionEpoch {
     /// Raised whenever all sessions are to end.
     #[n(0)]
     pub epoch: u32,
@@ -14,8 +14,8 @@ pub struct Standing {
     pub kept: Option<SessionId>,
 }
 
-impl Standing {
-    /// The standing after all sessions but `kept` have been ended.
+impl SessionEpoch {
+    /// The session epoch after all sessions but `kept` have been ended.
     #[must_use]
     pub fn raised(self, kept: Option<SessionId>) -> Self {
         Self { epoch: self.epoch.saturating_add(1), kept }
@@ -35,9 +35,9 @@ mod tests {
     #[test]
     fn raising_the_epoch_ends_every_session_but_the_one_that_is_kept() {
         let (a, b) = (SessionId::from([1; 16]), SessionId::from([2; 16]));
-        let standing = Standing::default().raised(Some(a));
-        assert!(standing.covers(a, 0) && !standing.covers(b, 0));
-        let again = standing.raised(None);
+        let session_epoch = SessionEpoch::default().raised(Some(a));
+        assert!(session_epoch.covers(a, 0) && !session_epoch.covers(b, 0));
+        let again = session_epoch.raised(None);
         assert!(!again.covers(a, 0) && !again.covers(b, 1) && again.covers(b, 2));
     }
 }

@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// Why a text is not the word that it should be. The text is fixed and fit for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct WordError(pub(super) &'static str);
+pub struct InvalidText(pub(super) &'static str);
 
-impl WordError {
+impl InvalidText {
     /// With this text.
     pub(super) const fn new(text: &'static str) -> Self {
         Self(text)
@@ -37,12 +37,12 @@ impl ClientId {
 }
 
 impl FromStr for ClientId {
-    type Err = WordError;
+    type Err = InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, WordError> {
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
         let printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
         if text.is_empty() || text.len() > Self::MAX || !printable {
-            return Err(WordError("a client_id has 1 to 64 characters of printable ASCII"));
+            return Err(InvalidText("a client_id has 1 to 64 characters of printable ASCII"));
         }
         Ok(Self(text.into()))
     }
@@ -64,12 +64,12 @@ impl Audience {
 }
 
 impl FromStr for Audience {
-    type Err = WordError;
+    type Err = InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, WordError> {
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
         let printable = text.bytes().all(|byte| matches!(byte, 0x21..=0x7E));
         if text.is_empty() || text.len() > Self::MAX || !printable {
-            return Err(WordError("an audience has 1 to 256 characters of printable ASCII without spaces"));
+            return Err(InvalidText("an audience has 1 to 256 characters of printable ASCII without spaces"));
         }
         Ok(Self(text.into()))
     }
@@ -151,10 +151,10 @@ macro_rules! uuid_word {
         }
 
         impl FromStr for $name {
-            type Err = WordError;
+            type Err = InvalidText;
 
-            fn from_str(text: &str) -> Result<Self, WordError> {
-                text.parse().map(Self).map_err(|_| WordError("it is named by a UUID"))
+            fn from_str(text: &str) -> Result<Self, InvalidText> {
+                text.parse().map(Self).map_err(|_| InvalidText("it is named by a UUID"))
             }
         }
 

@@ -1,13 +1,13 @@
 //! Makes the indexes of sessions again when the functions that make them have changed.
 //!
-//! The version of [`view`] is kept with what it made. If it is another one at the start, the log is read once from its
+//! The version of [`index`] is kept with what it made. If it is another one at the start, the log is read once from its
 //! beginning, in pages and with bounded memory; the records of every session that is still there are made from its
 //! state, and those of older versions are dropped. It may be interrupted: the next start begins again.
 
 use super::Repository;
 use super::error::TokenError;
 use crate::oauth::SessionId;
-use crate::session::{state, view};
+use crate::session::{index, state};
 use crate::store::{RecordChange, RecordKey};
 
 /// How many events are read at a time.
@@ -40,17 +40,17 @@ impl Indexes {
     /// # Errors
     /// [`TokenError`] if the store fails or holds what can't be read; call it again.
     pub async fn prepare(&self) -> Result<Option<Rebuilt>, TokenError> {
-        if self.repository.record(marker()).await?.as_deref() == Some(&[view::VERSION]) {
+        if self.repository.record(marker()).await?.as_deref() == Some(&[index::VERSION]) {
             return Ok(None);
         }
         let mut rebuilt = Rebuilt::default();
-        self.make_views(&mut rebuilt).await?;
-        for version in 1..view::VERSION {
-            for prefix in view::made_by(version) {
+        self.make_indexes(&mut rebuilt).await?;
+        for version in 1..index::VERSION {
+            for prefix in index::made_by(version) {
                 self.drop_all(prefix, &mut rebuilt).await?;
             }
         }
-        self.repository.change_records(vec![RecordChange::Put(marker(), vec![view::VERSION])]).await?;
+        self.repository.change_records(vec![RecordChange::Put(marker(), vec![index::VERSION])]).await?;
         if rebuilt.events > 0 {
             tracing::info!(
                 events = rebuilt.events,
@@ -62,7 +62,7 @@ impl Indexes {
         Ok(Some(rebuilt))
     }
 
-    async fn make_views(&self, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
+    async fn make_indexes(&self, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
         let (mut after, mut said) = (0, SAID_EVERY);
         let mut made = Vec::new();
         loop {
@@ -80,7 +80,7 @@ impl Indexes {
                 };
                 let Some(session) = self.repository.session(id).await?.state else { continue };
                 rebuilt.sessions = rebuilt.sessions.saturating_add(1);
-                let entries = view::entries(id, &session).into_iter();
+                let entries = index::entries(id, &session).into_iter();
                 made.extend(entries.map(|key| RecordChange::Put(key, Vec::new())));
                 if made.len() >= WRITTEN_AT_ONCE {
                     self.repository.change_records(std::mem::take(&mut made)).await?;
@@ -111,5 +111,5 @@ impl Indexes {
 
 /// Where the version is kept that made what is there.
 fn marker() -> RecordKey {
-    RecordKey::view(0, &[b"sessions"])
+    RecordKey::index(0, &[b"sessions"])
 }
