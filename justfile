@@ -1,4 +1,4 @@
-# What there is to do: `just --list`. Each recipe is one plain command, for whoever has no `just`.
+# `just --list` shows the recipes. Without `just`, copy the command of a recipe.
 
 # Start a demo server on this machine
 run *arguments:
@@ -8,7 +8,7 @@ run *arguments:
 test *arguments:
     cargo test {{arguments}}
 
-# Change what decides, one expression at a time, and report what no test notices: docs/testing.md
+# Change the code that decides, one expression at a time, and report changes that no test notices: docs/testing.md
 mutants *arguments:
     cargo mutants --output target --file 'src/session/**' --file 'src/oauth/**' --file 'src/user/**' --file 'src/client/**' {{arguments}} -- --lib
 
@@ -20,24 +20,24 @@ check:
     cargo test
     cargo deny check licenses bans sources
 
-# Run the libraries of five languages against it
+# Run client libraries of five languages against heirloom
 interop *arguments:
     cargo build --bins --examples
     tests/interop/run.py {{arguments}}
 
-# Write the specification that a test compares with the code
+# Write openapi/heirloom.json again, after a change of the API
 openapi:
-    # The build reads it: it must be whole at any time.
+    # Written to another file first: the build reads this one, so it must always be complete.
     cargo run -- openapi > target/heirloom.json
     mv target/heirloom.json openapi/heirloom.json
 
-# Build for release with file and line in backtraces: put heirloom and heirloom.debug of target/symbols into one folder
+# Build a release whose backtraces show file and line: put heirloom and heirloom.debug of target/symbols into one folder
 symbols:
     cargo build --profile symbols
     objcopy --only-keep-debug target/symbols/heirloom target/symbols/heirloom.debug
     objcopy --strip-debug --add-gnu-debuglink=target/symbols/heirloom.debug target/symbols/heirloom
 
-# Measure
+# Run the load benchmark
 bench *arguments:
     cargo bench {{arguments}}
 

@@ -1,11 +1,10 @@
 #!/bin/sh
-# What heirloom does, by curl. Start `heirloom dev` first.
+# A tour of heirloom by curl. Start `heirloom dev` first.
 #
 #     examples/tour.sh [ISSUER] [CLIENT_ID] [ADMINISTRATOR'S PASSWORD]
 #
-# Makes an account of its own, signs it in on two devices, and deletes it again; with the password of the administrator
-# that `heirloom dev` prints, administers as well. Says what it does, and stops at the first answer that is not what it
-# should be.
+# It makes an account, signs in on two devices, and deletes the account again. With the administrator's password, which
+# `heirloom dev` prints, it also administers. It prints what it does, and stops at the first unexpected answer.
 set -eu
 
 issuer=${1:-http://127.0.0.1:8080}
@@ -14,7 +13,7 @@ administrator=${3:-}
 name=tourist-$$
 password="a walk through $$ gardens"
 
-# say TEXT: what comes next.
+# say TEXT: prints what comes next.
 say() { printf '\n# %s\n' "$1"; }
 
 # ask STATUS METHOD PATH [CURL ARGUMENTS]: sends a request, shows the answer and keeps it in $answer.
@@ -33,7 +32,7 @@ ask() {
     fi
 }
 
-# field NAME: a text out of the last answer.
+# field NAME: prints a text member of the last answer.
 field() { printf '%s' "$answer" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
 
 # token STATUS [FORM]: asks the token endpoint.
@@ -43,7 +42,7 @@ token() {
     ask "$expected" POST /oauth/token -d "client_id=$client" "$@"
 }
 
-# sign_in LABEL: signs in on a device of that name.
+# sign_in LABEL: signs in on a device with that label.
 sign_in() {
     token 200 -d grant_type=password -d "username=$name" --data-urlencode "password=$password" \
         -d 'scope=read account profile' --data-urlencode "device_label=$1"
@@ -66,21 +65,21 @@ say 'Who is it?'
 ask 200 GET /oauth/userinfo -H "Authorization: Bearer $phone"
 ask 200 GET /account -H "Authorization: Bearer $phone"
 
-say 'Refresh on the phone, and again as if the answer had been lost: the same successor'
+say 'Refresh on the phone, and again as if the answer had been lost: the new refresh token is the same'
 token 200 -d grant_type=refresh_token -d "refresh_token=$phone_refresh"
 first=$(field refresh_token)
 token 200 -d grant_type=refresh_token -d "refresh_token=$phone_refresh"
-[ "$first" = "$(field refresh_token)" ] || { echo 'another successor' >&2; exit 1; }
+[ "$first" = "$(field refresh_token)" ] || { echo 'expected the same refresh token' >&2; exit 1; }
 phone=$(field access_token) phone_refresh=$first
 
-say 'The devices, seen from the laptop; the phone is the one that is not this one'
+say 'List the devices from the laptop; the phone is the one that is not current'
 ask 200 GET /account/sessions -H "Authorization: Bearer $laptop"
 sid=$(printf '%s' "$answer" | sed -n 's/.*"id":"\([^"]*\)","current":false.*/\1/p')
 
-say 'What happened on the phone, in words'
+say 'What happened on the phone, in sentences'
 ask 200 GET "/account/sessions/$sid/events" -H "Authorization: Bearer $laptop"
 
-say 'End the phone: its tokens are dead at once, the laptop goes on'
+say 'Sign the phone out: its tokens stop working at once, the laptop stays signed in'
 ask 204 DELETE "/account/sessions/$sid" -H "Authorization: Bearer $laptop"
 ask 401 GET /oauth/userinfo -H "Authorization: Bearer $phone"
 token 400 -d grant_type=refresh_token -d "refresh_token=$phone_refresh"
@@ -104,11 +103,11 @@ if [ -n "$administrator" ]; then
         -d "{\"id\": \"api-$$\", \"type\": \"confidential\", \"grants\": [], \"introspects\": [\"demo-api\"]}"
     secret=$(field client_secret)
 
-    say 'The resource server introspects the access token: it is good'
+    say 'The resource server introspects the access token: it is active'
     ask 200 POST /oauth/introspect -u "api-$$:$secret" -d "token=$laptop"
     case $answer in '{"active":true,'*) ;; *) exit 1 ;; esac
 
-    say 'The administrator ends all sessions of the user: from the very next request on it is not'
+    say 'The administrator ends all sessions of the user: the token is inactive from the next request on'
     ask 204 DELETE "/admin/users/$id/sessions" -H "Authorization: Bearer $office"
     ask 200 POST /oauth/introspect -u "api-$$:$secret" -d "token=$laptop"
     [ "$answer" = '{"active":false}' ] || exit 1

@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Whose an access token is.
+/// The name of the user that an access token belongs to.
 async fn name(issuer: &str, tokens: &BasicTokenResponse) -> Result<String> {
     let request = reqwest::Client::new().get(format!("{issuer}/oauth/userinfo"));
     let answer = request.bearer_auth(tokens.access_token().secret()).send().await?.error_for_status()?;
@@ -36,7 +36,7 @@ async fn name(issuer: &str, tokens: &BasicTokenResponse) -> Result<String> {
     Ok(user.get("preferred_username").and_then(|name| name.as_str()).context("no name")?.to_owned())
 }
 
-/// What the crate sends its requests with; with its feature `reqwest`, a `reqwest::Client` is it.
+/// Sends the crate's requests. With its feature `reqwest`, a `reqwest::Client` does that.
 async fn send(request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
     let answer = reqwest::Client::new().execute(request.try_into()?).await?;
     let (status, headers) = (answer.status(), answer.headers().clone());

@@ -3,13 +3,13 @@
 set -eu
 password=$1 issuer=${2:-http://127.0.0.1:8080}
 
-# ask CURL'S ARGUMENTS: keeps the answer in $answer, and stops at one that is an error.
+# ask CURL'S ARGUMENTS: keeps the answer in $answer, and stops if it is an error.
 ask() { answer=$(curl -sS --fail-with-body "$@") || { echo "$answer" >&2; exit 1; }; }
 
-# field NAME: a text in $answer.
+# field NAME: prints a text member of $answer.
 field() { echo "$answer" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
 
-# greet TEXT: keeps the refresh token, and says whose the access token is.
+# greet TEXT: keeps the refresh token, and prints the name of the user that the access token belongs to.
 greet() {
     refresh_token=$(field refresh_token)
     ask "$issuer/oauth/userinfo" -H "Authorization: Bearer $(field access_token)"

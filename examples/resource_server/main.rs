@@ -4,8 +4,8 @@
 //! cargo run --release --example resource_server -- --issuer http://127.0.0.1:8080 [--audience demo-api] [--port 8090]
 //! ```
 //!
-//! What a resource server needs of an authorization server is in `verify.rs`: about a hundred lines. This file has the
-//! content. At `/` is the page of `examples/browser`.
+//! `verify.rs` verifies the access tokens, in about a hundred lines. This file has the content. `/` serves the page of
+//! `examples/browser`.
 
 #![expect(clippy::needless_pass_by_value, reason = "poem's handlers take their arguments by value")]
 
@@ -44,12 +44,12 @@ async fn main() -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let acceptor = poem::listener::TcpAcceptor::from_std(listener)?;
-    // One line, for who starts it.
+    // One line, for the program or person that started it.
     writeln!(std::io::stdout(), "http://{address}")?;
     Ok(Server::new_with_acceptor(acceptor).run(app).await?)
 }
 
-/// What the page needs to know.
+/// What the page needs to know: the issuer and its client's id.
 struct Settings {
     issuer: String,
     client_id: String,
@@ -85,7 +85,7 @@ async fn for_administrators(request: &Request, verifier: Data<&Arc<Verifier>>) -
     content(request, &verifier, "admin").await
 }
 
-/// The content for a role, or why not (RFC 6750 §3.1).
+/// The content for a role, or the error (RFC 6750 §3.1).
 async fn content(request: &Request, verifier: &Verifier, role: &str) -> Response {
     let bearer = request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let Some(bearer) = bearer else {

@@ -10,15 +10,15 @@ use tokio::time::Instant;
 
 /// How long the keys are kept. heirloom publishes a new key two hours before it signs.
 const KEEP: Duration = Duration::from_mins(15);
-/// How long to wait before an unknown key makes us ask again: strangers can invent keys.
+/// How long to wait before an unknown `kid` makes us fetch the keys again: strangers can invent ids.
 const COOL_DOWN: Duration = Duration::from_secs(10);
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Deserialize)]
 pub(crate) struct Token {
     /// The user's id.
     pub(crate) sub: String,
-    /// What the user may be.
+    /// The user's roles.
     #[serde(default)]
     pub(crate) roles: Vec<String>,
 }
@@ -30,7 +30,7 @@ pub(crate) enum Refused {
     Expired,
     #[error("The access token is not valid.")]
     Invalid,
-    /// The keys can't be had.
+    /// The keys could not be fetched.
     #[error("The keys cannot be had.")]
     Unavailable,
 }
@@ -77,7 +77,7 @@ impl Verifier {
         Ok(verified.claims)
     }
 
-    /// The key and its algorithm, out of the kept ones, or else asked for once more.
+    /// The key and its algorithm: a cached one, or else after fetching the keys again.
     async fn key(&self, kid: &str) -> Result<(DecodingKey, Algorithm), Refused> {
         let mut keys = self.keys.lock().await;
         let age = keys.fetched.map(|fetched| fetched.elapsed());
