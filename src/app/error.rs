@@ -195,7 +195,7 @@ impl TokenError {
             Self::TooManySignIns { .. } => "This account signs in too often. Wait before the next sign-in.",
             Self::TooManyChanges { .. } => "The account is changed too often. Wait before the next change.",
             Self::Busy { .. } => "The server is busy. Try again in a moment.",
-            Self::NoKey => "The server cannot answer now. Try again in a moment.",
+            Self::NoKey => Self::UNAVAILABLE,
             Self::Scope(_) => "The scope is not given.",
             Self::Target => "The resource is unknown or not registered for the client.",
             Self::NotAToken => Self::BAD_REFRESH_TOKEN,
@@ -218,7 +218,7 @@ impl TokenError {
             },
             Self::Store(error) => match error {
                 StoreError::Unavailable(_) | StoreError::WrongExpectedVersion | StoreError::RecordExists => {
-                    "The server cannot answer now. Try again in a moment."
+                    Self::UNAVAILABLE
                 }
                 StoreError::NoRoom(_) => "The server's disk is full or nearly full. Try again in a minute.",
                 StoreError::TooLarge | StoreError::Corrupt(_) => Self::FAILED,
@@ -278,7 +278,10 @@ impl TokenError {
     /// To the client, every refused refresh token looks the same.
     const BAD_REFRESH_TOKEN: &'static str =
         "The refresh token is invalid, expired, revoked or was used before.";
-    const FAILED: &'static str = "The server failed. Its log says why.";
+    /// What a client is told that can come back soon.
+    pub(crate) const UNAVAILABLE: &'static str = "The server cannot answer now. Try again in a moment.";
+    /// What a client is told that can do nothing about it.
+    pub(crate) const FAILED: &'static str = "The server failed. Its log says why.";
 }
 
 impl From<PoolError> for TokenError {

@@ -6,7 +6,11 @@ use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::Object;
 
+use crate::app::TokenError;
 use crate::oauth::ErrorCode;
+
+/// What is said of a request that can't be read.
+pub const MALFORMED: &str = "The request is malformed.";
 
 /// An error (RFC 6749 §5.2).
 #[derive(Object, Clone, Debug)]
@@ -20,7 +24,8 @@ pub struct ErrorBody {
 
 impl poem_openapi::types::Example for ErrorBody {
     fn example() -> Self {
-        Self::new(ErrorCode::InvalidGrant, "The username or the password is wrong.")
+        let error = TokenError::Credentials;
+        Self::new(error.code(), &error.description())
     }
 }
 

@@ -16,7 +16,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::problem::{ApiError, FieldError};
+use super::problem::{ApiError, FieldError, MOST_MISTAKES};
 use super::request_body::{self, Unreadable};
 use crate::oauth::word_list::{missing, not_in};
 
@@ -34,7 +34,7 @@ impl<T: ParseFromJSON> JsonBody<'_, T> {
     /// [`ApiError`]: all fields that are wrong, or why it can't be read.
     pub(super) async fn read(self) -> Result<T, ApiError> {
         if !self.request.content_type().is_some_and(Json::<T>::check_content_type) {
-            return Err(ApiError::media_type("The body must be application/json."));
+            return Err(ApiError::media_type(NOT_JSON_MEDIA));
         }
         let bytes = request_body::read(self.request, self.body).await.map_err(|error| match error {
             Unreadable::Compressed => ApiError::media_type(&error.to_string()),
@@ -68,16 +68,28 @@ impl<'a, T: Type> ApiExtractor<'a> for JsonBody<'a, T> {
     }
 }
 
+/// What is said of a body of another media type.
+pub(super) const NOT_JSON_MEDIA: &str = "The body must be application/json.";
+/// What is said of a body with fields that are not what they must be.
+pub(super) const WRONG_FIELDS: &str = "A field is missing, unknown, repeated or of another type.";
+
+/// What is said of a body that is no JSON.
+pub(super) fn no_json(error: &serde_json::Error) -> String {
+    format!("The body is no JSON: {error}")
+}
+
+/// What is said of a field that an object does not have, among those that it has.
+pub(super) fn unknown_field(name: &str, known: &[&str]) -> String {
+    format!("There is no field {}. There are: {}.", shown(name), known.join(", "))
+}
+
 /// The longest name of a field that is repeated to whoever sent it, in characters.
 const LONGEST_NAME: usize = 64;
 
 fn mistake(field: &str, rule: &str, message: impl Into<String>) -> FieldError {
-    let field = field.chars().take(LONGEST_NAME).collect();
-    FieldError { field, rule: rule.to_owned(), message: message.into() }
+    let field: String = field.chars().take(LONGEST_NAME).collect();
+    FieldError::new(&field, rule, message)
 }
-
-/// How many mistakes are told at a time, of whatever kinds.
-pub(super) const MOST_MISTAKES: usize = 16;
 
 /// The mistakes in a body: the first ones, and whether there are more.
 #[derive(Debug, Default)]
@@ -108,8 +120,7 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Malformed> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read = Reader { repeated: &repeated }.deserialize(&mut reader);
     let value = read.and_then(|value| reader.end().map(|()| value));
-    let value = value
-        .map_err(|error| Malformed { detail: format!("The body is no JSON: {error}"), errors: Vec::new() })?;
+    let value = value.map_err(|error| Malformed { detail: no_json(&error), errors: Vec::new() })?;
 
     let mut mistakes = Mistakes::default();
     for name in repeated.borrow().iter() {
@@ -120,7 +131,7 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Malformed> {
     Check { registry: &registry, mistakes: &mut mistakes }.reference(&T::schema_ref(), &value, "");
     if !mistakes.first.is_empty() {
         let more = if mistakes.more { " There are more mistakes than are listed." } else { "" };
-        let detail = format!("A field is missing, unknown, repeated or of another type.{more}");
+        let detail = format!("{WRONG_FIELDS}{more}");
         return Err(Malformed { detail, errors: mistakes.first });
     }
     T::parse_from_json(Some(value)).map_err(|error| {
@@ -299,9 +310,7 @@ impl Check<'_> {
                 Some((_, schema)) => self.reference(schema, value, &below(name)),
                 None => self.mistakes.add(|| {
                     let known: Vec<_> = schema.properties.iter().map(|(known, _)| *known).collect();
-                    let message =
-                        format!("There is no field {}. There are: {}.", shown(name), known.join(", "));
-                    mistake(&below(name), "unknown", message)
+                    mistake(&below(name), "unknown", unknown_field(name, &known))
                 }),
             }
         }

@@ -7,14 +7,20 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON as _;
 use poem_openapi::{ApiResponse, Object};
 
-use super::error::{status, whole_seconds};
+use super::error::{MALFORMED, status, whole_seconds};
 use crate::app::TokenError;
 use crate::app::access::AccessError;
+use crate::app::admin::clients::ClientError;
+use crate::app::admin::users::BadRole;
 use crate::app::users::UserError;
+use crate::client::MetadataError;
 use crate::password::policy::{Policy, PolicyRefused};
 use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
 use crate::user::profile::DisplayNameRefused;
+
+/// How many mistakes are told at a time, of whatever kinds.
+pub(super) const MOST_MISTAKES: usize = 16;
 
 /// A problem document (RFC 9457 §3).
 #[derive(Object, Clone, Debug, Default)]
@@ -179,15 +185,14 @@ impl ApiError {
     /// The request can't be read, or not as it is meant.
     #[must_use]
     pub fn malformed(detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed.");
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", MALFORMED);
         Self::BadRequest(Json(Problem { errors, ..problem.detail(detail) }))
     }
 
     /// The body is of another media type, or compressed.
     #[must_use]
     pub fn media_type(detail: &str) -> Self {
-        let title = "The request is malformed.";
-        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "malformed", title);
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "malformed", MALFORMED);
         Self::MediaType(Json(problem.detail(detail)))
     }
 
@@ -247,30 +252,69 @@ impl ApiError {
         Self::fields(vec![FieldError::new(field, rule, message)])
     }
 
+    /// A role that can't be one.
+    #[must_use]
+    pub fn role(error: BadRole) -> Self {
+        Self::field("roles", "not_permitted", error.to_string())
+    }
+
+    /// `after` is nothing that a page of the list had as its `next`.
+    #[must_use]
+    pub fn after(rule: &str) -> Self {
+        Self::field("after", rule, "It is not what `next` was.")
+    }
+
     /// Fields are not what they must be.
     #[must_use]
     pub fn fields(errors: Vec<FieldError>) -> Self {
         Self::Invalid(Json(Problem::invalid(errors)))
     }
 
-    /// A use case did not do what it was asked.
+    /// A use case did not do what it was asked. If that is the server's fault, the log is told.
     #[must_use]
     pub fn token(error: &TokenError) -> Self {
+        let code = status(error.code(), false);
+        if code == StatusCode::SERVICE_UNAVAILABLE {
+            if error.is_told() {
+                tracing::warn!(error = %error, "request not served");
+            }
+        } else if code.is_server_error() {
+            tracing::error!(error = %error, "request failed");
+        }
+        Self::of_token(error)
+    }
+
+    /// As [`ApiError::token`], and the log is told nothing.
+    pub(super) fn of_token(error: &TokenError) -> Self {
         let code = status(error.code(), false);
         let problem = |kind: &str| Json(Problem::new(code, kind, &error.description()));
         let seconds = whole_seconds(error.retry_after());
         if code == StatusCode::TOO_MANY_REQUESTS {
             Self::TooManyRequests(problem("too-many-attempts"), seconds)
         } else if code == StatusCode::SERVICE_UNAVAILABLE {
-            if error.is_told() {
-                tracing::warn!(error = %error, "request not served");
-            }
             Self::Unavailable(problem("unavailable"), seconds)
         } else if code.is_server_error() {
-            tracing::error!(error = %error, "request failed");
             Self::Failed(problem("failed"))
         } else {
             Self::forbidden("refused", &error.description())
+        }
+    }
+
+    /// A client was not registered or changed.
+    #[must_use]
+    pub fn client(error: &ClientError) -> Self {
+        match error {
+            ClientError::Metadata(errors) => {
+                let told = |error: &MetadataError| {
+                    FieldError::new(error.field.name(), error.rule, error.to_string())
+                };
+                Self::fields(errors.iter().take(MOST_MISTAKES).map(told).collect())
+            }
+            ClientError::Exists => Self::field("id", "taken", error.to_string()),
+            ClientError::Declared => Self::conflict("declared", error.to_string()),
+            ClientError::Kind => Self::conflict("kind", error.to_string()),
+            ClientError::Unknown => Self::not_found(),
+            ClientError::Failed(error) => Self::token(error),
         }
     }
 

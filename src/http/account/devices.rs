@@ -141,7 +141,7 @@ impl DevicesApi {
     ) -> Result<SessionsAnswer, ApiError> {
         let access = token.access("account").await?;
         let after = after.0.map(|after| after.parse());
-        let after = after.transpose().map_err(|_| ApiError::field("after", "unknown", "It is no `next`."))?;
+        let after = after.transpose().map_err(|_| ApiError::after("unknown"))?;
         let page = SessionsPage { after, limit: length(limit.0) };
         let user = SessionOwner::User(access.live.user_id());
         let (listed, next) = sessions.sessions(&user, page).await.map_err(failed)?;

@@ -15,8 +15,8 @@ use crate::app::admin::clients::ClientError;
 use crate::app::devices::SessionOwner;
 use crate::client::Command;
 use crate::http::bearer::ApiScope;
-use crate::http::json_body::{JsonBody, MOST_MISTAKES};
-use crate::http::problem::{ApiError, FieldError};
+use crate::http::json_body::JsonBody;
+use crate::http::problem::ApiError;
 use crate::http::tag::Tag;
 use crate::oauth::ClientId;
 
@@ -179,7 +179,7 @@ impl ClientsApi {
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<ClientId>()).transpose();
-        let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
+        let after = after.map_err(|_| ApiError::after("not_permitted"))?;
         let listed = admin.service.list_clients(after.as_ref(), limit).await;
         let (clients, next) = listed.map_err(|error| ApiError::token(&error))?;
         let clients = clients.into_iter().map(Client::from).collect();
@@ -199,7 +199,7 @@ impl ClientsApi {
         let new = body.read().await?;
         let raw = new.kind.with(new.settings);
         let registered = admin.service.register_client(new.id.as_deref(), &raw, actor).await;
-        let (id, secret) = registered.map_err(|error| refused(&error))?;
+        let (id, secret) = registered.map_err(|error| ApiError::client(&error))?;
         let client = shown(&admin.service, &id).await?;
         let client_secret = secret.map(|secret| secret.0.to_string());
         let location = format!("/admin/clients/{id}");
@@ -216,7 +216,7 @@ impl ClientsApi {
         /// The client's id.
         Path(id): Path<String>,
     ) -> Result<ClientAnswer, ApiError> {
-        let id = client_id(&id).map_err(|error| refused(&error))?;
+        let id = client_id(&id).map_err(|error| ApiError::client(&error))?;
         Ok(ClientAnswer::Ok(Json(shown(&admin.service, &id).await?)))
     }
 
@@ -238,8 +238,12 @@ impl ClientsApi {
     ) -> Result<ClientAnswer, ApiError> {
         let actor = admin.actor;
         let new = body.read().await?;
-        let id = client_id(&id).map_err(|error| refused(&error))?;
-        admin.service.update_client(&id, new.into(), actor).await.map_err(|error| refused(&error))?;
+        let id = client_id(&id).map_err(|error| ApiError::client(&error))?;
+        admin
+            .service
+            .update_client(&id, new.into(), actor)
+            .await
+            .map_err(|error| ApiError::client(&error))?;
         Ok(ClientAnswer::Ok(Json(shown(&admin.service, &id).await?)))
     }
 
@@ -260,11 +264,11 @@ impl ClientsApi {
         body: JsonBody<'_, RotateClientSecretRequest>,
     ) -> Result<SecretAnswer, ApiError> {
         let actor = admin.actor;
-        let id = client_id(&id).map_err(|error| refused(&error))?;
+        let id = client_id(&id).map_err(|error| ApiError::client(&error))?;
         let rotation = body.read().await?;
         let overlap = Duration::from_secs(rotation.overlap.min(LONGEST_OVERLAP));
         let rotated = admin.service.rotate_client_secret(&id, overlap, actor).await;
-        let (secret, old_until) = rotated.map_err(|error| refused(&error))?;
+        let (secret, old_until) = rotated.map_err(|error| ApiError::client(&error))?;
         let (client_secret, old_expires_at) = (secret.0.to_string(), old_until.to_string());
         Ok(SecretAnswer::Ok(Json(ClientSecret { client_secret, old_expires_at })))
     }
@@ -375,8 +379,8 @@ impl ClientsApi {
 
 async fn changed(admin: &Admin, id: &str, command: Command) -> Result<ClientId, ApiError> {
     let actor = admin.actor;
-    let id = client_id(id).map_err(|error| refused(&error))?;
-    admin.service.administer_client(&id, command, actor).await.map_err(|error| refused(&error))?;
+    let id = client_id(id).map_err(|error| ApiError::client(&error))?;
+    admin.service.administer_client(&id, command, actor).await.map_err(|error| ApiError::client(&error))?;
     Ok(id)
 }
 
@@ -388,22 +392,4 @@ async fn shown(service: &Administration, id: &ClientId) -> Result<Client, ApiErr
 /// What is no id names nobody.
 fn client_id(text: &str) -> Result<ClientId, Box<ClientError>> {
     text.parse().map_err(|_| Box::new(ClientError::Unknown))
-}
-
-fn refused(error: &ClientError) -> ApiError {
-    match error {
-        ClientError::Metadata(errors) => {
-            let errors = errors.iter().take(MOST_MISTAKES);
-            ApiError::fields(
-                errors
-                    .map(|error| FieldError::new(error.field.name(), error.rule, error.to_string()))
-                    .collect(),
-            )
-        }
-        ClientError::Exists => ApiError::field("id", "taken", error.to_string()),
-        ClientError::Declared => ApiError::conflict("declared", error.to_string()),
-        ClientError::Kind => ApiError::conflict("kind", error.to_string()),
-        ClientError::Unknown => ApiError::not_found(),
-        ClientError::Failed(error) => ApiError::token(error),
-    }
 }

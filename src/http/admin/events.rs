@@ -84,10 +84,8 @@ impl EventsApi {
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let stream = stream.map(|stream| stream.parse::<Subject>()).transpose();
-        let bad = |()| {
-            ApiError::field("stream", "not_permitted", "It is session:…, user:…, client:… or installation.")
-        };
-        let filter = EventFilter { stream: stream.map_err(bad)?, types: listed(types.as_deref()) };
+        let filter =
+            EventFilter { stream: stream.map_err(|()| bad_stream())?, types: listed(types.as_deref()) };
         let page = admin.service.events.read_events(&filter, after, limit).await;
         let page = page.map_err(|error| ApiError::token(&error))?;
         let events = page.events.iter().map(Event::from).collect();
@@ -122,9 +120,7 @@ impl EventsApi {
             Some("latest") => {
                 admin.service.events.newest_position().await.map_err(|error| ApiError::token(&error))?
             }
-            Some(position) => position
-                .parse()
-                .map_err(|_| ApiError::field("after", "not_permitted", "It is a position, or `latest`."))?,
+            Some(position) => position.parse().map_err(|_| bad_position())?,
         };
         let filter = EventFilter { stream: None, types: listed(types.as_deref()) };
         let follow = Follow { admin, filter, after };
@@ -136,4 +132,14 @@ impl EventsApi {
 fn listed(types: Option<&str>) -> Vec<String> {
     let words = types.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
+}
+
+/// What is no stream.
+pub(in crate::http) fn bad_stream() -> ApiError {
+    ApiError::field("stream", "not_permitted", "It is session:…, user:…, client:… or installation.")
+}
+
+/// What is no position of the log.
+pub(in crate::http) fn bad_position() -> ApiError {
+    ApiError::field("after", "not_permitted", "It is a position, or `latest`.")
 }

@@ -153,7 +153,7 @@ impl InvitationsApi {
         Query(limit): Query<usize>,
     ) -> Result<PageAnswer, ApiError> {
         let after = after.map(|after| after.parse::<UserId>()).transpose();
-        let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
+        let after = after.map_err(|_| ApiError::after("not_permitted"))?;
         let listed = admin.service.accounts.list_invitations(after, limit).await;
         let (listed, next) = listed.map_err(|error| ApiError::token(&error))?;
         let invitations = listed.into_iter().map(OpenInvitation::from).collect();
@@ -192,10 +192,7 @@ impl InvitationsApi {
     ) -> Result<InvitedAnswer, ApiError> {
         let actor = admin.actor;
         let new = body.read().await?;
-        let bad = |bad: crate::app::admin::users::BadRole| {
-            ApiError::field("roles", "not_permitted", bad.to_string())
-        };
-        let roles = parse_roles(new.roles).map_err(bad)?;
+        let roles = parse_roles(new.roles).map_err(ApiError::role)?;
         let made =
             admin.service.accounts.invite_as(roles, Duration::from_secs(new.valid_for), Some(actor)).await;
         let made = made.map_err(|error| refused(&error))?;

@@ -13,6 +13,7 @@ mod sessions;
 mod sign_in_load;
 mod users;
 
+pub(super) use events::{bad_position, bad_stream};
 pub(super) use live::Live;
 
 /// Every endpoint of the administration.

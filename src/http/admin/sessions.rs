@@ -218,7 +218,7 @@ pub(super) async fn page(
 ) -> Result<SessionPageAnswer, ApiError> {
     let owner = owner.ok_or_else(ApiError::not_found)?;
     let after = after.map(str::parse::<SessionId>).transpose();
-    let after = after.map_err(|error| ApiError::field("after", "not_permitted", error.to_string()))?;
+    let after = after.map_err(|_| ApiError::after("not_permitted"))?;
     let listed = admin.service.list_sessions(&owner, after, limit).await;
     let (sessions, next) = listed.map_err(|error| ApiError::token(&error))?;
     let sessions = sessions.into_iter().map(AdminSession::from).collect();

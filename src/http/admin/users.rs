@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use super::administrator::Admin;
 use super::sessions::{self, SessionPageAnswer};
 use crate::app::Administration;
-use crate::app::admin::users::{BadRole, UserDetails, parse_roles};
+use crate::app::admin::users::{UserDetails, parse_roles};
 use crate::app::devices::SessionOwner;
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
@@ -220,7 +220,7 @@ impl UsersApi {
     ) -> Result<CreatedAnswer, ApiError> {
         let actor = admin.actor;
         let new = body.read().await?;
-        let roles = parse_roles(new.roles).map_err(bad_role)?;
+        let roles = parse_roles(new.roles).map_err(ApiError::role)?;
         let id = admin.service.accounts.register_as(&new.username, &new.password, roles, Some(actor)).await;
         let id = id.map_err(|error| refused(&error))?;
         let location = format!("/admin/users/{id}");
@@ -257,7 +257,7 @@ impl UsersApi {
         body: JsonBody<'_, SetRolesRequest>,
     ) -> Result<UserAnswer, ApiError> {
         let new = body.read().await?;
-        let command = Command::SetRoles { roles: parse_roles(new.roles).map_err(bad_role)? };
+        let command = Command::SetRoles { roles: parse_roles(new.roles).map_err(ApiError::role)? };
         changed(&admin, &id, command).await
     }
 
@@ -404,10 +404,6 @@ async fn changed(admin: &Admin, id: &str, command: Command) -> Result<UserAnswer
 async fn shown(service: &Administration, id: UserId) -> Result<User, ApiError> {
     let user = service.user_details(id).await.map_err(|error| ApiError::token(&error))?;
     user.map(User::from).ok_or_else(ApiError::not_found)
-}
-
-fn bad_role(bad: BadRole) -> ApiError {
-    ApiError::field("roles", "not_permitted", bad.to_string())
 }
 
 /// What is no id names nobody.

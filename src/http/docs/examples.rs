@@ -7,6 +7,9 @@ use crate::oauth::GrantType;
 const REFRESH_TOKEN: &str =
     "hrt_AQGb0cXQ8HOagFqd1Xe8lwAAAAAAc2FtcGxlLW5vbmNlLTE2YsK3bm90LWEtcmVhbC1tYWMtMzItYnl0ZXMtbG9uZy4u";
 
+/// The scopes of the server that the examples are of.
+pub(super) const SCOPES: [&str; 6] = ["account", "admin", "offline_access", "profile", "read", "write"];
+
 /// What an operation is sent.
 pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
     match id {
@@ -72,7 +75,7 @@ fn metadata() -> Value {
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "userinfo_endpoint": "https://id.example.com/oauth/userinfo",
         "jwks_uri": "https://id.example.com/.well-known/jwks.json",
-        "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
+        "scopes_supported": SCOPES,
         "response_types_supported": [],
         "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],

@@ -98,7 +98,7 @@ fn order_tags(tags: &mut [Value]) {
 
 fn complete(path: &str, operation: &mut Value, schemas: &Value) {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let shape = Shape::of(path, operation);
+    let shape = Shape::of(path, operation, schemas);
     let is_health = shape.family == Family::Health;
     let Some(operation) = operation.as_object_mut() else { return };
     let security = operation.entry("security").or_insert_with(|| json!([]));

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use poem::http::StatusCode;
-use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON as _;
 use serde_json::Value;
 
+use super::examples::SCOPES;
 use crate::app::TokenError;
 use crate::app::access::AccessError;
 use crate::app::admin::clients::ClientError;
@@ -14,12 +14,17 @@ use crate::app::admin::users::BadRole;
 use crate::app::error::ScopeRefused;
 use crate::app::grants::form::FormError;
 use crate::app::users::UserError;
+use crate::client::MetadataError;
+use crate::http::admin::{bad_position, bad_stream};
 use crate::http::error::{ErrorBody, status};
+use crate::http::json_body::{NOT_JSON_MEDIA, WRONG_FIELDS, no_json, unknown_field};
+use crate::http::layers::misdirected;
 use crate::http::oauth::client_auth::ClaimError;
-use crate::http::problem::{ApiError, FieldError, Problem};
+use crate::http::problem::{ApiError, FieldError};
 use crate::http::request_body::Unreadable;
+use crate::http::server::BODY_TOO_LARGE;
 use crate::oauth::ErrorCode;
-use crate::password::policy::PolicyRefused;
+use crate::password::policy::{Policy, PolicyRefused};
 use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
 
@@ -43,6 +48,8 @@ pub(super) struct Shape {
     names_something: bool,
     /// What can be malformed in it, as the answer says it.
     malformed: Option<String>,
+    /// The fields of its JSON.
+    fields: Vec<String>,
 }
 
 /// Whose way an operation has of saying what is wrong.
@@ -59,8 +66,8 @@ pub(super) enum Family {
 }
 
 impl Shape {
-    /// The shape of an operation at a path.
-    pub(super) fn of(path: &str, operation: &Value) -> Self {
+    /// The shape of an operation at a path, whose bodies are among `schemas`.
+    pub(super) fn of(path: &str, operation: &Value, schemas: &Value) -> Self {
         let body = operation.pointer("/requestBody/content").and_then(Value::as_object);
         let is_form = body.is_some_and(|types| types.keys().any(|name| name.contains("form")));
         let has_json = body.is_some() && !is_form;
@@ -71,15 +78,26 @@ impl Shape {
             path if path.starts_with("/health/") => Family::Health,
             _ => Family::Discovery,
         };
-        let of_body = || "The body is no JSON: EOF while parsing an object at line 1 column 1".to_owned();
-        let malformed = has_json.then(of_body).or_else(|| malformed_parameter(operation));
+        let fields = if has_json { fields(operation, schemas) } else { Vec::new() };
+        let of_body = || serde_json::from_str::<Value>("{").err().map(|error| no_json(&error));
+        let malformed = has_json.then(of_body).flatten().or_else(|| malformed_parameter(operation));
         let security = operation.get("security").and_then(Value::as_array);
         let needs_token = security.into_iter().flatten().any(|way| way.get("user").is_some());
-        Self { family, needs_token, has_json, names_something: path.contains("{id}"), malformed }
+        Self { family, needs_token, has_json, names_something: path.contains("{id}"), malformed, fields }
     }
 }
 
-/// What is said of a parameter that is no text and can't be read.
+/// The fields of the JSON that an operation takes.
+fn fields(operation: &Value, schemas: &Value) -> Vec<String> {
+    let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
+    let schema = content.and_then(|types| types.values().next()?.pointer("/schema/$ref")?.as_str());
+    let name = schema.and_then(|reference| reference.rsplit('/').next());
+    let fields = name.and_then(|name| schemas.get(name)?.get("properties")?.as_object());
+    fields.into_iter().flat_map(|fields| fields.keys().cloned()).collect()
+}
+
+/// What is said of a parameter that is no text and can't be read. The words are poem's; a test compares them with those that
+/// it sends.
 fn malformed_parameter(operation: &Value) -> Option<String> {
     let parameters = operation.get("parameters").and_then(Value::as_array)?;
     let mut malformed = parameters.iter().rev().filter_map(|parameter| {
@@ -159,27 +177,22 @@ pub(super) fn refusals(id: &str, shape: &Shape) -> Vec<RefusalExample> {
         Family::Health | Family::Discovery => {}
     }
     if shape.family == Family::OAuth || shape.has_json {
-        let body = ErrorBody::new(ErrorCode::InvalidRequest, "The body of the request is too large.");
+        let body = ErrorBody::new(ErrorCode::InvalidRequest, BODY_TOO_LARGE);
         refusals.push(RefusalExample::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large".to_owned(),
             body.to_json(),
         ));
     }
-    let body = ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.");
-    refusals.push(RefusalExample::new(
-        StatusCode::MISDIRECTED_REQUEST,
-        "misdirected".to_owned(),
-        body.to_json(),
-    ));
+    let body = misdirected().to_json();
+    refusals.push(RefusalExample::new(StatusCode::MISDIRECTED_REQUEST, "misdirected".to_owned(), body));
     refusals
 }
 
 /// The errors of RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 7662 §2.3.
 fn of_oauth(id: &str) -> Vec<RefusalExample> {
     let code = |code, description: &str| RefusalExample::oauth(code, description, false);
-    let missing =
-        |parameter: &str| code(ErrorCode::InvalidRequest, &format!("The parameter {parameter} is missing."));
+    let missing = |parameter| code(ErrorCode::InvalidRequest, &FormError::Missing(parameter).to_string());
     let unproved = TokenError::Client;
     let mut refusals = match id {
         "token" => vec![
@@ -241,20 +254,14 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
         refusals.push(ApiError::not_found());
     }
     if shape.has_json {
-        let message = "There is no field e_mail. There are: username, email, password.".to_owned();
-        let unknown = FieldError { field: "e_mail".to_owned(), rule: "unknown".to_owned(), message };
-        let detail = "A field is missing, unknown, repeated or of another type.";
-        refusals.push(ApiError::malformed(detail, vec![unknown]));
-        refusals.push(ApiError::media_type("The body must be application/json."));
+        let known: Vec<&str> = shape.fields.iter().map(String::as_str).collect();
+        let unknown = FieldError::new("e_mail", "unknown", unknown_field("e_mail", &known));
+        refusals.push(ApiError::malformed(WRONG_FIELDS, vec![unknown]));
+        refusals.push(ApiError::media_type(NOT_JSON_MEDIA));
     }
     refusals.extend(of_operation(id));
-    let busy = TokenError::Busy { retry_after: Duration::ZERO };
-    let failed = TokenError::Internal(String::new());
-    let problem = |status, kind, error: &TokenError| Json(Problem::new(status, kind, &error.description()));
-    let status = StatusCode::INTERNAL_SERVER_ERROR;
-    refusals.push(ApiError::Failed(problem(status, "failed", &failed)));
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    refusals.push(ApiError::Unavailable(problem(status, "unavailable", &busy), String::new()));
+    refusals.push(ApiError::of_token(&TokenError::Internal(String::new())));
+    refusals.push(ApiError::of_token(&TokenError::Busy { retry_after: Duration::ZERO }));
     refusals
 }
 
@@ -264,13 +271,16 @@ fn of_operation(id: &str) -> Vec<ApiError> {
     let too_often = || ApiError::token(&TokenError::TooManyChanges { retry_after: Duration::ZERO });
     let user = |error: UserError| ApiError::user(&error, "username", "password");
     let weak = |field| {
-        let error = UserError::Weak(PolicyRefused::TooShort { min_chars: 8 });
+        let error = UserError::Weak(PolicyRefused::TooShort { min_chars: Policy::FEWEST });
         ApiError::user(&error, "username", field)
     };
-    let role = || ApiError::field("roles", "not_permitted", BadRole.to_string());
-    let after = || ApiError::field("after", "not_permitted", "It is not what `next` was.");
-    let declared = || ApiError::conflict("declared", ClientError::Declared.to_string());
-    let scopes = || ApiError::field("scopes", "unknown", "No audience has a scope fly.");
+    let role = || ApiError::role(BadRole);
+    let after = || ApiError::after("not_permitted");
+    let declared = || ApiError::client(&ClientError::Declared);
+    let scopes = || {
+        let known = SCOPES.into_iter();
+        ApiError::client(&ClientError::Metadata(vec![MetadataError::unknown_scope("fly", known)]))
+    };
     match id {
         "signUp" => vec![
             user(UserError::Closed),
@@ -285,29 +295,30 @@ fn of_operation(id: &str) -> Vec<ApiError> {
         "changePassword" => vec![user(UserError::WrongPassword), weak("new_password"), throttled()],
         "deleteAccount" | "deleteAccountByPost" => vec![user(UserError::WrongPassword), throttled()],
         "endSession" | "endSessions" => vec![too_often()],
-        "listSessions" => vec![ApiError::field("after", "unknown", "It is no `next`.")],
+        "listSessions" => vec![ApiError::after("unknown")],
         "adminCreateUser" => vec![user(UserError::Taken), weak("password"), role()],
         "adminSetPassword" => vec![weak("password")],
         "adminSetRoles" | "adminInvite" => vec![role()],
-        "adminListInvitations" => vec![ApiError::field("after", "not_permitted", "it is named by a UUID")],
         "adminWithdrawInvitation" => vec![user(UserError::InvitationUsed)],
         "adminListUsers" => {
             vec![ApiError::user(&UserError::Name(NameRefused::Character), "prefix", "password")]
         }
-        "adminListUserSessions" | "adminListClientSessions" | "adminListClients" => vec![after()],
+        "adminListUserSessions" | "adminListClientSessions" | "adminListClients" | "adminListInvitations" => {
+            vec![after()]
+        }
         "adminRegisterClient" => {
-            vec![ApiError::field("id", "taken", ClientError::Exists.to_string()), scopes()]
+            vec![ApiError::client(&ClientError::Exists), scopes()]
         }
         "adminUpdateClient" => vec![declared(), scopes()],
         "adminDeleteClient" | "adminEnableClient" => vec![declared()],
         "adminRotateClientSecret" => {
-            vec![declared(), ApiError::conflict("kind", ClientError::Kind.to_string())]
+            vec![declared(), ApiError::client(&ClientError::Kind)]
         }
         "adminListEvents" => {
-            vec![ApiError::field("stream", "not_permitted", "It is session:…, user:… or client:….")]
+            vec![bad_stream()]
         }
         "adminFollowEvents" => {
-            vec![ApiError::field("after", "not_permitted", "It is a position, or `latest`.")]
+            vec![bad_position()]
         }
         _ => Vec::new(),
     }

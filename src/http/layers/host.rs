@@ -39,7 +39,11 @@ impl<E: Endpoint> Endpoint for HostCheck<E> {
         if self.is_known(&request) {
             return Either::Left(self.inner.call(request).map_ok(IntoResponse::into_response));
         }
-        let body = ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.");
-        Either::Right(ready(Ok(json(StatusCode::MISDIRECTED_REQUEST, &body))))
+        Either::Right(ready(Ok(json(StatusCode::MISDIRECTED_REQUEST, &misdirected()))))
     }
+}
+
+/// What whoever asks another host is told.
+pub(in crate::http) fn misdirected() -> ErrorBody {
+    ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.")
 }

@@ -6,9 +6,11 @@ use futures_util::FutureExt as _;
 use poem::http::{StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 
+use crate::app::TokenError;
 use crate::http::allowed_methods::AllowedMethods;
-use crate::http::error::{ErrorBody, json, no_store};
+use crate::http::error::{ErrorBody, MALFORMED, json, no_store};
 use crate::http::problem;
+use crate::http::server::BODY_TOO_LARGE;
 use crate::oauth::ErrorCode;
 
 /// Turns what poem itself refuses (no such path, another method, …) into the same JSON as every other error, and keeps
@@ -69,16 +71,14 @@ fn refusal(error: &poem::Error, is_own_api: bool) -> Response {
     let (code, description) = match status {
         StatusCode::NOT_FOUND => (ErrorCode::InvalidRequest, "There is nothing at this path."),
         StatusCode::METHOD_NOT_ALLOWED => (ErrorCode::InvalidRequest, "This path takes another method."),
-        StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::InvalidRequest, "The request is too large."),
+        StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::InvalidRequest, BODY_TOO_LARGE),
         StatusCode::TOO_MANY_REQUESTS => (ErrorCode::SlowDown, "Too many requests. Wait."),
-        StatusCode::SERVICE_UNAVAILABLE => {
-            (ErrorCode::TemporarilyUnavailable, "The server cannot answer now. Try again in a moment.")
-        }
+        StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::TemporarilyUnavailable, TokenError::UNAVAILABLE),
         status if status.is_server_error() => {
             tracing::error!(error = %error, "request failed");
-            (ErrorCode::ServerError, "The server failed. Its log says why.")
+            (ErrorCode::ServerError, TokenError::FAILED)
         }
-        _ => (ErrorCode::InvalidRequest, "The request is malformed."),
+        _ => (ErrorCode::InvalidRequest, MALFORMED),
     };
     if is_own_api {
         problem::refusal(error, description)

@@ -15,6 +15,7 @@ use super::client_auth::claim;
 use super::form::Form;
 use super::refusal::Refusal;
 use crate::app::authenticate::{AuthenticatedClient, Candidate};
+use crate::app::grants::form::FormError;
 use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{Clients, RefusalLog, TokenError};
 use crate::http::caller::Caller;
@@ -93,9 +94,11 @@ impl OauthForm {
     ///
     /// # Errors
     /// [`Refusal`] if it is not.
-    pub(in crate::http) fn take(&mut self, name: &str) -> Result<zeroize::Zeroizing<String>, Refusal> {
-        let missing = || Refusal::request(format!("The parameter {name} is missing."));
-        self.form.take(name).ok_or_else(missing)
+    pub(in crate::http) fn take(
+        &mut self,
+        name: &'static str,
+    ) -> Result<zeroize::Zeroizing<String>, Refusal> {
+        self.form.take(name).ok_or_else(|| Refusal::request(FormError::Missing(name).to_string()))
     }
 }
 

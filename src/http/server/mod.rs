@@ -50,6 +50,7 @@ use listener::Listener;
 pub use listener::OPERATOR;
 use places::Place;
 pub use places::Places;
+pub use refusal::BODY_TOO_LARGE;
 pub use tls::TlsError;
 pub use validity::Validity;
 

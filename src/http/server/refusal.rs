@@ -7,6 +7,8 @@ use hyper::{Response, StatusCode};
 
 use bytes::Bytes;
 
+use crate::http::error::MALFORMED;
+
 /// No browser takes an answer for another kind of content than it says.
 pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
@@ -35,6 +37,9 @@ pub(super) enum RequestRefusal {
     /// The endpoint panicked.
     Panicked,
 }
+
+/// What the sender of a body over the limit is told.
+pub const BODY_TOO_LARGE: &str = "The body of the request is too large.";
 
 const INVALID_REQUEST: &str = "invalid_request";
 const TEMPORARILY_UNAVAILABLE: &str = "temporarily_unavailable";
@@ -71,7 +76,7 @@ impl RequestRefusal {
     /// The status, RFC 6749 error code and description.
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed => (StatusCode::BAD_REQUEST, INVALID_REQUEST, "The request is malformed."),
+            Self::Malformed => (StatusCode::BAD_REQUEST, INVALID_REQUEST, MALFORMED),
             // RFC 9112 §6.3: a server may reject such a request, and must close the connection.
             Self::AmbiguousLength => {
                 (StatusCode::BAD_REQUEST, INVALID_REQUEST, "The request gives its length more than once.")
@@ -95,9 +100,7 @@ impl RequestRefusal {
                 INVALID_REQUEST,
                 "The body of the request did not arrive in time.",
             ),
-            Self::BodyTooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, "The body of the request is too large.")
-            }
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, BODY_TOO_LARGE),
             // RFC 6585 §5.
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
