@@ -1,4 +1,5 @@
-//! What the figures should be: ratios within one run, so that they mean the same on any machine.
+//! The targets that the figures are compared with. They are ratios within one run, so that they mean the same on any
+//! machine.
 
 use std::fmt::Write as _;
 
@@ -10,24 +11,24 @@ use super::options::size_text;
 use super::report::{MB, Report, cell};
 use super::rows::{Kind, MANY, Place};
 
-/// How many sessions the bars about many sessions are about, and the few that they are held against.
+/// The number of sessions in the targets about many sessions, and the small number that they are compared with.
 const LARGE: usize = 1_000_000;
 const SMALL: usize = 1000;
-/// Over how many refreshes the disk is measured.
+/// Over how many refreshes the disk cost is measured.
 const REFRESHES: u64 = 300_000;
 
-/// A figure and what it should be.
+/// A figure and its target.
 pub(crate) struct Bar {
     what: String,
     wanted: Wanted,
     value: Option<f64>,
-    /// Whether it was measured at the size that the bar is about.
+    /// Whether it was measured at the size that the target is for.
     counts: bool,
-    /// How many digits of it mean something.
+    /// How many of its digits are significant.
     digits: usize,
 }
 
-/// What a figure should be.
+/// What a figure should be, at least or at most.
 #[derive(Clone, Copy)]
 enum Wanted {
     AtLeast(f64),
@@ -39,7 +40,7 @@ impl Bar {
         Self { what: what.into(), wanted, value, counts: true, digits: 2 }
     }
 
-    /// Whether it is what it should be; none if that was not measured.
+    /// Whether the target is met; none if the figure was not measured.
     fn is_met(&self) -> Option<bool> {
         let value = self.value.filter(|_| self.counts)?;
         Some(match self.wanted {
@@ -48,7 +49,7 @@ impl Bar {
         })
     }
 
-    /// For the file.
+    /// The target as JSON, for `--json`.
     pub(crate) fn json(&self) -> serde_json::Value {
         let (least, most) = match self.wanted {
             Wanted::AtLeast(least) => (Some(least), None),
@@ -58,7 +59,7 @@ impl Bar {
     }
 }
 
-/// Writes the table.
+/// Writes the table of targets.
 pub(crate) fn write(out: &mut String, bars: &[Bar]) -> std::fmt::Result {
     writeln!(out, "\n{:<74}{:>14}{:>10}   ", "Bars", "should be", "is")?;
     for bar in bars {
@@ -78,7 +79,7 @@ pub(crate) fn write(out: &mut String, bars: &[Bar]) -> std::fmt::Result {
     Ok(())
 }
 
-/// All bars.
+/// All targets, with their figures.
 pub(crate) fn all(report: &Report) -> Vec<Bar> {
     let mut bars = of_refreshes(report);
     bars.extend(of_storms(report));
@@ -173,7 +174,7 @@ fn of_sizes(report: &Report) -> Vec<Bar> {
         |size: Option<usize>| report.rows.iter().find(|row| Some(row.row.place) == size.map(Place::Size));
     let sizes = || report.sizes.iter().map(|size| size.sessions);
     let (small, large) = (sizes().min(), sizes().max());
-    // Round by round: what changes on the machine meanwhile changes both.
+    // The ratio is taken round by round, because other load on the machine affects both rates alike.
     let of = |size: Option<usize>| Some(row(size)?.rounds.iter().map(Round::per_second).collect::<Vec<_>>());
     let ratios = of(large)
         .zip(of(small))

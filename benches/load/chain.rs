@@ -1,4 +1,4 @@
-//! Chains of refresh tokens, each handed down by one connection at a time.
+//! Chains of refresh tokens. One connection at a time refreshes a chain.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -7,31 +7,31 @@ use super::connection::Connection;
 use super::seed::Seeded;
 use super::target::Target;
 
-/// Digests of the refresh tokens that were given out: none may be given twice.
+/// Digests of the refresh tokens that the server returned: none may be returned twice.
 pub(crate) type Given = Vec<u64>;
 
-/// One sign-in and all that was refreshed of it.
+/// One sign-in and its refreshes.
 pub(crate) struct Chain {
     /// The first refresh token.
     pub(crate) first: String,
-    /// The last one that the server has acknowledged.
+    /// The newest refresh token that the server has returned.
     pub(crate) last: String,
     /// How many rotations the server has acknowledged.
     pub(crate) rotations: u64,
-    /// All of its refresh tokens.
+    /// Digests of all refresh tokens of the chain.
     pub(crate) given: Given,
-    /// Whether every request of it was answered well, so that it is known how often it was rotated.
+    /// Whether every request was answered well, so that the number of rotations is known exactly.
     pub(crate) exact: bool,
 }
 
 impl Chain {
-    /// Begins with a refresh token.
+    /// A chain that begins with `token`.
     pub(crate) fn of(token: String) -> Self {
         let given = vec![digest(&token)];
         Self { first: token.clone(), last: token, rotations: 0, given, exact: true }
     }
 
-    /// Hands the token down once.
+    /// Refreshes once.
     pub(crate) async fn refresh(
         &mut self,
         target: &Target,
@@ -44,7 +44,7 @@ impl Chain {
         refreshed
     }
 
-    /// Sends the last refresh once more, as if its answer had been lost: `before` is what it presented.
+    /// Sends the last refresh again, as if its answer had been lost; `before` is the refresh token that it presented.
     pub(crate) async fn refresh_again(
         &self,
         before: &str,
@@ -81,36 +81,36 @@ impl Chain {
     }
 }
 
-/// The chains of a server that no connection has.
+/// The chains of a server that no connection uses now.
 #[derive(Default)]
 pub(crate) struct Pool {
-    /// The sessions that were there before it started.
+    /// The sessions that were made before the server started.
     pub(crate) seeded: Option<Seeded>,
-    /// How many of them have a chain.
+    /// How many of these sessions have a chain already.
     touched: usize,
-    /// Chains that rest.
+    /// Chains that no connection uses.
     pub(crate) resting: VecDeque<Chain>,
 }
 
 impl Pool {
-    /// Of a server that was started with these sessions.
+    /// The pool of a server that was started with these sessions.
     pub(crate) fn of(seeded: Seeded) -> Self {
         Self { seeded: Some(seeded), ..Self::default() }
     }
 
-    /// A chain that rests, or else a new one.
+    /// An unused chain, or else a new one.
     pub(crate) fn take(&mut self) -> Option<Chain> {
         self.resting.pop_front().or_else(|| self.fresh())
     }
 
-    /// A new chain, or else one that has rested for long.
+    /// A new chain, or else the one that has been unused for the longest time.
     pub(crate) fn take_fresh(&mut self) -> Option<Chain> {
         self.fresh().or_else(|| self.resting.pop_front())
     }
 
-    /// Of a session that has none yet, here and there among all.
+    /// A chain of a session that has none yet; the sessions are taken in an order that spreads over all of them.
     fn fresh(&mut self) -> Option<Chain> {
-        // A prime, so that each has its turn.
+        // A prime, so that every session is reached.
         const STRIDE: usize = 611_953;
         let seeded = self.seeded.as_ref().filter(|seeded| self.touched < seeded.sessions)?;
         let token = seeded.token(self.touched * STRIDE % seeded.sessions);
@@ -119,7 +119,7 @@ impl Pool {
     }
 }
 
-/// 64 bits of a token: among ten million, two that differ look alike once in 370,000 runs.
+/// 64 bits of a token. In a run with ten million tokens, two have the same digest with a probability of 1 in 370,000.
 pub(crate) fn digest(token: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(token)
 }

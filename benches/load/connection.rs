@@ -1,4 +1,4 @@
-//! One keep-alive connection, with as little parsing as an answer needs.
+//! One keep-alive connection. It parses only what the benchmark needs of an answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,36 +7,34 @@ use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A connection on which one request is under way at most.
+/// A connection with at most one request under way.
 pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
-    /// The body of an answer that came in chunks, put together.
+    /// The body of a chunked answer, put together.
     whole: Vec<u8>,
 }
 
 /// An answer.
 pub(crate) struct Answer<'a> {
-    /// The status code.
     pub(crate) status: u16,
-    /// What `Retry-After` says.
+    /// The value of `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
-    /// The body.
     pub(crate) body: &'a [u8],
 }
 
-/// How an answer begins.
+/// The head of an answer.
 struct Head {
     status: u16,
     retry_after: Option<Duration>,
-    /// Its own length.
+    /// The length of the head.
     len: usize,
-    /// That of the body; none if it comes in chunks.
+    /// The length of the body; none if the body is chunked.
     body: Option<usize>,
 }
 
 impl Connection {
-    /// Connects.
+    /// Opens a connection.
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -66,7 +64,7 @@ impl Connection {
 }
 
 impl Answer<'_> {
-    /// The string that is the body's member `name`: found, not parsed.
+    /// The string in the JSON member `name` of the body; it is searched for, not parsed.
     pub(crate) fn string(&self, name: &str) -> anyhow::Result<&str> {
         let body = std::str::from_utf8(self.body)?;
         let mut pieces = body.split('"').skip_while(|piece| *piece != name).skip(1);
@@ -84,7 +82,7 @@ impl Answer<'_> {
 }
 
 impl Head {
-    /// None while it is not whole.
+    /// The head of an answer; none while the head is incomplete.
     fn parse(bytes: &[u8]) -> anyhow::Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut response = httparse::Response::new(&mut headers);
@@ -107,7 +105,8 @@ impl Head {
     }
 }
 
-/// Puts a body in chunks together in `whole`, and says how long it was; none while its end is missing.
+/// Puts the chunks of a body together in `whole`, and returns how long the chunked body was; none while its end is
+/// missing.
 fn put_together(bytes: &[u8], whole: &mut Vec<u8>) -> anyhow::Result<Option<usize>> {
     whole.clear();
     let mut at = 0;

@@ -18,11 +18,10 @@ use super::work::{Done, Work, sign_in};
 
 /// What a row measured.
 pub(crate) struct Measured {
-    /// Of the connections that the row is about.
+    /// The connections that the row is about.
     pub(crate) tally: Tally,
-    /// Of those that sign in meanwhile.
+    /// The connections that sign in at the same time (the storm).
     pub(crate) storm: Option<Tally>,
-    /// How long the row took.
     pub(crate) seconds: f64,
     /// CPU seconds of the server.
     pub(crate) server_cpu: Option<f64>,
@@ -30,46 +29,46 @@ pub(crate) struct Measured {
     pub(crate) own_cpu: f64,
     /// CPU seconds of whatever else runs on the machine.
     pub(crate) other_cpu: f64,
-    /// Changes in a group of the store, on average.
+    /// The average number of changes in a group of the store.
     pub(crate) group: Option<f64>,
 }
 
-/// What connections measured.
+/// What was measured of some connections.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// How long each good answer took, in microseconds; sorted at the end.
+    /// The time of each good answer, in microseconds; sorted at the end.
     pub(crate) micros: Vec<u32>,
-    /// How often the server said that it is busy, and when to come back.
+    /// How often the server said that it is busy, with `Retry-After`.
     pub(crate) busy: u64,
-    /// Answers that were not what they should be, and connections that broke.
+    /// Wrong answers and broken connections.
     pub(crate) errors: u64,
-    /// The first of them.
+    /// The first of these errors.
     pub(crate) first_error: Option<String>,
 }
 
-/// CPU seconds so far.
+/// CPU seconds used so far.
 struct Cpu {
     server: Option<f64>,
     own: f64,
     machine: f64,
 }
 
-/// A server and what is known of its sessions.
+/// A server, and the sessions that are used of it.
 pub(crate) struct Stage {
-    /// Its folder, if it is ours.
+    /// Its folder, if it is heirloom.
     pub(crate) installation: Option<Installation>,
     /// Where requests go.
     pub(crate) target: Rc<Target>,
-    /// Who answers them.
+    /// The process.
     pub(crate) server: Server,
-    /// The chains that are refreshed, through all rows.
+    /// The chains that are refreshed, in all rows.
     pub(crate) pool: Rc<RefCell<Pool>>,
-    /// The refresh tokens of all other sign-ins.
+    /// Digests of the refresh tokens of all other sign-ins.
     pub(crate) given: Given,
 }
 
 impl Stage {
-    /// Runs a row.
+    /// Runs a row for `length`.
     pub(crate) async fn run(&mut self, row: &Row, length: Duration) -> anyhow::Result<Measured> {
         let mut works = Vec::new();
         for number in 0..row.connections + row.storm {
@@ -90,7 +89,7 @@ impl Stage {
         }
         let mut done = Vec::new();
         let (mut tally, mut storm) = (Tally::default(), Tally::default());
-        // The storm's last hashes are not the row's time.
+        // Hashes that the storm still has under way at the end don't count as the row's time.
         let mut rest = row.connections;
         let mut after = None;
         while let Some(ended) = tasks.join_next().await {
@@ -116,7 +115,7 @@ impl Stage {
         Ok(Measured { tally, storm, seconds, server_cpu, own_cpu, other_cpu, group })
     }
 
-    /// What one of a row's connections does, once.
+    /// Does the work of one connection of a row once.
     pub(crate) async fn once(&mut self, kind: Kind) -> anyhow::Result<()> {
         let mut work = self.work(kind).await?;
         let mut connection = Connection::open(self.target.address).await?;
@@ -125,7 +124,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What one of a row's connections does.
+    /// The work of one connection of a row.
     async fn work(&mut self, kind: Kind) -> anyhow::Result<Work> {
         Ok(match kind {
             Kind::Refresh => Work::Refresh(self.chain().await?),
@@ -167,7 +166,7 @@ impl Stage {
         Ok(access)
     }
 
-    /// What the store has done so far, if it is ours.
+    /// The counters of the store, if the server is heirloom.
     pub(crate) async fn groups(&self) -> anyhow::Result<Option<Groups>> {
         match &self.installation {
             Some(installation) => Groups::read(installation.metrics()).await.map(Some),
@@ -200,12 +199,12 @@ impl Tally {
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
-    /// How many good answers there were.
+    /// The number of good answers.
     pub(crate) fn answers(&self) -> u64 {
         self.micros.len() as u64
     }
 
-    /// The latency, in milliseconds, that so many percent of the answers keep.
+    /// The latency in milliseconds that `percent` percent of the answers don't exceed.
     pub(crate) fn latency(&self, percent: usize) -> f64 {
         let at = (self.micros.len() * percent / 100).min(self.micros.len().saturating_sub(1));
         f64::from(self.micros.get(at).copied().unwrap_or_default()) / 1000.0

@@ -1,4 +1,4 @@
-//! What was measured, and medians of it.
+//! The measured figures, and their medians.
 
 use serde_json::json;
 
@@ -10,73 +10,71 @@ use super::rows::Row;
 pub(crate) struct Round {
     /// What the row measured.
     pub(crate) measured: Measured,
-    /// Its limit: the mean of just before and just after.
+    /// The row's limit: the mean of measurements just before and just after.
     pub(crate) limit: Rate,
-    /// What else it is held against: the mean of just before and just after.
+    /// The other limits that the row is compared with: the mean of just before and just after.
     pub(crate) units: Units,
 }
 
 /// A row and its rounds.
 pub(crate) struct Series {
-    /// The row.
     pub(crate) row: Row,
-    /// Its rounds.
     pub(crate) rounds: Vec<Round>,
-    /// Why it was not measured.
+    /// Why the row was not measured, if it was not.
     pub(crate) skipped: Option<String>,
 }
 
-/// The limits of the machine, each by round.
+/// The limits of the machine; each has a value for each round.
 #[derive(Default)]
 pub(crate) struct Limits {
-    /// By what was measured on all cores.
+    /// The limits that were measured on all cores.
     pub(crate) rates: Vec<(Limit, Vec<Rate>)>,
-    /// Syncs a second.
+    /// Appends of 4 KiB with a sync, a second.
     pub(crate) fsyncs: Vec<f64>,
-    /// Milliseconds that one group commit of one event takes.
+    /// Milliseconds for one group commit of one event.
     pub(crate) commit: Vec<f64>,
-    /// Milliseconds that one RSA-2048 signature takes.
+    /// Milliseconds for one RSA-2048 signature.
     pub(crate) signature: Vec<f64>,
 }
 
-/// What was seen of a server with many sessions.
+/// Facts about a server with many sessions.
 pub(crate) struct SizeFacts {
-    /// How many sessions.
+    /// The number of sessions.
     pub(crate) sessions: usize,
-    /// How many events the log had before the start.
+    /// The number of events in the log before the start.
     pub(crate) events: u64,
-    /// Seconds that making them took.
+    /// Seconds that it took to make the sessions.
     pub(crate) seeding: f64,
-    /// Seconds until the first answer at the first start, behind the process that wrote all of it at one go.
+    /// Seconds from the first start to its first answer. That start follows the process that wrote all sessions.
     pub(crate) start: f64,
-    /// The same after SIGKILL, by round.
+    /// The same for a start after SIGKILL, in each round.
     pub(crate) killed_start: Vec<f64>,
     /// Bytes of memory just after the start.
     pub(crate) memory_at_start: u64,
-    /// After all rows.
+    /// Bytes of memory after all rows.
     pub(crate) memory: u64,
-    /// The most.
+    /// The largest number of bytes of memory.
     pub(crate) peak_memory: u64,
     /// Bytes on disk just after the start.
     pub(crate) disk_at_start: u64,
-    /// After all rows.
+    /// Bytes on disk after all rows.
     pub(crate) disk: u64,
 }
 
-/// What the disk costs a refresh.
+/// How much disk a refresh takes.
 pub(crate) struct DiskFacts {
-    /// What signed.
+    /// The algorithm of the access tokens.
     pub(crate) algorithm: &'static str,
-    /// Refreshes between the two looks.
+    /// The number of refreshes between the two measurements.
     pub(crate) refreshes: u64,
-    /// Refreshes before the first.
+    /// The number of refreshes before the first measurement.
     pub(crate) before: u64,
-    /// Bytes at the first look and at the second.
+    /// Bytes on disk at the first and at the second measurement.
     pub(crate) bytes: (u64, u64),
 }
 
 impl DiskFacts {
-    /// Bytes a refresh.
+    /// Bytes for each refresh.
     pub(crate) fn each(&self) -> f64 {
         (self.bytes.1 as f64 - self.bytes.0 as f64) / (self.refreshes.max(1) as f64)
     }
@@ -88,44 +86,44 @@ impl Round {
         self.measured.tally.answers() as f64 / self.measured.seconds
     }
 
-    /// Sign-ins a second of the storm.
+    /// Good answers a second to the storm's sign-ins.
     pub(crate) fn storm_per_second(&self) -> Option<f64> {
         Some(self.measured.storm.as_ref()?.answers() as f64 / self.measured.seconds)
     }
 
-    /// CPU milliseconds of an answer, of so many CPU seconds.
+    /// CPU milliseconds for each answer, if all took `seconds` CPU seconds.
     fn cpu_each(&self, seconds: f64) -> f64 {
         seconds * 1000.0 / (self.measured.tally.answers().max(1) as f64)
     }
 
-    /// The server's CPU milliseconds of an answer; none where it did something else as well.
+    /// The server's CPU milliseconds for each answer; none for a row in which the server also did something else.
     pub(crate) fn server_cpu(&self) -> Option<f64> {
         let cpu = self.measured.server_cpu.filter(|_| self.measured.storm.is_none());
         cpu.map(|seconds| self.cpu_each(seconds))
     }
 
-    /// The generator's CPU milliseconds of an answer.
+    /// The generator's CPU milliseconds for each answer.
     pub(crate) fn own_cpu(&self) -> f64 {
         self.cpu_each(self.measured.own_cpu)
     }
 
-    /// The rate as a share of the limit's.
+    /// The rate divided by the limit's rate.
     pub(crate) fn of_limit(&self) -> f64 {
         self.per_second() / self.limit.per_second
     }
 
-    /// The server's CPU time over that of what limits the row.
+    /// The server's CPU time for each answer divided by the limit's.
     pub(crate) fn cpu_of_limit(&self) -> Option<f64> {
         Some(self.server_cpu()? / (self.limit.cpu_each * 1000.0))
     }
 
-    /// What [`Round::of_limit`] would be if CPU time were all that counts and nothing else ran: the CPU time of what
-    /// limits the row over that of server and generator.
+    /// What [`Round::of_limit`] would be if only CPU time counted and nothing else ran: the limit's CPU time divided by
+    /// that of server and generator.
     pub(crate) fn bound_by_cpu(&self) -> Option<f64> {
         Some(self.limit.cpu_each * 1000.0 / (self.server_cpu()? + self.own_cpu()))
     }
 
-    /// How many cores other programs used.
+    /// How many cores other programs used, on average.
     pub(crate) fn others(&self) -> f64 {
         self.measured.other_cpu / self.measured.seconds
     }
@@ -152,12 +150,12 @@ impl Round {
 }
 
 impl Series {
-    /// The median of a figure; none if there is none in any round.
+    /// The median of a figure over the rounds; none if no round has it.
     pub(crate) fn median(&self, figure: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
         median(self.rounds.iter().filter_map(figure))
     }
 
-    /// The median of a figure, and the middle half of the rounds, as it stands in a table; all of fewer than four.
+    /// The median of a figure and the middle half of the rounds (all of them, of fewer than four), as text for a table.
     pub(crate) fn spread(&self, figure: impl Fn(&Round) -> Option<f64>) -> String {
         let mut figures: Vec<f64> = self.rounds.iter().filter_map(figure).collect();
         figures.sort_by(f64::total_cmp);
@@ -169,13 +167,13 @@ impl Series {
         }
     }
 
-    /// Errors in all rounds, those of the storm included.
+    /// The number of errors in all rounds, including the storm's.
     pub(crate) fn errors(&self) -> u64 {
         let storm = |round: &Round| round.measured.storm.as_ref().map_or(0, |storm| storm.errors);
         self.rounds.iter().map(|round| round.measured.tally.errors + storm(round)).sum()
     }
 
-    /// The first of them.
+    /// The first error.
     pub(crate) fn first_error(&self) -> Option<&str> {
         let mut tallies = self
             .rounds
@@ -184,7 +182,7 @@ impl Series {
         tallies.find_map(|tally| tally.first_error.as_deref())
     }
 
-    /// All rounds and the medians.
+    /// All rounds and the medians, as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         let limited = self.row.limit != Limit::None;
         let tally = |figure: fn(&super::drive::Tally) -> f64| {
@@ -207,7 +205,7 @@ impl Series {
 }
 
 impl Limits {
-    /// What was measured on all cores in this round.
+    /// Adds the rate of a limit in one round.
     pub(crate) fn add(&mut self, limit: Limit, rate: Rate) {
         match self.rates.iter_mut().find(|(known, _)| *known == limit) {
             Some((_, rates)) => rates.push(rate),
@@ -215,14 +213,14 @@ impl Limits {
         }
     }
 
-    /// The median of how often a second something can be done on all cores, and of its CPU milliseconds.
+    /// The median rate of a limit on all cores, and the median of its CPU milliseconds.
     pub(crate) fn median(&self, limit: Limit) -> Option<(f64, f64)> {
         let (_, rates) = self.rates.iter().find(|(known, _)| *known == limit)?;
         let per_second = median(rates.iter().map(|rate| rate.per_second))?;
         Some((per_second, median(rates.iter().map(|rate| rate.cpu_each))? * 1000.0))
     }
 
-    /// All of them.
+    /// All limits, as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         let rates = self.rates.iter().map(|(limit, rates)| {
             let per_second: Vec<_> = rates.iter().map(|rate| rate.per_second).collect();
@@ -236,7 +234,7 @@ impl Limits {
     }
 }
 
-/// The middle one; none of none.
+/// The median; none of no figures.
 pub(crate) fn median(figures: impl Iterator<Item = f64>) -> Option<f64> {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What heirloom's store says of itself, on the listener for metrics.
+//! The counters of heirloom's store, from the metrics listener.
 
 use std::net::SocketAddr;
 
@@ -10,20 +10,20 @@ use super::connection::Connection;
 /// What the store has done since the server's start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Groups {
-    /// Groups that were written and synced.
+    /// The number of groups that were written and synced.
     pub(crate) written: u64,
-    /// Changes in all of them.
+    /// The number of changes in all groups.
     pub(crate) changes: u64,
-    /// Changes in the largest.
+    /// The number of changes in the largest group.
     pub(crate) largest: u64,
-    /// How long the slowest took, in microseconds.
+    /// The time of the slowest group, in microseconds.
     pub(crate) longest: u64,
-    /// How long the longest read took, in microseconds; no group begins meanwhile.
+    /// The time of the longest read, in microseconds. No group can begin during a read.
     pub(crate) longest_read: u64,
 }
 
 impl Groups {
-    /// As of now.
+    /// Reads the counters as they are now.
     pub(crate) async fn read(address: SocketAddr) -> anyhow::Result<Self> {
         let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\n\r\n");
         let mut connection = Connection::open(address).await?;
@@ -42,7 +42,7 @@ impl Groups {
         })
     }
 
-    /// Changes a group since `before`.
+    /// The average number of changes in a group since `before`.
     pub(crate) fn mean_since(&self, before: &Self) -> Option<f64> {
         let groups = self.written.saturating_sub(before.written);
         (groups > 0).then(|| self.changes.saturating_sub(before.changes) as f64 / groups as f64)

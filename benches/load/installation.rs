@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use heirloom::config::{Config, Sources};
 
-/// What signs access tokens.
+/// The algorithm that signs access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Algorithm {
     /// RSA-2048, the default.
@@ -18,7 +18,7 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// As it stands in a token's header.
+    /// The name in a token's header.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
@@ -27,7 +27,7 @@ impl Algorithm {
     }
 }
 
-/// The file that says what was made before the start.
+/// The file that records what was made before the start.
 pub(crate) const SEED: &str = "seed.json";
 /// The public client that signs in and refreshes.
 pub(crate) const CLIENT: &str = "phone-app";
@@ -43,13 +43,14 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Makes one in `folder`, which must not be there yet; with what was kept in another folder, if that is there.
+    /// Makes an installation in `folder`, which must not exist yet; copies what was kept in the folder `kept`, if that
+    /// exists.
     pub(crate) fn make(folder: PathBuf, algorithm: Algorithm, kept: Option<&Path>) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder)?;
         if let Some(kept) = kept.filter(|kept| kept.join(SEED).exists()) {
             copy(kept, &folder)?;
         }
-        // It stands in the issuer, so it is chosen before the start.
+        // The port is part of the issuer, so it is chosen before the start.
         let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
         let [port, metrics] = free.map(|listener| anyhow::Ok(listener?.local_addr()?.port()));
         let (port, metrics) = (port?, metrics?);
@@ -61,7 +62,7 @@ impl Installation {
         Ok(installation)
     }
 
-    /// A first signing key of another algorithm than the usual one.
+    /// Makes a first signing key for ES256, which is not the default.
     fn make_es256_key(&self) -> anyhow::Result<()> {
         let made = Command::new(env!("CARGO_BIN_EXE_heirloom"))
             .args(["keys", "rotate", "--algorithm", "ES256", "--config"])
@@ -77,7 +78,7 @@ impl Installation {
         self.folder.join("heirloom.toml")
     }
 
-    /// The configuration, as the server reads it.
+    /// The configuration, read as the server reads it.
     pub(crate) fn config(&self) -> anyhow::Result<Config> {
         let config = Config::load(&Sources::of_process(self.config_file(), Vec::new()));
         config.map_err(|errors| anyhow::anyhow!("{errors}")).context("the configuration")
@@ -93,7 +94,7 @@ impl Installation {
         self.folder.join("keys")
     }
 
-    /// Keeps what was made for it in another folder, if that is not there yet.
+    /// Copies this installation to `folder` for later runs, unless `folder` exists.
     pub(crate) fn keep(&self, folder: &Path) -> anyhow::Result<()> {
         if folder.join(SEED).exists() {
             return Ok(());
@@ -101,18 +102,18 @@ impl Installation {
         copy(&self.folder, folder)
     }
 
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// Where it tells what it counts.
+    /// The address of the metrics.
     pub(crate) fn metrics(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.metrics))
     }
 }
 
-/// Copies a folder; what tells that it is whole comes last.
+/// Copies a folder. The file that marks the copy as complete is copied last.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     fs::set_permissions(to, fs::metadata(from)?.permissions())?;
@@ -129,7 +130,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As in production, but for what would keep one chain from being refreshed all the time.
+/// A configuration as in production, except that one chain may be refreshed without a limit.
 fn config(port: u16, metrics: u16) -> String {
     let (api, secret) = API;
     format!(

@@ -1,4 +1,4 @@
-//! What this machine can do at all: the limits that the rows are held against.
+//! The limits of this machine, which the rows are compared with.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -15,28 +15,28 @@ use heirloom::store::{Append, Expected, Store as _, StreamId};
 use super::rows::Row;
 use super::server::own_cpu_seconds;
 
-/// As long as what is signed of a usual token.
+/// As long as the signed part of a usual token.
 const MESSAGE: [u8; 600] = [b'x'; 600];
-/// As long as the event of a refresh, and the session's state behind it.
+/// As long as the event of a refresh, and as the session's state after it.
 pub(super) const EVENT: (usize, usize) = (86, 227);
 
-/// What limits a row.
+/// The limit of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// RSA-2048 signatures by the faster library on this machine, with which the server signs, on all cores.
+    /// RSA-2048 signatures on all cores, by the library that is faster on this machine. The server signs with it too.
     Rsa2048,
-    /// The same by the other one.
+    /// The same by the slower library.
     Rsa2048Other,
     /// P-256 signatures, on all cores.
     P256,
     /// Argon2id hashes at the cost that the server uses, on all cores.
     Argon2,
-    /// Nothing that is measured.
+    /// No measured limit.
     None,
 }
 
 impl Limit {
-    /// As it stands in the table.
+    /// The name in the table.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Rsa2048 => "RSA-2048 signatures, faster library",
@@ -48,17 +48,17 @@ impl Limit {
     }
 }
 
-/// How fast something is done.
+/// How fast something can be done.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Rate {
-    /// How often a second.
+    /// How many times a second.
     pub(crate) per_second: f64,
-    /// The CPU seconds of one.
+    /// CPU seconds for each.
     pub(crate) cpu_each: f64,
 }
 
 impl Rate {
-    /// Between two.
+    /// The mean of two rates.
     pub(crate) fn mean(self, other: &Self) -> Self {
         Self {
             per_second: f64::midpoint(self.per_second, other.per_second),
@@ -67,22 +67,22 @@ impl Rate {
     }
 }
 
-/// What a row is held against besides its limit, measured next to it; milliseconds unless it says otherwise, and none where there
-/// is no use for it.
+/// Limits that a row is compared with besides its own, measured next to it. In milliseconds unless a field says
+/// otherwise; none where the row does not need it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Units {
     /// One RSA-2048 signature on one core.
     pub(crate) signature: Option<f64>,
     /// One group commit of one event.
     pub(crate) commit: Option<f64>,
-    /// The CPU time of one RSA-2048 signature, where something else signs.
+    /// The CPU time of one RSA-2048 signature, for rows that sign with another algorithm.
     pub(crate) rsa_cpu: Option<f64>,
     /// RSA-2048 signatures a second by OpenSSL on all cores.
     pub(crate) openssl: Option<f64>,
 }
 
 impl Units {
-    /// Those that are for `row`, each for so long.
+    /// Measures the limits that `row` needs, each for `length`.
     pub(crate) async fn measure(
         row: &Row,
         keys: &Keys,
@@ -108,7 +108,7 @@ impl Units {
         Ok(units)
     }
 
-    /// Between two.
+    /// The mean of two.
     pub(crate) fn mean(self, other: &Self) -> Self {
         let mean = |one: Option<f64>, other: Option<f64>| Some(f64::midpoint(one?, other?));
         Self {
@@ -120,23 +120,23 @@ impl Units {
     }
 }
 
-/// One of the two libraries.
+/// The names of the two libraries.
 const RING: &str = "ring";
 
-/// Keys as large as a server's, parsed once by each library.
+/// Keys of the sizes that a server has, parsed once by each library.
 pub(crate) struct Keys {
     aws_lc: aws_lc_rs::rsa::KeyPair,
     ring: ring::signature::RsaKeyPair,
     p256: aws_lc_rs::signature::EcdsaKeyPair,
-    /// Whether ring makes RSA signatures faster here; the server finds that out in the same way.
+    /// Whether ring makes RSA signatures faster here. The server finds that out in the same way.
     ring_is_faster: bool,
 }
 
 impl Keys {
-    /// New ones, and a look at which library is the faster one.
+    /// New keys; also finds out which library is faster.
     pub(crate) fn make() -> anyhow::Result<Self> {
         let mut keys = Self::new()?;
-        // Much as the server does: in turn, and the fastest of each is what the processor can do.
+        // As the server does it: both sign in turn, and the fastest time of each counts.
         let (mut room, mut best) = ([0; 256], [Duration::MAX; 2]);
         for _ in 0..100 {
             for (best, ring) in best.iter_mut().zip([true, false]) {
@@ -154,7 +154,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// New ones, for one of the two libraries.
+    /// New keys, for one given library.
     pub(crate) fn of(library: &str) -> anyhow::Result<Self> {
         Ok(Self { ring_is_faster: library == RING, ..Self::new()? })
     }
@@ -191,14 +191,14 @@ impl Keys {
         Ok(self.aws_lc.sign(sha256, &random, &MESSAGE, room)?)
     }
 
-    /// How long one RSA-2048 signature takes on one core while nothing else runs: the median, in milliseconds.
+    /// The median time of one RSA-2048 signature on one core while nothing else runs, in milliseconds.
     pub(crate) fn one_signature(&self, length: Duration) -> anyhow::Result<f64> {
         let mut room = [0; 256];
         median_millis(length, || self.sign(&mut room))
     }
 }
 
-/// Measures a limit for so long.
+/// Measures a limit for `length`.
 pub(crate) fn measure(limit: Limit, keys: &Keys, length: Duration) -> anyhow::Result<Rate> {
     match limit {
         Limit::Rsa2048 => on_all_cores(length, || {
@@ -227,19 +227,19 @@ pub(crate) fn measure(limit: Limit, keys: &Keys, length: Duration) -> anyhow::Re
     }
 }
 
-/// RSA-2048 signatures a second by `openssl speed` on all cores; none if there is no such tool.
+/// RSA-2048 signatures a second by `openssl speed` on all cores; none if openssl is not installed.
 fn openssl() -> Option<f64> {
     let cores = std::thread::available_parallelism().ok()?.get().to_string();
     let said = Command::new("openssl").args(["speed", "-multi", &cores, "-seconds", "1", "rsa2048"]).output();
     let said = String::from_utf8(said.ok().filter(|said| said.status.success())?.stdout).ok()?;
-    // The columns stand under their names, behind "rsa 2048 bits".
+    // The columns of the output are below their names, behind "rsa 2048 bits".
     let names = said.lines().find(|line| line.contains("sign/s"))?;
     let column = names.split_whitespace().position(|name| name == "sign/s")?;
     let mut row = said.lines().find(|line| line.trim_start().starts_with("rsa"))?.split("bits").skip(1);
     row.next()?.split_whitespace().nth(column)?.parse().ok()
 }
 
-/// How often a second 4 KiB can be appended to a file in a folder and synced.
+/// How many times a second 4 KiB can be appended to a file in `folder` and synced.
 pub(crate) fn fsyncs(folder: &Path, length: Duration) -> anyhow::Result<f64> {
     let path = folder.join("fsyncs");
     let file = File::create(&path)?;
@@ -254,7 +254,7 @@ pub(crate) fn fsyncs(folder: &Path, length: Duration) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
-/// How long the store takes for a group of one event, as a refresh appends it: the median, in milliseconds.
+/// The median time that the store takes for a group of one event, as a refresh appends it, in milliseconds.
 pub(crate) async fn one_commit(folder: &Path, length: Duration) -> anyhow::Result<f64> {
     let folder = folder.join("commits");
     let store = SledStore::open(&folder, SledOptions::default())?;
@@ -278,7 +278,7 @@ pub(crate) async fn one_commit(folder: &Path, length: Duration) -> anyhow::Resul
     Ok(middle(micros))
 }
 
-/// Does something again and again on this thread: the median of one, in milliseconds.
+/// Repeats something on this thread. Returns the median time of one, in milliseconds.
 fn median_millis(length: Duration, mut once: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let (began, mut took) = (Instant::now(), Vec::new());
     while began.elapsed() < length {
@@ -294,14 +294,14 @@ fn middle(mut took: Vec<Duration>) -> f64 {
     took.get(took.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0
 }
 
-/// Does something on each core, again and again. `prepare` makes what one thread repeats.
+/// Repeats something on each core. `prepare` makes the work of one thread.
 fn on_all_cores<F: FnMut() -> anyhow::Result<()> + Send>(
     length: Duration,
     prepare: impl Fn() -> F,
 ) -> anyhow::Result<Rate> {
     let threads = std::thread::available_parallelism()?.get();
     let mut prepared: Vec<F> = (0..threads).map(|_| prepare()).collect();
-    // Memory is touched, and the clock of the cores is up.
+    // A first run touches the memory, and brings the cores to their full clock speed.
     prepared.iter_mut().try_for_each(|once| once())?;
     let (cpu, began) = (own_cpu_seconds()?, Instant::now());
     let counts: Vec<anyhow::Result<u64>> = std::thread::scope(|scope| {

@@ -1,9 +1,10 @@
-//! The load benchmark: one program, one table.
+//! The load benchmark: one program that prints one table.
 //!
-//! Starts the release server as processes of their own on temporary folders, drives them over keep-alive connections with
-//! one chain of refreshes a connection, checks every answer, and prints the rates beside what this machine can do at
-//! all, measured in the same run. Then it kills the servers and proves that nothing was lost, forked or given twice. With
-//! `--target` it drives another server by the same grants. `docs/performance.md` says how to read the table.
+//! It starts the release server as separate processes on temporary folders, and drives them over keep-alive
+//! connections, each with one chain of refreshes. It checks every answer, and prints the rates beside the limits of
+//! this machine, measured in the same run. Then it kills the servers and proves that nothing was lost, forked or given
+//! twice. With `--target` it drives another server by the same grants. `docs/performance.md` says how to read the
+//! table.
 //!
 //! | Module | What it does |
 //! |---|---|
@@ -11,19 +12,19 @@
 //! | [`installation`] | a server's folder: its configuration and its keys |
 //! | [`seed`] | users and sessions before the start |
 //! | [`server`] | the server's process: start, kill, CPU time, memory |
-//! | [`target`] | where requests go, and how they are written |
+//! | [`target`] | where requests are sent, and how they are written |
 //! | [`connection`] | one keep-alive connection |
 //! | [`chain`] | chains of refresh tokens |
-//! | [`work`] | what a connection does again and again; a new kind of row begins here |
+//! | [`work`] | what a connection repeats; a new kind of row begins here |
 //! | [`rows`] | the rows of the table |
 //! | [`drive`] | runs a row |
-//! | [`groups`] | what the store says of its groups |
-//! | [`limits`] | what the machine can do |
-//! | [`bare`] | servers that know no OAuth: what a refresh is made of |
-//! | [`measure`] | all of it in its order |
-//! | [`figures`] | what was measured, and medians of it |
+//! | [`groups`] | the counters of the store |
+//! | [`limits`] | the limits of the machine |
+//! | [`bare`] | servers that know no OAuth, which show what a refresh is made of |
+//! | [`measure`] | measures everything, in order |
+//! | [`figures`] | the measured figures, and their medians |
 //! | [`report`], [`bars`] | the tables, and JSON |
-//! | [`proof`] | what must be true afterwards |
+//! | [`proof`] | what must be true after the run |
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::print_stdout,
@@ -56,7 +57,8 @@ use clap::Parser as _;
 
 use self::options::Options;
 
-/// heirloom's, for the servers that know no OAuth; the generator and the limits have it too.
+/// The allocator of heirloom, so that the servers that know no OAuth have it too. The generator and the limits also use
+/// it.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -69,13 +71,13 @@ fn main() -> anyhow::Result<()> {
         println!("nothing measured: run `cargo bench --bench load`");
         return Ok(());
     }
-    // One thread: the generator must not eat what it measures.
+    // One thread, so that the generator takes as little CPU time as possible from the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, run(options))
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
-    // The folder goes last.
+    // The folder is dropped last, after the servers in it.
     let measure::Done { folder: _folder, mut report, stages } = measure::all(&options).await?;
     print!("{}", report.text());
     eprintln!("proving");

@@ -1,4 +1,4 @@
-//! Measures all of it, in its order.
+//! Measures everything, in order.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,34 +22,33 @@ use super::server::{Memory, Server, disk};
 use super::target::Target;
 use super::work::sign_in;
 
-/// How many sessions there are where it does not matter.
+/// The number of sessions for rows in which it does not matter.
 const FEW: usize = 1000;
-/// The rows that are no rows of requests.
+/// The names of the rows that don't send requests.
 const DISK_ROW: &str = "disk a refresh";
 const IDLE_ROW: &str = "idle and empty";
 
-/// The servers that are driven, and the folder that theirs are in.
+/// The servers, and the folder that their folders are in.
 struct Bench<'a> {
     options: &'a Options,
     keys: Rc<Keys>,
     folder: tempfile::TempDir,
     stages: BTreeMap<Place, Stage>,
-    /// Those that can't be had, and why.
+    /// The servers that can't be measured, and why.
     missing: BTreeMap<Place, String>,
     report: Report,
 }
 
-/// What was measured, and the servers with their names, for the proof.
+/// The results, and the servers with their names, for the proof.
 pub(crate) struct Done {
-    /// What was measured.
     pub(crate) report: Report,
-    /// The servers. They end before their folder goes.
+    /// The servers. They must end before their folder is removed.
     pub(crate) stages: Vec<(String, Stage)>,
-    /// Where they are.
+    /// The folder that the servers' folders are in.
     pub(crate) folder: tempfile::TempDir,
 }
 
-/// Measures what is asked for.
+/// Measures what the options ask for.
 pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
     let mut bench = Bench {
         options,
@@ -81,7 +80,7 @@ pub(crate) async fn all(options: &Options) -> anyhow::Result<Done> {
         bench.disk().await?;
     }
     let Bench { stages, report, folder, .. } = bench;
-    // There is nothing to prove of those that know no OAuth.
+    // There is nothing to prove about servers that know no OAuth.
     let stages = stages.into_iter().filter(|(place, _)| !matches!(place, Place::Bare(_)));
     let stages = stages.map(|(place, stage)| (name_of(place), stage)).collect();
     Ok(Done { report, stages, folder })
@@ -98,7 +97,7 @@ fn name_of(place: Place) -> String {
 }
 
 impl Bench<'_> {
-    /// The rows of a server that runs already.
+    /// Adds the server of `--target`. Returns its rows.
     async fn join_target(&mut self) -> anyhow::Result<Vec<Row>> {
         let options = &self.options.target;
         self.report.target = options.target.as_ref().map(ToString::to_string);
@@ -119,14 +118,14 @@ impl Bench<'_> {
         Ok(rows)
     }
 
-    /// Whether another server answers what a row asks: that it has the endpoint does not say that the client may.
+    /// Sends a row's request to another server once. It may have the endpoint and still refuse the client.
     async fn probe(&mut self, row: &Row) -> Result<(), String> {
         let is_open = !matches!(row.kind, Kind::Introspection | Kind::Userinfo);
         let Some(stage) = self.stages.get_mut(&row.place).filter(|_| !is_open) else { return Ok(()) };
         stage.once(row.kind).await.map_err(|error| format!("{error:#}"))
     }
 
-    /// Sees to it that a server runs, or says why it can't.
+    /// Starts a row's server unless it runs already. The error says why it can't run.
     async fn prepare(&mut self, place: Place) -> Result<(), String> {
         if self.stages.contains_key(&place) {
             return Ok(());
@@ -157,7 +156,7 @@ impl Bench<'_> {
         let installation = Installation::make(folder, algorithm, kept.as_deref())?;
         let seeded = seed(&installation, sessions).await?;
         kept.map(|kept| installation.keep(&kept)).transpose()?;
-        // What was written so far is not to be written while something is measured.
+        // Writes that are pending now must not disturb the measurement.
         Command::new("sync").status().context("sync")?;
         let (seeding, events) = (began.elapsed().as_secs_f64(), seeded.position);
         let (server, start) = Server::start(&installation).await?;
@@ -207,7 +206,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// All rounds of all rows, and the limits of the machine in each.
+    /// Runs all rounds of all rows, and measures the limits of the machine in each.
     async fn rounds(&mut self) -> anyhow::Result<()> {
         let (keys, rounds, length) = (Rc::clone(&self.keys), self.options.rounds(), self.report.length);
         for round in 1..=rounds {
@@ -249,7 +248,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// What many sessions cost, and how long a start takes after SIGKILL.
+    /// Measures memory and disk with many sessions, and starts after SIGKILL.
     async fn look_at_sizes(&mut self) -> anyhow::Result<()> {
         for facts in &mut self.report.sizes {
             let Some(stage) = self.stages.get_mut(&Place::Size(facts.sessions)) else { continue };
@@ -269,17 +268,17 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The memory of a server that has nothing to do.
+    /// Measures the memory of an idle server without users.
     async fn idle(&mut self) -> anyhow::Result<()> {
         let installation = Installation::make(self.folder.path().join("idle"), Algorithm::Rs256, None)?;
         let (mut server, _) = Server::start(&installation).await?;
-        // Whatever it does after its start, it has done then.
+        // By then it has finished what it does after a start.
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.report.idle = server.memory()?;
         server.kill()
     }
 
-    /// What a refresh costs on disk, once the file's free space is used again.
+    /// Measures the disk that a refresh takes, once free space in the file is being used again.
     async fn disk(&mut self) -> anyhow::Result<()> {
         let row = Row {
             name: DISK_ROW.to_owned(),

@@ -1,4 +1,4 @@
-//! What is asked for on the command line.
+//! The options on the command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,57 +9,58 @@ use url::Url;
 
 use super::bare::Bare;
 
-/// Measures an OAuth server under load, beside what this machine can do at all: heirloom, or one that runs already.
+/// Measures an OAuth server under load, beside the limits of this machine: heirloom, or a server that runs already
 #[derive(Parser)]
 pub(crate) struct Options {
     /// One round of one second a row, and small stores: for CI
     #[arg(long)]
     quick: bool,
-    /// How often every row is measured; the table shows medians [default: 3]
+    /// How many rounds each row is measured; the table shows medians [default: 3]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
     /// Seconds a row [default: 5]
     #[arg(long, value_name = "N")]
     seconds: Option<f64>,
-    /// How many sessions there are in the rows that ask what that costs [default: 1k,100k,1M]
+    /// The numbers of sessions in the rows about many sessions [default: 1k,100k,1M]
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = parse_size)]
     sizes: Option<Vec<usize>>,
-    /// After how many refreshes the disk is looked at, and after how many more again [default: 300k]
+    /// How many refreshes to make before the disk is measured, and how many more before it is measured again [default:
+    /// 300k]
     #[arg(long, value_name = "N", value_parser = parse_size)]
     disk_refreshes: Option<usize>,
-    /// Keep the sessions that are made before the start in DIR, and use them again the next time
+    /// Keep the sessions that are made before the start in DIR, and use them in the next run
     #[arg(long, value_name = "DIR")]
     pub(crate) seeds: Option<PathBuf>,
-    /// Only the row of this name, or all rows whose names contain this; may be given several times
+    /// Only the row of this name, or all rows whose names contain this text; may be given several times
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Keep all that was measured as JSON
+    /// Write all figures to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) target: TargetOptions,
-    /// Given by `cargo bench`; without it, as by `cargo test --benches`, nothing is measured
+    /// Given by `cargo bench`; without it, as in `cargo test --benches`, nothing is measured
     #[arg(long, hide = true)]
     pub(crate) bench: bool,
-    /// Be a server that knows no OAuth
+    /// Run as a server that knows no OAuth
     #[arg(long, hide = true, requires_all = ["library", "folder"])]
     pub(crate) bare: Option<Bare>,
-    /// The library that it signs by
+    /// The library that this server signs with
     #[arg(long, hide = true, default_value = "")]
     pub(crate) library: String,
-    /// Where it stores
+    /// The folder that this server stores in
     #[arg(long, hide = true, default_value = ".")]
     pub(crate) folder: PathBuf,
 }
 
-/// Another server than the one of this crate.
+/// A server other than the one of this crate.
 #[derive(Args)]
 #[command(next_help_heading = "Another server")]
 pub(crate) struct TargetOptions {
-    /// Drive the server whose issuer this is; it runs already, on plain http
+    /// Drive the server with this issuer, which runs already, on plain http
     #[arg(long, value_name = "URL")]
     pub(crate) target: Option<Url>,
-    /// Its client, with the password and the refresh token grant
+    /// The id of a client that is registered there for the password and the refresh token grant
     #[arg(long, value_name = "ID", requires = "target")]
     pub(crate) client_id: Option<String>,
     /// The client's secret, if it has one
@@ -68,7 +69,7 @@ pub(crate) struct TargetOptions {
     /// Send the secret in the form instead of the header
     #[arg(long, requires = "client_secret")]
     pub(crate) secret_in_body: bool,
-    /// Who signs in; several take turns, all with one password
+    /// The name of a user; several users sign in by turns, all with one password
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', requires = "target")]
     pub(crate) username: Vec<String>,
     /// The password
@@ -77,16 +78,16 @@ pub(crate) struct TargetOptions {
     /// The scope to ask for
     #[arg(long, value_name = "SCOPE", requires = "target")]
     pub(crate) scope: Option<String>,
-    /// Where tokens are, if the server has no metadata
+    /// The path of the token endpoint, if the server has no metadata
     #[arg(long, value_name = "PATH", requires = "target")]
     pub(crate) token_path: Option<String>,
-    /// Its process, if it is on this machine: its CPU time and its memory are measured, too
+    /// The id of its process, if it is on this machine: then its CPU time and its memory are measured, too
     #[arg(long, value_name = "PID", requires = "target")]
     pub(crate) pid: Option<u32>,
 }
 
 impl Options {
-    /// How often every row is measured.
+    /// How many rounds each row is measured.
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 1 } else { 3 }).max(1)
     }
@@ -97,7 +98,7 @@ impl Options {
         Duration::try_from_secs_f64(seconds).context("--seconds")
     }
 
-    /// How many sessions there are in the rows that ask what that costs, in order.
+    /// The numbers of sessions in the rows about many sessions, sorted.
     pub(crate) fn sizes(&self) -> Vec<usize> {
         let usual: &[usize] = if self.quick { &[1000, 20_000] } else { &[1000, 100_000, 1_000_000] };
         let mut sizes = self.sizes.clone().unwrap_or_else(|| usual.to_vec());
@@ -106,12 +107,12 @@ impl Options {
         sizes
     }
 
-    /// After how many refreshes the disk is looked at.
+    /// How many refreshes are made before the disk is measured.
     pub(crate) fn disk_refreshes(&self) -> u64 {
         self.disk_refreshes.unwrap_or(if self.quick { 5000 } else { 300_000 }) as u64
     }
 
-    /// That there are rows of all that is wanted, among those with these `names`.
+    /// Checks that each `--only` names one of the rows `names`.
     pub(crate) fn check(&self, names: &[String]) -> anyhow::Result<()> {
         for text in &self.only {
             let found = names.iter().any(|name| name.contains(text));
@@ -120,7 +121,7 @@ impl Options {
         Ok(())
     }
 
-    /// Whether the row with this name is wanted, one of those with these `names`.
+    /// Whether the row `name`, one of `names`, is to be measured.
     pub(crate) fn wants(&self, name: &str, names: &[String]) -> bool {
         let exact = |text| names.contains(text);
         let wanted = |text| if exact(text) { name == text } else { name.contains(text) };

@@ -1,5 +1,5 @@
-//! What must be true after the run, shown on a server that was killed and started again on the same folder. Of a server
-//! that is not ours, what can be seen from outside.
+//! What must be true after the run, shown on a server that was killed and started again on the same folder. For another
+//! make of server, only what can be seen from outside.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,12 +18,12 @@ use super::seed::ROTATIONS;
 use super::server::Server;
 use super::target::Target;
 
-/// More rotations than the server remembers the times of: a token from before them is an old one for certain.
+/// More rotations than those of which the server remembers the times, so that an older token is certainly a used one.
 const OLD: u64 = 6;
-/// How many chains are ended. What else there is of them stands in the log.
+/// How many chains are ended. The log is checked for all chains.
 const ENDED: usize = 256;
 
-/// What was proved of heirloom.
+/// What was proved about heirloom.
 struct Proof {
     tokens: usize,
     ended: usize,
@@ -31,17 +31,17 @@ struct Proof {
     rotations: u64,
 }
 
-/// Kills the server, starts it again, and proves it all.
+/// Kills the server, starts it again, and proves everything.
 pub(crate) async fn prove(stage: Stage) -> anyhow::Result<String> {
     let Stage { installation, target, mut server, pool, mut given } = stage;
     let mut pool = pool.take();
     let Some(installation) = installation else { return seen_from_outside(&target, pool, given).await };
     server.kill()?;
-    // Within the window an old token of a moment ago gets the newest pair, and ends nothing.
+    // Within the window, an old token would get the newest pair instead of ending the session.
     let no_window = [("HEIRLOOM__TOKENS__RETRY_WINDOW", "0s")];
     let (mut server, _) = Server::start_with(&installation, &no_window).await?;
     let mut connection = Connection::open(target.address).await?;
-    // Those that went on longest.
+    // The chains with the most rotations.
     pool.resting.make_contiguous().sort_unstable_by_key(|chain| std::cmp::Reverse(chain.rotations));
     for chain in pool.resting.iter_mut().take(ENDED) {
         chain.is_one_line(&target, &mut connection).await?;
@@ -53,7 +53,7 @@ pub(crate) async fn prove(stage: Stage) -> anyhow::Result<String> {
     Ok(Proof { tokens, ended, chains, rotations }.to_string())
 }
 
-/// How many refresh tokens there were.
+/// Fails if a refresh token was given twice. Returns the number of tokens.
 fn none_given_twice(pool: &Pool, given: &mut Vec<u64>) -> anyhow::Result<usize> {
     given.extend(pool.resting.iter().flat_map(|chain| &chain.given));
     let tokens = given.len();
@@ -64,8 +64,8 @@ fn none_given_twice(pool: &Pool, given: &mut Vec<u64>) -> anyhow::Result<usize> 
 }
 
 impl Chain {
-    /// Nothing acknowledged was lost: its last token is still good. It is one family: its first token, presented again,
-    /// ends what its last one is of.
+    /// Checks a chain. Nothing acknowledged was lost: its last token still refreshes. It is one family: presenting its
+    /// first token again ends the session of the last one.
     async fn is_one_line(&mut self, target: &Target, connection: &mut Connection) -> anyhow::Result<()> {
         let mut request = String::new();
         self.refresh(target, connection, &mut request).await.context("an acknowledged rotation was lost")?;
@@ -84,7 +84,7 @@ impl Chain {
     }
 }
 
-/// What the log says of one session.
+/// What the log has of one session.
 #[derive(Default)]
 struct Line {
     rotations: u64,
@@ -92,8 +92,8 @@ struct Line {
     reused: bool,
 }
 
-/// Reads the log from where the server began: each session's generations follow one upon the other, and they are as many
-/// as were acknowledged.
+/// Reads the log from where the server began, and checks that each session's generations follow one another, and are as
+/// many as were acknowledged.
 async fn rotations_in_the_log(installation: &Installation, pool: &Pool) -> anyhow::Result<u64> {
     let seeded = pool.seeded.as_ref().context("nothing is known of the sessions")?;
     let store = SledStore::open(&installation.data(), SledOptions::default())?;
@@ -137,7 +137,7 @@ impl Line {
                 self.generation = Some(generation);
                 self.rotations += 1;
             }
-            // Of the sign-ins that are measured, which nobody refreshes, the oldest go when there are too many.
+            // A user's oldest sessions end when the measured sign-ins exceed the limit. Nobody refreshes them.
             SessionEvent::Ended { reason: EndReason::Evicted, .. } if self.rotations == 0 => {}
             SessionEvent::Ended { reason, .. } => {
                 ensure!(*reason == EndReason::Reuse && !self.reused, "ended: {}", reason.as_str());
@@ -168,7 +168,7 @@ impl fmt::Display for Proof {
     }
 }
 
-/// Whether the last token of each chain is good, and what its first one does.
+/// Checks each chain of another make of server: whether its last token refreshes, and what its first one does.
 async fn seen_from_outside(target: &Target, mut pool: Pool, mut given: Vec<u64>) -> anyhow::Result<String> {
     let mut connection = Connection::open(target.address).await?;
     let mut request = String::new();

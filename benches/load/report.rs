@@ -13,43 +13,44 @@ use super::options::size_text;
 use super::rows::Place;
 use super::server::Memory;
 
-/// How many cores other programs may use, the kernel's work for server and generator included, before the table warns.
+/// When other programs use more cores than this, the table warns. The kernel's work for server and generator counts as
+/// theirs.
 const QUIET: f64 = 0.15;
-/// Bytes of a megabyte.
+/// Bytes in a megabyte.
 pub(crate) const MB: f64 = 1e6;
 
-/// All that was measured.
+/// Everything that was measured.
 #[derive(Default)]
 pub(crate) struct Report {
-    /// How long a row was measured.
+    /// How long each row was measured in a round.
     pub(crate) length: Duration,
-    /// Where the other server is, if it is one.
+    /// The address of the other server, if there is one.
     pub(crate) target: Option<String>,
     /// All rows.
     pub(crate) rows: Vec<Series>,
-    /// What the machine can do.
+    /// The limits of the machine.
     pub(crate) limits: Limits,
-    /// What each server's store said of its groups after all rows.
+    /// The counters of each server's store after all rows.
     pub(crate) groups: Vec<(String, Groups)>,
-    /// What many sessions cost.
+    /// Facts about servers with many sessions.
     pub(crate) sizes: Vec<SizeFacts>,
-    /// What a refresh costs on disk.
+    /// How much disk a refresh takes.
     pub(crate) disk: Option<DiskFacts>,
-    /// The memory of a server without users and sessions that does nothing.
+    /// The memory of an idle server without users and sessions.
     pub(crate) idle: Option<Memory>,
-    /// The memory of the server of another make.
+    /// The memory of the other make of server.
     pub(crate) target_memory: Option<Memory>,
-    /// What was proved of each server, or why not.
+    /// What was proved of each server, or why the proof failed.
     pub(crate) proofs: Vec<(String, std::result::Result<String, String>)>,
 }
 
 impl Report {
-    /// How many answers were not what they should be.
+    /// The number of wrong answers.
     pub(crate) fn errors(&self) -> u64 {
         self.rows.iter().map(Series::errors).sum()
     }
 
-    /// The tables.
+    /// The tables as text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
@@ -60,7 +61,7 @@ impl Report {
     fn write(&self, out: &mut String) -> Result {
         let own = || format!("heirloom {}", env!("CARGO_PKG_VERSION"));
         let what = self.target.clone().unwrap_or_else(own);
-        // The one about the disk goes on until there were enough refreshes.
+        // The row about the disk is left out: it ends with a number of refreshes, not after a time.
         let rows = self.rows.iter().filter(|row| row.row.place != Place::Disk);
         let rounds = rows.map(|row| row.rounds.len()).max().unwrap_or_default();
         writeln!(out, "\n{what}, {} cores, medians of {rounds} rounds of {:?} a row;", cores(), self.length)?;
@@ -109,7 +110,7 @@ impl Report {
         Ok(())
     }
 
-    /// What else is to be said of a row.
+    /// Writes the remarks about a row.
     fn write_beside(out: &mut String, row: &Series) -> Result {
         let storm = |round: &Round| {
             round.measured.storm.as_ref().map(|storm| storm.busy as f64 / round.measured.seconds)
@@ -131,7 +132,7 @@ impl Report {
         }
     }
 
-    /// The longest of what keeps others waiting.
+    /// Writes how long the longest group and the longest read took.
     fn write_groups(&self, out: &mut String) -> Result {
         for (server, groups) in &self.groups {
             let Groups { largest, longest, longest_read, .. } = groups;
@@ -258,7 +259,7 @@ impl Report {
         Ok(())
     }
 
-    /// What a refresh is made of: the rows that differ only in what is done, and the middle half of their rounds.
+    /// Writes the rows that show what a refresh is made of, with the middle half of their rounds.
     fn write_parts(&self, out: &mut String) -> Result {
         let is_part = |row: &&Series| row.row.is_part() && row.skipped.is_none();
         let parts: Vec<_> = self.rows.iter().filter(is_part).collect();
@@ -276,7 +277,7 @@ impl Report {
         Ok(())
     }
 
-    /// All rounds and the medians.
+    /// All rounds and the medians, as JSON.
     pub(crate) fn json(&self) -> serde_json::Result<String> {
         let memory = |memory: Memory| json!({ "now_bytes": memory.now, "peak_bytes": memory.peak });
         let sizes = self.sizes.iter().map(|size| {
@@ -311,7 +312,7 @@ impl Report {
     }
 }
 
-/// A figure, if there is one.
+/// A figure as text; `-` if there is none.
 pub(crate) fn cell(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }

@@ -1,4 +1,4 @@
-//! The rows of the table. A new one is a line here, and a new kind of request a variant of [`Work`].
+//! The rows of the table. A new row is a line here, and a new kind of request is a variant of [`Work`].
 
 use super::bare::Bare;
 use super::installation::Algorithm;
@@ -6,46 +6,44 @@ use super::limits::Limit;
 use super::options::size_text;
 use super::target::Target;
 
-/// A row.
 #[derive(Clone)]
 pub(crate) struct Row {
-    /// As it stands in the table.
+    /// The name in the table.
     pub(crate) name: String,
-    /// On which server.
+    /// The server that it drives.
     pub(crate) place: Place,
     /// What its connections do.
     pub(crate) kind: Kind,
-    /// How many connections there are, each with one request under way.
+    /// The number of connections, each with one request under way.
     pub(crate) connections: usize,
-    /// How many more sign in meanwhile, and come back when they are told to.
+    /// The number of further connections that sign in at the same time, and come back later when they are told to.
     pub(crate) storm: usize,
-    /// What of the machine limits it; measured just before and just after the row.
+    /// The limit of the machine; measured just before and just after the row.
     pub(crate) limit: Limit,
 }
 
-/// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
-    /// One with a thousand sessions that signs so.
+    /// A server with a thousand sessions that signs with this algorithm.
     Signing(Algorithm),
-    /// One with that many sessions.
+    /// A server with this many sessions.
     Size(usize),
-    /// One that signs ES256, for a look at its disk.
+    /// A server that signs ES256, on which the disk is measured.
     Disk,
-    /// One that knows no OAuth.
+    /// A server that knows no OAuth.
     Bare(Bare),
-    /// One that ran already.
+    /// The server of `--target`.
     Target,
 }
 
 impl Row {
-    /// Whether it is a refresh by RS256 that there are parts of, or one of these.
+    /// Whether it is one of the rows that show what a refresh by RS256 is made of, or such a refresh.
     pub(crate) fn is_part(&self) -> bool {
         let parted = [FEW, MANY].contains(&self.connections) && self.storm == 0;
         parted && self.limit == Limit::Rsa2048 && self.place != Place::Target
     }
 
-    /// Whether it is held against OpenSSL's signatures too, which takes some seconds.
+    /// Whether it is also compared with OpenSSL's signatures, which takes some seconds to measure.
     pub(crate) fn is_held_against_openssl(&self) -> bool {
         let alike = self.kind == Kind::Refresh && self.limit == Limit::Rsa2048;
         alike && self.connections == MANY && self.storm == 0
@@ -55,39 +53,39 @@ impl Row {
 /// What a row's connections do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Each hands its own refresh token down.
+    /// Each refreshes its own chain.
     Refresh,
-    /// Each sends one refresh again and again, as if its answer had been lost: all is done but what only a refresh does
-    /// that is stored.
+    /// Each sends one refresh again and again, as if its answer had been lost. The server does everything except what
+    /// only a stored refresh needs.
     Again,
-    /// Each has the same done: one signature at least.
+    /// Each sends a request that costs one signature at least.
     Signature,
-    /// All hand the refresh tokens of all sessions down.
+    /// All together refresh all sessions.
     Spread,
     /// Each signs in.
     SignIn,
-    /// Each has an access token looked at.
+    /// Each introspects an access token.
     Introspection,
     /// Each fetches the JWKS.
     Jwks,
-    /// Each asks who the user is.
+    /// Each requests userinfo.
     Userinfo,
 }
 
-/// How many connections refresh in the rows about sizes and about the storm.
+/// The number of connections in the rows about many sessions and about the storm.
 pub(crate) const MANY: usize = 64;
-/// How many connections keep all processors at work, and do not wait long.
+/// A number of connections that keeps all processors busy without long queues.
 const FEW: usize = 16;
-/// How many connections sign in, where that is what is measured: none is told to come back.
+/// The number of connections in the row about sign-ins: few enough that none is told to come back later.
 const SIGN_INS: usize = FEW;
 /// The numbers of connections that refresh.
 const CONNECTIONS: [usize; 4] = [1, FEW, MANY, 256];
 
-/// All rows about heirloom.
+/// All rows for heirloom.
 pub(crate) fn of_heirloom(sizes: &[usize]) -> Vec<Row> {
     let [rs256, es256] = [Algorithm::Rs256, Algorithm::Es256];
     let mut rows = refreshes(Place::Signing(rs256), rs256.name(), Limit::Rsa2048);
-    // Next to the refreshes that they are parts of.
+    // Beside the refreshes that they are parts of.
     for connections in [FEW, MANY] {
         let refresh = rows.iter().position(|row| row.connections == connections).unwrap_or_default();
         rows.splice(refresh..refresh, parts(Place::Signing(rs256), connections));
@@ -105,7 +103,7 @@ pub(crate) fn of_heirloom(sizes: &[usize]) -> Vec<Row> {
     rows
 }
 
-/// All rows that another server can answer.
+/// All rows that another server has endpoints for.
 pub(crate) fn of_target(target: &Target) -> Vec<Row> {
     let limit = match target.algorithm.as_str() {
         "RS256" => Limit::Rsa2048,
@@ -130,8 +128,8 @@ fn refreshes(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
     CONNECTIONS.into_iter().map(row).collect()
 }
 
-/// What a refresh by RS256 is made of: servers that know no OAuth, each of which does more than the one before it, and
-/// heirloom, which does all but store.
+/// The rows that show what a refresh by RS256 is made of: servers that know no OAuth, each of which does more than the
+/// one before it, and heirloom without storing.
 fn parts(place: Place, connections: usize) -> Vec<Row> {
     let row = |name, place, kind| {
         let name = format!("{name}, {connections} conn.");
@@ -154,7 +152,7 @@ fn others(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
     let storm = format!("refresh {algorithm}, {MANY} conn., storm");
     vec![
         Row { name: storm, place, kind: Kind::Refresh, connections: MANY, storm: MANY, limit },
-        // Users of another server may be few, and its throttle unknown.
+        // Another server may have few users, and its throttle is unknown.
         row(
             "sign-in",
             Kind::SignIn,

@@ -1,5 +1,5 @@
-//! Users and live sessions before the server starts: through the store and the aggregates, as the server itself writes
-//! them, only many at a time.
+//! Makes users and live sessions before the server starts: through the store and the aggregates, as the server itself
+//! writes them, but many at a time.
 
 use std::cell::Cell;
 use std::fs;
@@ -28,41 +28,41 @@ use serde::{Deserialize, Serialize};
 
 use super::installation::{CLIENT, Installation, SEED};
 
-/// The password of everybody; it needs no encoding.
+/// Every user's password; it needs no encoding in a form.
 pub(crate) const PASSWORD: &str = "tulip-quartz-93-lantern";
-/// How many users sign in while it is measured: so many that the limit of sessions of one user is not reached.
+/// How many users sign in during the measurement: enough that no user reaches the limit of sessions.
 pub(crate) const CROWD: usize = 1024;
-/// How often each session was refreshed: with its two first events that is five.
+/// How many refreshes each session has: with its first two events, it has five.
 pub(crate) const ROTATIONS: u32 = 3;
-/// How many sessions a user has.
+/// How many sessions each user has.
 const A_USER: usize = 20;
-/// Over which time the sessions began, the last of them a day ago.
+/// The time over which the sessions began; the last one began a day ago.
 const SPAN: Duration = Duration::from_hours(5 * 24);
-/// How many appends are under way.
+/// How many appends are under way at once.
 const AT_ONCE: usize = 2048;
-/// What a session's device says.
+/// The user agent of each session's device.
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 
-/// The sessions that were made: what their refresh tokens are is computed, not kept.
+/// The sessions that were made. Their refresh tokens are computed when needed, not kept.
 pub(crate) struct Seeded {
     codec: RefreshTokenCodec,
     plan: Plan,
-    /// How many there are.
+    /// The number of sessions.
     pub(crate) sessions: usize,
-    /// Where the log ended then.
+    /// The position at which the log ended then.
     pub(crate) position: u64,
 }
 
-/// Who and when everything is.
+/// The ids, nonces and times of everything that is made.
 #[derive(Clone, Copy)]
 struct Plan {
-    /// What makes it another one each time.
+    /// Random, so that each plan has other ids.
     salt: u64,
     sessions: u64,
     now: Timestamp,
 }
 
-/// What is kept of a plan beside what was made by it.
+/// A plan and its results, as kept in a file.
 #[derive(Deserialize, Serialize)]
 struct Kept {
     salt: u64,
@@ -71,7 +71,7 @@ struct Kept {
     position: u64,
 }
 
-/// What all sessions are made of.
+/// Values that all sessions share.
 struct Common {
     plan: Plan,
     client: Arc<Registration>,
@@ -93,7 +93,7 @@ impl Seeded {
         })
     }
 
-    /// The refresh token of a session.
+    /// The newest refresh token of a session.
     pub(crate) fn token(&self, number: usize) -> String {
         let number = number as u64;
         let token = self.codec.encode(&RefreshToken {
@@ -104,13 +104,13 @@ impl Seeded {
         token.unwrap_or_default()
     }
 
-    /// The session that a refresh token is of.
+    /// The id of the session that a refresh token belongs to.
     pub(crate) fn session_of(&self, token: &str) -> anyhow::Result<SessionId> {
         Ok(self.codec.decode(token)?.session)
     }
 }
 
-/// Makes the keys, the users and `sessions` live sessions, unless they are there already.
+/// Makes the keys, the users and `sessions` live sessions, unless they exist already.
 pub(crate) async fn seed(installation: &Installation, sessions: usize) -> anyhow::Result<Seeded> {
     let file = installation.folder.join(SEED);
     if let Ok(kept) = fs::read(&file) {
@@ -124,7 +124,7 @@ pub(crate) async fn seed(installation: &Installation, sessions: usize) -> anyhow
     Seeded::of(installation, &kept)
 }
 
-/// Makes it all, and says where the log ends.
+/// Makes everything. Returns where the log ends.
 async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyhow::Result<u64> {
     let (config, clock) = (installation.config()?, Arc::new(SystemClock) as Arc<dyn Clock>);
     make_keys(&config, &clock)?;
@@ -136,7 +136,7 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     let app =
         App::assemble(&config, Environment { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
     app.indexes.prepare().await?;
-    // One hash for all: the pool would take its time.
+    // One hash for all users, because hashing takes long.
     let source = Source { block: 1, site: 1, account: 1, known: true };
     let hash = minicbor::to_vec(app.passwords.hash(Password::parse(PASSWORD)?, source).await?)?;
     let holders = sessions.div_ceil(A_USER);
@@ -153,7 +153,7 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     Ok(store.stats().position)
 }
 
-/// Makes that many appends and waits until all are durable.
+/// Makes the appends and waits until all are durable.
 async fn append_all(
     store: &Arc<SledStore>,
     (what, count): (&'static str, usize),
@@ -184,7 +184,7 @@ async fn append_all(
 }
 
 impl Plan {
-    /// Random bytes that are the same each time (`SplitMix64`).
+    /// Random bytes that are the same each time (`SplitMix64`), for a `kind` and a number.
     fn bytes<const N: usize>(self, kind: u64, number: u64) -> [u8; N] {
         let mut state = self.salt ^ kind.wrapping_mul(0xA076_1D64_78BD_642F) ^ number.rotate_left(24);
         let mut bytes = [0; N];
@@ -214,7 +214,7 @@ impl Plan {
         self.bytes::<16>(2 + u64::from(generation), number).into()
     }
 
-    /// The crowd comes first, then who holds the sessions.
+    /// The users that sign in come first, then those that have the sessions.
     fn user_id(self, number: u64) -> UserId {
         let millis = self.now.before(Duration::from_hours(30 * 24)).millis();
         uuid::Builder::from_unix_timestamp_millis(millis + number, &self.bytes(0, number)).into_uuid().into()
@@ -246,7 +246,7 @@ pub(crate) fn user_name(number: usize) -> String {
 }
 
 impl Common {
-    /// A session that was begun and refreshed by the same functions that the server decides by.
+    /// The events of a session, decided by the functions that the server itself decides by.
     fn session(&self, number: usize) -> anyhow::Result<Append> {
         let number = number as u64;
         let plan = self.plan;

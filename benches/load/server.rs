@@ -1,4 +1,4 @@
-//! The server, as a process of its own.
+//! The server, as a separate process.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,28 +14,28 @@ use super::bare::Bare;
 use super::connection::Connection;
 use super::installation::Installation;
 
-/// How many ticks of `/proc/PID/stat` are a second: the same on every Linux.
+/// Ticks a second in `/proc/PID/stat`: the same on every Linux.
 const TICKS: f64 = 100.0;
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Who answers.
+/// The process that answers.
 pub(crate) enum Server {
-    /// A process of this program's. Killed when dropped.
+    /// A process that this program started. Killed when dropped.
     Own(Child),
-    /// A process of somebody else's.
+    /// A process that somebody else started.
     Other(u32),
-    /// Nobody knows.
+    /// An unknown process.
     Unknown,
 }
 
 impl Server {
-    /// Starts the server on an installation, and waits for its first answer; says how long that took.
+    /// Starts the server on an installation, and waits for its first answer. Returns how long that took.
     pub(crate) async fn start(installation: &Installation) -> anyhow::Result<(Self, Duration)> {
         Self::start_with(installation, &[]).await
     }
 
-    /// As [`start`](Self::start), with settings that come before those of the installation.
+    /// As [`start`](Self::start), with environment variables that override the installation's settings.
     pub(crate) async fn start_with(
         installation: &Installation,
         settings: &[(&str, &str)],
@@ -73,7 +73,7 @@ impl Server {
         }
     }
 
-    /// Starts one that knows no OAuth, and says where it is.
+    /// Starts a server that knows no OAuth. Returns its address.
     pub(crate) fn bare(bare: Bare, library: &str, folder: &Path) -> anyhow::Result<(Self, SocketAddr)> {
         let this = std::env::current_exe()?;
         let mut child = Command::new(this)
@@ -96,12 +96,12 @@ impl Server {
         }
     }
 
-    /// The CPU time that it has used so far, in seconds: all threads, user and system.
+    /// The CPU time that it has used so far, in seconds: all threads, user and system; none if the process is unknown.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<Option<f64>> {
         self.pid().map(|pid| cpu_seconds(&pid.to_string())).transpose()
     }
 
-    /// The memory that it has now, and the most that it has had, in bytes.
+    /// The memory that it uses now and the most that it has used, in bytes.
     pub(crate) fn memory(&self) -> anyhow::Result<Option<Memory>> {
         let Some(pid) = self.pid() else { return Ok(None) };
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -113,7 +113,7 @@ impl Server {
         Ok(Some(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? }))
     }
 
-    /// Ends it as a crash would: by SIGKILL. Not if it is somebody else's.
+    /// Ends it with SIGKILL, as a crash would, unless somebody else started it.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         if let Self::Own(child) = self {
             child.kill()?;
@@ -139,12 +139,12 @@ pub(crate) struct Memory {
     pub(crate) peak: u64,
 }
 
-/// The space on disk that a folder takes, in bytes.
+/// The disk space that a folder takes, in bytes.
 pub(crate) fn disk(folder: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // A file may go while it is looked at.
+        // A file may be removed during the walk.
         let Ok(metadata) = fs::symlink_metadata(entry.path()) else { continue };
         bytes += if metadata.is_dir() { disk(&entry.path())? } else { metadata.blocks() * 512 };
     }
@@ -161,14 +161,14 @@ pub(crate) fn machine_cpu_seconds() -> anyhow::Result<f64> {
     let stat = fs::read_to_string("/proc/stat")?;
     let line = stat.lines().next().context("/proc/stat is empty")?;
     let fields: Vec<f64> = line.split_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
-    // user nice system idle iowait irq softirq steal
+    // The fields: user nice system idle iowait irq softirq steal.
     let busy = fields.iter().take(8).enumerate().filter(|(at, _)| !matches!(at, 3 | 4));
     Ok(busy.map(|(_, ticks)| ticks).sum::<f64>() / TICKS)
 }
 
 fn cpu_seconds(pid: &str) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The program's name, in brackets, may hold anything.
+    // The program's name, in brackets, may contain any character.
     let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
     let (user, system) = (times.next().context("no utime")??, times.next().context("no stime")??);

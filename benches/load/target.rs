@@ -1,4 +1,4 @@
-//! Where requests go, and how they are written.
+//! Where requests are sent, and how they are written.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -15,24 +15,24 @@ use super::installation::{API, CLIENT};
 use super::options::TargetOptions;
 use super::seed::{CROWD, PASSWORD, user_name};
 
-/// What stands in a form as it is.
+/// Characters that a form leaves as they are.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// An OAuth server, a client and users of it.
+/// An OAuth server, with a client and users of it.
 pub(crate) struct Target {
     /// Its address.
     pub(crate) address: SocketAddr,
     /// Whether it is the server of this crate, started here.
     pub(crate) is_heirloom: bool,
-    /// What signs its access tokens: `RS256`, `ES256`; `opaque` if they are no JWTs.
+    /// The algorithm of its access tokens: `RS256`, `ES256`; `opaque` if they are not JWTs.
     pub(crate) algorithm: String,
     /// The head of a token request, up to the length.
     token_head: String,
     /// The body of a refresh, up to the token.
     refresh: String,
-    /// The body of a sign-in, up to the user's name; the last one has every scope that a row needs.
+    /// The bodies of a sign-in, up to the user's name; the second one asks for every scope that a row needs.
     sign_in: [String; 2],
-    /// Who signs in, one after the other.
+    /// The users that sign in by turns.
     users: Vec<String>,
     next_user: Cell<usize>,
     /// The whole request for the JWKS.
@@ -68,7 +68,7 @@ impl Target {
         }
     }
 
-    /// Any other server, whose metadata (RFC 8414) say where everything is.
+    /// Another server; its metadata (RFC 8414) say where its endpoints are.
     pub(crate) async fn discover(options: &TargetOptions) -> anyhow::Result<Self> {
         let url = options.target.as_ref().context("--target")?;
         anyhow::ensure!(
@@ -122,17 +122,17 @@ impl Target {
         })
     }
 
-    /// Whether it can be asked about tokens.
+    /// Whether it has introspection.
     pub(crate) const fn introspects(&self) -> bool {
         self.introspection_head.is_some()
     }
 
-    /// Whether it can be asked about users.
+    /// Whether it has userinfo.
     pub(crate) const fn has_userinfo(&self) -> bool {
         self.userinfo_head.is_some()
     }
 
-    /// Takes the algorithm from an access token.
+    /// Reads the algorithm from the header of an access token.
     pub(crate) fn learn_algorithm(&mut self, access: &str) {
         let header = access.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
         let header = header.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
@@ -140,7 +140,7 @@ impl Target {
         self.algorithm = algorithm.unwrap_or_else(|| "opaque".to_owned());
     }
 
-    /// That it is a JWT, where they are.
+    /// Checks that an access token is a JWT, if the server issues JWTs.
     pub(crate) fn check_access_token(&self, access: &str) -> anyhow::Result<()> {
         let is_jwt = access.bytes().filter(|byte| *byte == b'.').count() == 2;
         anyhow::ensure!(
@@ -173,7 +173,7 @@ impl Target {
         self.write(request, &self.refresh, token);
     }
 
-    /// A whole refresh, of a token that nobody has given.
+    /// A refresh of a token that was never issued.
     pub(crate) fn any_refresh(&self) -> Vec<u8> {
         const LEN: usize = 96;
         let mut request = String::new();
@@ -181,19 +181,19 @@ impl Target {
         request.into_bytes()
     }
 
-    /// A whole introspection of an access token.
+    /// An introspection of an access token; none without the endpoint.
     pub(crate) fn introspection(&self, access: &str) -> Option<Vec<u8>> {
         let (head, token) = (self.introspection_head.as_ref()?, encoded(access));
         Some(format!("{head}{}\r\n\r\ntoken={token}", "token=".len() + token.len()).into_bytes())
     }
 
-    /// A whole request to userinfo.
+    /// A request to userinfo; none without the endpoint.
     pub(crate) fn userinfo(&self, access: &str) -> Option<Vec<u8>> {
         Some(format!("{}{access}\r\n\r\n", self.userinfo_head.as_ref()?).into_bytes())
     }
 
     fn write(&self, request: &mut String, body: &str, token: &str) {
-        // What needs no encoding is sent as it lies.
+        // Parts that need no encoding are not copied.
         let pieces = || utf8_percent_encode(token, FORM);
         let length = body.len() + pieces().map(str::len).sum::<usize>();
         request.clear();
@@ -231,7 +231,7 @@ fn address_of(url: &Url) -> anyhow::Result<SocketAddr> {
     (host, port).to_socket_addrs()?.next().with_context(|| format!("{host} has no address"))
 }
 
-/// The metadata of the server whose issuer is `url`.
+/// The metadata of the server with the issuer `url`.
 async fn metadata(url: &Url, address: SocketAddr) -> anyhow::Result<serde_json::Value> {
     let issuer_path = url.path().trim_end_matches('/');
     let paths = [

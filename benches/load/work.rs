@@ -1,4 +1,4 @@
-//! What a connection does again and again.
+//! What a connection repeats.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,33 +10,33 @@ use super::chain::{Chain, Given, Pool, digest};
 use super::connection::Connection;
 use super::target::Target;
 
-/// For how long a refresh is sent again: the server allows half a minute.
+/// How long one refresh is sent again; the server allows 30 seconds.
 const GOOD_FOR: Duration = Duration::from_secs(20);
 
 /// What one connection of a row does.
 pub(crate) enum Work {
-    /// Hands one refresh token down.
+    /// Refreshes one chain.
     Refresh(Chain),
-    /// Sends the last refresh of a chain again: what it presented, and when that was handed down.
+    /// Sends the last refresh of a chain again. Has the presented token, and when it was rotated.
     Again(Chain, (String, Instant)),
-    /// Hands many down, each once, and then the same again.
+    /// Refreshes many chains, each once, and then begins again.
     Spread(Rc<RefCell<Pool>>),
-    /// Signs in, each time somebody else.
+    /// Signs in, each time as another user.
     SignIn(Given),
-    /// Sends the same request; the answer must have one of the texts in it.
+    /// Sends the same request again; the answer must contain one of the texts.
     Same(Vec<u8>, [&'static [u8]; 2]),
 }
 
 /// How a request ended.
 pub(crate) enum Done {
-    /// As it should.
+    /// With the right answer.
     Well,
     /// The server is busy, and says when to come back.
     Busy(Duration),
 }
 
 impl Work {
-    /// One request, and a look at its answer. `request` is room that is used again.
+    /// Sends one request and checks the answer. `request` is a buffer that is used again.
     pub(crate) async fn once(
         &mut self,
         target: &Target,
@@ -80,7 +80,7 @@ impl Work {
     }
 }
 
-/// Signs in with every scope that a row needs: an access token and a refresh token.
+/// Signs in with every scope that a row needs. Returns an access token and a refresh token.
 pub(crate) async fn sign_in(target: &Target) -> anyhow::Result<(String, String)> {
     let mut connection = Connection::open(target.address).await?;
     let mut request = String::new();

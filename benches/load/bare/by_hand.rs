@@ -1,4 +1,4 @@
-//! HTTP by hand, and a signature. Whatever heirloom takes beyond that is its own and its libraries'.
+//! One RSA signature for each request, with HTTP written by hand: the least that a refresh can cost.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use tokio::net::TcpStream;
 use super::super::limits::Keys;
 use super::signed;
 
-/// How an answer begins.
+/// The first part of an answer.
 const HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: ";
-/// What an answer has besides the access token.
+/// The rest of the body, behind the access token.
 const REST: &str = "\",\"token_type\":\"Bearer\",\"expires_in\":600,\"refresh_token\":\"\
     xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}";
 
-/// Serves a connection to its end.
+/// Serves a connection until it is closed.
 pub(super) async fn serve(mut stream: TcpStream, keys: Arc<Keys>) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let (mut read, mut answer) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
@@ -35,7 +35,7 @@ pub(super) async fn serve(mut stream: TcpStream, keys: Arc<Keys>) -> anyhow::Res
     }
 }
 
-/// Whether a request has come to its end.
+/// Whether a request is complete.
 fn is_whole(bytes: &[u8]) -> anyhow::Result<bool> {
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut request = httparse::Request::new(&mut headers);

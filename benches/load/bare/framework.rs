@@ -1,5 +1,5 @@
-//! The framework that heirloom is written in: a form comes in by hyper and poem-openapi, JSON goes out. No layer of
-//! heirloom's, no OAuth.
+//! The framework that heirloom uses, without any layer of heirloom's and without OAuth: hyper and poem-openapi read a
+//! form and answer JSON.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,11 +24,11 @@ use super::super::limits::Keys;
 use super::signed;
 use super::store::{Commits, Way};
 
-/// What serves all connections.
+/// The endpoint that serves all connections.
 #[derive(Clone)]
 pub(super) struct Framework {
     endpoint: Arc<BoxEndpoint<'static>>,
-    /// How many connections there are.
+    /// The number of open connections.
     connections: Arc<AtomicUsize>,
 }
 
@@ -37,7 +37,7 @@ struct Api {
     commits: Option<Commits>,
 }
 
-/// A refresh.
+/// The form of a refresh.
 #[derive(Object, Deserialize)]
 struct TokenForm {
     grant_type: String,
@@ -56,13 +56,13 @@ struct Answer {
 }
 
 impl Framework {
-    /// Signs with `keys`, and commits where there is somewhere to. Keeps count of its `connections`.
+    /// An endpoint that signs with `keys`, commits if `commits` is given, and counts its `connections`.
     pub(super) fn new(keys: Arc<Keys>, commits: Option<Commits>, connections: Arc<AtomicUsize>) -> Self {
         let api = OpenApiService::new(Api { keys, commits }, "bare", "0");
         Self { endpoint: Arc::new(api.into_endpoint()), connections }
     }
 
-    /// Serves a connection to its end.
+    /// Serves a connection until it is closed.
     pub(super) async fn serve(self, stream: TcpStream) -> anyhow::Result<()> {
         stream.set_nodelay(true)?;
         let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
@@ -99,7 +99,8 @@ impl Api {
                 signed(&self.keys)
             }
             Way::Log => {
-                // As heirloom: all hand in what they have before anybody signs, and all sign beside the commit.
+                // As in heirloom: all requests hand in their commits before anybody signs, and sign while the commit is
+                // under way.
                 tokio::task::yield_now().await;
                 let token = signed(&self.keys)?;
                 durable.await.context("the writer has ended")?;

@@ -1,4 +1,4 @@
-//! Servers that know no OAuth: what a refresh is made of, one thing after the other.
+//! Servers that know no OAuth. Each does more of what a refresh does than the one before it.
 
 mod by_hand;
 mod framework;
@@ -20,24 +20,26 @@ use self::framework::Framework;
 use self::store::{Commits, Way};
 use super::limits::Keys;
 
-/// How long an access token is without its signature.
+/// The length of an access token without its signature.
 const REST: usize = 480;
 
-/// Each does more than the one before it.
+/// The servers; each does more than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Bare {
-    /// An RSA signature, HTTP written and read by hand.
+    /// One RSA signature, with HTTP written and read by hand.
     Hand,
     /// The same by poem-openapi and hyper.
     Framework,
-    /// Beside the signature an event goes into a log in sled, synced, at about the least that this can cost: one row for all connections.
+    /// Also stores an event in a log in sled beside the signature, synced, at about the lowest possible cost: one row
+    /// for all connections.
     Log,
-    /// Before it signs, a session's row is read, and written to sled with an event's, and synced: the plain way to use sled.
+    /// Instead reads a session's row before it signs, and writes it to sled with an event's row, synced: the plain way
+    /// to use sled.
     Store,
 }
 
 impl Bare {
-    /// As it stands on the command line.
+    /// The name on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Hand => "hand",
@@ -48,10 +50,10 @@ impl Bare {
     }
 }
 
-/// Listens, says on which port, and serves until its standard input ends, since it must not outlive who started it.
-/// Signs by `library`, and stores in `folder`.
+/// Listens, prints the port, and serves until its standard input ends, so that it does not outlive the program that
+/// started it. Signs with `library`, and stores in `folder`.
 pub(crate) fn run(bare: Bare, library: &str, folder: &Path) -> anyhow::Result<()> {
-    // As heirloom's.
+    // The same runtime as heirloom's.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(2).build()?;
     let keys = Arc::new(Keys::of(library)?);
@@ -78,7 +80,7 @@ pub(crate) fn run(bare: Bare, library: &str, folder: &Path) -> anyhow::Result<()
     Ok(())
 }
 
-/// Something as long as an access token, with a signature at its end.
+/// A text as long as an access token, which ends with a signature.
 fn signed(keys: &Keys) -> anyhow::Result<String> {
     let mut signature = [0; 256];
     keys.sign(&mut signature).context("signing")?;

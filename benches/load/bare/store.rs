@@ -1,4 +1,4 @@
-//! Group commit into sled and nothing else: one thread takes all that waits, writes it, syncs, and answers.
+//! Group commit into sled and nothing else: one thread takes all waiting commits, writes them, syncs, and answers.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,36 +11,36 @@ use tokio::sync::oneshot;
 
 use super::super::limits::EVENT;
 
-/// How many sessions take turns.
+/// The number of sessions that are used in turn.
 const SESSIONS: u64 = 1000;
 
-/// How long a log waits for those who are missing, each time that it looks.
+/// How long the writer waits for connections that have not handed in a commit, each time that it looks.
 const GATHERING: Duration = Duration::from_millis(25);
 
-/// What a group writes.
+/// What the writer writes for a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Whatever waits: of each a session's row, which is read before, and an event's, in a batch.
+    /// For each commit its session's row, which is read before, and an event's row, in one batch. Takes whatever waits.
     Rows,
-    /// The least that there is to write: one row with the events of all, all being as many as there are connections.
+    /// One row with the events of all, once all connections have handed in a commit.
     Log,
 }
 
-/// Where commits are asked for.
+/// The side that asks for commits.
 pub(super) struct Commits {
     waiting: Arc<Waiting>,
 }
 
-/// Those who wait for a commit. Who asks wakes the writer only if it should begin.
+/// The commits that wait. A caller wakes the writer only if the writer should begin.
 struct Waiting {
     way: Way,
     all: Mutex<Vec<oneshot::Sender<()>>>,
     enough: Condvar,
-    /// How many connections there are.
+    /// The number of connections.
     connections: Arc<AtomicUsize>,
 }
 
-/// Where commits are made.
+/// The side that makes commits.
 struct Store {
     db: Db,
     file: File,
@@ -48,7 +48,7 @@ struct Store {
 }
 
 impl Commits {
-    /// Opens a store in a folder of its own, sled set up as heirloom's is.
+    /// Opens a store in a folder of its own, with sled set up as in heirloom.
     pub(super) fn start(way: Way, folder: &Path, connections: Arc<AtomicUsize>) -> anyhow::Result<Self> {
         let db = sled::Config::new().path(folder).cache_capacity(64 << 20).segment_size(1 << 20).open()?;
         let file = File::options().write(true).open(folder.join("db"))?;
@@ -58,24 +58,24 @@ impl Commits {
         std::thread::spawn(move || {
             if let Err(error) = (Store { db, file, position: 0 }).run(&requested) {
                 eprintln!("the writer ends: {error:#}");
-                // Nobody must wait for it.
+                // Without a writer, callers would wait for ever.
                 std::process::exit(1);
             }
         });
         Ok(Self { waiting })
     }
 
-    /// What a group writes.
+    /// What is written for a group.
     pub(super) fn way(&self) -> Way {
         self.waiting.way
     }
 
-    /// Asks for a commit, which is durable when what is returned says so.
+    /// Asks for a commit. It is durable when the returned receiver is told.
     pub(super) fn ask(&self) -> oneshot::Receiver<()> {
         let (done, durable) = oneshot::channel();
         let mut all = self.waiting.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(done);
-        // Once is enough.
+        // One wake-up is enough for a group.
         let wake = all.len() == self.waiting.wanted();
         drop(all);
         if wake {
@@ -86,7 +86,7 @@ impl Commits {
 }
 
 impl Waiting {
-    /// For how many the writer begins.
+    /// How many waiting commits make the writer begin.
     fn wanted(&self) -> usize {
         match self.way {
             Way::Rows => 1,
@@ -94,7 +94,7 @@ impl Waiting {
         }
     }
 
-    /// The next group: when there are enough, or when nobody else comes.
+    /// The next group: returns when there are enough commits, or when no more come.
     fn group(&self) -> Vec<oneshot::Sender<()>> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         while all.len() < self.wanted() {
@@ -110,7 +110,7 @@ impl Waiting {
 }
 
 impl Store {
-    /// Runs until something fails.
+    /// Makes commits until one fails.
     fn run(mut self, waiting: &Waiting) -> anyhow::Result<()> {
         loop {
             let group = waiting.group();
@@ -121,7 +121,7 @@ impl Store {
             self.db.flush()?;
             self.file.sync_data()?;
             for done in group {
-                // Whoever asked may have gone.
+                // The caller may be gone already.
                 let _ = done.send(());
             }
         }
