@@ -1,10 +1,9 @@
-//! A client of a server, and what it is answered.
+//! An HTTP client of one server, and the answers that it gets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -21,7 +20,7 @@ impl Answer {
         Ok(Self { status, headers, text, json })
     }
 
-    /// Status and error code in one.
+    /// The status and the error code.
     pub(crate) fn outcome(&self) -> (u16, &str) {
         (self.status, self.json["error"].as_str().unwrap_or_default())
     }
@@ -43,12 +42,12 @@ impl Answer {
         self.json[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text)).to_owned()
     }
 
-    /// The two tokens.
+    /// The access token and the refresh token.
     pub(crate) fn pair(&self) -> (String, String) {
         (self.access_token(), self.refresh_token())
     }
 
-    /// The key that signed the access token.
+    /// The `kid` in the access token's header.
     pub(crate) fn kid(&self) -> String {
         let token = self.access_token();
         let header: Value = serde_json::from_slice(&decode(token.split('.').next().unwrap())).unwrap();
@@ -80,17 +79,17 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Of a server that speaks plain HTTP.
+    /// A caller of a server that speaks plain HTTP.
     pub(crate) fn plain(base: &str) -> Self {
         Self::with(base, |builder| builder)
     }
 
-    /// With more settings.
+    /// A caller whose HTTP client has more settings.
     pub(crate) fn with(
         base: &str,
         more: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Self {
-        // The first caller installs it.
+        // Only the first caller of the process can install it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let builder = reqwest::Client::builder().no_proxy().timeout(super::support::PATIENCE);
         Self { base: base.to_owned(), http: more(builder).build().unwrap() }
@@ -108,7 +107,7 @@ impl Caller {
         send(self.request(reqwest::Method::GET, path)).await
     }
 
-    /// A refresh, by a client that may have a secret; an error if the connection fails.
+    /// Refreshes as a client with or without a secret. It is an error if the connection fails.
     pub(crate) async fn try_refresh(&self, client: Client<'_>, token: &str) -> reqwest::Result<Answer> {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         Answer::of(self.as_client(client, &form).send().await?).await
@@ -134,7 +133,7 @@ impl Caller {
     }
 }
 
-/// Who asks.
+/// The client that asks.
 #[derive(Clone, Copy)]
 pub(crate) enum Client<'a> {
     Public(&'a str),

@@ -1,4 +1,4 @@
-//! The listener's certificate is followed while the server runs.
+//! The server uses a renewed certificate while it runs.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::answer::Caller;
 use crate::production::{Installation, PHONE, USER};
 use crate::support::{PATIENCE, Process, free_port, heirloom, set_mode, text};
 
-/// Puts a file where another is, as renewals do: whole, and at once.
+/// Replaces a file by another one in one step, as renewals do.
 fn replace(path: &Path, contents: &str) {
     let fresh = path.with_extension("fresh");
     fs::write(&fresh, contents).unwrap();
@@ -16,7 +16,7 @@ fn replace(path: &Path, contents: &str) {
     fs::rename(fresh, path).unwrap();
 }
 
-/// A caller that believes this certificate alone.
+/// A caller that trusts only this certificate.
 fn believing(installation: &Installation, certificate: &str) -> Caller {
     let certificate = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
     let base = format!("https://localhost:{}", installation.port);
@@ -45,7 +45,7 @@ async fn a_renewed_certificate_is_taken_without_a_restart_and_a_bad_one_is_told(
     let new = believing(&installation, &renewed);
     assert_eq!(new.refresh(PHONE, &token).await.status, 200, "new connections get it");
 
-    // A bad one is told, and the good one goes on.
+    // A pair that does not fit is logged, and the previous pair stays in use.
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     replace(&key, &other.signing_key.serialize_pem());
     let told = process.logged("can't be used: the one before goes on");
@@ -66,7 +66,7 @@ async fn a_renewed_certificate_is_taken_without_a_restart_and_a_bad_one_is_told(
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 
-    // One that has expired is taken, since the operator wants it, and that is said.
+    // An expired certificate is used, since the operator wants it, and logged.
     let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     parameters.not_after = rcgen::date_time_ymd(2001, 1, 1);
     let pair = rcgen::KeyPair::generate().unwrap();

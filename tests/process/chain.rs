@@ -1,4 +1,4 @@
-//! Clients that refresh without a pause, and what they must find after the server has gone down.
+//! Clients that refresh without a pause, and what must hold when the server has been killed and started again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,16 +10,16 @@ use tokio::time::timeout;
 use crate::answer::{Caller, generation};
 use crate::support::{Dev, PATIENCE};
 
-/// One family, as its client knows it.
+/// One token family, as its client knows it.
 #[derive(Clone)]
 pub(crate) struct Chain {
-    /// The refresh token of the last answer that arrived.
+    /// The newest refresh token that the client has received.
     acknowledged: String,
     confidential: bool,
 }
 
 impl Chain {
-    /// So many new ones, of both clients.
+    /// Signs in `count` times, by both clients in turn.
     pub(crate) async fn start(dev: &Dev, count: usize) -> Vec<Self> {
         let mut chains = Vec::new();
         for number in 0..count {
@@ -31,10 +31,10 @@ impl Chain {
         chains
     }
 
-    /// Refreshes until the connection fails or the server says that it can't.
+    /// Refreshes until the connection fails or the server answers 503.
     async fn run(mut self, dev: Arc<Dev>, answers: Arc<AtomicUsize>) -> Self {
         let client = if self.confidential { dev.confidential() } else { dev.public() };
-        // A connection of its own.
+        // Each chain has a connection of its own.
         let caller = Caller::plain(&dev.caller.base);
         while let Ok(answer) = caller.try_refresh(client, &self.acknowledged).await {
             if answer.status == 503 {
@@ -48,7 +48,8 @@ impl Chain {
         self
     }
 
-    /// What was acknowledged holds: the token is the current one, or its successor is, which then comes again.
+    /// Checks that nothing acknowledged was lost: the token is the current one, or its successor was committed, and
+    /// then the retry gets that.
     pub(crate) async fn holds(&mut self, dev: &Dev) {
         let client = if self.confidential { dev.confidential() } else { dev.public() };
         let first = dev.caller.refresh(client, &self.acknowledged).await;
@@ -59,21 +60,21 @@ impl Chain {
     }
 }
 
-/// Chains that refresh while something happens to the server.
+/// Chains that refresh in the background.
 pub(crate) struct Load {
     chains: JoinSet<Chain>,
     answers: Arc<AtomicUsize>,
 }
 
 impl Load {
-    /// Each on a connection of its own.
+    /// Starts the chains, each on a connection of its own.
     pub(crate) fn begin(dev: &Arc<Dev>, chains: Vec<Chain>) -> Self {
         let answers = Arc::new(AtomicUsize::new(0));
         let run = |chain: Chain| chain.run(Arc::clone(dev), Arc::clone(&answers));
         Self { chains: chains.into_iter().map(run).collect(), answers }
     }
 
-    /// Waits until so many answers have arrived.
+    /// Waits until `count` answers have arrived.
     pub(crate) async fn answered(&self, count: usize) {
         let deadline = Instant::now() + PATIENCE;
         while self.answers.load(Ordering::Relaxed) < count {
@@ -88,7 +89,7 @@ impl Load {
     }
 }
 
-/// No family was ended: neither for reuse, nor because the store has lost something.
+/// Checks that no family ended, neither for reuse nor because the store lost something.
 pub(crate) fn assert_no_family_ended(log: &str) {
     let ended = log.lines().find(|line| line.contains("session.end") || line.contains("history that this"));
     assert_eq!(ended, None);

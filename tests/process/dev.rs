@@ -1,4 +1,4 @@
-//! `heirloom dev`, as a newcomer and a script use it.
+//! `heirloom dev` as a newcomer and a script use it.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -37,7 +37,7 @@ async fn one_json_line_says_all_that_a_script_needs() {
     assert_eq!(said["token_endpoint"], format!("{base}/oauth/token"));
     assert_eq!(said["jwks_uri"], format!("{base}/.well-known/jwks.json"));
     assert_eq!(said["docs"], format!("{base}/docs"));
-    // It listens already, for each client that it names.
+    // The server answers when its line is printed, for each client that the line names.
     for client in [dev.public(), dev.confidential()] {
         let first = dev.caller.sign_in(client, dev.user()).await;
         let second = dev.caller.refresh(client, &first.refresh_token()).await;
@@ -73,7 +73,7 @@ fn the_two_lines_that_it_prints_sign_in_and_refresh() {
     }
     let script = format!("{0}\n{1}\n{1}\n", pasted[0], pasted[1]);
     let mut shell = Command::new("sh");
-    // No proxy from the environment.
+    // Without the environment, so that curl uses no proxy.
     shell.args(["-c", &script]).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     let shell = shell.output().unwrap();
     let shown = String::from_utf8(shell.stdout).unwrap();
@@ -92,7 +92,7 @@ fn it_listens_on_loopback_only() {
     let dev = Dev::start(folder.path());
     let connects = |address: SocketAddr| TcpStream::connect(address).is_ok();
     assert!(connects((Ipv4Addr::LOCALHOST, dev.port()).into()));
-    // All of 127.0.0.0/8 is loopback on Linux: what listens on every address would answer here.
+    // On Linux all of 127.0.0.0/8 is loopback: a server that listens on every address would answer here.
     assert!(!connects((Ipv4Addr::new(127, 0, 0, 2), dev.port()).into()));
     let listening: Vec<String> =
         ["tcp", "tcp6"].iter().flat_map(|table| listeners(table, dev.port())).collect();
@@ -102,7 +102,7 @@ fn it_listens_on_loopback_only() {
     }
 }
 
-/// The addresses in the kernel's table that listen on a port, in its own spelling.
+/// The addresses in the kernel's table that listen on `port`, as the kernel writes them.
 fn listeners(table: &str, port: u16) -> Vec<String> {
     const LISTEN: &str = "0A";
     let lines = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
@@ -146,7 +146,7 @@ fn its_folders_are_in_the_working_directory_and_private() {
     assert_eq!(mode(&data) & 0o077, 0, "{:o}", mode(&data));
     assert_eq!(mode(&data.join("dev.json")), 0o600);
     assert_eq!(mode(&keys), 0o700);
-    // How far the log has come is told there as well, and may be being written.
+    // `data.position` is in the folder as well. It is left out, since the server may be writing it.
     let secrets: Vec<_> =
         files(&keys).into_iter().filter(|file| !text(file).contains("data.position")).collect();
     assert_eq!(secrets.len(), 3, "a signing key, a refresh secret, a pepper: {secrets:?}");
@@ -154,7 +154,7 @@ fn its_folders_are_in_the_working_directory_and_private() {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
     drop(dev);
-    // With --data they are elsewhere, and nothing is here.
+    // With `--data`, data and keys are in that folder, and nothing is in the current one.
     let (other, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut command = heirloom(&["dev", "--json", "--port", "0", "--data", text(other.path())]);
     command.current_dir(here.path()).stdin(Stdio::null());

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Dev, PATIENCE, files, run, set_mode, text};
 
-/// The user that the server runs as where root starts the commands.
+/// The user that the server runs as when the tests, and so the commands, run as root.
 const SERVICE: u32 = 61_184;
 
-/// A `heirloom dev` of another user than this process's, which is root; `None` where this process isn't root.
+/// A `heirloom dev` that runs as another user than this process; `None` if this process is not root.
 fn dev_of_a_service(folder: &Path) -> Option<Dev> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
     chown(folder, Some(SERVICE), Some(SERVICE)).unwrap();
-    // The service may not enter the folder that the binary was built in.
+    // The service may not enter the folder in which the binary was built.
     let binary = folder.join("heirloom");
     fs::copy(env!("CARGO_BIN_EXE_heirloom"), &binary).unwrap();
     let id = SERVICE.to_string();
@@ -65,7 +65,7 @@ async fn a_key_that_the_server_cant_read_is_told_and_a_tombstone_stops_the_old_o
     let run_keys = |words: &[&str]| run(&[&["keys"], words, &["--data", text(folder.path())]].concat());
     let signed_in = dev.caller.sign_in(dev.public(), dev.user()).await;
     let old = signed_in.kid();
-    // As a root that does not give its files away: a tombstone, and a replacement, neither of which the server can read.
+    // Root writes a tombstone and a replacement without giving the files to the service, which so can read neither.
     let signing =
         files(&keys).into_iter().find(|file| file.extension().is_some_and(|end| end == "pem")).unwrap();
     let replacement = keys.join("signing-20270101T000000Z-mine.pem");
@@ -78,7 +78,7 @@ async fn a_key_that_the_server_cant_read_is_told_and_a_tombstone_stops_the_old_o
     }
     fs::remove_file(signing).unwrap();
 
-    // The dead key signs nothing, whatever stands in for it.
+    // The compromised key signs nothing, even if no other key can replace it.
     let ready = async || dev.caller.get("/health/ready").await;
     let deadline = Instant::now() + PATIENCE;
     while ready().await.status != 503 {
@@ -99,7 +99,7 @@ async fn a_key_that_the_server_cant_read_is_told_and_a_tombstone_stops_the_old_o
     assert_eq!(again.status, 200);
     assert_ne!(again.kid(), old);
 
-    // A folder that is closed to the server: it goes on with what it has, and says so.
+    // When the folder can't be read any more, the server keeps its keys and reports the problem.
     chown(&keys, Some(0), Some(0)).unwrap();
     dev.process.logged("keys.problem");
     let deadline = Instant::now() + PATIENCE;
@@ -117,7 +117,7 @@ async fn a_key_that_the_server_cant_read_is_told_and_a_tombstone_stops_the_old_o
     chown(&keys, Some(SERVICE), Some(SERVICE)).unwrap();
 }
 
-/// The kids in the JWKS, sorted.
+/// The `kid`s in the JWKS, sorted.
 async fn published(dev: &Dev) -> Vec<String> {
     let jwks = dev.caller.get("/.well-known/jwks.json").await;
     let keys = jwks.json["keys"].as_array().unwrap().clone();
@@ -126,7 +126,7 @@ async fn published(dev: &Dev) -> Vec<String> {
     kids
 }
 
-/// Waits until the JWKS holds exactly these.
+/// Waits until the JWKS has exactly these `kid`s.
 async fn until_published(dev: &Dev, expected: &[&str]) {
     let mut expected = expected.to_vec();
     expected.sort_unstable();
@@ -147,7 +147,7 @@ async fn a_running_server_takes_in_new_keys_and_drops_compromised_ones() {
     let dev = Dev::start(folder.path());
     let of_dev = ["--data", text(folder.path())];
     let keys = |words: &[&str]| run(&[&["keys"], words, &of_dev].concat()).done();
-    // Without the secrets, which are listed behind the signing keys.
+    // Only the signing keys; the secrets are listed behind them.
     let signing_keys = || {
         let listed = keys(&["list"]);
         listed
@@ -163,7 +163,7 @@ async fn a_running_server_takes_in_new_keys_and_drops_compromised_ones() {
     assert!(listed.starts_with(&first) && listed.ends_with("signs\n"), "{listed}");
     assert_eq!(listed.lines().count(), 1, "{listed}");
 
-    // Published at once, so that caches learn of it; it does not sign yet.
+    // A new key is published at once, so that caches learn of it, but does not sign yet.
     let said = keys(&["rotate"]);
     let (said, does) = said.split_once('\n').unwrap();
     let (second, when) = said.split_once(" signs from ").unwrap();
@@ -180,7 +180,7 @@ async fn a_running_server_takes_in_new_keys_and_drops_compromised_ones() {
     assert!(lines[0].starts_with(second) && lines[0].contains("published, signs from "), "{listed}");
     assert!(lines[1].starts_with(&first) && lines[1].ends_with("signs"), "{listed}");
 
-    // A compromised one is replaced at once.
+    // A compromised key is replaced at once.
     let said = keys(&["rotate", "--compromised", &first]);
     assert!(said.contains(&format!("{first} is destroyed")), "{said}");
     let (third, _) = said.split_once(" signs from ").unwrap();

@@ -1,4 +1,5 @@
-//! Keys that don't belong to the data, and data that were restored from a backup: noticed, and said in words.
+//! Keys that don't belong to the data, and data that were restored from a backup: heirloom notices, and says what to
+//! do.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +12,12 @@ use crate::answer::Client;
 use crate::production::{Installation, PHONE, USER};
 use crate::support::{Dev, Ended, file_named, files, heirloom, run, set_mode, text};
 
-/// Another process must not be started for each bit.
+/// Runs `heirloom serve --check` on the installation.
 fn check(installation: &Installation) -> Ended {
     run(&["serve", "--check", "--config", text(&installation.config())])
 }
 
-/// The file with one bit flipped at `at`, so that it still looks like base64.
+/// The file with a bit flipped in the byte at `at`, such that it still looks like base64.
 fn flipped(whole: &[u8], at: usize) -> Vec<u8> {
     let mut bytes = whole.to_vec();
     let bit = (0..8).find(|bit| (bytes[at] ^ (1 << bit)).is_ascii_alphanumeric()).unwrap();
@@ -58,7 +59,7 @@ fn one_flipped_bit_in_a_key_or_secret_is_refused_by_the_start_and_by_check() {
                 refused.err.contains("is not the") && refused.err.contains("Restore the keys folder"),
                 "{refused:?}"
             );
-            // Commands on the folder refuse as well: they would hash a password under it.
+            // Commands on the folder refuse as well, because they would hash a password with the wrong pepper.
             let refused = installation.command(&["user", "password", USER.0], "tulip-quartz-94-lantern\n");
             assert_eq!(refused.code, Some(1), "{refused:?}");
             assert!(refused.err.contains(name), "{refused:?}");
@@ -90,7 +91,8 @@ async fn keys_of_other_data_and_an_older_keys_folder_are_refused() {
     let refused = ours.fails_to_serve();
     assert!(refused.err.contains("pepper-001-") && refused.err.contains("refresh-001-"), "{refused:?}");
 
-    // Back to ours; a pepper is added, used, and lost with a keys folder that is older than the data.
+    // Our own keys again. A pepper is added and used, and then the keys folder is replaced by an older copy, without
+    // it.
     fs::remove_dir_all(&keys).unwrap();
     copy(&away, &keys);
     ours.command(&["keys", "rotate", "--pepper"], "").done();
@@ -105,13 +107,13 @@ async fn keys_of_other_data_and_an_older_keys_folder_are_refused() {
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.err.contains(&name) && refused.err.contains("older than the data"), "{refused:?}");
     }
-    // The way out when it is lost for good.
+    // If the pepper is lost for good, a tombstone makes a start possible.
     fs::write(keys.join(format!("{name}.compromised")), "").unwrap();
     drop(ours.serve());
     fs::remove_file(keys.join(format!("{name}.compromised"))).unwrap();
     fs::rename(ours.path("kept"), &newest).unwrap();
 
-    // An older one that passwords still need is told, with how many.
+    // If an older pepper that passwords still need is missing, the log says how many passwords need it.
     let first = file_named(&keys, "pepper-001-");
     fs::remove_file(&first).unwrap();
     ours.command(&["keys", "rotate", "--pepper"], "").done();
@@ -150,7 +152,8 @@ async fn data_from_a_backup_are_started_by_a_decision_which_ends_every_session()
     fs::remove_dir_all(&data).unwrap();
     copy(&folder.path().join("backup"), &data);
 
-    // The mark was restored with the data: the keys folder remembers. A mark that was not says so itself.
+    // The mark was restored together with the data, so only the keys folder remembers the position. A mark that was not
+    // restored is noticed by itself.
     let port = port.to_string();
     let start = ["dev", "--json", "--port", &port, "--data", text(folder.path())];
     for mark in [fs::read(data.join("mark")).unwrap(), newer_mark] {
@@ -179,7 +182,7 @@ async fn data_from_a_backup_are_started_by_a_decision_which_ends_every_session()
     let new = dev.caller.sign_in(client, (&name, &password)).await.refresh_token();
     dev.process.signal(Signal::TERM);
     dev.process.end();
-    // The next start needs no decision, and what is new is good.
+    // The next start needs no decision, and new tokens still work.
     let dev = Dev::with(heirloom(&start), folder.path());
     assert_eq!(dev.caller.refresh(client, &new).await.status, 200);
 }
@@ -195,7 +198,7 @@ async fn a_start_of_restored_data_that_ends_early_is_made_good_by_the_next() {
     let port = dev.port();
     dev.process.signal(Signal::TERM);
     dev.process.end();
-    // It has got as far as the store.
+    // As if a start with `--restored` had failed after it opened the store.
     let options = SledOptions { accept_restored: true, ..SledOptions::default() };
     drop(SledStore::open(&folder.path().join("data"), options).unwrap());
 
@@ -235,19 +238,19 @@ fn a_check_finds_what_a_start_would() {
         assert_eq!(refused.code, Some(1), "{part} {refused:?}");
         assert!(refused.err.contains(part) && !refused.out.contains("no mistakes"), "{part} {refused:?}");
     };
-    // A key of another certificate.
+    // A key that belongs to another certificate.
     let (key, whole) =
         (installation.path("tls-key.pem"), fs::read(installation.path("tls-key.pem")).unwrap());
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     fs::write(&key, other.signing_key.serialize_pem()).unwrap();
     refused("tls-key.pem");
     fs::write(&key, whole).unwrap();
-    // Keys that others may read.
+    // A secret that others may read.
     let pepper = file_named(&installation.path("keys"), "pepper-");
     set_mode(&pepper, 0o644);
     refused("pepper-001-");
     set_mode(&pepper, 0o600);
-    // A port that somebody has.
+    // A port that is taken.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mut command = heirloom(&["serve", "--config", text(&installation.config()), "--check"]);
@@ -255,7 +258,7 @@ fn a_check_finds_what_a_start_would() {
     let taken = command.output().unwrap();
     let said = String::from_utf8(taken.stderr).unwrap();
     assert!(taken.status.code() == Some(1) && said.contains(&format!("can't listen on {address}")), "{said}");
-    // Keys that are gone.
+    // A missing keys folder.
     fs::rename(installation.path("keys"), installation.path("away")).unwrap();
     refused("there is no signing key");
 }

@@ -1,4 +1,4 @@
-//! `kill -9`, at the worst moments.
+//! `kill -9` at the worst moments.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -31,13 +31,13 @@ fn send_and_do_not_read(dev: &Dev, client: Client<'_>, token: &str) -> TcpStream
     stream
 }
 
-/// Waits until the server has answered on this connection, without taking the answer.
+/// Waits until the server has answered on this connection, without reading the answer.
 fn answered(stream: &TcpStream) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
 }
 
-/// Waits until the clock shows another second.
+/// Waits for the next second of the clock.
 async fn next_second() {
     let second = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let now = second();
@@ -54,18 +54,18 @@ async fn an_answer_that_a_kill_swallowed_comes_again() {
     for confidential in [true, false] {
         let client = if confidential { dev.confidential() } else { dev.public() };
         let token = dev.caller.sign_in(client, dev.user()).await.refresh_token();
-        // One that was surely committed: what another connection was told stands.
+        // This rotation is certainly committed: another connection got the same pair, which must stay the answer.
         let unread = send_and_do_not_read(&dev, client, &token);
         answered(&unread);
         let told = dev.caller.refresh(client, &token).await.pair();
         retries.push((confidential, token, Some(told)));
-        // One that may have been committed or not.
+        // This rotation may be committed or not.
         let token = dev.caller.sign_in(client, dev.user()).await.refresh_token();
         drop(send_and_do_not_read(&dev, client, &token));
         retries.push((confidential, token, None));
     }
     let dev = dev.kill_and_start(folder.path());
-    // A token that is made now has another `iat`.
+    // A token that is made now has another `iat` than one made before.
     next_second().await;
     for (confidential, token, told) in retries {
         let client = if confidential { dev.confidential() } else { dev.public() };
@@ -76,13 +76,13 @@ async fn an_answer_that_a_kill_swallowed_comes_again() {
         if let Some(told) = told {
             assert_eq!(first, told, "the same two tokens");
         }
-        // And the line goes on.
+        // The chain goes on.
         assert_eq!(dev.caller.refresh(client, &first.1).await.status, 200);
     }
     assert_no_family_ended(&dev.process.log());
 }
 
-/// After a restart, Keycloak took tokens that had been rotated away (CVE-2026-9802).
+/// Keycloak accepted tokens again after a restart that had been rotated away (CVE-2026-9802).
 #[tokio::test]
 async fn an_ended_family_stays_ended_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -119,7 +119,7 @@ async fn every_acknowledged_rotation_survives_a_kill_under_load() {
         dev.process.signal(Signal::KILL);
         chains = load.end().await;
         let port = dev.port();
-        // Reaps the killed one.
+        // Waits for the killed process.
         drop(dev);
         dev = Arc::new(Dev::on_port(folder.path(), port));
         for chain in &mut chains {

@@ -1,4 +1,4 @@
-//! The binary as its own process: started, asked, killed, stopped and started again.
+//! The binary as a process of its own: started, asked, killed, stopped and started again.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What a person and a load balancer ask of a server.
+//! The pages that a person sees, and the health checks of a load balancer.
 
 use std::fs;
 use std::path::Path;

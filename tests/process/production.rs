@@ -1,4 +1,4 @@
-//! `heirloom serve`: a complete installation, and what keeps it from starting.
+//! `heirloom serve`: a complete installation, and mistakes that keep it from starting.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const WEB: Client<'static> = Client::Confidential("web-app", SECRET);
 pub(crate) const PHONE: Client<'static> = Client::Public("phone-app");
 
-/// A folder with a configuration, a certificate and a client's secret in it.
+/// A folder with a configuration, a certificate and a client's secret.
 pub(crate) struct Installation {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) port: u16,
@@ -82,7 +82,7 @@ scopes = ["read"]
         self.path("heirloom.toml")
     }
 
-    /// Runs a command on it, with a standard input.
+    /// Runs a command on this installation, with a standard input.
     pub(crate) fn command(&self, words: &[&str], input: &str) -> Ended {
         let config = self.config();
         run_with_input(&[words, &["--config", text(&config)]].concat(), input)
@@ -93,7 +93,7 @@ scopes = ["read"]
         assert!(added.starts_with("added ada, "), "{added}");
     }
 
-    /// Starts `serve`, and returns as soon as it listens.
+    /// Starts `serve`, and returns when it listens.
     pub(crate) fn serve(&self) -> Process {
         let command = heirloom(&["serve", "--config", text(&self.config())]);
         let mut process = Process::start(command, &self.path("log"));
@@ -101,7 +101,7 @@ scopes = ["read"]
         process
     }
 
-    /// Starts `serve`, which must end by itself.
+    /// Starts `serve`, which must exit with an error.
     pub(crate) fn fails_to_serve(&self) -> Ended {
         let log = self.path("refused");
         let _ = fs::remove_file(&log);
@@ -117,7 +117,7 @@ scopes = ["read"]
         Caller::with(&base, |builder| builder.tls_certs_only([certificate]))
     }
 
-    /// A form to the token endpoint by `curl`, with the given flags: the protocol that was spoken, and the answer.
+    /// Sends a form to the token endpoint by `curl`, with the given flags. Returns the HTTP version and the answer.
     fn curl(&self, flags: &[&str], form: &str) -> (String, Value) {
         let url = format!("https://localhost:{}/oauth/token", self.port);
         let mut curl = Command::new("curl");
@@ -195,7 +195,8 @@ async fn a_second_process_is_told_who_has_the_folder() {
     let caller = installation.caller();
     let token = caller.sign_in(PHONE, USER).await.refresh_token();
     let holder = format!("process {}", process.id());
-    // A command asks the server; without its socket it comes second, and is told.
+    // A command asks the running server. Without the server's socket it would open the folder itself, and is told who
+    // has it.
     assert!(installation.command(&["user", "list"], "").done().contains("ada"));
     let socket = installation.path("data/admin/socket");
     fs::rename(&socket, installation.path("away")).unwrap();
@@ -215,7 +216,7 @@ async fn a_second_process_is_told_who_has_the_folder() {
     let second = run(&["serve", "--config", text(&installation.config()), "--listen", &listen]);
     assert_eq!(second.code, Some(1), "{second:?}");
     assert!(second.err.contains(&holder), "{second:?}");
-    // The first is none the worse.
+    // The first process is not disturbed.
     assert_eq!(caller.refresh(PHONE, &token).await.status, 200);
     assert_eq!(caller.sign_in(PHONE, USER).await.status, 200);
     process.kill();
@@ -254,7 +255,7 @@ async fn a_store_that_has_lost_its_keys_is_not_given_new_ones() {
         let _ = fs::remove_dir_all(&keys);
         fs::rename(&away, &keys).unwrap();
     }
-    // With its keys it starts.
+    // With its own keys the server starts.
     let _process = installation.serve();
     assert_eq!(installation.caller().sign_in(PHONE, USER).await.status, 200);
 }

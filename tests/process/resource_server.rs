@@ -11,7 +11,7 @@ use heirloom::token::{AccessTokenClaims, KeyLife, KeysFolder, SigningKeys, Token
 use crate::answer::{Answer, Caller, send};
 use crate::support::{Dev, PATIENCE, Process, run, text};
 
-/// The example, which cargo builds with the tests and keeps beside them.
+/// The example, which cargo builds together with the tests.
 fn example() -> PathBuf {
     let folder = std::env::current_exe().unwrap();
     let example = folder.parent().unwrap().parent().unwrap().join("examples/resource_server");
@@ -84,7 +84,7 @@ async fn the_example_asks_for_the_keys_again_when_one_is_new() {
     assert_eq!(ask(&server, "/user", &before.access_token()).await.status, 401, "the old key is gone");
 }
 
-/// A token as the server signs them, that is over.
+/// An access token like the server's own, but expired.
 fn expired(dev: &Dev, folder: &std::path::Path) -> String {
     let keys = KeysFolder::at(folder.join("keys"));
     let keys = SigningKeys::open(keys, KeyLife::default(), None, Arc::new(SystemClock)).unwrap();

@@ -1,4 +1,4 @@
-//! Secrets that must not leak, into the log or into the store.
+//! Secrets must not get into the log or into the store.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -20,17 +20,17 @@ const SECRET: &str = "canary-client-secret-0123456789abcdefXYZ";
 const WEB: Client<'static> = Client::Confidential("canary-web", SECRET);
 const PHONE: Client<'static> = Client::Public("canary-phone");
 
-/// What people and clients send by mistake is as secret: a password with one letter missing, say.
+/// What people and clients send by mistake is secret too, such as a password with one letter missing.
 const MISTAKES: [&str; 3] =
     ["canary-wrong-password-8812", "canary-wrong-secret-4471", "canary-in-the-url-9930"];
 
-/// A server that logs all that can be logged.
+/// A server that logs at the most detailed level.
 struct Talkative {
     folder: tempfile::TempDir,
     process: Process,
     caller: Caller,
     port: u16,
-    /// The texts that must not be found anywhere.
+    /// The byte strings that must not be found anywhere.
     hidden: Vec<Vec<u8>>,
 }
 
@@ -62,29 +62,29 @@ impl Talkative {
         Self { folder, process, caller: Caller::plain(&base), port, hidden }
     }
 
-    /// Remembers the tokens of an answer: their text, and the bytes that make them good.
+    /// Remembers the tokens of an answer, as text and as the bytes that make them valid.
     fn hide(&mut self, answer: &Answer) {
         let (access, refresh) = answer.pair();
         let signature = access.rsplit('.').next().unwrap();
-        // A part of a token is not to be found either.
+        // Parts of a token must not be found either.
         self.hidden.extend([signature.as_bytes().to_vec(), decode(signature)]);
         let mac = refresh_token_bytes(&refresh)[37..].to_vec();
         self.hidden.extend([mac, refresh.as_bytes()[60..].to_vec()]);
     }
 
-    /// Bytes as they are, and what comes back until the server closes.
+    /// Sends bytes as they are. Returns what the server answers until it closes.
     fn raw(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(request).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let mut answer = Vec::new();
-        // It may close before it has read all.
+        // The server may close before it has read everything.
         let _ = stream.read_to_end(&mut answer);
         answer
     }
 
-    /// By HTTP/2, with a path as it is: libraries refuse to send some of these.
+    /// Sends a path as it is by HTTP/2, with curl, since HTTP libraries refuse to send some of these paths.
     fn http2(&self, target: &str, more: &[&str]) {
         let mut curl = Command::new("curl");
         curl.args([
@@ -98,7 +98,7 @@ impl Talkative {
             "--http2-prior-knowledge",
         ]);
         curl.args(["--request-target", target]).args(more).arg(&self.caller.base);
-        // Some of these are answered by a reset, which curl calls a failure.
+        // The server answers some of these with a reset, which curl reports as a failure.
         let _ = curl.output().unwrap();
     }
 }
@@ -113,7 +113,7 @@ async fn no_secret_is_in_the_log_or_in_the_store() {
         for answer in [&first, &second] {
             server.hide(answer);
         }
-        // The phone has no retry window.
+        // The phone has no retry window, so repeating its refresh would end the family.
         if matches!(client, Client::Confidential(..)) {
             server.hide(&server.caller.refresh(client, &first.refresh_token()).await);
         }
@@ -123,11 +123,11 @@ async fn no_secret_is_in_the_log_or_in_the_store() {
     for token in [&public.refresh_token(), &newest.refresh_token(), &newest.access_token()] {
         ask_everything(&server, token).await;
     }
-    // A client that is no resource server: only the operator is told why it learns nothing.
+    // The client is not a resource server: it learns nothing, and only the operator's log says why.
     let ask = server.caller.request(Method::POST, "/oauth/introspect").basic_auth("canary-web", Some(SECRET));
     let told = send(ask.form(&[("token", newest.access_token())])).await;
     assert_eq!((told.status, told.text.as_str()), (200, r#"{"active":false}"#));
-    // The end of a family.
+    // Ends a family by reuse.
     let next = server.caller.refresh(PHONE, &newest.refresh_token()).await;
     server.hide(&next);
     let reuse = server.caller.refresh(PHONE, &newest.refresh_token()).await;
@@ -148,7 +148,7 @@ async fn no_secret_is_in_the_log_or_in_the_store() {
     assert_eq!(process.rest(), "", "its standard output says nothing");
     let data = files(&folder.path().join("data"));
     let read = |files: &[PathBuf]| -> Vec<u8> {
-        // A killed server leaves its socket.
+        // A killed server leaves its socket, which is not a file to read.
         files.iter().filter(|file| file.is_file()).flat_map(|file| fs::read(file).unwrap()).collect()
     };
     let stored = read(&data);
@@ -161,7 +161,7 @@ async fn no_secret_is_in_the_log_or_in_the_store() {
     assert!(contains(&stored, NAME.as_bytes()), "the store can be searched like this");
 }
 
-/// Sends a token, and the other secrets, to all places, right and wrong.
+/// Sends a token and the other secrets to all endpoints, in right and wrong places.
 async fn ask_everything(server: &Talkative, token: &str) {
     let [password, secret, in_url] = MISTAKES;
     let (grant, refresh) = ("grant_type=refresh_token", format!("refresh_token={token}"));
@@ -171,7 +171,7 @@ async fn ask_everything(server: &Talkative, token: &str) {
         format!("{sign_in}&client_id=canary-web&client_secret={secret}"),
         format!("{as_web}&grant_type=password&username={NAME}&password={password}"),
         format!("{as_web}&grant_type=password&username=nobody&password={PASSWORD}"),
-        // Somebody's fingers were a field ahead.
+        // Somebody typed the password into the field for the name.
         format!("{as_web}&grant_type=password&username={PASSWORD}&password={password}"),
         format!("{as_web}&{grant}&{refresh}&scope=admin"),
         format!("{as_web}&{grant}&{refresh}"),
@@ -221,7 +221,7 @@ async fn ask_everything(server: &Talkative, token: &str) {
     malformed(server, token);
 }
 
-/// Requests that no library would send.
+/// Sends requests that no library would send.
 fn malformed(server: &Talkative, token: &str) {
     let [password, _, in_url] = MISTAKES;
     let host = format!("host: 127.0.0.1:{}\r\n", server.port);
@@ -251,7 +251,7 @@ fn malformed(server: &Talkative, token: &str) {
     for target in [
         "/oauth/token".to_owned(),
         format!("/oauth/token?refresh_token={token}&password={in_url}"),
-        // What HTTP/2's library calls malformed, and likes to tell of.
+        // Paths that the HTTP/2 library calls malformed, and might log.
         format!("/oauth/token?password={in_url}\u{7f}"),
         format!("/?password={in_url}\u{1}"),
         format!("password={in_url}"),
@@ -268,7 +268,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// What a terminal would obey, and what turns the direction of writing around.
+/// Sequences that a terminal obeys, a forged log line, and a character that reverses the direction of text.
 const HOSTILE: &str = "eve\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\n2026-01-01T00:00:00Z  INFO forged\u{202e}";
 
 /// Log injection (CWE-117, CWE-150).
@@ -294,7 +294,7 @@ async fn what_a_stranger_writes_can_do_nothing_to_a_terminal() {
             assert!(!line.starts_with("2026-01-01T00:00:00Z"), "{line:?}");
         }
     }
-    // Commands that repeat what they were given.
+    // Commands that print what they were given.
     let folder = tempfile::tempdir().unwrap();
     let config = text(folder.path()).to_owned() + "/" + HOSTILE;
     for words in [

@@ -1,4 +1,4 @@
-//! On a volume of 64 MiB that somebody else fills.
+//! heirloom on a volume of 64 MiB that another program fills.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -7,18 +7,18 @@ use std::process::Command;
 
 use crate::support::{Dev, heirloom, text};
 
-/// A file system of 64 MiB in memory; it is gone with this.
+/// A file system of 64 MiB in memory; unmounted when dropped.
 struct Volume(PathBuf);
 
 impl Volume {
-    /// `None` where nothing can be mounted.
+    /// `None` where mounting is not allowed.
     fn mount(folder: &Path) -> Option<Self> {
         let mount =
             Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs", text(folder)]).output();
         mount.is_ok_and(|done| done.status.success()).then(|| Self(folder.to_owned()))
     }
 
-    /// Writes into a file until nothing is left.
+    /// Writes into a file until the volume is full.
     fn fill(&self) -> io::Error {
         let mut file = File::create(self.0.join("somebody else's")).unwrap();
         let piece = vec![1; 65_536];

@@ -1,4 +1,4 @@
-//! Told to stop, with the hands full.
+//! A shutdown is requested while many requests are under way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Processes of the real binary, on folders of their own.
+//! Processes of the real binary, each on a folder of its own.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,31 +16,31 @@ use serde_json::Value;
 
 use crate::answer::{Caller, Client};
 
-/// How long anything may take.
+/// The longest that anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The binary, with nothing from this process's environment.
+/// A command of the binary, without this process's environment.
 pub(crate) fn heirloom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
     command.args(arguments).stdin(Stdio::null()).env_clear();
     if arguments.contains(&"--check") {
-        // Whether a port is free is not up to the test.
+        // The test must not depend on whether a port is free.
         command.env("HEIRLOOM__SERVER__LISTEN", "127.0.0.1:0");
     }
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command until it exits.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
     run_with_input(arguments, "")
 }
 
-/// Runs a command to its end, with a standard input.
+/// Runs a command until it exits, with a standard input.
 pub(crate) fn run_with_input(arguments: &[&str], input: &str) -> Ended {
     let mut command = heirloom(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A command that refuses its arguments does not read.
+    // A command that refuses its arguments exits without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let id = Pid::from_child(&child);
     let (sender, output) = channel();
@@ -66,14 +66,14 @@ impl Ended {
         Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    /// What it printed, once it has succeeded.
+    /// Its standard output; fails unless it succeeded.
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.out
     }
 }
 
-/// A process that runs; killed when dropped.
+/// A running process; killed when dropped.
 pub(crate) struct Process {
     child: Child,
     lines: Mutex<Receiver<String>>,
@@ -104,12 +104,12 @@ impl Process {
             .unwrap_or_else(|error| panic!("{error}: {}", self.log()))
     }
 
-    /// Asserts that it has printed nothing more than what was read.
+    /// Asserts that it has printed no further line.
     pub(crate) fn assert_no_more_lines(&self) {
         assert_eq!(self.lines.lock().unwrap().try_recv().ok(), None);
     }
 
-    /// The rest of its standard output, after its end.
+    /// The rest of its standard output, up to its end.
     pub(crate) fn rest(&self) -> String {
         let next = || match self.lines.lock().unwrap().recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
@@ -119,12 +119,12 @@ impl Process {
         std::iter::from_fn(next).collect()
     }
 
-    /// What it, and those before it with the same file, have logged.
+    /// Its log, and that of earlier processes with the same log file.
     pub(crate) fn log(&self) -> String {
         String::from_utf8(fs::read(&self.log).unwrap()).unwrap()
     }
 
-    /// Waits until it has logged this, and returns the line.
+    /// Waits until its log has a line with `part`, and returns the line.
     pub(crate) fn logged(&mut self, part: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -137,7 +137,7 @@ impl Process {
         }
     }
 
-    /// `kill -9`; returns when it is dead.
+    /// Kills it with SIGKILL, and returns when it is dead.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -147,7 +147,7 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for its end, and returns the exit code.
+    /// Waits until it exits, and returns the exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -162,22 +162,22 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail if it has ended, which is as well.
+        // Both fail if the process has exited already, which does no harm.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A `heirloom dev --json` that listens.
+/// A running `heirloom dev --json`.
 pub(crate) struct Dev {
     pub(crate) process: Process,
-    /// What it printed.
+    /// The line that it printed.
     pub(crate) said: Value,
     pub(crate) caller: Caller,
 }
 
 impl Dev {
-    /// On `folder/data` and `folder/keys`, on a free port.
+    /// Starts it on `folder/data` and `folder/keys`, on a free port.
     pub(crate) fn start(folder: &Path) -> Self {
         Self::on_port(folder, 0)
     }
@@ -228,12 +228,11 @@ impl Dev {
         self.said[part][name].as_str().unwrap()
     }
 
-    /// The port.
     pub(crate) fn port(&self) -> u16 {
         self.caller.base.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    /// Kills it, and starts it again at once, with the same issuer.
+    /// Kills it, and starts it again with the same issuer.
     pub(crate) fn kill_and_start(self, folder: &Path) -> Self {
         let port = self.port();
         self.process.kill();
@@ -241,7 +240,7 @@ impl Dev {
     }
 }
 
-/// A port that nobody has, and that nobody is given by the operating system, so that it is still free at a restart.
+/// A free port outside the range from which the operating system assigns ports, so that it is still free at a restart.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 8_000).unwrap();
@@ -262,13 +261,13 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The files of a folder and those below it.
+/// All files below a folder.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// The one file in a folder whose name begins so.
+/// The one file in a folder whose name begins with `beginning`.
 pub(crate) fn file_named(folder: &Path, beginning: &str) -> PathBuf {
     let named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(beginning);
     let found: Vec<_> = files(folder).into_iter().filter(named).collect();

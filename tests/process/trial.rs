@@ -1,4 +1,4 @@
-//! `heirloom dev` with other tokens than usual, as tests/interop starts it.
+//! `heirloom dev` with options for other tokens, as `tests/interop` starts it.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ fn start(folder: &std::path::Path, flags: &[&str]) -> Dev {
     Dev::with(heirloom(&[&usual, flags].concat()), folder)
 }
 
-/// A part of the access token: the header, or the claims.
+/// The header (0) or the claims (1) of the access token.
 fn part(answer: &Answer, which: usize) -> Value {
     serde_json::from_slice(&decode(answer.access_token().split('.').nth(which).unwrap())).unwrap()
 }
@@ -28,7 +28,7 @@ async fn access_tokens_last_as_long_as_asked_and_have_the_type_asked() {
             let asked = Instant::now();
             let first = dev.caller.sign_in(client, dev.user()).await;
             let second = dev.caller.refresh(client, &first.refresh_token()).await;
-            // `expires_in` counts from the answer, `exp` from the second in which the token was asked for.
+            // `expires_in` counts from the answer, `exp` from the second in which the token was requested.
             let least = life.saturating_sub_unsigned(asked.elapsed().as_secs() + 1);
             for answer in [first, second] {
                 let (header, claims) = (part(&answer, 0), part(&answer, 1));
