@@ -1,4 +1,5 @@
-//! Signing keys from their creation to their end: the folder, the JWKS, and caches that are behind.
+//! Signing keys from their creation to their end: the folder, the JWKS, and resource servers with an old copy of the
+//! JWKS.
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "helpers of tests may panic")]
 
 #[path = "support/small_key.rs"]
@@ -40,7 +41,7 @@ impl Server {
         Self { keys, clock, folder, _temp: temp }
     }
 
-    /// A token with ten minutes to live.
+    /// An access token that is valid for ten minutes.
     fn token(&self) -> String {
         let iat = self.clock.now().seconds();
         let claims = AccessTokenClaims {
@@ -80,7 +81,7 @@ fn kids(jwks: &JwksDocument) -> Vec<String> {
     keys.iter().map(|key| key.get("kid").and_then(|kid| kid.as_str()).unwrap().to_owned()).collect()
 }
 
-/// What a resource server does with the JWKS that it has.
+/// Verifies a token as a resource server does, with a JWKS that it has cached.
 fn verifies(jwks: &JwksDocument, token: &str) -> bool {
     let set: JwkSet = serde_json::from_slice(&jwks.body).unwrap();
     let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
@@ -175,7 +176,7 @@ fn a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
     let mut signers: Vec<Kid> = Vec::new();
     for tick in 0..119 {
         if tick == 30 || tick == 70 {
-            // From RS256 to ES256, and back.
+            // The algorithm changes from RS256 to ES256, and back.
             let algorithm = if tick == 30 { SigningAlgorithm::Es256 } else { SigningAlgorithm::Rs256 };
             server.folder.rotate_signing(algorithm, server.clock.now()).unwrap();
             assert!(server.keys.reload().is_empty());
@@ -183,7 +184,7 @@ fn a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
         caches.push(server.keys.jwks());
         tokens.push(server.token());
         signers.push(server.keys.signer().unwrap().kid());
-        // Fetched up to two hours ago; signed up to its whole life ago.
+        // Caches that are up to two hours old verify tokens that are up to their whole lifetime old.
         for cache in caches.iter().rev().take(25) {
             for token in tokens.iter().rev().take(3) {
                 assert!(verifies(cache, token), "tick {tick}");
@@ -202,7 +203,8 @@ fn a_cache_two_hours_old_verifies_every_token_through_a_rotation() {
     assert!(server.keys.find(signers[1]).is_some());
 }
 
-/// When the key before the one made at `tick` leaves: lead time, the last token, grace.
+/// When the key before the one made at `tick` leaves the JWKS: after the lead time, the life of its last token, and two
+/// hours more.
 fn retires(tick: u32) -> Timestamp {
     let made = START.after(Duration::from_mins(5) * tick);
     made.after(LIFE.lead_time).after(LIFE.longest_access_token).after(LIFE.grace)
@@ -228,7 +230,7 @@ fn a_compromised_key_is_replaced_at_once() {
     let unknown = server.folder.compromised_signing(old.kid(), START).unwrap_err();
     assert!(matches!(unknown, KeyError::UnknownKid(kid) if kid == old.kid()), "{unknown}");
 
-    // A backup brings it back, under its own name and under another.
+    // A backup brings the key's file back, under its own name and under another.
     for name in [file.as_str(), "signing-20270101T000000Z-mine.pem"] {
         write_private(&server.folder.path().join(name), &backup);
         assert!(server.keys.reload().is_empty());
@@ -255,14 +257,14 @@ fn a_tombstone_alone_stops_a_key_whatever_else_can_be_read() {
     let old = server.keys.signer().unwrap().kid();
     let file = server.folder.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
     let tombstone = format!("{}.compromised", file.display());
-    // Beside the file, which may be half destroyed.
+    // The tombstone lies beside the file, which may be half destroyed.
     fs::write(&tombstone, "").unwrap();
     let problems = server.keys.reload();
     assert!(matches!(problems.as_slice(), [KeyError::Missing { .. }]), "{problems:?}");
     assert!(server.keys.signer().is_err() && server.published().is_empty());
     assert_eq!(server.keys.problems().len(), 1);
 
-    // And in its place, with a replacement that can't be read.
+    // The tombstone is there instead of the file, and the replacement can't be read.
     let server = Server::start();
     let file = server.folder.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
     fs::rename(&file, format!("{}.compromised", file.display())).unwrap();
@@ -337,7 +339,7 @@ async fn the_folder_is_watched_and_no_restart_is_needed() {
     server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
     published(&server, 2).await;
 
-    // The broken file is mended in place.
+    // The broken file is repaired in place.
     let other = Server::start();
     let file = other.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
     write_private(&broken, &fs::read(other.folder.path().join(file)).unwrap());
@@ -345,7 +347,7 @@ async fn the_folder_is_watched_and_no_restart_is_needed() {
     watch.abort();
 }
 
-/// Waits until so many keys are published.
+/// Waits until `many` keys are published.
 async fn published(server: &Server, many: usize) {
     let wait = async {
         while server.published().len() != many {

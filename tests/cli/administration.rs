@@ -1,4 +1,4 @@
-//! `heirloom user`, `client` and `session`, on a running server and on a folder.
+//! `heirloom user`, `client` and `session`, with a running server and on a folder without one.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,19 +15,19 @@ fn command(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = heirloom(&[arguments, &["--data", path(folder)]].concat());
     let mut child =
         child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A command that asks for nothing may be gone already.
+    // A command that reads no input may have exited already.
     let _ = writeln!(child.stdin.take().unwrap(), "{input}");
     child.wait_with_output().unwrap()
 }
 
-/// What a command says, which must succeed.
+/// The output of a command, which must succeed.
 fn says(folder: &Path, arguments: &[&str], input: &str) -> String {
     let output = command(folder, arguments, input);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", err(&output));
     out(&output)
 }
 
-/// The events of the log, by the demo's administrator.
+/// The events of the log, read by the demo's administrator.
 fn events(started: &Value) -> Vec<Value> {
     let (endpoint, admin) = (started["token_endpoint"].as_str().unwrap(), &started["admin"]);
     let form = format!(
@@ -47,7 +47,7 @@ fn sign_in(started: &Value, credentials: &str) -> Value {
     json(&sh(&format!("curl -sS {endpoint} -d grant_type=password {credentials}")))
 }
 
-/// What all the commands do, whichever way they reach the store; `sign_in` is for while a server runs.
+/// Runs all the commands. They reach the store through the server's socket, or open the folder if no server runs.
 fn administer(folder: &Path) -> String {
     assert!(
         says(folder, &["user", "add", "Ada", "--role", "editor"], "a long enough phrase").contains("added")
@@ -147,7 +147,7 @@ fn a_stale_socket_is_no_server_and_is_replaced_by_the_next() {
     running.child.wait().unwrap();
     assert!(socket.exists());
     assert!(says(folder.path(), &["user", "list"], "").contains("demo"));
-    // The commands on the folder leave it alone; a server that can't have the store would too.
+    // Commands on the folder leave the socket of a killed server. A server removes it only once it has the store.
     assert!(socket.exists());
     let mut running = Running::dev(folder.path(), &["--json"]);
     running.line();

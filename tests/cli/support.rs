@@ -1,4 +1,4 @@
-//! The binary, and a `heirloom dev` that runs.
+//! The binary, and a running `heirloom dev`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -8,7 +8,7 @@ pub(crate) fn heirloom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
     command.args(arguments).stdin(Stdio::null()).env_clear();
     if arguments.contains(&"--check") {
-        // Whether a port is free is not up to the test.
+        // The test must not depend on whether a port is free.
         command.env("HEIRLOOM__SERVER__LISTEN", "127.0.0.1:0");
     }
     command
@@ -30,7 +30,7 @@ pub(crate) fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A `heirloom dev` that is stopped when the test ends, however it ends.
+/// A running `heirloom dev`, which is stopped when the test ends, even if it fails.
 pub(crate) struct Running {
     pub(crate) child: Child,
     stdout: BufReader<ChildStdout>,
@@ -74,7 +74,7 @@ pub(crate) fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|_| unreachable!("no JSON: {text:?}"))
 }
 
-/// Runs a script; the person would see what it returns.
+/// Runs a shell script, which must print no error. Returns its output.
 pub(crate) fn sh(script: &str) -> String {
     let shell = Command::new("sh").args(["-c", script]).output().unwrap();
     assert!(shell.stderr.is_empty(), "{}", err(&shell));

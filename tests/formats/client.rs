@@ -22,7 +22,7 @@ kinds!(ClientEvent {
     Deleted => "client_deleted",
 });
 
-/// A registration with everything in it.
+/// A registration with every field set.
 pub(crate) fn full_metadata() -> ClientMetadata {
     ClientMetadata {
         client_name: "The app".to_owned(),
@@ -46,7 +46,7 @@ pub(crate) fn full_metadata() -> ClientMetadata {
     }
 }
 
-/// A registration with nothing that can be left out.
+/// A registration in which every field is unset that may be.
 pub(crate) fn bare_metadata() -> ClientMetadata {
     ClientMetadata {
         client_name: String::new(),

@@ -1,4 +1,4 @@
-//! Today's heirloom opens every recorded folder, and all that is in it is what it was.
+//! Today's heirloom opens every recorded folder, and finds everything in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -19,10 +19,10 @@ use crate::recorded::{Copied, Family, KnownClient, copies, key_states, token_of}
 use crate::support::{Answer, Server};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
-/// More than there is.
+/// More records than any folder has.
 const ALL: usize = 100_000;
 
-/// Insists that a snapshot is the fold of its stream. One of an earlier version lacks the fields that came later.
+/// Checks that a snapshot is the fold of its stream. A snapshot of an earlier version may lack the last fields.
 #[track_caller]
 fn same<S: Debug + PartialEq>(
     fold: &S,
@@ -31,12 +31,12 @@ fn same<S: Debug + PartialEq>(
     decode: fn(&[u8]) -> Result<S, DecodeError>,
 ) {
     let read = decode(snapshot).unwrap();
-    // A format version, a header with the number of fields, the fields.
+    // A snapshot is a format version, a header with the number of fields, and the fields.
     let lacks_the_last = snapshot[1] < again[1] && again[2..].starts_with(&snapshot[2..]);
     assert!(read == *fold || lacks_the_last, "the snapshot is\n{read:?}\nand the fold\n{fold:?}");
 }
 
-/// Reads the events of a stream, folds them, and holds the snapshot against that.
+/// Reads and folds the events of a stream, and compares the result with the snapshot.
 fn fold(stream: &StreamId, events: &[RecordedEvent], snapshot: &[u8]) {
     let events = events.iter().map(|event| event.data.as_slice());
     match stream.category() {
@@ -122,7 +122,7 @@ fn the_command_line_verifies_and_reads_every_folder() {
     }
 }
 
-/// Nothing is noted a second time, and nothing is made again: so everything is found under the key that it had.
+/// A start notes nothing again and makes nothing again. So it has found everything under the key that it has.
 #[tokio::test]
 async fn a_start_finds_all_records_where_they_were() {
     for copied in copies() {
@@ -133,7 +133,7 @@ async fn a_start_finds_all_records_where_they_were() {
         let after = records(&*server.app.store).await;
         let (version, knows_keys) = (copied.recorded.index_version, copied.recorded.knows_keys);
         assert_eq!(rebuilt.is_none(), version == index::VERSION, "{}: {rebuilt:?}", copied.name);
-        // A record with the check value of a key, or of an index.
+        // A record with the check value of a key, or a record of an index.
         let (key, index) = (RecordKey::vault(&[b"K"]), RecordKey::from_bytes(b"v"));
         let changed = changed(&before, &after);
         let is = |kind: &RecordKey| changed.iter().filter(|key| key.starts_with(kind.as_bytes())).count();
@@ -161,7 +161,7 @@ async fn the_index_of_every_session_is_there() {
             let id = <[u8; 16]>::try_from(event.stream.key()).unwrap().into();
             let snapshot = server.app.store.load(event.stream.clone()).await.unwrap().unwrap();
             let entries = index::entries(id, &Session::decode(&snapshot.data).unwrap());
-            // The place in the expiry queue moves on as the sweeper comes by.
+            // A session's place in the expiry queue moves when the sweeper visits it.
             let stays =
                 entries.iter().filter(|key| !key.as_bytes().starts_with(index::expiry_queue().as_bytes()));
             for key in stays {
@@ -187,7 +187,7 @@ fn every_key_does_what_it_did() {
     }
 }
 
-/// A form to the token endpoint, as the client sends it.
+/// Sends a form to the token endpoint, as the client does.
 async fn ask(server: &Server, client: &KnownClient, form: &[(&str, &str)], cookie: &str) -> Answer {
     let request = server.token();
     let mut form = form.to_vec();
@@ -233,7 +233,7 @@ async fn families_that_live_are_refreshed_and_those_that_ended_stay_so() {
             server.wait(60);
             let last = refresh(&server, &copied, family, &token_of(&next)).await;
             assert_eq!(last.status, 200, "{what}: {}", last.text);
-            // What was recorded is old now: whoever shows it ends the family, and no other.
+            // The recorded token is an old one by now: presenting it ends this family, and no other.
             for token in [newest, &token_of(&last)] {
                 assert_eq!(refresh(&server, &copied, family, token).await.outcome(), REFUSED, "{what}");
             }
@@ -241,7 +241,7 @@ async fn families_that_live_are_refreshed_and_those_that_ended_stay_so() {
     }
 }
 
-/// A client that did not hear the last answer gets it again, byte for byte: refresh token and access token.
+/// A client that missed the last answer gets it again, byte for byte: the refresh token and the access token.
 async fn answered_again(server: &Server, copied: &Copied, family: &Family) {
     let (Some(access_token), [.., before, newest]) = (&family.access_token, &family.tokens[..]) else {
         return;

@@ -1,17 +1,17 @@
-//! Reads the files of frozen bytes, and holds them against what today's code writes and reads.
+//! Reads the files of frozen bytes, and compares them with what today's code writes and reads.
 //!
-//! The tests of `tests/formats` use it, and so do tests that stand beside code which is not public.
+//! The tests of `tests/formats` use this module, and so do unit tests of private code in `src`.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 
-/// One file of `tests/formats/bytes`: a line an item, `name | what it is | bytes`. Lines that begin with `#` say what the
-/// file is about.
+/// A file of `tests/formats/bytes`. Each line is an item: `name | what it is | bytes`. Lines that begin with `#`
+/// describe the file.
 pub(crate) struct Frozen {
     file: &'static str,
-    /// The third column by the first.
+    /// The bytes of each item, by its name.
     lines: BTreeMap<String, String>,
     seen: Vec<String>,
     problems: Vec<String>,
@@ -21,7 +21,7 @@ impl Frozen {
     /// The file with this name.
     pub(crate) fn read(file: &'static str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/bytes").join(file);
-        // A file that is not there yet has no lines: what it should have is printed.
+        // A file that does not exist yet has no lines; the test then prints the lines that it should have.
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut frozen = Self { file, lines: BTreeMap::new(), seen: Vec::new(), problems: Vec::new() };
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -39,7 +39,7 @@ impl Frozen {
         frozen
     }
 
-    /// Today's code makes exactly the frozen bytes of `value`, and reads `value` out of them.
+    /// Checks that today's code encodes `value` to exactly the frozen bytes, and decodes it from them.
     pub(crate) fn both_ways<T, E>(
         &mut self,
         name: &str,
@@ -55,7 +55,7 @@ impl Frozen {
         }
     }
 
-    /// Today's code reads `value` out of the frozen bytes, which it would not write any more.
+    /// Checks that today's code decodes `value` from the frozen bytes, which it would not write any more.
     pub(crate) fn still_read<T, E>(&mut self, name: &str, value: &T, decode: impl Fn(&[u8]) -> Result<T, E>)
     where
         T: Debug + PartialEq,
@@ -68,12 +68,12 @@ impl Frozen {
         }
     }
 
-    /// Today's code makes exactly the frozen bytes.
+    /// Checks that today's code makes exactly the frozen bytes.
     pub(crate) fn bytes(&mut self, name: &str, today: &[u8]) {
         self.same(name, &hex(today));
     }
 
-    /// Today's code makes exactly the frozen text.
+    /// Checks that today's code makes exactly the frozen text.
     pub(crate) fn text(&mut self, name: &str, today: &str) {
         self.seen.push(name.to_owned());
         match self.lines.get(name) {
@@ -85,14 +85,14 @@ impl Frozen {
         }
     }
 
-    /// Gives a test the frozen text.
+    /// Passes the frozen text to `test`.
     pub(crate) fn reads(&self, name: &str, test: impl FnOnce(&str)) {
         if let Some(line) = self.lines.get(name) {
             test(line);
         }
     }
 
-    /// Says everything that was wrong, and which lines nobody asked for.
+    /// Fails with all problems, and with the lines that no test has asked for.
     #[track_caller]
     pub(crate) fn finish(mut self) {
         let unseen = self.lines.keys().filter(|name| !self.seen.contains(name));
@@ -105,7 +105,7 @@ impl Frozen {
         );
     }
 
-    /// The frozen bytes, and a problem if today's are others.
+    /// Compares today's bytes with the frozen ones, which it returns; notes a problem if they differ.
     fn same(&mut self, name: &str, today: &str) -> Option<Vec<u8>> {
         self.text(name, today);
         self.lines.get(name).and_then(|line| from_hex(line))

@@ -1,4 +1,4 @@
-//! The files of the keys folder: their names, and what stands in them.
+//! The files of the keys folder: their names and their contents.
 
 use heirloom::token::name::{SecretFile, SecretKind, SigningFile};
 use heirloom::token::{KnownSecret, Secret};

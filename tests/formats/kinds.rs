@@ -1,6 +1,6 @@
-//! Lists of variants that can't be forgotten.
+//! Lists of an enum's variants that the compiler keeps complete.
 
-/// Names every variant of an enum: a new one does not compile until it is in the list, and then needs frozen bytes.
+/// Names every variant of an enum. A new variant does not compile until it is in the list, and then needs frozen bytes.
 macro_rules! kinds {
     ($type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
         /// The names of all variants.
@@ -17,12 +17,12 @@ macro_rules! kinds {
 
 pub(crate) use kinds;
 
-/// The name of a frozen item: the variant, and what sets it apart from others of the same variant.
+/// The name of a frozen item: the variant, and what distinguishes it from other items of the variant.
 pub(crate) fn named(kind: &str, case: &str) -> String {
     if case.is_empty() { kind.to_owned() } else { format!("{kind}, {case}") }
 }
 
-/// Insists that every variant has an item.
+/// Checks that every variant has an item.
 #[track_caller]
 pub(crate) fn all_there(kinds: &[&str], seen: &[&str]) {
     let missing: Vec<_> = kinds.iter().filter(|kind| !seen.contains(kind)).collect();

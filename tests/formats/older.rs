@@ -1,4 +1,4 @@
-//! What earlier versions wrote, without the fields that came later. It is read, and not written any more.
+//! What earlier versions wrote, without fields that came later. It is read, but not written any more.
 
 use heirloom::client::{Client, ClientEvent, ClientMetadata};
 use heirloom::oauth::SessionEpoch;
@@ -10,7 +10,7 @@ use crate::frozen::Frozen;
 use crate::session::{full_start, once_rotated};
 use crate::values::at;
 
-/// A registration from before introspection could tell names.
+/// A registration from before introspection could tell users' names.
 fn metadata() -> ClientMetadata {
     ClientMetadata { introspects_usernames: false, ..full_metadata() }
 }

@@ -12,7 +12,7 @@ use crate::frozen::Frozen;
 use crate::kinds::{all_there, kinds};
 use crate::values::{at, user_id};
 
-/// One list: each variant with its name and a value. Makes a function that holds it against the file.
+/// A list: each variant with its name and a value. Makes a function that compares it with the file.
 macro_rules! list {
     ($module:ident: $type:ident { $($variant:ident => $name:literal = $value:expr),+ $(,)? }) => {
         mod $module {

@@ -1,4 +1,5 @@
-//! A recorded folder: `data` and `keys` as a version of heirloom left them, and `recorded.json` with what is known of them.
+//! A recorded folder: `data` and `keys` as a version of heirloom left them, and `recorded.json`, which says what they
+//! contain.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
@@ -13,34 +14,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::support::{Answer, Server, Setup, set_mode};
 
-/// What a private key's file begins with; another word stands in the committed file, so that no scanner takes it for a key
-/// in use.
+/// The words in a private key's file, and the words that replace them in the committed file, so that no scanner takes
+/// it for a key in use.
 const KEY_WORDS: (&str, &str) = ("PRIVATE KEY", "RECORDED KEY");
-/// A file of so many bytes is recorded in pieces, without the zeros between them.
+/// A file of at least this size is recorded in pieces, without long stretches of zeros.
 const IN_PIECES: usize = 64 * 1024;
-/// Zeros that fill a block are left out.
+/// Only blocks of this size that contain nothing but zeros are left out.
 const BLOCK: usize = 4096;
-/// Between the name of a file and where its piece begins.
+/// In a piece's name, between the file's name and the offset of the piece.
 const PIECE: &str = ".at-";
 
-/// `recorded.json`.
+/// The contents of `recorded.json`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Recorded {
     /// Which heirloom wrote the folder, and how.
     pub(crate) made_by: String,
     /// The issuer of its tokens.
     pub(crate) issuer: String,
-    /// When the recording ended, in milliseconds since the Unix epoch: a test's clock begins there.
+    /// When the recording ended, in milliseconds since the Unix epoch. A test's clock begins there.
     pub(crate) at: u64,
     /// The position at which its log ends.
     pub(crate) position: u64,
-    /// The version of its indexes of sessions. Where it is not today's, the first start makes them again.
+    /// The version of its session indexes. If it is not today's, the first start makes them again.
     pub(crate) index_version: u8,
-    /// Whether it knows the keys that it was used with. Where it does not, the first start notes them.
+    /// Whether it has check values of its keys. If not, the first start notes them.
     pub(crate) knows_keys: bool,
-    /// The time that the sweeper believed last, in milliseconds.
+    /// The last time that the sweeper believed, in milliseconds.
     pub(crate) believed: Option<u64>,
-    /// For how many seconds the next process doubts the clock.
+    /// For how many seconds the next process would doubt the clock.
     pub(crate) doubted: Option<u64>,
     pub(crate) users: Vec<Person>,
     pub(crate) clients: Vec<KnownClient>,
@@ -53,7 +54,7 @@ pub(crate) struct Recorded {
 /// A user.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Person {
-    /// What is typed to sign in: a name, or an address.
+    /// The name or the address to sign in with.
     pub(crate) name: String,
     pub(crate) password: String,
     /// Whether the sign-in succeeds.
@@ -64,9 +65,9 @@ pub(crate) struct Person {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct KnownClient {
     pub(crate) id: String,
-    /// The secrets that are good; none of a public client.
+    /// The valid secrets; none for a public client.
     pub(crate) secrets: Vec<String>,
-    /// Where its pages come from, if it gets its refresh tokens in a cookie.
+    /// The origin of its pages, if it gets its refresh tokens in a cookie.
     pub(crate) origin: Option<String>,
     /// Whether it can be used.
     pub(crate) is_good: bool,
@@ -78,11 +79,11 @@ pub(crate) struct Family {
     /// What has happened to it.
     pub(crate) what: String,
     pub(crate) client: String,
-    /// Those that matter, oldest first. Of a client with a cookie: `name=token`.
+    /// The tokens that the tests use, oldest first. For a client with a cookie: `name=token`.
     pub(crate) tokens: Vec<String>,
-    /// Whether the last one is good.
+    /// Whether the last token can be refreshed.
     pub(crate) lives: bool,
-    /// The last access token, if whoever presents the token before the last one is answered it again.
+    /// The last access token, if presenting the token before the last one returns it again.
     pub(crate) access_token: Option<String>,
 }
 
@@ -90,11 +91,11 @@ pub(crate) struct Family {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Invitation {
     pub(crate) code: String,
-    /// Whether an account can be made by it.
+    /// Whether it can be used to make an account.
     pub(crate) is_good: bool,
 }
 
-/// The refresh token of an answer; of a client with a cookie, as the browser sends it back.
+/// The refresh token of an answer; for a client with a cookie, as the browser sends it back.
 pub(crate) fn token_of(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text);
     match answer.header("set-cookie").split(';').next() {
@@ -105,13 +106,13 @@ pub(crate) fn token_of(answer: &Answer) -> String {
 
 /// A recorded folder, copied so that it can be opened.
 pub(crate) struct Copied {
-    /// Which one.
+    /// The name of the recorded folder.
     pub(crate) name: String,
     pub(crate) recorded: Recorded,
     folder: Arc<tempfile::TempDir>,
 }
 
-/// Where the recorded folders lie.
+/// The folder that holds all recorded folders.
 pub(crate) fn all_folders() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/folders")
 }
@@ -141,7 +142,7 @@ impl Copied {
         self.folder.path()
     }
 
-    /// Starts a server on it, as a real one does: with what is looked at before requests are answered.
+    /// Starts a server on it with the checks that a real start makes before it answers requests.
     pub(crate) async fn serve(&self) -> Server {
         let server = self.setup().start().await;
         server.app.keys.check().await.unwrap();
@@ -149,14 +150,14 @@ impl Copied {
         server
     }
 
-    /// A server to come, at the time when the recording ended.
+    /// The setup of a server, with a clock that begins when the recording ended.
     pub(crate) fn setup(&self) -> Setup {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(self.recorded.at)));
         setup(&self.folder, &clock, &self.recorded.issuer)
     }
 }
 
-/// What each file of a keys folder does at a time: the signing keys, then the secrets.
+/// What each file of a keys folder does at a time: first the signing keys, then the secrets.
 pub(crate) fn key_states(keys: &Path, at: Timestamp) -> Vec<(String, String)> {
     let folder = KeysFolder::at(keys);
     let signing = folder.signing_keys(&KeyLife::default(), at).unwrap().into_iter().map(|key| {
@@ -180,7 +181,7 @@ pub(crate) fn key_states(keys: &Path, at: Timestamp) -> Vec<(String, String)> {
     signing.chain(secrets).map(|(file, state)| (file, state.to_owned())).collect()
 }
 
-/// How servers are set up that record a folder, or open a recorded one.
+/// The setup of servers that record a folder, or open a recorded one.
 pub(crate) fn setup(folder: &Arc<tempfile::TempDir>, clock: &Arc<ManualClock>, issuer: &str) -> Setup {
     let mut setup = Setup::on(Arc::clone(folder), Arc::clone(clock));
     setup.on_disk();
@@ -191,7 +192,7 @@ pub(crate) fn setup(folder: &Arc<tempfile::TempDir>, clock: &Arc<ManualClock>, i
     setup
 }
 
-/// Puts `data` and `keys` of a folder where recorded folders lie, without what only a running process needs.
+/// Saves `data` and `keys` among the recorded folders, without the files that only a running process needs.
 pub(crate) fn keep(from: &Path, name: &str, recorded: &Recorded) {
     let to = all_folders().join(name);
     assert!(!to.exists(), "{} is there: what was recorded stays as it is", to.display());
@@ -203,14 +204,14 @@ pub(crate) fn keep(from: &Path, name: &str, recorded: &Recorded) {
     fs::write(to.join("recorded.json"), format!("{json}\n")).unwrap();
 }
 
-/// Copies the files of a folder, for their owner alone.
+/// Copies the files of a folder; only their owner may read them.
 fn copy(from: &Path, to: &Path, write: fn(&Path, Vec<u8>)) {
     fs::create_dir_all(to).unwrap();
     set_mode(to, 0o700);
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        // git keeps no empty folder, so none is recorded.
+        // git does not keep empty folders, so they are not recorded.
         if !path.is_dir() {
             write(&target, fs::read(&path).unwrap());
         } else if fs::read_dir(&path).unwrap().next().is_some() {
@@ -219,7 +220,7 @@ fn copy(from: &Path, to: &Path, write: fn(&Path, Vec<u8>)) {
     }
 }
 
-/// Writes a file as it is recorded: keys disguised, and one with long stretches of zeros in pieces.
+/// Writes a file as it is recorded: a key with other words, a file with long stretches of zeros in pieces.
 fn put_away(path: &Path, bytes: Vec<u8>) {
     if bytes.len() < IN_PIECES {
         fs::write(path, with_words(path, bytes, KEY_WORDS)).unwrap();
@@ -244,7 +245,7 @@ fn piece(path: &Path, at: usize) -> PathBuf {
     path.with_file_name(format!("{name}{PIECE}{at:08}"))
 }
 
-/// Writes a file as it was, for its owner alone.
+/// Restores a recorded file; only its owner may read it.
 fn put_back(path: &Path, bytes: Vec<u8>) {
     let name = path.file_name().unwrap().to_str().unwrap();
     let Some((whole, at)) = name.split_once(PIECE) else {
@@ -255,7 +256,7 @@ fn put_back(path: &Path, bytes: Vec<u8>) {
     let (path, at) = (path.with_file_name(whole), at.parse().unwrap());
     let file = fs::File::options().write(true).create(true).truncate(false).open(&path).unwrap();
     file.write_all_at(&bytes, at).unwrap();
-    // The last piece is empty, and says how long the file is.
+    // The last piece is empty; its offset is the file's length.
     let end = at + u64::try_from(bytes.len()).unwrap();
     if file.metadata().unwrap().len() < end {
         file.set_len(end).unwrap();
@@ -263,7 +264,7 @@ fn put_back(path: &Path, bytes: Vec<u8>) {
     set_mode(&path, 0o600);
 }
 
-/// A signing key with other words around it; every other file as it is.
+/// The file with other words if it is a signing key, or else as it is.
 fn with_words(path: &Path, bytes: Vec<u8>, (from, to): (&str, &str)) -> Vec<u8> {
     if path.extension().is_none_or(|end| end != "pem") {
         return bytes;

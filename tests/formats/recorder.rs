@@ -1,4 +1,4 @@
-//! Makes a recorded folder: today's heirloom, with a clock that is moved on, does what there is to do.
+//! Makes a recorded folder: uses all that today's heirloom can do, with a clock that is moved forward.
 
 use std::fs;
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ use crate::recorded::{
 };
 use crate::support::{Answer, Server};
 
-/// 2026-09-20T08:00:00Z: when the recording begins. It takes 52 days of the moved clock, and ends in the past.
+/// 2026-09-20T08:00:00Z: when the recording begins. It covers 52 days of the clock, and ends before today.
 const BEGIN: Timestamp = Timestamp::from_seconds(1_789_891_200);
 const DAY: u64 = 86_400;
 const ISSUER: &str = "https://id.example.com";
@@ -32,7 +32,7 @@ const PHONE: &str = "phone";
 const BACKEND: &str = "backend";
 const PAGE: &str = "page";
 
-/// A server that is being recorded, and what is known of it so far.
+/// A server that is being recorded, and what is known about it so far.
 struct Recording {
     server: Server,
     recorded: Recorded,
@@ -65,7 +65,7 @@ async fn record_a_folder() {
 }
 
 impl Recording {
-    /// An empty store, whose first refresh secret is compromised before anything is made by it.
+    /// A new store. Its first refresh secret is declared as compromised before it has made a token.
     async fn begin(folder: &Arc<tempfile::TempDir>, clock: &Arc<ManualClock>) -> Self {
         let setup = setup(folder, clock, ISSUER);
         let the_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
@@ -121,7 +121,7 @@ impl Recording {
         self.recorded.users.push(Person { name: name.to_owned(), password: password.to_owned(), signs_in });
     }
 
-    /// Calls the administration API.
+    /// Sends a request to the administration API.
     async fn administer(&self, method: reqwest::Method, path: &str, body: &Value) -> Answer {
         let form = [
             ("grant_type", "password"),
@@ -210,8 +210,8 @@ impl Recording {
         self.server.send(request.form(&[form, &[("client_id", client)]].concat())).await
     }
 
-    /// What happens weeks before the end: a restore, and a session that is refreshed daily until then. Meanwhile pepper
-    /// and refresh secret are replaced.
+    /// What happens weeks before the end: a restore, a session that is refreshed daily until the end, and a new pepper
+    /// and refresh secret.
     async fn weeks_before(mut self, folder: &Arc<tempfile::TempDir>) -> Self {
         let before = self.sign_in(PHONE, "ann").await;
         self.family("began before the restore", PHONE, &[&before], false);
@@ -240,7 +240,7 @@ impl Recording {
         self
     }
 
-    /// Families that live.
+    /// Families that stay alive.
     async fn families(&mut self) {
         for client in [PHONE, BACKEND, PAGE] {
             let first = self.sign_in(client, "ann").await;
@@ -258,7 +258,7 @@ impl Recording {
         let retried = self.refresh(PHONE, &first, &[]).await;
         assert_eq!(second.refresh_token(), retried.refresh_token());
         self.family("another access token beside the refresh token", PHONE, &[&second], true);
-        // A secret that was replaced is good for a while.
+        // A replaced secret stays valid for a while.
         let replaced = json!({"overlap": 86_400});
         let path = format!("/admin/clients/{BACKEND}/secret");
         let rotated = self.administer(reqwest::Method::POST, &path, &replaced).await;
@@ -266,7 +266,7 @@ impl Recording {
         self.recorded.clients.iter_mut().find(|client| client.id == BACKEND).unwrap().secrets.push(new);
     }
 
-    /// Families that have ended.
+    /// Families that end.
     async fn endings(&mut self) {
         let first = self.sign_in(PHONE, "ann").await;
         let second = self.refresh(PHONE, &first, &[]).await;
@@ -324,7 +324,7 @@ impl Recording {
         }
     }
 
-    /// Waits until the sweeper has written the time that it believes.
+    /// Waits until the sweeper has stored the time that it believes.
     async fn believed_time(&mut self) {
         let app = &self.server.app;
         let evidence = app.sweeper.clock_evidence().await;
@@ -339,8 +339,8 @@ impl Recording {
     }
 }
 
-/// Starts and stops the program on the folder: it writes what only a whole server does (`keys.known`, `data.position`), and
-/// that it doubts its clock, which is weeks ahead of the log.
+/// Starts and stops the program on the folder. It writes what only a whole server writes (`keys.known`,
+/// `data.position`), and that it doubts its clock, which is weeks ahead of the log.
 async fn by_the_binary(folder: &tempfile::TempDir) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = folder.path().join("heirloom.toml");
@@ -358,7 +358,7 @@ async fn by_the_binary(folder: &tempfile::TempDir) {
         assert!(server.try_wait().unwrap().is_none(), "{}", said());
         std::thread::sleep(Duration::from_millis(20));
     }
-    // The doubt is written right after the start.
+    // The doubt is stored right after the start.
     while !said().contains("jumped ahead") {
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -369,7 +369,7 @@ async fn by_the_binary(folder: &tempfile::TempDir) {
     assert!(doubt.await.unwrap().is_some(), "it was stopped too early: record again");
 }
 
-/// Where the log ends.
+/// The position at which the log ends.
 fn position(folder: &tempfile::TempDir) -> u64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
     let output = command.args(["data", "verify", "--json"]).arg(folder.path().join("data")).output().unwrap();

@@ -1,4 +1,4 @@
-//! Records outside the log: the vault and the indexes. Their keys, and their values where those are more than an id or a
+//! Records outside the log: the vault and the indexes. Checks their keys, and values that are more than an id or a
 //! name.
 
 use heirloom::client::vault::{self as client_vault, Secrets};
@@ -48,7 +48,7 @@ fn every_record_has_the_key_that_it_had() {
     for (name, key) in keys() {
         frozen.bytes(name, key.as_bytes());
     }
-    // The index by origins has no function for a single key.
+    // No function makes a single key of the index by origins.
     let registered = Client { metadata: Some(full_metadata()), ..Client::default() };
     let changes = client_vault::changes(&client_id(), &Client::default(), &registered);
     for (change, name) in changes.into_iter().skip(1).zip(["client: by origin", "client: by another"]) {
@@ -86,7 +86,7 @@ fn every_record_is_written_and_read_as_it_was() {
     frozen.finish();
 }
 
-/// What a rebuild of the indexes makes need not be what it was, as long as its version says so.
+/// A rebuild of the indexes may make other records than before, but then their version must change too.
 #[test]
 fn the_indexes_of_sessions_are_what_their_version_says() {
     assert_eq!(index::VERSION, 2, "other functions: let the file say what the new version makes");

@@ -79,7 +79,7 @@ fn summary(newest: std::ops::RangeInclusive<u8>, access: Issued) -> SessionEvent
     })
 }
 
-/// Every kind of event, with every optional field and with none.
+/// Every kind of event, with every optional field and without any.
 fn events() -> Vec<(&'static str, SessionEvent)> {
     let ended = |reason, by| SessionEvent::Ended { at: at(120), reason, by };
     let issued = |access| SessionEvent::TokensIssued { at: at(0), nonce: nonce(0), access };
@@ -110,7 +110,7 @@ fn events() -> Vec<(&'static str, SessionEvent)> {
     ]
 }
 
-/// A session to which everything has happened.
+/// A session after every kind of event.
 fn full_session() -> Session {
     let mut events =
         vec![SessionEvent::Started(full_start()), summary(1..=5, full_access()), rotated(6, full_access())];

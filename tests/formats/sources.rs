@@ -1,11 +1,11 @@
-//! Reads the sources for types and records that are stored: what is new there needs frozen bytes here.
+//! Finds the stored types and records in the sources. A new one needs frozen bytes in this folder.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every type whose bytes are stored, with the module that it is in, but for ids and names, which a macro encodes. `Kept`
-/// of `user` is a profile, `Stored` of `token` a check value.
+/// Every stored type with its module, except ids and names, which a macro encodes. `Kept` of `user` is a profile,
+/// `Stored` of `token` a check value.
 const STORED_TYPES: [&str; 39] = [
     "client::Client",
     "client::ClientEvent",
@@ -48,8 +48,8 @@ const STORED_TYPES: [&str; 39] = [
     "user::UserEvent",
 ];
 
-/// How the keys of all records begin. What has a 0 is looked at by the tests of whole folders, and `ready` is only asked for. The store
-/// has one more of its own: `RecordKey::restored`.
+/// The first bytes of every record's key. The tests of whole folders check those with a 0; `ready` is only read. The
+/// store has one more: `RecordKey::restored`.
 const RECORDS: [&str; 22] = [
     r#"vault b"K""#,
     r#"vault b"S""#,
@@ -75,7 +75,7 @@ const RECORDS: [&str; 22] = [
     "index version kind",
 ];
 
-/// The text of every source file, with the module that it is in.
+/// The text of every source file, with its module.
 fn sources() -> Vec<(String, String)> {
     fn files(folder: &Path) -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -93,7 +93,7 @@ fn word(text: &str) -> &str {
     text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap()
 }
 
-/// The types that derive an encoding, or have one written out.
+/// The types that derive an encoding or implement one.
 fn stored_types(module: &str, text: &str) -> Vec<String> {
     let derives = text.split("#[derive(").skip(1).filter_map(|rest| rest.split_once(")]"));
     let encoded = derives.filter(|(derived, _)| derived.contains("Encode"));
@@ -106,7 +106,7 @@ fn stored_types(module: &str, text: &str) -> Vec<String> {
     all.map(|name| format!("{module}::{name}")).collect()
 }
 
-/// The keys of records as they are made: the half, the version, and what comes first.
+/// The keys of records where they are made: the half, the version, and the first part.
 fn records(text: &str) -> Vec<String> {
     let vault = text.split("RecordKey::vault(&[").skip(1).map(|rest| format!("vault {}", first(rest)));
     let index = text.split("RecordKey::index(").skip(1).filter_map(|rest| {

@@ -1,4 +1,4 @@
-//! Refresh tokens, and what makes an access token.
+//! Refresh tokens, and the id of an access token.
 
 use heirloom::oauth::{RefreshToken, RefreshTokenCodec};
 use heirloom::token::claims::jti;
@@ -15,7 +15,7 @@ fn a_refresh_token_is_made_and_read_as_it_was() {
     let codec = RefreshTokenCodec::new((3, &[0x88; 32]), older());
     let text = codec.encode(&token).unwrap();
     frozen.text("refresh token", &text);
-    // A later secret makes new ones; the older one still reads.
+    // A codec with a later secret makes tokens by that, and still reads those of the older one.
     let later = RefreshTokenCodec::new((4, &[0x99; 32]), older());
     frozen.reads("refresh token", |text| assert_eq!(later.decode(text), Ok(token)));
     frozen.text("access token's id", &jti(session_id().as_bytes(), 70_000, 1_795_780_860, "read"));

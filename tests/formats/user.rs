@@ -21,7 +21,7 @@ kinds!(UserEvent {
     InvitationWithdrawn => "user_invitation_withdrawn",
 });
 
-/// Every kind of event with no optional field.
+/// Every kind of event, without optional fields.
 fn bare() -> Vec<UserEvent> {
     let (at, by) = (at(0), None);
     vec![
@@ -39,7 +39,7 @@ fn bare() -> Vec<UserEvent> {
     ]
 }
 
-/// The same with every one.
+/// Every kind of event, with every optional field.
 fn full() -> Vec<UserEvent> {
     let all_roles = || vec!["admin".to_owned(), "user".to_owned()];
     let with_all = |event| match event {

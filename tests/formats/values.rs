@@ -5,7 +5,7 @@ use std::time::Duration;
 use heirloom::clock::Timestamp;
 use heirloom::oauth::{Actor, Generation, Kid, Nonce, Scope, SessionId, UserId};
 
-/// 2026-11-27T12:00:00.250Z, and so many seconds.
+/// `seconds` after 2026-11-27T12:00:00.250Z.
 pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(1_795_780_800_250).after(Duration::from_secs(seconds))
 }

@@ -1,4 +1,4 @@
-//! The listener: how it ends.
+//! How the listener shuts down.
 
 use std::io::Write as _;
 use std::sync::atomic::Ordering;
@@ -63,7 +63,7 @@ async fn draining_waits_for_what_is_being_answered() {
     .await;
     until(|| server.seen.held.load(Ordering::SeqCst) == 2).await;
     server.shutdown.send(()).unwrap();
-    // The listener's refusal of new connections shows that draining has begun.
+    // The listener refuses new connections, so draining has begun.
     timeout(PATIENCE, async { while TcpStream::connect(server.addr).await.is_ok() {} }).await.unwrap();
     server.seen.release.notify_waiters();
     let answer = h1.answer().await.unwrap();
@@ -97,7 +97,7 @@ async fn stuck_clients_do_not_outlive_the_deadline() {
     assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1900), "{took:?}");
 }
 
-/// On one thread, without an await between: the listener has seen nothing of the client when it is told to end.
+/// One thread and no await: the listener has not accepted the client's connection when shutdown is requested.
 #[tokio::test]
 async fn a_connection_in_the_kernels_queue_is_served() {
     let server = listen(Limits::default());

@@ -1,4 +1,4 @@
-//! The listener under those who mean it harm.
+//! The listener under attack.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_dripping_connections_are_closed_within_ten_seconds() {
     limit_descriptors(8192);
-    // What the listener allows by default leaves room for a busy machine; here it allows less, so that there is more.
+    // The default limits leave room for a busy machine. Lower ones make the test quicker.
     let usual = Limits::default();
     assert!(usual.header_read_timeout.max(usual.body_read_timeout) <= Duration::from_secs(8));
     let (header_read_timeout, body_read_timeout) = (Duration::from_secs(2), Duration::from_secs(3));
@@ -58,7 +58,7 @@ async fn drip_body(addr: SocketAddr) -> Duration {
     drip(addr, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n").await
 }
 
-/// How long the listener bears it: until it has closed the connection for good, not only its sending half.
+/// How long the listener keeps the connection: until it has closed both directions.
 async fn drip(addr: SocketAddr, begin: &str) -> Duration {
     let mut client = Raw::connect(addr).await;
     let start = Instant::now();
@@ -84,7 +84,7 @@ async fn in_a_crowd_http2_connections_without_a_request_go_as_well() {
     );
     first.send(&get).await;
     timeout(PATIENCE, first.frame_of(crate::raw::HEADERS)).await.expect("an answer");
-    // Seven eighths of 16.
+    // With the first one they are 14: seven eighths of 16.
     let mut others = Vec::new();
     for _ in 0..13 {
         let mut other = RawH2::connect(server.addr).await;
@@ -92,7 +92,7 @@ async fn in_a_crowd_http2_connections_without_a_request_go_as_well() {
         timeout(PATIENCE, other.frame_of(crate::raw::HEADERS)).await.expect("an answer");
         others.push(other);
     }
-    // Long before the 75 seconds.
+    // Long before the 75 seconds of `keep_alive`.
     assert!(timeout(PATIENCE, first.frame_of(crate::raw::GOAWAY)).await.expect("it is told to go").is_some());
 }
 
@@ -113,7 +113,7 @@ async fn one_address_leaves_places_for_the_others() {
         let ended = timeout(PATIENCE, client.stream.read_u8()).await.expect("it is closed at once");
         assert!(ended.is_err());
     }
-    // Another address, and a proxy's, which are many clients'.
+    // Connections from another address are served, and all from a trusted proxy, which stands for many clients.
     assert_eq!(connect("127.0.0.3").await.get("/").await.unwrap().status, 200);
     let mut many = Vec::new();
     for _ in 0..16 {
@@ -121,7 +121,7 @@ async fn one_address_leaves_places_for_the_others() {
         assert_eq!(client.get("/").await.unwrap().status, 200);
         many.push(client);
     }
-    // A place that is given back can be had.
+    // A place that is given back can be used again.
     drop(held.pop());
     let again = async {
         loop {
@@ -135,7 +135,7 @@ async fn one_address_leaves_places_for_the_others() {
     timeout(PATIENCE, again).await.expect("a place");
 }
 
-/// A client that says it sends 60,000 bytes and sends 50,000.
+/// A client that announces 60,000 bytes and sends 50,000.
 async fn withheld(source: &str, addr: SocketAddr) -> Raw {
     let mut client = Raw::connect_from(source, addr).await;
     client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n").await;
@@ -155,7 +155,7 @@ async fn withheld_bodies_take_a_part_of_the_memory_and_leave_the_rest_to_others(
     let limits = Limits { body_memory: 1 << 20, body_read_timeout: PATIENCE, ..Limits::default() };
     let server = listen(limits);
     let addr = server.addr;
-    // An eighth is 128 KiB: two of them fit.
+    // One address may have an eighth, 128 KiB: two of these bodies fit.
     let mut flood = Vec::new();
     for _ in 0..60 {
         flood.push(withheld("127.0.0.2", addr).await);
@@ -170,11 +170,11 @@ async fn withheld_bodies_take_a_part_of_the_memory_and_leave_the_rest_to_others(
         }
     }
     assert_eq!(refused, 58);
-    // What is usual is served all the while, even there; what is large, elsewhere.
+    // Small bodies are still accepted from that address, and large ones from another address.
     assert_eq!(posted("127.0.0.2", addr, 2000).await.status, 200);
     assert_eq!(posted("127.0.0.2", addr, 60_000).await.status, 503);
     assert_eq!(posted("127.0.0.3", addr, 60_000).await.text(), "60000 bytes");
-    // What they held is free again once they have gone.
+    // The memory is free again when these clients have gone.
     drop(flood);
     let room = async { while posted("127.0.0.2", addr, 60_000).await.status != 200 {} };
     timeout(PATIENCE, room).await.expect("room");
@@ -191,7 +191,7 @@ async fn of_the_bodies_on_one_http2_connection_one_small_one_is_not_counted() {
         [begun(stream), frame(crate::raw::DATA, crate::raw::END_STREAM, stream, &vec![b'x'; length])].concat()
     };
     let mut client = RawH2::connect(server.addr).await;
-    // An eighth is 16 KiB: of 20 times 1,000 bytes one is free and 16 fit.
+    // One address may have an eighth, 16 KiB. Of 20 bodies of 1,000 bytes, one does not count and 16 fit.
     for stream in (1..41).step_by(2) {
         client.send(&begun(stream)).await;
         client.send(&frame(crate::raw::DATA, 0, stream, &[b'x'; 1000])).await;
@@ -201,7 +201,7 @@ async fn of_the_bodies_on_one_http2_connection_one_small_one_is_not_counted() {
         let (_, _, _, text) = answer.unwrap();
         assert!(String::from_utf8(text).unwrap().contains("temporarily_unavailable"));
     }
-    // What is usual is served all the while on another connection, one after the other; what is large is not.
+    // On another connection, small bodies are still accepted, one after the other; large ones are not.
     let mut other = RawH2::connect(server.addr).await;
     for (stream, length, expected) in [
         (1, 2000, "2000 bytes"),
@@ -221,7 +221,7 @@ async fn of_the_bodies_on_one_http2_connection_one_small_one_is_not_counted() {
 async fn at_the_descriptor_limit_it_rests_and_recovers() {
     let server = ChildServer::start(Some(64)).await;
     assert_eq!(Raw::connect(server.addr).await.get("/").await.unwrap().status, 200);
-    // More than it has descriptors for; the kernel takes the rest in its queue.
+    // More connections than the listener has descriptors for; the others wait in the kernel's queue.
     let mut clients = Vec::new();
     for _ in 0..100 {
         let mut client = Raw::connect(server.addr).await;
@@ -241,7 +241,7 @@ async fn at_the_descriptor_limit_it_rests_and_recovers() {
     assert_eq!(Raw::connect(server.addr).await.get("/").await.unwrap().status, 200);
 }
 
-/// Sends until the listener has had enough. Says how much it took.
+/// Sends frames until the listener closes the connection. Returns how many were sent, and whether it closed in time.
 async fn flood(addr: SocketAddr, first: &[u8], mut more: impl FnMut(u32) -> Vec<u8>) -> (u32, bool) {
     let mut client = RawH2::connect(addr).await;
     client.send(first).await;

@@ -13,10 +13,10 @@ use poem::{EndpointExt as _, Response};
 use tokio::net::UnixListener;
 use tokio::process::Command;
 
-/// Nobody, on every Unix.
+/// The user `nobody`, on every Unix.
 const NOBODY: u32 = 65_534;
 
-/// A server of the user `uid` on a socket that every user can reach; it answers with whom it takes the peer for.
+/// A server of the user `uid`, on a socket that every user can reach. It answers who it thinks the peer is.
 fn serve(folder: &Path, uid: u32, requests: &Arc<AtomicUsize>) -> PathBuf {
     let socket = folder.join(format!("socket-{uid}"));
     let listener = UnixListener::bind(&socket).unwrap();
@@ -31,7 +31,7 @@ fn serve(folder: &Path, uid: u32, requests: &Arc<AtomicUsize>) -> PathBuf {
     socket
 }
 
-/// Asks over a socket, in a process of its own; as another user if that is said.
+/// Sends a request over a socket from a separate process, which runs as `uid` if that is given.
 async fn ask(socket: &Path, uid: Option<u32>) -> Output {
     let mut curl = Command::new("curl");
     curl.args(["-sS", "--max-time", "10", "--unix-socket"]).arg(socket).arg("http://localhost/admin/users");
@@ -48,7 +48,8 @@ async fn a_peer_of_another_uid_is_turned_away_and_one_of_the_servers_own_is_serv
     let requests = Arc::new(AtomicUsize::new(0));
     let own = rustix::process::geteuid();
     let uid = own.as_raw();
-    // Root is let in everywhere, so root sends somebody else; whoever isn't knocks at somebody else's.
+    // Every server lets root in. So if the test runs as root, the client runs as somebody else; otherwise the server
+    // belongs to somebody else.
     let (closed, open, stranger) = if own.is_root() {
         (serve(folder.path(), uid, &requests), serve(folder.path(), NOBODY, &requests), Some(NOBODY))
     } else {
@@ -60,7 +61,7 @@ async fn a_peer_of_another_uid_is_turned_away_and_one_of_the_servers_own_is_serv
         assert!(turned_away.stdout.is_empty(), "{}", String::from_utf8_lossy(&turned_away.stdout));
     }
     assert_eq!(requests.load(Ordering::SeqCst), 0, "no request of a stranger is looked at");
-    // The very same process is served where it is the server's own user.
+    // The same client is served where it is the server's own user.
     let served = ask(&open, stranger).await;
     let seen = format!("operator://{}", stranger.unwrap_or(uid));
     assert_eq!(String::from_utf8_lossy(&served.stdout), seen, "{}", String::from_utf8_lossy(&served.stderr));

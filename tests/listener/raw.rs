@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Longer than anything here takes, but for what is measured.
+/// Longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Counts what the endpoint has seen.
@@ -30,8 +30,9 @@ pub struct Seen {
     pub release: Notify,
 }
 
-/// `/echo` answers with its body's length, `/drip` with one byte every 100 ms for 15 times, `/slow` after 50 ms, `/held` when released, `/stuck` never, `/big` with
-/// 8 MiB, `/panic` panics, `/panic-at-once` before it has a future, all else answers "ok" without reading.
+/// The answers: `/echo` the length of its body, `/drip` one byte every 100 ms for 15 times, `/slow` after 50 ms,
+/// `/held` when released, `/stuck` never, `/big` 8 MiB; `/panic` panics in its future, `/panic-at-once` before that
+/// exists; all others answer "ok" without reading.
 pub fn endpoint(seen: &Arc<Seen>) -> impl Endpoint + 'static {
     let seen = Arc::clone(seen);
     Hasty(poem::endpoint::make(move |request: Request| {
@@ -45,7 +46,7 @@ pub fn endpoint(seen: &Arc<Seen>) -> impl Endpoint + 'static {
     }))
 }
 
-/// An endpoint that does something before its future is there.
+/// An endpoint that panics before it returns a future.
 struct Hasty<E>(E);
 
 impl<E: Endpoint> Endpoint for Hasty<E> {
@@ -98,7 +99,7 @@ async fn answer(mut request: Request, seen: &Seen) -> Response {
     }
 }
 
-/// A listener in this process.
+/// A listener that runs in this process.
 pub struct Listening {
     pub addr: SocketAddr,
     pub seen: Arc<Seen>,
@@ -131,11 +132,11 @@ pub async fn until(condition: impl Fn() -> bool) {
     timeout(PATIENCE, holds).await.expect("the condition to hold");
 }
 
-/// What came back.
+/// An answer of the listener.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    /// Lower case names.
+    /// Their names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -149,7 +150,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// Asserts that the listener itself answered, in the shape of RFC 6749 §5.2, and closes the connection.
+    /// Asserts that the listener itself refused the request, in the form of RFC 6749 §5.2, and closes the connection.
     pub fn assert_refused(&self, status: u16) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
@@ -164,7 +165,7 @@ impl Answer {
     }
 }
 
-/// An HTTP/1.1 client with no manners.
+/// An HTTP/1.1 client that sends any bytes.
 pub struct Raw {
     pub stream: TcpStream,
     read: Vec<u8>,
@@ -176,7 +177,7 @@ impl Raw {
         Self::over(stream)
     }
 
-    /// From another address of this machine.
+    /// Connects from another address of this machine.
     pub async fn connect_from(source: &str, addr: SocketAddr) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
@@ -187,7 +188,7 @@ impl Raw {
         Self { stream, read: Vec::new() }
     }
 
-    /// Sends, and does not mind if nobody listens any more.
+    /// Sends bytes; false if the connection is closed.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
@@ -197,7 +198,7 @@ impl Raw {
         self.answer().await
     }
 
-    /// The next answer, or None when the connection ends before it has begun.
+    /// The next answer; `None` if the connection ends before it begins.
     pub async fn answer(&mut self) -> Option<Answer> {
         timeout(PATIENCE, self.read_answer()).await.expect("an answer, or the end")
     }
@@ -231,7 +232,7 @@ impl Raw {
         matches!(self.stream.read_buf(&mut self.read).await, Ok(1..))
     }
 
-    /// Asserts that nothing more comes and the connection ends, without a reset.
+    /// Asserts that nothing more comes and that the connection ends without a reset.
     pub async fn assert_closed(&mut self) {
         let mut rest = Vec::new();
         let end = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the end");
@@ -255,7 +256,7 @@ pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// RFC 9113 §4.1.
+/// A frame (RFC 9113 §4.1).
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut bytes = vec![length[1], length[2], length[3], kind, flags];
@@ -264,7 +265,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// RFC 7541: method (2 GET, 3 POST), `http`, `path`, authority `a`.
+/// The head of a request (RFC 7541): method (2 GET, 3 POST), `http`, `path`, authority `a`.
 pub fn head(method: u8, path: &str) -> Vec<u8> {
     let mut bytes = vec![0x80 | method, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
     bytes.extend_from_slice(path.as_bytes());
@@ -272,7 +273,7 @@ pub fn head(method: u8, path: &str) -> Vec<u8> {
     bytes
 }
 
-/// A header that is not indexed.
+/// A header field that is not indexed.
 pub fn field(name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![0, u8::try_from(name.len()).unwrap()];
     bytes.extend_from_slice(name.as_bytes());
@@ -290,12 +291,12 @@ impl RawH2 {
         Self { stream }
     }
 
-    /// Sends; false when the connection has ended.
+    /// Sends bytes; false if the connection is closed.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
 
-    /// The next frame: kind, flags, stream, payload. None at the end.
+    /// The next frame: kind, flags, stream, payload; `None` at the end.
     pub async fn frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
         timeout(PATIENCE, async {
             let mut head = [0; 9];
@@ -310,7 +311,7 @@ impl RawH2 {
         .expect("a frame, or the end")
     }
 
-    /// The next frame of that kind.
+    /// The next frame of a kind.
     pub async fn frame_of(&mut self, kind: u8) -> Option<(u8, u8, u32, Vec<u8>)> {
         loop {
             let frame = self.frame().await?;
@@ -321,8 +322,8 @@ impl RawH2 {
     }
 }
 
-/// A listener in a process of its own, to measure it: the ignored test `child` of the same program, which ends when
-/// its standard input does.
+/// A listener in a process of its own, so that it can be measured: the ignored test `child` of this program, which ends
+/// when its standard input does.
 pub struct ChildServer {
     pub addr: SocketAddr,
     pub child: Child,
@@ -331,7 +332,7 @@ pub struct ChildServer {
 const MARK: &str = "listening on ";
 
 impl ChildServer {
-    /// With at most so many descriptors, if given.
+    /// Starts one, with at most `descriptors` file descriptors if that is given.
     pub async fn start(descriptors: Option<u64>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child", "--ignored", "--nocapture"]);
@@ -349,7 +350,7 @@ impl ChildServer {
         Self { addr, child }
     }
 
-    /// What the ignored test `child` does.
+    /// The work of the ignored test `child`.
     pub async fn run() {
         let descriptors: u64 = std::env::var("HEIRLOOM_TEST_DESCRIPTORS").map_or(0, |n| n.parse().unwrap());
         if descriptors > 0 {
@@ -375,7 +376,7 @@ impl ChildServer {
         std::fs::read_to_string(path).unwrap()
     }
 
-    /// The most memory that it ever had, in KiB.
+    /// The most memory that it has used, in KiB.
     pub fn peak_kib(&self) -> u64 {
         let status = self.proc("status");
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -390,7 +391,7 @@ impl ChildServer {
     }
 }
 
-/// Sets how many descriptors this process may have.
+/// Limits the file descriptors of this process.
 pub fn limit_descriptors(count: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;

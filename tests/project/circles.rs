@@ -1,7 +1,8 @@
-//! No file of `src` uses a file that uses it, directly or through others: each can be read with what lies below it.
+//! No two files of `src` use each other, directly or through others. So each file can be understood by reading those
+//! that it uses.
 //!
-//! What a file uses is read from its `use` lines. A name that a folder's `mod.rs` only passes on (`pub use`) counts as used
-//! where it is made.
+//! A file's uses are read from its `use` lines. A name that a `mod.rs` only re-exports (`pub use`) counts as a use of
+//! the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +10,7 @@ use std::path::Path;
 
 use crate::sources::{code, sources};
 
-/// A module's or an item's path in the crate, without `crate`.
+/// The path of a module or an item in the crate, without `crate`.
 type Name = Vec<String>;
 
 /// The `use` lines of all files.
@@ -17,7 +18,7 @@ type Name = Vec<String>;
 struct Uses {
     /// What each file uses.
     uses: BTreeMap<Name, Vec<Name>>,
-    /// What each file passes on, under which name.
+    /// What each file re-exports, and under which name.
     passed_on: BTreeMap<Name, BTreeMap<String, Name>>,
 }
 
@@ -36,7 +37,7 @@ impl Uses {
         all
     }
 
-    /// Takes in the `use` lines of a file.
+    /// Adds the `use` lines of a file.
     fn add(&mut self, module: &Name, code: &str) {
         for (is_public, tree) in use_lines(code) {
             for (name, alias) in names(&tree) {
@@ -51,7 +52,7 @@ impl Uses {
         }
     }
 
-    /// A name as the crate has it; `None` for another crate's.
+    /// The full path of a name in the crate; `None` for a name of another crate.
     fn absolute(&self, module: &[String], name: &[String]) -> Option<Name> {
         let up = name.iter().take_while(|part| *part == "super").count();
         let (first, rest) = name.split_first()?;
@@ -67,10 +68,10 @@ impl Uses {
         Some(name)
     }
 
-    /// The file in which a name is made.
+    /// The file that defines a name.
     fn file(&self, name: &[String]) -> Option<Name> {
         let mut name = name.to_vec();
-        // No name is passed on more often.
+        // A name is re-exported fewer times than this.
         'passed_on: for _ in 0..9 {
             for len in (1..=name.len()).rev() {
                 let (module, rest) = name.split_at(len);
@@ -89,7 +90,7 @@ impl Uses {
         None
     }
 
-    /// Which files each file uses.
+    /// For each file, the files that it uses.
     fn edges(&self) -> BTreeMap<Name, BTreeSet<Name>> {
         let edges = self.uses.iter().map(|(module, used)| {
             let files = used.iter().filter_map(|name| self.file(name)).filter(|file| file != module);
@@ -109,7 +110,7 @@ fn module(path: &Path) -> Name {
     name
 }
 
-/// Each `use`, whether it passes on what it names, and what stands between `use` and the semicolon.
+/// Each `use`: whether it re-exports, and the text between `use` and the semicolon.
 fn use_lines(code: &str) -> Vec<(bool, String)> {
     let mut found = Vec::new();
     let mut lines = code.lines();
@@ -121,7 +122,7 @@ fn use_lines(code: &str) -> Vec<(bool, String)> {
         } else {
             line.strip_prefix("use ")
         };
-        // `pub fn a() { … use …` is none: what may be used is said at a line's beginning.
+        // `pub fn a() { … use …` does not count: a `use` must begin its line.
         let is_use = |rest: &&str| !is_public || line.trim_end_matches(*rest).split(' ').count() <= 4;
         let Some(rest) = rest.filter(is_use) else { continue };
         let mut tree = rest.to_owned();
@@ -134,7 +135,7 @@ fn use_lines(code: &str) -> Vec<(bool, String)> {
     found
 }
 
-/// The names in a tree such as `a::{b, c::{self, D as E}}`, with the names that they get.
+/// The names in a tree such as `a::{b, c::{self, D as E}}`, each with the name that it gets.
 fn names(tree: &str) -> Vec<(Name, Option<String>)> {
     let mut names = Vec::new();
     expand(&[], tree, &mut names);
@@ -172,7 +173,7 @@ fn expand(prefix: &[String], tree: &str, names: &mut Vec<(Name, Option<String>)>
     }
 }
 
-/// The files that can be reached from each other.
+/// Groups of files that can be reached from each other.
 fn circles(edges: &BTreeMap<Name, BTreeSet<Name>>) -> Vec<Vec<String>> {
     let reached = |from: &Name| {
         let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
@@ -197,7 +198,7 @@ fn circles(edges: &BTreeMap<Name, BTreeSet<Name>>) -> Vec<Vec<String>> {
     circles.into_iter().collect()
 }
 
-/// Circles that are still to be opened. A new one is a failure, and so is one in this list that is gone.
+/// Circles that still exist. The test fails for a new one, and for one of this list that no longer exists.
 const LEFT: [&[&str]; 4] = [
     &["app::certificate", "app::metrics"],
     &["app::introspect", "app::tokens"],

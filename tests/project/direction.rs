@@ -1,14 +1,14 @@
-//! Dependencies between the modules run one way: cli → http → app → the domain → oauth.
+//! Modules use each other in one direction: cli → http → app → the domain → oauth.
 use std::collections::BTreeSet;
 use std::fs;
 
 use crate::sources::{code, sources};
 
-/// What every module may use.
+/// Modules that every module may use.
 const ALL: [&str; 4] = ["clock", "random", "encoding", "files"];
 
-/// Each module and what it may use besides itself. The aggregates name streams and records in the store's words, and
-/// use nothing else of it; the store knows nothing of OAuth.
+/// Each module, and the modules that it may use besides itself. The aggregates use only the store's names of streams
+/// and records; the store does not use OAuth types.
 const MAY_USE: [(&str, &[&str]); 17] = [
     (
         "cli",
@@ -75,7 +75,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 
 const PURE: [&str; 5] = ["session", "user", "client", "installation", "oauth"];
 
-/// What no pure module mentions: waiting, the wall clock, randomness, input and output, a store.
+/// What a pure module must not mention: waiting, the wall clock, randomness, input and output, a store.
 const IMPURE: [&str; 11] = [
     "dyn Store",
     "StoreFuture",
@@ -121,7 +121,7 @@ fn used(code: &str) -> BTreeSet<String> {
     used
 }
 
-/// What is wrong with one module that uses others.
+/// What a module uses against the direction.
 fn against_the_direction(module: &str, used: &BTreeSet<String>) -> Vec<String> {
     let Some((_, may)) = MAY_USE.iter().find(|(name, _)| *name == module) else {
         panic!("src/{module}: say in {} what this module may use", file!());

@@ -1,5 +1,5 @@
-//! What the sources and the documents must keep: the direction of dependencies, no circle between files, and tests that are
-//! named and exist.
+//! Rules for the sources and the documents: modules use each other in one direction, no files use each other in a
+//! circle, and the tests that the table of threats names exist.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on should stop")]
 
 mod circles;

@@ -1,9 +1,9 @@
-//! The source files.
+//! Finds the source files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every source file below a folder with the module that it belongs to; not `lib.rs`, `main.rs` and files of tests.
+/// Every source file below a folder, with its module; without `lib.rs`, `main.rs` and files of tests.
 pub(crate) fn sources(folder: &str) -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -21,7 +21,7 @@ pub(crate) fn all_files(root: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            // What npm installs and cargo builds is not ours.
+            // Folders of npm and cargo don't belong to the project.
             let is_ours = path.file_name().is_some_and(|name| name != "node_modules" && name != "target");
             if path.is_dir() && is_ours {
                 folders.push(path);
@@ -33,7 +33,7 @@ pub(crate) fn all_files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A file without its comments and its tests, which may use anything.
+/// A file's code without comments and tests; tests may use anything.
 pub(crate) fn code(text: &str) -> String {
     let begins_tests = |at: usize| {
         let mut after = text[at..].lines().skip(1).skip_while(|line| line.starts_with("#["));
@@ -44,7 +44,7 @@ pub(crate) fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a file holds nothing but tests.
+/// Whether a file contains only tests.
 fn is_tests(name: &str) -> bool {
     name == "tests.rs" || name.ends_with("_tests.rs")
 }

@@ -1,12 +1,12 @@
-//! The table of `docs/security.md`: threat, answer, test.
+//! The table of threats in `docs/security.md` names tests that exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The heading of the tables.
+/// The heading above the tables.
 const SECTION: &str = "\n## Threats, answers, tests\n";
 
-/// The rows of the tables, each as its three columns.
+/// The rows of the tables, each split into its three columns.
 fn rows(page: &str) -> Vec<Vec<&str>> {
     let (_, section) = page.split_once(SECTION).unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -16,7 +16,7 @@ fn rows(page: &str) -> Vec<Vec<&str>> {
     rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
 }
 
-/// The tests that a column names.
+/// The files and names of the tests in a column.
 fn named(column: &str) -> Vec<(&str, &str)> {
     column.split(", ").filter_map(|name| name.trim_matches('`').split_once("::")).collect()
 }
@@ -34,7 +34,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether a text has a test of that name.
+/// Whether a text contains a test of that name.
 fn has_test(text: &str, name: &str) -> bool {
     let mut attributes = "";
     for line in text.lines().map(str::trim_start) {
@@ -42,7 +42,7 @@ fn has_test(text: &str, name: &str) -> bool {
         if function.is_some_and(|rest| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('('))) {
             return attributes.starts_with("#[test]") || attributes.starts_with("#[tokio::test");
         }
-        // `#[ignore]` and the like stand between a test's own attribute and its function.
+        // `#[ignore]` and other attributes may stand between a test's own attribute and its function.
         if !line.starts_with("#[") || line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             attributes = line;
         }

@@ -1,4 +1,4 @@
-//! An RSA key of 1,024 bits, which nobody makes any more.
+//! An RSA key of 1,024 bits, which is too short today.
 
 const BASE64: &str = "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAMsvlDvtwIC0c4HKEPVf+PRlThrW0tjNN/MhCT1Za2mMWytl7F3w4x+SU4dtbuKv\
     uSbOf+VrXdaauo4xqcgkXBCCLzAzXXGaj9HE5FPsuAF255tlWxNyD9FnYXCxq4yR7gBSzW07NyP+hPKsu+iaDOrLd9OxcOD4pF3OliT+UG03AgMBAAECgYAVsJqOWy71\
@@ -8,7 +8,7 @@ const BASE64: &str = "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAMsvlDvtwI
     mRa4gSYC4li0diQuH3ZOyQ8bu6iOxERzDsAx/l1hR6S7AkEAiPo9jAaPMUdVpAGv8+Z8FuhK90yY6K1oHhibqiOPbAl3hyrjv7B8bcHFD/fzgQryE5Qu9/2Rn7CVROsZ\
     KOaHYQJAdCxi/5uOL6ZOhlAXZsL7flq7++PIaglHBXgD5svj+qEIPzHnAGIe4lN6mxlfh+L2xXh1PnanjvIAcoYvFX0EVw==";
 
-/// PKCS#8 PEM, put together here, so that no scanner takes it for a key in use.
+/// PKCS#8 PEM. It is put together here, so that no scanner takes it for a key in use.
 pub(crate) fn pem() -> String {
     format!("-----BEGIN {0} KEY-----\n{BASE64}\n-----END {0} KEY-----\n", "PRIVATE")
 }
