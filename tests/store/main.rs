@@ -18,6 +18,6 @@ mod support;
 use heirloom::store::memory::MemoryStore;
 use heirloom::store::sled::{SledOptions, SledStore};
 
-// One line for each store: a name, and how a fresh one is opened in an empty folder.
+// One line for each store: a name, and how to open a new store in an empty folder.
 contract::keeps!(sled_store, |folder| SledStore::open(&folder.join("data"), SledOptions::default()).unwrap());
 contract::keeps!(memory_store, |_| MemoryStore::new());

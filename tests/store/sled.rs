@@ -1,4 +1,4 @@
-//! What only the embedded store promises: its files, its groups, its care for what sled does not see to.
+//! What only the embedded store promises: its files, its groups, and how it makes up for what sled lacks.
 
 mod crash;
 mod damage;

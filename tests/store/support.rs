@@ -1,4 +1,4 @@
-//! Child processes, disks and folders for tests of the embedded store.
+//! Child processes, disks and folders for the tests of the embedded store.
 
 pub(crate) mod child;
 pub(crate) mod disk;

@@ -1,4 +1,4 @@
-//! Processes that are killed, that meet a full disk, and that find the folder taken.
+//! Processes that are killed, run out of disk space, or find the folder taken.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -13,10 +13,10 @@ use heirloom::store::{Append, Expected, RecordChange, Remove, Store};
 
 const WRITERS: usize = 8;
 
-/// The test below, by its whole name.
+/// The full name of the test below.
 const CHILD: &str = "sled::crash::child";
 
-/// Not a test of its own: what a child does.
+/// Not a test by itself: the work of a child process.
 #[test]
 fn child() {
     let Some((task, folder)) = child::task() else { return };
@@ -41,12 +41,12 @@ fn child() {
     }
 }
 
-/// Appends to several streams, says so, and now and then removes another one.
+/// Appends to several streams, prints each acknowledged append, and sometimes removes another stream.
 async fn write_for_ever(store: Arc<SledStore>) {
     for writer in 0..WRITERS {
         tokio::spawn(write_one(Arc::clone(&store), writer));
     }
-    // Until the process is killed, or `on_fatal` ends it.
+    // Waits until the process is killed, or `on_fatal` ends it.
     std::future::pending::<()>().await;
 }
 
@@ -81,7 +81,7 @@ async fn make_and_remove(store: &dyn Store, name: &str) {
     }
 }
 
-/// Makes a stream of 60 events, of which 3 are left.
+/// Makes a stream of 60 events and summarizes it, so that 3 events are left.
 async fn make_and_summarize(store: &dyn Store, name: &str) {
     let events: Vec<_> = (1..=60).map(|number| number.to_string()).collect();
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
@@ -94,7 +94,7 @@ async fn make_and_summarize(store: &dyn Store, name: &str) {
     }
 }
 
-/// What children have said.
+/// What the children have printed.
 #[derive(Default)]
 struct Said {
     summarized: Vec<String>,
@@ -119,7 +119,7 @@ impl Said {
         self.acknowledged += 1;
     }
 
-    /// All that was said holds in the folder, and all streams are whole.
+    /// Checks that the folder has everything that was printed, and that all streams are complete.
     async fn holds(&self, folder: &Path) {
         let store = SledStore::open(folder, SledOptions::default()).unwrap();
         let log = whole_log(&store).await;
@@ -165,7 +165,7 @@ async fn what_was_acknowledged_survives_being_killed() {
     let mut said = Said::default();
     for round in 0..rounds {
         let mut started = start(CHILD, "write", temp.path(), "");
-        // The first is killed soon after it has made the folder.
+        // The first child is killed soon after it has made the folder.
         let enough = said.acknowledged + 1 + round * 37 % 400;
         while said.acknowledged < enough {
             let line = started.line();
@@ -176,7 +176,7 @@ async fn what_was_acknowledged_survives_being_killed() {
             said.hear(&line);
         }
         assert!(!started.end().status.success());
-        // Every other time the next child finds what the killed one left.
+        // In every other round, the next child finds the folder as the killed one left it.
         if round % 2 == 1 {
             said.holds(temp.path()).await;
         }
@@ -185,10 +185,10 @@ async fn what_was_acknowledged_survives_being_killed() {
     assert!(said.acknowledged > 100);
 }
 
-/// The operating system refuses to let sled's file grow, at different points.
+/// The operating system lets sled's file grow only up to a limit, a different one each time.
 #[tokio::test]
 async fn a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing() {
-    // In blocks of 512 bytes: sled's file begins at 1 MiB.
+    // In blocks of 512 bytes. sled's file is 1 MiB at the beginning.
     for blocks in [2_300, 2_501, 3_333, 4_100, 5_555] {
         let temp = tempfile::tempdir().unwrap();
         let mut said = Said::default();
@@ -206,14 +206,14 @@ async fn a_full_disk_ends_the_process_with_a_clear_error_and_loses_nothing() {
     }
 }
 
-/// A disk that is full at the start is told as such, and damages nothing: it starts again once there is room.
+/// A start on a full disk reports that and damages nothing: the next one works once there is room.
 #[tokio::test]
 async fn a_start_on_a_full_disk_is_refused_and_does_no_harm() {
     let temp = tempfile::tempdir().unwrap();
     let store = SledStore::open(temp.path(), SledOptions::default()).unwrap();
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
     drop(store);
-    // The lock and the mark fit; what sled wants to write does not.
+    // There is room for the lock and the mark, but not for what sled wants to write.
     let mut started = start(CHILD, "start", temp.path(), "trap '' XFSZ; ulimit -f 1");
     let said = started.line().unwrap();
     assert!(said.contains("too large") && !said.contains("WRONG") && !said.contains("backup"), "{said}");
@@ -222,7 +222,7 @@ async fn a_start_on_a_full_disk_is_refused_and_does_no_harm() {
     assert_eq!(store.load(stream("a")).await.unwrap().unwrap().version, 1);
 }
 
-/// Holds the folder until its standard input says to go on.
+/// Keeps the folder until a line comes on standard input.
 async fn own(store: Arc<SledStore>) {
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
     tell("open");

@@ -1,7 +1,7 @@
-//! Damaged folders: every one either opens with all that was acknowledged, or is refused with a reason; what is damaged
-//! further in is met later, as an error. Never a wrong answer, never a raw panic, never a hang.
+//! Damaged folders. Each one either opens with everything acknowledged, or is refused with a reason. Damage that is
+//! found later is an error then. There is never a wrong answer, a raw panic or a hang.
 //!
-//! Each folder is opened by a process of its own, since damage may stop sled's threads, which a process shares.
+//! A separate process opens each folder, since damage may stop sled's threads, which all stores of a process share.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,10 +20,10 @@ use heirloom::store::{Append, Expected, RecordChange, Store, StoreError};
 const STREAMS: u64 = 60;
 const ROUNDS: u64 = 12;
 
-/// The test below, by its whole name.
+/// The full name of the test below.
 const CHILD: &str = "sled::damage::child";
 
-/// Not a test of its own: a child opens the folder and holds all that it reads against what was written.
+/// Not a test by itself: a child opens the folder, and compares all that it reads with what was written.
 #[test]
 fn child() {
     let Some((task, folder)) = child::task() else { return };
@@ -31,7 +31,7 @@ fn child() {
         tell(&format!("fatal {why}"));
         std::process::exit(0);
     });
-    // Next to no cache: pages are read from the file again and again.
+    // A very small cache, so that pages are read from the file each time.
     match SledStore::open(&folder, SledOptions { on_fatal, cache_bytes: 4096, ..SledOptions::default() }) {
         Err(refused) => tell(&format!("refused {refused}")),
         Ok(store) => {
@@ -46,7 +46,7 @@ fn child() {
     }
 }
 
-/// Flips bytes in a fortieth of sled's file, which is open.
+/// Flips bytes in a fortieth of sled's file while it is open.
 fn damage(folder: &Path, place: u64) {
     let file = fs::File::options().read(true).write(true).open(folder.join("sled/db")).unwrap();
     let length = file.metadata().unwrap().len() / 40;
@@ -57,7 +57,7 @@ fn damage(folder: &Path, place: u64) {
 }
 
 fn text(name: u64, version: u64) -> String {
-    // Of different lengths, so that what is cut or swapped differs.
+    // The texts differ in length, so that a cut or swapped one is noticed.
     format!("event {version} of {name} {}", "x".repeat((name * 7 + version * 13) as usize % 90))
 }
 
@@ -66,7 +66,7 @@ fn record(name: u64, version: u64) -> Vec<u8> {
     text(name, version).repeat(20).into_bytes()
 }
 
-/// Reads everything, and returns the damage met. A wrong answer is a failed assertion.
+/// Reads everything, and returns the errors about damage. A wrong answer fails an assertion.
 async fn read_all(store: &dyn Store) -> Vec<StoreError> {
     let mut met = Vec::new();
     for name in 0..STREAMS {
@@ -98,7 +98,7 @@ async fn read_all(store: &dyn Store) -> Vec<StoreError> {
     met
 }
 
-/// A store with a history: several openings, and a last one that was killed.
+/// Makes a store that was opened several times, and the last time was killed.
 fn written(folder: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     for rounds in [0..4, 4..9, 9..ROUNDS] {
@@ -121,7 +121,7 @@ fn written(folder: &Path) {
     }
 }
 
-/// The segment in which the log ends: the one whose header has the highest number.
+/// The segment in which the log ends: the one with the highest number in its header.
 fn tip(db: &[u8]) -> Range<usize> {
     let lsn = |segment: &[u8]| i64::from_le_bytes(*segment[4..].first_chunk().unwrap()) ^ i64::MAX;
     let segments = db.chunks(1 << 20).enumerate().filter(|(_, segment)| segment[..20] != [0; 20]);
@@ -129,7 +129,7 @@ fn tip(db: &[u8]) -> Range<usize> {
     (number << 20)..(number << 20) + segment.len()
 }
 
-/// A damaged copy of the folder: a file with other bytes, and what the child does.
+/// A damaged copy of the folder: one file has other bytes.
 struct Case {
     what: String,
     file: PathBuf,
@@ -143,7 +143,7 @@ impl Case {
     }
 }
 
-/// What becomes of many cases, by the first word that the child says.
+/// Runs a child for each case. Counts the results, by the first word that the child prints.
 fn outcomes(cases: &[Case], base: &Path) -> BTreeMap<String, usize> {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(BTreeMap::new());
@@ -200,7 +200,7 @@ fn a_file_that_lost_its_end_opens_whole_or_is_refused() {
         bytes[used - cut..end].fill(0);
         bytes
     };
-    // A segment that is the file's last is cut off.
+    // If the segment is the file's last one, it is cut off.
     let cuts = sizes.iter().map(|cut| {
         let mut cut_off = without(cut, tip.end);
         if tip.end == bytes.len() {
@@ -212,8 +212,8 @@ fn a_file_that_lost_its_end_opens_whole_or_is_refused() {
         sizes.iter().step_by(3).map(|cut| Case::new(format!("zeroed {cut}"), &file, without(cut, used)));
     let whole = Case::new("whole".to_owned(), &file, bytes.clone());
     let outcomes = outcomes(&cuts.chain(zeroed).chain([whole]).collect::<Vec<_>>(), &base);
-    // An end that is missing is noticed, unless it is a part of the last group that is done again; and the copy as it was is
-    // whole.
+    // A missing end is noticed, unless it is a part of the last group, which the start writes again. The undamaged copy
+    // opens.
     assert!(outcomes.get("refused") > Some(&4) && outcomes.get("whole") > Some(&1), "{outcomes:?}");
     assert_eq!(outcomes.len(), 2, "{outcomes:?}");
 }
@@ -255,7 +255,7 @@ fn flipped_bytes_are_never_a_wrong_answer() {
         let places = if path.ends_with("db") { 120 } else { 10 };
         for place in 0..places {
             let mut bytes = bytes.clone();
-            // Spread, and not in step with anything.
+            // Spread over the file, without a regular distance.
             let at = place * used / places + place * 37 % (used / places).max(1);
             bytes[at] ^= if place % 2 == 0 { 0xff } else { 1 << (place % 8) };
             cases.push(Case::new(format!("{} flipped at {at}", file.display()), &file, bytes));

@@ -1,4 +1,4 @@
-//! A group is atomic: a crash between the rows that it changes leaves all of them or none.
+//! A group is atomic: after a crash between the rows that it changes, all of its changes are there or none.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ fn open(folder: &Path) -> SledStore {
     SledStore::open(folder, SledOptions::default()).unwrap()
 }
 
-/// Two appends: the state of the folder before the group, and the group.
+/// Two appends: one makes the state before the group, the other is the group.
 #[derive(Clone, Copy)]
 struct Case {
-    /// How long the values are.
+    /// The length of the values.
     size: usize,
-    /// How many records there are besides. The first append puts every second, the group all others between them.
+    /// How many more records there are. The first append puts every second one, the group the others.
     more: usize,
 }
 
@@ -48,7 +48,7 @@ impl Case {
         store.append(append).await.unwrap();
     }
 
-    /// Which append has come last: all of it is there, and nothing of what comes behind it.
+    /// Checks that the folder holds all of one append and nothing of the next, and returns which one.
     async fn state(self, folder: &Path) -> usize {
         let store = open(folder);
         let head = store.load(stream("a")).await.unwrap().unwrap();
@@ -77,7 +77,7 @@ fn texts(events: Vec<RecordedEvent>) -> Vec<String> {
     events.into_iter().map(|event| String::from_utf8(event.data).unwrap()).collect()
 }
 
-/// Folders as a crash may leave them: of all that the group wrote to sled's file, what was written up to some moment.
+/// Folders that a crash may leave: each has what the group had written to sled's file up to some moment.
 struct Crashes {
     temp: tempfile::TempDir,
     old: Vec<u8>,
@@ -95,7 +95,7 @@ impl Crashes {
         Self::between(temp)
     }
 
-    /// From the folder `before` to the folder `data`.
+    /// The crashes between the folder `before` and the folder `data`.
     fn between(temp: tempfile::TempDir) -> Self {
         let (data, before) = (temp.path().join("data"), temp.path().join("before"));
         let (old, new) = (fs::read(before.join("sled/db")).unwrap(), fs::read(data.join("sled/db")).unwrap());
@@ -110,7 +110,7 @@ impl Crashes {
         (first..last).step_by(step).chain([last + 1]).collect()
     }
 
-    /// The folder at that moment, in the place of the one before.
+    /// Makes the folder of a moment, in place of the previous one.
     fn at(&self, moment: usize) -> PathBuf {
         let folder = self.temp.path().join("crashed");
         drop(fs::remove_dir_all(&folder));
@@ -120,7 +120,7 @@ impl Crashes {
         folder
     }
 
-    /// Whether sled finds a part of the group there. It changes the folder.
+    /// Whether sled finds only a part of the group at that moment. Changes the folder.
     fn is_within(&self, moment: usize) -> bool {
         let tree = folder::raw(&self.at(moment));
         let row = |name| tree.get([b"r", key(name).as_bytes()].concat()).unwrap().is_some();
@@ -153,8 +153,8 @@ async fn a_crash_within_a_large_group_leaves_all_of_it_or_nothing() {
     assert!(seen[1] > 0 && seen[2] > 0, "{seen:?}");
 }
 
-/// A stream of which versions 2 to 40 are summarized, and another whose events lie between its events. So long are the
-/// events of the other.
+/// Crashes in a summary of versions 2 to 40 of a stream; the events of another stream, of length `size`, lie between
+/// them.
 async fn summarized(size: usize) -> Crashes {
     let temp = tempfile::tempdir().unwrap();
     let (data, before) = (temp.path().join("data"), temp.path().join("before"));
@@ -172,7 +172,7 @@ async fn summarized(size: usize) -> Crashes {
     Crashes::between(temp)
 }
 
-/// Whether the stream is summarized: all of it, or nothing.
+/// Whether the stream is summarized. Fails if it is summarized in part.
 async fn is_summarized(folder: &Path) -> bool {
     let store = open(folder);
     let left = whole_stream(&store, "a").await;
@@ -189,7 +189,7 @@ async fn is_summarized(folder: &Path) -> bool {
     assert_eq!(store.load(stream("a")).await.unwrap().unwrap().data, b"60");
     assert_eq!(store.read_stream(stream("b"), 0, usize::MAX).await.unwrap().len(), 60);
     assert_eq!(whole_log(&store).await.len(), left.len() + 60);
-    // And it goes on.
+    // The stream can be appended to.
     fill(&store, "a", 70, 1).await;
     assert_eq!(whole_stream(&store, "a").await.len(), left.len() + 10);
     is_summarized
@@ -197,7 +197,7 @@ async fn is_summarized(folder: &Path) -> bool {
 
 #[tokio::test]
 async fn a_crash_within_a_summary_leaves_all_of_it_or_nothing() {
-    // The first is small, so it is written to a row of its own before; the second is a batch.
+    // The group of the first case is small, so it is first written to the redo row; the second is a batch.
     for (size, step) in [(10, 150), (500, 1500)] {
         let crashes = summarized(size).await;
         let mut seen = [0; 2];
@@ -229,7 +229,7 @@ async fn what_was_purged_does_not_come_back() {
     store.remove(removed).await.unwrap();
     until("all is purged", || store.stats().purging == 0).await;
     drop(store);
-    // Opening does again what is missing of the last group: the row of the log that the purge has changed.
+    // Opening writes again what is missing of the last group: the row of the log that the purge has changed.
     drop(open(temp.path()));
     let tree = folder::raw(temp.path());
     let rows: Vec<_> = tree.iter().map(|row| row.unwrap()).collect();

@@ -39,7 +39,7 @@ async fn in_one_group(
     all_in_one_group(store, disk, all).await
 }
 
-/// Runs all changes in one group, in this order: they queue up behind a group whose sync is held.
+/// Runs all changes in one group, in this order. They wait in the queue behind a group whose sync is held.
 async fn all_in_one_group<T>(
     store: &Arc<SledStore>,
     disk: &TestDisk,
@@ -49,7 +49,7 @@ async fn all_in_one_group<T>(
     let first = spawn(store, append("before the group", NEW, &["1"]));
     until("the first group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
     for change in &mut changes {
-        // Polled once, it stands in the queue.
+        // Polled once, a change is in the queue.
         assert!(change.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     disk.release();
@@ -66,7 +66,7 @@ fn spawn(store: &Arc<SledStore>, append: Append) -> JoinHandle<Result<Appended, 
     tokio::spawn(async move { store.append(append).await })
 }
 
-/// A name that one append of a group gives up is free for the next one of the same group, and taken after that.
+/// When an append of a group deletes a key, the next append of that group may insert it; a later one finds it taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_deleted_in_a_group_can_be_inserted_in_it_once() {
     let temp = tempfile::tempdir().unwrap();
@@ -101,7 +101,7 @@ async fn a_group_is_synced_once() {
     assert!(stats.groups < 250, "{} groups for 500 appends", stats.groups);
     assert!(stats.largest_group > 1 && stats.longest_group > Duration::ZERO && stats.position >= 500);
 
-    // The mark is written after each group, but synced once a second.
+    // The mark is written after each group, but synced only once a second.
     let marks = disk.mark_syncs.load(SeqCst);
     store.append(append("last", NEW, &["e"])).await.unwrap();
     assert!(marks <= 3, "{marks} syncs of the mark");
@@ -139,7 +139,7 @@ async fn a_read_that_meets_an_open_group_waits_for_its_sync() {
     let appended = spawn(&store, second);
     until("the group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
 
-    // What the group changes waits.
+    // A read of something that the group changes waits.
     let mut load = pin!(store.load(stream("a")));
     let mut record = pin!(store.record(key("ra")));
     let context = &mut Context::from_waker(Waker::noop());
@@ -150,7 +150,7 @@ async fn a_read_that_meets_an_open_group_waits_for_its_sync() {
     let reading = Arc::clone(&store);
     let read = tokio::spawn(async move { reading.read_stream(stream("a"), 0, 9).await });
 
-    // What it does not change is answered, and the log ends where it is durable.
+    // A read of anything else is answered. The log seems to end where it is durable.
     let poll = pin!(store.load(stream("b"))).as_mut().poll(context);
     assert!(matches!(poll, Poll::Ready(Ok(Some(_)))));
     assert_eq!(store.read_stream(stream("b"), 0, 9).await.unwrap().len(), 1);
@@ -168,7 +168,7 @@ async fn a_read_that_meets_an_open_group_waits_for_its_sync() {
     assert_eq!(store.read_log(0, 9).await.unwrap().len(), 3);
 }
 
-/// On a runtime that has one thread for reads, which does them in their order.
+/// The runtime has one thread for reads, which handles them in order.
 #[test]
 fn the_log_waits_for_a_removal_or_a_summary_that_is_not_durable() {
     let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build();
@@ -188,7 +188,7 @@ fn the_log_waits_for_a_removal_or_a_summary_that_is_not_durable() {
             assert!(change.as_mut().poll(context).is_pending());
             until("the group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
             assert!(read.as_mut().poll(context).is_pending());
-            // This read comes after that one, and is answered.
+            // This read comes after the waiting one, and is answered.
             store.read_stream(stream("b"), 0, 9).await.unwrap();
             let early = read.as_mut().poll(context);
             disk.release();
@@ -204,7 +204,7 @@ fn bytes<'a>(texts: &[&'a str]) -> Vec<&'a [u8]> {
     texts.iter().map(|text| text.as_bytes()).collect()
 }
 
-/// The second has read a stream in which the first has put one event in the place of several meanwhile.
+/// Both have read the stream. When the second runs, the first has put one event in the place of several.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_summaries_of_a_stream_in_one_group_the_second_is_refused() {
     for rival in [(2, 5), (2, 9), (4, 7)] {
@@ -276,7 +276,7 @@ async fn a_group_keeps_its_limits_and_the_queue_its_length() {
     for append in appends {
         append.await.unwrap().unwrap();
     }
-    // A snapshot each and a row for eight events; two rows are kept for the log's end.
+    // Each append has a snapshot, and a row for eight events. Two rows of the limit are reserved for the log's end.
     assert!((2..=15).contains(&store.stats().largest_group), "{:?}", store.stats());
 
     let bytes = SledOptions { limits: GroupLimits { keys: 128, bytes: 40_000 }, ..SledOptions::default() };
@@ -289,7 +289,7 @@ async fn a_group_keeps_its_limits_and_the_queue_its_length() {
     assert_eq!(store.stats().largest_group, 2, "16 KiB each, at most 40,000 bytes");
 }
 
-/// Polled once, an append stands in the queue.
+/// Polls an append once, so that it is in the queue.
 fn queue_up(store: &Arc<SledStore>, slack: Duration, name: &str) -> JoinHandle<Result<Appended, StoreError>> {
     let (store, append) = (Arc::clone(store), append(name, NEW, &["e"]));
     let mut append = Box::pin(async move { store.append_within(slack, append).await });
@@ -304,7 +304,7 @@ async fn an_append_that_has_time_waits_for_more_and_one_that_has_none_takes_them
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), SledOptions { longest_slack: HOUR, ..SledOptions::default() });
     let patient: Vec<_> = ["a", "b", "c"].iter().map(|name| queue_up(&store, HOUR, name)).collect();
-    // Time enough for a writer that does not wait.
+    // Long enough for a writer that does not wait for others.
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(store.stats().groups, 0);
     store.append(append("in a hurry", NEW, &["e"])).await.unwrap();
@@ -324,7 +324,8 @@ async fn a_full_group_waits_for_nobody_and_what_waits_is_written_before_the_stor
     let limits = GroupLimits { keys: 20, bytes: 256 * 1024 };
     let options = SledOptions { limits, longest_slack: HOUR, ..SledOptions::default() };
     let store = open(temp.path(), options.clone());
-    // An event, a snapshot and a chunk at most each, and two rows are kept for the log's end: the seventh is too much.
+    // Each append has an event, a snapshot and at most a chunk. Two rows are reserved for the log's end. So the seventh
+    // does not fit.
     let patient: Vec<_> = (0..7).map(|n| queue_up(&store, HOUR, &n.to_string())).collect();
     for append in patient {
         append.await.unwrap().unwrap();
@@ -337,12 +338,13 @@ async fn a_full_group_waits_for_nobody_and_what_waits_is_written_before_the_stor
     assert_eq!(store.load(stream("last")).await.unwrap().unwrap().version, 1);
 }
 
-/// 8 KiB is the largest value; a leaf full of them, with the longest keys, still is no file of its own.
+/// 8 KiB is the largest value. A leaf full of such values, with the longest keys, is still not written to a file of its
+/// own.
 #[tokio::test]
 async fn the_largest_values_never_leave_the_one_file() {
     let temp = tempfile::tempdir().unwrap();
     let blobs = temp.path().join("sled/blobs");
-    // Out of order, and again and again: so leaves are filled to the brim and then written whole.
+    // Written out of order and several times, so that leaves get full and are then written as a whole.
     for _ in 0..4 {
         let store = open(temp.path(), SledOptions::default());
         for round in (0..80_u8).map(|n| n % 16 * 5 + n / 16) {
@@ -370,7 +372,7 @@ async fn a_value_in_anothers_place_is_never_an_answer_and_ends_the_run() {
 async fn swapped_values_are_met_by(meet: &str) {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), SledOptions::default());
-    // Of the log, two rows and the last one.
+    // 17 events fill two rows of the log and begin a third.
     for name in ('a'..='q').map(String::from) {
         let records = vec![RecordChange::Put(key(&name), name.clone().into_bytes())];
         store.append(Append { records, ..append(&name, NEW, &[&name]) }).await.unwrap();
@@ -407,7 +409,7 @@ async fn swapped_values_are_met_by(meet: &str) {
         unreachable!("{meet}: another error")
     };
     assert!(why.contains("restore"), "{meet}: {why}");
-    // The run ends: nothing is answered any more, not even what is whole, and the operator is told once.
+    // The run ends: no read is answered any more, not even of undamaged rows, and the operator is told once.
     assert!(matches!(store.load(stream("c")).await, Err(StoreError::Unavailable(_))), "{meet}");
     until("the operator is told", || !told.lock().unwrap().is_empty()).await;
     let said = told.lock().unwrap().join("\n");

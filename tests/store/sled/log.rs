@@ -1,4 +1,4 @@
-//! The rows of the log: how many there are, and what happens where one ends.
+//! The rows of the log: how many there are, and what happens at the end of a row.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn open(folder: &Path) -> SledStore {
     SledStore::open(folder, SledOptions::default()).unwrap()
 }
 
-/// Rows of the log as they lie in the tree.
+/// How many rows of the log are in the tree.
 fn rows(folder: &Path) -> usize {
     folder::raw(folder).scan_prefix(b"l").count()
 }
@@ -45,7 +45,7 @@ async fn eight_events_lie_in_a_row_and_large_ones_by_themselves() {
     drop(store);
     assert_eq!(rows(temp.path()), 3);
 
-    // It goes on where it was; now and then an event does not fit any more.
+    // The row goes on after the start. Some of the events don't fit into it any more.
     let large = [1500, 1500, 1500, MAX_VALUE, 10, MAX_VALUE, 3000, 2000].map(|len| "x".repeat(len));
     let store = open(temp.path());
     let mut version = 0;
@@ -98,7 +98,7 @@ async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fal
         .remove(Remove { stream: stream("a"), expected: Expected::Exact(version), records: vec![] })
         .await
         .unwrap();
-    // Closed at once, most of it is there yet.
+    // The store is closed at once, so most rows are still there.
     drop(store);
     let rows = folder::raw(temp.path()).scan_prefix(b"l").count();
     assert!(rows > 100, "{rows} rows left: nothing to purge after the restart");
@@ -117,7 +117,7 @@ async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fal
     assert_eq!(tree.scan_prefix(b"c").count() + tree.scan_prefix(b"p").count(), 0);
     drop(tree);
 
-    // The last stream removed, the log empty: what comes next still stands behind all that ever was.
+    // The last stream is removed and the log is empty. A new event still gets a position after all earlier ones.
     let store = open(temp.path());
     store
         .remove(Remove { stream: stream("a"), expected: Expected::Exact(1), records: vec![] })
@@ -130,7 +130,7 @@ async fn a_removed_stream_is_purged_also_after_a_restart_and_positions_never_fal
     assert!(next.position > again.position);
 }
 
-/// All that is in the tree, in bytes: keys and values.
+/// How many bytes the tree has, keys and values.
 fn bytes(folder: &Path) -> usize {
     folder::raw(folder).iter().map(|row| row.unwrap()).map(|(key, value)| key.len() + value.len()).sum()
 }
@@ -168,7 +168,7 @@ async fn what_is_summarized_gives_its_space_back_and_stays_so_after_a_restart() 
     assert!(log.iter().all(|event| before.iter().any(|before| {
         (before.position, before.version, &before.stream) == (event.position, event.version, &event.stream)
     })));
-    // The newest event of all, of which a power cut has left the mark.
+    // The newest event of the log is summarized. A power cut has left the mark that names it.
     fill(&store, "a", 3001, 1).await;
     let mark = std::fs::read(temp.path().join("mark")).unwrap();
     store.summarize(summarize("a", 3001, (2990, 3001), "all")).await.unwrap();
@@ -189,7 +189,7 @@ async fn what_is_summarized_gives_its_space_back_and_stays_so_after_a_restart() 
 
 #[tokio::test]
 async fn what_is_lost_is_not_taken_for_summarized() {
-    // The stream's chunks: the second is lost, or its positions are, or the row with the summary in it.
+    // What is lost: the stream's second chunk, or its positions, or the row that has the summary.
     let chunk = |number: u64| [b"c".as_slice(), &8_u64.to_be_bytes(), &number.to_be_bytes()].concat();
     let row = |first: u64| [b"l".as_slice(), &first.to_be_bytes()].concat();
     for lost in [chunk(2), chunk(3), row(16), row(40)] {
@@ -198,7 +198,7 @@ async fn what_is_lost_is_not_taken_for_summarized() {
             let store = open(temp.path());
             fill(&store, "a", 100, 60).await;
             store.summarize(summarize("a", 100, (5, 14), "5 to 14")).await.unwrap();
-            // Opening does the last group again, which is this one.
+            // Another group, because opening writes the last group again.
             fill(&store, "beside", 1, 1).await;
             drop(store);
             let tree = folder::raw(temp.path());

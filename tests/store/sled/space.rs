@@ -12,7 +12,7 @@ use heirloom::store::{Expected, Remove, Store, StoreError};
 
 const NEW: Expected = Expected::NoStream;
 
-/// Opens a store, and says what it tells the operator when it fails.
+/// Opens a store. The list gets what the store tells the operator when it fails.
 fn open(folder: &Path, disk: &Arc<TestDisk>) -> (SledStore, Arc<Mutex<Vec<String>>>) {
     let told = Arc::<Mutex<Vec<String>>>::default();
     let tell = Arc::clone(&told);
@@ -29,7 +29,7 @@ async fn a_purge_waits_while_the_disk_is_nearly_full() {
     store.append(append("gone", NEW, &["e"; 40])).await.unwrap();
     let remove = Remove { stream: stream("gone"), expected: Expected::Exact(40), records: Vec::new() };
     store.remove(remove).await.unwrap();
-    // More than enough turns for it.
+    // Far more groups than the purge needs.
     for version in 0..40 {
         let expected = if version == 0 { NEW } else { Expected::Exact(version) };
         store.append(append("stays", expected, &["e"])).await.unwrap();
@@ -41,7 +41,7 @@ async fn a_purge_waits_while_the_disk_is_nearly_full() {
     until("there is room, and all is purged", || store.stats().purging == 0).await;
 }
 
-/// `heirloom dev` on a container's shared memory: 64 MiB.
+/// A container's shared memory has 64 MiB; `heirloom dev` must work there.
 #[test]
 fn a_small_volume_is_not_nearly_full_because_it_is_small() {
     let temp = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A panic on one of sled's own threads, which are shared by all stores of a process: hence a process of its own.
+//! A panic on one of sled's own threads. All stores of a process share these threads, so the test uses a process of its
+//! own.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
@@ -12,10 +13,10 @@ use heirloom::store::{Expected, Store, StoreError};
 
 const NEW: Expected = Expected::NoStream;
 
-/// The test below, by its whole name.
+/// The full name of the test below.
 const CHILD: &str = "sled::thread_panic::child";
 
-/// One of sled's threads panics while the writer waits: nobody waits for ever.
+/// One of sled's threads panics while the writer waits for it. Callers get an answer all the same.
 #[test]
 fn a_panic_on_a_thread_of_sled_answers_those_who_wait() {
     let temp = tempfile::tempdir().unwrap();
@@ -25,7 +26,7 @@ fn a_panic_on_a_thread_of_sled_answers_those_who_wait() {
     assert!(ended.status.success() && said.as_deref() == Some("answered"), "{}{}", ended.out, ended.err);
 }
 
-/// Not a test of its own: the child in which the thread panics.
+/// Not a test by itself: the child in which the thread panics.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Some((_, folder)) = child::task() else { return };
@@ -54,7 +55,7 @@ async fn child() {
     assert!(matches!(read.await.unwrap(), Err(StoreError::Unavailable(_))));
     let told = told.lock().unwrap().clone();
     assert!(told.len() == 1 && told[0].contains(folder.to_str().unwrap()), "{told:?}");
-    // Its drop doesn't wait for the writer, which still hangs.
+    // Dropping the store does not wait for the writer, which still hangs.
     drop(store);
     disk.release();
     child::tell("answered");

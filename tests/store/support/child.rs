@@ -1,20 +1,20 @@
-//! Child processes: the test binary runs itself again, with a task in its environment.
+//! Child processes: the test program starts itself again, with a task in an environment variable.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// The variable that holds a child's task; the folder is in `STORE_FOLDER`.
+/// The environment variable for a child's task; `STORE_FOLDER` has the folder.
 const TASK: &str = "STORE_CHILD_TASK";
 
-/// This process's task, if it is a child.
+/// The task of this process, if it is a child, and its folder.
 pub fn task() -> Option<(String, std::path::PathBuf)> {
     let folder = std::env::var_os("STORE_FOLDER")?;
     Some((std::env::var(TASK).ok()?, folder.into()))
 }
 
-/// A child that runs one test with a task.
+/// A child process that runs one test with a task.
 pub struct Started {
     pub child: Child,
     pub out: BufReader<ChildStdout>,
@@ -27,7 +27,7 @@ pub struct Ended {
     pub err: String,
 }
 
-/// Starts a child that runs the test `test`; `before` runs in its shell first.
+/// Starts a child that runs the test `test`. Its shell runs `before` first.
 pub fn start(test: &str, task: &str, folder: &Path, before: &str) -> Started {
     let mut child = Command::new("sh")
         .args(["-c", &format!("{before}\nexec \"$0\" --exact {test} --nocapture --test-threads 1")])
@@ -45,21 +45,21 @@ pub fn start(test: &str, task: &str, folder: &Path, before: &str) -> Started {
 }
 
 impl Started {
-    /// The next line that the child prints to us; `None` at its end.
+    /// The next line that the child prints for us; `None` at its end.
     pub fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
             if self.out.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
-            // The harness prints, too, and a kill may cut the last line.
+            // The test harness prints lines too, and a kill may cut the last line.
             if let Some(line) = line.strip_prefix("> ").and_then(|line| line.strip_suffix('\n')) {
                 return Some(line.to_owned());
             }
         }
     }
 
-    /// Waits for its end, at most twenty seconds; a child that hangs is killed, and the test fails.
+    /// Waits until it ends, at most twenty seconds. A child that hangs is killed, and the test fails.
     pub fn end(mut self) -> Ended {
         let deadline = Instant::now() + Duration::from_secs(20);
         let status = loop {
@@ -80,11 +80,11 @@ impl Started {
     }
 }
 
-/// Prints a line to the parent, at once and whole.
+/// Prints a complete line for the parent, at once.
 pub fn tell(line: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    // A leading newline, since the harness leaves its own line open.
+    // With a newline first, since the harness leaves its own line open.
     out.write_all(format!("\n> {line}\n").as_bytes()).unwrap();
     out.flush().unwrap();
 }

@@ -1,4 +1,4 @@
-//! A disk that counts, holds and fails what a store asks of it.
+//! A disk that counts, delays and fails the store's syncs.
 
 use std::fs::File;
 use std::io;
@@ -13,16 +13,16 @@ use heirloom::store::sled::disk::Synced;
 pub struct TestDisk {
     pub log_syncs: AtomicU64,
     pub mark_syncs: AtomicU64,
-    /// What was synced as a folder.
+    /// The folders that were synced.
     pub folders: Mutex<Vec<PathBuf>>,
     pub fail_flush: AtomicBool,
     pub fail_log: AtomicBool,
     pub fail_mark: AtomicBool,
-    /// Whether what fails does so for want of room.
+    /// Whether failures are for want of room (ENOSPC).
     pub no_room: AtomicBool,
     held: Mutex<bool>,
     changed: Condvar,
-    /// How many syncs of the log wait at the moment.
+    /// How many syncs of the log are waiting now.
     pub waiting: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ impl TestDisk {
         Arc::default()
     }
 
-    /// From now on, syncs of the log don't return.
+    /// From now on, syncs of the log wait until they are released.
     pub fn hold(&self) {
         *self.held.lock().unwrap() = true;
     }
@@ -42,7 +42,7 @@ impl TestDisk {
     }
 
     fn broken(&self, fails: &AtomicBool) -> io::Result<()> {
-        // EIO and ENOSPC.
+        // 28 is ENOSPC, 5 is EIO.
         let error = if self.no_room.load(SeqCst) { 28 } else { 5 };
         if fails.load(SeqCst) { Err(io::Error::from_raw_os_error(error)) } else { Ok(()) }
     }

@@ -1,8 +1,8 @@
-//! Folders of stores: copied, damaged, looked into.
+//! Copies, damages and reads folders of stores.
 
 use std::path::Path;
 
-/// Copies a folder and all in it.
+/// Copies a folder with everything in it.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -16,17 +16,17 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The tree of a closed store, opened behind the store's back.
+/// Opens the tree of a closed store directly with sled.
 pub fn raw(folder: &Path) -> sled::Db {
     try_raw(folder).unwrap()
 }
 
-/// As [`raw`]; an error while somebody else has it open.
+/// Like [`raw`], but returns an error while somebody else has it open.
 pub fn try_raw(folder: &Path) -> sled::Result<sled::Db> {
     sled::Config::new().path(folder.join("sled")).segment_size(1 << 20).open()
 }
 
-/// A row's value, with its checksum, as the store writes it.
+/// A row's value with its checksum, as the store writes it.
 pub fn value(key: &[u8], body: &[u8]) -> Vec<u8> {
     let mut sum = crc32fast::Hasher::new();
     sum.update(key);

@@ -1,17 +1,18 @@
-//! A file system on a loop device: its image has what a disk would have, and nothing of what is only in the system's cache.
+//! A file system on a loop device. Its image file has what would be on a disk, without what is only in the system's
+//! cache.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// An image that is mounted; unmounted when dropped.
+/// A mounted image; unmounted when dropped.
 pub struct Mounted {
     image: PathBuf,
     pub folder: PathBuf,
 }
 
 impl Mounted {
-    /// Makes a file system in a new image and mounts it; an error says why that is not possible here.
+    /// Makes a file system in a new image and mounts it. The error says why that is not possible here.
     pub fn make(temp: &Path) -> Result<Self, String> {
         let image = temp.join("image");
         let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
@@ -27,7 +28,7 @@ impl Mounted {
         Ok(Self { image: image.to_owned(), folder: folder.to_owned() })
     }
 
-    /// What the disk has now, mounted as after a power cut.
+    /// Copies what is on the disk now, and mounts the copy as after a power cut.
     pub fn cut(&self, temp: &Path) -> Self {
         let image = temp.join("cut image");
         run("cp", &[&"--sparse=always", &self.image, &image]).unwrap();
@@ -37,7 +38,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // A thread of sled may have its file open for a moment longer.
+        // A thread of sled may still have its file open for a moment.
         for _ in 0..500 {
             if run("umount", &[&self.folder]).is_ok() {
                 return;

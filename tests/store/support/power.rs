@@ -1,9 +1,9 @@
-//! A disk that remembers what was synced, and makes of that the folders that a power cut may leave.
+//! A disk that remembers what was synced, and makes folders from that as a power cut may leave them.
 //!
-//! sled writes its files itself. So the whole folder is looked at just before each sync of the store's, and before each
-//! flush: what differs from what was synced last is what a power cut may take, sector by sector and in any order, each
-//! file for itself, and the names in the folders too. What sled syncs by itself is not seen, so more is taken for lost
-//! than can be.
+//! sled writes its files itself. So the disk looks at the whole folder just before each sync of the store, and before
+//! each flush. A power cut may lose any difference from what was synced last: sector by sector and in any order, each
+//! file for itself, and the names in the folders too. The disk does not see what sled syncs itself, so it may lose more
+//! than a real power cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,21 +16,21 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use heirloom::store::sled::Disk;
 use heirloom::store::sled::disk::Synced;
 
-/// What a disk writes as a whole.
+/// A disk writes a sector as a whole.
 const SECTOR: usize = 512;
-/// As many unsynced bytes are worth as much as a moment.
+/// A moment is chosen the more often the more was not synced. This many bytes count as much as the moment itself.
 const WEIGHT: usize = 64 * 1024;
-/// Compared at once, since most of a file is as it was.
+/// Blocks are compared first, since most of a file is unchanged.
 const BLOCK: usize = 64 * 1024;
 
-/// What a file has become since it was looked at before.
+/// The change of a file since the disk last looked at it.
 #[derive(Debug)]
 struct DiskChange {
     len: usize,
     sectors: Vec<(usize, Vec<u8>)>,
 }
 
-/// What was made durable.
+/// What was synced.
 #[derive(Debug)]
 enum Target {
     File(String),
@@ -39,19 +39,19 @@ enum Target {
 
 /// A moment of the recording.
 struct Moment {
-    /// How many facts had been acknowledged.
+    /// How many facts had been acknowledged by then.
     facts: usize,
     changes: Vec<(String, DiskChange)>,
-    /// All files that there are.
+    /// All files that existed.
     names: BTreeSet<String>,
     /// What was synced next.
     synced: Option<Target>,
 }
 
-/// The disk of a store in the folder `root`.
+/// The recording disk of a store in the folder `root`.
 pub struct RecordingDisk {
     root: PathBuf,
-    /// How many facts have been acknowledged.
+    /// How many facts have been acknowledged so far.
     pub facts: AtomicUsize,
     seen: Mutex<Seen>,
 }
@@ -67,12 +67,12 @@ impl RecordingDisk {
         Self { root: root.to_owned(), facts: AtomicUsize::new(0), seen: Mutex::default() }
     }
 
-    /// Looks at the folder.
+    /// Looks at the folder, and records what has changed.
     pub fn look(&self) {
         self.record(None);
     }
 
-    /// What was recorded.
+    /// The recording so far.
     pub fn recording(&self) -> Recording {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         Recording { moments: seen.moments }
@@ -80,13 +80,13 @@ impl RecordingDisk {
 
     fn record(&self, synced: Option<Target>) {
         let mut seen = self.seen.lock().unwrap();
-        // What is acknowledged while we look may be in what we see, but need not.
+        // Facts that are acknowledged while we look may be in what we see, but need not be.
         let facts = self.facts.load(SeqCst);
         let mut names = BTreeSet::new();
         list(&self.root, "", &mut names);
         let mut changes = Vec::new();
         for name in &names {
-            // sled removes old snapshots, and truncates, while we look.
+            // sled removes old snapshots and truncates files while we look.
             let Ok(now) = fs::read(self.root.join(name)) else { continue };
             let before = seen.files.entry(name.clone()).or_default();
             if let Some(change) = DiskChange::between(before, &now) {
@@ -105,7 +105,7 @@ impl Disk for RecordingDisk {
         Ok(())
     }
 
-    /// Remembers only: the system's cache is enough.
+    /// Only records the sync. The real disk is not needed.
     fn sync(&self, what: Synced, file: &File) -> io::Result<()> {
         use std::os::fd::AsRawFd as _;
         let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
@@ -151,7 +151,7 @@ impl DiskChange {
     }
 }
 
-/// What was recorded, in its order.
+/// The recorded moments, in order.
 pub struct Recording {
     moments: Vec<Moment>,
 }
@@ -168,7 +168,7 @@ pub struct PowerCut {
     pub files: BTreeMap<String, Vec<u8>>,
     /// How many facts had been acknowledged.
     pub facts: usize,
-    /// How it was made, for whoever looks for a failure.
+    /// How it was made, to help find the cause of a failure.
     pub how: String,
     /// Whether something had not been synced.
     pub torn: bool,
@@ -179,8 +179,8 @@ impl Recording {
         self.moments.len()
     }
 
-    /// How many bytes of a file were not synced at each moment; without those that are zero, which sled makes of free space
-    /// when it starts.
+    /// How many bytes of a file were not synced, at each moment. Zero bytes don't count: at its start sled zeroes free
+    /// space.
     pub fn unsynced(&self, name: &str) -> Vec<usize> {
         let mut now = 0;
         let mut unsynced = Vec::new();
@@ -197,8 +197,8 @@ impl Recording {
         unsynced
     }
 
-    /// Shows `states` folders that a power cut may leave, spread over the whole recording: the more where more of sled's
-    /// file was not synced.
+    /// Passes `states` folders to `show` that a power cut may leave. They are spread over the whole recording, with
+    /// more of them where more of sled's file was not synced.
     pub fn power_cuts(&self, states: usize, random: &mut Random, mut show: impl FnMut(PowerCut)) {
         let mut files: BTreeMap<String, FileState> = BTreeMap::new();
         let mut durable_names: BTreeSet<String> = BTreeSet::new();
@@ -208,7 +208,7 @@ impl Recording {
             for (name, change) in &moment.changes {
                 let file = files.entry(name.clone()).or_default();
                 let change = DiskChange { len: change.len, sectors: change.sectors.clone() };
-                // sled syncs a snapshot before it gives it its name.
+                // sled itself syncs a snapshot before it renames it.
                 if name.contains("snap.") {
                     apply(&mut file.durable, &change, |_| true, true);
                 } else {
@@ -256,7 +256,7 @@ impl Recording {
 }
 
 impl FileState {
-    /// The file with some of what was not synced: up to some moment, and of that some sectors or pages.
+    /// The file with a part of what was not synced: changes up to some moment, and of these some sectors or pages.
     fn cut(&self, name: &str, random: &mut Random, cut: &mut PowerCut) -> Vec<u8> {
         let mut content = self.durable.clone();
         if self.pending.is_empty() {
@@ -267,7 +267,7 @@ impl FileState {
             if random.below(2) == 0 { self.pending.len() } else { 1 + random.below(self.pending.len()) };
         let grain = [SECTOR, 4096][random.below(2)];
         let share = [0, 5, 50, 95, 100][random.below(5)];
-        // A file system writes over what a file has, and often loses by how much it has grown.
+        // A file system overwrites existing parts of a file, and often loses the growth of a file separately.
         let growth = [0, share, 100][random.below(3)];
         let seed = random.next();
         let of = self.pending.len();
@@ -282,7 +282,7 @@ impl FileState {
     }
 }
 
-/// Applies a change, the sectors of it that are taken; the file gets its new length, or keeps its old one.
+/// Applies those sectors of a change that `takes` accepts. The file gets its new length, or keeps the old one.
 fn apply(content: &mut Vec<u8>, change: &DiskChange, takes: impl Fn(usize) -> bool, resized: bool) {
     if resized {
         content.resize(change.len, 0);
@@ -295,7 +295,7 @@ fn apply(content: &mut Vec<u8>, change: &DiskChange, takes: impl Fn(usize) -> bo
 }
 
 impl PowerCut {
-    /// Writes the folder, in the place of what is there.
+    /// Writes the folder, in place of what is there.
     pub fn write(&self, folder: &Path) {
         drop(fs::remove_dir_all(folder));
         fs::create_dir_all(folder).unwrap();
@@ -310,13 +310,13 @@ impl PowerCut {
     }
 }
 
-/// Random numbers that come again with the same seed.
+/// Random numbers that repeat with the same seed.
 #[derive(Clone)]
 pub struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> u64 {
-        // splitmix64.
+        // The algorithm is splitmix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,8 +1,8 @@
-//! Waiting for what a thread of the store does in its own time.
+//! Waits for a thread of the store.
 
 use std::time::Duration;
 
-/// Waits until something is so, at most ten seconds.
+/// Waits until `so` is true, at most ten seconds.
 pub async fn until(what: &str, so: impl Fn() -> bool) {
     for _ in 0..10_000 {
         if so() {
