@@ -70,7 +70,7 @@ async fn an_access_token_must_be_there_ours_for_us_in_time_and_have_the_scope() 
         );
         assert_eq!(challenge.contains(r#"scope="profile""#), status == 403, "{challenge}");
     }
-    // One of a session that has ended is no good, whatever it was for.
+    // After its session has ended, a token is refused with 401, also if it was for another resource server.
     server.app.accounts.change(crate::support::USER.0, Command::EndSessions { keep: None }).await.unwrap();
     let ended = userinfo(&server, &for_others).await;
     assert_eq!(ended.status, 401);

@@ -1,4 +1,4 @@
-//! Nobody who holds an account fills the log: how often it may be changed, signed in to and signed out of.
+//! The holder of an account can't fill the log: how often an account may be changed, signed in to and signed out of.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn set_password(server: &Server, token: &str, old: &str, new: &str) -> Ans
     call(server, token, (Method::PUT, "/password"), body).await
 }
 
-/// Asserts that it was refused until so many seconds have passed, and that the log stays as it is.
+/// Asserts that a request was refused, and may be repeated after `seconds` seconds.
 #[track_caller]
 fn assert_slowed(answer: &Answer, seconds: &str) {
     assert_eq!(answer.status, 429, "{}", answer.text);
@@ -41,7 +41,7 @@ fn assert_slowed(answer: &Answer, seconds: &str) {
 
 const OTHER: (&str, &str) = ("bob", "violet-anchor-71-harbour");
 
-/// The token of another user.
+/// An access token of another user.
 async fn token_of_another(server: &Server) -> String {
     server.app.accounts.register(OTHER.0, OTHER.1, Vec::new()).await.unwrap();
     let form = [
@@ -83,7 +83,7 @@ async fn who_has_stolen_a_token_does_not_keep_its_owner_from_ending_the_theft() 
     let stolen = sign_in_on(&server, FIREFOX, "stolen").await;
     for number in 0..31 {
         rename(&server, &stolen.access_token(), &format!("Eve {number}")).await;
-        // With nothing to end, this takes no turn either.
+        // There are no other sessions to end, so this does not count.
         assert_eq!(end_others(&server, &stolen.access_token()).await.status, 204);
     }
     assert_slowed(&rename(&server, &stolen.access_token(), "Eve").await, "60");
@@ -103,7 +103,7 @@ async fn ending_sessions_where_there_is_nothing_to_end_writes_nothing() {
     let token = this.access_token();
     let other = sign_in_on(&server, FIREFOX, "other").await;
     assert_eq!(end_others(&server, &token).await.status, 204);
-    // The index still has the other one: its end is not in the log yet.
+    // The other session is over but its end is not in the log yet, so the index still lists it.
     assert!(!server.event_names(other.session()).await.contains(&"session_ended"));
     let of_other = format!("/sessions/{}", other.session());
     assert_eq!(call(&server, &token, (Method::DELETE, &of_other), Value::Null).await.status, 204);
@@ -181,7 +181,7 @@ async fn one_user_signs_in_so_often_and_no_more() {
         (400, "invalid_grant"),
         "a stranger needs the password to use it up, and to see that"
     );
-    // Where the password is right all the same, it counts as a guess: so this hashes no more than guesses do.
+    // On an unknown network even the right password counts as a guess then, so no more is hashed than for guesses.
     for _ in 0..20 {
         assert_eq!(sign_in_from(&server, "192.0.2.1", USER.1).await.outcome(), (429, "slow_down"));
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, PUBLIC, Server, USER};
 
-/// The administrator of these tests.
+/// The administrator in these tests.
 const ADMIN: (&str, &str) = ("root", "walnut-copper-58-harbour");
 
 /// A server with an administrator who is signed in.
@@ -46,7 +46,7 @@ impl Office {
         self.server.send(self.request(Method::GET, path)).await
     }
 
-    /// As [`Office::get`], with a new access token: the one from the beginning may have expired.
+    /// Like [`Office::get`], but with a new access token, since the first one may have expired.
     pub(crate) async fn get_again(&self, path: &str) -> Answer {
         let token = sign_in_for(&self.server, ADMIN, "admin").await.access_token();
         let url = format!("{}{path}", self.server.base);
@@ -71,12 +71,12 @@ impl Office {
         self.send(Method::DELETE, path, &Value::Null).await
     }
 
-    /// The administrator, as events name one.
+    /// The administrator as an event's `by`.
     pub(crate) fn actor(&self) -> Value {
         json!({"kind": "administrator", "id": self.admin})
     }
 
-    /// The id of the usual user.
+    /// The id of the user that every test server has.
     pub(crate) async fn user(&self) -> String {
         self.server.app.administration.find_user(USER.0).await.unwrap().to_string()
     }
@@ -94,12 +94,12 @@ pub(crate) async fn sign_in_for(server: &Server, (name, password): (&str, &str),
     server.post(&form).await
 }
 
-/// Every endpoint of the administration in the specification, with its path filled in, and the example of its body.
+/// Every administration endpoint of the specification: method, path with an id, and the example body.
 fn endpoints() -> Vec<(Method, String, Value)> {
     let text = heirloom::http::docs::specification().unwrap();
     let specification: Value = serde_json::from_str(&text).unwrap();
     let paths = specification["paths"].as_object().unwrap();
-    // A path that two families shared would stand there twice.
+    // The specification's text has each path once, although two groups of endpoints share it.
     assert_eq!(text.matches("\"/admin/users/{id}/sessions\": {").count(), 1);
     let of_admin = paths.iter().filter(|(path, _)| path.starts_with("/admin"));
     of_admin
@@ -122,7 +122,7 @@ async fn every_endpoint_of_the_administration_needs_the_scope_and_the_role() {
     let endpoints = endpoints();
     assert!(endpoints.len() >= 25, "{endpoints:?}");
     let account = sign_in_for(&office.server, ADMIN, "account").await.access_token();
-    // Somebody without the role asks for the scope: it is not granted.
+    // A user without the role is not granted the scope.
     let requested = sign_in_for(&office.server, USER, "admin account").await;
     assert_eq!(requested.json["scope"], "account");
     for (method, path, body) in endpoints {

@@ -1,4 +1,4 @@
-//! A store that counts what is read from it.
+//! A store that counts reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use heirloom::store::{
 
 use crate::support::Setup;
 
-/// What was read so far.
+/// How much was read so far.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     reads: AtomicUsize,
@@ -17,7 +17,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Reads, and the rows of lists, since the last time.
+    /// The number of reads, and of rows of lists, since the last call.
     pub(crate) fn take(&self) -> (usize, usize) {
         (self.reads.swap(0, Ordering::SeqCst), self.rows.swap(0, Ordering::SeqCst))
     }
@@ -27,7 +27,7 @@ impl Counts {
     }
 }
 
-/// Counts the reads of a server that is set up.
+/// Makes a server's store count its reads.
 pub(crate) fn counted(setup: &mut Setup) -> Arc<Counts> {
     let counts = Arc::new(Counts::default());
     let mine = Arc::clone(&counts);

@@ -1,4 +1,4 @@
-//! The user's devices: what is listed of them, and how they are ended.
+//! The user's devices: how they are listed, and how they are ended.
 
 use heirloom::clock::Timestamp;
 use heirloom::oauth::{SessionId, UserId};
@@ -10,7 +10,7 @@ use crate::support::{Answer, PUBLIC, Server, USER};
 
 pub(crate) const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// Signs a user in on a device of its own.
+/// Signs the usual user in on a device of its own.
 pub(crate) async fn sign_in_on(server: &Server, agent: &str, label: &str) -> Answer {
     let form = [
         ("grant_type", "password"),
@@ -23,7 +23,7 @@ pub(crate) async fn sign_in_on(server: &Server, agent: &str, label: &str) -> Ans
     server.send(server.token().header("user-agent", agent).form(&form)).await
 }
 
-/// Five devices of the user, a minute apart.
+/// Five devices of the user, which signed in a minute apart.
 async fn five_devices(server: &Server) -> Vec<Answer> {
     let mut devices = Vec::new();
     for label in ["one", "two", "three", "four", "five"] {
@@ -38,7 +38,7 @@ async fn list(server: &Server, token: &str, query: &str) -> Answer {
     server.send(server.client.get(url).bearer_auth(token)).await
 }
 
-/// The labels of the devices that are listed.
+/// The labels of the listed devices.
 async fn labels(server: &Server, token: &str) -> Vec<String> {
     let answer = list(server, token, "").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -56,7 +56,7 @@ pub(crate) async fn timeline(server: &Server, token: &str, id: SessionId, query:
     server.send(server.client.get(url).bearer_auth(token)).await
 }
 
-/// Refreshes, and says whether that worked.
+/// Refreshes, and returns whether that worked.
 pub(crate) async fn lives(server: &Server, device: &mut Answer) -> bool {
     let answer = server.refresh(&device.refresh_token()).await;
     let lives = answer.status == 200;
@@ -258,7 +258,7 @@ async fn a_sign_in_beyond_the_limit_ends_the_session_that_was_seen_longest_ago()
     assert!(!lives(&server, &mut devices[1]).await);
     assert_eq!(timeline(&server, &token, devices[1].session(), "").await.json["end"]["reason"], "evicted");
 
-    // What is over already goes before what lives, even if it was seen later.
+    // A session that is over is evicted before a live one, even if it was seen later.
     server.app.sessions.end_all_sessions(user(&four), Some(devices[2].session())).await.unwrap();
     server.wait(1);
     let five = sign_in_on(&server, FIREFOX, "five").await;
@@ -340,7 +340,7 @@ async fn a_session_that_was_just_ended_can_not_keep_itself() {
     let server = Server::start().await;
     let (thief, victim) = (server.sign_in().await, server.sign_in().await);
     server.app.sessions.end_all_sessions(user(&victim), Some(victim.session())).await.unwrap();
-    // The thief's request was under way when the victim's landed.
+    // The thief's request was already under way when the victim's took effect.
     assert!(server.app.sessions.end_all_sessions(user(&victim), Some(thief.session())).await.is_err());
     assert_eq!(server.refresh(&thief.refresh_token()).await.outcome(), (400, "invalid_grant"));
     assert_eq!(server.refresh(&victim.refresh_token()).await.status, 200);

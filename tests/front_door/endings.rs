@@ -1,4 +1,4 @@
-//! What ends a family or refuses its tokens: the user, the client, time, the store, another history.
+//! What ends a family, or makes heirloom refuse its tokens: the user, the client, time, the store, a restored store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
 
-/// In ZITADEL, locked and disabled users could go on refreshing (CVE-2023-22492).
+/// In ZITADEL, locked and disabled users could still refresh (CVE-2023-22492).
 #[tokio::test]
 async fn a_changed_password_and_a_switched_off_or_deleted_user_end_all_families() {
     let commands: [Option<Command>; 4] =
@@ -135,7 +135,7 @@ async fn an_append_whose_outcome_is_unknown_is_looked_at_again() {
     let broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&broken);
     let server = Server::with(move |setup| {
-        // Even where a second use ends the family: this is no second use.
+        // With no retry window, a second use would end the family; but this is not a second use.
         setup.client(PUBLIC, |client| client.metadata.retry_window = RetryWindow::For(Duration::ZERO));
         setup.store = Some(Box::new(move |inner| Arc::new(Once { inner, broken: switch })));
     })
@@ -174,7 +174,7 @@ async fn a_withdrawn_role_is_gone_from_the_next_token() {
         .await;
     let after = server.refresh(&next.refresh_token()).await;
     assert_eq!(after.json.get("scope"), None, "{}", after.text);
-    // Asking for it by name does not bring it back, and consumes nothing.
+    // Asking for the scope by name does not bring it back, and does not use the token up.
     let requested = server.refresh_with(&after.refresh_token(), &[("scope", "read admin")]).await;
     assert_eq!(requested.outcome(), (400, "invalid_scope"), "{}", requested.text);
     assert_eq!(server.refresh(&after.refresh_token()).await.status, 200);
@@ -269,7 +269,7 @@ async fn a_client_that_is_switched_off_is_told_the_same_by_every_endpoint() {
     let new = serde_json::json!({"id": "tv", "type": "confidential", "scopes": ["read"], "introspects": ["demo-api"]});
     let registered = office.post("/admin/clients", new).await;
     let secret = registered.json["client_secret"].as_str().unwrap();
-    // One that the configuration declares, and one that is registered here.
+    // A client that the configuration declares, and one that is registered under `/admin/clients`.
     for (id, secret) in [(CONFIDENTIAL, SECRET), ("tv", secret)] {
         let server = &office.server;
         let ask = async |path: &str, form: &[(&str, &str)]| {

@@ -1,4 +1,4 @@
-//! Stores that count, or fail in one way.
+//! Stores that count, or that fail in one way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use heirloom::store::{
 };
 use tokio::sync::Notify;
 
-/// Passes everything on, with what `$load`, `$append`, `$record` and `$stats` do instead.
+/// Makes a store that passes every call on, except for the given `load`, `append`, `record` and `stats`.
 macro_rules! around {
     ($name:ident, $load:expr, $append:expr, $record:expr) => {
         around!($name, $load, $append, $record, |store: &Self| store.inner.stats());
@@ -61,7 +61,7 @@ macro_rules! around {
     };
 }
 
-/// Counts how often anything is loaded.
+/// Counts the loads of a store.
 pub(crate) struct Counting {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) loads: Arc<AtomicUsize>,
@@ -87,13 +87,10 @@ around!(Counting, Self::count, Self::append_as_is, Self::record_as_is);
 /// What a [`Failing`] store can't do while it is broken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Append: nothing lands.
+    /// Append. Nothing is written.
     Append,
-    /// Read records.
     Record,
-    /// Load clients.
     LoadClient,
-    /// Load anything.
     Load,
 }
 
@@ -132,7 +129,7 @@ fn nobody_knows<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("a test says so".to_owned()))
 }
 
-/// One append that lands and says that nobody knows.
+/// A store in which one append succeeds but reports an unknown outcome.
 pub(crate) struct Once {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) broken: Arc<AtomicBool>,
@@ -166,17 +163,17 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    /// From now on: the next append waits.
+    /// Holds the next append back.
     pub(crate) fn next_append(&self) {
         self.next.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until the append is there.
+    /// Waits until an append is held back.
     pub(crate) async fn held(&self) {
         tokio::time::timeout(std::time::Duration::from_secs(10), self.held.notified()).await.unwrap();
     }
 
-    /// Lets it go on.
+    /// Lets the append go on.
     pub(crate) fn release(&self) {
         self.released.notify_one();
     }
@@ -214,11 +211,11 @@ around!(Holding, Self::load_as_is, Self::append_when_released, Self::record_as_i
 #[derive(Default)]
 pub(crate) struct TestDisk {
     pub(crate) full: AtomicBool,
-    /// How often the store was asked how it is.
+    /// How often the store was asked for its statistics.
     pub(crate) looks: AtomicUsize,
 }
 
-/// A store on such a disk.
+/// A store on a [`TestDisk`].
 pub(crate) struct Filling {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) disk: Arc<TestDisk>,

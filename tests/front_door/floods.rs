@@ -1,5 +1,5 @@
-//! Attacks on sign-ins, bounded: while each of them runs, a person on a known network signs in 8 of 8 times, and one on a
-//! new network within a minute.
+//! Attacks on sign-ins. While each of them runs, a person on a known network signs in 8 of 8 times, and one on a new
+//! network within a minute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,12 +13,12 @@ use crate::support::{Answer, PUBLIC, Server, USER};
 
 /// The attacker's own account.
 const MALLORY: (&str, &str) = ("mallory", "violet-anchor-71-harbour");
-/// Where the person has signed in before.
+/// The network from which the person has signed in before.
 const HOME: &str = "2001:db8:1::1";
-/// Where the attacker's account has.
+/// The network from which the attacker's account has signed in before.
 const LAIR: &str = "203.0.113.66";
 
-/// A server with the usual limits, whose hashing threads have something to do, and whose clients say where they are.
+/// A server with the default limits, with slow hashes, and with clients that name their address in `X-Forwarded-For`.
 async fn server() -> Server {
     let server = Server::with(|setup| {
         setup.config.throttle = Throttle::default();
@@ -49,12 +49,12 @@ async fn sign_in(server: &Server, who: (&str, &str), address: &str) -> Answer {
     server.send(attempt(server, who, address)).await
 }
 
-/// The `n`th of the 256 networks of one subscriber.
+/// The `n`th of the 256 /64s of one subscriber.
 fn lan(n: usize) -> String {
     format!("2001:db8:bad:{:x}::1", n % 256)
 }
 
-/// Sends the requests of `flood` over so many connections at once, again and again; meanwhile the person signs in.
+/// Sends the requests of `flood` again and again over `connections` connections. Meanwhile the person signs in.
 async fn holds_against(
     server: Server,
     connections: usize,
@@ -62,7 +62,7 @@ async fn holds_against(
 ) -> Vec<u16> {
     let server = Arc::new(server);
     let (stop, next) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    // What a flood sends is made before: it repeats itself after so many.
+    // The requests are made before, and repeat after `REQUESTS`.
     let requests: Arc<Vec<_>> = Arc::new((0..REQUESTS).map(|n| flood(&server, n).build().unwrap()).collect());
     let attackers: Vec<_> = (0..connections)
         .map(|_| {
@@ -85,7 +85,7 @@ async fn holds_against(
             tokio::task::yield_now().await;
         }
     };
-    // All are under way, and the first have been answered: the flood is at its worst.
+    // All requests are under way and the first ones are answered: the flood is at its worst.
     at_least(connections + 2).await;
     for time in 0..8 {
         let answer = sign_in(&server, USER, HOME).await;
@@ -101,7 +101,7 @@ async fn holds_against(
         waited += seconds;
         assert!(waited <= 60, "not in a minute from a new network: {}", answer.text);
         server.wait(seconds);
-        // The attacker is always a little faster.
+        // The attacker is always a little faster than the person.
         at_least(next.load(Ordering::Relaxed) + 2 * connections).await;
     }
     at_least(12 * connections).await;
@@ -128,7 +128,8 @@ async fn the_right_password_of_one_account_in_parallel() {
     let app = Arc::clone(&server.app);
     let statuses = holds_against(server, 36, |server, _| attempt(server, MALLORY, LAIR)).await;
     assert!(count(&statuses, 200) > 0 && count(&statuses, 429) > count(&statuses, 200), "{statuses:?}");
-    // 59 are left at first and one a second comes; those that were under way when the last was used, and the person's.
+    // 59 sign-ins are left at first, and one a second is added. Besides those, only the requests under way when the
+    // last was used, and the person's, are hashed.
     let hashed = app.passwords.hashes_started() - before;
     assert!(hashed < 59 + 16 + 70 + 9, "{hashed} hashed");
 }
@@ -188,7 +189,7 @@ async fn invented_names_from_the_256_networks_of_one_subscriber() {
 #[tokio::test]
 async fn guesses_at_the_persons_account_from_64_networks_of_one_subscriber() {
     let server = server().await;
-    // It has gone on for half an hour.
+    // The attack has gone on for half an hour.
     for n in 0..60 {
         let answer = sign_in(&server, (USER.0, &format!("earlier guess {n}")), &lan(n)).await;
         assert!(answer.status == 400 || answer.status == 429, "{}", answer.text);

@@ -1,4 +1,4 @@
-//! What waits while the disk is nearly full, and goes on when there is room again.
+//! What waits while the disk is nearly full, and continues when there is room again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use crate::sweep::{keep_sweeping, sweep_all, until};
 
 const DAY: u64 = 86_400;
 
-/// A server on a disk that the test fills.
+/// A server on a disk that the test can fill.
 async fn on_a_disk(change: impl FnOnce(&mut Setup)) -> (Server, Arc<TestDisk>) {
     let disk = Arc::new(TestDisk::default());
     let own = Arc::clone(&disk);
@@ -35,7 +35,7 @@ async fn the_sweeper_waits_while_the_disk_is_nearly_full() {
     disk.full.store(true, Ordering::SeqCst);
     until("it has noticed", || stats().disk_full).await;
     server.wait(14 * DAY);
-    // It looks at the disk once in each round.
+    // The sweeper looks at the disk once in each round.
     let looks = disk.looks.load(Ordering::SeqCst);
     until("it has gone round twice", || disk.looks.load(Ordering::SeqCst) > looks + 2).await;
     assert_eq!((stats().total.ended, stats().last, stats().paused), (0, Some(NOW), None));
@@ -47,7 +47,7 @@ async fn the_sweeper_waits_while_the_disk_is_nearly_full() {
     sweeping.abort();
 }
 
-/// It frees space, but first it writes.
+/// A summary frees space, but takes some first.
 #[tokio::test]
 async fn no_refreshes_are_summarized_while_the_disk_is_nearly_full() {
     let (server, disk) = on_a_disk(long_lived).await;

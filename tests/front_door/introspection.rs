@@ -44,14 +44,14 @@ async fn a_resource_server_that_is_registered_so_learns_the_users_name() {
     let signed_in = server.sign_in().await;
     let answer = introspect(&server, API, &signed_in.access_token()).await;
     assert_eq!((&answer.json["active"], &answer.json["username"]), (&json!(true), &json!(USER.0)));
-    // The name is none of the others' business, and a token that is not good has none.
+    // Another client learns nothing, and neither does the resource server once the session has ended.
     let other = introspect(&server, (CONFIDENTIAL, SECRET), &signed_in.access_token()).await;
     assert_inactive(&other);
     server.app.accounts.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
     assert_inactive(&introspect(&server, API, &signed_in.access_token()).await);
 }
 
-/// RFC 7662 §2.3: wherever they were.
+/// RFC 7662 §2.3: 401, wherever the credentials were.
 #[tokio::test]
 async fn wrong_credentials_are_401_in_the_body_too() {
     let server = Server::with(with_a_resource_server).await;
@@ -116,13 +116,13 @@ async fn what_is_no_token_or_none_of_the_askers_is_exactly_inactive() {
     for token in ["nonsense", "a.b.c", "hrt_AAAA"] {
         assert_inactive(&introspect(&server, API, token).await);
     }
-    // For whom it is not: a client that is no resource server, and one of another audience.
+    // The token is not for the asker: a client that is not a resource server, or one of another audience.
     assert_inactive(&introspect(&server, (CONFIDENTIAL, SECRET), &signed_in.access_token()).await);
     let account =
         [("grant_type", "password"), ("username", USER.0), ("password", USER.1), ("scope", "account")];
     let own = server.send(server.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&account)).await;
     assert_inactive(&introspect(&server, API, &own.access_token()).await);
-    // A refresh token is no business of a resource server's.
+    // A resource server is not told about refresh tokens.
     assert_inactive(&introspect(&server, API, &signed_in.refresh_token()).await);
     assert_eq!(server.refresh_confidential(&signed_in.refresh_token()).await.status, 200);
 }
@@ -130,7 +130,7 @@ async fn what_is_no_token_or_none_of_the_askers_is_exactly_inactive() {
 #[tokio::test]
 async fn an_access_token_is_inactive_at_once_however_its_session_ended() {
     let server = Server::with(with_a_resource_server).await;
-    // By revocation.
+    // The session ends by revocation.
     let session = server.sign_in_confidential().await;
     let active = introspect(&server, API, &session.access_token()).await;
     assert_eq!(active.json["active"], true);
@@ -138,7 +138,7 @@ async fn an_access_token_is_inactive_at_once_however_its_session_ended() {
     let form = [("token", session.refresh_token())];
     assert_eq!(server.send(revoke.basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await.status, 200);
     assert_inactive(&introspect(&server, API, &session.access_token()).await);
-    // By reuse.
+    // The session ends by reuse.
     let session = server.sign_in().await;
     let second = server.refresh(&session.refresh_token()).await;
     server.refresh(&second.refresh_token()).await;
@@ -147,7 +147,7 @@ async fn an_access_token_is_inactive_at_once_however_its_session_ended() {
     let ended = server.events(session.session()).await;
     assert!(format!("{ended:?}").contains(&format!("{:?}", EndReason::Reuse)));
     assert_inactive(&introspect(&server, API, &second.access_token()).await);
-    // By the user's epoch, which writes nothing on the session.
+    // The session ends by the user's epoch, without an event of its own.
     let session = server.sign_in().await;
     server.app.accounts.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
     assert_inactive(&introspect(&server, API, &session.access_token()).await);

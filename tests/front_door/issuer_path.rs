@@ -29,12 +29,12 @@ async fn every_operation_of_the_specification_is_there() {
         let path = operation.path_of("01890a5d-ac96-774b-bcce-b302099a8057");
         let answer = ask(&server, operation.method, &format!("{PATH}{path}")).await;
         assert!(!answer.text.contains("There is nothing at this path"), "{path}: {}", answer.text);
-        // Without the path it is not there: rules of a proxy are for what is below the path.
+        // Without the issuer's path these are answered 404, so that a proxy's rules for that path can't be evaded.
         for bare in [path.clone(), format!("{PATH}{PATH}{path}")] {
             let health = bare.starts_with("/health/");
             assert_eq!(ask(&server, operation.method, &bare).await.status == 404, !health, "{bare}");
         }
-        // What only begins like the path is none.
+        // A path that only begins like the issuer's path is not it.
         let other = ask(&server, operation.method, &format!("{PATH}x{path}")).await;
         assert_eq!(other.status, 404, "{path}");
     }
@@ -48,7 +48,7 @@ async fn every_operation_of_the_specification_is_there() {
     for path in ["/", "/docs", "/openapi.json", "/metrics", here] {
         assert_eq!(ask(&server, "GET", path).await.status, 404, "{path}");
     }
-    // Another issuer's on the same host.
+    // The metadata of another issuer on the same host.
     assert_eq!(ask(&server, "GET", &format!("{here}/auth/other")).await.status, 404);
 }
 

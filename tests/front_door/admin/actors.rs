@@ -1,4 +1,4 @@
-//! Everything that an administrator does is an event with the actor.
+//! Each event that an administrator causes names the administrator.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Office;
 
 const PASSWORD: &str = "tulip-quartz-93-lantern";
 
-/// Every endpoint of the administration that changes something.
+/// Every administration endpoint that changes something.
 fn changing() -> BTreeSet<(String, String)> {
     let specification: Value = serde_json::from_str(&heirloom::http::docs::specification().unwrap()).unwrap();
     let paths = specification["paths"].as_object().unwrap().iter();

@@ -1,4 +1,4 @@
-//! Clients, as an administrator registers and changes them.
+//! An administrator registers and changes clients.
 
 use heirloom::client::{Client, ClientEvent, vault};
 use heirloom::oauth::{Actor, ClientId};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Office;
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
-/// Signs the usual user in with a client.
+/// Signs the usual user in through a client.
 async fn sign_in_with(server: &Server, id: &str, secret: Option<&str>) -> Answer {
     let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
     let request = match secret {
@@ -68,7 +68,7 @@ async fn a_registered_client_signs_users_in_and_survives_a_restart() {
     assert_eq!(sign_in_with(&server, "tv", None).await.outcome(), (400, "invalid_client"));
     let server = server.restart(|_| {}).await;
     assert_eq!(refresh_with(&server, "tv", &secret, &signed_in.refresh_token()).await.status, 200);
-    // Neither the secret nor its digest is in an event.
+    // No event has the secret or its digest.
     let log = server.app.store.read_log(0, 1000).await.unwrap();
     let digest = ring_sha256(&secret);
     for event in log {
@@ -102,7 +102,7 @@ async fn a_replaced_secret_is_good_until_the_overlap_ends() {
     assert_eq!(sign_in_with(server, "tv", Some(&old)).await.outcome(), (401, "invalid_client"));
     assert_eq!(sign_in_with(server, "tv", Some(&new)).await.status, 200);
 
-    // Without an overlap the old one ends at once.
+    // Without an overlap, the old secret is invalid at once.
     let rotated = office.post("/admin/clients/tv/secret", json!({"overlap": 0})).await;
     let newest = rotated.json["client_secret"].as_str().unwrap();
     assert_eq!(sign_in_with(server, "tv", Some(&new)).await.outcome(), (401, "invalid_client"));
@@ -148,7 +148,7 @@ async fn what_an_administrator_does_to_a_client_holds_at_once_and_stands_in_the_
     let kept = server.app.store.record(vault::secrets(&"tv".parse().unwrap())).await.unwrap();
     assert_eq!(kept, None);
 
-    // Whoever gets the id next inherits neither secrets nor sessions.
+    // A new client with the same id inherits neither secrets nor sessions.
     let other = register(&office, "tv").await;
     assert_eq!(sign_in().await.outcome(), (401, "invalid_client"));
     assert_eq!(
@@ -205,7 +205,7 @@ async fn a_declared_client_wins_and_is_changed_in_the_configuration() {
     let refused = server.refresh_confidential(&before.refresh_token()).await;
     assert_eq!(refused.outcome(), (400, "invalid_grant"));
 
-    // In an emergency it can be switched off without a restart.
+    // A declared client can be switched off in an emergency, without a restart.
     let before = server.sign_in_confidential().await;
     assert_eq!(office.post(&path("/disable"), Value::Null).await.json["status"], "disabled");
     assert_eq!(server.sign_in_confidential().await.error(), "invalid_client");
@@ -214,7 +214,7 @@ async fn a_declared_client_wins_and_is_changed_in_the_configuration() {
     let refused = server.refresh_confidential(&before.refresh_token()).await;
     assert_eq!(refused.outcome(), (400, "invalid_grant"));
 
-    // One that was registered, and is declared later: the configuration's secret is good, the other is not.
+    // A registered client that is later declared: the configuration's secret is valid, the registered one is not.
     let registered = register(&office, "tv").await;
     let server =
         office.server.restart(|setup| setup.client(CONFIDENTIAL, |client| client.id = "tv".parse().unwrap()));

@@ -1,4 +1,4 @@
-//! The log, as an administrator reads and follows it.
+//! An administrator reads and follows the log.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn events_are_found_by_stream_and_by_type_and_say_who_did_it() {
     let [roles, client] = [&changes.json["events"][0], &changes.json["events"][1]];
     assert_eq!((&roles["by"], &roles["data"]), (&office.actor(), &json!({"roles": ["user", "moderator"]})));
     assert_eq!((&client["by"], &client["stream"]), (&office.actor(), &json!("client:tv")));
-    // The place where the search stopped is behind everything, and from there on there is nothing.
+    // `next` is the end of the log, and there is nothing after it.
     let next = changes.json["next"].as_u64().unwrap();
     assert_eq!(next, server.position().await);
     let rest = office.get(&format!("/admin/events?type=user_roles_changed&after={next}")).await;
@@ -96,7 +96,7 @@ async fn a_search_by_type_looks_at_a_bounded_number_of_events() {
     assert_eq!(types(&second), ["client_registered"]);
 }
 
-/// All nonces that the log holds of a session, as text in every encoding that an event might show them in.
+/// All nonces of a session in the log, as text in every encoding in which an event might show them.
 async fn nonces(server: &Server, id: SessionId) -> Vec<String> {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -114,7 +114,7 @@ async fn nonces(server: &Server, id: SessionId) -> Vec<String> {
         | SessionEvent::Ended { .. } => Vec::new(),
     });
     let encoded = nonces.flat_map(|nonce| {
-        // Behind the byte that says how long it is.
+        // The first byte is the length.
         let bytes = minicbor::to_vec(nonce).unwrap().split_off(1);
         assert_eq!(bytes.len(), 16);
         let hex = format!("{:032x}", u128::from_be_bytes(*bytes.first_chunk().unwrap()));
@@ -124,7 +124,7 @@ async fn nonces(server: &Server, id: SessionId) -> Vec<String> {
     encoded.collect()
 }
 
-/// Whoever has the refresh secret and a nonce can make a refresh token.
+/// With a nonce and the refresh secret, anybody could make a refresh token.
 #[tokio::test]
 async fn nonces_names_and_passwords_are_in_no_event_that_is_shown() {
     let office = Office::open().await;
@@ -157,7 +157,7 @@ async fn nonces_names_and_passwords_are_in_no_event_that_is_shown() {
     }
 }
 
-/// A connection on which events come.
+/// A connection that receives events.
 struct Following {
     response: reqwest::Response,
     text: String,
@@ -178,7 +178,7 @@ impl Following {
         Self { response, text: String::new() }
     }
 
-    /// The next `count` events: id and data.
+    /// The next `count` events, each with its id and its data.
     async fn next(&mut self, count: usize) -> Vec<(u64, Value)> {
         let mut events = Vec::new();
         while events.len() < count {
@@ -198,7 +198,7 @@ impl Following {
         events
     }
 
-    /// Reads some more; false at the end.
+    /// Reads more of the answer; false at its end.
     async fn read(&mut self) -> bool {
         let chunk = tokio::time::timeout(Duration::from_secs(10), self.response.chunk()).await.unwrap();
         let Ok(Some(chunk)) = chunk else { return false };
@@ -224,7 +224,7 @@ async fn the_log_is_followed_live_and_resumed_where_it_broke_off() {
     );
     drop(following);
     office.server.sign_in().await;
-    // The id of the last event wins over the query.
+    // `Last-Event-ID` takes precedence over the query.
     let mut resumed = Following::begin(&office, "?after=0", Some(seen[0].0)).await;
     let again = resumed.next(3).await;
     assert_eq!(again[0], seen[1]);
@@ -275,7 +275,7 @@ async fn no_more_than_a_few_follow_at_a_time_and_who_leaves_makes_room() {
     let refused = office.get("/admin/events/live").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, "30"));
     followers.clear();
-    // That they have left is seen when there is something to write.
+    // The server notices that the followers have left only when it writes something.
     let deadline = std::time::Duration::from_secs(20);
     let room = async {
         loop {
@@ -297,7 +297,7 @@ async fn a_summary_says_what_it_stands_for_and_no_nonce() {
         setup.client(PUBLIC, |client| client.metadata.lifetimes.refresh_idle = Duration::from_hours(2));
     })
     .await;
-    // One a second, and then two hours without any.
+    // One refresh a second, and then none for two hours.
     let (_, id) = refreshed_session(&server, 60, (1000, foreign)).await;
     let nonces_before = nonces(&server, id).await;
     server.wait(2 * 3600);
@@ -317,7 +317,8 @@ async fn a_summary_says_what_it_stands_for_and_no_nonce() {
     });
     assert_eq!(data, expected);
     assert!(nonces.iter().all(|nonce| !page.text.contains(nonce)), "{}", page.text);
-    // What is left are too few for another one. It stands where the last of them stood: behind the sign-in, before what comes after.
+    // The events that are left are too few for another summary. The summary is in the place of the last summarized
+    // event: after the sign-in, before what follows.
     let all = office.get(&format!("/admin/events?stream=session:{id}")).await;
     let expected =
         [["session_started", "tokens_issued", "rotations_summarized"].as_slice(), &["tokens_rotated"; 14]];

@@ -1,4 +1,4 @@
-//! Invitations, as an administrator lists and withdraws them, and what is left of them.
+//! An administrator lists and withdraws invitations, and nothing is left of them later.
 
 use std::time::Duration;
 
@@ -55,14 +55,14 @@ fn listed(page: &Answer) -> Vec<&Value> {
     page.json["invitations"].as_array().unwrap().iter().map(|one| &one["user"]).collect()
 }
 
-/// The events of a user's stream, as an administrator sees them: type and actor.
+/// The events of a user's stream as an administrator sees them: type and actor.
 async fn told(office: &Office, id: UserId) -> Vec<(String, Value)> {
     let page = office.get(&format!("/admin/events?stream=user:{id}")).await;
     let event = |event: &Value| (event["type"].as_str().unwrap().to_owned(), event["by"].clone());
     page.json["events"].as_array().unwrap().iter().map(event).collect()
 }
 
-/// How many records there are of invitations: by code, by account, in the queue.
+/// How many records of invitations there are: by code, by account, in the queue.
 async fn records(server: &Server) -> [usize; 3] {
     let mut counts = [0; 3];
     let prefixes = [RecordKey::vault(&[b"i"]), vault::open_invitations(), vault::invitations_due()];
@@ -96,7 +96,7 @@ async fn open_invitations_are_listed_a_page_at_a_time() {
     let next = first.json["next"].as_str().unwrap();
     let second = office.get(&format!("/admin/invitations?limit=2&after={next}")).await;
     assert_eq!((listed(&second), &second.json["next"]), (vec![&made[2].json["user"]], &Value::Null));
-    // One that was used is none any more, and one that has expired neither, swept or not.
+    // A used invitation is not listed any more, and neither is an expired one, before and after the sweep.
     assert_eq!(use_code(&office, &made[1], "bob").await.status, 201);
     assert_eq!(listed(&office.get("/admin/invitations").await).len(), 2);
     office.server.wait(HOUR - 3);
@@ -130,7 +130,7 @@ async fn an_invitation_that_was_withdrawn_is_no_good_and_the_log_says_who_did_it
         assert_eq!(office.send(method, &format!("{user}{rest}"), &body).await.status, 404, "{rest}");
     }
     assert_eq!(use_code(&office, &other, "bob").await.status, 201, "nobody else's");
-    // One that was used is an account, and that is deleted as one.
+    // A used invitation is an account, which is deleted like any account.
     let refused = office.delete(&path(&other)).await;
     assert_eq!(
         (refused.status, &refused.json["type"]),
@@ -189,7 +189,7 @@ async fn nothing_of_an_invitation_piles_up() {
     assert_eq!(records(server).await, [1, 1, 3], "its code is forgotten, its events are kept");
     assert_eq!(told_kinds(&office, account(&expired)).await, ["user_invited"]);
 
-    // As long as those of a session that has ended.
+    // They are kept as long as ended sessions.
     server.wait(47 * HOUR - 1);
     assert_eq!(server.app.sweeper.sweep(10).await.unwrap().invitations, 0);
     server.wait(1);
@@ -212,7 +212,7 @@ async fn nothing_of_an_invitation_piles_up() {
     assert_eq!(server.app.sweeper.sweep(10).await.unwrap().invitations, 0);
 }
 
-/// What the log says of a user, after the administrator's token has expired.
+/// The types of a user's events, read after the administrator's token has expired.
 async fn told_kinds(office: &Office, id: UserId) -> Vec<String> {
     let page = office.get_again(&format!("/admin/events?stream=user:{id}")).await;
     let events = page.json["events"].as_array().unwrap();
@@ -244,7 +244,7 @@ async fn an_account_that_is_made_while_its_invitation_is_swept_stays() {
     let server = &office.server;
     let invited = invite(&office, &[], 1).await;
     assert_eq!(use_code(&office, &invited, "bob").await.status, 201);
-    // As if the sweeper had queued what it found before.
+    // As if the sweeper had read this place in the queue before the invitation was used.
     let id = account(&invited);
     let stream = user::stream(id).unwrap();
     let snapshot = server.app.store.load(stream.clone()).await.unwrap().unwrap();

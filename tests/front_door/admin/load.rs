@@ -1,4 +1,4 @@
-//! What throttling and the hashing pool are doing, as an administrator sees it.
+//! An administrator sees what throttling and the hashing pool are doing.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ async fn failed_and_throttled_sign_ins_are_visible_to_the_administrator() {
     for number in 0..5 {
         server.sign_in_as(USER.0, &format!("wrong-{number}")).await;
     }
-    // The same again within two seconds counts once.
+    // The same attempt within two seconds counts once.
     server.sign_in_as("nobody", "wrong").await;
     server.sign_in_as("nobody", "wrong").await;
     let load = office.get("/admin/sign-in-load").await;

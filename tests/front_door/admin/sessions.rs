@@ -1,4 +1,4 @@
-//! Sessions, as an administrator sees and ends them.
+//! An administrator lists and ends sessions.
 
 use heirloom::oauth::Actor;
 use heirloom::session::{EndReason, SessionEvent};
@@ -33,7 +33,7 @@ async fn sessions_are_listed_by_user_and_by_client_a_page_at_a_time() {
 
     let of_client = office.get(&format!("/admin/clients/{CONFIDENTIAL}/sessions")).await;
     assert_eq!(ids(&of_client.json), [confidential]);
-    // The administrator's own is the first.
+    // The administrator's own session comes first.
     let of_public = office.get(&format!("/admin/clients/{PUBLIC}/sessions")).await;
     assert_eq!(ids(&of_public.json)[1..], began);
     assert_eq!(office.get(&format!("{of_user}?after=x")).await.status, 422);
@@ -61,7 +61,7 @@ async fn an_administrator_ends_one_session_and_no_other() {
     let shown = office.get(&path).await.json;
     assert_eq!((&shown["live"], &shown["reason"]), (&json!(false), &json!("admin")));
     assert_eq!(shown["ended_at"], json!(server.now().to_string()));
-    // Again, it changes nothing.
+    // Ending it a second time changes nothing.
     assert_eq!(office.delete(&path).await.status, 204);
     let ends: Vec<_> = server
         .events(one.session())

@@ -1,4 +1,4 @@
-//! Users, as an administrator sees and changes them.
+//! An administrator lists and changes users.
 
 use heirloom::config::SignUp;
 use heirloom::oauth::{Actor, UserId};
@@ -174,7 +174,7 @@ async fn somebody_who_is_invited_signs_up_once_with_the_roles_of_the_invitation(
         matches!(&events[..], [UserEvent::Invited { by: a, .. }, UserEvent::Registered { by: None, .. }] if *a == by),
         "{events:?}"
     );
-    // The e-mail address and the profile go with the account.
+    // Deleting the account deletes the e-mail address and the profile.
     assert_eq!(office.delete(&format!("/admin/users/{id}")).await.status, 204);
     assert_eq!(sign_up().await.json["errors"][0]["field"], "invitation");
 }
