@@ -1,4 +1,5 @@
-//! Bodies in JSON: what is not exactly what was asked for is refused by its name, and only to whoever may ask.
+//! Bodies in JSON: fields that don't match the specification are refused by name, and only to clients that may use the
+//! endpoint.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,14 +8,14 @@ use crate::admin::{Office, sign_in_for};
 use crate::specification::Operation;
 use crate::support::{Answer, Server, USER};
 
-/// The operations that take JSON.
+/// The operations that accept JSON.
 fn operations() -> Vec<Operation> {
     let all =
         Operation::all().into_iter().filter(|operation| operation.content() == Some("application/json"));
     all.collect()
 }
 
-/// Each field that is wrong, and the rule that it breaks.
+/// The wrong fields of an answer, each with the rule that it breaks.
 fn mistakes(answer: &Answer) -> Vec<(&str, &str)> {
     assert_eq!(
         (answer.status, &answer.json["type"]),
@@ -27,7 +28,7 @@ fn mistakes(answer: &Answer) -> Vec<(&str, &str)> {
     errors.map(|error| (error["field"].as_str().unwrap(), error["rule"].as_str().unwrap())).collect()
 }
 
-/// An office, and an access token of the user's own.
+/// An administrator's office, and an access token of the usual user for the own account.
 async fn office() -> (Office, String) {
     let office = Office::open().await;
     let own = sign_in_for(&office.server, USER, "account").await.access_token();
@@ -91,7 +92,7 @@ async fn a_field_that_is_missing_is_named() {
     let answer = sign_up(r#"{"username": "bob", "password": "tulip-quartz-93-lantern"}"#).await;
     assert_eq!(mistakes(&answer), [("email", "required")]);
     assert_eq!(answer.json["errors"][0]["message"], "The field email is missing.");
-    // All mistakes at once.
+    // All mistakes are reported at once.
     let answer = sign_up(r#"{"username": false, "email": null, "e_mail": "bob@example.com"}"#).await;
     let expected =
         [("email", "required"), ("password", "required"), ("username", "type"), ("e_mail", "unknown")];

@@ -1,4 +1,4 @@
-//! What the log says of secrets that were refused, and of proxies that nobody declared.
+//! What the log says about secrets that were refused, and about proxies that are not in `trusted_proxies`.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -10,21 +10,22 @@ use crate::own_account::{change_password, delete, sign_in};
 use crate::sign_up::{person, sign_up};
 use crate::support::{CONFIDENTIAL, PUBLIC, Server, Setup, USER};
 
-/// What the server logs.
+/// The captured log of a server.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// From now on, of what runs on this thread.
+    /// Captures what this thread logs from now on.
     pub(crate) fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        // With this subscriber alone, a line that another test's thread comes to first would be off for all of them.
+        // Without the global subscriber, `tracing` would turn a line off for all threads when another test's thread
+        // reaches it first.
         drop(Self::everywhere());
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
         tracing::subscriber::set_default(subscriber)
     }
 
-    /// What all threads log that capture nothing of their own, in every detail.
+    /// Captures what all threads log that have no subscriber of their own, at every level.
     pub(crate) fn everywhere() -> Self {
         static EVERYWHERE: LazyLock<Log> = LazyLock::new(|| {
             let log = Log::default();
@@ -54,7 +55,7 @@ impl std::io::Write for Log {
 }
 
 impl Log {
-    /// The lines with a text, since the last look.
+    /// The lines that contain a text, since the last call.
     fn take(&self, text: &str) -> Vec<String> {
         let lines = std::mem::take(&mut *self.0.lock().unwrap());
         let lines = String::from_utf8(lines).unwrap();
@@ -62,7 +63,7 @@ impl Log {
     }
 }
 
-/// Asserts that there is one line, which says all of these and none of what nobody may read.
+/// Asserts that there is one line, which contains all of `says` and no secret.
 #[track_caller]
 fn assert_one(lines: &[String], says: &[&str]) {
     assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -141,7 +142,7 @@ async fn a_flood_of_refusals_is_counted_instead_of_written() {
     }
     let lines = log.take("");
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
-    // Three guesses at an account that there is, and twenty at others; both are slowed down then.
+    // Three guesses at an existing account, and twenty at invented ones; then both are slowed down.
     assert_eq!((count("credentials"), count("throttled"), count("client authentication")), (23, 40, 20));
     assert_eq!(lines.len(), 83, "{lines:#?}");
     server.wait(60);

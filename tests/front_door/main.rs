@@ -1,17 +1,17 @@
-//! Through the front door: a real server on a real listener, with a clock that moves only when told to.
+//! Tests through the front door: a real server on a real listener, with a clock that moves only when a test moves it.
 //!
-//! The store is sled in a temporary folder; with `HEIRLOOM_TEST_STORE=memory` it is the one in memory, which makes the same
-//! promises. There a restart hands the store to the next server. What is about the disk has sled whatever the variable says
-//! (`Setup::on_disk`); these tests:
+//! The store is sled in a temporary folder. With `HEIRLOOM_TEST_STORE=memory` it is the store in memory, which makes
+//! the same promises; then a restart passes the store on to the next server. Tests about the disk use sled in any case
+//! (`Setup::on_disk`):
 //!
 //! | Test | What it needs the disk for |
 //! |---|---|
-//! | `endings::a_store_restored_from_an_older_copy_refuses_what_it_never_issued` | the copy is one of the data folder |
-//! | `metrics::the_groups_of_the_store_on_the_disk_are_counted` | only there are changes written in groups |
-//! | `personal::after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read` | the files are looked through |
-//! | `revocation::what_was_answered_is_there_after_a_restart` | what is in memory would not be there |
-//! | `sign_in::when_the_disk_is_nearly_full_who_is_signed_in_stays_so` | there is a disk that can be full |
-//! | `summaries::a_session_of_8640_refreshes_takes_little_when_they_are_old` | the rows on the disk are measured |
+//! | `endings::a_store_restored_from_an_older_copy_refuses_what_it_never_issued` | it copies the data folder |
+//! | `metrics::the_groups_of_the_store_on_the_disk_are_counted` | only the embedded store writes groups |
+//! | `personal::after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read` | it searches the files |
+//! | `revocation::what_was_answered_is_there_after_a_restart` | a store in memory would lose it |
+//! | `sign_in::when_the_disk_is_nearly_full_who_is_signed_in_stays_so` | the disk must be nearly full |
+//! | `summaries::a_session_of_8640_refreshes_takes_little_when_they_are_old` | it measures rows on the disk |
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,11 +1,11 @@
-//! What is counted for monitoring, on a listener of its own.
+//! The metrics, on their own listener.
 
 use heirloom::http::operations::metrics;
 use heirloom::http::server;
 
 use crate::support::{Answer, Server, Setup, USER, client};
 
-/// The lines of the page, from a real listener.
+/// The metrics page, from a real listener.
 async fn numbers(of: &Server) -> Answer {
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What people do to their own account, through the front door: see it, change it, change its password, delete it.
+//! People see, change and delete their own account, and change its password.
 
 use heirloom::store::RecordChange;
 use heirloom::user::{Command, UserEvent};
@@ -10,7 +10,7 @@ use crate::support::{Answer, PUBLIC, Server, USER};
 
 const NEW: &str = "marble-kettle-57-orchid";
 
-/// Signs in for our own API and the one of others.
+/// Signs in for heirloom's own API and for another resource server.
 pub(crate) async fn sign_in(server: &Server, name: &str, password: &str) -> Answer {
     let form = [
         ("grant_type", "password"),
@@ -44,7 +44,7 @@ pub(crate) async fn delete(server: &Server, token: &str, password: &str) -> Answ
     call(server, token, Method::DELETE, "/account", &json!({"password": password})).await
 }
 
-/// Clients and proxies that send no body with DELETE.
+/// For clients and proxies that can't send a body with DELETE.
 #[tokio::test]
 async fn an_account_is_deleted_by_post_as_well() {
     let server = Server::start().await;
@@ -69,7 +69,7 @@ fn rule(answer: &Answer) -> (&str, &str) {
     (error["field"].as_str().unwrap(), error["rule"].as_str().unwrap())
 }
 
-/// What the log says of a user.
+/// The events of a user.
 async fn events(server: &Server, signed_in: &Answer) -> Vec<UserEvent> {
     let id = signed_in.claims()["sub"].as_str().unwrap().parse().unwrap();
     let stream = heirloom::user::stream(id).unwrap();
@@ -99,7 +99,7 @@ async fn the_account_is_seen_and_changed_and_userinfo_follows() {
         "email_verified": false, "roles": ["user"],
     });
     assert_eq!(userinfo.json, expected);
-    // What is left out stays, null takes away, the same again is no event.
+    // A field that is left out stays, `null` removes it, and the same value again makes no event.
     assert_eq!(patch(&server, &token, json!({"display_name": null})).await.json["email"], "Ann@example.com");
     assert_eq!(patch(&server, &token, json!({})).await.json.get("display_name"), None);
     assert_eq!(patch(&server, &token, json!({"email": null})).await.json.get("email"), None);
@@ -158,7 +158,7 @@ async fn a_password_change_ends_every_other_session_and_keeps_this_one() {
     assert_eq!(next.status, 200);
     assert_eq!(server.sign_in().await.outcome(), (400, "invalid_grant"), "the old password");
     let later = sign_in(&server, USER.0, NEW).await;
-    // A change from another session ends the one that was kept before.
+    // A change from another session ends the session that the first change spared.
     assert_eq!(change_password(&server, &later.access_token(), NEW, USER.1).await.status, 204);
     assert_eq!(server.refresh(&next.refresh_token()).await.outcome(), (400, "invalid_grant"));
     assert_eq!(server.refresh(&later.refresh_token()).await.status, 200);
@@ -182,10 +182,10 @@ async fn a_password_change_needs_the_old_password_and_a_good_new_one() {
     assert_eq!(kind(&change_password(&server, &token, &long, NEW).await), (403, "wrong-password"));
     assert_eq!(server.app.passwords.hashes_started(), before, "refused before any hash");
     assert_eq!(server.sign_in().await.status, 200);
-    // What is typed decomposed is the same password.
+    // The decomposed form of the characters is the same password.
     assert_eq!(change_password(&server, &token, USER.1, "cafe\u{301}  noir et  lait").await.status, 204);
     assert_eq!(change_password(&server, &token, "café  noir et  lait", NEW).await.status, 204);
-    // A password is looked at whole.
+    // All bytes of a password count.
     let head = "a1-".repeat(24);
     let [at_73_a, at_73_b] = ["A", "B"].map(|letter| format!("{head}{letter}tail"));
     assert_eq!(change_password(&server, &token, NEW, &at_73_a).await.status, 204);
@@ -237,7 +237,7 @@ async fn guesses_at_the_account_endpoints_and_at_sign_in_share_one_counter() {
     assert_eq!(change_password(&server, &token, USER.1, NEW).await.status, 204, "not for good");
 }
 
-/// In ZITADEL, an id that was used again kept what it had belonged to (CVE-2026-55670).
+/// In ZITADEL, an id that was used again kept what it had owned (CVE-2026-55670).
 #[tokio::test]
 async fn a_deleted_account_is_gone_and_its_names_taken_again_inherit_nothing() {
     let server = Server::with(|setup| setup.config.accounts.login_with_email = true).await;
@@ -250,7 +250,7 @@ async fn a_deleted_account_is_gone_and_its_names_taken_again_inherit_nothing() {
     assert_eq!(see(&server, &old.access_token()).await.status, 200);
     let deleted = delete(&server, &old.access_token(), PASSWORD).await;
     assert_eq!((deleted.status, deleted.text.as_str()), (204, ""));
-    // Nothing works any more, and nothing personal is left.
+    // Nothing of the account works any more, and nothing personal is left.
     assert_eq!(see(&server, &old.access_token()).await.status, 401);
     assert_eq!(server.refresh(&other.refresh_token()).await.outcome(), (400, "invalid_grant"));
     for name in ["bob", "bob@example.com"] {
@@ -262,12 +262,12 @@ async fn a_deleted_account_is_gone_and_its_names_taken_again_inherit_nothing() {
             assert!(!bytes.windows(16).any(|window| window == id.as_bytes()));
         }
     }
-    // The pseudonymous log stays.
+    // The events stay; they don't name the person.
     assert!(matches!(
         events(&server, &old).await[..],
         [UserEvent::Registered { .. }, .., UserEvent::Deleted { .. }]
     ));
-    // Both names are free, together and apart, and bring nothing back.
+    // Name and address can be taken again, together and separately, and bring nothing back.
     let new = but_password(person("bob", "other@example.com"), NEW);
     assert_eq!(sign_up(&server, &new).await.status, 201);
     let new = but_password(person("bobby", "bob@example.com"), NEW);
@@ -314,7 +314,7 @@ async fn an_address_that_is_given_up_is_free_and_one_that_is_taken_is_not() {
     let taken = patch(&server, &ann, json!({"email": "BOB@example.com"})).await;
     assert_eq!(rule(&taken), ("email", "taken"));
     assert_eq!(see(&server, &ann).await.json.get("email"), None);
-    // Another spelling of one's own is none of anybody else's.
+    // Another spelling of one's own address is allowed.
     assert_eq!(
         patch(&server, &bob, json!({"email": "Bob@example.com"})).await.json["email"],
         "Bob@example.com"

@@ -1,4 +1,4 @@
-//! No list endpoint reads more than its page, however much there is.
+//! No list endpoint reads more than one page, however long the list is.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::{Answer, PUBLIC, Server, USER};
 
 const LIMIT: usize = 5;
 
-/// Every endpoint that has pages.
+/// Every endpoint with pages.
 fn paged() -> BTreeSet<String> {
     let specification: Value = serde_json::from_str(&heirloom::http::docs::specification().unwrap()).unwrap();
     let has_limit = |operations: &Value| {
@@ -23,7 +23,7 @@ fn paged() -> BTreeSet<String> {
     paths.filter(|(_, operations)| has_limit(operations)).map(|(path, _)| path.clone()).collect()
 }
 
-/// Adds twenty of everything that is listed, and twenty refreshes to a session.
+/// Adds twenty of everything that has a list, and twenty refreshes to a session.
 async fn add_twenty(office: &Office, round: usize, session: &mut Answer) {
     let server = &office.server;
     for number in 0..20 {
@@ -37,7 +37,7 @@ async fn add_twenty(office: &Office, round: usize, session: &mut Answer) {
     }
 }
 
-/// What a page costs, in reads and rows, and the place of the next one.
+/// The cost of a page, in reads and rows, and where the next page begins.
 async fn cost(
     office: &Office,
     counts: &Counts,
@@ -75,7 +75,7 @@ async fn no_list_endpoint_reads_more_than_its_page() {
         ("/admin/invitations", ""),
         ("/admin/events", ""),
     ];
-    // Their lines are made of more events than one: `timeline.rs` says of how many at most.
+    // A timeline's line may stand for several events; `timeline.rs` checks for how many at most.
     let timelines = ["/account/sessions/{id}/events", "/admin/sessions/{id}/events"];
     let measured: BTreeSet<_> =
         lists.map(|(path, _)| path).into_iter().chain(timelines).map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! What is personal or secret: in no event, in no log line, and nowhere any more once an account is deleted.
+//! Personal data and secrets are in no event and in no log line, and are gone when an account is deleted.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::own_account::{change_password, delete, patch, sign_in};
 use crate::sign_up::{contains, person, sign_up, vault_of};
 use crate::support::{PUBLIC, Server};
 
-/// Every file below a folder.
+/// All files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
@@ -24,7 +24,7 @@ async fn after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read()
         setup.config.server.trusted_proxies = vec!["127.0.0.1".to_owned()];
     })
     .await;
-    // No word that stands elsewhere, so that nothing else is found.
+    // Words that occur nowhere else, so that the search finds nothing else.
     let canaries = ["qanaryname", "qanarymail", "Qanarycalled", "Qanaryagent", "qanarylabel", "203.0.113.77"];
     let [name, mail, called, agent, label, address] = canaries;
     let mut body = person(name, &format!("{mail}@example.com"));
@@ -68,7 +68,7 @@ async fn after_an_account_is_deleted_its_person_is_in_nothing_that_can_be_read()
     for canary in canaries {
         assert!(rest.iter().all(|bytes| !contains(bytes, canary)), "{canary} is in an event or a snapshot");
     }
-    // The bytes stay in the store's own file until it writes over that space, and are in no other.
+    // The bytes stay in the store's own file until it writes over that space. No other file has them.
     let data = server.config.data.clone();
     let server = server.restart(|_| {}).await;
     let mut others = Vec::new();
@@ -96,7 +96,7 @@ async fn what_is_secret_or_personal_is_in_no_event_no_log_and_no_refusal() {
         .unwrap()
         .code
         .to_string();
-    // No word that stands elsewhere, so that nothing else is found.
+    // Words that occur nowhere else, so that the search finds nothing else.
     let (name, email, called) = ("qanaryname", "qanarymail@example.com", "Qanarycalled");
     let (old, new, wrong) = ("qanaryold-71-harbour", "qanarynew-57-orchid", "qanarywrong");
     let body = json!({

@@ -1,4 +1,4 @@
-//! Any sequence of what clients and time can do, against a small model, on the real store.
+//! Random sequences of what clients do and of time that passes, compared with a small model, on the real store.
 
 use heirloom::clock::Timestamp;
 use heirloom::oauth::SessionId;
@@ -9,11 +9,11 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::{Answer, Server};
 
-/// One step.
+/// One step of a sequence.
 #[derive(Clone, Debug)]
 enum Step {
     SignIn,
-    /// Somebody presents one of the family's newest tokens: 0 is the newest.
+    /// Somebody presents one of the family's newest tokens; 0 is the newest.
     Present {
         family: usize,
         back: usize,
@@ -37,28 +37,28 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the model knows of a family.
+/// The model of a family.
 struct Family {
     id: SessionId,
-    /// All tokens in the order in which they were given out.
+    /// All tokens in the order in which they were issued.
     line: Vec<String>,
-    /// When each of them was given out.
+    /// When each token was issued.
     given_at: Vec<Timestamp>,
     over: bool,
-    /// Whether an old token was used: then the log says that it is over.
+    /// Whether an old token was used: then the log must say that the family has ended.
     reused: bool,
 }
 
-/// What the table has for a token of a family.
+/// The row of the table that decides about a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Row {
-    /// 7.
+    /// Row 7.
     Rotates,
-    /// 8.
+    /// Row 8.
     AnswersTheCurrentPair,
-    /// 9.
+    /// Row 9.
     Refuses,
-    /// 10.
+    /// Row 10.
     EndsTheFamily,
 }
 
@@ -68,18 +68,18 @@ impl Family {
         Self { id: answer.session(), line, given_at: vec![now], over: false, reused: false }
     }
 
-    /// Whether it has expired: 14 days unused, or 60 days old.
+    /// Whether the family has expired: unused for 14 days, or 60 days old.
     fn is_expired(&self, now: Timestamp) -> bool {
         const DAY: u64 = 86_400;
         let newest_at = self.given_at[self.given_at.len() - 1];
         now.since(newest_at).as_secs() >= 14 * DAY || now.since(self.given_at[0]).as_secs() >= 60 * DAY
     }
 
-    /// Rows 7 to 10. The server's start lies before everything.
+    /// The row of a token, from 7 to 10. The server started long before.
     fn row(&self, generation: usize, now: Timestamp) -> Row {
         let newest = self.line.len() - 1;
         let is_known = newest - generation <= 4;
-        // A token is rotated away when its successor is given out.
+        // A token is replaced when its successor is issued.
         let rotated_at = |generation: usize| self.given_at[generation + 1];
         if generation == newest {
             return Row::Rotates;
@@ -92,7 +92,7 @@ impl Family {
         }
     }
 
-    /// A token that was answered, by which row.
+    /// Notes that a token was answered, and by which row.
     fn note(&mut self, row: Row, answer: &Answer, now: Timestamp) {
         assert!(!self.over, "an ended family answered");
         let token = answer.refresh_token();
@@ -156,7 +156,7 @@ async fn present(server: &Server, family: &mut Family, how: (usize, bool, Option
     let token = family.line[generation].clone();
     let row = family.row(generation, server.now());
     let (lives, fits) = (!family.over && !family.is_expired(server.now()), scope != Some("read admin"));
-    // Nobody is signed out by mistake: what rows 7 and 8 answer is good.
+    // Nobody is signed out by mistake: rows 7 and 8 must answer tokens.
     let is_good = matches!(row, Row::Rotates | Row::AnswersTheCurrentPair) && !confidential && fits && lives;
     let answer = if confidential {
         server.refresh_confidential(&token).await
@@ -173,12 +173,12 @@ async fn present(server: &Server, family: &mut Family, how: (usize, bool, Option
         (400, "invalid_grant" | "invalid_scope") => assert!(!is_good, "{}", answer.text),
         other => panic!("{other:?}"),
     }
-    // And no reuse goes unnoticed.
+    // No reuse is missed.
     family.reused |= lives && !confidential && row == Row::EndsTheFamily;
     family.over |= family.reused;
 }
 
-/// fold(log) = snapshot; and what has ended is over.
+/// The snapshot is the fold of the log, and an ended family stays ended.
 async fn check(server: &Server, family: &Family) {
     let events = server.events(family.id).await;
     let folded = events.iter().fold(None, Session::apply).unwrap();

@@ -1,4 +1,4 @@
-//! The refresh token grant through the front door: rotation, retries, reuse, and everything that ends a family.
+//! The refresh token grant: rotation, retries, reuse, and what ends a family.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -66,8 +66,7 @@ async fn ten_thousand_replays_are_one_event() {
     assert_eq!(names.len(), 6, "{names:?}");
 }
 
-/// Keycloak gave each of them a line of its own (CVE-2026-1035), Hydra refused some or failed (issue
-/// 3604).
+/// Keycloak continued with several lines (CVE-2026-1035); Hydra refused some requests or failed (issue 3604).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parallel_refreshes_of_one_token_leave_one_line() {
     for _ in 0..5 {
@@ -83,7 +82,7 @@ async fn parallel_refreshes_of_one_token_leave_one_line() {
     }
 }
 
-/// So many refreshes with one token at once, each over a connection of its own; all must succeed.
+/// Refreshes with one token `count` times at once, each over a connection of its own. All must succeed.
 async fn parallel_refreshes(server: &Server, token: &str, count: usize) -> Vec<(String, String)> {
     let barrier = Arc::new(tokio::sync::Barrier::new(count));
     let sent: Vec<_> = (0..count)
@@ -127,7 +126,7 @@ async fn a_lost_answer_is_given_again_within_the_window() {
     assert_eq!(server.refresh(&lost.refresh_token()).await.outcome(), REFUSED, "the family has ended");
 }
 
-/// Command line agents, desktop apps and the like read one stored token, each in its own time.
+/// Command line agents and desktop apps share one stored token, and read it at different times.
 #[tokio::test]
 async fn processes_that_share_one_stored_token_all_get_the_current_pair() {
     let server = Server::start().await;
@@ -146,7 +145,7 @@ async fn processes_that_share_one_stored_token_all_get_the_current_pair() {
     assert_eq!(server.position().await, position, "nothing is recorded");
     let fourth = server.refresh(&third.refresh_token()).await;
     assert_eq!(server.refresh(&stored.refresh_token()).await.refresh_token(), fourth.refresh_token());
-    // Each generation has a window of its own.
+    // The window is counted for each generation separately.
     server.wait(22);
     assert_eq!(server.refresh(&second.refresh_token()).await.refresh_token(), fourth.refresh_token());
     assert_eq!(server.refresh(&stored.refresh_token()).await.outcome(), REFUSED);
@@ -224,18 +223,18 @@ async fn the_time_that_a_start_takes_does_not_count() {
 #[tokio::test]
 async fn a_clock_that_steps_ahead_ends_no_family_whose_answer_was_lost() {
     let server = Server::start().await;
-    // Behind what a start forgives.
+    // After the first 30 s, in which a start tolerates old tokens.
     server.wait(60);
     let first = server.sign_in().await;
     let lost = server.refresh(&first.refresh_token()).await.refresh_token();
     server.wait(5);
-    // NTP sets it, or the machine was suspended.
+    // The wall clock jumps: NTP sets it, or the machine was suspended.
     server.clock.set(server.now().after(Duration::from_mins(2)));
     assert_eq!(server.refresh(&first.refresh_token()).await.refresh_token(), lost);
     server.wait(24);
     assert_eq!(server.refresh(&first.refresh_token()).await.refresh_token(), lost);
     server.wait(1);
-    // The window is no longer than it was, for what was rotated before and after.
+    // The window has its usual length for tokens that were replaced before or after the jump.
     let later = server.sign_in().await;
     let second = server.refresh(&later.refresh_token()).await.refresh_token();
     assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), REFUSED);
@@ -264,7 +263,7 @@ async fn a_clock_that_is_set_back_opens_no_window_again_and_closes_none() {
     assert_eq!(server.refresh(&newest).await.outcome(), REFUSED);
 }
 
-/// After a restart, Keycloak took tokens that had been rotated away (CVE-2026-9802).
+/// Keycloak accepted tokens again after a restart that had been rotated away (CVE-2026-9802).
 #[tokio::test]
 async fn an_ended_family_stays_ended_after_a_restart() {
     let server = Server::start().await;
@@ -303,7 +302,7 @@ async fn scope_can_be_narrowed_for_one_access_token_and_never_widened() {
         (narrow.json["scope"].as_str(), narrow.claims()["scope"].as_str()),
         (Some("read"), Some("read"))
     );
-    // AppAuth repeats all that it asked for.
+    // AppAuth repeats the whole scope of the sign-in.
     let full = server.refresh_with(&narrow.refresh_token(), &[("scope", "write read")]).await;
     assert_eq!(full.json["scope"], "read write");
     let plain = server.refresh(&full.refresh_token()).await;
@@ -316,7 +315,7 @@ async fn scope_can_be_narrowed_for_one_access_token_and_never_widened() {
     assert_eq!(server.refresh(&plain.refresh_token()).await.outcome(), REFUSED);
 }
 
-/// A request may ask for 64 scopes at most; a client may be registered for more, and gets them when it asks for none.
+/// A request may name 64 scopes at most. A client may be registered for more, and gets them all when it names none.
 #[tokio::test]
 async fn a_client_with_more_scopes_than_a_request_may_name_can_refresh() {
     let words: Vec<_> = (0..80).map(|index| format!("records:{index}:read")).collect();
@@ -334,7 +333,7 @@ async fn a_client_with_more_scopes_than_a_request_may_name_can_refresh() {
     assert_eq!(second.json["scope"].as_str().unwrap().split(' ').count(), 80);
 }
 
-/// Both servers have the same keys, so the other's token has a right MAC.
+/// Both servers have the same keys, so the token of the other server has a valid MAC.
 #[tokio::test]
 async fn a_token_of_a_session_that_the_store_does_not_have_is_refused_and_nothing_is_recorded() {
     let loads = Arc::new(AtomicUsize::new(0));
@@ -352,7 +351,7 @@ async fn a_token_of_a_session_that_the_store_does_not_have_is_refused_and_nothin
     assert_eq!(other.refresh(&unknown.refresh_token()).await.status, 200);
 }
 
-/// A truncated token is none: ZITADEL took shortened ones (CVE-2026-27840).
+/// ZITADEL accepted shortened tokens (CVE-2026-27840).
 #[tokio::test]
 async fn a_damaged_token_is_refused_without_a_look_at_the_store() {
     let loads = Arc::new(AtomicUsize::new(0));

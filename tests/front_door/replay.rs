@@ -15,7 +15,7 @@ use crate::support::{PUBLIC, Server};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
 
-/// 100,000 generations, driven through decide and append without signing; then an old and a recent one are replayed.
+/// Makes 100,000 generations through `decide` and `append` without signing, and then replays an old and a recent token.
 #[tokio::test]
 async fn a_replay_costs_the_same_however_old_the_generation_is() {
     const GENERATIONS: u32 = 100_000;
@@ -45,7 +45,8 @@ async fn a_replay_costs_the_same_however_old_the_generation_is() {
     assert!(snapshot.data.len() < 400, "{} bytes", snapshot.data.len());
 }
 
-/// Rotates a session so many times in appends of hundreds, and returns the tokens of two of its generations.
+/// Rotates a session `generations` times, hundreds of times in each append. Returns the tokens of two of the
+/// generations.
 async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
     let codec = server.app.keys.codec();
     let decoded = codec.decode(token).unwrap();

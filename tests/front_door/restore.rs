@@ -1,4 +1,4 @@
-//! After a restore from a backup: one event ends every session that the data have.
+//! After a restore from a backup, one event ends every session in the data.
 
 use heirloom::oauth::{Actor, SessionId};
 use heirloom::session::{EndReason, Session, Status};
@@ -33,16 +33,17 @@ async fn a_restore_ends_every_session_by_one_event_and_new_ones_are_good() {
     let stream = StreamId::new(b'i', b"").unwrap();
     assert_eq!(server.app.store.read_stream(stream, 0, 9).await.unwrap().len(), 1);
 
-    // Access tokens and lists see it at once.
+    // Access tokens are refused at once, and administrators see that the session is over.
     assert_eq!(devices(&server, &old).await.status, 401);
     let details = server.app.administration.session_details(old.session()).await.unwrap().unwrap();
     assert_eq!((details.over, details.ended_at), (Some(EndReason::Restored), None));
 
-    // Row 5: the refresh token is refused like any other, and the end is written with its reason.
+    // Row 5: the refresh token is refused, and `session_ended` is written with the reason.
     assert_eq!(server.refresh(&old.refresh_token()).await.outcome(), REFUSED);
     assert_eq!(ended(&server, old.session()).await, Some(EndReason::Restored));
 
-    // A session that began since is good; lists show no other, and the timeline says why.
+    // A session that began after the restore works. Lists show only that one, and the timeline says why the other
+    // ended.
     let new = sign_in_on(&server, FIREFOX, "new").await;
     let new = server.refresh(&new.refresh_token()).await;
     let listed = devices(&server, &new).await;
@@ -50,7 +51,7 @@ async fn a_restore_ends_every_session_by_one_event_and_new_ones_are_good() {
     let told = timeline(&server, &new.access_token(), swept.session(), "").await;
     assert!(told.text.contains("restored from a backup"), "{}", told.text);
 
-    // The sweeper writes the end of the one that nobody uses.
+    // The sweeper writes the end of a session that nobody uses.
     server.wait(15 * 86_400);
     server.app.sweeper.sweep(100).await.unwrap();
     assert_eq!(ended(&server, swept.session()).await, Some(EndReason::Restored));

@@ -9,7 +9,7 @@ use heirloom::session::{EndReason, SessionEvent};
 use crate::faults::{Failing, Fault, Hold, Holding};
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
-/// Revokes with the public client.
+/// Revokes a token as the public client.
 async fn revoke(server: &Server, token: &str, more: &[(&str, &str)]) -> Answer {
     let mut form = vec![("client_id", PUBLIC), ("token", token)];
     form.extend_from_slice(more);
@@ -29,7 +29,7 @@ async fn how_it_ended(server: &Server, id: SessionId) -> Option<EndReason> {
 }
 
 fn assert_done(answer: &Answer) {
-    // Some clients insist on JSON, though there is nothing to say.
+    // Some clients insist on JSON, although there is nothing to say.
     assert_eq!((answer.status, answer.text.as_str()), (200, "{}"));
     assert!(answer.header("content-type").starts_with("application/json"));
     assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
@@ -118,7 +118,7 @@ async fn an_access_token_ends_its_session_unless_the_client_is_set_otherwise() {
     let refused = revoke(&server, &public.access_token(), &[("token_type_hint", "access_token")]).await;
     assert_eq!(refused.outcome(), (400, "unsupported_token_type"));
     assert_eq!(server.refresh(&public.refresh_token()).await.status, 200);
-    // One that has expired is nobody's any more.
+    // An expired access token is answered 200 as well, and ends nothing.
     server.wait(600);
     assert_done(&revoke(&server, &public.access_token(), &[]).await);
     let server = server
@@ -129,7 +129,8 @@ async fn an_access_token_ends_its_session_unless_the_client_is_set_otherwise() {
     assert_eq!(server.refresh(&public.refresh_token()).await.outcome(), GONE);
 }
 
-/// As oidc-client-ts (`revokeTokens`) and angular-oauth2-oidc (`revokeTokenAndLogout`) do: they stop at the first refusal.
+/// oidc-client-ts (`revokeTokens`) and angular-oauth2-oidc (`revokeTokenAndLogout`) revoke the access token first, and
+/// stop at the first refusal.
 #[tokio::test]
 async fn a_public_client_that_revokes_the_access_token_first_is_signed_out() {
     let server = Server::start().await;
@@ -141,7 +142,7 @@ async fn a_public_client_that_revokes_the_access_token_first_is_signed_out() {
         assert_eq!(how_it_ended(&server, signed_in.session()).await, Some(EndReason::Logout));
     }
     assert_eq!(server.refresh(&signed_in.refresh_token()).await.outcome(), GONE);
-    // A damaged one and one that has expired are 200, and end nothing.
+    // A damaged or an expired token is answered 200, and ends nothing.
     let (access, position) = (other.access_token(), server.position().await);
     let damaged = format!("{}AAAA", &access[..access.len() - 4]);
     assert_done(&revoke(&server, &damaged, &[]).await);
@@ -197,7 +198,7 @@ async fn a_store_that_fails_is_503_and_never_200() {
     assert_eq!(server.refresh(&token).await.outcome(), GONE);
 }
 
-/// Both have loaded the session when one of them lands; the other finds another version than it expected.
+/// Both requests have loaded the session when one of them is written; the other then finds an unexpected version.
 #[tokio::test]
 async fn a_sign_out_ends_the_session_whether_it_overtakes_a_refresh_or_is_overtaken() {
     let hold = Arc::<Hold>::default();
@@ -234,7 +235,7 @@ async fn a_sign_out_ends_the_session_whether_it_overtakes_a_refresh_or_is_overta
     assert_eq!(refreshed.outcome(), GONE);
 }
 
-/// The race is run until a refresh came first: then the sign-out has to end what that refresh made.
+/// The race is repeated until a refresh came first. Then the sign-out must end what that refresh made.
 #[tokio::test]
 async fn a_sign_out_wins_over_refreshes_at_the_same_moment() {
     let server = Arc::new(Server::start().await);
@@ -246,7 +247,7 @@ async fn a_sign_out_wins_over_refreshes_at_the_same_moment() {
     panic!("no refresh ever came before the sign-out");
 }
 
-/// One race; the sign-out starts after `pause` turns of the scheduler. Returns how many refreshes came first.
+/// One race. The sign-out starts after `pause` turns of the scheduler. Returns how many refreshes came first.
 async fn sign_out_among_refreshes(server: &Arc<Server>, pause: usize) -> usize {
     let signed_in = server.sign_in().await;
     let token = signed_in.refresh_token();

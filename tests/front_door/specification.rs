@@ -1,4 +1,4 @@
-//! What the specification says is what the server answers.
+//! The server answers what the specification says.
 
 use std::sync::OnceLock;
 
@@ -39,13 +39,13 @@ impl Operation {
         types.keys().next().map(String::as_str)
     }
 
-    /// The statuses of its errors that the request alone decides on.
+    /// The 4xx statuses that the specification lists.
     fn refusals(&self) -> Vec<u16> {
         let statuses = self.said["responses"].as_object().unwrap().keys();
         statuses.map(|status| status.parse().unwrap()).filter(|status| (400..500).contains(status)).collect()
     }
 
-    /// The path, with `id` in it.
+    /// The path with `id` in place of its parameter.
     pub(crate) fn path_of(&self, id: &str) -> String {
         self.path.replace("{id}", id)
     }
@@ -58,8 +58,7 @@ impl Operation {
     }
 }
 
-/// Insists that an answer of the server is one that the specification says: its status, its media type, and, of an
-/// error, its kind.
+/// Fails unless the specification has the answer: its status, its media type, and the kind of an error.
 pub(crate) fn insist(method: &Method, path: &str, answer: &Answer) {
     let Some(operation) = Operation::all().into_iter().find(|operation| operation.fits(method, path)) else {
         return;
@@ -86,7 +85,7 @@ pub(crate) fn insist(method: &Method, path: &str, answer: &Answer) {
     }
 }
 
-/// An id that is nobody's.
+/// An id that nobody has.
 const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 async fn of(request: reqwest::RequestBuilder, operation: &Operation) -> Answer {
@@ -96,7 +95,7 @@ async fn of(request: reqwest::RequestBuilder, operation: &Operation) -> Answer {
     answer
 }
 
-/// Provokes an error that follows from how the request looks. `None`: this one is another table's.
+/// Provokes an error by the form of the request. `None` if another table has the case.
 fn provoked(
     office: &Office,
     operation: &Operation,
@@ -129,7 +128,7 @@ fn provoked(
             let other = if operation.id().starts_with("admin") { account } else { &office.token };
             typed(bare(&path).bearer_auth(other), example())
         }
-        // Of one that isn't known there are none; only what is no id has no list.
+        // The list of an unknown id is empty; only an unparsable id is answered 404.
         404 if ["adminListUserSessions", "adminListClientSessions"].contains(&operation.id()) => {
             bare(&operation.path_of("%00")).bearer_auth(token)
         }
@@ -171,7 +170,7 @@ async fn every_operation_refuses_another_host() {
     }
 }
 
-/// What breaks a rule of each operation that says it has one: its body, or the query of one that has none.
+/// A request that breaks a rule of the operation: in its body, or in the query if it has no body.
 fn broken(id: &str) -> Value {
     match id {
         "signUp" => {
@@ -251,7 +250,7 @@ async fn a_client_that_proves_itself_is_told_what_else_is_wrong() {
     }
 }
 
-/// What generators call something of their own: Go's constructors begin with `New`, the others are types or modules.
+/// Names that generators use for something else: Go's constructors begin with `New`, the others are types or modules.
 const GENERATED: [&str; 9] = [
     "ApiClient",
     "AuthenticatedClient",
@@ -299,7 +298,7 @@ fn a_reference_stands_by_itself_or_is_the_one_member_of_an_all_of() {
     walk(specification());
 }
 
-/// Go has one name for a value, whichever enumeration it is of.
+/// Go has one name for a value, in whichever enumeration it is.
 #[test]
 fn no_two_enumerations_have_a_value_in_common() {
     let schemas = specification()["components"]["schemas"].as_object().unwrap();

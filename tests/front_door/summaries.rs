@@ -1,4 +1,4 @@
-//! The log of a session that never rests stops growing: what the sweeper makes of old refreshes, and what stays.
+//! The log of a session that is used for ever stops growing: what the sweeper does with old refreshes, and what stays.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::timeline::{foreign, refreshed_session};
 
 const DAY: u64 = 86_400;
 
-/// Sessions that end after a year, if they are used once in two weeks.
+/// Sessions that end after a year, as long as they are used once in two weeks.
 pub(crate) fn long_lived(setup: &mut Setup) {
     setup
         .client(PUBLIC, |client| client.metadata.lifetimes.refresh_absolute = Duration::from_hours(365 * 24));
 }
 
-/// Signs in, and refreshes daily for so many days. The first answer and the last.
+/// Signs in, and refreshes daily for `days` days. Returns the first and the last answer.
 pub(crate) async fn refreshed_daily(server: &Server, days: u64) -> (Answer, Answer) {
     let first = sign_in_on(server, FIREFOX, "daily").await;
     let mut newest = first.refresh_token();
@@ -35,7 +35,7 @@ pub(crate) async fn refreshed_daily(server: &Server, days: u64) -> (Answer, Answ
     (first, last.unwrap())
 }
 
-/// The fold of what is left of the log is the snapshot.
+/// Checks that the snapshot is the fold of what is left of the log.
 async fn folds_to_its_snapshot(server: &Server, id: SessionId) {
     let snapshot = server.app.store.load(Session::stream(id).unwrap()).await.unwrap().unwrap();
     let folded = server.events(id).await.iter().fold(None, Session::apply);
@@ -54,7 +54,7 @@ async fn a_session_that_is_refreshed_daily_has_a_short_log_and_goes_on() {
     assert_eq!(server.events(id).await.len(), 62);
     assert_eq!(sweep_all(&server).await, Swept { queued_again: 1, summarized: 29, ..Swept::default() });
 
-    // A month of refreshes is left one by one, the one included that is a month old to the second.
+    // The refreshes of the last month stay events of their own, including the one that is exactly a month old.
     let names = server.event_names(id).await;
     assert_eq!(names[..3], ["session_started", "tokens_issued", "rotations_summarized"]);
     assert_eq!(names[3..], ["tokens_rotated"; 31]);
@@ -63,7 +63,7 @@ async fn a_session_that_is_refreshed_daily_has_a_short_log_and_goes_on() {
     assert_eq!(page.status, 200);
     assert!(server.app.monitoring.metrics().contains("\nheirloom_rotations_summarized_total 29\n"));
 
-    // People are told as before; the log says what it was.
+    // The timeline is as before, and the summary says what it replaced.
     let told = timeline(&server, &last.access_token(), id, "").await;
     let lines: Vec<_> = told.json["events"].as_array().unwrap().iter().map(|line| &line["text"]).collect();
     assert_eq!(lines[0], "Signed in with web.");
@@ -72,7 +72,8 @@ async fn a_session_that_is_refreshed_daily_has_a_short_log_and_goes_on() {
     let SessionEvent::RotationsSummarized(summary) = &server.events(id).await[2] else { panic!("{names:?}") };
     assert_eq!((summary.rotations, summary.access_tokens, summary.generation.0), (29, 0, 29));
 
-    // It goes on: a retry, a refresh, neither of which touches the queue, and nothing to sweep until enough is old.
+    // The session goes on: neither a retry nor a refresh touches the queue, and there is nothing to sweep until enough
+    // is old.
     let queue = server.app.store.scan(index::expiry_queue(), None, 10).await.unwrap();
     let next = server.refresh(&last.refresh_token()).await;
     let again = server.refresh(&last.refresh_token()).await;
@@ -91,7 +92,7 @@ async fn a_session_that_is_refreshed_daily_has_a_short_log_and_goes_on() {
     assert_eq!(count(&server, id, "rotations_summarized").await, 1, "the summary is summarized again");
     folds_to_its_snapshot(&server, id).await;
 
-    // The first token of all is still one that was used before.
+    // The very first token still counts as used.
     assert_eq!(server.refresh(&first.refresh_token()).await.outcome(), (400, "invalid_grant"));
     let names = server.event_names(id).await;
     assert_eq!(names[names.len() - 2..], ["reuse_detected", "session_ended"]);
@@ -108,7 +109,7 @@ async fn an_old_generation_ends_the_family_when_its_rotation_is_in_a_summary() {
         tokens.push(server.refresh(tokens.last().unwrap()).await.refresh_token());
     }
     assert!(sweep_all(&server).await.summarized > 0);
-    // Longer than the retry window of what may have been rotated before the start.
+    // Longer than the 30 s in which a start tolerates old tokens.
     let server = server.restart(|_| {}).await;
     server.wait(60);
     assert_eq!(server.refresh(&tokens[10]).await.outcome(), (400, "invalid_grant"));
@@ -129,7 +130,8 @@ async fn all_are_kept_if_that_is_set_and_those_of_another_release_are_reached() 
     let (first, last) = refreshed_daily(&server, 60).await;
     assert_eq!(sweep_all(&server).await, Swept { queued_again: 1, ..Swept::default() });
     assert_eq!(server.events(first.session()).await.len(), 62);
-    // So it looks when a release comes that summarizes: the place is at the expiry, without a value.
+    // As after an update from a release without summaries: the place in the queue is at the session's expiry, and has
+    // no value.
     let kept = Some(Duration::from_hours(30 * 24));
     let server = server.restart(|setup| setup.config.sessions.rotations_kept = kept).await;
     server.wait(13 * DAY);
@@ -148,7 +150,7 @@ async fn administration_shows_the_summary_and_what_is_no_refresh_stays() {
         setup.client(PUBLIC, |client| client.metadata.lifetimes.refresh_idle = Duration::from_hours(2));
     })
     .await;
-    // Every 40 refreshes another client has tried.
+    // After every 40 refreshes, another client has tried the token.
     let (signed_in, id) = refreshed_session(&server, 200, (40, foreign)).await;
     server.wait(3 * 3600);
     let swept = sweep_all(&server).await;
@@ -180,7 +182,7 @@ fn kind_and_count(line: &Value) -> (&str, u64) {
     (line["kind"].as_str().unwrap(), line["count"].as_u64().unwrap())
 }
 
-/// All that is in the tree, in bytes: keys and values; and of that, what the log and the streams' indexes take.
+/// The bytes of all keys and values in the tree, and of these, the bytes of the log and of the streams' indexes.
 fn bytes(data: &Path) -> (usize, usize) {
     let tree = sled::Config::new().path(data.join("sled")).segment_size(1 << 20).open().unwrap();
     let sizes = tree.iter().map(|row| row.unwrap()).map(|(key, value)| (key[0], key.len() + value.len()));
@@ -189,7 +191,7 @@ fn bytes(data: &Path) -> (usize, usize) {
     })
 }
 
-/// Sixty days of a refresh every ten minutes. Run it with `--nocapture` to see the figures.
+/// Sixty days with a refresh every ten minutes. Run it with `--nocapture` to see the figures.
 #[tokio::test]
 async fn a_session_of_8640_refreshes_takes_little_when_they_are_old() {
     let server = Server::with(|setup| {

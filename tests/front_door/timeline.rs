@@ -1,4 +1,4 @@
-//! Why somebody was signed out, in words.
+//! The timeline tells in words why somebody was signed out.
 
 use heirloom::clock::Timestamp;
 use heirloom::oauth::SessionId;
@@ -47,17 +47,17 @@ async fn the_timeline_says_why_somebody_was_signed_out() {
     assert_eq!(json!(joined), told.json["events"]);
 }
 
-/// What another client's attempt writes.
+/// The event of another client's attempt.
 pub(crate) fn foreign(at: Timestamp, _: &Issued) -> SessionEvent {
     SessionEvent::ForeignClientRefused { at, client: "other".parse().unwrap() }
 }
 
-/// What a retry writes that needs another access token.
+/// The event of a retry that needs another access token.
 fn another_access_token(at: Timestamp, access: &Issued) -> SessionEvent {
     SessionEvent::AccessTokenIssued { at, access: access.clone() }
 }
 
-/// A session that was refreshed `rotations` times, with something else after each `every`.
+/// A session that was refreshed `rotations` times, with another event after each `every` refreshes.
 pub(crate) async fn refreshed_session(
     server: &Server,
     rotations: u32,

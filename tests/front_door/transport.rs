@@ -1,4 +1,4 @@
-//! What answers say of the connection: `Strict-Transport-Security`.
+//! `Strict-Transport-Security` in answers.
 
 use std::time::Duration;
 
