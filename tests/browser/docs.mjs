@@ -1,5 +1,5 @@
-// Drives the documentation page in Chromium: its files, its policy, Authorize with every kind of client, and Try it out
-// on each tag. Screenshots are in target/screenshots.
+// Tests the documentation page in Chromium: its files, its Content-Security-Policy, Authorize with every kind of client,
+// and "Try it out" on each tag. Screenshots are in target/screenshots.
 //
 //     npm ci && node docs.mjs [FOLDER OF THE BINARIES, ../../target/debug] [CHROMIUM, /usr/bin/chromium]
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ await drive('docs', async () => {
   await servesNothingFilledIn()
 })
 
-// What is embedded is what the package has.
+// The embedded files are those of the package.
 function filesAreThePackages() {
   const embedded = '../../assets/swagger-ui'
   const upstream = 'node_modules/swagger-ui-dist'
@@ -138,7 +138,7 @@ async function tryEveryTag(dev) {
   await page.close()
 }
 
-// With every operation open, nothing leaves the page at its side. Dark where the browser asks for it.
+// With every operation open, nothing is wider than the page. The page is dark if the browser asks for that.
 async function fitsEveryScreen(dev) {
   for (const [name, width, colours] of [['phone', 390, 'light'], ['desktop', 1280, 'dark']]) {
     const page = await openDocs(dev.docs)
@@ -156,7 +156,7 @@ async function fitsEveryScreen(dev) {
   }
 }
 
-// What reaches beyond the page's side, unless it scrolls by itself.
+// The elements that are wider than the page and don't scroll by themselves.
 function tooWide(page) {
   return page.evaluate(() => {
     const width = document.documentElement.clientWidth
@@ -166,7 +166,7 @@ function tooWide(page) {
   })
 }
 
-// A lock is closed when something is sent, and nothing is before Authorize.
+// Before Authorize every lock is open. Afterwards the locks of those operations are closed that the token is sent to.
 async function locksSayWhatIsSent(dev) {
   const page = await openDocs(dev.docs)
   const closed = () => page.$$eval('.opblock .authorization__btn .locked', (locks) => locks.map((lock) => lock.closest('.opblock').id.replace('operations-', '')).join(' '))
@@ -198,7 +198,7 @@ async function firstPageLeadsOn(dev) {
   await page.close()
 }
 
-// Behind a proxy that serves it under a path.
+// Behind a proxy that serves heirloom under a path.
 async function worksUnderAPath(dev) {
   const { port: inner } = new URL(dev.issuer)
   const proxy = createServer((request, response) => {
@@ -349,11 +349,11 @@ async function tryOut(page, tag, operation, parameters = {}, after = async () =>
       await input.click({ count: 3 })
       await input.press('Backspace')
       if (parameters[name]) await input.type(parameters[name])
-      // It is taken over when the field is left.
+      // Swagger UI reads the field when it loses the focus.
       await input.press('Tab')
     }
   }
-  // What an earlier try left.
+  // Removes the answer of an earlier try.
   await page.evaluate((id) => document.querySelector(`#${id} .btn-clear`)?.click(), id)
   await page.waitForFunction((id) => !document.querySelector(`#${id} .live-responses-table`), {}, id)
   const answered = page.waitForResponse((response) => response.request().method() !== 'OPTIONS' && !response.url().includes('/docs'))

@@ -1,4 +1,4 @@
-// What the drivers share: programs, a browser, checks, screenshots, and a watch on every page.
+// What the tests share: starting programs and a browser, checks, screenshots, and a watch on every page.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -29,7 +29,7 @@ export function start(program, parameters) {
   })
 }
 
-// A free port: the origin of a page must be known before the page's server starts.
+// A free port. The origin of a page must be known before the page's server starts.
 export const freePort = () => new Promise((done) => {
   const server = createServer().listen(0, '127.0.0.1', () => {
     const { port } = server.address()
@@ -46,9 +46,9 @@ export async function launch(more = []) {
   return browser
 }
 
-// Opens a page that must stay clean: no error on the console, no exception, no violation of its policy, no request to
-// an origin that is not among these. The statuses in `expected` are answers that the driver provokes: each excuses one
-// line "Failed to load resource" on the console, and must come.
+// Opens a page and fails on an error on its console, an exception, a violation of its policy, or a request to another
+// origin than these. The statuses in `expected` are answers that the test provokes: each must come, and allows one line
+// "Failed to load resource" on the console.
 export async function open(url, origins = [new URL(url).origin]) {
   const page = await browser.newPage()
   const problems = []
@@ -84,12 +84,12 @@ export function check(text, expected, what) {
 
 export async function screenshot(page, name) {
   mkdirSync(screenshots, { recursive: true })
-  // A tab that is not in front is not drawn.
+  // Chromium draws only the tab in front.
   await page.bringToFront()
   await page.screenshot({ path: join(screenshots, `${name}.png`) })
 }
 
-// Runs a driver, and leaves nothing behind.
+// Runs a test, and stops and removes everything that it started.
 export async function drive(name, driver) {
   const late = setTimeout(() => {
     console.error(`${name}: not done after five minutes`)

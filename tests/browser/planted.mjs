@@ -1,4 +1,5 @@
-// A page of a sibling domain plants cookies in Chromium whose names only look like heirloom's: none is taken for it.
+// A page of a sibling domain plants cookies in Chromium whose names look like that of heirloom's cookie. heirloom must
+// accept none of them.
 //
 //     npm ci && node planted.mjs [FOLDER OF THE BINARIES, ../../target/debug] [CHROMIUM, /usr/bin/chromium]
 import { execFileSync, spawn } from 'node:child_process'
@@ -109,7 +110,7 @@ function page(port) {
   return server.listen(port, '127.0.0.1')
 }
 
-// Asks heirloom as a program that does not look at the certificate.
+// Asks heirloom from Node.js, without checking the certificate.
 function ask(port, method, path, headers = {}, body = '') {
   return new Promise((done, failed) => {
     const asked = request({ host: '127.0.0.1', port, method, path, headers, rejectUnauthorized: false, servername: 'id.example.test' }, (response) => {
@@ -141,7 +142,7 @@ function post(from, issuer, path, fields) {
   }, issuer + path, fields)
 }
 
-// Whose access token it is.
+// The user that an access token belongs to.
 function subject({ access_token: token }) {
   return JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).sub
 }

@@ -1,4 +1,4 @@
-// Drives examples/browser in Chromium: sign in, call, refresh by cookie in many tabs at once, devices, sign out, and a
+// Tests examples/browser in Chromium: sign in, call, refresh by cookie in many tabs at once, devices, sign out, and a
 // stolen cookie.
 //
 //     npm ci && node run.mjs [FOLDER OF THE BINARIES, ../../target/debug] [CHROMIUM, /usr/bin/chromium]
@@ -9,10 +9,10 @@ import { binaries, check, drive, folder, freePort, launch, open, screenshot, sta
 const TABS = 8
 const ROUNDS = 3
 
-// Clicks a button, and resolves with what the page then says.
+// Clicks a button, and resolves with the text that the page then shows.
 async function click(page, id) {
   await page.evaluate(() => { document.getElementById('out').textContent = '' })
-  // Not by the mouse: that waits for the tab to be in front, and two tabs can't be.
+  // Not by the mouse, which needs the tab in front: two tabs click at the same time.
   await page.evaluate((id) => document.getElementById(id).click(), id)
   return said(page)
 }
@@ -70,7 +70,7 @@ await drive('browser', async () => {
   check(JSON.stringify(devices.map(({ current, device }) => [current, device])), /^\[\[true,".*Chrom.*"\]\]$/, 'the one device is this one')
   const session = devices[0].id
 
-  // The administrator's view, from outside of the browser.
+  // What the administrator sees, asked from outside of the browser.
   const admin = administrator(dev)
   const log = async (id) => (await admin(`/admin/events?stream=session:${id}&limit=100`)).events
   const refreshed = async () => (await log(session)).filter(({ type }) => type === 'tokens_rotated').length
@@ -84,7 +84,7 @@ await drive('browser', async () => {
     check(all.filter((text) => /"refreshed": true/.test(text)).length, new RegExp(`^${TABS}$`), `${TABS} tabs refresh at once, round ${round}`)
     check(await refreshed() - before, /^[1-8]$/, `by ${await refreshed() - before} rotations`)
   }
-  // The same without the tabs' lock: one cookie, sent eight times at the same moment, is one rotation.
+  // The same without the tabs' lock: one cookie that is sent eight times at once is rotated once.
   const before = await refreshed()
   const [{ name, value }] = await heirlooms()
   const burst = await Promise.all(Array.from({ length: TABS }, () => refreshWith(dev, origin, `${name}=${value}`)))
@@ -101,7 +101,7 @@ await drive('browser', async () => {
   const sessions = (await admin(`/admin/users/${user.id}/sessions`)).sessions
   check(JSON.stringify(sessions.map(({ id, live }) => [id, live])), new RegExp(`^\\[\\["${session}",true\\]\\]$`), 'and one family')
 
-  // Somebody else has a copy of the cookie, and uses it after the page has gone on.
+  // A thief has a copy of the cookie, and uses it after the page has refreshed again.
   const [stolen] = await heirlooms()
   await click(page, 'refresh')
   check(await click(page, 'refresh'), /"refreshed": true/, 'the page goes on, twice')
@@ -127,12 +127,12 @@ await drive('browser', async () => {
   for (const [place, tab] of tabs.entries()) await tab.assertClean(`tab ${place + 1}`)
 })
 
-// Asks the administration.
+// Sends a request to the administration API.
 function administrator(dev) {
   const { username, password } = dev.admin
   const form = { grant_type: 'password', client_id: dev.public_client.client_id, username, password, scope: 'admin' }
   return async (path) => {
-    // Each time: the administrator's access tokens are as short as the page's.
+    // A new sign-in each time, since the administrator's access tokens live as short as the page's.
     const answer = await fetch(dev.token_endpoint, { method: 'POST', body: new URLSearchParams(form) })
     const { access_token: token } = await answer.json()
     const response = await fetch(dev.issuer + path, { headers: { Authorization: `Bearer ${token}` } })
@@ -141,7 +141,7 @@ function administrator(dev) {
   }
 }
 
-// Refreshes as a program that has the cookie and says it is the page.
+// Refreshes as a program that has the cookie and sends the page's `Origin`.
 async function refreshWith(dev, origin, cookie) {
   const body = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'demo-browser' })
   const response = await fetch(dev.token_endpoint, { method: 'POST', headers: { Cookie: cookie, Origin: origin }, body })

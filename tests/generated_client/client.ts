@@ -1,4 +1,4 @@
-// Signs in by the generated types, lists the sessions, reads an error, refreshes and signs out.
+// Uses the generated types to sign in, list the sessions, read errors, refresh and sign out.
 import assert from 'node:assert/strict'
 import createClient from 'openapi-fetch'
 import type { components, paths } from './heirloom.js'

@@ -1,6 +1,6 @@
 // Makes clients of openapi/heirloom.json by openapi-python-client, oapi-codegen and openapi-generator (go, python, java,
 // typescript-axios), compiles them, and lets each sign in, list the sessions, refresh and sign out at `heirloom dev`.
-// What is made lies in target/generated_client.
+// The clients are written to target/generated_client.
 //
 //     npm ci && node generators.mjs [FOLDER OF THE BINARIES, ../../target/debug]
 import { execFileSync, spawn } from 'node:child_process'
@@ -15,7 +15,7 @@ const here = resolve('generators')
 const target = resolve('../../target/generated_client')
 const MINUTES = 60_000
 
-// Runs a command, and shows what it said if it fails.
+// Runs a command, and shows its output if it fails.
 function command(cwd, program, ...parameters) {
   const began = Date.now()
   try {
@@ -29,7 +29,7 @@ let env = process.env
 
 function makeAll() {
   for (const folder of ['go', 'python', 'typescript', 'java/generated', 'java/classes']) rmSync(join(target, folder), { recursive: true, force: true })
-  // openapi-generator makes four of them in one run, and the one for Java is compiled.
+  // One Maven run makes the four clients of openapi-generator, and compiles the one for Java.
   command(here, 'mvn', '--quiet', '--batch-mode', '--strict-checksums', 'compile')
 
   const go = join(target, 'go')

@@ -1,4 +1,4 @@
-"""The commands that the README begins with, in four languages, run as they stand there."""
+"""Runs the four sign-in programs of the README, by the commands that it shows."""
 
 import os
 import pathlib
@@ -10,12 +10,12 @@ from server import Server
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LANGUAGES = ("curl", "Python", "JavaScript", "Rust")
 SAYS = "signed in: demo\nrefreshed: demo\n"
-# Seconds; one of them compiles.
+# Seconds; one of the commands compiles first.
 PATIENCE = 300
 
 
 def run(binary):
-    """Returns the languages that went through, and what is wrong, in words."""
+    """Returns the languages that passed, and the problems, in words."""
     readme = (ROOT / "README.md").read_text()
     block = re.search(r"^```console\n((?:\$ .*first_look.*\n){%d})%s```" % (len(LANGUAGES), SAYS), readme, flags=re.M)
     if block is None:
@@ -39,7 +39,7 @@ def run(binary):
 
 
 def start(command, password, issuer):
-    """Runs a command of the README; Python is the one that has the libraries."""
+    """Runs a command of the README, with the Python that has the libraries installed."""
     path = f"{ROOT / 'target/interop/python/bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     return subprocess.run(f"{command.replace('PASSWORD', password)} {issuer}", shell=True, cwd=ROOT, env=environment,

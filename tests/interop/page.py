@@ -1,4 +1,4 @@
-"""docs/interop.md: put together from `page.md`, the README.md of each language and the results of a run."""
+"""Makes docs/interop.md from `page.md`, the README.md of each language and the results of a run."""
 
 import collections
 import os
@@ -9,13 +9,13 @@ import textwrap
 HERE = pathlib.Path(__file__).resolve().parent
 PAGE = HERE.parent.parent / "docs/interop.md"
 HEAD = "| | Library | Version | What was run | Result | What you must set |\n|---|---|---|---|---|---|\n"
-# Blocks that are no part of a program.
+# Kinds of code blocks that need not be a part of a program.
 NOT_CODE = ("console", "text")
 SKIPPED_FOLDERS = {"node_modules", "target", "__pycache__", "build", "vendor"}
 
 
 def compare(expected, results, write):
-    """Compares the page with what the languages that ran say, or writes it. Returns what is wrong, in words."""
+    """Compares the page with the results of the languages that ran, or writes it. Returns the problems, in words."""
     old = PAGE.read_text() if PAGE.exists() else ""
     rows, sections = parts(old)
     problems = []
@@ -41,7 +41,7 @@ def compare(expected, results, write):
 
 
 def rows_of(name, libraries, found, settings, old):
-    """A language's rows. What takes long and was not run keeps the row that it has."""
+    """A language's rows. A library of a full run that was not run keeps its old row."""
     for library, role in dict.fromkeys((entry["library"], entry["as"]) for entry in libraries):
         if (library, role) in found:
             yield row(name, (library, role), found[library, role], settings)
@@ -95,7 +95,7 @@ def by_library(results):
 
 
 def row(name, key, results, settings):
-    """A library's row."""
+    """The row of a library in one role."""
     library, role = key
     setting = settings.get((library, role), settings.get((library, None)))
     if setting is None:
@@ -107,7 +107,7 @@ def row(name, key, results, settings):
 
 
 def verdict(results):
-    """`passed`, and what the library does not support, by reason."""
+    """The result column: `passed`, and what the library does not support, by reason."""
     def where(result):
         return ", ".join(word for word in (result.style, result.typ) if word)
 
@@ -127,7 +127,7 @@ def verdict(results):
 
 
 def fragment(folder):
-    """What a language's README.md says: the last column of its table by library and role, and what follows the table."""
+    """Reads a language's README.md: the last column of its table, by library and role, and the text behind the table."""
     lines = (folder / "README.md").read_text().splitlines()
     table = [at for at, line in enumerate(lines) if line.startswith("|")]
     if len(table) < 3:
@@ -157,7 +157,7 @@ def headings(text):
 
 
 def check_code(folder, text):
-    """Every block of code must stand, in one piece, in a file that the language's programs consist of."""
+    """Raises an error unless every block of code stands, in one piece, in a file of the language's programs."""
     files = [[line.rstrip() for line in path.read_text(errors="replace").splitlines()] for path in sources(folder)]
     for kind, code in re.findall(r"^```([^\n]*)\n(.*?)^```", text, flags=re.M | re.S):
         lines = [line.rstrip() for line in code.splitlines()]
@@ -166,14 +166,14 @@ def check_code(folder, text):
 
 
 def sources(folder):
-    """The files of a folder, without what is built or installed."""
+    """The files of a folder, without built or installed ones."""
     for at, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS]
         yield from (pathlib.Path(at) / name for name in files if name != "README.md")
 
 
 def stands_in(lines, file):
-    """Whether the lines are in the file, indented as they may be there."""
+    """Whether the lines are in the file, with any indentation."""
     size, block = len(lines), textwrap.dedent("\n".join(lines))
     first = lines[0].strip() if lines else None
     starts = (at for at, line in enumerate(file) if line.strip() == first)

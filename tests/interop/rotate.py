@@ -1,5 +1,5 @@
-"""Makes a new signing key, and returns when it is published and signs: `rotate.py BINARY FOLDER`. What a resource-server
-program runs by `$HEIRLOOM_ROTATE`."""
+"""Makes a new signing key, and returns when it is published and signs: `rotate.py BINARY FOLDER`. The programs of resource
+servers run it by `$HEIRLOOM_ROTATE`."""
 
 import os
 import subprocess

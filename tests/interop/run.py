@@ -33,7 +33,7 @@ GATEWAY_CHECKS = ["accepts a token", "refuses no token", "refuses another audien
                   "refuses an expired token", "key rotation"]
 CHECKS = {"client": CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS, "browser client": BROWSER_CLIENT_CHECKS,
           "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
-# How the server is started for a program, and what of a result's place it is part of.
+# The servers that a program is run against: how each is started, and the `typ` that its results are listed under.
 SERVERS = {
     "client": [{"flags": [], "access_token": 4, "typ": "at+jwt"}],
     "resource server": [{"flags": ["--lead-time", "1"], "typ": typ} for typ in ("at+jwt", "JWT")],
@@ -48,7 +48,7 @@ Result = collections.namedtuple("Result", "library version role style typ check 
 
 
 class Broken(Exception):
-    """What keeps a language from being judged at all."""
+    """A mistake that makes all results of a language useless."""
 
 
 def main():
@@ -60,13 +60,13 @@ def main():
         sys.exit(f"--only {arguments.only} names none of {', '.join(expected)}, first_look")
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        # The last ones take the longest to set up.
+        # In reverse, because the last languages take the longest to set up.
         runs = {name: pool.submit(run_language, name, arguments) for name in reversed(languages)}
     results, failures = {}, []
     for name in languages:
         results[name], broken = runs[name].result()
         failures += broken
-        # What a broken program did not say is not listed one by one.
+        # Checks that a broken program did not report are not listed one by one.
         if not broken and not arguments.partly(name):
             failures += [f"{name}: {problem}" for problem in judge(expected[name], results[name], arguments.full)]
     failed = [(name, result) for name in languages for result in results[name] if result.result == "failed"]
@@ -96,7 +96,7 @@ def parse_arguments():
     arguments.binary = arguments.binary.resolve()
     if not arguments.binary.exists():
         parser.error(f"{arguments.binary} is missing: run `cargo build --bins --examples`")
-    # Whether only some programs of a language run, so that it can't be judged whole.
+    # Whether only some programs of a language run. Then missing checks are no failures.
     arguments.partly = lambda name: bool(arguments.only) and name not in arguments.only
     return arguments
 
@@ -130,7 +130,7 @@ def run_language(name, arguments):
 
 
 def programs(folder):
-    """What the file `programs` lists."""
+    """The programs that the file `programs` lists."""
     for line in (folder / "programs").read_text().splitlines():
         if line.strip() and not line.startswith("#"):
             program, role, *full = line.split()
@@ -141,7 +141,7 @@ def programs(folder):
 
 
 def run_program(language, program, role, settings, binary):
-    """Runs a program against a server of its own, and reads what it says."""
+    """Runs a program against a server of its own, and reads its results."""
     what = f"{language}/{program} ({settings['typ']})" if role == "resource server" else f"{language}/{program}"
     with Server(binary, **settings) as server:
         try:
@@ -156,7 +156,7 @@ def run_program(language, program, role, settings, binary):
 
 
 def command(words, environment, seconds, what):
-    """Runs a command to its end in a group of its own, shows its log, and returns what it printed."""
+    """Runs a command in a process group of its own, shows its log, and returns what it printed."""
     started = time.monotonic()
     say(f"{what}: begins")
     with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -174,7 +174,7 @@ def command(words, environment, seconds, what):
 
 
 def parse(line, role, typ):
-    """A line that a program prints."""
+    """The result in a line that a program has printed."""
     try:
         said = json.loads(line)
         if said["as"] != role or said["result"] not in ("passed", "failed", "not supported"):
@@ -189,7 +189,7 @@ def parse(line, role, typ):
 
 
 def judge(language, results, full=True):
-    """What differs between the results of a language and what they should be; what takes long is there in a full run."""
+    """Compares the results of a language with the expected ones. Libraries of a full run are expected only then."""
     found = collections.Counter(place(result) for result in results)
     yield from (f"said {count} times: {title_of(at)}" for at, count in found.items() if count > 1)
     wanted = {}

@@ -1,4 +1,4 @@
-"""A `heirloom dev` on a folder of its own, for one program."""
+"""Runs `heirloom dev` on a folder of its own, for one program."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ import urllib.request
 CLIENT = ("my-web_app", "s:e%c/r-t")
 # How long the server may take to start and to stop.
 PATIENCE = 30
-# Loopback is never asked for by a proxy.
+# Requests to loopback never use a proxy.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -42,7 +42,7 @@ def kid_of(token):
 
 
 class Server:
-    """A server that runs for as long as the `with` block does."""
+    """A server that runs during the `with` block."""
 
     def __init__(self, binary, flags, access_token=600, typ="at+jwt"):
         self.binary = binary
@@ -63,7 +63,7 @@ class Server:
             raise RuntimeError(f"{binary} dev did not start: {error}\n{complaints}") from error
 
     def first_line(self):
-        """What it prints once it listens; nothing if it takes too long."""
+        """The line that it prints once it listens; nothing if that takes too long."""
         timer = threading.Timer(PATIENCE, self.process.kill)
         timer.start()
         try:
@@ -88,7 +88,7 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
-        """What a program is told."""
+        """The environment variables of a program."""
         said = self.said
         rotate = [sys.executable, str(pathlib.Path(__file__).with_name("rotate.py")), str(self.binary), str(self.folder)]
         return {
@@ -109,8 +109,8 @@ class Server:
         }
 
     def broken_lines(self):
-        """What the log of events says against the program: a token that was used again when it should not have been, or
-        a family whose generations are not one line."""
+        """What the program did wrong, by the log of events: it used a token again when it should not have, or the
+        generations of a family are not one line."""
         said, issuer = self.said, self.said["issuer"]
         client = said["public_client"]["client_id"]
         admin = sign_in(issuer, client, said["admin"]["username"], said["admin"]["password"], "admin")

@@ -1,4 +1,4 @@
-"""The runner's judgement: `python3 -m unittest discover -s tests/interop`."""
+"""Tests how the runner judges results: `python3 -m unittest discover -s tests/interop`."""
 
 import pathlib
 import tempfile
@@ -14,7 +14,7 @@ LANGUAGE = {"name": "Some", "libraries": [
 
 
 def results():
-    """What such a language says when all is well."""
+    """The results of such a language when everything passes."""
     for style in ("basic", "none"):
         for check in run.CLIENT_CHECKS:
             excused = check == "revoke" or (check, style) == ("introspect", "none")
@@ -26,7 +26,7 @@ def results():
 
 class Judgement(unittest.TestCase):
     def judged(self, change):
-        """What is wrong after one result of the good ones became others."""
+        """The problems when the first of the good results is replaced."""
         good = list(results())
         return list(run.judge(LANGUAGE, change(good[0]) + good[1:]))
 

@@ -1,4 +1,4 @@
-// Walks openapi/heirloom.json: every operation is described, and every example there is one of its schema.
+// Walks through openapi/heirloom.json: every operation has a description, and every example fits its schema.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import Ajv from 'ajv'
@@ -10,7 +10,7 @@ ajv.addSchema(specification, 'heirloom')
 let examples = 0
 const pointer = (...steps) => steps.map((step) => encodeURIComponent(String(step).replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')
 
-// The examples of a media type: at least one, and each as its schema says. No answer has more fields than it says.
+// Checks the examples of a media type: there is at least one, each fits its schema, and none has a field beyond it.
 function examine(media, at, what) {
   const found = 'example' in media ? [media.example] : Object.values(media.examples ?? {}).map(({ value }) => value)
   assert.ok(found.length > 0, `${what} has no example`)
