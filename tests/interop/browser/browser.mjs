@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import puppeteer from 'puppeteer-core'
 
-/** What the runner says to a program. */
+/** The environment variables that the runner sets. */
 export const server = {
   issuer: process.env.HEIRLOOM_ISSUER,
   username: process.env.HEIRLOOM_USERNAME,
@@ -18,11 +18,11 @@ export const server = {
 }
 const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
-/** The version of a package that is installed. */
+/** The installed version of a package. */
 export const version = (name) =>
   JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), 'utf8')).version
 
-/** Runs checks, one after another, and says what became of them. */
+/** Runs checks, one after another, and prints their results. */
 export async function report(library, installed, checks, cannot = {}) {
   for (const [check, note] of Object.entries(cannot)) {
     console.log(JSON.stringify({ library, version: installed, as: 'browser client', check, result: 'not supported', note }))
@@ -58,7 +58,7 @@ export async function register(id, origin) {
   assert.equal(registered.status, 201, await registered.text())
 }
 
-/** Runs `use` with a browser, which is closed in any case. */
+/** Runs `use` with a browser, which is closed afterwards in any case. */
 export async function inBrowser(use) {
   const browser = await puppeteer.launch({
     executablePath: chromium,
@@ -72,7 +72,7 @@ export async function inBrowser(use) {
   }
 }
 
-/** Bundles the app in `NAME.page.js`, and runs `use` with the page that it is in. */
+/** Bundles the app `NAME.page.js`, and runs `use` with its page. */
 export async function withApp(name, use) {
   const entry = fileURLToPath(new URL(`${name}.page.js`, import.meta.url))
   const bundled = await build({ entryPoints: [entry], bundle: true, format: 'esm', write: false, logLevel: 'error' })

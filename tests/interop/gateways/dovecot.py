@@ -1,4 +1,4 @@
-"""Dovecot's authentication, asked as a mail client's SASL exchange is handed on to it."""
+"""Dovecot's authentication, by the protocol that its mail services use to pass on a client's SASL exchange."""
 import base64
 import json
 import os
@@ -34,7 +34,7 @@ class Dovecot(Gateway):
         return ["/usr/sbin/dovecot", "-F", "-c", folder / "dovecot.conf"]
 
     def ask(self, token):
-        """As HTTP would say it: 200, or 401 for an exchange that failed."""
+        """The result as an HTTP status: 200, or 401 for an exchange that failed."""
         response = f"n,a={USERNAME},\x01auth=Bearer {token or ''}\x01\x01".encode()
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as auth, auth.makefile("rw", newline="\n") as lines:
             def send(*words):
@@ -43,12 +43,12 @@ class Dovecot(Gateway):
 
             send("VERSION", "1", "1")
             send("CPID", str(os.getpid()))
-            # Without a penalty it answers at once, also after refusals.
+            # Without a penalty it answers at once, even after refusals.
             send("AUTH", "1", "OAUTHBEARER", "service=imap", "secured", "no-penalty", f"resp={base64.b64encode(response).decode()}")
             for line in lines:
                 word, *rest = line.rstrip("\n").split("\t")
                 if word == "CONT":
-                    # Why it failed; the client takes note of it.
+                    # The reason of the failure, which the client must acknowledge.
                     send("CONT", "1", base64.b64encode(b"\x01").decode())
                 elif word in ("OK", "FAIL"):
                     if word == "OK" and f"user={USERNAME}" not in rest:

@@ -1,4 +1,4 @@
-"""What every gateway's program does: it starts the gateway, sends it tokens, and says what came of each check."""
+"""What every gateway's program does: starts the gateway, sends it tokens, and prints the result of each check."""
 
 import base64
 import contextlib
@@ -22,7 +22,7 @@ ISSUER, AUDIENCE = os.environ["HEIRLOOM_ISSUER"], os.environ["HEIRLOOM_AUDIENCE"
 JWKS = f"{ISSUER}/.well-known/jwks.json"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PATIENCE = 60
-# When a gateway has new keys: when it sees a token of one, some time afterwards, or when it is started again.
+# When a gateway fetches new keys: when it sees a token of a new key, some time later, or at a restart.
 AT_ONCE, IN_TIME, AT_ITS_START = "at once", "in time", "at its start"
 
 
@@ -38,7 +38,7 @@ def read(part):
 
 
 def changed(token):
-    """The token with another signature."""
+    """The token with a changed signature."""
     head, body, signature = token.split(".")
     return ".".join((head, body, signature[:50] + ("A" if signature[50] != "A" else "B") + signature[51:]))
 
@@ -57,7 +57,7 @@ def free_port():
 
 
 class Gateway:
-    """One that runs in a folder of its own. `configure(folder, port)` writes what it needs and returns the command."""
+    """A gateway in a folder of its own. `configure(folder, port)` writes its files and returns the command."""
 
     def __init__(self, configure):
         self.configure = configure
@@ -96,7 +96,7 @@ class Gateway:
         return "\n".join(file.read_text(errors="replace")[-2000:] for file in files if file.exists())
 
     def ask(self, token):
-        """The status of what it answers."""
+        """The status of its answer."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             with DIRECT.open(urllib.request.Request(f"http://127.0.0.1:{self.port}/index.html", headers=headers), timeout=PATIENCE) as answer:
@@ -134,7 +134,7 @@ def until_over(gateway):
 
 
 def check(library, version, gateway, keys=AT_ONCE, role="gateway"):
-    """Runs every check. `keys`: when it asks for new ones."""
+    """Runs every check. `keys`: when the gateway fetches new ones."""
     checks = {
         "accepts a token": lambda: expect(gateway.ask(access_token("read write")), 200),
         "refuses no token": lambda: expect(gateway.ask(None), 401, 403),
@@ -159,13 +159,13 @@ def check(library, version, gateway, keys=AT_ONCE, role="gateway"):
 
 
 def debians(package):
-    """What stands as its version: it is whatever the system has. The log says which."""
+    """The version in the results: "Debian's", since it depends on the system. The log has the number."""
     subprocess.run(["dpkg-query", "-W", package], check=True, stdout=sys.stderr)
     return "Debian's"
 
 
 def apache(module, **more):
-    """How to run Apache with a module's configuration."""
+    """The command that runs Apache with a module's configuration."""
     def configure(folder, port):
         (folder / "pages").mkdir(exist_ok=True)
         (folder / "pages/index.html").write_text("come in\n")

@@ -1,4 +1,4 @@
-"""oauth2-proxy, as the check of bearer tokens."""
+"""oauth2-proxy, which checks bearer tokens."""
 import subprocess
 
 from gateway import HERE, Gateway, check, template
@@ -8,7 +8,7 @@ MODULE = "github.com/oauth2-proxy/oauth2-proxy/v7"
 
 
 def version():
-    """Of the module that it was compiled from."""
+    """The version of the module that it was compiled from."""
     said = subprocess.run(["go", "version", "-m", BINARY], check=True, capture_output=True, text=True).stdout
     return next(words[2] for words in map(str.split, said.splitlines()) if words[:2] == ["mod", MODULE])
 

@@ -1,4 +1,4 @@
-"""The JWKS over TLS, for what fetches it by https only: `with served(folder) as (url, certificate)`."""
+"""Serves the JWKS over TLS, for gateways that fetch it by https only: `with served(folder) as (url, certificate)`."""
 import contextlib
 import http.server
 import ssl

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// anotherIssuer is one whose tokens these are not.
+// anotherIssuer has not issued the tokens.
 const anotherIssuer = "https://another.example"
 
-// wanted is what a resource server asks of a token.
+// wanted is what a token must have.
 type wanted struct {
 	issuer, audience, typ string
 	now                   func() time.Time
 }
 
-// claims is what a resource server reads of a token.
+// claims is what a resource server reads from a token.
 type claims struct {
 	Scope string   `json:"scope"`
 	Roles []string `json:"roles"`
@@ -70,7 +70,7 @@ func runResourceServer(ctx context.Context, r report, s server, library resource
 	r.check("key rotation with a warm cache", func() error { return survivesRotation(ctx, s, library, token, want) })
 }
 
-// refusal checks that a token is refused, and for this reason.
+// refusal checks that a token is refused for a given reason.
 func refusal(ctx context.Context, library resourceServer, token string, want wanted, reason string) error {
 	_, err := library.verify(ctx, token, want)
 	if err == nil {
@@ -108,7 +108,7 @@ func head(token string) string {
 	return header
 }
 
-// changed returns a token with another signature.
+// changed returns the token with a changed signature.
 func changed(token string) string {
 	at := strings.LastIndex(token, ".") + 1
 	other := "A"

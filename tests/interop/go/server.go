@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// plain sends what no library sends.
+// plain sends requests that no library sends.
 var plain = &http.Client{Timeout: 30 * time.Second}
 
-// server is the heirloom to run against.
+// server is the heirloom server.
 type server struct {
 	issuer, clientID, clientSecret, publicClientID, username, password, audience, typ, rotate string
 }
@@ -41,7 +41,7 @@ func serverFromEnvironment() server {
 	}
 }
 
-// accessToken signs in by plain HTTP, as some client does that a resource server knows nothing of.
+// accessToken signs in by plain HTTP, as any client, and returns the access token.
 func (s server) accessToken(ctx context.Context) (string, error) {
 	form := url.Values{
 		"grant_type": {"password"}, "client_id": {s.publicClientID},
@@ -69,7 +69,7 @@ func (s server) accessToken(ctx context.Context) (string, error) {
 	return answer.AccessToken, nil
 }
 
-// untilExpired waits until userinfo refuses an access token, which must be as RFC 6750, 3.1 says.
+// untilExpired waits until userinfo refuses an access token, and checks the refusal (RFC 6750, 3.1).
 func (s server) untilExpired(ctx context.Context, token string) error {
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.issuer+"/oauth/userinfo", nil)
@@ -100,7 +100,7 @@ func (s server) untilExpired(ctx context.Context, token string) error {
 	}
 }
 
-// rotateKey has the server sign with a new key.
+// rotateKey makes the server sign with a new key.
 func (s server) rotateKey(ctx context.Context) error {
 	command := exec.CommandContext(ctx, "sh", "-c", s.rotate)
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// How many use one session at once.
+// How many goroutines use one session at once.
 const parallel = 5
 
 // client is golang.org/x/oauth2 as a client of one server in one style.
@@ -24,7 +24,7 @@ type client struct {
 	authStyle              oauth2.AuthStyle
 	// How many requests it has sent.
 	sent *atomic.Int32
-	// Signed in at the beginning, so that its access token is over when it is looked at.
+	// Signed in at the beginning, so that its access token has expired when it is used.
 	aging       *oauth2.Token
 	agingFrom   *oauth2.Config
 	agingFailed error
@@ -123,7 +123,7 @@ func readable(token *oauth2.Token, scope string) error {
 	return nil
 }
 
-// stored is a session as it is kept without its access token.
+// stored is a session without its access token, as an app may store it.
 func stored(token *oauth2.Token) *oauth2.Token {
 	return &oauth2.Token{RefreshToken: token.RefreshToken}
 }
@@ -139,10 +139,10 @@ func refreshed(ctx context.Context, config *oauth2.Config, token *oauth2.Token) 
 	return next, readable(next, "read write")
 }
 
-// concurrently refreshes from goroutines that share a TokenSource, then from as many that have one each.
+// concurrently refreshes from goroutines that share a TokenSource, and then from goroutines that have one each.
 func (c *client) concurrently(ctx context.Context, config *oauth2.Config, token *oauth2.Token) error {
 	before := c.sent.Load()
-	// By default a token counts as over ten seconds before it is; these last for less.
+	// By default a token counts as expired ten seconds early; these tokens last less than that.
 	shared := oauth2.ReuseTokenSourceWithExpiry(nil, config.TokenSource(ctx, stored(token)), time.Second)
 	next, err := inParallel(func() (*oauth2.Token, error) { return shared.Token() })
 	if err != nil {
@@ -178,7 +178,7 @@ func inParallel(get func() (*oauth2.Token, error)) (*oauth2.Token, error) {
 	return tokens[0], nil
 }
 
-// refusesStranger uses a wrong secret, or if there is none, a client id that nobody has.
+// refusesStranger uses a wrong secret, or for a public client an unknown client id.
 func (c *client) refusesStranger(ctx context.Context) error {
 	id, secret := c.clientID, "not "+c.clientSecret
 	if c.clientSecret == "" {
@@ -189,7 +189,7 @@ func (c *client) refusesStranger(ctx context.Context) error {
 	return refusedWith(err, "invalid_client")
 }
 
-// meetsExpiry uses an access token that is over in the http.Client that the library makes of it.
+// meetsExpiry uses an expired access token in the http.Client that the library makes.
 func (c *client) meetsExpiry(ctx context.Context) error {
 	if c.agingFailed != nil {
 		return c.agingFailed

@@ -1,4 +1,4 @@
-// aws-jwt-verify, which verifies the tokens of others than AWS, too.
+// aws-jwt-verify, which also verifies tokens of other issuers than AWS.
 import { JwtExpiredError, JwtInvalidAudienceError, JwtInvalidIssuerError, JwtInvalidSignatureError } from 'aws-jwt-verify/error'
 import { at, checkResourceServer } from './resource-server.mjs'
 

@@ -1,4 +1,4 @@
-// axios with axios-auth-refresh: whoever gets a 401 waits for one refresh, and goes on.
+// axios with axios-auth-refresh: all requests that get a 401 wait for one refresh, and are then repeated.
 import assert from 'node:assert/strict'
 import { checkClient, expire, sameSuccessor } from './client.mjs'
 import { server } from './report.mjs'
@@ -49,7 +49,7 @@ axios.interceptors.request.use((request) => {
   return request
 })
 
-/** Sends requests at once that all get a 401, in one page or in several that share the session. */
+/** Sends several requests at once that all get a 401, from one page or from several that share the session. */
 async function callAtOnce(apis) {
   const answers = await Promise.all(apis.map((api) => api.get(endpoint)))
   for (const { status, data } of answers) assert.deepEqual([status, data.sub.length], [200, 36])

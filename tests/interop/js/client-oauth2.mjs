@@ -1,4 +1,4 @@
-// client-oauth2: its credentials are always in the header, and never encoded.
+// client-oauth2. It always sends the credentials in the header, and never encodes them.
 import { Challenge, checkClient, userinfo } from './client.mjs'
 import { server } from './report.mjs'
 
@@ -41,7 +41,7 @@ const crash = 'Node.js ends with ERR_INTERNAL_ASSERTION when requests at once re
 
 await checkClient({
   packages: ['client-oauth2'],
-  // At most three run at once: of those without fetch the last begins when the first is done.
+  // At most three run at once: the last of those without fetch begins when the first is done.
   styles: ['basic', 'basic fetch', 'none fetch', 'none'],
   connect,
   cannot: (style) => ({

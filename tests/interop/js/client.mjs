@@ -1,23 +1,23 @@
-// The checks of a client library. A program says how its library does each thing; this says what must come of it.
+// The checks of a client library. A program does each thing with its library; this module checks the results.
 //
 // `connect({ id, secret }, style)` makes a client of the library, which has
 //     signIn(scope, password)    refresh(session, scope)    revoke(session)    introspect(session)
 //     userinfo(session)    the user's claims from /oauth/userinfo, by the library's own way to call with a token
-//     read(session)        { tokenType, expiresIn, accessToken, refreshToken, scope }, as the library tells them
-//     refusal(error)       the OAuth error code in the library's own typed error; throws what is none
-// where a session is whatever the library makes of a token response.
+//     read(session)        { tokenType, expiresIn, accessToken, refreshToken, scope }, as the library shows them
+//     refusal(error)       the OAuth error code in the library's own typed error; throws any other error again
+// A session is the library's own object for a token response.
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { claims, reporter, server } from './report.mjs'
 
 const AT_ONCE = 8
-// The server counts a sign-in as a failure until it has succeeded, and asks a user's eleventh to wait: each style has one
-// wrong password, and one sign-in under way.
+// The server counts a sign-in as a failure until it has succeeded, and delays a user's eleventh failure. So each style
+// uses one wrong password, and has one sign-in under way.
 const STYLES_AT_ONCE = 3
 
 /**
- * Runs all checks of a library in each of its styles, several of them at once. A style with `none` in its name is a public
- * client. `own` are checks that are done in the library's own way, `cannot` says of a style why some can't be.
+ * Runs all checks of a library in each of its styles, several at once. A style with `none` in its name is a public client.
+ * `own` has checks that the program does itself, `cannot` says for a style why some checks are not possible.
  */
 export async function checkClient({ packages, styles, connect, own = {}, cannot = () => ({}) }) {
   const all = Object.entries({ ...checks, ...own })
@@ -43,7 +43,7 @@ const publicClientsCannot = {
   introspect: 'who introspects must authenticate, which public clients cannot: RFC 7662 §2.1',
 }
 
-/** The code with which something is refused. */
+/** The error code of a refusal. */
 export async function refused(client, run) {
   try {
     await run()
@@ -53,7 +53,7 @@ export async function refused(client, run) {
   throw new assert.AssertionError({ message: 'it was not refused' })
 }
 
-/** Calls until the access token has really expired, and checks how that is said. */
+/** Calls until the access token has really expired, and checks the error. */
 export async function expire(client, session) {
   assert.match((await client.userinfo(session)).sub, /^[0-9a-f-]{36}$/)
   const deadline = Date.now() + (server.accessTokenSeconds + 10) * 1000
@@ -69,7 +69,7 @@ export async function expire(client, session) {
   }
 }
 
-/** That there was one successor: the same for all, of the same family. */
+/** Checks that all got the same successor, of the same family. */
 export function sameSuccessor(before, after) {
   assert.equal(new Set(after.map(({ refreshToken }) => refreshToken)).size, 1, 'there are several successors')
   assert.notEqual(after[0].refreshToken, before.refreshToken)
@@ -157,7 +157,7 @@ export async function userinfo(request) {
   return response.json()
 }
 
-/** What a resource server refuses with (RFC 6750 §3). */
+/** The refusal of a resource server (RFC 6750 §3). */
 export class Challenge extends Error {
   get code() {
     return /^Bearer .*error="([a-z_]+)"/.exec(this.message)?.[1]

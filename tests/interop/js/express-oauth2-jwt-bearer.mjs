@@ -1,4 +1,4 @@
-// express-oauth2-jwt-bearer, normal and strict: only the latter looks at `typ` (RFC 9068).
+// express-oauth2-jwt-bearer, normal and strict. Only the strict one checks `typ` (RFC 9068).
 import assert from 'node:assert/strict'
 import { verifierOf } from './express.mjs'
 import { accessToken, at, checkResourceServer } from './resource-server.mjs'
@@ -26,7 +26,7 @@ const because = {
   signature: { status: 401, message: 'signature verification failed' },
 }
 
-/** Why the strict one can't be run; undefined if it can. */
+/** Why the strict one can't be run; undefined if it can be. */
 async function excuse() {
   if (server.typ === 'at+jwt') return undefined
   const verify = await open(server, true)

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import express from 'express'
 
-/** A verifier: calls the app, which answers with what `read` makes of a request that passed all of `middleware`. */
+/** A verifier. It calls an app, which answers the result of `read` for a request that passed all of `middleware`. */
 export async function verifierOf(middleware, read) {
   const app = express()
   app.get('/messages', ...middleware, (request, response) => response.json(read(request)))

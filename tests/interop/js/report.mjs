@@ -1,8 +1,8 @@
-// What a program says to the runner: one line of JSON a check.
+// The results that a program prints for the runner: one line of JSON for each check.
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 
-/** What the runner says to a program. */
+/** The environment variables that the runner sets. */
 export const server = {
   issuer: process.env.HEIRLOOM_ISSUER,
   id: process.env.HEIRLOOM_CLIENT_ID,
@@ -16,15 +16,15 @@ export const server = {
   rotate: process.env.HEIRLOOM_ROTATE,
 }
 
-/** The version of a package that is installed, whatever package.json asks for. */
+/** The installed version of a package. */
 function version(name) {
   const file = new URL(`node_modules/${name}/package.json`, import.meta.url)
   return JSON.parse(readFileSync(file, 'utf8')).version
 }
 
 /**
- * Notes what became of the checks of a library, or of several packages that are used together; `print` says it, so that
- * what is checked at the same time is said in its order.
+ * Notes the results of the checks of a library, or of several packages that are used together. `print` prints them, so
+ * that checks that run at the same time are printed in order.
  */
 export function reporter(packages, as, style) {
   const library = packages.join(' with ')
@@ -48,7 +48,7 @@ export function reporter(packages, as, style) {
   }
 }
 
-/** The claims of a JWT, without a look at its signature. */
+/** The claims of a JWT; the signature is not checked. */
 export const claims = (jwt) => part(jwt, 1)
 
 /** The header of a JWT. */

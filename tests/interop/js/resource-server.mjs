@@ -1,7 +1,7 @@
-// The checks of a resource server. A program says how its library verifies; this says what must come of it.
+// The checks of a resource server. A program verifies tokens with its library; this module checks the results.
 //
-// `open(settings)` makes a verifier: a function of a token that resolves to `{ scope, roles }`, or rejects. It looks for
-// the keys at `jwks`, with the library's own cache. It is made with
+// `open(settings)` makes a verifier: a function that takes a token and resolves to `{ scope, roles }`, or rejects. It
+// fetches the keys from `jwks`, with the library's own cache. The settings are
 //     issuer, audience, jwks    what a token must have, and where the keys are
 //     now                       the time to verify at, if not now: a Date
 import assert from 'node:assert/strict'
@@ -17,8 +17,8 @@ const settings = {
 }
 
 /**
- * Runs all checks of a library. `because` says of each refusal how the library words it, `cooldown` for how many seconds
- * after a look at the keys the library takes no other, `cannot` why no check can be done.
+ * Runs all checks of a library. `because` has the library's message for each refusal, `cooldown` the seconds for which it
+ * does not fetch the keys again, `cannot` the reason why no check is possible.
  */
 export async function checkResourceServer({ packages, style, open, because, cooldown = 0, cannot }) {
   const report = reporter(packages, 'resource server', style)
@@ -30,7 +30,7 @@ export async function checkResourceServer({ packages, style, open, because, cool
   report.print()
 }
 
-/** Runs something at another time, for a library whose clock can't be set otherwise. */
+/** Runs something with the process's clock changed, for a library without a clock option. */
 export async function at(now, run) {
   mock.timers.enable({ apis: ['Date'], now })
   try {
@@ -66,7 +66,7 @@ const checks = {
   async 'refuses another audience'(open, { because }) {
     const verify = await open({ audience: 'https://api.example.com' })
     await assert.rejects(verify(await accessToken('read')), because.audience)
-    // And a token of the same user that is for heirloom's own API, which is at+jwt whatever the other ones are.
+    // Also a token of the same user for heirloom's own API, which is always at+jwt.
     await assert.rejects((await open())(await accessToken('profile')), server.typ === 'at+jwt' ? because.audience : Error)
   },
 

@@ -23,7 +23,7 @@ class Authlib(client_checks.Driver):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         method = METHODS[self.style]
-        # The tokens of this test last no longer than the leeway that is Authlib's default.
+        # The tokens of this test last no longer than Authlib's default leeway.
         self.session = OAuth2Session(self.client_id, self.client_secret, token_endpoint=TOKEN_ENDPOINT, leeway=0,
                                      token_endpoint_auth_method=method, revocation_endpoint_auth_method=method)
 

@@ -1,4 +1,4 @@
-"""The checks of a client library. What they need of one is in `Driver`."""
+"""The checks of a client library, which a subclass of `Driver` calls."""
 
 import threading
 import time
@@ -22,15 +22,15 @@ class Driver:
         self.style, self.client_id, self.client_secret = style, client_id, client_secret
 
     def begin(self, scope):
-        """Signs in, if the library can; else gets tokens by other means."""
+        """Signs in with the library if it can; otherwise gets tokens by a plain request."""
         return self.sign_in(scope)
 
     def ask(self):
-        """Any request to the token endpoint."""
+        """Sends any request to the token endpoint."""
         return self.sign_in("read")
 
     def together(self, does):
-        """Runs this in five threads at once, on this one object."""
+        """Runs a function in five threads at once, on this one object."""
         barrier = threading.Barrier(THREADS)
 
         def one(_):
@@ -42,15 +42,15 @@ class Driver:
 
     # def sign_in(self, scope, password=PASSWORD): the token answer
     # def refresh(self, scope=None, token=None): the token answer; with this refresh token, or else the session's
-    # def access_token(self): the present one
-    # def call(self, url): the status of a GET with the access token, refreshed before or after if it must be
+    # def access_token(self): the current access token
+    # def call(self, url): the status of a GET with the access token, which is refreshed when necessary
     # def revoke(self): revokes the refresh token
-    # def introspect(self): what is said of the refresh token
-    # def error_of(self, does): runs this, and returns the error code in the library's own exception
+    # def introspect(self): the answer about the refresh token
+    # def error_of(self, does): runs a function, and returns the error code in the library's own exception
 
 
 def run(driver, example):
-    """Runs the example of the documentation, and then all checks for each way to authenticate."""
+    """Runs the example of docs/interop.md, and then all checks for each way to authenticate."""
     equal(example()["preferred_username"], USERNAME)
     report = Report(driver.library, "client")
     for style in driver.styles:
@@ -66,7 +66,7 @@ def run(driver, example):
 def sign_in(make):
     token = make().sign_in("read write")
     equal((token["token_type"], words(token)), ("Bearer", {"read", "write"}))
-    # The second may have changed since it was issued.
+    # The clock may have reached the next second since the token was issued.
     equal(token["expires_in"] in (SECONDS, SECONDS - 1), True)
     equal(token["refresh_token"][:4], "hrt_")
 
@@ -85,7 +85,7 @@ def concurrent_refresh(make):
     session = make()
     before = session.begin("read write")
     for _ in range(3):
-        # Each with the old token, however far the others are.
+        # Each uses the old token, even if another one has refreshed already.
         tokens = session.together(lambda old=before["refresh_token"]: session.refresh(token=old))
         successors = {token["refresh_token"] for token in tokens}
         equal((len(tokens), len(successors)), (THREADS, 1))
@@ -104,7 +104,7 @@ def expired_access_token(make):
         equal(time.monotonic() < deadline, True)
         time.sleep(0.2)
     equal((refused.status_code, 'error="invalid_token"' in refused.headers["WWW-Authenticate"]), (401, True))
-    # By the library's own clock, too: some round, so that it lasts a little longer there.
+    # Also by the library's own clock: some libraries round, so that a token lasts a little longer there.
     while time.time() <= old.get("expires_at", 0):
         time.sleep(0.1)
     # The threads find it expired at the same time, and each of them refreshes.

@@ -1,4 +1,4 @@
-"""Plain httpx, with the tokens in an authentication flow of its own kind."""
+"""Plain httpx, with an `httpx.Auth` that refreshes."""
 
 import httpx
 

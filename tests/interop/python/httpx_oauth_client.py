@@ -1,4 +1,4 @@
-"""httpx-oauth: it has no password grant, so the first tokens come by plain httpx."""
+"""httpx-oauth. It has no password grant, so plain httpx gets the first tokens."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""joserfc: it has no fetcher of its own, so the keys come by requests with a cache."""
+"""joserfc. It does not fetch keys itself, so requests fetches them, with a cache."""
 
 import time
 

@@ -19,7 +19,7 @@ class PyJwt(server_checks.Verifier):
 
     def __init__(self, **others):
         super().__init__(**others)
-        # A key of the test signs at once. By default an unknown key is asked for only 30 seconds after the last answer.
+        # In the test a new key signs at once. By default PyJWT looks for an unknown key only 30 seconds after its last request.
         self.keys = jwt.PyJWKClient(f"{ISSUER}/.well-known/jwks.json", cooldown_duration=0)
 
     def verify(self, token):

@@ -1,4 +1,4 @@
-"""What the programs are told, and how they say what came out."""
+"""The environment variables of a program, and how it prints its results."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ TYP = os.environ["HEIRLOOM_TYP"]
 
 
 class NotSupported(Exception):
-    """What a library has no API for; says where its documentation shows that."""
+    """The library has no API for a check; the text says where its documentation shows that."""
 
 
 class Report:
@@ -27,7 +27,7 @@ class Report:
         self.said = {"library": library, "version": version(library), "as": role}
 
     def check(self, name, does, style=None):
-        """Runs a check, and says what came out."""
+        """Runs a check, and prints its result."""
         said = {**self.said, **({"style": style} if style else {}), "check": name}
         try:
             does()

@@ -9,7 +9,7 @@ from requests_oauthlib import OAuth2Session
 import client_checks
 from report import CLIENT_ID, CLIENT_SECRET, ISSUER, PASSWORD, TOKEN_ENDPOINT, USERNAME, NotSupported
 
-# The issuer is http, on loopback.
+# Allows the http issuer on loopback.
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 

@@ -22,7 +22,7 @@ class Verifier:
     """A library, set up for an issuer and an audience."""
 
     library = None
-    # What it raises for a token that it does not accept.
+    # The exceptions that it raises for a token that it refuses.
     refusal = None
 
     def __init__(self, issuer=ISSUER, audience=AUDIENCE):

@@ -9,7 +9,7 @@ sys.path.insert(0, str(INTEROP / "gateways"))
 from gateway import AT_ONCE, IN_TIME, Gateway, check  # noqa: E402
 
 BUILT = INTEROP.parent.parent / "target/interop/java-apps"
-# What it is called, the jar that says which version it is, how it is started, and when it has new keys.
+# The framework's name, the jar whose name has its version, the command that starts it, and when it fetches new keys.
 CLASSES, QUARKUS = "classes", "quarkus-app/quarkus-run.jar"
 APPS = {
     "vertx": ("Vert.x", "vertx-auth-oauth2", CLASSES, IN_TIME),
@@ -37,7 +37,7 @@ def main(name):
 
     def configure(_, port):
         what = ["-jar", folder / start] if start == QUARKUS else ["-cp", os.pathsep.join([str(folder / start), *names]), "app.App"]
-        # Without the optimizing compiler, which so short a run only waits for.
+        # Without the optimizing compiler, which does not pay in so short a run.
         return ["env", f"PORT={port}", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *what]
 
     check(library, version(names, jar), Gateway(configure), keys, role="application")

@@ -4,8 +4,8 @@ import interop.spring.SpringServer;
 import java.util.Map;
 
 /**
- * Runs one of the Java libraries against a heirloom server that is described by the environment, and prints a line of JSON
- * for each check: see ../README.md.
+ * Runs one of the Java libraries against the heirloom server that the environment variables describe, and prints a line of
+ * JSON for each check: see ../README.md.
  */
 final class Main {
     private interface Program {

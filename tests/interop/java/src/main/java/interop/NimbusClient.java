@@ -57,7 +57,7 @@ final class NimbusClient {
     private final ClientAuthentication authentication;
     private final ClientID clientId;
     private final Report report;
-    /** What the checks hand on. */
+    /** The tokens that one check passes to the next. */
     private Tokens tokens;
 
     private NimbusClient(Server server, AuthorizationServerMetadata metadata, String style, ClientAuthentication authentication,
@@ -86,7 +86,7 @@ final class NimbusClient {
             aging.add(client.ask(client.password(server.password()), new Scope("profile")));
             client.runChecks();
         }
-        // At the end, when the access tokens are over or nearly so.
+        // Last, when the access tokens have expired or nearly so.
         for (int n = 0; n < clients.size(); n++) {
             NimbusClient client = clients.get(n);
             Tokens old = aging.get(n);

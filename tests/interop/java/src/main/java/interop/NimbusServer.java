@@ -30,7 +30,7 @@ final class NimbusServer implements ResourceServer {
     }
 
     static void run(Server server) throws Exception {
-        // One for the whole program: it is the cache.
+        // One for the whole program, since it has the cache.
         JWKSource<SecurityContext> keys = JWKSourceBuilder.create(URI.create(server.keys()).toURL()).build();
         String version = JWSObject.class.getPackage().getImplementationVersion();
         Report report = new Report("Nimbus JOSE + JWT", version, "resource server", "");
@@ -59,7 +59,7 @@ final class NimbusServer implements ResourceServer {
         return processor;
     }
 
-    /** Has a clock, as its documentation says for tests. */
+    /** Has a clock that can be set, as its documentation recommends for tests. */
     private static final class ClaimsVerifierAt extends DefaultJWTClaimsVerifier<SecurityContext> {
         private final Clock clock;
 

@@ -9,18 +9,18 @@ import java.util.Map;
 public record Report(String library, String version, String role, String style) {
     private static PrintStream out = System.out;
 
-    /** What is to be checked; it fails by an exception. */
+    /** A check, which fails by an exception. */
     public interface Check {
         void run() throws Exception;
     }
 
-    /** Keeps the standard output for the report: whatever else is printed there goes to the standard error. */
+    /** Keeps the standard output for the report: everything else that is printed goes to the standard error. */
     static void takeStandardOutput() {
         out = System.out;
         System.setOut(System.err);
     }
 
-    /** Runs a check and prints how it went. */
+    /** Runs a check and prints its result. */
     public void check(String name, Check check) {
         try {
             check.run();
@@ -32,7 +32,7 @@ public record Report(String library, String version, String role, String style) 
         print(name, "passed", "");
     }
 
-    /** Says that there is no such thing, and why. */
+    /** Prints that the library does not support a check, and why. */
     void unsupported(String name, String note) {
         print(name, "not supported", note);
     }
@@ -54,7 +54,7 @@ public record Report(String library, String version, String role, String style) 
         out.flush();
     }
 
-    /** Ends a check if what it needs is not so. */
+    /** Fails a check unless a condition holds. */
     public static void require(boolean so, String otherwise) {
         if (!so) {
             throw new IllegalStateException(otherwise);

@@ -9,10 +9,10 @@ import java.util.List;
 /** Verifies access tokens with one library and its cache of the keys. */
 public interface ResourceServer {
 
-    /** What is asked of a token. */
+    /** What a token must have. */
     record Wanted(String issuer, String audience, String typ, Clock clock) {}
 
-    /** What is read of a token. */
+    /** What is read from a token. */
     record Claims(List<String> scope, List<String> roles) {}
 
     /** A token was refused. */
@@ -30,7 +30,7 @@ public interface ResourceServer {
 
     Claims verify(String token, Wanted want) throws Exception;
 
-    /** What the library says, in part, when a token is expired, for another audience, and so on. */
+    /** Parts of the library's messages for a token that has expired, is for another audience, and so on. */
     record Words(String expired, String audience, String issuer, String signature, String typ) {}
 
     /** Prints every check. */

@@ -11,7 +11,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** The heirloom to run against. */
+/** The heirloom server. */
 public record Server(String issuer, String clientId, String clientSecret, String publicClientId, String username,
         String password, String audience, String typ, String rotate) {
 
@@ -34,7 +34,7 @@ public record Server(String issuer, String clientId, String clientSecret, String
         return issuer + "/.well-known/jwks.json";
     }
 
-    /** Signs in by plain HTTP, as some client does that a resource server knows nothing of. */
+    /** Signs in by plain HTTP, as any client, and returns the access token. */
     String accessToken() throws Exception {
         return JSONObjectUtils.getString(signIn(publicClientId, null, "read write"), "access_token");
     }
@@ -57,7 +57,7 @@ public record Server(String issuer, String clientId, String clientSecret, String
         return URLEncoder.encode(value, StandardCharsets.UTF_8);
     }
 
-    /** Has the server sign with a new key. */
+    /** Makes the server sign with a new key. */
     void rotateKey() throws Exception {
         Process process = new ProcessBuilder("sh", "-c", rotate).redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .redirectError(ProcessBuilder.Redirect.INHERIT).start();

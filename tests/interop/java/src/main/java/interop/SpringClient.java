@@ -29,7 +29,7 @@ import org.springframework.security.oauth2.core.OAuth2AuthorizationException;
 import org.springframework.security.oauth2.core.OAuth2RefreshToken;
 import org.springframework.security.oauth2.core.endpoint.OAuth2AccessTokenResponse;
 
-/** spring-security-oauth2-client in one style. What it has no way for, signing in by a password, is done by plain HTTP. */
+/** spring-security-oauth2-client in one style. It has no password grant, so plain HTTP signs in. */
 final class SpringClient {
     private static final int PARALLEL = 5;
     private static final Set<String> SCOPE = Set.of("read", "write");
@@ -40,7 +40,7 @@ final class SpringClient {
     private final Server server;
     private final ClientRegistration client;
     private final Report report;
-    /** What the checks hand on. */
+    /** The tokens that one check passes to the next. */
     private Tokens tokens;
 
     private record Tokens(OAuth2AccessToken access, OAuth2RefreshToken refresh) {}
@@ -132,7 +132,7 @@ final class SpringClient {
         try {
             ask(other, tokens, Set.of());
         } catch (OAuth2AuthorizationException refusal) {
-            // It reads the error of a 400; a 401 is shown whole, in words.
+            // It parses the error of a 400, but shows a 401 only as text.
             require(refusal.getError().toString().contains("invalid_client"), "it was refused with " + refusal.getError());
             return;
         }

@@ -55,7 +55,7 @@ class App {
         return converter;
     }
 
-    /** The default, but for the clock, which a check sets ahead. */
+    /** As the default, but with a clock that a check sets ahead. */
     @Bean
     JwtTimestampValidator timestamps(@Value("${ahead:0s}") Duration ahead) {
         JwtTimestampValidator validator = new JwtTimestampValidator();

@@ -27,7 +27,7 @@ public final class SpringServer implements ResourceServer, AutoCloseable {
 
     private final Server server;
     private final HttpClient client = HttpClient.newHttpClient();
-    /** One for each thing wanted of a token. */
+    /** A running app for each set of requirements. */
     private final Map<Wanted, ConfigurableApplicationContext> apps = new HashMap<>();
 
     private SpringServer(Server server) {
@@ -64,7 +64,7 @@ public final class SpringServer implements ResourceServer, AutoCloseable {
                 "--heirloom.typ=" + want.typ(),
                 "--ahead=" + Duration.between(Clock.systemUTC().instant(), want.clock().instant()).toSeconds() + "s"));
         if (want.issuer().equals(ANOTHER_ISSUER)) {
-            // It can't be asked for its keys.
+            // The app has no way to show its keys.
             settings.add("--" + JWT + "jwk-set-uri=" + server.keys());
         }
         return SpringApplication.run(App.class, settings.toArray(String[]::new));
