@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that can't go on should stop")]
 
 mod administration;
-mod commands;
+mod command_line;
+mod data_folder;
+mod dev;
+mod keys;
 mod support;
