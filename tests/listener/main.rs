@@ -12,6 +12,7 @@
 
 mod drain;
 mod floods;
+mod http2;
 mod operators;
 mod raw;
 mod requests;
