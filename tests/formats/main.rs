@@ -26,7 +26,7 @@ mod user;
 mod values;
 
 #[expect(dead_code, reason = "a part of the front door's harness is used here")]
-#[path = "../front_door/support.rs"]
+#[path = "../front_door/support/mod.rs"]
 mod support;
 
 /// In the place of the front door's module, which holds every answer against the specification: it does so in its own
