@@ -1,11 +1,11 @@
-//! The command line itself: its help, its mistakes, and what wins over what.
+//! The command line: its help, its errors, and which source of a setting takes precedence.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::support::{err, heirloom, out, path, run};
 
-/// A folder with a configuration in it, and the path of that.
+/// A folder with a configuration file, and the path of that file.
 pub(crate) fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("heirloom.toml");
@@ -74,7 +74,7 @@ fn a_wrong_command_line_exits_with_2() {
         (&["dev", "--client-id", ""], "client_id"),
         (&["user", "add"], "NAME"),
         (&["client", "add", "--grant", "implicit"], "--grant: It is one of: password, refresh_token."),
-        // A password is never an argument.
+        // A password is never accepted as an argument.
         (&["user", "add", "ada", "secret"], "secret"),
         (&["user", "list", "--config", "f", "--data", "d"], "cannot be used with"),
         (&["user", "delete", "ada"], "--yes"),

@@ -1,4 +1,4 @@
-//! The data folder: which command may make one, use one or look at one, and what happens when its disk refuses.
+//! The data folder: which command may make, use or read one, and what happens when its disk fails.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -32,11 +32,11 @@ fn a_user_that_is_added_while_no_server_runs_can_sign_in() {
         let mut child = heirloom(&[&["user"], command, &of_folder].concat());
         let mut child =
             child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // A command that asks for nothing may be gone already.
+        // A command that reads no input may have exited already.
         let _ = writeln!(child.stdin.take().unwrap(), "{password}");
         child.wait_with_output().unwrap()
     };
-    // The demo's folder must be there before a user can be added to it.
+    // `heirloom user` adds a user to an existing demo folder only.
     let mut running = Running::dev(folder.path(), &["--json"]);
     running.line();
     running.stop();
@@ -96,14 +96,14 @@ fn a_mistyped_folder_does_not_become_an_installation() {
         assert!(err(&output).contains("there is no store in"), "{command:?}: {}", err(&output));
         assert!(!folder.path().join("data").exists() && !folder.path().join("keys").exists(), "{command:?}");
     }
-    // In production, the first user may come before the first start.
+    // In production, the first user may be added before the first start.
     let mut command = heirloom(&["user", "add", "ada", "--config", path(&file)]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     writeln!(child.stdin.take().unwrap(), "a long enough phrase").unwrap();
     assert!(child.wait_with_output().unwrap().status.success());
 }
 
-/// Fills a pipe, so that whoever writes to it next waits for ever.
+/// Fills a pipe, so that the next write to it blocks.
 fn fill(pipe: &std::io::PipeWriter) {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     let flags = fcntl_getfl(pipe).unwrap();
@@ -133,7 +133,7 @@ fn a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
         }
         let limit = Rlimit { current: Some(1), maximum: Some(1) };
         prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit).unwrap();
-        // 503 if it can still say so.
+        // The server answers 503 if it still can.
         let _ = Command::new("sh").args(["-c", &sign_in]).output().unwrap();
         let gone = (0..500).find(|_| {
             std::thread::sleep(std::time::Duration::from_millis(10));
@@ -141,7 +141,7 @@ fn a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
         });
         assert!(gone.is_some(), "it goes on, read: {read}");
         assert_eq!(running.child.wait().unwrap().code(), Some(1));
-        // Every writing end must be closed before what was written can be read to its end.
+        // Standard error can be read to its end only when every writing end is closed.
         drop((command, writer));
         if read {
             let mut said = String::new();
@@ -173,14 +173,14 @@ fn a_data_folder_is_verified() {
     let said = json(&out(&run(&["data", "verify", "--json", path(&data)])));
     assert_eq!((&said["whole"], &said["mark"], &said["refused"]), (&true.into(), &0.into(), &().into()));
 
-    // What a start makes again is no reason to fail.
+    // Files that a start makes again are no reason to fail.
     fs::write(data.join("mark"), "").unwrap();
     fs::write(data.join("sled/conf"), "").unwrap();
     let said = run(&["data", "verify", path(&data)]);
     assert_eq!(said.status.code(), Some(0), "nothing was in it yet: {}", err(&said));
     assert!(out(&said).contains("conf; the next start makes it again"), "{}", out(&said));
 
-    // Events without a mark.
+    // A store with an event, without a mark.
     let store = SledStore::open(&data, SledOptions::default()).unwrap();
     let stream = StreamId::new(b't', b"test").unwrap();
     let (events, snapshot) = (vec![b"an event".to_vec()], b"a snapshot".to_vec());

@@ -1,4 +1,4 @@
-//! `heirloom dev`: what it prints, which flags it takes, and that its lines work when pasted.
+//! `heirloom dev`: what it prints, which flags it accepts, and that its lines work when pasted.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -53,7 +53,8 @@ fn the_json_line_of_dev_has_the_shape_that_scripts_expect() {
     }
 }
 
-/// Answers token requests, one after the other, with refresh tokens `hrt_0`, `hrt_1`…; returns their bodies.
+/// Answers token requests one after the other, with the refresh tokens `hrt_0`, `hrt_1`…. Returns the bodies of the
+/// requests.
 pub(crate) fn answer(listener: &TcpListener, layouts: &[&str]) -> Vec<String> {
     let mut bodies = Vec::new();
     for (index, layout) in layouts.iter().enumerate() {

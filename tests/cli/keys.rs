@@ -1,4 +1,4 @@
-//! `heirloom keys` and `heirloom check`: keys and secrets from their first day to their end.
+//! `heirloom keys` and `heirloom serve --check`: keys and secrets from their creation to their end.
 
 use std::fs;
 use std::io::Read as _;
@@ -25,7 +25,8 @@ fn keys_are_listed_rotated_and_never_made_anew_for_an_old_store() {
     assert!(out(&keys(&["list"])).contains("compromised"));
     assert_eq!(keys(&["rotate", "--compromised", "nothing"]).status.code(), Some(2));
 
-    // Without its pepper and its refresh secret nobody could sign in again: the operator must know.
+    // Without its pepper and its refresh secret, nobody could sign in or refresh. So the start fails and tells the
+    // operator.
     fs::remove_dir_all(folder.path().join("keys")).unwrap();
     let mut command = heirloom(&["dev", "--port", "0", "--data", path(folder.path())]);
     let mut running = Running::start(command.stderr(Stdio::piped()));

@@ -1,4 +1,4 @@
-//! Clients of the configuration: what must fit together, and whose rules win.
+//! Clients in the configuration: settings that must fit together, and whose rules take precedence.
 
 use std::time::Duration;
 

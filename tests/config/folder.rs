@@ -7,7 +7,7 @@ use heirloom::config::{Config, ConfigErrors, Sources};
 
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// A folder with a configuration in it.
+/// A folder with a configuration file.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -30,7 +30,7 @@ impl Folder {
     }
 }
 
-/// A configuration that holds, with `more` behind it.
+/// A valid configuration, followed by `more`.
 pub(crate) fn with(more: &str) -> Folder {
     Folder::with(&format!("issuer = \"https://id.example.com\"\n{more}"))
 }
@@ -39,7 +39,7 @@ pub(crate) fn load(more: &str) -> Config {
     with(more).load().unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// The mistakes of `more`, each as `line: message | suggestion`; the first line of `more` is line 2.
+/// The mistakes in `more`, each as `line: message | suggestion`. The first line of `more` is line 2.
 pub(crate) fn mistakes(more: &str) -> Vec<String> {
     let errors = with(more).load().expect_err("no mistake was found");
     let text = |problem: &heirloom::config::Problem| {
@@ -53,7 +53,7 @@ pub(crate) fn mistakes(more: &str) -> Vec<String> {
     errors.problems().iter().map(text).collect()
 }
 
-/// Asserts that `more` has exactly one mistake, at `line`, whose text has `part` in it.
+/// Asserts that `more` has exactly one mistake: in `line`, with `part` in its text.
 pub(crate) fn refused(more: &str, line: usize, part: &str) {
     let found = mistakes(more);
     assert!(found.len() == 1, "{more}\n{found:#?}");

@@ -1,4 +1,4 @@
-//! The configuration: what it takes, what it refuses, and how it says so.
+//! The configuration: what it accepts, what it refuses, and its error messages.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

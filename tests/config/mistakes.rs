@@ -1,4 +1,4 @@
-//! How a mistake in the file is told: once, with its line, and with a suggestion where there is one.
+//! How a mistake in the file is reported: once, with its line, and with a suggestion if there is one.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Secrets: where they come from, and who else may read the files that hold them.
+//! Secrets: where they may come from, and who else may read their files.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn secrets_come_from_files_and_variables_and_are_never_shown() {
     let config = load(&format!("{client}secrets = [\"{new}\", \"{old}\"]"));
     assert_eq!(digests(&config), [SecretDigest::of(&new), SecretDigest::of(&old)]);
 
-    // Another form of the same setting, from a later source, wins.
+    // A later source takes precedence, also with another form of the same setting.
     let mut sources = folder.sources();
     sources.environment = vec![("HEIRLOOM__CLIENTS__MY_WEB_APP__SECRET".to_owned(), old.clone())];
     assert_eq!(digests(&Config::load(&sources).unwrap()), [SecretDigest::of(&old)]);
@@ -79,7 +79,7 @@ fn a_secret_that_others_may_read_is_told_and_one_that_they_may_write_is_refused(
         "{refused}"
     );
 
-    // A file that holds no secret may be read by everybody, but not written.
+    // Everybody may read a file without secrets, but not write it.
     mode(&secret, 0o600);
     let config = folder.path().join("heirloom.toml");
     mode(&config, 0o644);

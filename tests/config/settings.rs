@@ -1,4 +1,4 @@
-//! What a setting may be, and what it is when it is not set.
+//! The values that settings accept, and their defaults.
 
 use std::time::Duration;
 

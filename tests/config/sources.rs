@@ -1,4 +1,4 @@
-//! The file, the environment and the flags: which wins, and how a mistake names where it is.
+//! The file, the environment and the flags: which takes precedence, and how a mistake names its place.
 
 use std::time::Duration;
 

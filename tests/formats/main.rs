@@ -1,5 +1,5 @@
-//! What heirloom stores can be read by every later version: bytes and folders that were written once are read by today's
-//! code. `README.md` says what lies here and how more is added.
+//! Every later version must read what heirloom stores: today's code reads bytes and folders that were written once.
+//! `README.md` says what is here and how to add to it.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,8 +29,8 @@ mod values;
 #[path = "../front_door/support/mod.rs"]
 mod support;
 
-/// In the place of the front door's module, which holds every answer against the specification: it does so in its own
-/// program.
+/// Replaces the front door's module that compares every answer with the specification; the front door's own program
+/// does that.
 mod specification {
     use reqwest::Method;
 

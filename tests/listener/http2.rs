@@ -7,7 +7,7 @@ use heirloom::http::server::{Limits, ServerOptions, tls_config};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
-/// A listener that lets connections be idle for a second, and looks soon.
+/// A listener that closes connections after a second without a request, and checks often.
 fn impatient() -> crate::raw::Listening {
     listen(Limits {
         header_read_timeout: Duration::from_millis(300),
@@ -39,7 +39,7 @@ async fn an_http2_answer_that_is_still_being_made_keeps_its_connection() {
         }
     }
     assert_eq!(bytes, 15);
-    // Afterwards it is idle like any other.
+    // After its answer, the connection is idle like any other.
     let idle = Instant::now();
     assert!(client.frame_of(crate::raw::GOAWAY).await.is_some());
     assert!(idle.elapsed() > Duration::from_millis(800), "{:?}", idle.elapsed());
@@ -126,7 +126,7 @@ async fn tls_is_served_with_both_protocols() {
         timeout(PATIENCE, tls.read_exact(&mut read)).await.unwrap().unwrap();
         assert_eq!(read, begins);
     }
-    // One that never begins its handshake is let go.
+    // A connection that never begins its handshake is closed.
     Raw::connect(server.addr).await.assert_closed().await;
 }
 

@@ -1,4 +1,4 @@
-//! The listener, by clients that speak to it byte by byte: what it serves, what it refuses, and how it ends.
+//! The listener, tested by clients that send any bytes: what it serves, what it refuses, and how it shuts down.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The listener: what it serves, and what it refuses.
+//! What the listener serves and what it refuses.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -77,7 +77,7 @@ async fn http_1_0_is_served_once() {
 #[tokio::test]
 async fn a_body_over_the_limit_with_a_length_is_refused_unread() {
     let server = listen(Limits::default());
-    // Only the head is sent: the answer waits for nothing.
+    // The client sends only the head: the answer does not wait for the body.
     for length in ["65537", "60000000", "18446744073709551615", "99999999999999999999"] {
         let mut client = Raw::connect(server.addr).await;
         client.send(format!("{HEAD}Content-Length: {length}\r\n\r\n")).await;
@@ -85,7 +85,7 @@ async fn a_body_over_the_limit_with_a_length_is_refused_unread() {
         client.stream.shutdown().await.unwrap();
         client.assert_closed().await;
     }
-    // One that first sends all, and reads then, gets to read the answer.
+    // A client that first sends everything and then reads still gets the answer.
     let mut client = Raw::connect(server.addr).await;
     assert!(client.send(format!("{HEAD}Content-Length: 20000000\r\n\r\n{}", "x".repeat(20_000_000))).await);
     client.answer().await.unwrap().assert_refused(413);
@@ -105,7 +105,7 @@ async fn a_chunked_body_over_the_limit_is_refused() {
     client.answer().await.unwrap().assert_refused(413);
     client.stream.shutdown().await.unwrap();
     client.assert_closed().await;
-    // The endpoint knew, and the listener answered.
+    // The endpoint saw the error, and the listener wrote the answer.
     assert_eq!(server.seen.too_large.load(Ordering::SeqCst), 1);
 }
 
@@ -113,7 +113,7 @@ async fn a_chunked_body_over_the_limit_is_refused() {
 async fn a_long_stream_takes_no_memory() {
     const MEGABYTES: usize = 60;
     let server = ChildServer::start(None).await;
-    // What the first requests take is not what is measured.
+    // A few uploads first, so that the memory that the first requests take is not measured.
     for _ in 0..3 {
         upload(&server, 1, "Content-Length: 1000000").await;
         upload(&server, 1, "Transfer-Encoding: chunked").await;
@@ -121,13 +121,13 @@ async fn a_long_stream_takes_no_memory() {
     let before = server.peak_kib();
     upload(&server, MEGABYTES, "Content-Length: 60000000").await;
     upload(&server, MEGABYTES, "Transfer-Encoding: chunked").await;
-    // The kernel counts in batches for each processor, so it may seem to shrink a little.
+    // The kernel counts memory in batches for each processor, so it may seem to shrink a little.
     let grown = server.peak_kib().saturating_sub(before);
     println!("a long stream: {grown} KiB more");
     assert!(grown < 1024, "{grown} KiB");
 }
 
-/// Sends so many megabytes, and wants 413 or the end.
+/// Sends `megabytes` megabytes, and expects 413 or a closed connection.
 async fn upload(server: &ChildServer, megabytes: usize, framing: &str) {
     let mut client = Raw::connect(server.addr).await;
     client.send(format!("{HEAD}{framing}\r\n\r\n")).await;
@@ -218,13 +218,13 @@ async fn a_slow_request_is_told_so() {
     client.answer().await.unwrap().assert_refused(408);
     assert_eq!(server.seen.timed_out.load(Ordering::SeqCst), 1);
 
-    // The next request has no more time for its head than the first.
+    // The second request has no more time for its head than the first one.
     let mut client = Raw::connect(server.addr).await;
     assert_eq!(client.get("/").await.unwrap().status, 200);
     client.send("GET / HT").await;
     client.answer().await.unwrap().assert_refused(408);
 
-    // One that says nothing has nothing to be told.
+    // A client that has sent nothing gets no answer.
     Raw::connect(server.addr).await.assert_closed().await;
 }
 
@@ -278,7 +278,7 @@ async fn a_client_that_does_not_read_is_let_go() {
     let server = listen(limits);
     let mut client = Raw::connect(server.addr).await;
     client.send("GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    // The listener's end is gone when draining has nothing to wait for.
+    // The listener ends at once, since no connection is left.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     server.shutdown.send(()).unwrap();
     timeout(Duration::from_secs(1), server.ended).await.expect("no connection is left").unwrap().unwrap();

@@ -1,5 +1,5 @@
-//! The contract suite: what every store promises, as functions over an open store, a file for each subject. [`keeps!`]
-//! runs all of them.
+//! The contract suite: what every store promises. Each promise is a function over an open store; each subject has a
+//! file. [`keeps!`] runs all of them.
 
 pub(crate) mod appends;
 pub(crate) mod log;
@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use heirloom::store::{Append, Expected, RecordChange, RecordKey, RecordedEvent, Store, StreamId, Summarize};
 
-/// A store under test.
+/// The store under test.
 pub type Tested = Arc<dyn Store>;
 
-/// A module of tests: each promise, kept by a fresh store. `$open` makes one from the path of an empty folder.
+/// A module of tests, one for each promise, each with a new store. `$open` opens one in the empty folder that it is
+/// given.
 macro_rules! keeps {
     ($module:ident, $open:expr) => {
         $crate::contract::keeps! {
@@ -62,7 +63,7 @@ macro_rules! keeps {
 }
 pub(crate) use keeps;
 
-/// A stream of the suite.
+/// A stream for the suite.
 pub fn stream(name: &str) -> StreamId {
     StreamId::new(b't', name.as_bytes()).unwrap()
 }
@@ -72,20 +73,21 @@ pub fn key(name: &str) -> RecordKey {
     RecordKey::vault(&[name.as_bytes()])
 }
 
-/// An append of events whose snapshot is all of them, joined.
+/// An append whose snapshot is the text of all its events.
 pub fn append(name: &str, expected: Expected, events: &[&str]) -> Append {
     let snapshot = events.concat().into_bytes();
     let events = events.iter().map(|event| event.as_bytes().to_vec()).collect();
     Append { stream: stream(name), expected, events, snapshot, records: Vec::new() }
 }
 
-/// One event in the place of those with the versions `first` to `last`, of a stream at a version.
+/// A summary of the versions `first` to `last` of a stream that is at version `expected`.
 pub fn summarize(name: &str, expected: u64, (first, last): (u64, u64), event: &str) -> Summarize {
     let (stream, event) = (stream(name), event.as_bytes().to_vec());
     Summarize { stream, expected: Expected::Exact(expected), first, last, event, records: Vec::new() }
 }
 
-/// Appends events `1`, `2` and so on until the stream is at a version, `at_once` at a time; the snapshot is the last.
+/// Appends events `1`, `2` and so on until the stream is at version `until`, `at_once` at a time. The snapshot is the
+/// last event.
 pub async fn fill(store: &dyn Store, name: &str, until: u64, at_once: u64) {
     let mut version = store.load(stream(name)).await.unwrap().map_or(0, |head| head.version);
     while version < until {
@@ -122,7 +124,7 @@ fn insert(name: &str, value: &str) -> RecordChange {
     RecordChange::Insert(key(name), value.as_bytes().to_vec())
 }
 
-/// The versions and the data of a stream's events, read in pages of several sizes, which are all the same.
+/// The versions and data of a stream's events. They are read in pages of several sizes, which must all give the same.
 pub async fn whole_stream(store: &dyn Store, name: &str) -> Vec<(u64, String)> {
     let whole = store.read_stream(stream(name), 0, usize::MAX).await.unwrap();
     for limit in [1, 2, 7, 16, 48] {

@@ -1,4 +1,4 @@
-//! Appends to streams: versions, rivals, pages, limits, and streams that are removed.
+//! Appends to streams: versions, conflicts, pages, limits, and removed streams.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub async fn an_append_expects_a_version(store: Tested) {
     assert_eq!(whole_log(&*store).await.len(), 1);
 }
 
-/// Of many appends that were decided on one version, one lands, also when they meet in one group.
+/// Of many appends that expect the same version, one succeeds, even if they are in one group.
 pub async fn of_rivals_one_wins(store: Tested) {
     store.append(append("a", Expected::NoStream, &["0"])).await.unwrap();
     for round in 1..=20 {

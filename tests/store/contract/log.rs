@@ -1,4 +1,4 @@
-//! The log of all streams: what its readers and followers see.
+//! The log of all streams, as readers and followers see it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::contract::{Tested, append, key, put, stream, whole_log};
 use heirloom::store::{Append, Expected, RecordedEvent, StreamId};
 
-/// The events, the snapshot and the records of an append are seen together: what is read first is never newer than
-/// what is read after it.
+/// The events, the snapshot and the records of an append become visible together: an earlier read never sees more of it
+/// than a later read.
 pub async fn a_reader_never_sees_half_of_an_append(store: Tested) {
     let writer = Arc::clone(&store);
     let writing = tokio::spawn(async move {
@@ -35,7 +35,7 @@ pub async fn a_reader_never_sees_half_of_an_append(store: Tested) {
     writing.await.unwrap();
 }
 
-/// Two slow writers and a follower: the follower sees every event once, in order, and none late.
+/// Two slow writers and a follower: the follower sees every event once and in order, and misses none.
 pub async fn a_follower_misses_nothing(store: Tested) {
     const EACH: u64 = 150;
     let writers: Vec<_> = ["one", "two"]
@@ -67,7 +67,7 @@ pub async fn a_follower_misses_nothing(store: Tested) {
             assert_eq!(event.version, *version, "an event was missed");
             followed.push(event);
         }
-        // What was read is durable state: the stream itself is never behind the log.
+        // A reader of the log sees only durable state: the stream's snapshot is at least as new as the log.
         for (stream, version) in &versions {
             assert!(store.load(stream.clone()).await.unwrap().unwrap().version >= *version);
         }
@@ -82,7 +82,7 @@ pub async fn a_follower_misses_nothing(store: Tested) {
     assert_eq!(whole_log(&*store).await, followed, "nothing appeared late");
 }
 
-/// The log read twice is the same, and each stream's events are those of the log.
+/// Reading the log twice gives the same events, and each stream has the events that the log has of it.
 pub async fn the_log_reads_the_same_twice(store: Tested) {
     for round in 0..30_u64 {
         for name in ["a", "b", "c"] {

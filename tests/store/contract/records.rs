@@ -1,4 +1,4 @@
-//! Records: they change with their append or not at all.
+//! Records: they change together with their append, or not at all.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ pub async fn records_change_only_with_their_append(store: Tested) {
     assert_eq!(store.load(stream("b")).await.unwrap(), None);
     assert_eq!(store.record(key("z")).await.unwrap(), None);
 
-    // In the order given: what one change of an append frees, the next may take.
+    // Records change in the given order, so a change may insert a key that an earlier one of the same append has
+    // deleted.
     let mut moves = append("a", Expected::Exact(1), &["2"]);
     moves.records = vec![RecordChange::Delete(key("x1")), insert("x1", "d"), insert("x3", "e")];
     store.append(moves).await.unwrap();
@@ -53,7 +54,7 @@ pub async fn an_append_without_events_changes_only_records(store: Tested) {
     assert_eq!(whole_log(&*store).await.last().unwrap().position, first.position);
 }
 
-/// Of many appends that insert one record at the same moment, one lands.
+/// Of many appends that insert the same record at once, one succeeds.
 pub async fn a_record_is_inserted_once(store: Tested) {
     for round in 0..20 {
         let rivals: Vec<_> = (0..16)

@@ -1,4 +1,4 @@
-//! Summaries: one event in the place of several.
+//! Summaries: one event in place of several.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn numbered(versions: impl Iterator<Item = u64>) -> Vec<(u64, String)> {
 }
 
 pub async fn a_summary_stands_where_the_last_of_its_events_stood(store: Tested) {
-    // Other streams' events lie between them.
+    // Events of another stream lie between them.
     for until in 1..=60 {
         fill(&*store, "a", until, 1).await;
         fill(&*store, "b", until, 1).await;
@@ -33,7 +33,8 @@ pub async fn a_summary_stands_where_the_last_of_its_events_stood(store: Tested) 
         assert_eq!(data(&next), [b"3 to 41".as_slice(), b"42"], "behind {after}");
     }
 
-    // In the log, the others are where they were, and the summary is where the last one was.
+    // In the log, the other events keep their positions, and the summary has the position of the last event that it
+    // replaces.
     let mut left = before.clone();
     left.retain(|event| event.stream != stream("a") || !(3..41).contains(&event.version));
     for event in &mut left {
@@ -47,7 +48,7 @@ pub async fn a_summary_stands_where_the_last_of_its_events_stood(store: Tested) 
         assert_eq!(store.read_log(event.position, usize::MAX).await.unwrap(), rest);
     }
 
-    // Done again, it changes nothing; and the stream goes on.
+    // The same summary again changes nothing, and the stream can be appended to.
     store.summarize(change).await.unwrap();
     assert_eq!(whole_log(&*store).await, left);
     fill(&*store, "a", 70, 3).await;
@@ -63,13 +64,13 @@ pub async fn a_summary_can_be_summarized_until_one_is_left(store: Tested) {
         assert_eq!(whole_stream(&*store, "a").await, expected.concat());
         (first, last) = (last, last + 40);
     }
-    // From inside of what the last one stands for, with the stream's newest event.
+    // A summary that begins inside of the previous one, and includes the stream's newest event.
     store.summarize(summarize("a", 200, (100, 200), "all")).await.unwrap();
     assert_eq!(whole_stream(&*store, "a").await, [(1, "1".to_owned()), (200, "all".to_owned())]);
     fill(&*store, "a", 220, 20).await;
     let expected = [vec![(1, "1".to_owned()), (200, "all".to_owned())], numbered(201..=220)].concat();
     assert_eq!(whole_stream(&*store, "a").await, expected);
-    // Two apart, and all of them in one.
+    // Two separate summaries, and then one over everything.
     store.summarize(summarize("a", 220, (201, 202), "two")).await.unwrap();
     store.summarize(summarize("a", 220, (215, 219), "five")).await.unwrap();
     store.summarize(summarize("a", 220, (2, 219), "all but one")).await.unwrap();
@@ -93,7 +94,7 @@ pub async fn a_summary_that_does_not_fit_the_stream_changes_nothing(store: Teste
         ("a", 99, (30, 40)),
         ("a", 101, (30, 40)),
         ("none", 1, (2, 2)),
-        // The first event stays; there is nothing there; there is nothing there any more.
+        // What is refused: to summarize the first event; versions that don't exist; versions that are gone.
         ("a", 100, (1, 5)),
         ("a", 100, (0, 5)),
         ("a", 100, (9, 8)),
@@ -125,14 +126,15 @@ pub async fn a_summary_that_does_not_fit_the_stream_changes_nothing(store: Teste
     assert_eq!(left.get(1), Some(&(2, "one".to_owned())));
 }
 
-/// The versions that an event stands for: `17` for itself, `3-17` for those that it was put in the place of.
+/// The versions that an event stands for: `17` for a single event, `3-17` for a summary.
 fn span(event: &RecordedEvent) -> (u64, u64) {
     let text = std::str::from_utf8(&event.data).unwrap();
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     (first.parse().unwrap(), last.parse().unwrap())
 }
 
-/// Whether each version up to some one is there, by itself or in a summary, and none twice; which one.
+/// Checks that every version up to the last one is there exactly once, as an event or in a summary. Returns the last
+/// one.
 fn whole_up_to<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> u64 {
     events.into_iter().fold(0, |before, event| {
         let (first, last) = span(event);
@@ -141,7 +143,7 @@ fn whole_up_to<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> u64 {
     })
 }
 
-/// Appends and summaries of one stream at once, with somebody who folds it and somebody who reads the log.
+/// Appends to a stream and summarizes it at the same time, while one reader folds the stream and another reads the log.
 pub async fn nobody_ever_sees_half_of_a_summary(store: Tested) {
     fill(&*store, "a", 1, 1).await;
     let writer = Arc::clone(&store);

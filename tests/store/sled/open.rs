@@ -1,4 +1,4 @@
-//! What a folder must look like to be opened: the format, who has it. And what a failure leaves behind.
+//! What a folder must be like to be opened (its format, who has it), and what a failure leaves behind.
 
 mod mark;
 
@@ -42,7 +42,7 @@ async fn a_newer_format_is_refused() {
     let meta = tree.get(b"m").unwrap().unwrap();
     let newer = [99_u32.to_be_bytes().as_slice(), &meta[8..], b"and more"].concat();
     tree.insert(b"m", folder::value(b"m", &newer)).unwrap();
-    // It may write rows that this one can't read.
+    // A newer version may write rows that this version can't read.
     let row = tree.scan_prefix(b"l").keys().next_back().unwrap().unwrap();
     tree.insert(&row, folder::value(&row, &[9])).unwrap();
     drop(tree);
@@ -51,7 +51,7 @@ async fn a_newer_format_is_refused() {
     assert!(error.to_string().contains("newer heirloom"), "{error}");
 }
 
-/// Rewrites the log as format 1 had it: a row for each event.
+/// Rewrites the log in format 1, with a row for each event.
 fn as_format_1(folder: &Path, log: &[RecordedEvent], births: &BTreeMap<StreamId, u64>) {
     let tree = folder::raw(folder);
     for row in tree.scan_prefix(b"l").keys() {
@@ -64,7 +64,7 @@ fn as_format_1(folder: &Path, log: &[RecordedEvent], births: &BTreeMap<StreamId,
         let body = [&[1], birth.as_slice(), &version, &[id.len() as u8], id, data].concat();
         tree.insert(&key, folder::value(&key, &body)).unwrap();
     }
-    // Its last row is a seal, and the mark has the digest of the whole row.
+    // In format 1 the last row is a seal, and the mark has the digest of the whole row.
     let position = log.last().unwrap().position + 1;
     let seal = [b"l".as_slice(), &position.to_be_bytes()].concat();
     let row = folder::value(&seal, &[0]);
@@ -128,7 +128,7 @@ async fn a_second_opening_says_who_has_it_and_leaves_the_first_unharmed() {
     drop(store);
     assert_eq!(count(temp.path()).await, 2);
 
-    // Something else has sled's own file open.
+    // sled's own file is open elsewhere.
     let tree = folder::raw(temp.path());
     let error = open(temp.path()).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
@@ -136,8 +136,8 @@ async fn a_second_opening_says_who_has_it_and_leaves_the_first_unharmed() {
     assert_eq!(count(temp.path()).await, 2);
 }
 
-/// A disk that fails at one kind of call: those who wait are told that the outcome is unknown, the operator is told
-/// once, nothing is answered any more, and the folder opens again with all that was acknowledged.
+/// A disk that fails at one kind of call. Waiting callers are told that the outcome is unknown, the operator is told
+/// once, and nothing is answered any more. The folder opens again with everything acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_disk_ends_the_run_and_loses_nothing() {
     let cases: [fn(&TestDisk) -> &AtomicBool; 2] = [|disk| &disk.fail_flush, |disk| &disk.fail_log];
@@ -164,14 +164,14 @@ async fn a_failing_disk_ends_the_run_and_loses_nothing() {
         assert!(matches!(store.read_log(0, 9).await, Err(StoreError::Unavailable(_))));
         let told = said(&told).await;
         assert!(told.len() == 1 && told[0].contains(temp.path().to_str().unwrap()), "{told:?}");
-        // What was acknowledged is there: no backup is needed, but a look at the disk.
+        // Everything acknowledged is there: the operator needs to look at the disk, but needs no backup.
         assert!(told[0].contains("look at the disk") && !told[0].contains("backup"), "{told:?}");
         drop(store);
-        // After that nobody drops sled: it still has its file, and only the end of the process ends it.
+        // After that nobody drops sled, so it keeps its file until the process ends.
         let raw = sled::Config::new().path(temp.path().join("data/sled")).segment_size(1 << 20).open();
         assert!(raw.is_err_and(|error| error.to_string().contains("lock")));
 
-        // So look at a copy, as the next process would find it.
+        // So the test opens a copy, as the next process would find it.
         let next = temp.path().join("next");
         folder::copy(&temp.path().join("data"), &next);
         let store = open(&next).unwrap();
@@ -202,7 +202,7 @@ async fn a_mark_that_cannot_be_synced_ends_the_run() {
 
 type Told = Arc<Mutex<Vec<String>>>;
 
-/// What the operator is told; those who wait may have their answers a moment earlier.
+/// What the operator is told. Waiting callers may get their answers a moment earlier.
 async fn said(told: &Told) -> Vec<String> {
     for _ in 0..5_000 {
         if !told.lock().unwrap().is_empty() {
@@ -221,7 +221,7 @@ fn observed(folder: &Path, disk: &Arc<TestDisk>) -> (Arc<SledStore>, Told) {
     (Arc::new(SledStore::open(folder, options).unwrap()), told)
 }
 
-/// sled panics at a file name that is not UTF-8 among its blobs: a panic for certain, in the middle of its opening.
+/// sled panics at a file name among its blobs that is not UTF-8: a certain panic while it opens.
 #[test]
 fn a_panic_of_sled_while_it_opens_is_a_refusal() {
     use std::os::unix::ffi::OsStrExt as _;
@@ -235,8 +235,8 @@ fn a_panic_of_sled_while_it_opens_is_a_refusal() {
     assert!(error.contains(temp.path().to_str().unwrap()) && error.contains("blob_io.rs"), "{error}");
 }
 
-/// sled takes a snapshot that it was writing when the process ended for a whole one. A kill or a full disk in that moment
-/// must not end the store for good.
+/// sled takes a snapshot that it was still writing when the process ended for a complete one. A kill or a full disk at
+/// that moment must not make the store unusable.
 #[tokio::test]
 async fn a_snapshot_that_sled_did_not_finish_is_not_in_the_way() {
     let temp = tempfile::tempdir().unwrap();
@@ -253,7 +253,7 @@ async fn the_folder_is_its_owners_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");
-    // Made by hand, as for a service.
+    // The folder was made by hand, as for a service.
     fs::create_dir(&data).unwrap();
     for _ in 0..2 {
         for path in [&data, &data.join("sled")].into_iter().filter(|path| path.exists()) {
@@ -263,7 +263,8 @@ async fn the_folder_is_its_owners_alone() {
         assert_eq!([mode(&data), mode(&data.join("sled"))], [0o700; 2]);
         assert_eq!([mode(&data.join("lock")), mode(&data.join("mark"))], [0o600; 2]);
     }
-    // With something else in it, it is not ours to close; what is in it stays closed.
+    // With another file in it, the folder may be somebody else's, so its permissions stay; those of sled's folder are
+    // still restricted.
     fs::write(data.join("somebody's"), "").unwrap();
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
     with_events(&data, &[]).await;

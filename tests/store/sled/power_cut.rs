@@ -1,5 +1,6 @@
-//! A power cut at any moment: of what was not synced, any part may be missing, in any order. What was acknowledged is there,
-//! no stream is forked, and of a removed stream, or of what was summarized, nothing is left once the purge has gone on.
+//! A power cut at any moment. Of what was not synced, any part may be missing, in any order. Then everything
+//! acknowledged is there, no stream has forked, and once the purge has gone on, nothing is left of removed streams and
+//! summarized events.
 
 mod demands;
 mod history;
@@ -13,12 +14,12 @@ use crate::support::power::{PowerCut, Random, RecordingDisk};
 use crate::support::{child, loop_device};
 use heirloom::store::sled::SystemDisk;
 
-/// In memory, where there is such a place: sled syncs by itself when it is opened.
+/// In memory if possible, since sled syncs by itself when it is opened.
 fn fast_tempdir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// What came of the states, and of the first that was not right.
+/// How many states there were of each kind, and the first wrong one.
 #[derive(Default)]
 struct Found {
     states: usize,
@@ -26,7 +27,8 @@ struct Found {
     wrong: Vec<String>,
 }
 
-/// Two hundred states; more, of a longer run, with `HEIRLOOM_POWER_CUTS`. Another seed with `HEIRLOOM_POWER_SEED`.
+/// Two hundred states. `HEIRLOOM_POWER_CUTS` sets another number, of a longer run, and `HEIRLOOM_POWER_SEED` another
+/// seed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
     let number = |name| std::env::var(name).ok().and_then(|n| n.parse::<usize>().ok());
@@ -40,7 +42,7 @@ async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
     let root = temp.path().canonicalize().unwrap();
     let data = root.join("data");
     let disk = Arc::new(RecordingDisk::new(&data));
-    // Between the syncs, too.
+    // A thread also looks at the folder between the syncs.
     let (looking, running) = (Arc::clone(&disk), Arc::new(()));
     let until = Arc::downgrade(&running);
     let looker = std::thread::spawn(move || {
@@ -95,10 +97,10 @@ async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
     assert!(found.torn > found.states / 2);
 }
 
-/// The test below, by its whole name.
+/// The full name of the test below.
 const CHILD: &str = "sled::power_cut::child";
 
-/// Not a test of its own: a process that uses a store until it is killed, and says what it knows.
+/// Not a test by itself: a process that uses a store until it is killed, and prints what was acknowledged.
 #[test]
 fn child() {
     let Some((_, folder)) = child::task() else { return };
@@ -128,7 +130,7 @@ fn child() {
     });
 }
 
-/// The fact of a line that a child says.
+/// The fact in a line that the child has printed.
 fn fact(line: &str) -> Fact {
     let (what, name) = line.split_once('\t').unwrap();
     let name = name.to_owned();
@@ -139,7 +141,7 @@ fn fact(line: &str) -> Fact {
     }
 }
 
-/// Stops a process where it is; what it has asked the kernel for is done first.
+/// Stops a process. What it has already asked the kernel to do is done first.
 fn stop(process: u32) {
     signal(process, rustix::process::Signal::STOP);
     let stopped = |thread: std::fs::DirEntry| {
@@ -157,8 +159,8 @@ fn signal(process: u32, signal: rustix::process::Signal) {
     rustix::process::kill_process(process, signal).unwrap();
 }
 
-/// A real file system: what its image has at a moment is what the disk would have. Three moments; more with
-/// `HEIRLOOM_LOOP_CUTS`.
+/// A real file system on a loop device: the device's image at a moment is what a disk would have. Three moments; more
+/// with `HEIRLOOM_LOOP_CUTS`.
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_power_cut_on_a_real_file_system() {
     let cuts = std::env::var("HEIRLOOM_LOOP_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
@@ -177,12 +179,12 @@ async fn what_was_acknowledged_survives_a_power_cut_on_a_real_file_system() {
         stop(started.child.id());
         let left = mounted.cut(temp.path());
         signal(started.child.id(), rustix::process::Signal::CONT);
-        // What it may have asked for, and was not answered to us.
+        // Facts that the child may have asked for, but has not printed yet.
         let cycle = facts.iter().filter(|fact| matches!(fact, Fact::Removing(_))).count();
         let (known, mut facts) = (facts.len(), facts.clone());
         facts.extend((0..6).map(|number| Fact::Version(format!("session {number}"), 0)));
         facts.extend((0..=cycle).map(|cycle| Fact::Version(format!("gone {cycle}"), 0)));
-        // It is ahead of what we have heard: what was filled is perhaps removed already.
+        // The child is ahead of what it has printed, so a stream that was filled may be removed already.
         let may_go: Vec<_> = (0..cycle + 200).map(|cycle| Fact::Removing(format!("gone {cycle}"))).collect();
         let known = known + may_go.len();
         facts.splice(0..0, may_go);

@@ -1,5 +1,5 @@
-//! A start that is refused changes nothing, byte for byte; what never held an event, and what sled can make again, is no
-//! reason to refuse.
+//! A refused start changes nothing, byte for byte. A store that never held an event, or files that sled can make again,
+//! are no reason to refuse.
 
 mod failing_disk;
 
@@ -19,7 +19,7 @@ fn open(folder: &Path) -> Result<SledStore, OpenError> {
     SledStore::open(folder, SledOptions { cache_bytes: 4096, ..SledOptions::default() })
 }
 
-/// Every file of a folder but the lock, which says who opened it last.
+/// Every file of a folder except the lock, which says who opened the folder last.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -36,7 +36,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// A store with a history: several segments, some of them used twice, a removed stream, two openings.
+/// A store with a history: several segments, some of them used twice, a removed stream, and two openings.
 async fn with_history(folder: &Path) -> Vec<RecordedEvent> {
     let mut log = Vec::new();
     for opening in 0..3_u64 {
@@ -68,7 +68,7 @@ async fn is_whole(store: &SledStore, log: &[RecordedEvent]) {
     }
 }
 
-/// Some hundred bits; more with `HEIRLOOM_FLIPPED_BITS`.
+/// 160 bits; more with `HEIRLOOM_FLIPPED_BITS`.
 #[tokio::test]
 async fn a_flipped_bit_loses_nothing_or_is_refused_and_then_nothing_is_changed() {
     let temp = tempfile::tempdir().unwrap();
@@ -76,7 +76,7 @@ async fn a_flipped_bit_loses_nothing_or_is_refused_and_then_nothing_is_changed()
     let log = with_history(&base).await;
     let bytes = fs::read(base.join("sled/db")).unwrap();
     let count = std::env::var("HEIRLOOM_FLIPPED_BITS").ok().and_then(|n| n.parse().ok()).unwrap_or(160);
-    // Each byte of the segments' headers, and as many places elsewhere.
+    // Each byte of the segments' headers, and `count` places elsewhere.
     let headers =
         (0..bytes.len().div_ceil(1 << 20)).flat_map(|segment| (0..20).map(move |at| (segment << 20) + at));
     let elsewhere = (0..count).map(|n| n * (bytes.len() / count) + n * 7919 % 4096);
@@ -140,7 +140,7 @@ async fn what_is_made_of_the_log_is_made_again_from_it() {
             Some(bytes) => fs::write(&path, bytes).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        // A snapshot need not be there.
+        // sled needs no snapshot.
         let is_noticed = bytes.is_some() || name == Path::new("conf");
         assert_eq!(verify(&data).unwrap().remade, if is_noticed { vec![path] } else { vec![] });
         let store = open(&data).unwrap_or_else(|error| panic!("{name:?} {bytes:?}: {error}"));
@@ -180,7 +180,7 @@ async fn a_first_start_that_was_cut_short_anywhere_is_made_anew() {
     }
 }
 
-/// Without a mark, and with its file damaged, a store is not taken for one that never held an event.
+/// A store that has lost its mark and whose file is damaged is not replaced by a new one.
 #[tokio::test]
 async fn a_store_that_held_an_event_is_never_made_anew() {
     let temp = tempfile::tempdir().unwrap();
@@ -209,7 +209,8 @@ async fn a_store_that_held_an_event_is_never_made_anew() {
     }
 }
 
-/// What is said of a store is what the store says of itself; of a damaged copy, what its opening would say. Nothing is changed.
+/// For a whole store, `verify` reports what the store itself reports; for a damaged copy, what a start would report. It
+/// changes nothing.
 #[tokio::test]
 async fn a_store_is_verified_without_being_changed() {
     let temp = tempfile::tempdir().unwrap();
@@ -222,17 +223,17 @@ async fn a_store_is_verified_without_being_changed() {
     assert_eq!((found.records, found.mark), (40, Some(found.position)));
     assert!(found.position >= log.last().unwrap().position && found.messages > 1000, "{found:?}");
 
-    // A server has it.
+    // A server has the folder open.
     let store = open(&base).unwrap();
     assert!(matches!(verify(&base), Err(OpenError::InUse { .. })));
-    // A copy of a quiet store is whole, also without a lock, and one that nobody may write to.
+    // A copy of an idle store is whole, also without a lock, and if nobody may write to it.
     folder::copy(&base, &data);
     fs::remove_file(data.join("lock")).unwrap();
     drop(store);
     assert!(verify(&data).unwrap().is_whole());
     assert!(!data.join("lock").exists());
 
-    // A mark that is newer than the log, no mark, a damaged file, no store at all.
+    // A mark that is newer than the log, no mark, a damaged file, no store.
     let mark = fs::read(data.join("mark")).unwrap();
     let store = open(&base).unwrap();
     store.append(append("newer", NEW, &["e"])).await.unwrap();
@@ -250,7 +251,7 @@ async fn a_store_is_verified_without_being_changed() {
     assert!(found.is_whole() && found.remade == [data.join("sled/conf")], "{found:?}");
     assert!(matches!(verify(temp.path()), Err(OpenError::Io { .. })));
 
-    // Of a damaged file, what a start would say.
+    // For a damaged file, `verify` says what a start would say.
     let db = fs::read(base.join("sled/db")).unwrap();
     let (mut refused, mut opened) = (0, 0);
     for at in (0..24).chain((24..db.len()).step_by(db.len() / 40)) {
@@ -269,8 +270,8 @@ async fn a_store_is_verified_without_being_changed() {
     assert!(refused > 10 && opened > 0, "{refused} refused, {opened} opened");
 }
 
-/// How long it takes to open a large store, in turn with sled alone on a copy. Only with `HEIRLOOM_LARGE_STORE`, the number of
-/// streams.
+/// Measures how long a large store takes to open, in turn with sled alone on a copy. Runs only with
+/// `HEIRLOOM_LARGE_STORE`, which is the number of streams.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_store_opens_in_about_the_time_that_sled_needs() {
     let Some(streams) = std::env::var("HEIRLOOM_LARGE_STORE").ok().and_then(|n| n.parse::<usize>().ok())

@@ -1,4 +1,4 @@
-//! The mark, which says how far the log had got: a log that does not fit it was not left by the last run.
+//! The mark says how far the log had come. A start refuses a log that does not fit its mark.
 
 use std::fs;
 
@@ -18,10 +18,10 @@ async fn a_log_ahead_of_its_mark_is_fine() {
     with_events(&data, &["b", "c"]).await;
     fs::write(&mark, old).unwrap();
     assert_eq!(count(&data).await, 3);
-    // The mark was written again: a log that now loses its end is noticed.
+    // The mark was written again, so a log that now loses its end is noticed.
     assert_eq!(count(&data).await, 3);
 
-    // So too when the marked event's stream has been removed since.
+    // The same if the stream of the marked event has been removed meanwhile.
     let old = fs::read(&mark).unwrap();
     let store = open(&data).unwrap();
     store.append(append("d", NEW, &["d"])).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_log_behind_its_mark_is_refused() {
         assert!(text.contains("lost acknowledged events") && text.contains("from a backup"), "{text}");
         assert!(text.contains(cut.to_str().unwrap()), "{text}");
     }
-    // The whole log gone.
+    // The whole log is gone.
     fs::remove_dir_all(data.join("sled")).unwrap();
     assert!(matches!(open(&data).unwrap_err(), OpenError::NotAsMarked { .. }));
 }
@@ -88,7 +88,8 @@ async fn a_log_with_another_event_at_the_mark_is_refused() {
     let error = open(&other).unwrap_err().to_string();
     assert!(error.contains("another event"), "{error}");
 
-    // A change that is no event, and an event that had no room there, are others too.
+    // A log in which the marked position holds another event is noticed too: a change without an event, or an event
+    // that was too large for the row.
     let base = temp.path().join("base");
     with_events(&base, &["a"]).await;
     let marked = temp.path().join("marked");
@@ -146,16 +147,16 @@ async fn one_damaged_slot_is_fine_and_two_need_the_operators_word() {
 async fn that_a_log_was_taken_as_restored_is_remembered_until_somebody_has_seen_to_it() {
     let temp = tempfile::tempdir().unwrap();
     let accept = || SledOptions { accept_restored: true, ..SledOptions::default() };
-    // There is nothing yet to see to.
+    // The store is empty, so there is nothing to decide.
     let pending = async |store: &SledStore| store.record(RecordKey::restored()).await.unwrap().is_some();
     assert!(!pending(&SledStore::open(temp.path(), accept()).unwrap()).await);
     with_events(temp.path(), &["a", "b"]).await;
     for name in ["c", "d"] {
-        // The mark fits, or is of another store.
+        // With a mark that fits, and with the mark of another store.
         drop(SledStore::open(temp.path(), accept()).unwrap());
         let store = open(temp.path()).unwrap();
         assert!(pending(&store).await);
-        // The group that deletes it is the last one when the log is taken again.
+        // The group that deletes the record is the last one when the log is accepted once more.
         let records = vec![RecordChange::Delete(RecordKey::restored())];
         store.append(Append { records, ..append(name, NEW, &[name]) }).await.unwrap();
         assert!(!pending(&store).await);

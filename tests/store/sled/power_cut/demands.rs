@@ -1,4 +1,4 @@
-//! What must be there after a power cut, and whether it is.
+//! What must be in the store after a power cut, and whether it is.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,7 +13,7 @@ use heirloom::store::sled::disk::Synced;
 use heirloom::store::sled::{Disk, SledOptions, SledStore};
 use heirloom::store::{RecordedEvent, Store};
 
-/// Syncs nothing: what is looked at lives as long as the process.
+/// Syncs nothing, since the folder is only read by this process.
 struct NoSync;
 
 impl Disk for NoSync {
@@ -28,12 +28,12 @@ struct Demand {
     version: u64,
     may_be_gone: bool,
     is_gone: bool,
-    /// Up to which version it is summarized at least.
+    /// It must be summarized up to this version at least.
     short: u64,
 }
 
 impl Demand {
-    /// Whether the events of a stream are those that were made: each of them, or a summary behind the first.
+    /// Whether the events of a stream are the original ones: each of them, or a summary behind the first one.
     fn fits(&self, name: &str, version: u64, events: &[RecordedEvent]) -> bool {
         let short = events.get(1).map_or(0, |second| second.version).max(2);
         let is_event = |event_: &RecordedEvent| event_.data == event(name, event_.version);
@@ -60,12 +60,12 @@ fn demands(facts: &[Fact]) -> BTreeMap<String, Demand> {
     demands
 }
 
-/// What a power cut has broken, if it has.
+/// Fails with a description if the power cut has broken anything.
 pub async fn broken(folder: &Path, facts: &[Fact], acknowledged: usize) -> Result<(), String> {
     let options = SledOptions { disk: Arc::new(NoSync), ..SledOptions::default() };
     let store = SledStore::open(folder, options).map_err(|error| format!("not opened: {error}"))?;
     let fails = |what: String| if what.is_empty() { Ok(()) } else { Err(what) };
-    // What was asked for last may be there, too.
+    // What was asked for but not acknowledged may be there, too.
     let mut demands = demands(&facts[..acknowledged]);
     for fact in &facts[acknowledged..] {
         let (Fact::Version(name, _)
@@ -112,7 +112,7 @@ pub async fn broken(folder: &Path, facts: &[Fact], acknowledged: usize) -> Resul
         }
     }
     fails(if log.is_empty() { String::new() } else { format!("nobody knows of {:?}", log.keys()) })?;
-    // What was removed goes.
+    // The purge of removed streams goes on.
     for _ in 0..10_000 {
         if store.stats().purging == 0 {
             break;
@@ -123,9 +123,9 @@ pub async fn broken(folder: &Path, facts: &[Fact], acknowledged: usize) -> Resul
     left_over(folder, whole)
 }
 
-/// Looks into the tree for events that no stream has any more.
+/// Fails if the tree has events that belong to no stream.
 fn left_over(folder: &Path, events: u64) -> Result<(), String> {
-    // A thread of sled may hold its lock for a moment longer.
+    // A thread of sled may keep its lock for a moment.
     let closed = std::iter::repeat_with(|| {
         std::thread::sleep(std::time::Duration::from_millis(1));
         folder::try_raw(folder)
@@ -146,13 +146,13 @@ fn left_over(folder: &Path, events: u64) -> Result<(), String> {
     Err(format!("left over: {found} events are in the tree, {events} in its streams; {purges} purges"))
 }
 
-/// How many events are in a row of the log.
+/// How many events a row of the log has.
 pub fn count(row: &[u8]) -> u64 {
     assert_eq!(row[0], 2);
     let (mut at, mut events) = (1, 0);
     while at < row.len() {
         if row[at] == 1 || row[at] == 4 {
-            // A summary has the first version that it stands for, too.
+            // A summary also has the first version that it stands for.
             let head = if row[at] == 1 { at + 17 } else { at + 25 };
             let stream = usize::from(row[head]);
             let data = head + 1 + stream;

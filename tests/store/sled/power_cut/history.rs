@@ -1,4 +1,4 @@
-//! A store that is used, and what its users know of it.
+//! A store in use, and the facts that its users know about it.
 
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
@@ -10,20 +10,20 @@ use crate::support::until::until;
 use heirloom::store::sled::{Disk, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, MAX_SUMMARIZED, RecordChange, Remove, Store};
 
-/// What was asked for or acknowledged, in its order.
+/// Something that was asked for or acknowledged, in order.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// The stream is at this version at least.
+    /// The stream has at least this version.
     Version(String, u64),
-    /// From here on it may be gone.
+    /// From here on the stream may be gone.
     Removing(String),
     Removed(String),
-    /// From here on one event may stand in the place of those from the second to this version.
+    /// From here on a summary may replace the events from the second to this version.
     Summarizing(String),
     Summarized(String, u64),
 }
 
-/// The event that stands at a version of a stream, and nowhere else.
+/// The event at a version of a stream; no other event has this text.
 pub fn event(name: &str, version: u64) -> Vec<u8> {
     format!("{name} {version} ").into_bytes().into_iter().chain(std::iter::repeat(b'.')).take(300).collect()
 }
@@ -32,13 +32,13 @@ pub fn summary(name: &str, last: u64) -> String {
     format!("{name} up to {last}")
 }
 
-/// A store that is used, and what is known of it.
+/// A store in use, and what is known about it.
 pub struct Installation {
     pub store: Arc<SledStore>,
     pub hears: Hears,
 }
 
-/// Who is told of each fact.
+/// Is called with each fact.
 pub type Hears = Arc<dyn Fn(Fact) + Send + Sync>;
 
 impl Installation {
@@ -52,7 +52,7 @@ impl Installation {
         (self.hears)(fact);
     }
 
-    /// Appends `count` events behind `version`.
+    /// Appends `count` events after `version`.
     pub async fn append(&self, name: &str, version: u64, count: u64) -> u64 {
         let events = (version + 1..=version + count).map(|version| event(name, version)).collect();
         let last = version + count;
@@ -68,7 +68,7 @@ impl Installation {
         last
     }
 
-    /// Many append at once, each to a stream of its own, one event after another.
+    /// Appends to many streams at once, one event after another in each.
     pub async fn refresh(self: &Arc<Self>, names: &[String], from: u64, rounds: u64) {
         let mut tasks = Vec::new();
         for name in names {
@@ -94,7 +94,7 @@ impl Installation {
         self.says(Fact::Removed(name.to_owned()));
     }
 
-    /// Puts one event in the place of those from the second to `last`, where one stands for those up to `from` already.
+    /// Summarizes the versions from the second to `last`. Those up to `from` are summarized already.
     pub async fn shorten(&self, name: &str, version: u64, (from, last): (u64, u64)) {
         let mut first = from.max(2);
         while first < last {
@@ -107,24 +107,24 @@ impl Installation {
         }
     }
 
-    /// Stops as a process does that is told to.
+    /// Stops as a process does when shutdown is requested.
     pub fn stop(self: Arc<Self>) {
         let Self { store, .. } = Arc::into_inner(self).unwrap();
         drop(Arc::into_inner(store).unwrap());
     }
 }
 
-/// How much happens.
+/// The size of the history.
 pub struct Size {
-    /// Events of each long stream.
+    /// The number of events in each long stream.
     pub long: u64,
-    /// Refreshes of each session, in each of three parts.
+    /// The number of refreshes of each session, in each of three parts.
     pub rounds: u64,
     pub purged: u64,
 }
 
-/// A first start, sign-ups, refreshes, a new key now and then, sessions that are removed and purged or summarized while
-/// others go on, a stop in the midst of that, two more starts.
+/// A first start, sign-ups, refreshes, new keys, sessions that are removed and purged or summarized while others go on,
+/// a stop in the midst of that, and two more starts.
 pub async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fact> {
     let facts = Arc::new(Mutex::new(Vec::new()));
     let (known, recording) = (Arc::clone(&facts), Arc::clone(disk));
@@ -146,7 +146,7 @@ pub async fn run(data: &Path, disk: &Arc<RecordingDisk>, size: &Size) -> Vec<Fac
         for number in 0..size.purged {
             all.append(&format!("gone {number}"), part * 100, 100).await;
         }
-        // Of the others' events, some lie in one row with each other.
+        // Some events of the two streams share a row.
         if part < short / 25 {
             for step in 0..5 {
                 all.append("short", part * 25 + step * 5, 5).await;

@@ -1,4 +1,4 @@
-//! A disk that fails while a store is opened: each write, each read.
+//! A disk that fails while a store is opened, at each write and at each read.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,20 +12,20 @@ use heirloom::store::Store;
 use heirloom::store::sled::disk::Synced;
 use heirloom::store::sled::{Disk, SledOptions, SledStore};
 
-/// A disk whose syncs fail from a certain one on.
+/// A disk whose syncs fail after the first few.
 struct FailingDisk(AtomicUsize);
 
 impl Disk for FailingDisk {
     fn sync(&self, _: Synced, _: &fs::File) -> io::Result<()> {
         match self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
             Ok(_) => Ok(()),
-            // EIO.
+            // 5 is EIO.
             Err(_) => Err(io::Error::from_raw_os_error(5)),
         }
     }
 }
 
-/// Wherever an opening ends, what it leaves opens again, and nothing is lost.
+/// Wherever an opening fails, the next one succeeds, and nothing is lost.
 #[tokio::test]
 async fn an_opening_may_end_at_each_of_its_steps() {
     let temp = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ async fn an_opening_may_end_at_each_of_its_steps() {
             break;
         };
         assert!(!error.to_string().contains("backup"), "{error}");
-        // sled may still have its file in this process.
+        // sled may still have its file open in this process, so a copy is opened.
         folder::copy(&data, &left);
         for _ in 0..2 {
             is_whole(&open(&left).unwrap(), &log).await;
@@ -51,10 +51,10 @@ async fn an_opening_may_end_at_each_of_its_steps() {
     assert!((5..40).contains(&ended), "{ended} steps");
 }
 
-/// The test below, by its whole name.
+/// The full name of the test below.
 const CHILD: &str = "sled::refused::failing_disk::child";
 
-/// Not a test of its own: a child opens the folder and reads all.
+/// Not a test by itself: a child opens the folder and reads everything.
 #[test]
 fn child() {
     let Some((_, folder)) = child::task() else { return };
@@ -70,13 +70,13 @@ fn child() {
     }
 }
 
-/// Opens the folder in a process under strace, and says what it said and how many reads there were.
+/// Opens the folder in a process under strace. Returns what it printed, and how many reads there were.
 fn traced(folder: &Path, options: &[&str]) -> Option<(String, usize)> {
     let trace = folder.with_extension("trace");
     let output = Command::new("strace")
         .args(["-f", "-qq", "-e", "trace=pread64", "-o"])
         .arg(&trace)
-        // Of sled's file alone.
+        // Only reads of sled's file.
         .arg("-P")
         .arg(folder.join("sled/db"))
         .args(options)
@@ -93,7 +93,7 @@ fn traced(folder: &Path, options: &[&str]) -> Option<(String, usize)> {
     Some((said, reads.lines().filter(|line| line.contains("pread64")).count()))
 }
 
-/// Each read of each thread fails once. Every fifth is tried; all with `HEIRLOOM_EVERY_READ`.
+/// Each read of each thread fails once. Every fifth is tried, or all with `HEIRLOOM_EVERY_READ`.
 #[tokio::test]
 async fn a_read_that_fails_destroys_nothing() {
     let temp = tempfile::tempdir().unwrap();
