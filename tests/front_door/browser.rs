@@ -1,4 +1,4 @@
-//! Clients in a browser: one with its refresh token in a cookie, one without a cookie.
+//! Clients in a browser: one with its refresh token in a cookie, and one without a cookie.
 
 mod cookie;
 mod origin;
@@ -9,7 +9,7 @@ use crate::support::{Answer, PUBLIC, Server, Setup, USER};
 
 const BROWSER: &str = "browser-app";
 const APP: &str = "https://app.example.com";
-/// Where the pages of the client without a cookie come from.
+/// The origin of the pages of the client without a cookie.
 const SPA: &str = "https://spa.example.com";
 const REFUSED: (u16, &str) = (400, "invalid_request");
 const GONE: (u16, &str) = (400, "invalid_grant");
@@ -44,7 +44,7 @@ async fn refresh(server: &Server, cookie: &str) -> Answer {
     server.send(request.header("origin", APP).header("cookie", cookie)).await
 }
 
-/// The cookie as a browser sends it back: `name=value`.
+/// The cookie of an answer, as a browser sends it back: `name=value`.
 fn cookie(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.header("set-cookie").split(';').next().unwrap().to_owned()

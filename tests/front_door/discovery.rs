@@ -42,7 +42,7 @@ async fn the_jwks_is_public_cacheable_and_open_to_any_origin() {
         let again = server.send(request.header("if-none-match", tag)).await;
         assert_eq!(again.status, status, "{tag}");
         assert_eq!(again.header("etag"), etag);
-        // A 304 renews what is cached: it must not say less than the answer that it stands for.
+        // A 304 renews a cached answer, so it must have the same headers.
         for name in ["cache-control", "pragma", "access-control-allow-origin"] {
             assert_eq!(again.header(name), jwks.header(name), "{tag}: {name}");
         }
@@ -105,7 +105,7 @@ async fn es256_tokens_verify_by_the_jwks_and_at_our_own_api() {
     let jwks: JwkSet = serde_json::from_value(server.get("/.well-known/jwks.json").await.json).unwrap();
     let mut validation = Validation::new(Algorithm::ES256);
     validation.set_audience(&["demo-api"]);
-    // The server's clock stands still; this library reads the machine's.
+    // The test's clock stands still, but this library reads the machine's clock.
     validation.validate_exp = false;
     let claims = |answer: &Answer| {
         let header = decode_header(answer.access_token()).unwrap();
@@ -178,7 +178,7 @@ async fn the_metadata_says_what_is_supported() {
     });
     assert_eq!(metadata.json, expected);
     assert_eq!(metadata.header("access-control-allow-origin"), "*");
-    // Nimbus, pac4j and Spring's clients insist on the first, go-oidc and fastapi-oidc verify by the second.
+    // Nimbus, pac4j and Spring's clients need the first member; go-oidc and fastapi-oidc verify by the second.
     let mut openid = expected;
     openid["subject_types_supported"] = json!(["public"]);
     openid["id_token_signing_alg_values_supported"] = json!(["RS256"]);
@@ -220,19 +220,20 @@ async fn the_docs_the_specification_and_the_health_are_there() {
     );
     let specification = server.get("/openapi.json").await;
     assert_eq!(specification.json["info"]["title"], "heirloom");
-    // Generators take the server from it.
+    // Generators read the server's URL from the specification.
     assert_eq!(specification.json["servers"], json!([{"url": server.base}]));
     let kept = heirloom::http::docs::specification().unwrap();
     assert_eq!(specification.text, kept.replacen("https://id.example.com", &server.base, 1));
     assert_eq!(server.get("/health/live").await.json, json!({"status": "ok"}));
     let mut ready = server.get("/health/ready").await.json;
-    // Only a store on a disk has something to say of it.
+    // Only a store on a disk reports it.
     ready.as_object_mut().unwrap().remove("disk");
     let sweeper = json!({"behind": false, "ended": 0, "removed": 0, "failed": 0});
     assert_eq!(ready, json!({"status": "ok", "sweeper": sweeper}));
 }
 
-/// Every path of the specification and of the page is there, with its methods and no other; nothing else is.
+/// Every path of the specification and of the documentation page accepts its own methods and no others. Other paths
+/// don't exist.
 #[tokio::test]
 async fn each_path_takes_its_methods_and_no_other() {
     let server = Server::start().await;
@@ -330,7 +331,7 @@ async fn the_oauth2_crate_signs_in_and_refreshes_and_jsonwebtoken_verifies() {
     }
 }
 
-/// The HTTP client that the `oauth2` crate is given: ours is a newer `reqwest` than its own.
+/// The HTTP client for the `oauth2` crate, which itself uses an older `reqwest`.
 struct Http;
 
 impl<'c> oauth2::AsyncHttpClient<'c> for Http {
@@ -356,7 +357,7 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Http {
     }
 }
 
-/// Verifies an access token as a resource server does: by the fetched JWKS alone.
+/// Verifies an access token as a resource server does: only by the JWKS that it fetches.
 async fn verified(server: &Server, token: &str) -> Value {
     let jwks: JwkSet = serde_json::from_value(server.get("/.well-known/jwks.json").await.json).unwrap();
     let header = decode_header(token).unwrap();

@@ -1,4 +1,4 @@
-//! The password grant through the front door: who gets in, who does not, and what it costs to try.
+//! The password grant: who can sign in, who can't, and what an attempt costs.
 
 mod hashing;
 
@@ -11,7 +11,7 @@ use crate::support::{Server, Setup, USER};
 use heirloom::password::hash::Cost;
 use heirloom::user::{Command, vault};
 
-/// Vault told by its timing who exists (CVE-2025-6011).
+/// Vault's timing told who exists (CVE-2025-6011).
 #[tokio::test]
 async fn unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_hashing() {
     let server = Server::start().await;
@@ -30,7 +30,7 @@ async fn unknown_wrong_and_switched_off_are_the_same_bytes_after_the_same_hashin
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
-/// A check that is apart from its count lets parallel guesses through.
+/// If the limit is checked before an attempt is counted, parallel guesses pass.
 #[tokio::test]
 async fn of_a_hundred_parallel_guesses_no_more_than_the_limit_are_hashed() {
     let server = Server::with(|setup| setup.config.throttle.account_attempts = 10).await;
@@ -102,7 +102,7 @@ async fn sign_ins_that_the_store_fails_count_as_no_guesses() {
 #[tokio::test]
 async fn the_same_wrong_password_sent_twice_at_once_counts_once() {
     let server = Server::with(|setup| setup.config.throttle.account_attempts = 3).await;
-    // Some clients probe Basic, then the body.
+    // Some clients try HTTP Basic first, and then the body.
     let statuses = async |guess: &str| {
         [server.sign_in_as(USER.0, guess).await.status, server.sign_in_as(USER.0, guess).await.status]
     };
@@ -132,7 +132,7 @@ async fn who_has_signed_in_from_here_before_is_not_touched_by_strangers() {
     assert_eq!(throttled.outcome(), (429, "slow_down"));
     assert_eq!(from("192.0.2.1", USER.1).await.status, 200);
     assert_eq!(from("203.0.113.9", USER.1).await.status, 429, "the success cleared its own counter only");
-    // Who comes back when told is let in.
+    // Whoever comes back after `Retry-After` is let in.
     server.wait(throttled.header("retry-after").parse().unwrap());
     assert_eq!(from("203.0.113.9", USER.1).await.status, 200);
 }
@@ -153,7 +153,7 @@ async fn when_the_disk_is_nearly_full_who_is_signed_in_stays_so() {
     assert!(told.contains("disk") && told.contains("in a minute"), "{told}");
     assert_eq!(server.refresh(&token).await.status, 200);
 
-    // The operator is told, and a load balancer is not.
+    // The operator is told; a load balancer sees no change of the status.
     let ready = server.get("/health/ready").await;
     assert_eq!(ready.status, 200);
     assert!(ready.json["status"].as_str().unwrap().contains("nearly full"), "{}", ready.json);
@@ -198,7 +198,7 @@ async fn changes_of_one_account_at_once_all_land() {
     assert_eq!(log.len(), 6);
 }
 
-/// In ZITADEL, an id that was used again kept what it had belonged to (CVE-2026-55670).
+/// In ZITADEL, an id that was used again kept what it had owned (CVE-2026-55670).
 #[tokio::test]
 async fn a_name_that_is_taken_again_inherits_nothing() {
     let server = Server::start().await;
@@ -260,7 +260,7 @@ async fn lifetimes_are_the_clients() {
     assert_eq!(server.refresh(&last.refresh_token()).await.outcome(), (400, "invalid_grant"));
 }
 
-/// A statistical run, outside the suite, since it measures time: `cargo test --test front_door -- --ignored same_time`.
+/// Not in the suite, since it measures time and is statistical: `cargo test --test front_door -- --ignored same_time`.
 #[tokio::test]
 #[ignore = "measures time: run it alone on a quiet machine"]
 async fn unknown_wrong_and_switched_off_take_the_same_time() {

@@ -1,4 +1,4 @@
-//! Sign-up through the front door: who may, what is refused and why, and invitations.
+//! Sign-up: who may make an account, what is refused and why, and invitations.
 
 mod email;
 
@@ -22,13 +22,13 @@ pub(crate) fn person(name: &str, email: &str) -> Value {
     json!({"username": name, "email": email, "password": PASSWORD})
 }
 
-/// With `field` set to `value`.
+/// The body with `field` set to `value`.
 fn but(mut body: Value, field: &str, value: impl Into<Value>) -> Value {
     body[field] = value.into();
     body
 }
 
-/// Asserts that exactly one field was refused, by one rule.
+/// Asserts that exactly one field was refused, and by which rule.
 #[track_caller]
 fn assert_refused(answer: &Answer, field: &str, rule: &str) {
     assert_eq!(answer.status, 422, "{}", answer.text);
@@ -94,7 +94,7 @@ async fn what_is_wrong_is_named_by_field_and_rule() {
     let before = server.app.passwords.hashes_started();
     assert_refused(&sign_up(&server, &but(eve(), "password", "é".repeat(513))).await, "password", "too_long");
     assert_eq!(server.app.passwords.hashes_started(), before, "refused before any hash");
-    // Nothing of all that was kept.
+    // Nothing of the refused sign-ups was stored.
     assert_eq!(sign_up(&server, &eve()).await.status, 201);
 }
 
@@ -159,7 +159,7 @@ async fn nobody_signs_up_where_it_is_closed() {
 async fn an_invitation_is_good_for_one_account_and_brings_its_roles() {
     let server = Server::with(|setup| {
         setup.config.accounts.registration = SignUp::Invite;
-        // So that several are hashed at the same time, having found the invitation unused.
+        // Hashing takes long here, so that several sign-ups find the invitation unused.
         setup.cost = Cost::RECOMMENDED;
     })
     .await;
@@ -168,7 +168,7 @@ async fn an_invitation_is_good_for_one_account_and_brings_its_roles() {
     let invited =
         server.app.accounts.invite(vec!["moderator".to_owned()], Duration::from_hours(1)).await.unwrap();
     let code = invited.code.as_str();
-    // A sign-up that fails does not use it up.
+    // A sign-up that fails does not use the invitation up.
     let weak = but(but(eve(), "invitation", code), "password", "iloveyou");
     assert_refused(&sign_up(&server, &weak).await, "password", "guessable");
     let before = server.app.passwords.hashes_started();
@@ -324,7 +324,7 @@ async fn sign_ups_that_overflow_the_hashing_pool_are_503_with_retry_after_and_no
     }
 }
 
-/// All that is unique, secret or forgettable.
+/// All vault records.
 pub(crate) async fn vault_of(server: &Server) -> Vec<(RecordKey, Vec<u8>)> {
     server.app.store.scan(RecordKey::vault(&[]), None, 100_000).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! Nothing piles up: what the sweeper does and leaves alone, and what a list of sessions reads.
+//! The sweeper: what it does and leaves alone, and what a list of sessions reads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::support::{Answer, NOW, PUBLIC, Server, USER};
 
 const DAY: u64 = 86_400;
 
-/// How many records there are under a prefix.
+/// How many records begin with `prefix`.
 async fn count(server: &Server, prefix: RecordKey) -> usize {
     server.app.store.scan(prefix, None, 100_000).await.unwrap().len()
 }
 
-/// Live sessions of the user, the expiry queue, the removal queue.
+/// How many live sessions the user has, and how many places the expiry queue and the removal queue have.
 async fn places(server: &Server, of: &Answer) -> [usize; 3] {
     let user: UserId = of.claims()["sub"].as_str().unwrap().parse().unwrap();
     [
@@ -95,7 +95,7 @@ async fn an_epoch_is_the_reason_when_it_is() {
     assert_eq!(reason(status(&server, client.session()).await), Some(EndReason::ClientEpoch));
 }
 
-/// Ends all sessions of a client, on its stream.
+/// Ends all sessions of a client by an event on its stream.
 async fn disable(server: &Server, client: &str) {
     use heirloom::client::{Client, ClientEvent};
     let event = ClientEvent::SessionsEnded { at: server.now(), by: None };
@@ -223,7 +223,7 @@ async fn sweeps_at_once_end_each_session_once() {
     assert_eq!(sweep_all(&server).await, Swept::default());
 }
 
-/// Sweeps for ever, as a process does that has just started.
+/// Starts sweeping, as a process does that has just started.
 pub(crate) async fn keep_sweeping(server: &Server) -> JoinHandle<()> {
     let evidence = server.app.sweeper.clock_evidence().await;
     tokio::spawn(Arc::clone(&server.app.sweeper).keep_sweeping(Duration::from_millis(1), evidence))
@@ -243,7 +243,7 @@ async fn a_clock_that_is_a_year_ahead_for_a_while_destroys_nothing() {
     until("it has noticed", || is_paused(&server)).await;
     let paused = server.get("/health/ready").await;
     assert!(paused.json["sweeper"]["paused_seconds"].as_u64().is_some_and(|left| left > 86_000));
-    // A new process with the wrong clock, too.
+    // So does a new process with the wrong clock.
     sweeping.abort();
     let server = server.restart(|_| {}).await;
     let sweeping = keep_sweeping(&server).await;
@@ -256,7 +256,7 @@ async fn a_clock_that_is_a_year_ahead_for_a_while_destroys_nothing() {
     assert_eq!(server.refresh(&live.refresh_token()).await.status, 200);
 }
 
-/// The sessions of this server are over after an hour without use.
+/// A server whose sessions end after an hour without use.
 async fn short_lived() -> Server {
     Server::with(|setup| {
         setup.client(PUBLIC, |client| {
@@ -278,7 +278,7 @@ async fn a_clock_that_is_an_hour_ahead_at_a_start_ends_nothing() {
     let ready = server.get("/health/ready").await;
     let left = ready.json["sweeper"]["paused_seconds"].as_u64().unwrap();
     assert!((1100..=1200).contains(&left), "{left}");
-    // What is written meanwhile, by the wrong clock, vouches for it neither now nor after another restart.
+    // Events that are written by the wrong clock are no evidence for it, neither now nor after another restart.
     let other = server.sign_in().await;
     sweeping.abort();
     let server = server.restart(|_| {}).await;
@@ -299,7 +299,7 @@ async fn a_command_without_a_server_does_not_vouch_for_its_clock() {
     let server = short_lived().await;
     let live = server.sign_in().await;
     server.wait(3600);
-    // A process that writes something and ends.
+    // A process that does not sweep, but writes something and ends.
     let server = server.restart(|_| {}).await;
     server.app.sweeper.note_doubt(server.app.sweeper.clock_evidence().await).await;
     let other = server.sign_in().await;
@@ -319,7 +319,7 @@ async fn a_command_without_a_server_does_not_vouch_for_its_clock() {
 async fn a_clock_that_nothing_vouches_for_is_believed_when_it_has_run_evenly_for_twenty_minutes() {
     let server = short_lived().await;
     let over = server.sign_in().await;
-    // A short standstill, so to say.
+    // The server was down for an hour.
     server.wait(3600);
     let server = server.restart(|_| {}).await;
     let sweeping = keep_sweeping(&server).await;
@@ -331,7 +331,7 @@ async fn a_clock_that_nothing_vouches_for_is_believed_when_it_has_run_evenly_for
     server.wait(1);
     until("it has swept", || server.app.sweeper.stats().total.ended == 1).await;
     assert!(!is_paused(&server));
-    // From now on a jump takes a day.
+    // From now on the sweeper waits for a day after a jump.
     server.clock.set(server.now().after(Duration::from_mins(2)));
     until("it has noticed", || left() == Some(DAY)).await;
     server.wait(DAY);
@@ -354,7 +354,7 @@ async fn a_clock_that_agrees_with_the_newest_event_is_believed_at_a_start() {
     sweeping.abort();
 }
 
-/// Waits until a condition holds, for ten seconds at most.
+/// Waits until a condition holds, at most ten seconds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..2000 {
         if holds() {
@@ -378,7 +378,7 @@ async fn a_store_with_older_indexes_gets_new_ones_from_its_log() {
     }
     let expected = dump(&server).await;
     assert_eq!(expected.len(), 30 * 3 + 10);
-    // As an older version left it.
+    // As an older version left the indexes.
     let mut old: Vec<_> = expected.into_iter().map(RecordChange::Delete).collect();
     for device in &devices {
         let id = device.session();
@@ -406,7 +406,7 @@ async fn change_records(server: &Server, records: Vec<RecordChange>) {
     server.app.store.append(append).await.unwrap();
 }
 
-/// Every key of the sessions' indexes.
+/// All keys of the session indexes.
 async fn dump(server: &Server) -> Vec<RecordKey> {
     let mut keys = Vec::new();
     for prefix in index::made_by(index::VERSION) {
@@ -416,7 +416,7 @@ async fn dump(server: &Server) -> Vec<RecordKey> {
     keys
 }
 
-/// A session that began with its indexes, as a sign-in writes it.
+/// A session with its indexes, as a sign-in writes it.
 fn begun(user: UserId, id: SessionId) -> Append {
     let at = Timestamp::from_seconds(4_102_444_800);
     let started = SessionEvent::Started(Started {
@@ -442,7 +442,7 @@ fn begun(user: UserId, id: SessionId) -> Append {
     }
 }
 
-/// Appends sessions of 100 users each, `many` of each user, through one store.
+/// Appends `many` sessions of each user, with one task for each user.
 async fn fill(store: &Arc<dyn Store>, users: std::ops::Range<u32>, many: u32) {
     let mut running = tokio::task::JoinSet::new();
     for user in users {

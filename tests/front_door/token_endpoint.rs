@@ -1,4 +1,4 @@
-//! `POST /oauth/token` through the front door: transport, client authentication, and what an answer looks like.
+//! `POST /oauth/token`: transport, client authentication, and the form of answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,7 +118,7 @@ async fn malformed_and_repeated_parameters_are_refused_and_unknown_ones_ignored(
     assert_eq!(blank.json["scope"], "read write");
 }
 
-/// RFC 6749 §2.3.1: they would end in logs.
+/// RFC 6749 §2.3.1: they would end up in logs.
 #[tokio::test]
 async fn credentials_in_the_url_are_refused() {
     let server = Server::start().await;
@@ -172,7 +172,7 @@ async fn a_client_that_does_not_prove_itself_is_invalid_client() {
     }
 }
 
-/// RFC 6749 §2.3: one way of authenticating a request.
+/// RFC 6749 §2.3: a client must not use more than one method to authenticate a request.
 #[tokio::test]
 async fn a_header_and_a_body_that_contradict_each_other_are_refused() {
     let server = Server::start().await;
@@ -203,7 +203,7 @@ async fn credentials_are_taken_in_every_way_that_libraries_send_them() {
     let mut body = form.clone();
     body.extend([("client_id", CONFIDENTIAL), ("client_secret", SECRET)]);
     assert_eq!(server.post(&body).await.status, 200);
-    // A public client by Basic with an empty secret, as some libraries have it.
+    // Some libraries send a public client's id by HTTP Basic with an empty secret.
     let answer = server.send(server.token().basic_auth(PUBLIC, Some("")).form(&form)).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
@@ -230,7 +230,7 @@ async fn what_fails_before_the_client_is_known_is_logged_too() {
     })
     .await;
     let log = Log::default();
-    // The server runs on this thread.
+    // The server runs on this thread, so its log can be captured.
     let _capturing = log.capture();
     let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
     let wrong = server.token().basic_auth(CONFIDENTIAL, Some("a-wrong-secret")).form(&form);
@@ -274,8 +274,7 @@ async fn the_password_grant_may_be_off() {
     assert_eq!(metadata.json["grant_types_supported"], serde_json::json!(["refresh_token"]));
 }
 
-/// Keycloak could be stopped by one long `scope` (CVE-2026-4634); authentik gave out scopes without
-/// looking (CVE-2024-52287).
+/// One long `scope` could stop Keycloak (CVE-2026-4634); authentik granted scopes without a check (CVE-2024-52287).
 #[tokio::test]
 async fn a_scope_that_is_too_long_or_not_the_clients_is_invalid_scope() {
     let server = Server::with(|setup| {
@@ -300,7 +299,7 @@ async fn a_resource_is_honoured_or_an_invalid_target() {
         assert_eq!(answer.status, status, "{}", answer.text);
         assert!(status == 200 || answer.error() == "invalid_target");
     }
-    // heirloom's own API is a resource too: a token for another one is no answer.
+    // heirloom's own API is a resource too. A token for another resource is not what the client asked for.
     let issuer = &server.base;
     for more in [String::new(), "&scope=read".to_owned()] {
         let answer = raw(&server, FORM, sign_in_body(&format!("{more}&resource={issuer}"))).await;
@@ -399,7 +398,7 @@ async fn a_refused_scope_is_named_with_the_reason() {
     ] {
         assert_eq!(said(&raw(&server, FORM, sign_in_body(more)).await), reason, "{more}");
     }
-    // What roles somebody has is nobody's business who has not shown who it is.
+    // Nobody is told which roles a user has before proving to be that user.
     let form =
         [("client_id", PUBLIC), ("grant_type", "password"), ("username", USER.0), ("password", "wrong")];
     let unproved = server.post(&[&form[..], &[("scope", "admin")]].concat()).await;

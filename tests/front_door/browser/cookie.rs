@@ -1,4 +1,4 @@
-//! Refresh tokens in a cookie: what the cookie looks like, which one is taken, and when it goes.
+//! Refresh tokens in a cookie: what the cookie looks like, which one heirloom reads, and when it is removed.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ async fn the_refresh_token_is_in_a_cookie_that_scripts_can_not_read_and_nowhere_
     let mut attributes: Vec<_> = attributes.split("; ").collect();
     attributes.sort_unstable();
     assert_eq!(attributes, ["HttpOnly", "Max-Age=1209600", "Path=/", "SameSite=Strict", "Secure"]);
-    // The successor takes its place.
+    // The next refresh token replaces it.
     server.wait(60);
     let second = refresh(&server, pair).await;
     assert!(second.json.get("refresh_token").is_none());
     assert_ne!(cookie(&second), pair);
     assert_eq!(cookie(&second).split_once('=').unwrap().0, name);
     assert_eq!(second.session(), first.session());
-    // Not the idle expiry but the end of the session is nearer.
+    // The end of the session is nearer than the idle expiry.
     server.wait(50 * 86_400);
     assert_eq!(refresh(&server, &cookie(&second)).await.outcome(), GONE);
 }
@@ -128,7 +128,8 @@ async fn cookies_come_with_others_with_garbage_and_in_several_lines() {
     }
 }
 
-/// What browsers of RFC 6265bis take for a part of a name, and other readers for white space around it.
+/// Characters that browsers (RFC 6265bis) take for a part of a name, and that other readers take for white space around
+/// it.
 const SPACES: [&[u8]; 9] = [
     "\u{2000}".as_bytes(),
     "\u{A0}".as_bytes(),
@@ -182,7 +183,7 @@ async fn a_cookie_that_comes_twice_is_refused_and_taken_away() {
     let cleared = refused.header("set-cookie");
     assert!(cleared.starts_with(&format!("{name}=;")) && cleared.contains("Max-Age=0"), "{cleared}");
     assert!(cleared.contains("Path=/") && cleared.contains("Secure"), "{cleared}");
-    // Which of the two is the person's own nobody knows: signing out ends both.
+    // Nobody knows which of the two is the person's own, so signing out ends both sessions.
     let out = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
     let out = server.send(out.header("cookie", &both)).await;
     assert_eq!(out.status, 200, "{}", out.text);
@@ -199,7 +200,7 @@ async fn without_the_prefix_a_cookie_that_comes_twice_stays_where_it_is() {
     let (own, planted) = (cookie(&sign_in(&server).await), cookie(&sign_in(&server).await));
     let both = format!("{own}; {planted}");
     let refused = refresh(&server, &both).await;
-    // If only the one under our path went, the other would be taken for it.
+    // heirloom can remove only the cookie under its own path; the other one would then be taken for it.
     assert_eq!((refused.outcome(), refused.header("set-cookie")), (REFUSED, ""));
     assert!(refused.json["error_description"].as_str().unwrap().contains("Sign out"), "{}", refused.text);
     let out = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
@@ -227,7 +228,7 @@ async fn signing_out_takes_the_token_from_the_cookie_and_clears_it() {
     let refused = refresh(&server, &pair).await;
     assert_eq!(refused.outcome(), GONE);
     assert_eq!(refused.header("set-cookie"), "", "a late refusal must not take away a newer cookie");
-    // Nobody is signed in: that is what was wanted.
+    // Signing out when nobody is signed in succeeds.
     let again = post(&server, "/oauth/revoke", &[("client_id", BROWSER)]).header("origin", APP);
     assert_eq!(server.send(again).await.status, 200);
 }
@@ -245,14 +246,14 @@ async fn revoking_clears_the_cookie_only_if_the_token_in_it_is_no_good_any_more(
     };
     let token = |pair: &str| pair.split_once('=').unwrap().1.to_owned();
     let cleared = |header: &str| header.contains("Max-Age=0");
-    // Garbage, another client's token, another session of this client.
+    // The form has garbage, another client's token, or a token of another session of this client.
     let foreign = server.sign_in().await.refresh_token();
     for other in ["nonsense", &foreign, &token(&first)] {
         assert_eq!(revoke(other, &second).await, "", "{other}");
     }
     assert_eq!(refresh(&server, &first).await.outcome(), GONE, "what was posted is revoked all the same");
     let newest = cookie(&refresh(&server, &second).await);
-    // Its own, of whatever generation; and what is dead already.
+    // The form has a token of the cookie's own session, of any generation; or the cookie's token is invalid already.
     assert!(cleared(&revoke(&token(&second), &newest).await));
     assert_eq!(refresh(&server, &newest).await.outcome(), GONE);
     for dead in [first, newest, format!("{}=nonsense", second.split_once('=').unwrap().0)] {

@@ -1,4 +1,4 @@
-//! `Origin`: which pages may ask, and which may read the answer.
+//! `Origin`: which pages may send requests, and which may read the answer.
 
 use reqwest::Method;
 
@@ -41,15 +41,15 @@ async fn every_request_needs_an_origin_that_is_the_clients() {
         assert_eq!(server.send(twice).await.outcome(), REFUSED);
     }
     assert_eq!(server.position().await, position);
-    // The documentation's own pages.
+    // The pages of the documentation.
     let own = server.base.clone();
     let docs = server.send(post(&server, "/oauth/token", &SIGN_IN).header("origin", own)).await;
     assert_eq!(docs.status, 200);
-    // Others need none.
+    // Other clients need no `Origin`.
     assert_eq!(server.sign_in().await.status, 200);
 }
 
-/// Such libraries send their cookies with everything: then a browser does not take `*` for an answer.
+/// Some libraries send cookies with every request. Then a browser does not accept `*`.
 #[tokio::test]
 async fn what_is_public_can_be_asked_for_with_cookies_by_the_pages_of_clients() {
     let server = Server::with(with_browser).await;
@@ -74,13 +74,13 @@ async fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> A
     server.send(request.header("access-control-request-headers", "authorization,content-type")).await
 }
 
-/// What an answer says of who may read it: origin, credentials.
+/// Which origin may read an answer, and whether cookies are allowed.
 fn readers(answer: &Answer) -> (&str, &str) {
     assert_eq!(answer.header("vary"), "Origin", "{answer:?}");
     (answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials"))
 }
 
-/// What libraries send: the last one because the configuration says so.
+/// Request headers that libraries send. The last one is allowed by the configuration.
 const SENT: [&str; 10] = [
     "Authorization",
     "Content-Type",
@@ -123,7 +123,7 @@ async fn a_preflight_is_for_the_pages_of_all_clients() {
     let public = preflight(&server, "/.well-known/jwks.json", "https://anybody.example", "GET").await;
     assert_eq!((public.status, readers(&public)), (204, ("*", "")));
     assert_eq!(public.header("access-control-allow-methods"), "GET, HEAD");
-    // Without the question it is no preflight.
+    // Without `Access-Control-Request-Method` it is not a preflight.
     let plain = server.client.request(Method::OPTIONS, format!("{}/oauth/token", server.base));
     assert_eq!(server.send(plain.header("origin", APP)).await.status, 405);
 }
@@ -140,10 +140,10 @@ async fn an_answer_is_for_the_pages_of_its_client_also_an_error() {
     let answer = from(SPA, &public).await;
     assert_eq!((answer.status, readers(&answer)), (200, (SPA, "")));
     assert!(answer.header("access-control-expose-headers").contains("WWW-Authenticate"));
-    // Another client's pages are no readers.
+    // Pages of another client may not read the answer.
     let answer = from(APP, &public).await;
     assert_eq!((answer.status, readers(&answer)), (200, ("", "")));
-    // Errors: of a known client, and of nobody.
+    // Errors of a known client, and of an unknown one.
     let wrong = [grant, ("client_id", BROWSER), name, ("password", "wrong")];
     let answer = from(APP, &wrong).await;
     assert_eq!((answer.outcome(), readers(&answer)), (GONE, (APP, "true")));
@@ -158,7 +158,7 @@ async fn an_answer_is_for_the_pages_of_its_client_also_an_error() {
             server.send(server.client.get(format!("{}{path}", server.base)).header("origin", APP)).await;
         assert_eq!((answer.error(), readers(&answer)), ("invalid_request", (APP, "true")), "{path}");
     }
-    // Without an origin there is no reader, and a cache knows that it matters.
+    // Without an `Origin` nobody may read it, and `Vary` tells caches that the answer depends on it.
     assert_eq!(readers(&server.sign_in().await), ("", ""));
     let jwks = server.client.get(format!("{}/.well-known/jwks.json", server.base)).header("origin", APP);
     let jwks = server.send(jwks).await;

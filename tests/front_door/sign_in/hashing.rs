@@ -1,4 +1,4 @@
-//! Hashing at sign-in: of whole passwords, by a pool that may be busy, and anew when the parameters are old.
+//! Hashing at sign-in: of whole passwords, by a pool that may be busy, and again when a hash has old parameters.
 
 use crate::support::{Server, USER};
 use heirloom::password::hash::Cost;
@@ -97,7 +97,7 @@ async fn a_stored_hash_that_asks_for_gigabytes_is_refused() {
     let server = Server::start().await;
     let id = server.sign_in().await.claims()["sub"].as_str().unwrap().parse().unwrap();
     let mut stored = server.app.store.record(vault::password(id)).await.unwrap().unwrap();
-    // The third field: m, 64 KiB. It becomes 4 GiB.
+    // The third field is the memory of the hash, 64 KiB. It becomes 4 GiB.
     let (cheap, huge) = ([2, 0x18, 64], [2, 0x1a, 0, 0x40, 0, 0]);
     let at = stored.windows(cheap.len()).position(|bytes| bytes == cheap).unwrap();
     stored.splice(at..at + cheap.len(), huge);

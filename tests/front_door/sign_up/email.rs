@@ -1,4 +1,4 @@
-//! Signing in by e-mail: an address is one account, and nobody is told whose it is.
+//! Signing in with an e-mail address: an address belongs to one account, and nobody is told which.
 
 use crate::sign_up::{PASSWORD, assert_refused, by_email, person, sign_up};
 use crate::support::{Server, Setup, USER};
@@ -13,7 +13,7 @@ async fn with_login_with_email_all_spellings_of_an_address_are_one_account() {
         assert_eq!(by_address.claims()["sub"], by_name.claims()["sub"], "{spelling}");
     }
     assert_refused(&sign_up(&server, &person("eve", "BOB@xn--bcher-kva.example")).await, "email", "taken");
-    // Neither can somebody take an address as a name, nor a name that is an address as an address.
+    // Nobody can take an address as a name, nor a name that is an address as their address.
     assert_refused(
         &sign_up(&server, &person("bob@bücher.example", "e@e.example")).await,
         "username",
@@ -23,7 +23,7 @@ async fn with_login_with_email_all_spellings_of_an_address_are_one_account() {
     assert_refused(&sign_up(&server, &person("eve", "kim@example.com")).await, "email", "taken");
 }
 
-/// The answers to wrong passwords for one name after the other, with what tells when to come back.
+/// The answers to a wrong password for each of the names: status, `Retry-After` and body.
 async fn guesses(server: &Server, names: &[&str]) -> Vec<(u16, String, String)> {
     let mut answers = Vec::new();
     for (attempt, name) in names.iter().enumerate() {
@@ -41,7 +41,7 @@ async fn with_login_with_email_throttling_tells_neither_who_exists_nor_which_add
     };
     let server = Server::with(limited).await;
     assert_eq!(sign_up(&server, &person("bob", "bob@bücher.example")).await.status, 201);
-    // All spellings of one address are one counter, and so they are of one that nobody has: upper case, full width, a soft
+    // All spellings of an address share a counter, whether somebody has it or not: upper case, full width, a soft
     // hyphen in the domain, its ASCII form.
     let spellings = |name: &str| {
         [
@@ -56,7 +56,7 @@ async fn with_login_with_email_throttling_tells_neither_who_exists_nor_which_add
     let unknown = guesses(&server, &spellings("eve").each_ref().map(String::as_str)).await;
     assert_eq!(known, unknown);
     assert_eq!(known.iter().map(|answer| answer.0).collect::<Vec<_>>(), [400, 400, 400, 429, 429]);
-    // A name and an address in turns: whether they are of one account makes no difference.
+    // A name and an address in turns: it makes no difference whether they belong to one account.
     let server = server.restart(|_| {}).await;
     let known = guesses(&server, &["bob", "bob@bücher.example"].repeat(4)).await;
     let unknown = guesses(&server, &["eve", "eve@bücher.example"].repeat(4)).await;

@@ -3,7 +3,6 @@
 use heirloom::oauth::SessionId;
 use serde_json::Value;
 
-/// An answer: status, headers, JSON.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -20,7 +19,7 @@ impl Answer {
         Self { status, headers, text, json }
     }
 
-    /// The `error`, or "" where there is none.
+    /// The `error` of the body, or "".
     pub(crate) fn error(&self) -> &str {
         self.json["error"].as_str().unwrap_or_default()
     }
@@ -29,7 +28,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Status and error in one.
+    /// The status and the `error`.
     pub(crate) fn outcome(&self) -> (u16, &str) {
         (self.status, self.error())
     }
@@ -47,7 +46,7 @@ impl Answer {
         self.json[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text)).to_owned()
     }
 
-    /// The claims of the access token, unverified.
+    /// The claims of the access token; the signature is not verified.
     pub(crate) fn claims(&self) -> Value {
         use base64::Engine as _;
         let token = self.access_token();
@@ -56,7 +55,7 @@ impl Answer {
         serde_json::from_slice(&bytes).unwrap()
     }
 
-    /// The session of the access token.
+    /// The `sid` of the access token.
     pub(crate) fn session(&self) -> SessionId {
         self.claims()["sid"].as_str().unwrap().parse().unwrap()
     }

@@ -1,4 +1,4 @@
-//! A real server on a real listener, in this process, with a clock that moves only when told to.
+//! A real server on a real listener, in this process, with a clock that moves only when a test moves it.
 
 mod answer;
 
@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::specification;
 pub(crate) use answer::Answer;
 
-/// When the clock of a test begins.
+/// The time at which a test's clock begins.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(4_102_444_800);
 /// The user of most tests.
 pub(crate) const USER: (&str, &str) = ("ann", "tulip-quartz-93-lantern");
@@ -36,34 +36,34 @@ pub(crate) const PUBLIC: &str = "web";
 /// The confidential client.
 pub(crate) const CONFIDENTIAL: &str = "my-web_app";
 
-/// Puts a store with faults around the real one.
+/// Wraps the real store in one with faults.
 pub(crate) type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 
-/// How a server is set up.
+/// The setup of a server.
 pub(crate) struct Setup {
-    /// The configuration; may be changed.
+    /// The configuration; tests may change it.
     pub(crate) config: Config,
-    /// Around the store; for faults.
+    /// Wraps the store, for faults.
     pub(crate) store: Option<Around>,
-    /// What a hash costs.
+    /// The cost of a hash.
     pub(crate) cost: Cost,
-    /// How the store on the disk is opened.
+    /// The options of the store on the disk.
     pub(crate) sled: SledOptions,
-    /// The store in memory; without one, the store is on the disk.
+    /// The store in memory; if there is none, the store is on the disk.
     memory: Option<Arc<MemoryStore>>,
     folder: Arc<tempfile::TempDir>,
     clock: Arc<ManualClock>,
 }
 
 impl Setup {
-    /// Two clients, one user to come, an empty store, a fresh folder.
+    /// A setup with two clients, an empty store and a new folder. The user is added after the start.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy_keys(&folder.path().join("keys"));
         Self::on(Arc::new(folder), Arc::new(ManualClock::at(NOW)))
     }
 
-    /// On a folder that has `data` and `keys`, or will have them.
+    /// A setup on a folder that has `data` and `keys`, or will get them.
     pub(crate) fn on(folder: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
         let dev = Dev {
             listen: Vec::new(),
@@ -80,22 +80,22 @@ impl Setup {
         Self { config, store: None, cost: cheap(), sled, memory: memory_store(), folder, clock }
     }
 
-    /// Has the store on the disk whatever `HEIRLOOM_TEST_STORE` says, as the test is about the disk.
+    /// Uses the store on the disk even with `HEIRLOOM_TEST_STORE`, for a test about the disk.
     pub(crate) fn on_disk(&mut self) {
         self.memory = None;
     }
 
-    /// Changes what is registered of a client.
+    /// Changes a client's registration.
     pub(crate) fn client(&mut self, id: &str, change: impl FnOnce(&mut Registration)) {
         let client = self.config.clients.iter_mut().find(|client| client.id.as_str() == id);
         change(client.unwrap());
     }
 
-    /// Starts it.
+    /// Starts a server.
     pub(crate) async fn start(mut self) -> Server {
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        // After a restart the port is another one, the issuer is not.
+        // A restart takes another port, but keeps the issuer.
         if self.config.issuer.ends_with(":0") {
             self.config.issuer = format!("http://{address}");
         }
@@ -150,7 +150,7 @@ impl Setup {
     }
 }
 
-/// A store in memory if this run of the tests is to have one.
+/// A store in memory, if `HEIRLOOM_TEST_STORE` asks for one.
 fn memory_store() -> Option<Arc<MemoryStore>> {
     match std::env::var("HEIRLOOM_TEST_STORE").as_deref() {
         Err(std::env::VarError::NotPresent) | Ok("sled") => None,
@@ -159,14 +159,14 @@ fn memory_store() -> Option<Arc<MemoryStore>> {
     }
 }
 
-/// The cheapest hash that Argon2 has, so that tests hash a lot.
+/// The cheapest cost that Argon2 allows, so that tests can hash a lot.
 pub(crate) fn cheap() -> Cost {
     Cost::new(64, 1, 1).unwrap()
 }
 
-/// An HTTP client that goes through no proxy.
+/// An HTTP client that uses no proxy.
 pub(crate) fn client() -> reqwest::Client {
-    // The first caller installs it.
+    // Only the first caller of the process can install it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -175,13 +175,11 @@ pub(crate) fn client() -> reqwest::Client {
 pub(crate) struct Server {
     /// Its issuer.
     pub(crate) base: String,
-    /// An HTTP client.
+    /// An HTTP client for it.
     pub(crate) client: reqwest::Client,
     /// Its use cases, for what has no endpoint.
     pub(crate) app: Arc<App>,
-    /// Its clock.
     pub(crate) clock: Arc<ManualClock>,
-    /// Its configuration.
     pub(crate) config: Config,
     folder: Arc<tempfile::TempDir>,
     memory: Option<Arc<MemoryStore>>,
@@ -189,12 +187,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// With the usual setup and the user.
+    /// Starts a server with the default setup, and adds the user.
     pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// With a changed setup and the user.
+    /// Starts a server with a changed setup, and adds the user.
     pub(crate) async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup::new();
         change(&mut setup);
@@ -203,15 +201,15 @@ impl Server {
         server
     }
 
-    /// Stops it, and starts it again on the same store and keys, with a changed setup. Connections are closed; the clock
-    /// stands.
+    /// Stops it and starts it again on the same store and keys, with a changed setup. Connections are closed; the clock
+    /// does not move.
     pub(crate) async fn restart(self, change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = self.stopped().await;
         change(&mut setup);
         setup.start().await
     }
 
-    /// Stops it, does something to its data folder, and starts it again; for a server that is [on the disk](Setup::on_disk).
+    /// Stops it, changes its data folder, and starts it again. The server must be [on the disk](Setup::on_disk).
     pub(crate) async fn restart_on(self, change: impl FnOnce(&Path)) -> Self {
         let setup = self.stopped().await;
         assert!(setup.memory.is_none(), "the test is about the disk: Setup::on_disk");
@@ -219,7 +217,7 @@ impl Server {
         setup.start().await
     }
 
-    /// Stops it. Afterwards nothing holds the store on the disk; one in memory is handed on.
+    /// Stops it. Afterwards nobody has the store on the disk open; a store in memory is passed on.
     pub(crate) async fn stopped(mut self) -> Setup {
         let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
         setup.config = self.config.clone();
@@ -232,7 +230,7 @@ impl Server {
         setup
     }
 
-    /// Moves the clock on.
+    /// Moves the clock forward.
     pub(crate) fn wait(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -241,7 +239,7 @@ impl Server {
         self.clock.now()
     }
 
-    /// A form to the token endpoint, without credentials in the header.
+    /// Sends a form to the token endpoint, without credentials in the header.
     pub(crate) async fn post(&self, form: &[(&str, &str)]) -> Answer {
         self.send(self.token().form(form)).await
     }
@@ -251,7 +249,7 @@ impl Server {
         let request = request.unwrap();
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let answer = Answer::of(client.execute(request).await.unwrap()).await;
-        // Every answer has it, whatever it is.
+        // Every answer has this header.
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{method} {path}");
         specification::insist(&method, &path, &answer);
         answer
@@ -280,7 +278,7 @@ impl Server {
         .await
     }
 
-    /// Signs the user in for the account's own endpoints.
+    /// Signs the user in for the endpoints of the user's own account.
     pub(crate) async fn sign_in_for_account(&self) -> Answer {
         let form =
             [("grant_type", "password"), ("client_id", PUBLIC), ("username", USER.0), ("password", USER.1)];
@@ -310,14 +308,14 @@ impl Server {
         self.send(self.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await
     }
 
-    /// What the log says of a session, oldest first.
+    /// The events of a session, oldest first.
     pub(crate) async fn events(&self, id: SessionId) -> Vec<SessionEvent> {
         let stream = Session::stream(id).unwrap();
         let recorded = self.app.store.read_stream(stream, 0, 100_000).await.unwrap();
         recorded.iter().map(|event| SessionEvent::decode(&event.data).unwrap()).collect()
     }
 
-    /// The names of what the log says of a session.
+    /// The names of a session's events, oldest first.
     pub(crate) async fn event_names(&self, id: SessionId) -> Vec<&'static str> {
         self.events(id).await.iter().map(SessionEvent::name).collect()
     }
@@ -329,7 +327,7 @@ impl Server {
     }
 }
 
-/// A keys folder, made once for all tests of a program: making RSA keys takes time.
+/// Copies a keys folder, which is made once for all tests of a program, since making RSA keys takes long.
 fn copy_keys(to: &Path) {
     static KEYS: OnceLock<tempfile::TempDir> = OnceLock::new();
     let made = KEYS.get_or_init(|| {
@@ -355,7 +353,6 @@ fn copy_keys(to: &Path) {
     }
 }
 
-/// Sets the permissions of a file or folder.
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
