@@ -1,5 +1,5 @@
-//! Client metadata that is not what it must be, through all doors: the configuration, the administration API and the
-//! command line tell the same mistake of the same field in the same words.
+//! Invalid client metadata: the configuration, the administration API and the command line report the same mistake, for
+//! the same field and in the same words.
 
 mod table;
 
@@ -108,7 +108,7 @@ fn by_command_line(folder: &Path, fields: &Value) -> Vec<(String, String)> {
     }
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    // 2 is a mistake that the command sees itself, 1 one that the server tells.
+    // The exit status is 2 for a mistake that the command finds itself, and 1 for one that the server reports.
     assert!(matches!(output.status.code(), Some(1 | 2)), "{fields}: {said}");
     let said = said.trim_end().strip_prefix("heirloom: ").unwrap();
     let told = said.lines().map(|line| {
@@ -134,7 +134,7 @@ async fn the_same_mistake_is_told_in_the_same_words_by_every_door() {
                 Door::CommandLine if doors.contains(door) => by_command_line(folder.path(), &fields),
                 Door::Api | Door::CommandLine => continue,
             };
-            // What only a registered client may not have, the configuration takes.
+            // The configuration accepts what only a registered client may not have.
             let expected = if doors.contains(door) { mistakes.clone() } else { Vec::new() };
             assert_eq!(told, expected, "{door:?}: {fields}");
         }

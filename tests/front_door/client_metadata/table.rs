@@ -1,8 +1,8 @@
-//! Bad client metadata, and what is said of it.
+//! A table of invalid client metadata, and the error messages about it.
 
 use serde_json::{Value, json};
 
-/// A door.
+/// A way to register a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door {
     Configuration,
@@ -11,15 +11,16 @@ pub(super) enum Door {
 }
 
 pub(super) const ALL: &[Door] = &[Door::Configuration, Door::Api, Door::CommandLine];
-/// What no flag can say: a list without items, and one that is left out.
+/// The ways that can express what no flag can: an empty list, and a list that is left out.
 const NO_FLAG: &[Door] = &[Door::Configuration, Door::Api];
-/// What the configuration may say, and what is registered may not.
+/// For metadata that the configuration may have, but a registered client may not.
 const REGISTERED: &[Door] = &[Door::Api, Door::CommandLine];
 
-/// What is wrong with one field, by its name in JSON.
+/// A mistake: the field's name in JSON, and the message.
 pub(super) type Mistake = (&'static str, &'static str);
 
-/// Bad metadata of a client `tv` that is public unless it is said, the doors that it comes in by, and what each tells.
+/// The metadata of a client `tv` that is public unless they say otherwise, the ways that refuse them, and the mistakes
+/// that each reports.
 pub(super) type Row<F> = (F, &'static [Door], &'static [Mistake]);
 
 const IN_A_URL: &str = "An id that is . or .. is a step between folders in a URL. Write for example web-app.";
@@ -238,7 +239,7 @@ const TABLE: &[Row<&str>] = &[
             "A confidential client has no cookie. An app in a browser can't keep a secret: it is public.",
         )],
     ),
-    // What depends on a field that is wrong is not asked.
+    // A rule that depends on a wrong field is not checked.
     (
         r#"{"refresh_tokens": "offline_access", "scopes": ["fly"]}"#,
         ALL,
@@ -247,7 +248,7 @@ const TABLE: &[Row<&str>] = &[
             "No audience has a scope fly. There are: account, admin, offline_access, profile, read, write.",
         )],
     ),
-    // All at once, in the order of the fields.
+    // All mistakes are reported at once, in the order of the fields.
     (
         r#"{
             "id": "..", "name": "\n", "scopes": ["read", "fly", "raed"], "default_audience": "demo",
@@ -269,7 +270,7 @@ const TABLE: &[Row<&str>] = &[
     ),
 ];
 
-/// Every row.
+/// All rows.
 pub(super) fn table() -> Vec<Row<Value>> {
     let origins: Vec<String> = (0..17).map(|number| format!("https://app{number}.example.com")).collect();
     let fixed =
