@@ -54,7 +54,7 @@ impl Server {
             jti: "j1",
             iat,
             exp: iat + 600,
-            auth_time: iat,
+            auth_time: Some(iat),
             roles: &[],
         };
         self.keys.signer().unwrap().sign(TokenType::AtJwt, &claims).unwrap()

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::oauth::{Actor, Scope, SessionId, UserId};
 use crate::session::{Session, Status};
 use crate::store::Expected;
+use crate::token::claims::jti;
 use crate::token::{AccessToken, SigningKeys, Verifier, VerifyError};
 use crate::user::User;
 
@@ -22,17 +23,24 @@ pub struct LiveSession {
     pub session: Session,
     /// The version of its stream that this is.
     pub expected: Expected,
-    /// Its user, who is active.
-    pub user: User,
+    /// Its user, who is active; none if the client acts for itself.
+    pub user: Option<User>,
     /// Its client, which is not switched off.
     pub registration: Arc<Registration>,
 }
 
 impl LiveSession {
-    /// The user's id.
+    /// The user's id; none if the client acts for itself.
     #[must_use]
-    pub const fn user_id(&self) -> UserId {
+    pub const fn user_id(&self) -> Option<UserId> {
         self.session.started.user
+    }
+
+    /// Whether an access token that names this session is one of it. One that the client had for itself may be of a session
+    /// before it.
+    #[must_use]
+    pub fn is_of(&self, token: &AccessToken) -> bool {
+        is_of(self.id, &self.session, token)
     }
 }
 
@@ -42,6 +50,10 @@ pub struct Access {
     pub token: AccessToken,
     /// The session that it belongs to.
     pub live: LiveSession,
+    /// The user.
+    pub user: UserId,
+    /// The user's roles, as they are now.
+    pub roles: Vec<String>,
 }
 
 /// Why an access token is no good for heirloom's own API (RFC 6750 §3.1).
@@ -97,11 +109,19 @@ impl AccessTokens {
             | VerifyError::Claims => AccessError::Invalid,
         })?;
         let session = token.sid.parse().map_err(|_| AccessError::Invalid)?;
-        let live = self.sessions.live(session).await?.ok_or(AccessError::Invalid)?;
+        let mut live = self.sessions.live(session).await?.ok_or(AccessError::Invalid)?;
+        if !live.is_of(&token) {
+            return Err(AccessError::Invalid);
+        }
         if !token.scope.split(' ').any(|word| word == scope) {
             return Err(AccessError::Scope(scope));
         }
-        Ok(Access { token, live })
+        // No client gets such a scope for itself.
+        let (Some(user), Some(id)) = (&mut live.user, live.session.started.user) else {
+            return Err(AccessError::Scope(scope));
+        };
+        let roles = std::mem::take(&mut user.roles);
+        Ok(Access { token, live, user: id, roles })
     }
 
     /// What an access token of ours says, whomever it is for; nothing is said of its session.
@@ -120,13 +140,19 @@ impl AccessTokens {
     pub fn administrator(&self, access: &Access) -> Result<Actor, AccessError> {
         let live = &access.live;
         let scope: Scope = std::iter::once(SCOPE).collect();
-        let permitted = self.settings.scopes.permitted(&scope, &live.registration, &live.user.roles);
+        let permitted = self.settings.scopes.permitted(&scope, &live.registration, &access.roles);
         if permitted.contains(SCOPE) {
-            Ok(Actor::Administrator(live.user_id()))
+            Ok(Actor::Administrator(access.user))
         } else {
             Err(AccessError::Scope(SCOPE))
         }
     }
+}
+
+/// Whether an access token that names a session is one of it, and of none that was before it on its stream.
+pub(super) fn is_of(id: SessionId, session: &Session, token: &AccessToken) -> bool {
+    session.started.user.is_some()
+        || jti(&session.token_family(id), session.generation.0, token.iat, &token.scope) == token.jti
 }
 
 impl Sessions {
@@ -144,11 +170,17 @@ impl Sessions {
         {
             return Ok(None);
         }
-        let Some(user) = self.repository.user(session.started.user).await?.state else { return Ok(None) };
+        let user = match session.started.user {
+            Some(user) => self.repository.user(user).await?.state,
+            None => None,
+        };
         let Some(client) = self.clients.known(&session.started.client).await? else { return Ok(None) };
         let client_holds =
             client.usable().is_some_and(|client| client.covers(id, session.started.client_epoch));
-        let user_holds = user.is_active() && user.session_epoch.covers(id, session.started.user_epoch);
+        let user_holds = session.started.user.is_none()
+            || user.as_ref().is_some_and(|user| {
+                user.is_active() && user.session_epoch.covers(id, session.started.user_epoch)
+            });
         let registration = client.registration;
         let live = LiveSession { id, session, expected: loaded.expected, user, registration };
         Ok((client_holds && user_holds).then_some(live))

@@ -133,7 +133,7 @@ impl Accounts {
         peer: IpAddr,
     ) -> Result<(), UserError> {
         let parsed = Password::parse(new)?;
-        let id = live.user_id();
+        let id = live.user_id().ok_or(UserError::Unknown)?;
         let OwnAccount { name, profile, .. } = self.own_account(id).await?;
         let name: Username = name.parse()?;
         let proof = Proof { of: Secret::PasswordToChange, client: &live.registration.id, peer };
@@ -174,7 +174,7 @@ impl Accounts {
         password: &str,
         peer: IpAddr,
     ) -> Result<(), UserError> {
-        let id = live.user_id();
+        let id = live.user_id().ok_or(UserError::Unknown)?;
         let name: Username = self.name_of(id).await?.ok_or(UserError::Unknown)?.parse()?;
         let proof = Proof { of: Secret::PasswordToDelete, client: &live.registration.id, peer };
         let proved = self.prove(id, (&name, password), proof).await?;

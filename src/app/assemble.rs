@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::account_rate_limits::AccountRateLimits;
+use super::grants::client_credentials::ClientCredentialsGrant;
 use super::grants::password::PasswordGrant;
 use super::grants::refresh::RefreshGrant;
 use super::introspect::Hint;
@@ -258,11 +259,21 @@ impl Parts {
                 clients: Arc::clone(&self.clients),
                 installation: Arc::clone(&self.installation),
                 keys: Arc::clone(&self.keys),
-                mint,
+                mint: Arc::clone(&mint),
                 rate: Buckets::new(Rate { burst: throttle.refresh_burst, every: throttle.refresh_every }),
                 appending: Appending::default(),
                 clock_steps: StepWatch::since(self.clock.now(), self.clock.monotonic()),
                 uptime: Arc::clone(uptime),
+                settings: Arc::clone(&self.settings),
+                clock: Arc::clone(&self.clock),
+                random: self.random.clone(),
+            },
+            client_credentials: ClientCredentialsGrant {
+                repository: self.repository.clone(),
+                clients: Arc::clone(&self.clients),
+                installation: Arc::clone(&self.installation),
+                keys: Arc::clone(&self.keys),
+                mint,
                 settings: Arc::clone(&self.settings),
                 clock: Arc::clone(&self.clock),
                 random: self.random.clone(),

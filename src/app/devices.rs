@@ -81,7 +81,10 @@ impl Sessions {
         let mut listed = Vec::with_capacity(keys.len());
         for id in keys.iter().filter_map(|(key, _)| index::session_of(key)) {
             let Some(live) = self.live(id).await? else { continue };
-            let device = self.device(live.user_id(), id).await?;
+            let device = match live.user_id() {
+                Some(user) => self.device(user, id).await?,
+                None => Device::default(),
+            };
             let client_name = live.registration.metadata.client_name.clone();
             listed.push(ListedSession { id, session: live.session, client_name, device });
         }
@@ -104,7 +107,8 @@ impl Sessions {
     /// [`TokenError`], and whether it has ended is unknown.
     pub async fn end_own_session(&self, user: UserId, id: SessionId) -> Result<bool, TokenError> {
         let end = |loaded: Loaded<Session>| async move {
-            let Some(session) = loaded.state.as_ref().filter(|session| session.started.user == user) else {
+            let Some(session) = loaded.state.as_ref().filter(|session| session.started.user == Some(user))
+            else {
                 return Ok(Change::none(loaded, false));
             };
             let reason = self.why_over(id, session).await?.unwrap_or(EndReason::User);
@@ -136,7 +140,7 @@ impl Sessions {
         let end = |loaded: Loaded<User>| async move {
             // Looked at with the version that is appended to: a session that somebody has just ended must not keep
             // itself, and bring itself back by that.
-            if self.live(keep).await?.is_none_or(|live| live.user_id() != user) {
+            if self.live(keep).await?.is_none_or(|live| live.user_id() != Some(user)) {
                 return Err(UserError::Unknown);
             }
             if !self.has_others(user, keep).await? {
@@ -253,7 +257,10 @@ impl Sessions {
             return Ok(Some(EndReason::Restored));
         }
         let started = &session.started;
-        let user = self.repository.user(started.user).await?.state;
+        let user = match started.user {
+            Some(user) => self.repository.user(user).await?.state,
+            None => None,
+        };
         if user.is_some_and(|user| !user.session_epoch.covers(id, started.user_epoch)) {
             return Ok(Some(EndReason::UserEpoch));
         }

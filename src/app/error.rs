@@ -99,6 +99,9 @@ pub enum ScopeRefused {
     /// The user has none of the roles that it needs.
     #[error("the scope needs a role that the user does not have")]
     Role(Box<str>),
+    /// It is about a person, and a client asks for itself.
+    #[error("the scope needs a user")]
+    NeedsUser(Box<str>),
     /// Two scopes that no one token can have.
     #[error("the scopes are of two resource servers")]
     TwoServers(Box<str>, Box<str>),
@@ -118,6 +121,9 @@ impl ScopeRefused {
             Self::Unknown(word) => format!("There is no scope {word} here."),
             Self::NotRegistered(word) => format!("The scope {word} is not registered for the client."),
             Self::Role(word) => format!("The scope {word} needs a role that the user does not have."),
+            Self::NeedsUser(word) => {
+                format!("The scope {word} is about a user: no client has it for itself.")
+            }
             Self::TwoServers(one, other) => {
                 format!("The scopes {one} and {other} are of two resource servers. Ask for a token for each.")
             }

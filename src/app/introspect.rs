@@ -72,9 +72,12 @@ impl Tokens {
         if !client.metadata.introspects.iter().any(is_for) {
             return Ok(None);
         }
-        let Some(live) = self.sessions.live(session).await? else { return Ok(None) };
-        let is_told = client.metadata.introspects_usernames;
-        let name = if is_told { self.accounts.name_of(live.user_id()).await? } else { None };
+        let live = self.sessions.live(session).await?.filter(|live| live.is_of(&token));
+        let Some(live) = live else { return Ok(None) };
+        let name = match live.user_id().filter(|_| client.metadata.introspects_usernames) {
+            Some(user) => self.accounts.name_of(user).await?,
+            None => None,
+        };
         Ok(Some(Active::Access(Box::new(token), name)))
     }
 

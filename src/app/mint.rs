@@ -44,17 +44,19 @@ impl Mint {
         let scope = granted.scope.to_string();
         let audiences = self.settings.scopes.audiences(started.audience.as_ref(), &granted.scope);
         let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+        let sub = started.user.map_or_else(|| started.client.to_string(), |user| user.to_string());
+        let family = session.token_family(id);
         let claims = AccessTokenClaims {
             iss: &self.settings.issuer,
-            sub: &started.user.to_string(),
+            sub: &sub,
             aud: &audiences,
             client_id: started.client.as_str(),
             scope: &scope,
             sid: &id.to_string(),
-            jti: &jti(id.as_bytes(), granted.generation.0, granted.access.iat, &scope),
+            jti: &jti(&family, granted.generation.0, granted.access.iat, &scope),
             iat: granted.access.iat,
             exp: granted.access.exp,
-            auth_time: started.at.seconds(),
+            auth_time: started.user.map(|_| started.at.seconds()),
             roles: &roles,
         };
         // A retry is signed by the key that signed before, unless that key is gone.

@@ -1,5 +1,6 @@
 //! Revocation (RFC 7009): a client signs out.
 
+use super::access::is_of;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::repository::{Change, Loaded, OutcomeUnknown};
@@ -7,6 +8,7 @@ use super::tokens::Tokens;
 use crate::client::Registration;
 use crate::oauth::SessionId;
 use crate::session::{self, EndReason, Session};
+use crate::token::AccessToken;
 
 impl Tokens {
     /// Ends the session of a token. A refresh token may be of any generation; what is no token of the client's changes
@@ -20,7 +22,7 @@ impl Tokens {
         self.clients.session_epoch(client).await?;
         let client = &*client.registration;
         if let Ok(token) = self.keys.codec().decode(token) {
-            return self.log_out(client, token.session).await;
+            return self.log_out(client, token.session, None).await;
         }
         // One that has expired is no good already.
         let Ok(token) = self.verifier.verified(token) else { return Ok(()) };
@@ -31,7 +33,7 @@ impl Tokens {
             return Err(TokenError::AccessTokenRevocation);
         }
         match token.sid.parse() {
-            Ok(session) => self.log_out(client, session).await,
+            Ok(session) => self.log_out(client, session, Some(&token)).await,
             Err(_) => Ok(()),
         }
     }
@@ -50,13 +52,22 @@ impl Tokens {
         Ok(live.is_some_and(|live| live.session.started.client == client.registration.id))
     }
 
-    async fn log_out(&self, client: &Registration, id: SessionId) -> Result<(), TokenError> {
+    async fn log_out(
+        &self,
+        client: &Registration,
+        id: SessionId,
+        token: Option<&AccessToken>,
+    ) -> Result<(), TokenError> {
         let ours = &client.id;
         let decide = |loaded: Loaded<Session>| async {
             let Some(session) = &loaded.state else { return Ok(Change::none(loaded, false)) };
             // RFC 7009 §2.1: the token must have been issued to the client that revokes it.
             if session.started.client != *ours {
                 tracing::info!(session.id = %id, client.id = %ours, "another client's token was not revoked");
+                return Ok(Change::none(loaded, false));
+            }
+            // One that the client had for itself may be of a session that has ended before.
+            if token.is_some_and(|token| !is_of(id, session, token)) {
                 return Ok(Change::none(loaded, false));
             }
             let events = session::end(session, EndReason::Logout, self.clock.now());

@@ -269,15 +269,15 @@ impl Sweeper {
             return Ok(Settled::Summarized(events));
         };
         let events = session::end(&session, reason, self.ended_at(&session, reason));
-        let user = session.started.user;
         let mut records = vec![taken];
         // A deleted account has no devices; this one may have been signed in at the same moment.
-        if self
-            .repository
-            .user(user)
-            .await?
-            .state
-            .is_some_and(|user| user.status == crate::user::Status::Deleted)
+        if let Some(user) = session.started.user
+            && self
+                .repository
+                .user(user)
+                .await?
+                .state
+                .is_some_and(|user| user.status == crate::user::Status::Deleted)
         {
             records.push(RecordChange::Delete(device::record(user, id)));
         }
@@ -308,7 +308,8 @@ impl Sweeper {
         if at > oldest_kept {
             return Ok(Settled::MovedOn);
         }
-        let mut records = vec![taken, RecordChange::Delete(device::record(session.started.user, id))];
+        let mut records = vec![taken];
+        records.extend(session.started.user.map(|user| RecordChange::Delete(device::record(user, id))));
         records.push(RecordChange::Delete(index::queued(session.expiry(), id)));
         self.repository.remove::<Session>(&id, expected, records).await?;
         Ok(Settled::Removed)

@@ -95,7 +95,7 @@ impl Sessions {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn owner(&self, id: SessionId) -> Result<Option<crate::oauth::UserId>, TokenError> {
-        Ok(self.repository.session(id).await?.state.map(|session| session.started.user))
+        Ok(self.repository.session(id).await?.state.and_then(|session| session.started.user))
     }
 }
 
@@ -197,6 +197,9 @@ impl Line {
 
     fn of(event: &SessionEvent) -> Option<Self> {
         let line = match event {
+            SessionEvent::Started(started) if started.user.is_none() => {
+                Self::once("began", started.at, format!("{} began to act for itself.", started.client))
+            }
             SessionEvent::Started(started) => {
                 Self::once("signed_in", started.at, format!("Signed in with {}.", started.client))
             }

@@ -105,7 +105,7 @@ impl Config {
         self
     }
 
-    /// The configuration of `heirloom dev`: two demo clients with every grant and scope, an audience `demo-api` with the
+    /// The configuration of `heirloom dev`: two demo clients with every grant that fits them and every scope, an audience `demo-api` with the
     /// scopes `read` and `write`, and anybody may sign up.
     ///
     /// # Errors
@@ -132,6 +132,9 @@ impl Config {
         let metadata = |name: &str, method: TokenEndpointAuthMethod| ClientMetadata {
             client_name: name.to_owned(),
             scope: scopes.clone(),
+            grant_types: (rules.grant_types.iter().copied())
+                .filter(|grant| !(grant.is_confidential() && method.is_public()))
+                .collect(),
             ..rules.usual(method)
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();

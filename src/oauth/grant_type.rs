@@ -15,11 +15,14 @@ pub enum GrantType {
     /// `refresh_token` (RFC 6749 §6).
     #[n(1)]
     RefreshToken,
+    /// `client_credentials` (RFC 6749 §4.4).
+    #[n(2)]
+    ClientCredentials,
 }
 
 impl GrantType {
     /// Every grant.
-    pub const ALL: [Self; 2] = [Self::Password, Self::RefreshToken];
+    pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
 
     /// The grant as it stands in a request.
     #[must_use]
@@ -27,6 +30,26 @@ impl GrantType {
         match self {
             Self::Password => "password",
             Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    /// Whether a client has it for which nothing else is said. What gives access without a user is asked for.
+    #[must_use]
+    pub const fn is_default(self) -> bool {
+        match self {
+            Self::Password | Self::RefreshToken => true,
+            Self::ClientCredentials => false,
+        }
+    }
+
+    /// Whether only clients that prove who they are may have it.
+    #[must_use]
+    pub const fn is_confidential(self) -> bool {
+        match self {
+            Self::Password | Self::RefreshToken => false,
+            // RFC 6749 §4.4: "MUST only be used by confidential clients".
+            Self::ClientCredentials => true,
         }
     }
 

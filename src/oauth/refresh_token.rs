@@ -49,6 +49,14 @@ impl fmt::Display for Generation {
 #[cbor(transparent)]
 pub struct Nonce(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
 
+impl Nonce {
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
 impl From<[u8; 16]> for Nonce {
     fn from(bytes: [u8; 16]) -> Self {
         Self(bytes)

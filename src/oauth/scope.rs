@@ -33,6 +33,12 @@ impl Scope {
         Self::default()
     }
 
+    /// The words, sorted and separated by one space.
+    #[must_use]
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether there is no word in it.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -107,7 +107,7 @@ pub fn start(command: Start) -> Decision {
         at: now,
         client: command.client.0,
         client_epoch: command.client.1.epoch,
-        user: command.user.0,
+        user: Some(command.user.0),
         user_epoch: command.user.1.epoch,
         scope: command.scope,
         audience: command.audience,
@@ -195,7 +195,7 @@ fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReas
     };
     if !session.started.is_in(command.installation_epoch) {
         Some((EndReason::Restored, Denied::Restored))
-    } else if !holds(command.user_epoch, session.started.user_epoch) {
+    } else if session.started.user.is_some() && !holds(command.user_epoch, session.started.user_epoch) {
         Some((EndReason::UserEpoch, Denied::User))
     } else if !holds(command.client_epoch, session.started.client_epoch) {
         Some((EndReason::ClientEpoch, Denied::Client))
@@ -339,11 +339,11 @@ fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
 }
 
 /// What an access token's life and record depend on.
-struct Terms<'a> {
-    absolute_expiry: Timestamp,
-    granted: &'a Scope,
-    kid: Kid,
-    policy: Policy,
+pub(super) struct Terms<'a> {
+    pub(super) absolute_expiry: Timestamp,
+    pub(super) granted: &'a Scope,
+    pub(super) kid: Kid,
+    pub(super) policy: Policy,
 }
 
 fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> Terms<'a> {
@@ -357,7 +357,7 @@ fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> Terms<'a> {
 
 /// An access token with `scope` that begins at `now`: the clock's time, not the session's, since resource servers
 /// compare it with theirs.
-fn issue(terms: &Terms<'_>, scope: &Scope, now: Timestamp) -> Issued {
+pub(super) fn issue(terms: &Terms<'_>, scope: &Scope, now: Timestamp) -> Issued {
     let expiry = now.seconds().saturating_add(terms.policy.access_token.as_secs());
     let scope = (scope != terms.granted).then(|| scope.clone());
     Issued { iat: now.seconds(), exp: expiry.min(terms.absolute_expiry.seconds()), scope, kid: terms.kid }
@@ -368,7 +368,7 @@ const fn lasts(issued: &Issued, now: Timestamp) -> bool {
     issued.exp > now.seconds()
 }
 
-fn has_half_its_life(issued: &Issued, now: Timestamp) -> bool {
+pub(super) fn has_half_its_life(issued: &Issued, now: Timestamp) -> bool {
     let left = issued.exp.saturating_sub(now.seconds());
     let life = issued.exp.saturating_sub(issued.iat);
     issued.iat <= now.seconds() && left > 0 && left.saturating_mul(2) >= life

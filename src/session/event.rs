@@ -11,7 +11,7 @@ const FORMAT: u8 = 1;
 /// An event on a session's stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum SessionEvent {
-    /// `session_started`: somebody signed in.
+    /// `session_started`: somebody signed in, or a client began to act for itself.
     #[n(0)]
     Started(#[n(0)] Started),
     /// `tokens_issued`: the pair of generation 0 was issued.
@@ -46,7 +46,8 @@ pub enum SessionEvent {
         #[n(4)]
         idle_expiry: Timestamp,
     },
-    /// `access_token_issued`: a retry needed another access token beside the same refresh token.
+    /// `access_token_issued`: a retry needed another access token beside the same refresh token, or a client that acts for
+    /// itself another one.
     #[n(3)]
     AccessTokenIssued {
         /// When.
@@ -146,16 +147,16 @@ pub struct Started {
     /// When: the `auth_time` of its access tokens.
     #[n(0)]
     pub at: Timestamp,
-    /// The client that the user signed in with.
+    /// The client that the user signed in with, or that acts for itself.
     #[n(1)]
     pub client: ClientId,
     /// The client's epoch then.
     #[n(2)]
     pub client_epoch: u32,
-    /// The user.
+    /// The user; none if the client acts for itself.
     #[n(3)]
-    pub user: UserId,
-    /// The user's epoch then.
+    pub user: Option<UserId>,
+    /// The user's epoch then; 0 where there is no user.
     #[n(4)]
     pub user_epoch: u32,
     /// What the client was granted; what the user's roles permit is decided at each token.
@@ -179,6 +180,12 @@ pub struct Started {
 }
 
 impl Started {
+    /// When the session of a client that acts for itself expires if it gets no further access token after `at`.
+    #[must_use]
+    pub fn idle_expiry_after(&self, at: Timestamp) -> Timestamp {
+        at.after(self.idle_expiry.since(self.at)).min(self.absolute_expiry)
+    }
+
     /// Whether it was in this epoch of the installation.
     #[must_use]
     pub fn is_in(&self, installation_epoch: u32) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! | key | value | while the session |
 //! |---|---|---|
-//! | `u`, user's id, session's id | nothing: the sessions of a user | is live |
+//! | `u`, user's id, session's id | nothing: the sessions of a user | is live, and has a user |
 //! | `c`, length and text of the client's id, session's id | nothing: the sessions of a client | is live |
 //! | `e`, time (milliseconds, big endian), session's id | the expiry queue: nothing, or the version of the session's stream behind which the sweeper goes on | is live |
 //! | `r`, time (milliseconds, big endian), session's id | nothing: the removal queue, by when it ended | has ended |
@@ -56,11 +56,15 @@ pub fn entries(id: SessionId, session: &Session) -> Vec<RecordKey> {
 /// They follow from its beginning, which never changes, and its status alone.
 fn entries_of(id: SessionId, started: &Started, status: Status) -> Vec<RecordKey> {
     match status {
-        Status::Live => vec![
-            of_user(started.user, id),
-            of_client(&started.client, id),
-            queued(started.idle_expiry.min(started.absolute_expiry).min(started.at.after(FIRST_VISIT)), id),
-        ],
+        Status::Live => (started.user.map(|user| of_user(user, id)).into_iter())
+            .chain([
+                of_client(&started.client, id),
+                queued(
+                    started.idle_expiry.min(started.absolute_expiry).min(started.at.after(FIRST_VISIT)),
+                    id,
+                ),
+            ])
+            .collect(),
         Status::Ended { at, .. } => vec![removable(at, id)],
     }
 }
@@ -150,7 +154,7 @@ mod tests {
             at,
             client: "web".parse().unwrap(),
             client_epoch: 0,
-            user: UserId::from([7; 16]),
+            user: Some(UserId::from([7; 16])),
             user_epoch: 0,
             scope: "read".parse().unwrap(),
             audience: None,

@@ -3,6 +3,7 @@
 //! [`decide()`] answers a command with events and an outcome, [`Session::apply`] folds the events. What they need of
 //! the clock and of randomness comes in with the command.
 
+pub mod client_session;
 pub mod command;
 pub mod decide;
 pub mod device;
@@ -11,6 +12,7 @@ pub mod index;
 pub mod state;
 pub mod summary;
 
+pub use client_session::{ClientToken, client_token};
 pub use command::{Policy, Presented, Refresh, Start};
 pub use decide::{Decision, Denied, Granted, decide, end, end_by, start};
 pub use device::Device;

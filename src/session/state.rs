@@ -81,13 +81,15 @@ impl Session {
     /// The state after `event`; `None` only before [`SessionEvent::Started`].
     #[must_use]
     pub fn apply(session: Option<Self>, event: &SessionEvent) -> Option<Self> {
+        let has_ended = session.as_ref().is_none_or(|session| session.status != Status::Live);
         let mut session = match (session, event) {
-            (None, SessionEvent::Started(started)) => return Some(Self::new(started.clone())),
+            // A client that acts for itself begins again where its last session ended.
+            (_, SessionEvent::Started(started)) if has_ended => return Some(Self::new(started.clone())),
             (session, _) => session?,
         };
         session.last_event_at = session.last_event_at.max(event.at());
         match event {
-            // A session starts once.
+            // What is live starts once.
             SessionEvent::Started(_) => {}
             SessionEvent::TokensIssued { nonce, access, .. } => {
                 session.nonce = Some(*nonce);
@@ -99,7 +101,12 @@ impl Session {
                 session.idle_expiry = *idle_expiry;
             }
             SessionEvent::RotationsSummarized(summary) => session.take_in(summary),
-            SessionEvent::AccessTokenIssued { access, .. } => session.issued = Some(access.clone()),
+            SessionEvent::AccessTokenIssued { at, access } => {
+                session.issued = Some(access.clone());
+                if session.started.user.is_none() {
+                    session.idle_expiry = session.started.idle_expiry_after(*at);
+                }
+            }
             SessionEvent::ReuseDetected { at, .. } => session.reuse_detected_at = Some(*at),
             SessionEvent::ForeignClientRefused { .. } => session.foreign_client_refused = true,
             SessionEvent::Ended { at, reason, .. } => {
@@ -201,6 +208,16 @@ impl Session {
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.idle_expiry || now >= self.started.absolute_expiry
+    }
+
+    /// What the ids of its access tokens are made of. The sessions of a client that acts for itself have one id, one after
+    /// another: so each has a nonce for it.
+    #[must_use]
+    pub fn token_family(&self, id: SessionId) -> [u8; 16] {
+        match (self.started.user, self.nonce) {
+            (None, Some(nonce)) => *nonce.as_bytes(),
+            (Some(_), _) | (None, None) => *id.as_bytes(),
+        }
     }
 
     /// The session's stream.

@@ -5,7 +5,7 @@
 //! remember one by one. What tells of reuse, of another client, of an end or of administration stays, and splits the
 //! refreshes before it from those behind it.
 
-use super::event::{Issued, Rotation, SessionEvent, Summary};
+use super::event::{Issued, Rotation, SessionEvent, Started, Summary};
 use super::state::{REMEMBERED, Session};
 use crate::clock::Timestamp;
 use crate::oauth::Generation;
@@ -47,14 +47,18 @@ pub enum Part {
 /// Whether the session has been refreshed so often that a summary may be worth it.
 #[must_use]
 pub fn has_many(session: &Session) -> bool {
-    usize::try_from(session.generation.0).is_ok_and(|rotations| rotations >= WORTH.saturating_add(NAMED))
+    // A client that acts for itself rotates nothing; how many tokens it got is not counted.
+    session.started.user.is_none()
+        || usize::try_from(session.generation.0)
+            .is_ok_and(|rotations| rotations >= WORTH.saturating_add(NAMED))
 }
 
 /// Looks at a part of the stream of a live session: events in a row with their versions (none for an event that can't be
 /// read, which stays), at least [`WORTH`] of them unless the stream ends there. What happened before `old` is old.
 #[must_use]
 pub fn summarizable(session: &Session, events: &[(u64, Option<SessionEvent>)], old: Timestamp) -> Part {
-    let mut run = Run::default();
+    let begin = || Run { of: session.started.user.is_none().then_some(&session.started), ..Run::default() };
+    let mut run = begin();
     let (mut after, mut last) = (events.first().map_or(0, |(version, _)| version.saturating_sub(1)), 0);
     for (index, (version, event)) in events.iter().enumerate() {
         match event.as_ref().filter(|event| is_a_refresh(event)) {
@@ -69,15 +73,15 @@ pub fn summarizable(session: &Session, events: &[(u64, Option<SessionEvent>)], o
                 return run.part(after, last).unwrap_or(Part::Young { after, worth_at });
             }
             None => {
-                if let Some(part) = std::mem::take(&mut run).part(after, last) {
+                if let Some(part) = std::mem::replace(&mut run, begin()).part(after, last) {
                     return part;
                 }
                 after = *version;
             }
         }
     }
-    // Access tokens without a rotation stay: what was read of them is not to be read again.
-    let read = if run.events >= WORTH && run.reached.is_none() { last } else { after };
+    // Access tokens of retries without a rotation stay: what was read of them is not to be read again.
+    let read = if run.events >= WORTH && run.reached().is_none() { last } else { after };
     run.part(after, last).unwrap_or(Part::ReadOn { after: read })
 }
 
@@ -114,7 +118,9 @@ fn is_remembered(session: &Session, event: &SessionEvent) -> bool {
 
 /// Refreshes in a row.
 #[derive(Default)]
-struct Run {
+struct Run<'a> {
+    /// How the session began, of a client that acts for itself.
+    of: Option<&'a Started>,
     /// How many events, and how many of them are summaries.
     events: usize,
     summaries: usize,
@@ -128,7 +134,13 @@ struct Run {
     reached: Option<(Generation, Timestamp)>,
 }
 
-impl Run {
+impl Run<'_> {
+    /// The generation and the idle expiry that the last of them led to.
+    fn reached(&self) -> Option<(Generation, Timestamp)> {
+        let of_client = || Some((Generation::default(), self.of?.idle_expiry_after(self.last)));
+        self.reached.or_else(of_client)
+    }
+
     fn add(&mut self, event: &SessionEvent) {
         self.events = self.events.saturating_add(1);
         let mut first = event.at();
@@ -165,7 +177,7 @@ impl Run {
     /// The run behind the version `after`, if it is worth a summary.
     fn part(self, after: u64, last: u64) -> Option<Part> {
         let (Some((generation, idle_expiry)), Some(access), Some(first)) =
-            (self.reached, self.access, self.first)
+            (self.reached(), self.access, self.first)
         else {
             return None;
         };

@@ -32,7 +32,7 @@ fn history(steps: &[(Step, u64)]) -> Stream {
         at,
         client: "web".parse().unwrap(),
         client_epoch: 0,
-        user: UserId::from([7; 16]),
+        user: Some(UserId::from([7; 16])),
         user_epoch: 0,
         installation_epoch: None,
         scope: "read".parse().unwrap(),

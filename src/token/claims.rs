@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 pub struct AccessTokenClaims<'a> {
     /// The issuer.
     pub iss: &'a str,
-    /// The user's id.
+    /// The user's id, or the client's if it acts for itself (RFC 9068 §2.2).
     pub sub: &'a str,
     /// Whom the token is for: written as a string if it is one, as an array if more (RFC 7519 §4.1.3).
     #[serde(serialize_with = "one_or_more")]
@@ -28,8 +28,9 @@ pub struct AccessTokenClaims<'a> {
     pub iat: u64,
     /// Expires at.
     pub exp: u64,
-    /// When the user signed in.
-    pub auth_time: u64,
+    /// When the user signed in; left out where there is no user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<u64>,
     /// The user's roles (RFC 9068 §2.2.3.1); left out when there are none.
     #[serde(skip_serializing_if = "roles_are_none")]
     pub roles: &'a [&'a str],
@@ -77,7 +78,7 @@ mod tests {
             jti: "j1",
             iat: 1,
             exp: 601,
-            auth_time: 1,
+            auth_time: Some(1),
             roles: &[],
         };
         let bare = r#"{"iss":"https://id.example","sub":"u1","aud":"https://api.example","client_id":"app","sid":"s1","jti":"j1","iat":1,"exp":601,"auth_time":1}"#;

@@ -170,7 +170,7 @@ mod tests {
         jti: "j1",
         iat: 1,
         exp: 601,
-        auth_time: 1,
+        auth_time: Some(1),
         roles: &["user"],
     };
 

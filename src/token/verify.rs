@@ -35,7 +35,7 @@ pub struct Verifier {
 pub struct AccessToken {
     /// The key that signed it.
     pub kid: Kid,
-    /// The user's id.
+    /// The user's id, or the client's if it acts for itself.
     pub sub: String,
     /// Whom it is for.
     pub aud: Vec<String>,
@@ -51,8 +51,8 @@ pub struct AccessToken {
     pub iat: u64,
     /// Expires at, in seconds.
     pub exp: u64,
-    /// When the user signed in, in seconds.
-    pub auth_time: u64,
+    /// When the user signed in, in seconds; none if the client acts for itself.
+    pub auth_time: Option<u64>,
     /// The user's roles.
     pub roles: Vec<String>,
 }
@@ -149,8 +149,10 @@ impl Verifier {
         let claims = jsonwebtoken::decode::<Claims>(token, key.verifying(), validation)
             .map_err(|error| refused(error.kind()))?
             .claims;
-        let in_range = [claims.iat, claims.exp, claims.auth_time].iter().all(|time| TIMES.contains(time));
-        if !in_range || claims.exp <= claims.iat {
+        let times = [Some(claims.iat), Some(claims.exp), claims.auth_time];
+        let in_range = times.iter().flatten().all(|time| TIMES.contains(time));
+        let has_user = claims.sub != claims.client_id;
+        if !in_range || claims.exp <= claims.iat || (has_user && claims.auth_time.is_none()) {
             return Err(VerifyError::Claims);
         }
         // RFC 7519 §4.1.4: not on or after.
@@ -187,7 +189,8 @@ struct Claims {
     jti: String,
     iat: u64,
     exp: u64,
-    auth_time: u64,
+    #[serde(default, deserialize_with = "present")]
+    auth_time: Option<u64>,
     #[serde(default)]
     roles: Vec<String>,
 }
@@ -208,6 +211,11 @@ impl Claims {
             roles: self.roles,
         }
     }
+}
+
+/// A number where there is one: `null` is none.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
 }
 
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::folder::{Folder, SECRET, load, mistakes, refused};
 use heirloom::client::{Delivery, RefreshTokens, RetryWindow, ReusePolicy};
+use heirloom::oauth::GrantType;
 
 #[test]
 fn what_is_registered_for_a_browser_holds_together() {
@@ -118,4 +119,15 @@ fn a_client_that_does_not_hold_together_is_refused() {
     ] {
         refused(&more, line, part);
     }
+}
+
+#[test]
+fn client_credentials_are_for_a_confidential_client_that_lists_them() {
+    let grants = "grants = [\"client_credentials\"]";
+    let public = "[[clients]]\nid = \"a\"\ntype = \"public\"\n";
+    refused(&format!("{public}{grants}"), 5, "has no secret");
+    let confidential = format!("[[clients]]\nid = \"a\"\ntype = \"confidential\"\nsecret = \"{SECRET}\"\n");
+    assert_eq!(load(&confidential).clients[0].metadata.grant_types, [GrantType::RefreshToken]);
+    let listed = load(&format!("{confidential}{grants}"));
+    assert_eq!(listed.clients[0].metadata.grant_types, [GrantType::ClientCredentials]);
 }

@@ -52,7 +52,7 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(web.metadata.token_endpoint_auth_method, TokenEndpointAuthMethod::ClientSecret);
     assert_eq!(web.secrets, [SecretDigest::of(SECRET)]);
     assert_eq!(web.metadata.retry_window, RetryWindow::UntilUsed);
-    assert_eq!(web.metadata.grant_types, GrantType::ALL);
+    assert_eq!(web.metadata.grant_types, [GrantType::Password, GrantType::RefreshToken]);
     assert!(web.metadata.revoke_access_tokens && phone.metadata.revoke_access_tokens);
     assert_eq!(
         (web.metadata.refresh_token_delivery, &web.metadata.origins[..], &web.metadata.introspects[..]),

@@ -61,7 +61,7 @@ fn the_password_grant_is_off_until_it_is_turned_on() {
     refused(&format!("{client}grants = [\"password\"]"), 5, "set password = true in [grants]");
     assert_eq!(load(client).clients[0].metadata.grant_types, [GrantType::RefreshToken]);
     let on = load(&format!("[grants]\npassword = true\n{client}"));
-    assert_eq!(on.clients[0].metadata.grant_types, GrantType::ALL);
+    assert_eq!(on.clients[0].metadata.grant_types, [GrantType::Password, GrantType::RefreshToken]);
     assert!(on.warnings().iter().any(|warning| warning.contains("RFC 9700")));
 }
 

@@ -74,6 +74,7 @@ list!(user_status: UserStatus {
 list!(grant: GrantType {
     Password => "password" = GrantType::Password,
     RefreshToken => "refresh_token" = GrantType::RefreshToken,
+    ClientCredentials => "client_credentials" = GrantType::ClientCredentials,
 });
 
 list!(authentication: TokenEndpointAuthMethod {

@@ -32,7 +32,7 @@ pub(crate) fn full_start() -> Started {
         at: at(0),
         client: "web-app".parse().unwrap(),
         client_epoch: 2,
-        user: user_id(),
+        user: Some(user_id()),
         user_epoch: 3,
         scope: scope("account read write"),
         audience: Some("https://api.example.com".parse().unwrap()),
@@ -53,6 +53,11 @@ pub(crate) fn bare_start() -> Started {
         installation_epoch: None,
         ..full_start()
     }
+}
+
+/// A client began to act for itself.
+fn client_start() -> Started {
+    Started { user: None, user_epoch: 0, refreshable: false, ..full_start() }
 }
 
 fn rotated(number: u8, access: Issued) -> SessionEvent {
@@ -87,6 +92,7 @@ fn events() -> Vec<(&'static str, SessionEvent)> {
     vec![
         ("full", SessionEvent::Started(full_start())),
         ("bare", SessionEvent::Started(bare_start())),
+        ("of a client alone", SessionEvent::Started(client_start())),
         ("full", issued(full_access())),
         ("bare", issued(bare_access())),
         ("full", rotated(1, full_access())),

@@ -24,6 +24,7 @@ mod account;
 mod account_rate_limits;
 mod admin;
 mod browser;
+mod client_credentials;
 mod client_metadata;
 mod counting;
 mod devices;

@@ -423,7 +423,7 @@ fn begun(user: UserId, id: SessionId) -> Append {
         at,
         client: PUBLIC.parse().unwrap(),
         client_epoch: 0,
-        user,
+        user: Some(user),
         user_epoch: 0,
         scope: "read".parse().unwrap(),
         audience: None,

@@ -99,7 +99,7 @@ fn expired(dev: &Dev, folder: &std::path::Path) -> String {
         jti: "an id",
         iat: now - 700,
         exp: now - 100,
-        auth_time: now - 700,
+        auth_time: Some(now - 700),
         roles: &["user"],
     };
     keys.signer().unwrap().sign(TokenType::AtJwt, &claims).unwrap()

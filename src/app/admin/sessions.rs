@@ -83,9 +83,11 @@ impl Administration {
         if self.sessions.installation.is_from_before_a_restore(session) {
             return Ok(Some(EndReason::Restored));
         }
-        let user = self.repository.user(started.user).await?.state.filter(crate::user::User::is_active);
-        if !user.is_some_and(|user| user.session_epoch.covers(id, started.user_epoch)) {
-            return Ok(Some(EndReason::UserEpoch));
+        if let Some(user) = started.user {
+            let user = self.repository.user(user).await?.state.filter(crate::user::User::is_active);
+            if !user.is_some_and(|user| user.session_epoch.covers(id, started.user_epoch)) {
+                return Ok(Some(EndReason::UserEpoch));
+            }
         }
         let client = self.clients.known(&started.client).await?.and_then(|client| client.usable());
         let holds = client.is_some_and(|session_epoch| session_epoch.covers(id, started.client_epoch));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use self::client_credentials::{ClientCredentialsGrant, ClientCredentialsRequest};
 use self::form::{FormError, Target, TokenForm};
 use self::password::{PasswordGrant, PasswordRequest};
 use self::refresh::{RefreshGrant, RefreshRequest};
@@ -14,6 +15,7 @@ use super::mint::TokenResponse;
 use crate::client::metadata::is_on;
 use crate::oauth::GrantType;
 
+pub mod client_credentials;
 pub mod form;
 pub mod password;
 pub mod refresh;
@@ -24,12 +26,15 @@ pub enum TokenRequest {
     Password(PasswordRequest),
     /// `grant_type=refresh_token`.
     RefreshToken(RefreshRequest),
+    /// `grant_type=client_credentials`.
+    ClientCredentials(ClientCredentialsRequest),
 }
 
 /// Answers token requests.
 pub struct Grants {
     pub(super) password: PasswordGrant,
     pub(super) refresh_token: RefreshGrant,
+    pub(super) client_credentials: ClientCredentialsGrant,
     pub(super) requests: Arc<TokenRequests>,
 }
 
@@ -45,9 +50,12 @@ impl Grants {
     ) -> Result<TokenResponse, TokenError> {
         let grant = request.grant_type();
         let answer = match request {
-            // Boxed, so that the large sign-in future does not enlarge the refresh future.
+            // Boxed, so that these large futures do not enlarge that of a refresh.
             TokenRequest::Password(request) => Box::pin(self.password.sign_in(client, request)).await,
             TokenRequest::RefreshToken(request) => self.refresh_token.refresh(client, request).await,
+            TokenRequest::ClientCredentials(request) => {
+                Box::pin(self.client_credentials.token(client, request)).await
+            }
         };
         self.requests.count(grant.as_str(), answer.as_ref());
         answer
@@ -66,6 +74,7 @@ impl TokenRequest {
         Ok(match grant {
             GrantType::Password => Self::Password(PasswordRequest::parse(form, target)?),
             GrantType::RefreshToken => Self::RefreshToken(RefreshRequest::parse(form, target)?),
+            GrantType::ClientCredentials => Self::ClientCredentials(ClientCredentialsRequest::of(target)),
         })
     }
 
@@ -75,6 +84,7 @@ impl TokenRequest {
         match self {
             Self::Password(_) => GrantType::Password,
             Self::RefreshToken(_) => GrantType::RefreshToken,
+            Self::ClientCredentials(_) => GrantType::ClientCredentials,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::client::Registration;
 use crate::clock::{Clock, StepWatch};
 use crate::oauth::{Audience, GrantType, Kid, Nonce, RefreshToken, Scope, SessionEpoch, SessionId};
 use crate::random::Random;
+use crate::session::event::Started;
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
 use crate::throttle::bucket::Buckets;
 use crate::user::User;
@@ -95,8 +96,10 @@ impl RefreshGrant {
         let (began, id) = (now(), request.token.session);
         let session = self.repository.session(id).await?;
         let user = match &session.state {
-            Some(state) => self.repository.user(state.started.user).await?.state,
-            None => None,
+            Some(Session { started: Started { user: Some(user), .. }, .. }) => {
+                self.repository.user(*user).await?.state
+            }
+            Some(_) | None => None,
         };
         let decision = self.decide_refresh(request, session.state.as_ref(), user.as_ref());
         if let (Err(Denied::Scope), Some(scope), Some(state)) =
@@ -199,17 +202,20 @@ struct ParsedRefresh<'a> {
 fn report(id: SessionId, session: &Session, events: &[SessionEvent]) {
     for event in events {
         let SessionEvent::Ended { reason, .. } = event else { continue };
-        let (user, client, generation) =
-            (session.started.user, &session.started.client, session.generation.0);
+        let (user, client, generation) = (
+            session.started.user.map(tracing::field::display),
+            &session.started.client,
+            session.generation.0,
+        );
         if *reason == EndReason::Rollback {
             tracing::error!(
-                session.id = %id, session.generation = generation, user.id = %user, client.id = %client,
+                session.id = %id, session.generation = generation, user.id = user, client.id = %client,
                 "a token of a history that this store does not have: was it restored from a backup, or has the \
                  refresh secret leaked?"
             );
         } else {
             tracing::warn!(
-                session.id = %id, session.generation = generation, user.id = %user, client.id = %client,
+                session.id = %id, session.generation = generation, user.id = user, client.id = %client,
                 session.end = reason.as_str(), "session ended"
             );
         }

@@ -37,7 +37,7 @@ impl MetadataRules<'_> {
         ClientMetadata {
             client_name: String::new(),
             token_endpoint_auth_method: method,
-            grant_types: self.grant_types.clone(),
+            grant_types: self.grant_types.iter().copied().filter(|grant| grant.is_default()).collect(),
             scope: Scope::empty(),
             default_audience: self.default_audience.clone(),
             refresh_tokens: self.tokens.refresh_tokens,
@@ -58,7 +58,7 @@ impl MetadataRules<'_> {
 pub const fn is_on(grant: GrantType, password_grant: bool) -> bool {
     match grant {
         GrantType::Password => password_grant,
-        GrantType::RefreshToken => true,
+        GrantType::RefreshToken | GrantType::ClientCredentials => true,
     }
 }
 

@@ -25,7 +25,7 @@ impl RawMetadata {
         let method = self.auth_method(faults);
         let usual = rules.usual(method);
         let client_name = self.name(faults).unwrap_or(usual.client_name);
-        let grant_types = self.grants(rules, faults).unwrap_or(usual.grant_types);
+        let grant_types = self.grants(method, rules, faults).unwrap_or(usual.grant_types);
         let scope = self.scopes(rules, faults).unwrap_or(usual.scope);
         let default_audience = self.audience(rules, faults).unwrap_or(usual.default_audience);
         let refresh_tokens = self.refresh_tokens(usual.refresh_tokens, &grant_types, &scope, faults);
@@ -102,9 +102,15 @@ impl RawMetadata {
         Some(name.clone())
     }
 
-    /// Without this field a client has every grant that is on. Only a resource server may have none.
-    fn grants(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Option<Vec<GrantType>> {
+    /// Without this field a client has every usual grant that is on. Only a resource server may have none.
+    fn grants(
+        &self,
+        method: TokenEndpointAuthMethod,
+        rules: &MetadataRules<'_>,
+        faults: &mut Faults,
+    ) -> Option<Vec<GrantType>> {
         const FIELD: Field = Field::GrantTypes;
+        let is_public = method.is_public() && !faults.any(&[Field::TokenEndpointAuthMethod]);
         let listed = self.grant_types.as_ref()?;
         let mut grants = Vec::new();
         for (item, text) in listed.iter().enumerate() {
@@ -117,6 +123,12 @@ impl RawMetadata {
                     );
                     let problem = format!("The {} grant is turned off on this server.", grant.as_str());
                     faults.add(MetadataError::new(FIELD, "off", problem).suggesting(suggestion).at(item));
+                }
+                Some(grant) if grant.is_confidential() && is_public => {
+                    let grant = grant.as_str();
+                    let problem = format!("A public client can't have the {grant} grant: it has no secret.");
+                    let error = MetadataError::new(FIELD, "public", problem).at(item);
+                    faults.add(error.suggesting("Leave it out, or make the client confidential."));
                 }
                 Some(grant) if grants.contains(&grant) => faults.add(twice(FIELD, item, grant.as_str())),
                 Some(grant) => grants.push(grant),

@@ -143,7 +143,7 @@ impl DevicesApi {
         let after = after.0.map(|after| after.parse());
         let after = after.transpose().map_err(|_| ApiError::after("unknown"))?;
         let page = SessionsPage { after, limit: length(limit.0) };
-        let user = SessionOwner::User(access.live.user_id());
+        let user = SessionOwner::User(access.user);
         let (listed, next) = sessions.sessions(&user, page).await.map_err(failed)?;
         let sessions = listed.into_iter().map(|session| SessionItem::of(session, access.live.id)).collect();
         let next = next.map(|next| next.to_string());
@@ -168,7 +168,7 @@ impl DevicesApi {
     ) -> Result<EndedAnswer, ApiError> {
         let access = token.access("account").await?;
         let id: SessionId = id.parse().map_err(|_| ApiError::not_found())?;
-        if sessions.end_own_session(access.live.user_id(), id).await.map_err(failed)? {
+        if sessions.end_own_session(access.user, id).await.map_err(failed)? {
             Ok(EndedAnswer::Ended)
         } else {
             Err(ApiError::not_found())
@@ -189,7 +189,7 @@ impl DevicesApi {
     ) -> Result<EndedAnswer, ApiError> {
         let access = token.access("account").await?;
         let keep = (!all.0).then_some(access.live.id);
-        let ended = sessions.end_all_sessions(access.live.user_id(), keep).await;
+        let ended = sessions.end_all_sessions(access.user, keep).await;
         ended.map(|()| EndedAnswer::Ended).map_err(|error| ApiError::user(&error, "username", "password"))
     }
 
@@ -219,7 +219,7 @@ impl DevicesApi {
     ) -> Result<TimelineAnswer, ApiError> {
         let access = token.access("account").await?;
         let id: SessionId = id.parse().map_err(|_| ApiError::not_found())?;
-        if sessions.owner(id).await.map_err(failed)? != Some(access.live.user_id()) {
+        if sessions.owner(id).await.map_err(failed)? != Some(access.user) {
             return Err(ApiError::not_found());
         }
         let page = TimelinePage { after: after.0, limit: length(limit.0) };

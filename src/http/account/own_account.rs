@@ -60,8 +60,8 @@ impl AccountApi {
         accounts: Service<'_, Accounts>,
     ) -> Result<Seen, ApiError> {
         let access = token.access(SCOPE).await?;
-        let account = accounts.own_account(access.live.user_id()).await.map_err(refused)?;
-        Ok(Seen::Ok(Json(AccountBody::new(account, access.live.user.roles))))
+        let account = accounts.own_account(access.user).await.map_err(refused)?;
+        Ok(Seen::Ok(Json(AccountBody::new(account, access.roles))))
     }
 
     /// Change the profile
@@ -78,10 +78,10 @@ impl AccountApi {
         let access = token.access(SCOPE).await?;
         let ChangeBody { email, display_name } = body.read().await?;
         let change = ProfileChange { email: changed(email), display_name: changed(display_name) };
-        let id = access.live.user_id();
+        let id = access.user;
         let account =
             accounts.change_profile(id, change, self.proxies.peer(request)).await.map_err(refused)?;
-        Ok(Seen::Ok(Json(AccountBody::new(account, access.live.user.roles))))
+        Ok(Seen::Ok(Json(AccountBody::new(account, access.roles))))
     }
 
     /// Change the password

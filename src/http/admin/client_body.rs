@@ -121,6 +121,8 @@ enum Grant {
     Password,
     /// RFC 6749 §6.
     RefreshToken,
+    /// RFC 6749 §4.4; only of a confidential client that asks for it.
+    ClientCredentials,
 }
 
 /// Whether a sign-in gives a refresh token.

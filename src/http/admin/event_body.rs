@@ -120,7 +120,7 @@ fn beginning(started: &Started) -> Value {
     json!({
         "client": started.client.as_str(),
         "client_epoch": started.client_epoch,
-        "user": started.user.to_string(),
+        "user": started.user.map(|user| user.to_string()),
         "user_epoch": started.user_epoch,
         "scope": started.scope.to_string(),
         "audience": started.audience.as_ref().map(ToString::to_string),

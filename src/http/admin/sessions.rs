@@ -24,8 +24,9 @@ pub(in crate::http) struct SessionsApi;
 pub(super) struct AdminSession {
     /// Its id: the `sid` of access tokens.
     id: String,
-    /// The user's id.
-    user: String,
+    /// The user's id; left out where the client acts for itself (`client_credentials`).
+    #[oai(skip_serializing_if_is_none)]
+    user: Option<String>,
     /// The client's id.
     client: String,
     /// What was granted, separated by spaces.
@@ -56,7 +57,7 @@ impl Example for AdminSession {
     fn example() -> Self {
         Self {
             id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
-            user: "01890a5d-0000-774b-bcce-b302099a8057".to_owned(),
+            user: Some("01890a5d-0000-774b-bcce-b302099a8057".to_owned()),
             client: "web-app".to_owned(),
             scope: "read write".to_owned(),
             audience: Some("https://api.example.com".to_owned()),
@@ -77,7 +78,7 @@ impl From<SessionDetails> for AdminSession {
         let started = &session.started;
         Self {
             id: details.id.to_string(),
-            user: started.user.to_string(),
+            user: started.user.map(|user| user.to_string()),
             client: started.client.to_string(),
             scope: started.scope.to_string(),
             audience: started.audience.as_ref().map(ToString::to_string),

@@ -27,6 +27,13 @@ pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
                     "grant_type": "refresh_token", "client_id": "phone-app", "refresh_token": REFRESH_TOKEN,
                 }),
             ),
+            (
+                "for_the_client_itself",
+                json!({
+                    "grant_type": "client_credentials", "client_id": "nightly-job",
+                    "client_secret": "a-secret-of-thirty-two-characters-or-more", "scope": "read",
+                }),
+            ),
         ],
         "revoke" => vec![("sign_out", json!({ "client_id": "phone-app", "token": REFRESH_TOKEN }))],
         "introspect" => vec![("ask", json!({ "token": REFRESH_TOKEN }))],

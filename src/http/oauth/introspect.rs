@@ -46,7 +46,7 @@ struct Introspection {
     /// The client that it was given to.
     #[oai(skip_serializing_if_is_none)]
     client_id: Option<String>,
-    /// The user's id.
+    /// The user's id, or the client's where it acts for itself.
     #[oai(skip_serializing_if_is_none)]
     sub: Option<String>,
     /// The name that the user signs in with; for a resource server that is registered to know it.
@@ -165,7 +165,7 @@ fn of_access_token(token: AccessToken, issuer: &str) -> Introspection {
         iss: Some(issuer.to_owned()),
         exp: Some(token.exp),
         iat: Some(token.iat),
-        auth_time: Some(token.auth_time),
+        auth_time: token.auth_time,
         sid: Some(token.sid),
         jti: Some(token.jti),
         roles: Some(token.roles).filter(|roles| !roles.is_empty()),
@@ -179,7 +179,7 @@ fn of_refresh_token(live: &LiveSession, issuer: &str) -> Introspection {
         active: true,
         scope: Some(session.started.scope.to_string()).filter(|scope| !scope.is_empty()),
         client_id: Some(session.started.client.as_str().to_owned()),
-        sub: Some(session.started.user.to_string()),
+        sub: session.started.user.map(|user| user.to_string()),
         iss: Some(issuer.to_owned()),
         exp: Some(session.idle_expiry.min(session.started.absolute_expiry).seconds()),
         iat: Some(session.last_rotation().seconds()),

@@ -29,7 +29,7 @@ pub struct TokenApi;
 #[derive(Object)]
 #[oai(rename = "TokenRequest")]
 struct TokenRequestBody {
-    /// `password` or `refresh_token`.
+    /// The grant.
     grant_type: String,
     /// With `password`: the user's name.
     username: Option<String>,
@@ -39,7 +39,8 @@ struct TokenRequestBody {
     /// With `refresh_token`: the newest refresh token. Left out by a client that has it in a cookie.
     refresh_token: Option<String>,
     /// The scope, separated by spaces. Left out: at sign-in, all that the client may have of one resource server, without
-    /// `offline_access` and heirloom's own `account`, `admin` and `profile`; at a refresh, all that was granted.
+    /// `offline_access` and heirloom's own `account`, `admin` and `profile` (so too with `client_credentials`); at a refresh, all
+    /// that was granted.
     #[oai(validator(max_length = 1024))]
     scope: Option<String>,
     /// The resource server that the access token is for (RFC 8707).
@@ -55,9 +56,10 @@ struct TokenRequestBody {
 
 #[OpenApi]
 impl TokenApi {
-    /// Sign in, or refresh
+    /// Sign in, refresh, or get a token for the client itself
     ///
-    /// `grant_type=password` signs a user in; `grant_type=refresh_token` hands the refresh token down to its successor.
+    /// `grant_type=password` signs a user in; `grant_type=refresh_token` hands the refresh token down to its successor;
+    /// `grant_type=client_credentials` gives a confidential client an access token of its own.
     /// Send a refresh again if its answer was lost: within the retry window the current pair is returned.
     ///
     /// A confidential client authenticates by HTTP Basic or by `client_id` and `client_secret` in the body; a public

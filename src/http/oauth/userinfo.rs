@@ -82,7 +82,7 @@ impl UserinfoApi {
 
 async fn answer(token: &Bearer, accounts: &Accounts) -> Result<UserinfoAnswer, ApiError> {
     let access = token.access("profile").await?;
-    let user = access.live.user_id();
+    let user = access.user;
     let account = accounts.own_account(user).await.map_err(|error| ApiError::user(&error, "", ""))?;
     let email = account.profile.email.map(|email| email.as_str().to_owned());
     Ok(UserinfoAnswer::Ok(Json(Userinfo {
@@ -91,6 +91,6 @@ async fn answer(token: &Bearer, accounts: &Accounts) -> Result<UserinfoAnswer, A
         name: account.profile.display_name.map(|name| name.as_str().to_owned()),
         email_verified: email.as_ref().map(|_| false),
         email,
-        roles: access.live.user.roles,
+        roles: access.roles,
     })))
 }

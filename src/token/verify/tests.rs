@@ -101,7 +101,7 @@ fn a_token_of_ours_is_taken_until_it_expires() {
         jti: "j1",
         iat: NOW.seconds(),
         exp: NOW.seconds() + 600,
-        auth_time: NOW.seconds(),
+        auth_time: Some(NOW.seconds()),
         roles: &[],
     };
     let token = forger.keys.signer().unwrap().sign(TokenType::AtJwt, &claims).unwrap();

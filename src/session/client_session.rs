@@ -1,0 +1,134 @@
+//! Sessions that a client has of its own, without a user (RFC 6749 §4.4).
+//!
+//! There is one for each client, scope and audience, on a stream that is named by them ([`id`]). It never has a refresh
+//! token: who asks again gets the access token that was recorded last, as long as more than half of its life is left, and
+//! then another one. Once it is over, whatever the reason, the next request begins another session on the same stream.
+
+use ring::digest::{Context, SHA256};
+
+use super::command::Policy;
+use super::decide::{Decision, Granted, Terms, has_half_its_life, issue};
+use super::event::{EndReason, SessionEvent, Started};
+use super::state::{Session, Status};
+use crate::clock::Timestamp;
+use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionEpoch, SessionId};
+
+/// A client that has proved who it is asks for an access token of its own.
+#[derive(Clone, Debug)]
+pub struct ClientToken<'a> {
+    /// The client, and its session epoch.
+    pub client: (&'a ClientId, SessionEpoch),
+    /// The scope that the session is for.
+    pub scope: &'a Scope,
+    /// The resource server that the session is for.
+    pub audience: Option<&'a Audience>,
+    /// What of the scope the client's roles permit now.
+    pub permitted: &'a Scope,
+    /// How long things last.
+    pub policy: Policy,
+    /// A fresh nonce, in case a session begins; the same one each time that one request is decided again.
+    pub nonce: Nonce,
+    /// The key that would sign.
+    pub kid: Kid,
+    /// The installation's epoch.
+    pub installation_epoch: u32,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl ClientToken<'_> {
+    /// The session that answers.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        id(self.client.0, self.scope, self.audience)
+    }
+}
+
+/// The session of a client, a scope and an audience: a UUID of version 8, of a digest.
+#[must_use]
+pub fn id(client: &ClientId, scope: &Scope, audience: Option<&Audience>) -> SessionId {
+    let mut hash = Context::new(&SHA256);
+    hash.update(b"heirloom client session 1\0");
+    // None of the three has a NUL: no two inputs run into one.
+    for part in [client.as_str(), scope.as_str(), audience.map_or("", Audience::as_str)] {
+        hash.update(part.as_bytes());
+        hash.update(b"\0");
+    }
+    let digest = hash.finish();
+    let bytes = digest.as_ref().first_chunk::<16>().copied().unwrap_or_default();
+    SessionId::from(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// Answers a client: the token that was recorded last, or another one.
+#[must_use]
+pub fn client_token(session: Option<&Session>, command: &ClientToken<'_>) -> Decision {
+    let live = session.filter(|session| session.status == Status::Live);
+    let now = session.map_or(command.now, |session| command.now.max(session.last_event_at));
+    let Some(session) = live else { return begin(command, Vec::new(), now) };
+    if let Some(reason) = over(session, command, now) {
+        let ended = SessionEvent::Ended { at: now, reason, by: None };
+        return begin(command, vec![ended], now);
+    }
+    let scope = session.started.scope.intersection(command.permitted);
+    let recorded = session.issued.as_ref().filter(|issued| {
+        let same_scope = issued.scope.as_ref().unwrap_or(&session.started.scope) == &scope;
+        same_scope && has_half_its_life(issued, command.now)
+    });
+    let (access, events) = if let Some(issued) = recorded {
+        (issued.clone(), Vec::new())
+    } else {
+        let absolute_expiry = session.started.absolute_expiry;
+        let access = issue(&terms(command, absolute_expiry), &scope, command.now);
+        (access.clone(), vec![SessionEvent::AccessTokenIssued { at: now, access }])
+    };
+    let retried = events.is_empty();
+    let outcome = Ok(Granted { refresh: None, generation: Generation::default(), access, scope, retried });
+    Decision { events, outcome }
+}
+
+/// Why a session that no event has ended is over: its client or the installation ended all, or no whole access token fits
+/// into what is left of it.
+fn over(session: &Session, command: &ClientToken<'_>, now: Timestamp) -> Option<EndReason> {
+    let started = &session.started;
+    let next = now.after(command.policy.access_token);
+    if !started.is_in(command.installation_epoch) {
+        Some(EndReason::Restored)
+    } else if !command.client.1.covers(command.session(), started.client_epoch) {
+        Some(EndReason::ClientEpoch)
+    } else if session.is_expired(now) || next > started.absolute_expiry {
+        Some(EndReason::Expired)
+    } else {
+        None
+    }
+}
+
+fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestamp) -> Decision {
+    let scope = command.scope.intersection(command.permitted);
+    let Policy { refresh_idle, refresh_absolute, access_token, .. } = command.policy;
+    let absolute_expiry = now.after(refresh_absolute.max(access_token));
+    let access = issue(&terms(command, absolute_expiry), &scope, command.now);
+    events.push(SessionEvent::Started(Started {
+        at: now,
+        client: command.client.0.clone(),
+        client_epoch: command.client.1.epoch,
+        user: None,
+        user_epoch: 0,
+        scope: command.scope.clone(),
+        audience: command.audience.cloned(),
+        absolute_expiry,
+        idle_expiry: now.after(refresh_idle.max(access_token)).min(absolute_expiry),
+        refreshable: false,
+        installation_epoch: (command.installation_epoch > 0).then_some(command.installation_epoch),
+    }));
+    events.push(SessionEvent::TokensIssued { at: now, nonce: command.nonce, access: access.clone() });
+    let generation = Generation::default();
+    Decision { events, outcome: Ok(Granted { refresh: None, generation, access, scope, retried: false }) }
+}
+
+fn terms<'a>(command: &'a ClientToken<'_>, absolute_expiry: Timestamp) -> Terms<'a> {
+    Terms { absolute_expiry, granted: command.scope, kid: command.kid, policy: command.policy }
+}
+
+#[cfg(test)]
+#[path = "client_session_tests.rs"]
+mod tests;
