@@ -105,8 +105,8 @@ impl Config {
         self
     }
 
-    /// The configuration of `heirloom dev`: two demo clients with every grant that fits them and every scope, an audience `demo-api` with the
-    /// scopes `read` and `write`, and anybody may sign up.
+    /// The configuration of `heirloom dev`: two demo clients with every grant that fits them and every scope, an audience
+    /// `demo-api` with the scopes `read` and `write`, and anybody may sign up.
     ///
     /// # Errors
     /// None in practice: [`InvalidText`] if a fixed name were not what it should be.

@@ -195,7 +195,7 @@ fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReas
     };
     if !session.started.is_in(command.installation_epoch) {
         Some((EndReason::Restored, Denied::Restored))
-    } else if session.started.user.is_some() && !holds(command.user_epoch, session.started.user_epoch) {
+    } else if !holds(command.user_epoch, session.started.user_epoch) {
         Some((EndReason::UserEpoch, Denied::User))
     } else if !holds(command.client_epoch, session.started.client_epoch) {
         Some((EndReason::ClientEpoch, Denied::Client))

@@ -55,7 +55,16 @@ const TABLE: &[Row<&str>] = &[
     (
         r#"{"grants": ["pasword", "refresh_token"]}"#,
         ALL,
-        &[("grants", "It is one of: password, refresh_token. Did you mean `password`?")],
+        &[("grants", "It is one of: password, refresh_token, client_credentials. Did you mean `password`?")],
+    ),
+    (
+        r#"{"grants": ["refresh_token", "client_credentials"]}"#,
+        ALL,
+        &[(
+            "grants",
+            "A public client can't have the client_credentials grant: it has no secret. Leave it out, or make the client \
+             confidential.",
+        )],
     ),
     (
         r#"{"grants": ["password", "password"]}"#,
