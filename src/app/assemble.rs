@@ -12,7 +12,7 @@ use super::introspect::Hint;
 use super::keys::codec;
 use super::metrics::TokenRequests;
 use super::mint::Mint;
-use super::overlap::Appending;
+use super::overlap::Overlap;
 use super::{
     AccessTokens, Accounts, Administration, App, Clients, EventLog, Grants, Indexes, InstallationEpoch,
     Monitoring, RefusalLog, Repository, ScopeCatalogue, Sessions, Settings, Sweeper, TokenKeys, Tokens,
@@ -261,7 +261,7 @@ impl Parts {
                 keys: Arc::clone(&self.keys),
                 mint: Arc::clone(&mint),
                 rate: Buckets::new(Rate { burst: throttle.refresh_burst, every: throttle.refresh_every }),
-                appending: Appending::default(),
+                overlap: Overlap::default(),
                 clock_steps: StepWatch::since(self.clock.now(), self.clock.monotonic()),
                 uptime: Arc::clone(uptime),
                 settings: Arc::clone(&self.settings),

@@ -55,16 +55,6 @@ pub trait Store: Send + Sync + 'static {
     /// after [`StoreError::Unavailable`] the outcome is unknown.
     fn append(&self, append: Append) -> StoreFuture<'_, Appended>;
 
-    /// As [`Store::append`], for a caller that has other things to do for `slack`, or expects others to append within it:
-    /// a store may wait that long for more to write with it.
-    ///
-    /// # Errors
-    /// As [`Store::append`].
-    fn append_within(&self, slack: Duration, append: Append) -> StoreFuture<'_, Appended> {
-        let _ = slack;
-        self.append(append)
-    }
-
     /// Removes a whole stream, its events and its snapshot, and changes records; with the guarantees of `append`.
     /// The stream is [`Expected::NoStream`] again; the positions of its events become gaps.
     ///

@@ -10,7 +10,7 @@ use crate::app::clients::Clients;
 use crate::app::error::TokenError;
 use crate::app::keys::TokenKeys;
 use crate::app::mint::{Mint, TokenResponse};
-use crate::app::overlap::{Appending, now};
+use crate::app::overlap::Overlap;
 use crate::app::repository::{Failed, OutcomeUnknown, prepared, retry};
 use crate::app::restore::InstallationEpoch;
 use crate::app::uptime::Uptime;
@@ -45,8 +45,8 @@ pub struct RefreshGrant {
     pub(in crate::app) mint: Arc<Mint>,
     /// Limits how often one session is refreshed.
     pub(in crate::app) rate: Buckets,
-    /// Sessions that are being appended to.
-    pub(in crate::app) appending: Appending,
+    /// Signs while an append is under way.
+    pub(in crate::app) overlap: Overlap,
     /// Notices that the wall clock jumps.
     pub(in crate::app) clock_steps: StepWatch,
     pub(in crate::app) uptime: Arc<Uptime>,
@@ -93,7 +93,7 @@ impl RefreshGrant {
     }
 
     async fn refresh_once(&self, request: &ParsedRefresh<'_>) -> Result<TokenResponse, Failed<TokenError>> {
-        let (began, id) = (now(), request.token.session);
+        let id = request.token.session;
         let session = self.repository.session(id).await?;
         let user = match &session.state {
             Some(Session { started: Started { user: Some(user), .. }, .. }) => {
@@ -119,8 +119,8 @@ impl RefreshGrant {
         let (append, after) = prepared(&id, session, &decision.events, Vec::new()).map_err(Failed::Append)?;
         let mint =
             || decision.outcome.as_ref().ok().map(|granted| self.mint.mint(id, &after, granted, &roles));
-        let append = self.repository.store().append_within(self.appending.slack(began), append);
-        let (appended, minted) = self.appending.overlap((began, id), append, mint).await;
+        let append = self.repository.store().append(append);
+        let (appended, minted) = self.overlap.run(id, append, mint).await;
         appended.map_err(Failed::Append)?;
         report(id, &after, &decision.events);
         if writes_tokens(&decision) {

@@ -1,7 +1,5 @@
 //! A change on its way to the writer.
 
-use std::time::Instant;
-
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::super::{Appended, StoreError};
@@ -11,8 +9,6 @@ use super::group::{Cost, GroupEntry};
 pub(super) struct Job {
     pub(super) change: GroupEntry,
     pub(super) cost: Cost,
-    /// By when its group should begin.
-    pub(super) due: Instant,
     pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
     /// Its place in the queue.
     pub(super) place: OwnedSemaphorePermit,

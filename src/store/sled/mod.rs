@@ -19,8 +19,7 @@
 //! - its flusher thread writes whenever it likes, so it is off; what it collects of garbage is collected while others
 //!   write; it seldom gives space back to the disk.
 //!
-//! A group costs much more than what one more change adds to it. So a group waits for more as long as all that are in it
-//! let it ([`Store::append_within`]), and begins at once where somebody does not.
+//! A group costs much more than what one more change adds to it. So it waits for more while many come (`group_delay`).
 //!
 //! In the folder: `lock` (who has it), `mark` (how far the log had come) and `sled/`.
 
@@ -32,6 +31,7 @@ mod fault;
 #[cfg(test)]
 mod formats_tests;
 mod group;
+mod group_delay;
 mod job;
 mod layout;
 mod log;
@@ -67,12 +67,12 @@ use tokio::sync::{Semaphore, oneshot};
 pub use self::disk::{Disk, SystemDisk};
 use self::group::GroupEntry;
 pub use self::group::GroupLimits;
+use self::group_delay::{GroupDelay, cpu_time};
 use self::job::Job;
 pub use self::open_error::OpenError;
 use self::queue::Queue;
 use self::reads::{Load, ReadLog, ReadStream, Record, Scan};
 use self::shared::Shared;
-use self::time::now;
 pub use self::verify::verify;
 use self::writer::Writer;
 use super::{
@@ -96,8 +96,8 @@ pub struct SledOptions {
     pub accept_restored: bool,
     /// How large a group may grow.
     pub limits: GroupLimits,
-    /// How long a group waits for more at most, whatever those in it say.
-    pub longest_slack: Duration,
+    /// How long a group waits for more at most.
+    pub longest_delay: Duration,
     /// How many changes may wait for the writer; more wait outside.
     pub queue: usize,
     /// The free space, in bytes, under which [`Store::is_nearly_full`] says so: then nothing new is begun, and nothing is
@@ -114,7 +114,6 @@ pub struct SledStore {
     id: [u8; 16],
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
-    longest_slack: Duration,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
@@ -125,10 +124,10 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let (places, longest_slack) = (Arc::new(Semaphore::new(options.queue)), options.longest_slack);
+        let places = Arc::new(Semaphore::new(options.queue));
+        let queue = Arc::new(Queue::new(GroupDelay::new(options.longest_delay)));
         let opened = open::open(folder, options)?;
         let id = opened.store;
-        let queue = Arc::<Queue>::default();
         let shared = Arc::new(opened.shared);
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -137,11 +136,12 @@ impl SledStore {
             mark: opened.mark,
             last_row: opened.last_row,
             purged: None,
+            cpu_time: cpu_time(),
         };
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run());
         let writer = writer.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Self { id, shared, places, longest_slack, queue, writer: Some(writer) })
+        Ok(Self { id, shared, places, queue, writer: Some(writer) })
     }
 
     /// What tells this store from every other; it never changes.
@@ -168,7 +168,7 @@ impl SledStore {
         self.shared.space.look().free
     }
 
-    async fn change(&self, change: GroupEntry, slack: Duration) -> Result<Appended, StoreError> {
+    async fn change(&self, change: GroupEntry) -> Result<Appended, StoreError> {
         self.shared.failure.check()?;
         let cost = change.cost()?;
         if !cost.fits((0, 0), self.shared.limits) {
@@ -179,9 +179,7 @@ impl SledStore {
         tokio::select! {
             place = Arc::clone(&self.places).acquire_owned() => {
                 let place = place.map_err(|_| closed())?;
-                let now = now();
-                let due = now.checked_add(slack.min(self.longest_slack)).unwrap_or(now);
-                self.queue.push(Job { change, cost, due, answer, place }, self.shared.limits);
+                self.queue.push(Job { change, cost, answer, place }, self.shared.limits);
             }
             error = self.shared.failure.failed() => return Err(error),
         }
@@ -195,19 +193,15 @@ impl SledStore {
 
 impl Store for SledStore {
     fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
-        Box::pin(self.change(GroupEntry::Append(append), Duration::ZERO))
-    }
-
-    fn append_within(&self, slack: Duration, append: Append) -> StoreFuture<'_, Appended> {
-        Box::pin(self.change(GroupEntry::Append(append), slack))
+        Box::pin(self.change(GroupEntry::Append(append)))
     }
 
     fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
-        Box::pin(async { self.change(GroupEntry::Remove(remove), Duration::ZERO).await.map(drop) })
+        Box::pin(async { self.change(GroupEntry::Remove(remove)).await.map(drop) })
     }
 
     fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()> {
-        Box::pin(async { self.change(GroupEntry::Summarize(summarize), Duration::ZERO).await.map(drop) })
+        Box::pin(async { self.change(GroupEntry::Summarize(summarize)).await.map(drop) })
     }
 
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
@@ -272,7 +266,7 @@ impl Default for SledOptions {
             accept_missing_mark: false,
             accept_restored: false,
             limits: GroupLimits::default(),
-            longest_slack: Duration::from_millis(25),
+            longest_delay: Duration::from_millis(25),
             queue: 1024,
             floor_bytes: 256 * 1024 * 1024,
             floor_share: 16,

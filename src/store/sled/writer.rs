@@ -9,6 +9,7 @@ use sled::Batch;
 
 use super::fault::Fault;
 use super::group::Group;
+use super::group_delay::cpu_time;
 use super::job::Job;
 use super::layout;
 use super::log::LastRow;
@@ -45,6 +46,8 @@ pub(super) struct Writer {
     pub(super) last_row: LastRow,
     /// What was purged and is not durable yet.
     pub(super) purged: Option<Purged>,
+    /// The CPU time that the process had taken when the last changes were answered.
+    pub(super) cpu_time: Duration,
 }
 
 /// A step of a purge: of which stream, and whether it was the last.
@@ -140,6 +143,8 @@ impl Writer {
             self.commit(group)?;
         }
         shared.count(answers.len(), began.elapsed());
+        let cpu_before = std::mem::replace(&mut self.cpu_time, cpu_time());
+        self.queue.answered(answers.len(), self.cpu_time.saturating_sub(cpu_before));
         for (answer, place, decided) in answers {
             drop(place);
             // Whoever asked may have gone.

@@ -289,53 +289,27 @@ async fn a_group_keeps_its_limits_and_the_queue_its_length() {
     assert_eq!(store.stats().largest_group, 2, "16 KiB each, at most 40,000 bytes");
 }
 
-/// Polls an append once, so that it is in the queue.
-fn queue_up(store: &Arc<SledStore>, slack: Duration, name: &str) -> JoinHandle<Result<Appended, StoreError>> {
-    let (store, append) = (Arc::clone(store), append(name, NEW, &["e"]));
-    let mut append = Box::pin(async move { store.append_within(slack, append).await });
-    assert!(append.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    tokio::spawn(append)
+/// Polled once, an append stands in the queue.
+fn queue_up(store: &Arc<SledStore>, name: &str) {
+    let append = store.append(append(name, NEW, &["e"]));
+    assert!(pin!(append).poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
-const HOUR: Duration = Duration::from_hours(1);
-
-#[tokio::test]
-async fn an_append_that_has_time_waits_for_more_and_one_that_has_none_takes_them_along() {
-    let temp = tempfile::tempdir().unwrap();
-    let store = open(temp.path(), SledOptions { longest_slack: HOUR, ..SledOptions::default() });
-    let patient: Vec<_> = ["a", "b", "c"].iter().map(|name| queue_up(&store, HOUR, name)).collect();
-    // Long enough for a writer that does not wait for others.
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(store.stats().groups, 0);
-    store.append(append("in a hurry", NEW, &["e"])).await.unwrap();
-    for append in patient {
-        append.await.unwrap().unwrap();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_written_before_the_store_closes_even_if_nobody_asks_for_it_any_more() {
+    let (temp, disk) = (tempfile::tempdir().unwrap(), TestDisk::new());
+    let store = open(temp.path(), options(&disk));
+    disk.hold();
+    queue_up(&store, "first");
+    until("a group is at its sync", || disk.waiting.load(SeqCst) == 1).await;
+    queue_up(&store, "last");
+    let closing = tokio::task::spawn_blocking(|| drop(store));
+    disk.release();
+    closing.await.unwrap();
+    let store = open(temp.path(), options(&disk));
+    for name in ["first", "last"] {
+        assert_eq!(store.load(stream(name)).await.unwrap().unwrap().version, 1, "{name}");
     }
-    assert_eq!((store.stats().groups, store.stats().largest_group), (1, 4), "{:?}", store.stats());
-
-    let temp = tempfile::tempdir().unwrap();
-    let store = open(temp.path(), SledOptions { longest_slack: Duration::ZERO, ..SledOptions::default() });
-    store.append_within(HOUR, append("a", NEW, &["e"])).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_full_group_waits_for_nobody_and_what_waits_is_written_before_the_store_closes() {
-    let temp = tempfile::tempdir().unwrap();
-    let limits = GroupLimits { keys: 20, bytes: 256 * 1024 };
-    let options = SledOptions { limits, longest_slack: HOUR, ..SledOptions::default() };
-    let store = open(temp.path(), options.clone());
-    // Each append has an event, a snapshot and at most a chunk. Two rows are reserved for the log's end. So the seventh
-    // does not fit.
-    let patient: Vec<_> = (0..7).map(|n| queue_up(&store, HOUR, &n.to_string())).collect();
-    for append in patient {
-        append.await.unwrap().unwrap();
-    }
-    let nobody_waits_for_it = queue_up(&store, HOUR, "last");
-    nobody_waits_for_it.abort();
-    assert!(nobody_waits_for_it.await.unwrap_err().is_cancelled());
-    drop(store);
-    let store = open(temp.path(), options);
-    assert_eq!(store.load(stream("last")).await.unwrap().unwrap().version, 1);
 }
 
 /// 8 KiB is the largest value. A leaf full of such values, with the longest keys, is still not written to a file of its
