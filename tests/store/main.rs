@@ -11,6 +11,7 @@
     reason = "a test may panic, and its helpers are no interface"
 )]
 
+mod agreement;
 mod contract;
 mod sled;
 mod support;
