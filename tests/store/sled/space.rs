@@ -62,6 +62,8 @@ async fn a_full_disk_is_told_as_such_to_who_waits_and_to_who_comes_later() {
     let refused = |error: StoreError| matches!(error, StoreError::NoRoom(_));
     assert!(refused(store.append(append("b", NEW, &["1"])).await.unwrap_err()));
     assert!(refused(store.load(stream("a")).await.unwrap_err()));
+    // Whoever waits is answered first.
+    until("the operator is told", || !told.lock().unwrap().is_empty()).await;
     let told = told.lock().unwrap().clone();
     assert!(told.len() == 1 && told[0].contains("make room") && !told[0].contains("backup"), "{told:?}");
 }
