@@ -5,8 +5,10 @@
 //! and who has asked can do other things meanwhile. The more requests there are at once, the more of them share a group and
 //! its sync. A change that comes alone does not wait.
 //!
-//! What a request takes is told by the CPU time of the process: so much of it passes for each change. No waiting is in that
-//! time, so a longer delay does not make the next one longer.
+//! What a request takes is measured by the CPU time of the process: so much of it passes for each change. No waiting is in
+//! that time, so a longer delay does not make the next one longer. A group waits for half of it, since requests whose
+//! changes are under way have done half of their work, on average. (All of it was measured too: up to 7 % fewer refreshes
+//! at 64 connections.)
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,7 +55,7 @@ impl GroupDelay {
             _ => under_way.max(self.expected.saturating_sub(1)),
         };
         let expected = u32::try_from(self.expected).unwrap_or(u32::MAX);
-        let busy = self.work.saturating_mul(expected).checked_div(self.processors);
+        let busy = self.work.saturating_mul(expected).checked_div(self.processors.saturating_mul(2));
         busy.unwrap_or_default().min(self.longest)
     }
 
@@ -77,7 +79,7 @@ mod tests {
     use super::super::time::now;
     use super::*;
 
-    /// Two processors, and changes of 800 microseconds: each that is expected is another 400.
+    /// Two processors, and changes of 800 microseconds: each that is expected is another 200.
     fn with_work() -> (GroupDelay, Instant) {
         let mut delay = GroupDelay { processors: 2, ..GroupDelay::new(Duration::from_millis(25)) };
         delay.learn(2, Duration::from_micros(1600));
@@ -86,14 +88,14 @@ mod tests {
 
     /// How many are expected with each of the next `number` changes, while so many are under way.
     fn expected(delay: &mut GroupDelay, now: Instant, under_way: usize, number: usize) -> Vec<u128> {
-        (0..number).map(|_| delay.of_next(now, under_way).as_micros() / 400).collect()
+        (0..number).map(|_| delay.of_next(now, under_way).as_micros() / 200).collect()
     }
 
     #[test]
     fn the_more_changes_are_under_way_the_longer_a_group_waits() {
         let (mut delay, now) = with_work();
         assert_eq!(delay.of_next(now, 0), Duration::ZERO, "alone, nobody waits");
-        assert_eq!(delay.of_next(now, 3), Duration::from_micros(1200));
+        assert_eq!(delay.of_next(now, 3), Duration::from_micros(600));
         assert_eq!(delay.of_next(now, 1000), Duration::from_millis(25), "but not longer than it may");
         let mut delay = GroupDelay::new(Duration::ZERO);
         delay.learn(1, Duration::from_millis(1));
