@@ -139,8 +139,13 @@ mod tests {
     fn push(queue: &Queue, limits: GroupLimits) {
         let stream = StreamId::new(b't', b"a").unwrap();
         let (events, expected) = (vec![b"e".to_vec()], Expected::NoStream);
-        let change =
-            GroupEntry::Append(Append { stream, expected, events, snapshot: Vec::new(), records: Vec::new() });
+        let change = GroupEntry::Append(Append {
+            stream,
+            expected,
+            events,
+            snapshot: Vec::new(),
+            records: Vec::new(),
+        });
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (answer, _) = oneshot::channel();
         queue.push(Job { cost: change.cost().unwrap(), change, answer, place }, limits);
