@@ -155,7 +155,7 @@ impl Config {
             issuer: format!("http://127.0.0.1:{}", dev.port),
             server: Server { listen: dev.listen, hosts: Some(hosts), ..Server::default() },
             data: dev.data,
-            nearly_full: super::server::nearly_full(None),
+            nearly_full: super::folders::nearly_full(None),
             keys: dev.keys,
             lead_time: LEAD_TIME,
             algorithm: SigningAlgorithm::default(),

@@ -15,11 +15,17 @@ mod accounts;
 mod audiences;
 mod clients;
 mod dev;
+mod folders;
+mod issuer;
+mod log;
 mod metadata;
+mod passwords;
 mod problem;
 mod section;
 mod server;
+mod sessions;
 mod sources;
+mod throttle;
 mod tokens;
 mod tree;
 
@@ -27,9 +33,13 @@ pub use accounts::{Accounts, SignUp};
 pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
 pub use dev::{Dev, TokenOverrides};
+pub use log::{Log, LogFormat};
+pub use passwords::Passwords;
 pub use problem::{ConfigErrors, Place, Problem};
-pub use server::{Log, LogFormat, Passwords, Server, Sessions, Throttle, Tls};
+pub use server::{Server, Tls};
+pub use sessions::Sessions;
 pub use sources::{Flag, PREFIX, Sources};
+pub use throttle::Throttle;
 
 use section::Section;
 
@@ -98,18 +108,18 @@ impl Config {
 
     /// Reads the whole file. `None`, or anything, if there are mistakes.
     fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
-        let issuer = server::issuer(&mut root);
+        let issuer = issuer::issuer(&mut root);
         let server = server::server(&mut root, issuer.as_deref());
-        let ((data, nearly_full), keys, lead_time, algorithm) = server::folders(&mut root);
-        let log = server::log(&mut root);
+        let ((data, nearly_full), keys, lead_time, algorithm) = folders::folders(&mut root);
+        let log = log::log(&mut root);
         let rules = tokens::tokens(&mut root);
         let catalogue = audiences::audiences(&mut root, issuer.as_deref());
         let scope_roles = audiences::roles(&mut root, &catalogue);
         let password_grant = password_grant(&mut root);
         let accounts = accounts::accounts(&mut root);
-        let passwords = server::passwords(&mut root);
-        let throttle = server::throttle(&mut root);
-        let sessions = server::sessions(&mut root);
+        let passwords = passwords::passwords(&mut root);
+        let throttle = throttle::throttle(&mut root);
+        let sessions = sessions::sessions(&mut root);
         // Where there is none, there is a mistake, and what is read of the clients is thrown away.
         let default_audience = catalogue.default.clone().or_else(|| "none".parse().ok())?;
         let metadata_rules = MetadataRules {

@@ -340,6 +340,18 @@ pub(super) const fn readers(mode: u32) -> Option<&'static str> {
     }
 }
 
+/// Sets what was read, if it was.
+pub(super) fn set(setting: &mut u32, read: Option<At<u32>>) {
+    if let Some(at) = read {
+        *setting = at.value;
+    }
+}
+
+/// From so many seconds to so many.
+pub(super) const fn seconds(least: u64, most: u64) -> RangeInclusive<Duration> {
+    Duration::from_secs(least)..=Duration::from_secs(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
