@@ -1,4 +1,7 @@
+use super::worker::{NICENESS, lower_priority};
 use super::*;
+use crate::password::hash::HashRefused;
+use crate::password::policy::{Policy, PolicyRefused};
 
 fn options(threads: usize, queue: usize) -> PoolOptions {
     PoolOptions { threads, queue, cost: Cost::new(64, 1, 1).unwrap(), ..PoolOptions::default() }
