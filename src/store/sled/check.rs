@@ -9,8 +9,9 @@ use std::path::Path;
 use sled::IVec;
 
 use super::fault::Fault;
+use super::last_row::LastRow;
 use super::layout::{self, Damaged, FORMAT, META, Meta, log_key};
-use super::log::{self, LastRow};
+use super::log;
 use super::open_error::OpenError;
 use super::pages::{Pages, may_hold_other};
 use super::preparation::Snapshot;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::super::{RecordKey, StreamId};
+use super::last_row::LastRow;
 use super::layout::{self, FORMAT, GONE, Head, META, Meta};
-use super::log::{self, Event, LastRow, PURGED, SEAL};
+use super::log::{self, Event, PURGED, SEAL};
 use crate::frozen::Frozen;
 
 const BIRTH: u64 = 8;

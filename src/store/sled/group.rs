@@ -10,8 +10,9 @@ use super::super::{
     RecordChange, RecordKey, Remove, StoreError, StreamId, Summarize,
 };
 use super::fault::Fault;
+use super::last_row::LastRow;
 use super::layout::{self, CHUNK, Damaged, Head, chunk_key, log_key, record_key, snapshot_key};
-use super::log::{Event, LastRow, ROOM, SEAL};
+use super::log::{Event, ROOM, SEAL};
 use super::rows::Rows;
 use super::tree::Tree;
 

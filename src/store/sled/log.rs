@@ -28,7 +28,7 @@ pub(super) const POSITIONS: u64 = 8;
 /// How large a row grows, in bytes, unless one event is larger, or a summary is longer than what it stands for.
 pub(super) const ROOM: usize = 4096;
 /// The first byte of a row with several entries.
-const MANY: u8 = 2;
+pub(super) const MANY: u8 = 2;
 /// The entry of a change that is no event.
 pub(super) const SEAL: &[u8] = &[0];
 /// What is left of an event.
@@ -59,17 +59,6 @@ pub(super) struct Entry<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// The row at the log's end, which goes on.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct LastRow {
-    first: u64,
-    entries: u64,
-    events: bool,
-    /// Whether there is more in it than in the tree.
-    changed: bool,
-    body: Vec<u8>,
-}
-
 impl Event<'_> {
     /// The event as an entry.
     pub(super) fn entry(&self) -> Vec<u8> {
@@ -95,74 +84,6 @@ impl Event<'_> {
     }
 }
 
-impl LastRow {
-    /// The first row behind `position`; nothing is in it yet.
-    pub(super) fn behind(position: u64) -> Self {
-        let first = row_of(position).saturating_add(POSITIONS);
-        Self { first, entries: 0, events: false, changed: false, body: vec![MANY] }
-    }
-
-    /// The row as the tree has it; `None` if it is one of format 1, which does not go on.
-    pub(super) fn resume(key: &[u8], row: &[u8]) -> Result<Option<Self>, Damaged> {
-        let entries = entries(key, row)?;
-        let first = entries.first().map(|entry| entry.position).filter(|_| is_many(row));
-        let Some(first) = first else { return Ok(None) };
-        Ok(Some(Self {
-            first,
-            entries: u64::try_from(entries.len()).unwrap_or(POSITIONS),
-            events: entries.iter().any(|entry| entry.event.is_some()),
-            changed: false,
-            body: body(key, row)?.to_vec(),
-        }))
-    }
-
-    /// Whether an entry of this length still fits.
-    pub(super) fn fits(&self, len: usize) -> bool {
-        self.entries == 0 || self.entries < POSITIONS && self.body.len().saturating_add(len) <= ROOM
-    }
-
-    /// The position of the next entry.
-    pub(super) const fn next(&self) -> u64 {
-        self.first.saturating_add(self.entries)
-    }
-
-    /// Adds an entry.
-    pub(super) fn push(&mut self, entry: &[u8]) {
-        self.body.extend_from_slice(entry);
-        self.entries = self.entries.saturating_add(1);
-        self.events |= entry != SEAL;
-        self.changed = true;
-    }
-
-    /// Whether this position is in it.
-    pub(super) const fn holds(&self, position: u64) -> bool {
-        self.first <= position && position < self.next()
-    }
-
-    /// Puts other entries in the place of its events.
-    pub(super) fn replace(&mut self, others: &BTreeMap<u64, Vec<u8>>) -> Result<(), Damaged> {
-        let entries = many(self.first, Cursor::new(self.body.get(1..).ok_or(Damaged)?)).ok_or(Damaged)?;
-        let (body, events) = replaced(&entries, |position| others.get(&position).map(Vec::as_slice));
-        (self.body, self.events, self.changed) = (body, events, true);
-        Ok(())
-    }
-
-    /// Whether there is an event in it.
-    pub(super) const fn has_events(&self) -> bool {
-        self.events
-    }
-
-    /// Its key.
-    pub(super) fn key(&self) -> [u8; 9] {
-        log_key(self.first)
-    }
-
-    /// Its value, if it has changed since it was asked for last.
-    pub(super) fn change(&mut self) -> Option<IVec> {
-        std::mem::take(&mut self.changed).then(|| value(&self.key(), &self.body))
-    }
-}
-
 /// The position that the row of `position` begins with.
 pub(super) const fn row_of(position: u64) -> u64 {
     position.saturating_sub(position % POSITIONS)
@@ -184,7 +105,7 @@ pub(super) fn entries<'a>(key: &[u8], row: &'a [u8]) -> Result<Vec<Entry<'a>>, D
     }
 }
 
-fn many(first: u64, mut row: Cursor<'_>) -> Option<Vec<Entry<'_>>> {
+pub(super) fn many(first: u64, mut row: Cursor<'_>) -> Option<Vec<Entry<'_>>> {
     let mut entries = Vec::with_capacity(usize::try_from(POSITIONS).ok()?);
     let mut position = first;
     while !row.rest().is_empty() {
@@ -215,7 +136,7 @@ fn head<'a>(kind: u8, row: &mut Cursor<'a>) -> Option<Event<'a>> {
 }
 
 /// Whether a row is not of format 1.
-fn is_many(row: &[u8]) -> bool {
+pub(super) fn is_many(row: &[u8]) -> bool {
     row.get(layout::CHECKSUM) == Some(&MANY)
 }
 
@@ -226,7 +147,10 @@ fn without(key: &[u8], row: &[u8], gone: &BTreeSet<u64>) -> Result<(IVec, bool),
 }
 
 /// The body of a row in which other entries stand in the place of some of its events, and whether it has events.
-fn replaced<'a>(entries: &[Entry<'_>], other: impl Fn(u64) -> Option<&'a [u8]>) -> (Vec<u8>, bool) {
+pub(super) fn replaced<'a>(
+    entries: &[Entry<'_>],
+    other: impl Fn(u64) -> Option<&'a [u8]>,
+) -> (Vec<u8>, bool) {
     let (mut body, mut events) = (vec![MANY], false);
     for entry in entries {
         let other = entry.event.and_then(|_| other(entry.position));
@@ -332,6 +256,7 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
+    use super::super::last_row::LastRow;
     use super::*;
 
     const EVENT: Event<'static> = Event { birth: 7, version: 9, first: None, stream: b"skey", data: b"data" };
@@ -367,22 +292,6 @@ mod tests {
         assert_eq!((again.next(), again.has_events(), again.change()), (11, true, None));
         again.push(SEAL);
         assert_eq!(events(&key, &again.change().unwrap()), [(8, true), (9, false), (10, true), (11, false)]);
-    }
-
-    #[test]
-    fn a_row_is_full_by_positions_and_by_bytes_and_takes_one_event_of_any_size() {
-        let mut row = LastRow::behind(0);
-        for position in 8..16 {
-            assert!(row.fits(1));
-            assert_eq!(row.next(), position);
-            row.push(SEAL);
-        }
-        assert!(!row.fits(1) && !row.has_events());
-        let mut row = LastRow::behind(15);
-        assert_eq!(row.next(), 16);
-        assert!(row.fits(2 * ROOM));
-        row.push(&[1; ROOM - 20]);
-        assert!(row.fits(19) && !row.fits(20));
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod formats_tests;
 mod group;
 mod group_delay;
 mod job;
+mod last_row;
 mod layout;
 mod log;
 mod open;
