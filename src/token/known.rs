@@ -15,7 +15,7 @@ use ring::{digest, hmac};
 use super::error::KeyError;
 use super::folder::KeysFolder;
 use super::name::{Entry, SecretFile, SecretKind};
-use super::secrets::{self, Secret};
+use super::secret_files::{self, Secret};
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
 
@@ -119,7 +119,8 @@ impl KeysFolder {
         let dead: Vec<SecretFile> = listing.compromised.iter().filter_map(Entry::secret).collect();
         let mut live = Vec::new();
         for kind in [SecretKind::Refresh, SecretKind::Pepper] {
-            let secrets::Read { by_id, problems, .. } = secrets::read(self, kind, &BTreeMap::new())?;
+            let secret_files::Read { by_id, problems, .. } =
+                secret_files::read(self, kind, &BTreeMap::new())?;
             if let Some(problem) = problems.into_iter().next() {
                 return Err(problem);
             }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::error::KeyError;
-use super::folder::{KeysFolder, Locked};
+use super::folder::KeysFolder;
 use super::keys;
 use super::life::{KeyLife, KeyState};
+use super::locked_folder::Locked;
 use super::name::{Entry, SecretFile, SecretKind, SigningFile};
-use super::secrets::Secret;
+use super::secret_files::Secret;
 use super::signing::SigningKey;
 use crate::clock::Timestamp;
 use crate::oauth::{Kid, SigningAlgorithm};

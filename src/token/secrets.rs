@@ -9,13 +9,10 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use zeroize::Zeroizing;
-
 use super::error::KeyError;
 use super::folder::{IfMissing, KeysFolder};
-use super::name::{Entry, SecretFile, SecretKind};
+use super::name::SecretKind;
+use super::secret_files::{Read, Secret, read};
 use crate::clock::Timestamp;
 
 /// The secrets behind refresh tokens.
@@ -32,9 +29,6 @@ pub struct Secrets<P> {
     problems: Mutex<Vec<String>>,
     purpose: PhantomData<P>,
 }
-
-/// 32 random bytes, wiped when dropped.
-pub struct Secret(Zeroizing<[u8; 32]>);
 
 /// What one kind of [`Secrets`] is for, so that the two can't be mistaken for each other.
 pub trait Purpose: Send + Sync + 'static {
@@ -190,96 +184,12 @@ impl LoadedSecrets {
     }
 }
 
-impl Secret {
-    /// The secret that has these bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// What stands in its file: base64url, and the end of the line.
-    pub(super) fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(64));
-        URL_SAFE_NO_PAD.encode_string(self.as_bytes(), &mut text);
-        text.push('\n');
-        text
-    }
-
-    fn parse(text: &[u8]) -> Option<Self> {
-        // One byte more than is wanted, so that what is too long is noticed.
-        let mut room = Zeroizing::new([0; 33]);
-        let len = URL_SAFE_NO_PAD.decode_slice(text.trim_ascii_end(), room.as_mut_slice()).ok()?;
-        let bytes = room.get(..len)?;
-        Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
-    }
-}
-
-/// The secrets of a kind in a folder.
-pub(super) struct Read {
-    /// Those that can be used.
-    pub(super) by_id: BTreeMap<u8, Arc<Secret>>,
-    /// The ids that have a tombstone.
-    dead: Vec<u8>,
-    /// What is wrong with the others.
-    pub(super) problems: Vec<KeyError>,
-}
-
-/// All secrets of `kind` in the folder, and what is wrong with the others. One that is among `known` is not read again.
-pub(super) fn read(
-    folder: &KeysFolder,
-    kind: SecretKind,
-    known: &BTreeMap<u8, Arc<Secret>>,
-) -> Result<Read, KeyError> {
-    let listing = folder.entries()?;
-    let mut problems = listing.mistyped(folder, kind.word());
-    let of_kind = |entry: &Entry| entry.secret().filter(|file| file.kind == kind);
-    // By id, not by name: a backup may bring one back.
-    let dead: Vec<u8> = listing.compromised.iter().filter_map(of_kind).map(|file| file.id).collect();
-    let mut files: BTreeMap<u8, SecretFile> = BTreeMap::new();
-    let mut by_id = BTreeMap::new();
-    for file in listing.live.iter().filter_map(of_kind).filter(|file| !dead.contains(&file.id)) {
-        if let Some(other) = files.insert(file.id, file) {
-            problems
-                .push(KeyError::Duplicate { path: folder.file(file.to_string()), other: other.to_string() });
-            continue;
-        }
-        let secret = known.get(&file.id).map_or_else(|| parse(folder, file), |known| Ok(Arc::clone(known)));
-        match secret {
-            Ok(secret) => {
-                by_id.insert(file.id, secret);
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    Ok(Read { by_id, dead, problems })
-}
-
-fn parse(folder: &KeysFolder, file: SecretFile) -> Result<Arc<Secret>, KeyError> {
-    let text = folder.read_private(&file.to_string())?;
-    Secret::parse(&text).map(Arc::new).ok_or_else(|| KeyError::Broken {
-        path: folder.file(file.to_string()),
-        reason: "it doesn't hold 32 bytes as base64url".to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
-    use crate::token::name::COMPROMISED;
+    use crate::token::name::{COMPROMISED, SecretFile};
     use crate::token::rotate::SecretState;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_225_265);
