@@ -18,9 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::exchange::Exchange;
+use super::link::{Link, SentBody, after};
 use super::listener::Incoming;
 use super::places::Place;
-use super::wire::{CROWDED_IDLE, Link, SentBody, Stream, Wire, after};
+use super::wire::{CROWDED_IDLE, Stream, Wire};
 use super::{Shared, send_at_once};
 
 /// How long what a refused client still sends is read and dropped, so that it gets to read why: closing a socket

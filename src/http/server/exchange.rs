@@ -22,9 +22,9 @@ use tokio::time::Instant;
 use super::Shared;
 use super::body::{BodyError, BodyMemory, BodyState, LimitedBody};
 use super::head::REFUSED_METHOD;
+use super::link::{Link, after};
 use super::places::Place;
 use super::refusal::{NOSNIFF, RequestRefusal};
-use super::wire::{Link, after};
 
 type Answer = Response<BoxBody<Bytes, io::Error>>;
 

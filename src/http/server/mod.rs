@@ -18,6 +18,7 @@ mod connection;
 mod exchange;
 mod head;
 mod limits;
+mod link;
 mod listener;
 mod places;
 mod refusal;
