@@ -50,6 +50,8 @@ mod counter;
 mod keyed_hash;
 mod known_networks;
 mod network;
+#[cfg(test)]
+mod network_tests;
 mod outcome;
 mod paged;
 mod repeats;
