@@ -73,7 +73,10 @@ fn a_wrong_command_line_exits_with_2() {
         (&["dev", "--port", "65536"], "65536"),
         (&["dev", "--client-id", ""], "client_id"),
         (&["user", "add"], "NAME"),
-        (&["client", "add", "--grant", "implicit"], "--grant: It is one of: password, refresh_token."),
+        (
+            &["client", "add", "--grant", "implicit"],
+            "--grant: It is one of: password, refresh_token, client_credentials.",
+        ),
         // A password is never accepted as an argument.
         (&["user", "add", "ada", "secret"], "secret"),
         (&["user", "list", "--config", "f", "--data", "d"], "cannot be used with"),
