@@ -76,16 +76,16 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// What the time is.
+/// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, by the wall clock, which may be set.
+    /// The wall clock's time. It can jump, because somebody may set the clock.
     fn now(&self) -> Timestamp;
 
-    /// Time that has passed since some moment before all others that this process knows: it only grows, and nobody sets it.
+    /// Time since an arbitrary moment before this process's first reading. It only grows: nobody can set it.
     fn monotonic(&self) -> Duration;
 }
 
-/// The machine's wall clock.
+/// The machine's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -103,7 +103,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when told to; for tests.
+/// A clock for tests, which moves only when a test moves it.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     wall: AtomicU64,
@@ -111,20 +111,20 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// A clock that shows `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self { wall: AtomicU64::new(now.millis()), monotonic: AtomicU64::new(0) }
     }
 
-    /// Lets time pass.
+    /// Moves both clocks on by `by`.
     pub fn advance(&self, by: Duration) {
         let monotonic = Timestamp(self.monotonic.load(Ordering::SeqCst)).after(by);
         self.monotonic.store(monotonic.millis(), Ordering::SeqCst);
         self.set(self.now().after(by));
     }
 
-    /// Sets the wall clock, backwards too. No time passes.
+    /// Sets the wall clock, forwards or backwards; the monotonic clock stays.
     pub fn set(&self, now: Timestamp) {
         self.wall.store(now.millis(), Ordering::SeqCst);
     }

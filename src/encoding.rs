@@ -1,26 +1,27 @@
 //! How events and snapshots become bytes: a format version, then CBOR with integer keys (RFC 8949).
 //!
-//! A field is added under a new key and has a default, so what an earlier version wrote without it is read as it is. A
-//! change that an older reader would misread gets a new format version; there has been one version so far. A newer one is
-//! refused, and only that stream is. `tests/formats` holds bytes of all that was ever written.
+//! A new field gets a new key and a default, so bytes that an earlier version wrote without it can still be read. A
+//! change that an older reader would misread gets a new format version; there has been one version so far. Bytes of a
+//! newer version are refused, which makes only their stream unreadable. `tests/formats` has bytes of every format that
+//! was ever written.
 
 use minicbor::{Decode, Encode};
 
-/// Room for the usual snapshot of a session, so that it does not grow.
+/// The initial capacity, in bytes: the usual snapshot of a session fits, so the vector does not grow.
 const USUAL: usize = 512;
 
-/// Why bytes could not be read. For the operator.
+/// Why bytes could not be decoded. For the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Written by a newer version of heirloom.
     #[error("it has format {found}; this version of heirloom reads formats up to {known}")]
     Newer {
-        /// The format version that was found.
+        /// The format version of the bytes.
         found: u8,
-        /// The newest that this version reads.
+        /// The newest format version that this version of heirloom reads.
         known: u8,
     },
-    /// Not what it should be.
+    /// The bytes are not what was expected.
     #[error("it can't be decoded: {0}")]
     Malformed(String),
 }
@@ -35,7 +36,7 @@ pub fn encode<T: Encode<()>>(format: u8, value: &T) -> Vec<u8> {
     bytes
 }
 
-/// Decodes what [`encode`] wrote in the only format that there is so far.
+/// Decodes what [`encode`] wrote. `format` is the only format version so far.
 ///
 /// # Errors
 /// [`DecodeError::Newer`] for a later format, [`DecodeError::Malformed`] for anything else.
@@ -57,10 +58,10 @@ pub mod millis {
     use minicbor::encode::Write;
     use minicbor::{Decoder, Encoder};
 
-    /// Writes a duration.
+    /// Encodes a duration.
     ///
     /// # Errors
-    /// What the writer says.
+    /// The writer's error.
     pub fn encode<C, W: Write>(
         duration: &Duration,
         e: &mut Encoder<W>,
@@ -69,10 +70,10 @@ pub mod millis {
         e.u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))?.ok()
     }
 
-    /// Reads a duration.
+    /// Decodes a duration.
     ///
     /// # Errors
-    /// What is there is no number.
+    /// The value is not an unsigned integer.
     pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Duration, minicbor::decode::Error> {
         Ok(Duration::from_millis(d.u64()?))
     }

@@ -1,5 +1,5 @@
-//! Files that are made in folders of somebody else: where root writes into a service's folder, a link that lies there must
-//! not lead it elsewhere.
+//! Creates and opens files safely in folders that another user owns. When root writes into a service's folder, a
+//! symbolic link there must not lead root to another file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// Makes a file that is to be renamed once it is whole: for its owner alone, and in the place of what a crash has left
-/// under its name.
+/// Creates a temporary file that the caller renames once it is complete. Only its owner can read it; a file of this
+/// name that a crash left behind is removed first.
 pub(crate) fn create_unfinished(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -18,9 +18,9 @@ pub(crate) fn create_unfinished(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Opens an existing file to write over it, if it is a regular one and no link.
+/// Opens an existing file for overwriting, if it is a regular file and not a symbolic link.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    // To open a pipe would wait for its reader.
+    // Without `NONBLOCK`, opening a pipe would wait for its reader.
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if file.metadata()?.is_file() {

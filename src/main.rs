@@ -1,8 +1,8 @@
-//! The command line, nothing else.
+//! The program: runs the command line.
 
 use std::process::ExitCode;
 
-/// Requests are handed from thread to thread, with all that they hold, which the system's allocator is slow at.
+/// jemalloc, because requests and their memory move from thread to thread, which the system's allocator handles slowly.
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

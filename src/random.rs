@@ -1,4 +1,4 @@
-//! Randomness as an argument: the pure modules take bytes, and this is where the bytes come from.
+//! Randomness as an argument: this module alone reads the operating system's generator, and the pure modules get bytes.
 
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -24,22 +24,22 @@ impl Random {
     /// `N` random bytes.
     ///
     /// # Errors
-    /// [`NoRandomness`] if the operating system has none to give.
+    /// [`NoRandomness`] if the operating system's generator failed.
     pub fn bytes<const N: usize>(&self) -> Result<[u8; N], NoRandomness> {
         let mut bytes = [0; N];
         self.0.fill(&mut bytes).map_err(|_| NoRandomness)?;
         Ok(bytes)
     }
 
-    /// `len` random characters out of `A-Z a-z 0-9`, each worth 5.95 bits: generated secrets and passwords.
+    /// `len` random characters out of `A-Z a-z 0-9`, each worth 5.95 bits: for generated secrets and passwords.
     ///
     /// # Errors
-    /// [`NoRandomness`] if the operating system has none to give.
+    /// [`NoRandomness`] if the operating system's generator failed.
     pub fn alphanumeric(&self, len: usize) -> Result<String, NoRandomness> {
         const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let mut out = String::with_capacity(len);
         while out.len() < len {
-            // 248 is the largest multiple of 62 in a byte: what lies above would favour some letters.
+            // 248 is the largest multiple of 62 in a byte: using larger bytes would make some letters more likely.
             let fresh = self.bytes::<64>()?.into_iter().filter(|byte| *byte < 248);
             let letters = fresh.filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
             out.extend(letters.map(|letter| char::from(*letter)).take(len.saturating_sub(out.len())));
@@ -47,10 +47,10 @@ impl Random {
         Ok(out)
     }
 
-    /// A fresh UUID of version 7 (RFC 9562 §5.7), sorted by `now`.
+    /// A fresh UUID of version 7 (RFC 9562 §5.7), which sorts by `now`.
     ///
     /// # Errors
-    /// [`NoRandomness`] if the operating system has none to give.
+    /// [`NoRandomness`] if the operating system's generator failed.
     pub fn uuid(&self, now: Timestamp) -> Result<uuid::Uuid, NoRandomness> {
         Ok(uuid::Builder::from_unix_timestamp_millis(now.millis(), &self.bytes()?).into_uuid())
     }

@@ -15,7 +15,7 @@ pub enum ClientEvent {
     /// It was switched off; its sessions end.
     #[n(0)]
     Disabled {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it.
@@ -25,7 +25,7 @@ pub enum ClientEvent {
     /// It was switched on again; what had ended stays so.
     #[n(1)]
     Enabled {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it.
@@ -35,7 +35,7 @@ pub enum ClientEvent {
     /// All its sessions were ended.
     #[n(2)]
     SessionsEnded {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it.
@@ -45,7 +45,7 @@ pub enum ClientEvent {
     /// It was registered; sessions of whoever had its id before end.
     #[n(3)]
     Registered {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// What was registered.
@@ -58,7 +58,7 @@ pub enum ClientEvent {
     /// Its registration was changed.
     #[n(4)]
     Updated {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// What is registered from now on.
@@ -71,7 +71,7 @@ pub enum ClientEvent {
     /// It was given a new secret.
     #[n(5)]
     SecretRotated {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Until when the old one is good.
@@ -84,7 +84,7 @@ pub enum ClientEvent {
     /// It was deleted; its sessions end.
     #[n(6)]
     Deleted {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it.

@@ -1,14 +1,14 @@
-//! Lengths of time as people write them: `30s`, `10m`, `2h`, `14d`.
+//! Durations as people write them: `30s`, `10m`, `2h`, `14d`.
 
 use std::time::Duration;
 
-/// The length of time that a text says; none if it says none.
+/// Parses a duration; `None` if the text is not one.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
-/// A length of time as [`parse_duration`] reads it.
+/// Writes a duration in the form that [`parse_duration`] reads.
 #[must_use]
 pub fn duration_text(duration: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];

@@ -1,8 +1,9 @@
-//! Jumps of the wall clock that a process has seen, so that time that did not pass counts against nobody.
+//! Detects jumps of the wall clock, so that a duration between two of its readings does not include time that never
+//! passed.
 //!
-//! A clock that is set (by NTP, by hand) and a machine that was suspended look alike: the wall clock has moved on, the
-//! monotonic one has not. Between two jumps both run alike, so how long ago something happened is the sum of what the wall
-//! clock ran between the jumps since.
+//! When the clock is set (by NTP, by hand) or the machine was suspended, the wall clock has moved on and the monotonic
+//! clock has not. Between two jumps both run at the same rate. So the time since something happened is the sum of what
+//! the wall clock ran between the jumps since then.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -10,16 +11,18 @@ use std::time::Duration;
 
 use super::Timestamp;
 
-/// How many jumps are known.
-const KNOWN: usize = 4;
-/// What is no jump, in milliseconds: a clock that is slewed, a thread that was interrupted between the two clocks.
+/// How many jumps are remembered.
+const MOST_JUMPS: usize = 4;
+/// A smaller difference between the clocks, in milliseconds, is not a jump: the clock is slewed, or the thread was
+/// interrupted between reading the two clocks.
 const TOLERANCE: u64 = 1000;
-/// What is not worth writing down, in milliseconds.
-const NOTHING: u64 = 10;
-/// What a look at both clocks may take, in milliseconds: one that was interrupted tells nothing of jumps.
-const LOOK: u64 = 100;
-/// After so long nobody asks for what was before a jump: a retry window is at most a day.
-const FORGOTTEN: Duration = Duration::from_hours(25);
+/// A smaller difference, in milliseconds, is not stored, which saves the write.
+const NEGLIGIBLE: u64 = 10;
+/// The longest that reading both clocks may take, in milliseconds: a reading that was interrupted for longer is not
+/// used.
+const LONGEST_READING: u64 = 100;
+/// After this time nobody asks for a duration across the jump, because a retry window is at most a day.
+const REMEMBERED_FOR: Duration = Duration::from_hours(25);
 
 /// A jump of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +33,17 @@ struct Step {
 
 /// The last jumps of the wall clock, newest first; at most four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Steps([Option<Step>; KNOWN]);
+pub struct Steps([Option<Step>; MOST_JUMPS]);
 
 impl Steps {
-    /// Whether the clock has not jumped.
+    /// Whether no jump is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
 
-    /// How long before `now` the wall clock said `then`, jumps left out; the last time if it said so twice.
+    /// How long ago, at `now`, the wall clock showed `then`, without the jumps. If it showed `then` twice, since the
+    /// last time.
     #[must_use]
     pub fn since(&self, then: Timestamp, now: Timestamp) -> Duration {
         let (mut until, mut passed) = (now, Duration::ZERO);
@@ -59,12 +63,12 @@ impl Steps {
     }
 }
 
-/// Notices jumps of the wall clock by a monotonic one.
+/// Detects jumps of the wall clock by comparing it with a monotonic one.
 #[derive(Debug)]
 pub struct StepWatch {
-    /// How many milliseconds the wall clock was ahead of the monotonic one when they were looked at.
+    /// By how many milliseconds the wall clock was ahead of the monotonic one at the last reading.
     ahead: AtomicI64,
-    /// Whether a jump is known, so that the lock is not taken while there is none.
+    /// Whether a jump is remembered: without one, the lock is not taken.
     any: AtomicBool,
     seen: RwLock<Seen>,
 }
@@ -72,27 +76,28 @@ pub struct StepWatch {
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     steps: Steps,
-    /// When the newest was seen, by the monotonic clock.
+    /// When the newest jump was noticed, by the monotonic clock.
     newest: Duration,
 }
 
 impl StepWatch {
-    /// At a moment at which both clocks were read.
+    /// Starts from one reading of both clocks.
     #[must_use]
     pub fn since(wall: Timestamp, monotonic: Duration) -> Self {
         let ahead = AtomicI64::new(ahead(wall, monotonic));
         Self { ahead, any: AtomicBool::new(false), seen: RwLock::default() }
     }
 
-    /// The jumps up to now, when the wall clock says `wall`, and the monotonic one said `began` before and says `monotonic`.
+    /// The jumps up to now. The monotonic clock showed `began`, then the wall clock `wall`, then the monotonic clock
+    /// `monotonic`.
     pub fn look(&self, began: Duration, wall: Timestamp, monotonic: Duration) -> Steps {
         let found = ahead(wall, monotonic);
         let moved = found.abs_diff(self.ahead.load(Ordering::Relaxed));
-        if monotonic.saturating_sub(began) > Duration::from_millis(LOOK) {
-            // Nothing is known of it.
+        if monotonic.saturating_sub(began) > Duration::from_millis(LONGEST_READING) {
+            // The reading was interrupted: it says nothing about jumps.
         } else if moved > TOLERANCE {
             self.note(wall, monotonic);
-        } else if moved > NOTHING {
+        } else if moved > NEGLIGIBLE {
             self.ahead.store(found, Ordering::Relaxed);
         }
         if self.any.load(Ordering::Acquire) { self.known(wall, monotonic) } else { Steps::default() }
@@ -102,7 +107,7 @@ impl StepWatch {
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         let known = self.ahead.load(Ordering::Relaxed);
         let found = ahead(wall, monotonic);
-        // Somebody else has noted it meanwhile, or this one looked before that.
+        // Another thread has noted this jump meanwhile, or noted a newer one after this thread read the clocks.
         if found.abs_diff(known) <= TOLERANCE || monotonic < seen.newest {
             return;
         }
@@ -120,7 +125,7 @@ impl StepWatch {
             return seen.steps;
         }
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have noted one meanwhile.
+        // Another thread may have noted a jump meanwhile.
         if seen.is_past(wall, monotonic) {
             self.any.store(false, Ordering::Release);
             seen.steps = Steps::default();
@@ -130,10 +135,10 @@ impl StepWatch {
 }
 
 impl Seen {
-    /// Whether nobody asks for the jumps any more. What was written before a clock was set back lies ahead of it until it has
-    /// come there again: how old that is, is known by the jump alone.
+    /// Whether the jumps can be forgotten. After the clock was set back, earlier readings lie in its future until it
+    /// has reached them again; until then only the remembered jump tells how old they are.
     fn is_past(&self, wall: Timestamp, monotonic: Duration) -> bool {
-        monotonic.saturating_sub(self.newest) > FORGOTTEN
+        monotonic.saturating_sub(self.newest) > REMEMBERED_FOR
             && self.steps.0.iter().flatten().all(|step| step.before <= wall)
     }
 }
@@ -155,7 +160,7 @@ mod tests {
 
     const NOON: u64 = 1_000_000_000;
 
-    /// A machine's two clocks, in seconds, and who watches them.
+    /// A machine's two clocks, in seconds, and the watch that compares them.
     struct Machine {
         wall: u64,
         monotonic: u64,
@@ -208,7 +213,7 @@ mod tests {
         machine.wait(20);
         assert_eq!(machine.since(NOON), 120);
         assert_eq!(machine.since(NOON + 100 - 3600), 20);
-        // Said twice: the later one.
+        // The clock showed this time twice: the later one counts.
         machine.wait(3590);
         assert_eq!(machine.since(NOON + 90), 20);
     }

@@ -20,7 +20,7 @@ pub enum InstallationEvent {
     /// `sessions_ended_by_restore`: the data were restored from a backup, and every session that they have ended by that.
     #[n(0)]
     SessionsEndedByRestore {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who said so.

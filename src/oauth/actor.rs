@@ -1,4 +1,4 @@
-//! Who did something, where it was not the ordinary course of things.
+//! Who caused an administrative event.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use minicbor::{Decode, Encode};
 
 use super::ids::UserId;
 
-/// Who did something. Recorded on administrative events; never a name or an address.
+/// Who caused an event: recorded on administrative events. It holds an id, never a name or an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Actor {
-    /// The user whom it concerns.
+    /// The user to whom the event belongs.
     #[n(0)]
     User(#[n(0)] UserId),
-    /// Another user, by an access token with the scope `admin`.
+    /// Another user, who had an access token with the scope `admin`.
     #[n(1)]
     Administrator(#[n(0)] UserId),
-    /// Whoever runs commands on the server's machine, by the operating system's user id.
+    /// A person who ran a command on the server's machine: the operating system's user id.
     #[n(2)]
     Operator(#[n(0)] u32),
-    /// heirloom itself.
+    /// heirloom, without a request from anybody.
     #[n(3)]
     System,
 }
 
 impl Actor {
-    /// What it is, as a word for lists.
+    /// The kind as the word that lists show.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Actor {
         }
     }
 
-    /// Which one: a user's id, or the operating system's.
+    /// The id: a user's, or the operating system's user id; `None` for heirloom itself.
     #[must_use]
     pub fn id(&self) -> Option<String> {
         match self {

@@ -1,4 +1,4 @@
-//! What access tokens are signed by.
+//! The algorithms by which heirloom signs access tokens.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,20 +9,21 @@ pub enum SigningAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3): every resource server knows it.
     #[default]
     Rs256,
-    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4): a fraction of the work, and a quarter of the length.
+    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4): a fraction of the work of RS256, and a quarter of its signature's
+    /// length.
     Es256,
 }
 
-/// Not the name of an algorithm that heirloom signs by.
+/// The text does not name an algorithm by which heirloom signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the algorithm must be RS256 or ES256")]
 pub struct NotAnAlgorithm;
 
 impl SigningAlgorithm {
-    /// Both.
+    /// Every algorithm.
     pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
 
-    /// As it stands in a token's header.
+    /// The name, as in the `alg` of a token's header (RFC 7515 §4.1.1).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
-//! The closed list of error codes that a client can read.
+//! The error codes that a client can receive: a closed list.
 
-/// An `error` of an OAuth answer. What each means stands in the RFC named beside it.
+/// The `error` of an OAuth answer. The RFC named with each code defines what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
     /// The request is malformed (RFC 6749 §5.2).
@@ -19,9 +19,9 @@ pub enum ErrorCode {
     InvalidTarget,
     /// The server does not revoke tokens of this type (RFC 7009 §2.2.1).
     UnsupportedTokenType,
-    /// Too many attempts: wait (RFC 8628 §3.5 coined the code).
+    /// Too many attempts: the client must wait (RFC 8628 §3.5 defines the code).
     SlowDown,
-    /// The server can't answer now: wait (RFC 6749 §4.1.2.1).
+    /// The server can't answer now: the client must wait (RFC 6749 §4.1.2.1).
     TemporarilyUnavailable,
     /// The server failed (RFC 6749 §4.1.2.1).
     ServerError,
@@ -43,7 +43,7 @@ impl ErrorCode {
         Self::ServerError,
     ];
 
-    /// The code as it stands in an answer.
+    /// The code, as in the `error` of an answer.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The grants that there are.
+//! The grant types that heirloom knows.
 
 use std::str::FromStr;
 
@@ -24,7 +24,7 @@ impl GrantType {
     /// Every grant.
     pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
 
-    /// The grant as it stands in a request.
+    /// The name, as in the `grant_type` of a request.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl GrantType {
         }
     }
 
-    /// All of them for people, each between two `quote`s: `a, b or c`.
+    /// Every grant in a phrase for people, each in `quote`s: `a, b or c`.
     #[must_use]
     pub fn listed(quote: &str) -> String {
         let names = Self::ALL.map(|grant| format!("{quote}{}{quote}", grant.as_str()));

@@ -1,15 +1,15 @@
-//! Identifiers and small closed lists.
+//! Identifiers: of clients, resource servers, sessions and users.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Why a text is not the word that it should be. The text is fixed and fit for a client.
+/// Why a text can't be parsed. The message is fixed and may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidText(pub(super) &'static str);
 
 impl InvalidText {
-    /// With this text.
+    /// An error with this message.
     pub(super) const fn new(text: &'static str) -> Self {
         Self(text)
     }
@@ -20,7 +20,7 @@ impl InvalidText {
 pub struct ClientId(Box<str>);
 
 impl ClientId {
-    /// The longest, in bytes: the key of a stream.
+    /// The longest id, in bytes: it is the key of the client's stream.
     pub const MAX: usize = 64;
 
     /// The text.
@@ -29,7 +29,8 @@ impl ClientId {
         &self.0
     }
 
-    /// Whether it is `.` or `..`, which no path can name (RFC 3986 §5.2.4): no new client gets such an id.
+    /// Whether it is `.` or `..`, which no URL path can contain as a segment (RFC 3986 §5.2.4). So no new client gets
+    /// such an id.
     #[must_use]
     pub fn is_dots(&self) -> bool {
         matches!(&*self.0, "." | "..")
@@ -53,7 +54,7 @@ impl FromStr for ClientId {
 pub struct Audience(Box<str>);
 
 impl Audience {
-    /// The longest, in bytes.
+    /// The longest name, in bytes.
     pub const MAX: usize = 256;
 
     /// The text.
@@ -75,7 +76,7 @@ impl FromStr for Audience {
     }
 }
 
-/// Names a session: a UUID of version 7. The `sid` of access tokens.
+/// The id of a session: a UUID of version 7. It is the `sid` of access tokens.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(uuid::Uuid);
 
@@ -87,7 +88,7 @@ impl SessionId {
     }
 }
 
-/// Names a user: a UUID of version 7, never used twice. The `sub` of access tokens.
+/// The id of a user: a UUID of version 7, never used twice. It is the `sub` of access tokens.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(uuid::Uuid);
 
@@ -99,7 +100,7 @@ impl UserId {
     }
 }
 
-/// `Display`, `Debug` as the text, and CBOR as a text string.
+/// Implements `Display` and `Debug` as the text, and CBOR as a text string.
 macro_rules! text_word {
     ($name:ident) => {
         impl fmt::Display for $name {
@@ -135,7 +136,7 @@ macro_rules! text_word {
 text_word!(ClientId);
 text_word!(Audience);
 
-/// `Display`, `Debug` and `FromStr` as a UUID, and CBOR as a string of 16 bytes.
+/// Implements `Display`, `Debug` and `FromStr` as a UUID, and CBOR as a byte string of 16 bytes.
 macro_rules! uuid_word {
     ($name:ident) => {
         impl From<uuid::Uuid> for $name {

@@ -1,4 +1,4 @@
-//! The name of a signing key.
+//! Ids of signing keys (`kid`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
-/// A signing key's `kid`: its RFC 7638 thumbprint by SHA-256. Written as base64url, 43 characters; stored as 32 bytes.
+/// A signing key's `kid`: its RFC 7638 thumbprint by SHA-256. Its text is base64url, 43 characters; stored are its 32
+/// bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
 #[cbor(transparent)]
 pub struct Kid(#[n(0)] minicbor::bytes::ByteArray<32>);
 
-/// Not a `kid` of ours: those are 43 characters of base64url.
+/// The text is not a `kid`: 43 characters of canonical base64url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key id is 43 characters of base64url")]
 pub struct NotAKid;
@@ -30,15 +31,15 @@ impl Kid {
         &self.0
     }
 
-    /// The thumbprint of a public key: of the required members of its JWK only, in lexicographic order, without whitespace
-    /// (RFC 7638 §3).
+    /// The thumbprint of a public key. `jwk` must have only the required members of the JWK, in lexicographic order and
+    /// without white space (RFC 7638 §3).
     pub(crate) fn thumbprint(jwk: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.iter_mut().zip(digest(&SHA256, jwk.as_bytes()).as_ref()).for_each(|(to, from)| *to = *from);
         Self::from_bytes(bytes)
     }
 
-    /// The first eight hexadecimal digits: enough to tell keys apart in file names.
+    /// The first eight hexadecimal digits, which tell keys apart in file names.
     pub(crate) fn short(&self) -> String {
         let [a, b, c, d, ..] = *self.as_bytes();
         format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
@@ -62,7 +63,7 @@ impl FromStr for Kid {
 
     fn from_str(text: &str) -> Result<Self, NotAKid> {
         let mut bytes = [0; 32];
-        // What is longer doesn't fit, and isn't looked at; what isn't canonical base64url is refused.
+        // A longer text does not fit and is not decoded; base64url that is not canonical is refused.
         let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes);
         (len == Ok(32)).then(|| Self::from_bytes(bytes)).ok_or(NotAKid)
     }

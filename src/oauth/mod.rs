@@ -1,4 +1,4 @@
-//! The protocol's words: what requests and answers are made of. Pure.
+//! The protocol's types: what requests and answers are made of. Pure: no I/O, no clock, no randomness.
 
 pub mod actor;
 pub mod algorithm;

@@ -8,12 +8,12 @@ use url::{Host, Url};
 use super::ids::InvalidText;
 
 /// The origin of a web page, in the form in which a browser sends it (RFC 6454 §6.2): `https://app.example.com`, with a
-/// port only if it is not the usual one.
+/// port only if it is not the scheme's default.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(Box<str>);
 
 impl Origin {
-    /// The origin of what lies under a URL; `None` if pages can't come from there.
+    /// The origin of an http or https URL; `None` for any other URL.
     #[must_use]
     pub fn of(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
@@ -26,13 +26,13 @@ impl Origin {
         &self.0
     }
 
-    /// Whether pages come from there over TLS.
+    /// Whether its scheme is `https`.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https:")
     }
 
-    /// Whether pages come from this very machine.
+    /// Whether its host is this machine: `localhost`, a name under `.localhost`, or a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let url = Url::parse(&self.0).ok();

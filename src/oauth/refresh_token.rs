@@ -1,12 +1,12 @@
-//! The refresh token and its codec.
+//! The refresh token: what it contains, and how it is encoded and decoded.
 //!
 //! ```text
 //! hrt_ base64url( key id: 1 ‖ session id: 16 ‖ generation: u32, big endian ‖ nonce: 16 ‖ MAC: 32 )
 //! ```
 //!
 //! The MAC is HMAC-SHA-256 under a refresh secret, over a fixed label and all bytes before it. So a forged or damaged
-//! token is refused without a look at the store, every generation is recognised for ever with nothing stored a token,
-//! and the current one can be made again.
+//! token is refused without reading the store, every generation is recognised for ever although no token is stored, and
+//! the current token can be made again.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +31,7 @@ const LEN: usize = SIGNED + 32;
 pub struct Generation(#[n(0)] pub u32);
 
 impl Generation {
-    /// The generation after this one; `None` behind the last that there is.
+    /// The next generation; `None` after the last one, `u32::MAX`.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
@@ -44,7 +44,7 @@ impl fmt::Display for Generation {
     }
 }
 
-/// 16 random bytes, fresh for each generation: what a leaked refresh secret alone can't guess.
+/// 16 random bytes, fresh for each generation. Whoever has only a leaked refresh secret can't guess them.
 #[derive(Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(transparent)]
 pub struct Nonce(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
@@ -69,10 +69,10 @@ impl fmt::Debug for Nonce {
     }
 }
 
-/// What a refresh token says, once its MAC is right.
+/// What a refresh token contains, once its MAC has been verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshToken {
-    /// The session, that is: the family.
+    /// The session. One session is one token family.
     pub session: SessionId,
     /// The generation within the family.
     pub generation: Generation,
@@ -85,15 +85,16 @@ pub struct RefreshToken {
 #[error("not a refresh token of this server")]
 pub struct NotAToken;
 
-/// Makes and reads refresh tokens.
+/// Encodes and decodes refresh tokens.
 pub struct RefreshTokenCodec {
-    /// None: it only reads.
+    /// The id and key of the secret for new tokens; `None` if the codec only decodes.
     current: Option<(u8, hmac::Key)>,
     older: BTreeMap<u8, hmac::Key>,
 }
 
 impl RefreshTokenCodec {
-    /// A codec that makes tokens under the secret `current`, and reads those under it and the `older` ones.
+    /// A codec that encodes under the secret `current`, and decodes tokens made under it or under one of the `older`
+    /// ones.
     #[must_use]
     pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, Zeroizing<[u8; 32]>)>) -> Self {
         let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
@@ -101,19 +102,19 @@ impl RefreshTokenCodec {
         Self { current: Some((current.0, key(current.1))), older }
     }
 
-    /// A codec that makes no tokens and reads none: every secret is compromised.
+    /// A codec that neither encodes nor decodes, because every secret is compromised.
     #[must_use]
     pub const fn of_nothing() -> Self {
         Self { current: None, older: BTreeMap::new() }
     }
 
-    /// Whether it makes new tokens.
+    /// Whether it can make new tokens.
     #[must_use]
     pub const fn makes_new(&self) -> bool {
         self.current.is_some()
     }
 
-    /// The ids of the secrets whose tokens it reads; the one that makes new ones is the last.
+    /// The ids of the secrets whose tokens it accepts; the one that makes new tokens comes last.
     #[must_use]
     pub fn secrets(&self) -> Vec<u8> {
         let current = self.current.as_ref().map(|(id, _)| *id);
@@ -121,7 +122,8 @@ impl RefreshTokenCodec {
         older.chain(current).collect()
     }
 
-    /// The text of a token; `None` without a secret. The same token under the same secret is the same text.
+    /// The text of a token; `None` if there is no secret for new tokens. The same token under the same secret has the
+    /// same text.
     #[must_use]
     pub fn encode(&self, token: &RefreshToken) -> Option<String> {
         let mut bytes = Vec::with_capacity(LEN);
@@ -138,10 +140,11 @@ impl RefreshTokenCodec {
         Some(text)
     }
 
-    /// Reads a token, strictly: exact length, canonical base64url without padding (RFC 4648 §3.5), nothing behind it.
+    /// Decodes a token strictly: exact length, canonical base64url without padding (RFC 4648 §3.5), and nothing after
+    /// it.
     ///
     /// # Errors
-    /// [`NotAToken`], whatever is wrong with it.
+    /// [`NotAToken`], whatever the reason.
     pub fn decode(&self, text: &str) -> Result<RefreshToken, NotAToken> {
         let mut bytes = [0; LEN];
         let encoded = text.strip_prefix(PREFIX).ok_or(NotAToken)?;
@@ -206,7 +209,7 @@ mod tests {
         }
     }
 
-    /// A truncated token is none: ZITADEL took shortened ones (CVE-2026-27840).
+    /// A truncated token is refused: ZITADEL accepted shortened ones (CVE-2026-27840).
     #[test]
     fn each_flipped_bit_cut_and_addition_is_refused() {
         let codec = codec(1, &[1]);

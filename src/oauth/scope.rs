@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A set of scope tokens. Its text is sorted and separated by single spaces.
+/// A set of scope tokens, here called words. Its text is sorted and has single spaces between words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope(Box<str>);
 
-/// Why a text is no scope.
+/// Why a text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
     /// Longer than [`Scope::MAX_BYTES`] or more than [`Scope::MAX_WORDS`] words.
@@ -69,7 +69,7 @@ impl Scope {
         self.words().chain(other.words()).collect()
     }
 
-    /// Only the words that `keep` keeps.
+    /// The words for which `keep` is true.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         let mut text = String::with_capacity(self.0.len());
@@ -98,7 +98,7 @@ impl FromStr for Scope {
         if text.len() > Self::MAX_BYTES {
             return Err(ScopeError::TooLong);
         }
-        // RFC 6749 §3.3 separates by one space; clients that build the text by hand leave doubled ones.
+        // RFC 6749 §3.3 has one space between words; clients that build the text by hand send doubled ones.
         let words = text.split(' ').filter(|word| !word.is_empty());
         if words.clone().nth(Self::MAX_WORDS).is_some() {
             return Err(ScopeError::TooLong);
@@ -108,7 +108,7 @@ impl FromStr for Scope {
 }
 
 impl<'a> FromIterator<&'a str> for Scope {
-    /// For words that are known to be scope tokens.
+    /// Only for words that are known to be scope tokens.
     fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
         let mut words: Vec<&str> = words.into_iter().collect();
         words.sort_unstable();
@@ -142,7 +142,7 @@ impl<C> minicbor::Encode<C> for Scope {
 
 impl<'b, C> minicbor::Decode<'b, C> for Scope {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        // The limits are for requests. What a client is registered for may be more, and was granted.
+        // The limits apply to requests only. A client may be registered for a longer scope.
         let words = d.str()?.split(' ').filter(|word| !word.is_empty());
         Self::of_words(words).map_err(minicbor::decode::Error::custom)
     }

@@ -1,27 +1,27 @@
-//! Epochs: how all sessions of a user or a client end at once, however many there are.
+//! Epochs: raising one number ends all sessions of a user or a client, however many there are.
 
 use super::ids::SessionId;
 
-/// What a user or a client says about sessions: the epoch that they must have been started in, and at most one older
-/// one that was kept when the epoch was last raised.
+/// The epoch in which a session must have been started to be valid, and at most one older session that was kept when
+/// the epoch was last raised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct SessionEpoch {
-    /// Raised whenever all sessions are to end.
+    /// Starts at 0; raised by one whenever all sessions are to end.
     #[n(0)]
     pub epoch: u32,
-    /// The session that the last raise spared.
+    /// The older session that stays valid, if any.
     #[n(1)]
     pub kept: Option<SessionId>,
 }
 
 impl SessionEpoch {
-    /// The session epoch after all sessions but `kept` have been ended.
+    /// The value after all sessions but `kept` have been ended.
     #[must_use]
     pub fn raised(self, kept: Option<SessionId>) -> Self {
         Self { epoch: self.epoch.saturating_add(1), kept }
     }
 
-    /// Whether a session that was started in `epoch` still holds.
+    /// Whether a session that was started in `epoch` is still valid.
     #[must_use]
     pub fn covers(self, session: SessionId, epoch: u32) -> bool {
         epoch == self.epoch || self.kept == Some(session)

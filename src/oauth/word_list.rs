@@ -1,14 +1,14 @@
-//! Closed lists of words, and what is said of a word or a field that is none of a list, or is missing.
+//! Closed lists of words, and the messages about a word that is not in a list and a field that is missing.
 
-/// One of a closed list of words.
+/// A type whose values are a closed list of words.
 pub trait Word: Copy + 'static {
-    /// All of them.
+    /// All values.
     const ALL: &'static [Self];
 
-    /// The word.
+    /// The value's word.
     fn as_str(self) -> &'static str;
 
-    /// The one that a text is.
+    /// The value whose word is `text`.
     #[must_use]
     fn of(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|word| word.as_str() == text)
@@ -21,28 +21,28 @@ pub fn one_of<'k>(known: impl Iterator<Item = &'k str>) -> String {
     format!("It is one of: {}.", known.collect::<Vec<_>>().join(", "))
 }
 
-/// What is said of a text that is none of `known`.
+/// The message about a text that is not in `known`.
 #[must_use]
 pub fn not_in<'k>(text: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let meant = did_you_mean(text, known.clone());
     [Some(one_of(known)), meant].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// What is said of a field that is not there.
+/// The message about a field that is missing.
 #[must_use]
 pub fn missing(field: &str) -> String {
     format!("The field {field} is missing.")
 }
 
-/// The word of `known` that a text is most likely meant to be, as a question; none if it is like none of them.
+/// A question that proposes the word of `known` nearest to `text`; `None` if none is near.
 pub fn did_you_mean<'k>(text: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
     nearest(text, known).map(|near| format!("Did you mean `{near}`?"))
 }
 
-/// The word of `known` that `word` is most likely meant to be; none if it is like none of them.
+/// The word of `known` that `word` probably means; `None` if none is near.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    // A third of the letters may be wrong: `acess_token` and `lifetime` find what they mean, `foo` finds nothing.
+    // A third of the letters may be wrong: `acess_token` finds `access_token`, `foo` finds nothing.
     let near = known
         .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
         .filter(|(likeness, _)| *likeness >= 0.65)
@@ -50,7 +50,7 @@ pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&
     near.map(|(_, candidate)| candidate)
 }
 
-/// Each word of `known` once, in alphabetical order, separated by commas; none if there is none.
+/// Each word of `known` once, in alphabetical order, separated by commas; `None` if `known` is empty.
 #[must_use]
 pub fn listed<'k>(known: impl Iterator<Item = &'k str>) -> Option<String> {
     let mut all: Vec<_> = known.collect();

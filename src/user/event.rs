@@ -14,7 +14,7 @@ pub enum UserEvent {
     /// The account was made.
     #[n(0)]
     Registered {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Its first roles.
@@ -27,7 +27,7 @@ pub enum UserEvent {
     /// The password was changed; all sessions but one at most end.
     #[n(1)]
     PasswordChanged {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The session that is kept.
@@ -40,7 +40,7 @@ pub enum UserEvent {
     /// The same password was hashed again, with newer parameters.
     #[n(2)]
     PasswordRehashed {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it, if it was not the user.
@@ -50,7 +50,7 @@ pub enum UserEvent {
     /// The account was switched off; its sessions end.
     #[n(3)]
     Disabled {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it, if it was not the user.
@@ -60,7 +60,7 @@ pub enum UserEvent {
     /// The account was switched on again; what had ended stays so.
     #[n(4)]
     Enabled {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it, if it was not the user.
@@ -70,7 +70,7 @@ pub enum UserEvent {
     /// The roles were set.
     #[n(5)]
     RolesChanged {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// All roles from now on.
@@ -83,7 +83,7 @@ pub enum UserEvent {
     /// All sessions but one at most were ended.
     #[n(6)]
     SessionsEnded {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The session that is kept.
@@ -96,7 +96,7 @@ pub enum UserEvent {
     /// The account was deleted; what was personal is gone, its sessions end.
     #[n(7)]
     Deleted {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it, if it was not the user.
@@ -106,7 +106,7 @@ pub enum UserEvent {
     /// Somebody may make this account who shows the code of the invitation.
     #[n(8)]
     Invited {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The roles that it will begin with.
@@ -122,7 +122,7 @@ pub enum UserEvent {
     /// The profile was changed.
     #[n(9)]
     ProfileChanged {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it, if it was not the user.
@@ -132,7 +132,7 @@ pub enum UserEvent {
     /// The invitation was withdrawn: nobody can make this account any more.
     #[n(10)]
     InvitationWithdrawn {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Who did it.
