@@ -1,4 +1,4 @@
-//! Randomness as an argument: this module alone reads the operating system's generator, and the pure modules get bytes.
+//! Randomness as an argument: the pure modules take random bytes, and callers get the bytes here.
 
 use ring::rand::{SecureRandom, SystemRandom};
 

@@ -134,7 +134,7 @@ impl Clients {
             }
         }
         let kept = self.secrets(id).await?;
-        let good: Vec<_> = kept.good(self.clock.now()).map(|kept| kept.digest.clone()).collect();
+        let good: Vec<_> = kept.valid_at(self.clock.now()).map(|kept| kept.digest.clone()).collect();
         let Named::Registered(known) = named else { return Ok(None) };
         let (registration, session_epoch) = (Arc::clone(&known.registration), Some(known.session_epoch));
         let proved = is_proved(&registration, &good);

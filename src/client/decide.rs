@@ -1,4 +1,4 @@
-//! What is done to a client, and what comes of it.
+//! Decides which events follow from a command on a client.
 
 use super::event::ClientEvent;
 use super::metadata::ClientMetadata;
@@ -6,22 +6,22 @@ use super::state::Client;
 use crate::clock::Timestamp;
 use crate::oauth::Actor;
 
-/// What is done to a client.
+/// A command on a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Register it.
+    /// Register the client.
     Register {
-        /// What is registered.
+        /// The metadata to register.
         metadata: ClientMetadata,
     },
-    /// Change what is registered.
+    /// Change the client's metadata.
     Update {
-        /// What is registered from now on. A public client stays one, and a confidential one too.
+        /// The new metadata. It can't turn a public client into a confidential one or the other way round.
         metadata: ClientMetadata,
     },
-    /// Give it a new secret.
+    /// Give the client a new secret.
     RotateSecret {
-        /// Until when the old one is good.
+        /// Until when the old secret stays valid, in milliseconds since the Unix epoch.
         old_until: Timestamp,
     },
     /// Switch it off.
@@ -34,38 +34,38 @@ pub enum Command {
     Delete,
 }
 
-/// Why nothing was done.
+/// Why a command was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// There is a client with this id.
+    /// A client with this id exists.
     #[error("the client exists")]
     Exists,
-    /// There is no such client (any more).
+    /// There is no such client, or not any more.
     #[error("there is no such client")]
     Unknown,
-    /// Public and confidential clients can't be turned into one another, and a public one has no secret.
+    /// A public client can't become confidential or the other way round, and a public client has no secret.
     #[error("the client is of the other kind")]
     Kind,
 }
 
-/// A command, with what deciding it needs.
+/// A command with everything needed to decide it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandEnvelope {
-    /// What is done.
+    /// The command.
     pub command: Command,
-    /// Whether the configuration declares the client. Then it can be switched off and on and its sessions can be ended,
-    /// without a restart; what is registered of it stands in the configuration.
+    /// Whether the configuration declares the client. Such a client can be switched off and on, and its sessions ended,
+    /// without a restart; its metadata can be changed in the configuration only.
     pub declared: bool,
-    /// Who does it.
+    /// Who gave the command; recorded on the event.
     pub by: Option<Actor>,
-    /// When.
+    /// When the command was given, in milliseconds since the Unix epoch.
     pub at: Timestamp,
 }
 
-/// The events that follow from a command on the client as it is; none if it changes nothing.
+/// The events that follow from a command on `client`; empty if it changes nothing.
 ///
 /// # Errors
-/// [`Denied`], and nothing happens.
+/// [`Denied`]: then nothing may be appended.
 pub fn decide(client: &Client, envelope: CommandEnvelope) -> Result<Vec<ClientEvent>, Denied> {
     let CommandEnvelope { command, declared, by, at } = envelope;
     let event = match (command, &client.metadata) {
@@ -162,13 +162,15 @@ mod tests {
         assert_eq!(Client::decode(&client.encode()), Ok(client));
     }
 
-    /// In ZITADEL, an id that was used again kept what it had belonged to (CVE-2026-55670).
+    /// In ZITADEL, a client registered under an id that was in use before inherited what had belonged to it
+    /// (CVE-2026-55670).
     #[test]
     fn an_id_that_is_registered_again_inherits_no_session() {
         let epochs: Vec<u32> = [vec![], vec![register()], vec![register(), Command::Delete, register()]]
             .map(|commands| given(commands).session_epoch.epoch)
             .to_vec();
-        // Nor one of a client that the configuration declared under this id, in epoch 0.
+        // Neither does it inherit a session, started in epoch 0, of a client that the configuration declared under this
+        // id.
         assert!(epochs[0] < epochs[1] && epochs[1] < epochs[2], "{epochs:?}");
     }
 

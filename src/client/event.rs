@@ -1,4 +1,4 @@
-//! What happens to a client. No event holds a secret, nor a digest of one: see [`super::vault`].
+//! The events on a client's stream. No event holds a secret, nor a digest of one: see [`super::vault`].
 
 use minicbor::{Decode, Encode};
 
@@ -12,7 +12,7 @@ const FORMAT: u8 = 1;
 /// An event on a client's stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ClientEvent {
-    /// It was switched off; its sessions end.
+    /// The client was switched off; its sessions end.
     #[n(0)]
     Disabled {
         /// When it happened, in milliseconds since the Unix epoch.
@@ -22,7 +22,7 @@ pub enum ClientEvent {
         #[n(9)]
         by: Option<Actor>,
     },
-    /// It was switched on again; what had ended stays so.
+    /// The client was switched on again; the sessions that had ended stay ended.
     #[n(1)]
     Enabled {
         /// When it happened, in milliseconds since the Unix epoch.
@@ -42,46 +42,46 @@ pub enum ClientEvent {
         #[n(9)]
         by: Option<Actor>,
     },
-    /// It was registered; sessions of whoever had its id before end.
+    /// The client was registered; the sessions of an earlier client with its id end.
     #[n(3)]
     Registered {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// What was registered.
+        /// The registered metadata.
         #[n(1)]
         metadata: ClientMetadata,
         /// Who did it.
         #[n(9)]
         by: Option<Actor>,
     },
-    /// Its registration was changed.
+    /// Its metadata were changed.
     #[n(4)]
     Updated {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// What is registered from now on.
+        /// All metadata from now on.
         #[n(1)]
         metadata: ClientMetadata,
         /// Who did it.
         #[n(9)]
         by: Option<Actor>,
     },
-    /// It was given a new secret.
+    /// It got a new secret.
     #[n(5)]
     SecretRotated {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// Until when the old one is good.
+        /// Until when the old secret stays valid, in milliseconds since the Unix epoch.
         #[n(1)]
         old_until: Timestamp,
         /// Who did it.
         #[n(9)]
         by: Option<Actor>,
     },
-    /// It was deleted; its sessions end.
+    /// The client was deleted; its sessions end.
     #[n(6)]
     Deleted {
         /// When it happened, in milliseconds since the Unix epoch.
@@ -94,16 +94,16 @@ pub enum ClientEvent {
 }
 
 impl ClientEvent {
-    /// The event as a store keeps it.
+    /// The event as stored bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The event as a store kept it.
+    /// The event from stored bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no event.
+    /// A newer format, or bytes that are not an event.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }

@@ -1,18 +1,18 @@
-//! A client as it is registered (RFC 6749 §2).
+//! A registered client (RFC 6749 §2).
 
 use super::metadata::ClientMetadata;
 use super::secret::SecretDigest;
 use crate::oauth::ClientId;
 
-/// A client as it is registered.
+/// A registered client, as requests are checked against it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Its identifier.
+    /// The `client_id` (RFC 6749 §2.2).
     pub id: ClientId,
-    /// What is registered of it.
+    /// Its metadata (RFC 7591 §2).
     pub metadata: ClientMetadata,
-    /// The secrets of a confidential client, any of which proves who it is.
+    /// The digests of a confidential client's valid secrets; the client may use any of them.
     pub secrets: Vec<SecretDigest>,
-    /// Whether it is switched off.
+    /// Whether an administrator switched it off.
     pub disabled: bool,
 }

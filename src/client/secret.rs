@@ -1,12 +1,12 @@
-//! Client secrets, as they are kept.
+//! Digests of client secrets.
 
 use std::fmt;
 
 use ring::digest;
 use subtle::ConstantTimeEq as _;
 
-/// The SHA-256 of a client secret. Generated secrets have 256 bits: no slow hash is needed, and none is wanted on the
-/// token path.
+/// The SHA-256 of a client secret. Generated secrets have 256 bits, so they can't be guessed from a fast hash, and a
+/// slow hash would delay every token request.
 #[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct SecretDigest(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]);
 
@@ -20,7 +20,7 @@ impl SecretDigest {
         Self(bytes)
     }
 
-    /// Whether both are of the same secret; in constant time.
+    /// Whether both are digests of the same secret; compared in constant time.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

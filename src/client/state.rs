@@ -1,4 +1,4 @@
-//! What has become of a client, folded from its events.
+//! A client's state, folded from its events.
 
 use minicbor::{Decode, Encode};
 
@@ -12,16 +12,17 @@ const FORMAT: u8 = 1;
 /// The category of clients' streams.
 pub const CATEGORY: u8 = b'c';
 
-/// A client's state. One that the configuration declares has a stream only once its sessions have been ended.
+/// A client's state. A client that the configuration declares has a stream only after its sessions were ended or it was
+/// switched off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Client {
-    /// The epoch that its sessions must have been started in.
+    /// The epoch in which the client's sessions must have been started.
     #[n(0)]
     pub session_epoch: SessionEpoch,
-    /// Whether it is switched off.
+    /// Whether an administrator switched it off.
     #[n(1)]
     pub disabled: bool,
-    /// What is registered of it; none if it was deleted, or never registered here.
+    /// The registered metadata; `None` if the client was deleted, or is declared by the configuration.
     #[n(2)]
     pub metadata: Option<ClientMetadata>,
 }
@@ -38,7 +39,8 @@ impl Client {
             ClientEvent::SessionsEnded { .. } => {
                 Self { session_epoch: self.session_epoch.raised(None), ..self }
             }
-            // Raised here too: the configuration may have declared the id before, and its sessions are not inherited.
+            // Raises the epoch too: the configuration may have declared this id before, and the new client must not
+            // inherit its sessions.
             ClientEvent::Registered { metadata, .. } => Self {
                 session_epoch: self.session_epoch.raised(None),
                 disabled: false,
@@ -58,16 +60,16 @@ impl Client {
         StreamId::new(CATEGORY, id.as_str().as_bytes())
     }
 
-    /// The state as a snapshot.
+    /// The state as a snapshot's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The state out of a snapshot.
+    /// The state from a snapshot's bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no snapshot.
+    /// A newer format, or bytes that are not a snapshot.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }

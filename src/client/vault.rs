@@ -1,4 +1,4 @@
-//! Records of clients: their secrets' digests in the vault, and an index of those that are registered here.
+//! Records of registered clients: the digests of their secrets in the vault, and two indexes.
 //!
 //! | key | value |
 //! |---|---|
@@ -17,86 +17,93 @@ use crate::oauth::{ClientId, Origin};
 use crate::store::{RecordChange, RecordKey};
 
 const FORMAT: u8 = 1;
-/// The version of the index. Raise it when what makes it changes.
+/// The version of the index: raise it whenever the code that builds the index changes.
 const VERSION: u8 = 1;
-/// The most secrets that are good at a time.
-const MOST: usize = 4;
+/// The most secrets of one client that are valid at a time.
+const MOST_SECRETS: usize = 4;
 
 /// The secrets of a client, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Secrets(#[n(0)] Vec<Kept>);
+pub struct Secrets(#[n(0)] Vec<StoredSecret>);
 
-/// A secret's digest, and how long it is good.
+/// A secret's digest, and until when the secret is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Kept {
-    /// The digest.
+pub struct StoredSecret {
+    /// The SHA-256 of the secret.
     #[n(0)]
     pub digest: SecretDigest,
-    /// When it was made.
+    /// When the secret was generated, in milliseconds since the Unix epoch.
     #[n(1)]
     pub made: Timestamp,
-    /// Until when it is good; none: until it is replaced.
+    /// When the secret expires, in milliseconds since the Unix epoch; `None`: it is valid until it is replaced.
     #[n(2)]
     pub until: Option<Timestamp>,
 }
 
 impl Secrets {
-    /// With a new secret, made `now`; the one before it is good until `old_until`, unless it ends earlier.
+    /// Adds a secret generated at `now`. The secrets before it stay valid until `old_until`, or until their own expiry
+    /// if that is earlier.
     #[must_use]
     pub fn rotated(&self, digest: SecretDigest, now: Timestamp, old_until: Timestamp) -> Self {
         let older = self.0.iter().map(|kept| {
             let until = kept.until.map_or(old_until, |until| until.min(old_until));
-            Kept { until: Some(until), ..kept.clone() }
+            StoredSecret { until: Some(until), ..kept.clone() }
         });
         let good = older.filter(|kept| kept.until.is_none_or(|until| now < until));
-        Self(std::iter::once(Kept { digest, made: now, until: None }).chain(good).take(MOST).collect())
+        Self(
+            std::iter::once(StoredSecret { digest, made: now, until: None })
+                .chain(good)
+                .take(MOST_SECRETS)
+                .collect(),
+        )
     }
 
-    /// Those that are good `now`.
-    pub fn good(&self, now: Timestamp) -> impl Iterator<Item = &Kept> {
+    /// The secrets that are valid at `now`.
+    pub fn valid_at(&self, now: Timestamp) -> impl Iterator<Item = &StoredSecret> {
         self.0.iter().filter(move |kept| kept.until.is_none_or(|until| now < until))
     }
 
-    /// As a record's value.
+    /// As the record's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// Out of a record's value.
+    /// From the record's bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no secrets.
+    /// A newer format, or bytes that are not secrets.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }
 }
 
-/// The secrets of a client.
+/// The vault's record of a client's secrets.
 #[must_use]
 pub fn secrets(id: &ClientId) -> RecordKey {
     RecordKey::vault(&[b"S", id.as_str().as_bytes()])
 }
 
-/// A client that is registered here.
+/// The index entry of a registered client.
 #[must_use]
 pub fn registered(id: &ClientId) -> RecordKey {
     RecordKey::index(VERSION, &[b"k", id.as_str().as_bytes()])
 }
 
-/// All clients that are registered here, by id.
+/// The prefix of all registered clients, sorted by id.
 #[must_use]
 pub fn all_registered() -> RecordKey {
     RecordKey::index(VERSION, &[b"k"])
 }
 
-/// The registered clients with pages from an origin, those with a cookie first.
+/// The prefix of the registered clients that have pages from `origin`; those that get refresh tokens in a cookie come
+/// first.
 #[must_use]
 pub fn all_from(origin: &Origin) -> RecordKey {
     RecordKey::index(VERSION, &[b"o", origin.as_str().as_bytes(), &[0]])
 }
 
-/// How the client of a key under [`all_from`] gets its refresh tokens.
+/// How a client gets its refresh tokens, read from its `key` under [`all_from`].
 #[must_use]
 pub fn delivery_of(origin: &Origin, key: &RecordKey) -> Option<Delivery> {
     let rest = key.as_bytes().strip_prefix(all_from(origin).as_bytes())?;
@@ -106,7 +113,7 @@ pub fn delivery_of(origin: &Origin, key: &RecordKey) -> Option<Delivery> {
     }
 }
 
-/// The changes to the indexes that land with what takes the client `id` from `before` to `after`.
+/// The changes to the indexes that belong in the same append as the change of the client `id` from `before` to `after`.
 #[must_use]
 pub fn changes(id: &ClientId, before: &Client, after: &Client) -> Vec<RecordChange> {
     let (old, new) = (entries(id, before), entries(id, after));
@@ -115,7 +122,7 @@ pub fn changes(id: &ClientId, before: &Client, after: &Client) -> Vec<RecordChan
     dropped.chain(added.map(|key| RecordChange::Put(key, Vec::new()))).collect()
 }
 
-/// The records that there are of a client in the indexes.
+/// The index entries of a client in this state.
 fn entries(id: &ClientId, client: &Client) -> Vec<RecordKey> {
     let Some(metadata) = &client.metadata else { return Vec::new() };
     let delivery: &[u8] = match metadata.refresh_token_delivery {
@@ -138,7 +145,7 @@ mod tests {
     }
 
     fn good(secrets: &Secrets, now: u64) -> Vec<&SecretDigest> {
-        secrets.good(at(now)).map(|kept| &kept.digest).collect()
+        secrets.valid_at(at(now)).map(|kept| &kept.digest).collect()
     }
 
     #[test]
@@ -148,11 +155,11 @@ mod tests {
         let secrets = secrets.rotated(b.clone(), at(10), at(20));
         assert_eq!(good(&secrets, 19), [&b, &a]);
         assert_eq!(good(&secrets, 20), [&b]);
-        // A long overlap later does not revive or prolong the first.
+        // A later rotation with a long overlap neither revives nor prolongs the first secret.
         let secrets = secrets.rotated(c.clone(), at(15), at(100));
         assert_eq!(good(&secrets, 19), [&c, &b, &a]);
         assert_eq!(good(&secrets, 21), [&c, &b]);
-        // Without an overlap all older ones end.
+        // Without an overlap all older secrets expire at once.
         let secrets = secrets.rotated(a.clone(), at(16), at(16));
         assert_eq!(good(&secrets, 16), [&a]);
         assert_eq!(Secrets::decode(&secrets.encode()), Ok(secrets));

@@ -1,11 +1,11 @@
-//! What is done to a user, and what comes of it.
+//! Decides which events follow from a command on a user.
 
 use super::event::UserEvent;
 use super::state::{Status, User};
 use crate::clock::Timestamp;
 use crate::oauth::SessionId;
 
-/// What is done to a user.
+/// A command on a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Make the account.
@@ -13,23 +13,23 @@ pub enum Command {
         /// Its first roles.
         roles: Vec<String>,
     },
-    /// Let somebody make the account who has been invited.
+    /// Invite somebody to make the account.
     Invite {
-        /// The roles that it will begin with.
+        /// The roles that the account will begin with.
         roles: Vec<String>,
-        /// Until when.
+        /// When the invitation expires, in milliseconds since the Unix epoch.
         until: Timestamp,
     },
-    /// Let nobody make the account any more who has been invited.
+    /// Withdraw the invitation: nobody can make the account any more.
     Withdraw,
-    /// Note that the profile was changed.
+    /// Record that the profile was changed.
     ChangeProfile,
     /// Change the password, which ends all sessions but `keep`.
     ChangePassword {
-        /// The session to keep.
+        /// The session that stays valid.
         keep: Option<SessionId>,
     },
-    /// Note that the same password was hashed again.
+    /// Record that the same password was hashed again.
     Rehash,
     /// Switch the account off.
     Disable,
@@ -42,28 +42,28 @@ pub enum Command {
     },
     /// End all sessions but `keep`.
     EndSessions {
-        /// The session to keep.
+        /// The session that stays valid.
         keep: Option<SessionId>,
     },
     /// Delete the account.
     Delete,
 }
 
-/// Why nothing was done.
+/// Why a command was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// The account was made already.
+    /// The account exists already, or its invitation has been used.
     #[error("the account exists")]
     Exists,
-    /// There is no such account (any more).
+    /// There is no such account, or not any more.
     #[error("there is no such account")]
     Unknown,
 }
 
-/// The events that follow from `command` on the user as it is (`None`: there is none); none if it changes nothing.
+/// The events that follow from `command` on `user` (`None`: there is no such user); empty if it changes nothing.
 ///
 /// # Errors
-/// [`Denied`], and nothing happens.
+/// [`Denied`]: then nothing may be appended.
 pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Vec<UserEvent>, Denied> {
     let user = match (user, command) {
         (None, Command::Register { roles }) => {
@@ -72,7 +72,8 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
         (None, Command::Invite { roles, until }) => {
             return Ok(vec![UserEvent::Invited { at, roles, until, by: None }]);
         }
-        // An invitation is used once, and its roles are the administrator's to say.
+        // An invitation can be used once. The account gets the roles that the administrator chose, not those of this
+        // command.
         (Some(user), Command::Register { .. }) if user.status == Status::Invited => {
             return Ok(vec![UserEvent::Registered { at, roles: user.roles.clone(), by: None }]);
         }
@@ -102,7 +103,7 @@ pub fn decide(user: Option<&User>, command: Command, at: Timestamp) -> Result<Ve
     })
 }
 
-/// An invitation that was used can't be withdrawn; again, it changes nothing.
+/// Withdrawing twice changes nothing; an invitation that was used can't be withdrawn.
 fn withdraw(user: &User, at: Timestamp) -> Result<Vec<UserEvent>, Denied> {
     match user.status {
         Status::Invited => Ok(vec![UserEvent::InvitationWithdrawn { at, by: None }]),

@@ -1,9 +1,10 @@
-//! E-mail addresses: contact data, and sign-in names where the operator has said so.
+//! E-mail addresses: contact data, and sign-in names where the operator configured that.
 //!
-//! The rule is the one of the web's own `<input type=email>` (WHATWG HTML §4.10.5.1.5), which knowingly leaves out what
-//! RFC 5322 permits and nobody has: comments, quoted parts, addresses of machines. Two things are added, because people
-//! have such addresses: letters of any script before the `@` (RFC 6531), and internationalised domains, which the `url`
-//! crate brings to their ASCII form (UTS 46). A domain has a dot. Whether anybody reads mail there is not known.
+//! The rule is that of the web's own `<input type=email>` (WHATWG HTML §4.10.5.1.5). It leaves out what RFC 5322
+//! permits and nobody uses: comments, quoted parts, IP addresses as domains. Two things are added, because people have
+//! such addresses: letters of any script before the `@` (RFC 6531), and internationalised domains, which the `url`
+//! crate converts to their ASCII form (UTS 46). A domain must have a dot. heirloom does not check whether mail arrives
+//! there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +13,7 @@ use url::Host;
 
 use super::name;
 
-/// An address. Made by `FromStr`, which is the only way. `Debug` shows nothing of it.
+/// An e-mail address. Only `FromStr` makes one. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
     address: Box<str>,
@@ -25,14 +26,14 @@ impl Email {
     /// The longest part before the `@`, in bytes (RFC 5321 §4.5.3.1.1).
     pub const MAX_LOCAL: usize = 64;
 
-    /// The address that mail is sent to: as it was typed before the `@`, where case may matter to the receiver (RFC 5321
-    /// §2.4), the domain in ASCII and lower case.
+    /// The address that mail is sent to: before the `@` as it was typed, since case may matter to the receiver (RFC
+    /// 5321 §2.4); the domain in ASCII and lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.address
     }
 
-    /// What two spellings of one address have in common: before the `@` the normal form of a name.
+    /// The key that all spellings of one address share: before the `@`, the normal form of a name.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -45,10 +46,11 @@ impl fmt::Debug for Email {
     }
 }
 
-/// What was typed is no e-mail address. The text is fixed and fit for a client; it repeats nothing of the address.
+/// Why a text is not an e-mail address. The message is fixed, may be sent to a client, and repeats nothing of the
+/// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmailRefused {
-    /// Nothing.
+    /// An empty text, or only white space.
     #[error("The e-mail address is empty.")]
     Empty,
     /// Longer than [`Email::MAX`], or [`Email::MAX_LOCAL`] before the `@`.
@@ -87,16 +89,17 @@ impl FromStr for Email {
     }
 }
 
-/// One of the parts between the dots before the `@`: `atext` of RFC 5322 §3.2.3, or beyond ASCII (RFC 6531 §3.3). Which
-/// characters beyond ASCII is the profile's to say.
+/// Whether `part`, one of the parts between dots before the `@`, has only `atext` of RFC 5322 §3.2.3 and characters
+/// beyond ASCII (RFC 6531 §3.3). The name profile decides which characters beyond ASCII are permitted.
 fn is_atom(part: &str) -> bool {
     let permitted = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~-".contains(c) || !c.is_ascii();
     !part.is_empty() && part.chars().all(permitted)
 }
 
-/// A domain in its ASCII form: two labels or more, each of up to 63 letters, digits and inner hyphens.
+/// A domain in its ASCII form; `None` unless it has two or more labels, each of up to 63 letters, digits and inner
+/// hyphens.
 fn ascii_domain(domain: &str) -> Option<String> {
-    // The parser of URLs would decode it.
+    // The URL parser would decode a `%`.
     if domain.contains('%') {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What happens to a user.
+//! The events on a user's stream.
 
 use minicbor::{Decode, Encode};
 
@@ -8,7 +8,7 @@ use crate::oauth::{Actor, SessionId};
 
 const FORMAT: u8 = 1;
 
-/// An event on a user's stream. None holds a name or anything else of the person.
+/// An event on a user's stream. No event holds a name or other personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum UserEvent {
     /// The account was made.
@@ -30,7 +30,7 @@ pub enum UserEvent {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// The session that is kept.
+        /// The session that stays valid.
         #[n(1)]
         kept: Option<SessionId>,
         /// Who did it, if it was not the user.
@@ -57,7 +57,7 @@ pub enum UserEvent {
         #[n(9)]
         by: Option<Actor>,
     },
-    /// The account was switched on again; what had ended stays so.
+    /// The account was switched on again; the sessions that had ended stay ended.
     #[n(4)]
     Enabled {
         /// When it happened, in milliseconds since the Unix epoch.
@@ -86,14 +86,14 @@ pub enum UserEvent {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// The session that is kept.
+        /// The session that stays valid.
         #[n(1)]
         kept: Option<SessionId>,
         /// Who did it, if it was not the user.
         #[n(9)]
         by: Option<Actor>,
     },
-    /// The account was deleted; what was personal is gone, its sessions end.
+    /// The account was deleted: its personal data are erased, and its sessions end.
     #[n(7)]
     Deleted {
         /// When it happened, in milliseconds since the Unix epoch.
@@ -103,16 +103,16 @@ pub enum UserEvent {
         #[n(9)]
         by: Option<Actor>,
     },
-    /// Somebody may make this account who shows the code of the invitation.
+    /// Somebody was invited: whoever has the code of the invitation may make this account.
     #[n(8)]
     Invited {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// The roles that it will begin with.
+        /// The roles that the account will begin with.
         #[n(1)]
         roles: Vec<String>,
-        /// Until when.
+        /// When the invitation expires, in milliseconds since the Unix epoch.
         #[n(2)]
         until: Timestamp,
         /// Who did it, if it was not the user.
@@ -142,7 +142,7 @@ pub enum UserEvent {
 }
 
 impl UserEvent {
-    /// The same event, with who did it.
+    /// The same event with `actor` as the one who did it.
     #[must_use]
     pub fn done_by(mut self, actor: Option<Actor>) -> Self {
         let (Self::Registered { by, .. }
@@ -160,16 +160,16 @@ impl UserEvent {
         self
     }
 
-    /// The event as a store keeps it.
+    /// The event as stored bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The event as a store kept it.
+    /// The event from stored bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no event.
+    /// A newer format, or bytes that are not an event.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }

@@ -1,6 +1,6 @@
 //! The user aggregate: a resource owner's status, roles and epoch. Pure.
 //!
-//! What is personal (the name, the password's hash, the profile) is in no event: see [`vault`].
+//! Personal data (the name, the password's hash, the profile) are in no event: see [`vault`].
 
 pub mod decide;
 pub mod email;

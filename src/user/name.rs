@@ -1,12 +1,12 @@
-//! Names of people: one person, one spelling.
+//! User names, normalised so that all spellings of one name are one account.
 //!
-//! A name goes through the PRECIS profile `UsernameCaseMapped` (RFC 8265 §3.3), so that `Ann`, `ａｎｎ` and ` ANN ` are
-//! one account with one counter. Two steps are ours, because the profile alone leaves spellings apart:
+//! A name is normalised by the PRECIS profile `UsernameCaseMapped` (RFC 8265 §3.3), so that `Ann`, `ａｎｎ` and ` ANN `
+//! are one account with one counter. heirloom adds two steps, because the profile alone keeps some spellings apart:
 //!
-//! - Canonical composition (NFC) comes first as well as last. The profile looks at code points before it composes, and
-//!   refuses the conjoining jamo that a Korean name consists of when it was typed in decomposed form.
-//! - Lower case is Unicode's `toLowercase` (which RFC 8265 §3.3.2 prefers), with its rule for the final sigma, not a
-//!   mapping letter by letter: `ΟΔΥΣΣΕΥΣ` and `Οδυσσευς` are one name.
+//! - Canonical composition (NFC) is done first as well as last. The profile checks code points before it composes, and
+//!   would refuse the conjoining jamo of a Korean name typed in decomposed form.
+//! - Lower case is Unicode's `toLowercase` (which RFC 8265 §3.3.2 prefers) with its rule for the final sigma, not a
+//!   mapping of single letters: `ΟΔΥΣΣΕΥΣ` and `Οδυσσευς` are one name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,19 +14,20 @@ use std::str::FromStr;
 use precis_core::profile::{Profile, Rules};
 use precis_profiles::UsernameCaseMapped;
 
-/// A normalised name, from 1 to [`Username::MAX`] bytes. Made by `FromStr`, which is the only way.
+/// A normalised name of 1 to [`Username::MAX`] bytes. Only `FromStr` makes one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Username(Box<str>);
 
-/// The version of the way from a typed to a normalised name. It is kept beside every stored name, because a later
-/// Unicode version may normalise differently. Version 1: RFC 8265 `UsernameCaseMapped` over Unicode 17.
+/// The version of the normalisation. It is stored beside every name, because a later Unicode version may normalise
+/// differently. Version 1: RFC 8265 `UsernameCaseMapped` over Unicode 17.
 pub const PROFILE_VERSION: u8 = 1;
 
 impl Username {
     /// The longest normalised name, in bytes.
     pub const MAX: usize = 128;
 
-    /// The longest name as typed, in bytes, white space around it included; anything longer is refused unseen.
+    /// The longest name as typed, in bytes, with the white space around it. A longer one is refused before it is
+    /// normalised.
     pub const MAX_TYPED: usize = 512;
 
     /// The normalised name.
@@ -54,10 +55,10 @@ impl FromStr for Username {
     }
 }
 
-/// Why a name was refused. The texts are fixed sentences that a client may see; they repeat nothing of the name.
+/// Why a name was refused. The messages are fixed, may be sent to a client, and repeat nothing of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameRefused {
-    /// Nothing, or nothing but white space.
+    /// An empty text, or only white space.
     #[error("The name is empty.")]
     Empty,
     /// Longer than [`Username::MAX`] bytes, or than [`Username::MAX_TYPED`] as typed.
@@ -71,11 +72,11 @@ pub enum NameRefused {
     BidiRule,
 }
 
-/// The one place that knows the profile.
+/// Normalises a name. Nothing else in the crate uses the profile.
 pub(super) fn normalise(typed: &str) -> Result<String, NameRefused> {
     let mut name = enforce(typed.trim())?;
-    // RFC 8264 §7: applying the rules once may not give a stable string; apply them again, and refuse a name that has
-    // not come to rest by then.
+    // RFC 8264 §7: applying the rules once may not give a stable string. So they are applied again, and a name that
+    // still changes is refused.
     for _ in 0..3 {
         let again = enforce(&name)?;
         if again == name {
@@ -116,7 +117,7 @@ mod tests {
         typed.parse::<Username>().map(|name| name.to_string())
     }
 
-    /// In Authelia each spelling of a name had a counter of its own (CVE-2026-47203).
+    /// In Authelia each spelling of a name had its own counter of failed sign-ins (CVE-2026-47203).
     #[test]
     fn spellings_of_one_name_are_one_account() {
         let spellings: [(&str, &[&str]); 6] = [

@@ -1,4 +1,4 @@
-//! What a person has said of themselves. Kept in the vault, never in an event.
+//! A person's profile: what they entered about themselves. It is kept in the vault, never in an event.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,12 +12,12 @@ use crate::encoding::{self, DecodeError};
 
 const FORMAT: u8 = 1;
 
-/// A person's profile. `Debug` shows nothing of it.
+/// A person's profile, as the person entered it. `Debug` shows nothing of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// Where mail reaches the person, as they say.
+    /// The e-mail address; nobody has verified it.
     pub email: Option<Email>,
-    /// What the person likes to be called.
+    /// The name by which the person wants to be called.
     pub display_name: Option<DisplayName>,
 }
 
@@ -27,9 +27,9 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// A profile as it is kept.
+/// The stored form of a profile.
 #[derive(Encode, Decode)]
-struct Kept {
+struct StoredProfile {
     #[n(0)]
     email: Option<String>,
     #[n(1)]
@@ -37,32 +37,33 @@ struct Kept {
 }
 
 impl Profile {
-    /// The profile as a store keeps it.
+    /// The profile as stored bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let email = self.email.as_ref().map(|email| email.as_str().to_owned());
         let display_name = self.display_name.as_ref().map(|name| name.as_str().to_owned());
-        encoding::encode(FORMAT, &Kept { email, display_name })
+        encoding::encode(FORMAT, &StoredProfile { email, display_name })
     }
 
-    /// The profile as a store kept it. What would not be accepted today is left out, rather than locking its owner out.
+    /// The profile from stored bytes. A field that today's rules would refuse is left out, so that its owner is not
+    /// locked out.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no profile.
+    /// A newer format, or bytes that are not a profile.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Kept { email, display_name } = encoding::decode(FORMAT, bytes)?;
+        let StoredProfile { email, display_name } = encoding::decode(FORMAT, bytes)?;
         let email = email.and_then(|email| email.parse().ok());
         Ok(Self { email, display_name: display_name.and_then(|name| name.parse().ok()) })
     }
 }
 
-/// What somebody likes to be called: the PRECIS profile `Nickname` (RFC 8266 §2), from 1 to [`DisplayName::MAX`] bytes,
-/// without white space around it and with single spaces inside. Case is kept; not unique.
+/// A display name, by the PRECIS profile `Nickname` (RFC 8266 §2): 1 to [`DisplayName::MAX`] bytes, no white space
+/// around it and single spaces inside. Case is kept, and two people may have the same one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DisplayName(Box<str>);
 
 impl DisplayName {
-    /// The longest, in bytes, normalised as well as typed.
+    /// The longest display name, in bytes, as typed and as normalised.
     pub const MAX: usize = 256;
 
     /// The text.
@@ -78,10 +79,10 @@ impl fmt::Debug for DisplayName {
     }
 }
 
-/// Why a text is nothing to be called by. Fixed sentences, fit for a client.
+/// Why a text is not a display name. The messages are fixed and may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DisplayNameRefused {
-    /// Nothing, or nothing but white space.
+    /// An empty text, or only white space.
     #[error("The display name is empty.")]
     Empty,
     /// Longer than [`DisplayName::MAX`] bytes.
@@ -104,9 +105,9 @@ impl FromStr for DisplayName {
         }
         let profile = Nickname::new();
         let refused = |_| DisplayNameRefused::Character;
-        // As with other names, composition comes first as well as last: decomposed Korean is refused otherwise.
+        // As with user names, composition is done first as well as last: otherwise decomposed Korean is refused.
         let composed = profile.normalization_rule(typed).map_err(refused)?;
-        // Enforcement applies the rules until they change nothing more (RFC 8266 §2.3), and refuses what never rests.
+        // Enforcement applies the rules until the name is stable (RFC 8266 §2.3), and refuses one that never is.
         let name = profile.enforce(composed).map_err(refused)?;
         if name.len() > Self::MAX { Err(DisplayNameRefused::TooLong) } else { Ok(Self(name.into())) }
     }

@@ -1,4 +1,4 @@
-//! What has become of a user, folded from the events.
+//! A user's state, folded from the events.
 
 use minicbor::{Decode, Encode};
 
@@ -11,7 +11,7 @@ const FORMAT: u8 = 1;
 /// The category of users' streams.
 pub const CATEGORY: u8 = b'u';
 
-/// The stream of a user.
+/// The stream of the user `id`.
 #[must_use]
 pub fn stream(id: UserId) -> Option<StreamId> {
     StreamId::new(CATEGORY, id.as_bytes())
@@ -20,35 +20,35 @@ pub fn stream(id: UserId) -> Option<StreamId> {
 /// A user's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct User {
-    /// Whether the account can be used.
+    /// Whether the account can be used, and if not, why.
     #[n(0)]
     pub status: Status,
-    /// The epoch that its sessions must have been started in.
+    /// The epoch in which the user's sessions must have been started.
     #[n(1)]
     pub session_epoch: SessionEpoch,
-    /// What the user may be: for scopes that need a role, and for the access token's `roles`.
+    /// The roles: they decide which scopes that need a role are granted, and they are the access token's `roles`.
     #[n(2)]
     pub roles: Vec<String>,
 }
 
-/// Whether an account can be used.
+/// Whether an account can be used, and if not, why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Status {
-    /// Yes.
+    /// It can be used.
     #[default]
     #[n(0)]
     Active,
-    /// Not until it is switched on again.
+    /// An administrator switched it off, and can switch it on again.
     #[n(1)]
     Disabled,
-    /// Never again.
+    /// It was deleted, for ever.
     #[n(2)]
     Deleted,
-    /// Not yet: there is nothing but an invitation.
+    /// Somebody was invited to make the account and has not done so yet.
     #[n(3)]
     Invited,
-    /// Never: there was nothing but an invitation, which was withdrawn.
+    /// The invitation was withdrawn before the account was made: it can never be made.
     #[n(4)]
     Withdrawn,
 }
@@ -88,16 +88,16 @@ impl User {
         }
     }
 
-    /// The state as a snapshot.
+    /// The state as a snapshot's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The state out of a snapshot.
+    /// The state from a snapshot's bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no snapshot.
+    /// A newer format, or bytes that are not a snapshot.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }

@@ -1,4 +1,4 @@
-//! Where what is unique, secret or forgettable of a user is kept: records outside the log.
+//! The vault's records of users: what must be unique, secret or erasable is stored here, outside the log.
 //!
 //! | key | value |
 //! |---|---|
@@ -18,86 +18,88 @@ use crate::clock::Timestamp;
 use crate::oauth::UserId;
 use crate::store::RecordKey;
 
-/// Who has a name. One record a name: inserting it is what makes a name unique.
+/// The record of a name: its value is the id of the user who has it. There is one record a name, so inserting it makes
+/// the name unique.
 #[must_use]
 pub fn by_name(name: &Username) -> RecordKey {
     RecordKey::vault(&[b"n", &[PROFILE_VERSION], name.as_str().as_bytes()])
 }
 
-/// All names, for lists.
+/// The prefix of all names, for listing.
 #[must_use]
 pub fn names() -> RecordKey {
     RecordKey::vault(&[b"n", &[PROFILE_VERSION]])
 }
 
-/// The names that begin with a text, in normal form.
+/// The prefix of all names that begin with `prefix`, which is in normal form.
 #[must_use]
 pub fn names_with(prefix: &str) -> RecordKey {
     RecordKey::vault(&[b"n", &[PROFILE_VERSION], prefix.as_bytes()])
 }
 
-/// The hash of a user's password.
+/// The record of a user's password hash.
 #[must_use]
 pub fn password(id: UserId) -> RecordKey {
     RecordKey::vault(&[b"p", id.as_bytes()])
 }
 
-/// The hashes of all passwords.
+/// The prefix of all password hashes.
 #[must_use]
 pub fn passwords() -> RecordKey {
     RecordKey::vault(&[b"p"])
 }
 
-/// The name of a user.
+/// The record of a user's name as it is shown to people.
 #[must_use]
 pub fn display_name(id: UserId) -> RecordKey {
     RecordKey::vault(&[b"d", id.as_bytes()])
 }
 
-/// The profile of a user.
+/// The record of a user's profile.
 #[must_use]
 pub fn profile(id: UserId) -> RecordKey {
     RecordKey::vault(&[b"f", id.as_bytes()])
 }
 
-/// Who signs in with an e-mail address. One record an address: inserting it is what makes an address unique, where it has
-/// to be.
+/// The record of an e-mail address: its value is the id of the user who signs in with it. There is one record an
+/// address, so inserting it makes the address unique where it must be.
 #[must_use]
 pub fn by_address(address: &Email) -> RecordKey {
     RecordKey::vault(&[b"m", &[PROFILE_VERSION], address.key().as_bytes()])
 }
 
-/// An invitation, by the SHA-256 of its code.
+/// The record of an invitation, by the SHA-256 of its code.
 #[must_use]
 pub fn invitation(digest: &[u8; 32]) -> RecordKey {
     RecordKey::vault(&[b"i", digest])
 }
 
-/// An invitation that can be used, by the id that the account will have.
+/// The record of an invitation that can still be used, by the id that the account will have.
 #[must_use]
 pub fn open_invitation(account: UserId) -> RecordKey {
     RecordKey::vault(&[b"o", account.as_bytes()])
 }
 
-/// The invitations that can be used, in the order in which they were made.
+/// The prefix of all invitations that can still be used, in the order in which they were made.
 #[must_use]
 pub fn open_invitations() -> RecordKey {
     RecordKey::vault(&[b"o"])
 }
 
-/// When the invitation to `account` expires; later, when what is left of it is removed.
+/// A record in the queue of invitations: at `at` the invitation to `account` expires, or, once that is done, the rest
+/// of it is removed.
 #[must_use]
 pub fn invitation_due(at: Timestamp, account: UserId) -> RecordKey {
     RecordKey::vault(&[b"q", &at.millis().to_be_bytes(), account.as_bytes()])
 }
 
-/// The queue of all invitations, earliest first.
+/// The prefix of the queue of invitations, earliest first.
 #[must_use]
 pub fn invitations_due() -> RecordKey {
     RecordKey::vault(&[b"q"])
 }
 
-/// The time and the invitation of a place in the queue.
+/// The time and the account of a record in the queue; `None` if the key is not one.
 #[must_use]
 pub fn due_invitation(place: &RecordKey) -> Option<(Timestamp, UserId)> {
     let (time, account) = place.as_bytes().get(2..)?.split_first_chunk::<8>()?;
@@ -105,23 +107,23 @@ pub fn due_invitation(place: &RecordKey) -> Option<(Timestamp, UserId)> {
     Some((Timestamp::from_millis(u64::from_be_bytes(*time)), UserId::from(account)))
 }
 
-/// What is kept of an invitation.
+/// The value of an invitation's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invitation {
-    /// The id that the account will have: its stream holds the invitation's event.
+    /// The id that the account will have. The invitation's event is on its stream.
     pub account: UserId,
-    /// Until when it can be used.
+    /// When it expires, in milliseconds since the Unix epoch.
     pub until: Timestamp,
 }
 
 impl Invitation {
-    /// The value of the record.
+    /// As the record's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         [self.account.as_bytes().as_slice(), &self.until.millis().to_be_bytes()].concat()
     }
 
-    /// Out of the value of the record; `None` if it is none.
+    /// From the record's bytes; `None` if they are not an invitation.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (account, until) = bytes.split_first_chunk::<16>()?;
@@ -130,23 +132,23 @@ impl Invitation {
     }
 }
 
-/// What is kept of an invitation by the id that the account will have, as long as it can be used.
+/// The value of the record by which an invitation is found from the account's id, as long as it can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenInvitation {
-    /// The SHA-256 of its code.
+    /// The SHA-256 of the invitation's code.
     pub digest: [u8; 32],
-    /// Until when it can be used.
+    /// When it expires, in milliseconds since the Unix epoch.
     pub until: Timestamp,
 }
 
 impl OpenInvitation {
-    /// The value of the record.
+    /// As the record's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         [self.digest.as_slice(), &self.until.millis().to_be_bytes()].concat()
     }
 
-    /// Out of the value of the record; `None` if it is none.
+    /// From the record's bytes; `None` if they are not an invitation.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (digest, until) = bytes.split_first_chunk::<32>()?;

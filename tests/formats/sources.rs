@@ -4,20 +4,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every stored type with its module, except ids and names, which a macro encodes. `Kept` of `user` is a profile,
-/// `Stored` of `token` a check value.
+/// Every stored type with its module, except ids and names, which a macro encodes. `Stored` of `token` is a check value.
 const STORED_TYPES: [&str; 39] = [
     "client::Client",
     "client::ClientEvent",
     "client::ClientMetadata",
     "client::Delivery",
-    "client::Kept",
     "client::Lifetimes",
     "client::RefreshTokens",
     "client::RetryWindow",
     "client::ReusePolicy",
     "client::SecretDigest",
     "client::Secrets",
+    "client::StoredSecret",
     "client::TokenEndpointAuthMethod",
     "clock::Timestamp",
     "installation::Installation",
@@ -42,8 +41,8 @@ const STORED_TYPES: [&str; 39] = [
     "session::Summary",
     "token::CheckValue",
     "token::Stored",
-    "user::Kept",
     "user::Status",
+    "user::StoredProfile",
     "user::User",
     "user::UserEvent",
 ];

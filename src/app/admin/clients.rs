@@ -200,7 +200,7 @@ impl Administration {
     pub async fn client_details(&self, id: &ClientId) -> Result<Option<ClientDetails>, TokenError> {
         let Some(known) = self.clients.known(id).await? else { return Ok(None) };
         let kept = if known.declared { Secrets::default() } else { self.clients.secrets(id).await? };
-        let secrets = kept.good(self.clock.now());
+        let secrets = kept.valid_at(self.clock.now());
         let secrets = secrets.map(|kept| SecretTimes { made: kept.made, until: kept.until }).collect();
         Ok(Some(ClientDetails { known, secrets }))
     }

@@ -1,13 +1,13 @@
-//! The rules for the ids of clients.
+//! The rules for client ids.
 
 use super::error::{MetadataError, sentence};
 use super::field::Field;
 use crate::oauth::ClientId;
 
-/// The id of a client that the configuration declares.
+/// Parses the id of a client that the configuration declares.
 ///
 /// # Errors
-/// [`MetadataError`] if it can't be one.
+/// [`MetadataError`] if it is not a `client_id`, or if it is `.` or `..`.
 pub fn declared_id(text: &str) -> Result<ClientId, MetadataError> {
     let refuse = |problem: String| {
         MetadataError::new(Field::ClientId, "not_permitted", problem).suggesting("Write for example web-app.")
@@ -19,11 +19,11 @@ pub fn declared_id(text: &str) -> Result<ClientId, MetadataError> {
     Ok(id)
 }
 
-/// The id of a client that is registered now. It is stricter than RFC 6749 §A.1 has it: it needs no encoding in URLs and in
-/// `Basic` (RFC 3986 §2.3).
+/// Parses the id of a client that is being registered. The rule is stricter than RFC 6749 §A.1, so that the id needs no
+/// encoding in URLs and in `Basic` credentials (RFC 3986 §2.3).
 ///
 /// # Errors
-/// [`MetadataError`] if it can't be one.
+/// [`MetadataError`] if it breaks a rule.
 pub fn registered_id(text: &str) -> Result<ClientId, MetadataError> {
     let id = declared_id(text)?;
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);

@@ -1,25 +1,26 @@
-//! What is wrong with a field.
+//! Errors about single fields of client metadata.
 
 use std::fmt;
 
 use super::field::Field;
 use crate::oauth::word_list::{Word, did_you_mean, listed, one_of};
 
-/// The most characters of a value that are repeated to whoever wrote it.
+/// The most characters of a wrong value that an error message repeats.
 const LONGEST_SHOWN: usize = 64;
 
-/// A field that is not what it must be. The texts are whole sentences; every door shows them as they are.
+/// A field breaks a rule. The messages are whole sentences, which the configuration, the admin API and the command line
+/// show unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataError {
-    /// The field.
+    /// The wrong field.
     pub field: Field,
-    /// The item of the field's list that is wrong, from 0; none if the whole field is.
+    /// The index of the wrong item in the field's list, from 0; `None` if the whole field is wrong.
     pub item: Option<usize>,
-    /// The rule that is broken, as a word that a program can read.
+    /// The broken rule, as a fixed word for programs.
     pub rule: &'static str,
-    /// What is wrong.
+    /// What is wrong: a sentence.
     pub problem: String,
-    /// What to do about it.
+    /// How to fix it: a sentence.
     pub suggestion: Option<String>,
 }
 
@@ -31,13 +32,13 @@ impl fmt::Display for MetadataError {
 }
 
 impl MetadataError {
-    /// A field that breaks a rule.
+    /// An error about the whole field, without a suggestion.
     #[must_use]
     pub fn new(field: Field, rule: &'static str, problem: impl Into<String>) -> Self {
         Self { field, item: None, rule, problem: problem.into(), suggestion: None }
     }
 
-    /// A text that is none of a closed list of words.
+    /// The error about a text that is not in a closed list of words.
     #[must_use]
     pub(super) fn not_one_of<W: Word>(field: Field, text: &str) -> Self {
         let known = || W::ALL.iter().map(|word| word.as_str());
@@ -52,35 +53,35 @@ impl MetadataError {
             .suggesting(instead(word, known))
     }
 
-    /// With what to do about it.
+    /// Adds a suggestion.
     #[must_use]
     pub(super) fn suggesting(self, suggestion: impl Into<String>) -> Self {
         Self { suggestion: Some(suggestion.into()), ..self }
     }
 
-    /// About one item of the field's list.
+    /// Makes it an error about one item of the field's list.
     #[must_use]
     pub(super) fn at(self, item: usize) -> Self {
         Self { item: Some(item), ..self }
     }
 }
 
-/// The mistakes that were found so far.
+/// The errors found so far.
 #[derive(Default)]
 pub(super) struct Faults(pub(super) Vec<MetadataError>);
 
 impl Faults {
-    /// Adds one.
+    /// Adds an error.
     pub(super) fn add(&mut self, error: MetadataError) {
         self.0.push(error);
     }
 
-    /// Whether one of `fields` is wrong. What a rule says of two fields is not asked then.
+    /// Whether one of `fields` is wrong. Then rules that compare it with another field are not checked.
     pub(super) fn any(&self, fields: &[Field]) -> bool {
         self.0.iter().any(|error| fields.contains(&error.field))
     }
 
-    /// A word of a closed list; `usual` if it is left out or wrong.
+    /// Parses a word of a closed list; `usual` if it is missing or wrong.
     pub(super) fn word<W: Word>(&mut self, field: Field, text: Option<&str>, usual: W) -> W {
         let Some(text) = text else { return usual };
         W::of(text).unwrap_or_else(|| {
@@ -90,14 +91,14 @@ impl Faults {
     }
 }
 
-/// What to write instead of a word that is none of `known`.
+/// The suggestion for a word that is not in `known`.
 pub(super) fn instead<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     did_you_mean(word, known.clone()).unwrap_or_else(|| {
         listed(known).map_or_else(|| "There is none.".to_owned(), |all| format!("There are: {all}."))
     })
 }
 
-/// A value as it can stand in a sentence.
+/// A value from outside, shortened and escaped so that it fits into a sentence.
 pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(LONGEST_SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST_SHOWN).is_some() {
@@ -106,7 +107,7 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
-/// A text of another error as a sentence.
+/// Turns the message of another error into a sentence.
 pub(super) fn sentence(text: &str) -> String {
     let (first, rest) = text.split_at_checked(1).unwrap_or((text, ""));
     format!("{}{rest}.", first.to_ascii_uppercase())

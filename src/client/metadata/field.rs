@@ -1,6 +1,6 @@
-//! The names of the fields.
+//! The names of the metadata fields.
 
-/// A field of a client's registration. The variants have RFC 7591's names where it has one.
+/// A metadata field. The variants have RFC 7591's names where it defines one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
     /// `client_id` (RFC 7591 §3.2.1).
@@ -13,29 +13,29 @@ pub enum Field {
     GrantTypes,
     /// `scope`.
     Scope,
-    /// The audience of a token for which nothing names one.
+    /// The audience of a token for which neither a scope nor a `resource` parameter chooses one.
     DefaultAudience,
-    /// Whether a sign-in gives a refresh token.
+    /// When a sign-in gives a refresh token.
     RefreshTokens,
     /// How long an access token lasts.
     AccessToken,
-    /// How long a refresh token lasts that is not used.
+    /// How long an unused refresh token lasts.
     RefreshIdle,
     /// How long a session lasts.
     RefreshAbsolute,
-    /// How long a repeated refresh gets the same answer.
+    /// How long a repeated refresh gets the same tokens again.
     RetryWindow,
-    /// What an old refresh token does.
+    /// What the use of an old refresh token does.
     Reuse,
     /// Whether revoking an access token ends the session.
     RevokeAccessTokens,
-    /// The resource servers that the client is.
+    /// The audiences whose access tokens the client may introspect.
     Introspects,
-    /// Whether introspection tells it the user's name.
+    /// Whether introspection shows the client the user's name.
     IntrospectsUsernames,
-    /// Where its pages come from.
+    /// The origins of the client's pages.
     Origins,
-    /// How it gets its refresh tokens.
+    /// How the client gets its refresh tokens.
     RefreshTokenDelivery,
 }
 
@@ -61,8 +61,8 @@ impl Field {
         Self::RefreshTokenDelivery,
     ];
 
-    /// The field as `[[clients]]` of the configuration and the JSON of `/admin/clients` name it. The first five had
-    /// these names before; RFC 7591's are those of the variants.
+    /// The field's name in `[[clients]]` of the configuration and in the JSON of `/admin/clients`. The first five
+    /// differ from RFC 7591's names, which the variants have, because they are older.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,9 +1,9 @@
-//! Client metadata (RFC 7591 §2): what is registered of a client besides its id and its secrets.
+//! Client metadata (RFC 7591 §2): everything registered of a client except its id and its secrets.
 //!
-//! It comes in by three doors, and all three go through [`RawMetadata::validate`], so that the same mistake is told in the
-//! same words:
+//! Metadata come from three sources. All of them call [`RawMetadata::validate`], so the same mistake gets the same
+//! message everywhere:
 //!
-//! | Door | What it reads | How it names a field |
+//! | Source | What it reads | How it names a wrong field |
 //! |---|---|---|
 //! | `config::clients` | `[[clients]]` of the configuration | by file and line |
 //! | `http::admin::client_body` | the JSON of `/admin/clients` | by `field` in a problem document |
@@ -11,7 +11,8 @@
 //!
 //! # Adding a field
 //!
-//! Where a line is missing, nearly always the compiler says so: the doors name every field of [`RawMetadata`].
+//! If you miss one of these places, the compiler nearly always says so, because the sources name every field of
+//! [`RawMetadata`].
 //!
 //! 1. Here: the field in [`ClientMetadata`], under a number that was never used, with a default for what is stored
 //!    already (`#[cbor(default)]`); in [`RawMetadata`]; in [`Field`], under its RFC 7591 name if it has one. Its default is a

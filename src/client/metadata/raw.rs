@@ -1,48 +1,48 @@
-//! Client metadata as a door was given it, not looked at yet.
+//! Client metadata as they were written in the configuration, a request or on the command line, before validation.
 
 use std::time::Duration;
 
 use super::settings::TokenEndpointAuthMethod;
 use crate::oauth::word_list::Word;
 
-/// Client metadata that is not validated yet. What is none was left out, and is as the configuration says.
+/// Unvalidated client metadata. A field that is `None` was left out; the configuration decides its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawMetadata {
-    /// A name for people.
+    /// A name for people (RFC 7591 §2).
     pub client_name: Option<String>,
-    /// `public` or `confidential`; may not be left out.
+    /// `public` or `confidential`. Required.
     pub token_endpoint_auth_method: Option<String>,
-    /// The grants; by default all that are on.
+    /// The grants that the client may use; by default all that are on.
     pub grant_types: Option<Vec<String>>,
-    /// The scopes that it may ask for; a text may hold several, separated by spaces. By default none.
+    /// The scopes that the client may ask for; one text may have several, separated by spaces. By default none.
     pub scope: Option<Vec<String>>,
-    /// The audience of a token for which neither a scope nor a `resource` names one.
+    /// The audience of a token for which neither a scope nor a `resource` parameter chooses one.
     pub default_audience: Option<String>,
-    /// Whether a sign-in gives a refresh token: a word of [`RefreshTokens`](super::RefreshTokens).
+    /// When a sign-in gives a refresh token: a word of [`RefreshTokens`](super::RefreshTokens).
     pub refresh_tokens: Option<String>,
     /// How long an access token lasts.
     pub access_token: Option<RawTime>,
-    /// How long a refresh token lasts that is not used.
+    /// How long an unused refresh token lasts.
     pub refresh_idle: Option<RawTime>,
     /// How long a session lasts.
     pub refresh_absolute: Option<RawTime>,
-    /// How long a repeated refresh gets the same answer; or `until-used`.
+    /// How long a repeated refresh gets the same tokens again: a duration or `until-used`.
     pub retry_window: Option<RawTime>,
-    /// What an old refresh token does: a word of [`ReusePolicy`](super::ReusePolicy).
+    /// What the use of an old refresh token does: a word of [`ReusePolicy`](super::ReusePolicy).
     pub reuse: Option<String>,
     /// Whether revoking an access token ends the session; by default it does.
     pub revoke_access_tokens: Option<bool>,
-    /// The audiences that it is; by default none.
+    /// The audiences whose access tokens the client may introspect (RFC 7662); by default none.
     pub introspects: Option<Vec<String>>,
-    /// Whether introspection tells it the user's name; by default it does not.
+    /// Whether introspection shows the client the user's name; by default it does not.
     pub introspects_usernames: Option<bool>,
-    /// Where its pages come from; by default it has none.
+    /// The origins of the client's pages (RFC 6454); by default none.
     pub origins: Option<Vec<String>>,
-    /// How it gets its refresh tokens: a word of [`Delivery`](super::Delivery).
+    /// How the client gets its refresh tokens: a word of [`Delivery`](super::Delivery).
     pub refresh_token_delivery: Option<String>,
 }
 
-/// A length of time as a door was given it.
+/// A duration before validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawTime {
     /// A text such as `10m`.
@@ -52,13 +52,13 @@ pub enum RawTime {
 }
 
 impl RawMetadata {
-    /// How the client proves who it is, if that is said and is a word that there is.
+    /// How the client authenticates; `None` if the field is missing or wrong.
     #[must_use]
     pub fn method(&self) -> Option<TokenEndpointAuthMethod> {
         self.token_endpoint_auth_method.as_deref().and_then(Word::of)
     }
 
-    /// With the method that a client is registered with already, which never changes.
+    /// Sets the method that the client is registered with; it can't be changed.
     #[must_use]
     pub fn of_registered(self, method: TokenEndpointAuthMethod) -> Self {
         Self { token_endpoint_auth_method: Some(method.as_str().to_owned()), ..self }

@@ -1,4 +1,4 @@
-//! What client metadata is checked against, and what a client has that sets nothing itself.
+//! The parts of the configuration that client metadata are validated against, and the defaults of a client.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,29 +9,30 @@ use super::settings::{
 use super::stored::ClientMetadata;
 use crate::oauth::{Audience, GrantType, Origin, Scope};
 
-/// What the configuration says that client metadata must fit.
+/// The parts of the configuration that client metadata are validated against.
 #[derive(Clone, Debug)]
 pub struct MetadataRules<'a> {
-    /// The issuer's origin; none if the configuration has none that is good.
+    /// The issuer's origin; `None` if the configured issuer is invalid.
     pub issuer: Option<Origin>,
     /// The grants that are on.
     pub grant_types: Vec<GrantType>,
-    /// The scopes that there are.
+    /// Every scope of the configuration.
     pub scopes: BTreeSet<&'a str>,
-    /// The resource servers that there are. The issuer is none of them: its scopes are granted only when asked for.
+    /// Every resource server of the configuration. The issuer is not among them: its scopes are granted only when asked
+    /// for.
     pub audiences: BTreeSet<&'a Audience>,
     /// The resource server of a client that names none.
     pub default_audience: Audience,
-    /// What holds for a client that sets nothing itself.
+    /// The token settings of a client that sets none itself.
     pub tokens: &'a TokenRules,
-    /// The longest life of an access token: signing keys are published no longer.
+    /// The longest life of an access token: signing keys stay published that long, and no longer.
     pub longest_access_token: Duration,
-    /// Whether the metadata must fit into an event, as that of a registered client must.
+    /// Whether the metadata will be stored in an event, as a registered client's are, and so must not be too large.
     pub is_stored: bool,
 }
 
 impl MetadataRules<'_> {
-    /// The metadata of a client that sets nothing itself. Every default stands here.
+    /// The metadata of a client that sets nothing itself. Every default is defined here.
     #[must_use]
     pub fn usual(&self, method: TokenEndpointAuthMethod) -> ClientMetadata {
         ClientMetadata {
@@ -53,7 +54,7 @@ impl MetadataRules<'_> {
     }
 }
 
-/// Whether a server offers a grant, on which the password grant is on or off.
+/// Whether the server offers `grant`, given whether the password grant is on.
 #[must_use]
 pub const fn is_on(grant: GrantType, password_grant: bool) -> bool {
     match grant {
@@ -62,24 +63,24 @@ pub const fn is_on(grant: GrantType, password_grant: bool) -> bool {
     }
 }
 
-/// The grants that are on.
+/// The grants that the server offers, given whether the password grant is on.
 #[must_use]
 pub fn grant_types_on(password_grant: bool) -> Vec<GrantType> {
     GrantType::ALL.into_iter().filter(|grant| is_on(*grant, password_grant)).collect()
 }
 
-/// `[tokens]` of the configuration: what holds for a client that sets nothing itself.
+/// `[tokens]` of the configuration: the token settings of a client that sets none itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRules {
-    /// How long tokens last.
+    /// How long tokens and sessions last.
     pub lifetimes: Lifetimes,
     /// The retry window of public clients.
     pub public_window: RetryWindow,
     /// The retry window of confidential clients.
     pub confidential_window: RetryWindow,
-    /// What an old refresh token does.
+    /// What the use of an old refresh token does.
     pub reuse: ReusePolicy,
-    /// Whether a sign-in gives a refresh token.
+    /// When a sign-in gives a refresh token.
     pub refresh_tokens: RefreshTokens,
 }
 
@@ -96,7 +97,7 @@ impl Default for TokenRules {
 }
 
 impl TokenRules {
-    /// The retry window for a client of this kind.
+    /// The retry window of a client that authenticates by `method`.
     #[must_use]
     pub const fn window(&self, method: TokenEndpointAuthMethod) -> RetryWindow {
         match method {

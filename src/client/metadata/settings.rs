@@ -1,4 +1,4 @@
-//! What single settings of a client can be.
+//! The values of single client settings.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use minicbor::{Decode, Encode};
 
 use crate::oauth::word_list::Word;
 
-/// How a client proves who it is at the token endpoint (RFC 7591 §2, `token_endpoint_auth_method`).
+/// How a client authenticates at the token endpoint (RFC 7591 §2, `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenEndpointAuthMethod {
-    /// `none`: a public client, which proves nothing (RFC 6749 §2.1).
+    /// `none`: a public client, which does not authenticate (RFC 6749 §2.1).
     None,
-    /// `client_secret_basic` or `client_secret_post`, whichever the client uses: a confidential client proves itself by
-    /// a secret in the `Authorization` header or in the body (RFC 6749 §2.3.1).
+    /// `client_secret_basic` or `client_secret_post`, as the client likes: a confidential client sends its secret in
+    /// the `Authorization` header or in the body (RFC 6749 §2.3.1).
     ClientSecret,
 }
 
@@ -36,7 +36,7 @@ impl Word for TokenEndpointAuthMethod {
     }
 }
 
-/// Stored as the answer to "is it a confidential client?".
+/// Stored as a boolean: whether the client is confidential.
 impl<C> Encode<C> for TokenEndpointAuthMethod {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -53,11 +53,11 @@ impl<'b, C> Decode<'b, C> for TokenEndpointAuthMethod {
     }
 }
 
-/// Whether a sign-in gives a client a refresh token.
+/// When a sign-in gives a client a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum RefreshTokens {
-    /// With every sign-in.
+    /// At every sign-in.
     #[n(0)]
     Always,
     /// Only when the scope `offline_access` is asked for (OpenID Connect Core §11).
@@ -88,7 +88,8 @@ pub enum Delivery {
     #[default]
     #[n(0)]
     Body,
-    /// In a cookie that scripts can't read; then every request of the client needs an `Origin` that is its own.
+    /// In a cookie that scripts can't read. Every request of such a client must have an `Origin` header with one of the
+    /// client's origins.
     #[n(1)]
     Cookie,
 }
@@ -104,16 +105,16 @@ impl Word for Delivery {
     }
 }
 
-/// How long a client's tokens last.
+/// How long a client's tokens and sessions last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Lifetimes {
-    /// An access token.
+    /// The life of an access token, from its issue.
     #[cbor(n(0), with = "crate::encoding::millis")]
     pub access_token: Duration,
-    /// A refresh token that is not used.
+    /// How long an unused refresh token lasts, from its issue.
     #[cbor(n(1), with = "crate::encoding::millis")]
     pub refresh_idle: Duration,
-    /// A session, whatever is done with it.
+    /// The life of a session, from the sign-in, however often it is refreshed.
     #[cbor(n(2), with = "crate::encoding::millis")]
     pub refresh_absolute: Duration,
 }
@@ -130,13 +131,14 @@ impl Default for Lifetimes {
     }
 }
 
-/// How long a repeated refresh gets the same answer again.
+/// How long a repeated refresh gets the same tokens again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum RetryWindow {
-    /// This long after the rotation, or after this process's start if that was later. Zero turns retries off.
+    /// For this long after the rotation, or after this process's start if that was later. Zero turns retries off.
     #[n(0)]
     For(#[cbor(n(0), with = "crate::encoding::millis")] Duration),
-    /// The generation before until its successor has been used, and earlier ones for [`RetryWindow::USUAL`].
+    /// The previous generation is accepted until its successor has been used, and earlier ones for
+    /// [`RetryWindow::USUAL`].
     #[n(1)]
     UntilUsed,
 }
@@ -145,10 +147,10 @@ impl RetryWindow {
     /// The word for [`RetryWindow::UntilUsed`].
     pub const UNTIL_USED: &'static str = "until-used";
 
-    /// How long after its rotation a token may be sent again, unless it is set otherwise.
+    /// The default of public clients, and the window of earlier generations under [`RetryWindow::UntilUsed`].
     pub const USUAL: Duration = Duration::from_secs(30);
 
-    /// How long after its rotation any of the last generations may be sent again.
+    /// How long after its rotation any of the last generations is accepted again.
     #[must_use]
     pub const fn duration(self) -> Duration {
         match self {
@@ -162,11 +164,11 @@ impl RetryWindow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum ReusePolicy {
-    /// It ends the family.
+    /// It ends the token family.
     #[default]
     #[n(0)]
     EndFamily,
-    /// It is refused and recorded, and ends nothing. Then the victim of a theft may be the one who is refused.
+    /// It is refused and recorded, and the family goes on. Then the victim of a theft may be the one who is refused.
     #[n(1)]
     Refuse,
 }

@@ -1,4 +1,4 @@
-//! The rules for lengths of time: of `[tokens]`, and of a client that sets its own.
+//! Validates durations: of `[tokens]`, and of a client that sets its own.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::settings::{Lifetimes, RetryWindow, TokenEndpointAuthMethod};
 use crate::clock::{duration_text, parse_duration};
 
 const DAY: Duration = Duration::from_hours(24);
-/// An access token can't be taken back: this is the longest that heirloom lets one live.
+/// The longest life of an access token. It is short because an access token can't be taken back.
 pub const LONGEST_ACCESS_TOKEN: Duration = DAY;
 const LONGEST_SESSION: Duration = DAY.saturating_mul(3650);
 const LONGEST_WINDOW: Duration = DAY;
 
 impl RawMetadata {
-    /// What `[tokens]` sets, over the usual rules; and what is wrong with it. A field that is wrong counts as not set. The
-    /// retry window of confidential clients is a setting of its own there: see [`retry_window`].
+    /// The settings of `[tokens]` over heirloom's defaults, and the errors in them. A wrong field counts as not set.
+    /// The retry window of confidential clients is a separate setting: see [`retry_window`].
     #[must_use]
     pub fn token_rules(&self) -> (TokenRules, Vec<MetadataError>) {
         let (usual, mut faults) = (TokenRules::default(), Faults::default());
@@ -38,7 +38,7 @@ impl RawMetadata {
         (rules, faults.0)
     }
 
-    /// The three lifetimes, over those of `usual`.
+    /// The three lifetimes; a missing or wrong one is taken from `usual`.
     pub(super) fn lifetimes(&self, usual: Lifetimes, longest: Duration, faults: &mut Faults) -> Lifetimes {
         let mut read = |field, raw: Option<&RawTime>, usual| match raw.map(|raw| lifetime(field, raw)) {
             None => usual,
@@ -69,8 +69,8 @@ impl RawMetadata {
         lifetimes
     }
 
-    /// A token that is not used outlives an access token, and a session outlives both. Where neither of two that don't fit
-    /// is set here, it is whoever set them that is told.
+    /// An unused refresh token must outlive an access token, and a session must outlive both. Each error is about a
+    /// field that is set here; two that come from the defaults are checked where those are set.
     fn check_order(&self, lifetimes: Lifetimes, faults: &mut Faults) {
         let in_order = [
             (Field::AccessToken, self.access_token.is_some(), lifetimes.access_token),
@@ -93,9 +93,10 @@ impl RawMetadata {
         }
     }
 
-    /// The retry window of a client that authenticates by `method`, or else `usual`. A public client's must be shorter
-    /// than half of its access token's life: a retry makes a new access token when less than half of the recorded one's
-    /// life is left, and a window that outlasts it would make one after the other. `until-used` is chosen knowing that.
+    /// The retry window of a client that authenticates by `method`; `usual` if it sets none. A public client's must be
+    /// shorter than half of its access token's life: a retry makes a new access token when less than half of the
+    /// recorded one's life is left, and a longer window would let retries make one access token after another.
+    /// `until-used` has no such limit: whoever chooses it accepts that.
     pub(super) fn window(
         &self,
         method: TokenEndpointAuthMethod,
@@ -117,7 +118,7 @@ impl RawMetadata {
         let field = match (&self.retry_window, &self.access_token) {
             (Some(_), _) => Field::RetryWindow,
             (None, Some(_)) => Field::AccessToken,
-            // It is `[tokens]` that is right or wrong.
+            // Both values come from `[tokens]`, where they have been checked.
             (None, None) => return window,
         };
         if !method.is_public() || is_short || faults.any(&[Field::AccessToken]) {
@@ -135,10 +136,10 @@ impl RawMetadata {
     }
 }
 
-/// How long a token lasts: whole seconds, since they end up in `exp` and `expires_in`.
+/// Parses a lifetime of a token: whole seconds, because it is sent in `exp` and `expires_in`.
 ///
 /// # Errors
-/// [`MetadataError`], about `field`.
+/// [`MetadataError`] about `field`.
 pub fn lifetime(field: Field, raw: &RawTime) -> Result<Duration, MetadataError> {
     let longest = if field == Field::AccessToken { LONGEST_ACCESS_TOKEN } else { LONGEST_SESSION };
     let time = length(field, raw, "Write for example 30s, 10m, 2h or 14d.")?;
@@ -149,10 +150,10 @@ pub fn lifetime(field: Field, raw: &RawTime) -> Result<Duration, MetadataError> 
     within(field, time, Duration::from_secs(1)..=longest)
 }
 
-/// A retry window: a length of time, or `until-used`.
+/// Parses a retry window: a duration or `until-used`.
 ///
 /// # Errors
-/// [`MetadataError`], about [`Field::RetryWindow`].
+/// [`MetadataError`] about [`Field::RetryWindow`].
 pub fn retry_window(raw: &RawTime) -> Result<RetryWindow, MetadataError> {
     if matches!(raw, RawTime::Text(text) if text == RetryWindow::UNTIL_USED) {
         return Ok(RetryWindow::UntilUsed);

@@ -1,4 +1,4 @@
-//! The rules that client metadata keeps, whichever door it comes in by.
+//! Validates client metadata, wherever they come from.
 
 use super::error::{Faults, MetadataError, instead, sentence, shown};
 use super::field::Field;
@@ -10,16 +10,16 @@ use super::time::{lifetime, retry_window};
 use crate::oauth::word_list::{Word, missing};
 use crate::oauth::{Audience, GrantType, Origin, Scope};
 
-/// The longest name of a client, in bytes.
+/// The longest `client_name`, in bytes.
 const LONGEST_NAME: usize = 200;
-/// The most origins of a client whose metadata must fit into an event.
+/// The most origins of a client whose metadata are stored in an event.
 const MOST_ORIGINS: usize = 16;
 
 impl RawMetadata {
-    /// The metadata, if every field is what it must be and they fit each other.
+    /// Validates every field, and rules that span fields.
     ///
     /// # Errors
-    /// Every mistake, in the order of the fields.
+    /// All errors, in the order of the fields.
     pub fn validate(&self, rules: &MetadataRules<'_>) -> Result<ClientMetadata, Vec<MetadataError>> {
         let faults = &mut Faults::default();
         let method = self.auth_method(faults);
@@ -58,7 +58,7 @@ impl RawMetadata {
         })
     }
 
-    /// What is wrong with the fields that need no configuration to be looked at: words of closed lists, and lengths of time.
+    /// The errors in fields that can be checked without the configuration: words of closed lists, and durations.
     #[must_use]
     pub fn check_alone(&self) -> Vec<MetadataError> {
         let faults = &mut Faults::default();
@@ -102,7 +102,7 @@ impl RawMetadata {
         Some(name.clone())
     }
 
-    /// Without this field a client has every usual grant that is on. Only a resource server may have none.
+    /// Left out, it means every usual grant that is on. Only a resource server may have no grants.
     fn grants(
         &self,
         method: TokenEndpointAuthMethod,
@@ -179,7 +179,7 @@ impl RawMetadata {
         known_audience(Field::DefaultAudience, text, rules).map_err(|error| faults.add(error)).ok()
     }
 
-    /// Must fit the grants and the scopes.
+    /// Must fit the client's grants and scopes.
     fn refresh_tokens(
         &self,
         usual: RefreshTokens,
@@ -244,7 +244,7 @@ impl RawMetadata {
         learns
     }
 
-    /// `https`, or pages of this machine where the issuer is on it as well.
+    /// Origins must be `https`; `http` on a loopback address is allowed if the issuer is a loopback `http` address too.
     fn origins(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Vec<Origin> {
         const FIELD: Field = Field::Origins;
         let listed = self.origins.as_deref().unwrap_or_default();
@@ -280,7 +280,7 @@ impl RawMetadata {
         origins
     }
 
-    /// A cookie must fit the origins, the kind of client, and the issuer.
+    /// Delivery in a cookie needs origins, a public client, and an issuer that is `https` or a loopback address.
     fn delivery(
         &self,
         method: TokenEndpointAuthMethod,
@@ -301,7 +301,8 @@ impl RawMetadata {
             let error = MetadataError::new(Field::Origins, "empty", problem);
             faults.add(error.suggesting("Write for example https://app.example.com."));
         }
-        // Only a cookie that goes over TLS alone can be tied to the host by its name.
+        // Only a cookie that is sent over TLS alone can have a name with the `__Host-` prefix, which ties it to the
+        // host.
         if rules.issuer.as_ref().is_some_and(|issuer| !issuer.is_https() && !issuer.is_loopback()) {
             let problem = "The client has a cookie, and the issuer is not https.";
             let error = MetadataError::new(FIELD, "not_https", problem);
