@@ -1,10 +1,10 @@
-//! What a start takes as it is.
+//! States of the data that a start normally refuses and the operator accepted by a flag.
 
-/// What is taken as it is, since the operator says so.
+/// What the operator accepted by flags of this start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Accepted {
-    /// A log without its mark.
+    /// `--accept-missing-mark`: the log's mark is missing.
     pub missing_mark: bool,
-    /// Data that were restored from a backup: every session ends.
+    /// `--restored`: the data were restored from a backup; every session is ended.
     pub restored: bool,
 }

@@ -1,5 +1,5 @@
-//! The administration API as the commands call it: on the running server's socket, or, when no server runs, in this
-//! process on the folder. Both ways are the same endpoints, so a command does the same either way.
+//! Calls the admin API for the commands: over the running server's socket, or, when no server runs, in this process on
+//! the data folder. Both use the same endpoints, so a command does the same either way.
 
 use std::path::{Path, PathBuf};
 
@@ -20,21 +20,21 @@ use crate::http::HttpSettings;
 use crate::http::operations::operator;
 use crate::user::Username;
 
-/// A way to administer an installation.
+/// A way to call the admin API of an installation.
 pub(super) struct Administration {
     runtime: Runtime,
     way: Way,
 }
 
 enum Way {
-    /// The socket of the server that runs.
+    /// The socket of the running server.
     Socket(PathBuf),
-    /// No server runs: the folder itself.
+    /// The endpoints on the data folder; no server runs.
     Folder(BoxEndpoint<'static, Response>),
 }
 
 impl Administration {
-    /// Finds the server of an installation, or opens its folder.
+    /// Connects to the running server of an installation, or opens its data folder.
     ///
     /// # Errors
     /// [`Failure`] if neither works.
@@ -42,8 +42,9 @@ impl Administration {
         Self::open(installation, false)
     }
 
-    /// As [`Administration::of`], for the first user or client of an installation, which may come before its first start:
-    /// with a configuration file it makes the store that is not there. A demo only `heirloom dev` begins.
+    /// As [`Administration::of`], for the first user or client of an installation, which may come before the first
+    /// start: with a configuration file it creates the store if there is none. The store of a demo is created by
+    /// `heirloom dev` only.
     ///
     /// # Errors
     /// [`Failure`] if neither works.
@@ -78,18 +79,18 @@ impl Administration {
         Ok(Self { runtime, way: Way::Folder(endpoint.boxed()) })
     }
 
-    /// Calls an endpoint; the answer's JSON, or null where it has none.
+    /// Calls an endpoint, and returns the answer's JSON, or null if it has no body.
     ///
     /// # Errors
-    /// [`Failure`] with what the server says, if it refuses.
+    /// [`Failure`] with the server's message, if it refuses.
     pub(super) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Outcome<Value> {
         self.answer((method, path), body)?.map_err(|(status, problem)| refused(status, &problem))
     }
 
-    /// Calls an endpoint whose fields are flags of the command: `flag` is the name of the one that sets a field.
+    /// Calls an endpoint whose fields are flags of the command. `flag` returns the name of the flag that sets a field.
     ///
     /// # Errors
-    /// [`Failure`] with what the server says of each flag, if it refuses.
+    /// [`Failure`] with the server's message about each flag, if it refuses.
     pub(super) fn call_by_flags(
         &self,
         call: (Method, &str),
@@ -103,13 +104,13 @@ impl Administration {
         })
     }
 
-    /// The answer's JSON, or null where it has none; with the status, if the server refuses.
+    /// The answer's JSON, or null if it has no body; if the server refuses, the status and the problem document.
     fn answer(
         &self,
         (method, path): (Method, &str),
         body: Option<&Value>,
     ) -> Outcome<Result<Value, (StatusCode, Value)>> {
-        let uri: Uri = path.parse().map_err(|_| Failure::Usage(format!("{path:?} is no path")))?;
+        let uri: Uri = path.parse().map_err(|_| Failure::Usage(format!("{path:?} is not a path")))?;
         let body = body.map(|body| Bytes::from(body.to_string()));
         let (status, bytes) = match &self.way {
             Way::Socket(socket) => {
@@ -126,7 +127,7 @@ impl Administration {
         Ok(if status.is_success() { Ok(answer) } else { Err((status, answer)) })
     }
 
-    /// Every item of a list, a page at a time: `key` is the list's name in the answer.
+    /// All items of a list, read page by page. `key` is the list's name in the answer.
     ///
     /// # Errors
     /// As [`Administration::call`].
@@ -145,14 +146,14 @@ impl Administration {
         }
     }
 
-    /// The path of the user with a name.
+    /// The API path of the user with this name.
     ///
     /// # Errors
     /// [`Failure`] if there is none.
     pub(super) fn user(&self, name: &str) -> Outcome<String> {
         let unknown = || Failure::Failed("There is no such account.".to_owned());
         let name = name.parse::<Username>().map_err(|error| Failure::Failed(error.to_string()))?;
-        // Of all names that begin with it, a name itself is the first.
+        // Of all names with this prefix, the name itself sorts first.
         let path = format!("/admin/users?limit=1&prefix={}", escaped(name.as_str()));
         let page = self.call(Method::GET, &path, None)?;
         let user = page.pointer("/users/0").ok_or_else(unknown)?;
@@ -163,17 +164,17 @@ impl Administration {
     }
 }
 
-/// A text as a part of a path or a query.
+/// Percent-encodes a text for a path or a query.
 pub(super) fn escaped(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// A field's text; empty if there is none.
+/// A text field; empty if it is missing.
 pub(super) fn text<'a>(item: &'a Value, field: &str) -> &'a str {
     item.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// One request over a socket.
+/// Sends one request over a socket.
 pub(super) async fn over(
     socket: &Path,
     (method, uri): (Method, Uri),
@@ -194,12 +195,12 @@ pub(super) async fn over(
     Ok((status, bytes))
 }
 
-/// The fields that a problem document tells of.
+/// The errors about single fields in a problem document.
 fn errors(problem: &Value) -> impl Iterator<Item = &Value> {
     problem.get("errors").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// What a problem document says.
+/// The failure with the messages of a problem document.
 fn refused(status: StatusCode, problem: &Value) -> Failure {
     let messages: Vec<&str> = errors(problem).map(|error| text(error, "message")).collect();
     let title = problem.get("title").or_else(|| problem.get("error_description")).and_then(Value::as_str);

@@ -1,4 +1,4 @@
-//! Follows the files of the listener's certificate while the server runs.
+//! Watches the files of the listener's certificate while the server runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,40 +10,40 @@ use crate::app::certificate::CertificateStatus;
 use crate::clock::Timestamp;
 use crate::http::server::{Certificate, Look, TlsError, Validity};
 
-/// How often the files are looked at.
+/// How often the files are checked.
 const EVERY: Duration = Duration::from_secs(2);
-/// How often it is said that a certificate should have been renewed.
+/// How often the log repeats that the certificate should be renewed.
 const REMIND: Duration = Duration::from_hours(24);
 
-/// Opens the pair, with the reason in the error.
+/// Opens the certificate and its key. The error has the whole reason.
 pub(super) fn open(cert: &Path, key: &Path) -> Result<Arc<Certificate>, String> {
     Certificate::open(cert, key).map(Arc::new).map_err(|error: TlsError| with_sources(&error))
 }
 
-/// Takes new pairs, tells of bad ones, and reminds of the end; never returns.
+/// Uses renewed certificates, logs unusable ones, and reminds of the expiry; never returns.
 pub(super) async fn keep(certificate: Arc<Certificate>, monitoring: Arc<Monitoring>) {
     let mut reminder = Reminder::default();
-    let (mut refused, mut told) = (false, None);
+    let (mut refused, mut logged) = (false, None);
     loop {
         let looking = Arc::clone(&certificate);
         match tokio::task::spawn_blocking(move || looking.look()).await {
             Ok(Look::Unchanged) | Err(_) => {}
-            Ok(Look::Same) => (refused, told) = (false, None),
+            Ok(Look::Same) => (refused, logged) = (false, None),
             Ok(Look::Taken) => {
-                (refused, told) = (false, None);
+                (refused, logged) = (false, None);
                 let until = certificate.validity().map(|validity| validity.until.to_string());
                 tracing::info!(tls.until = until, "the TLS certificate was renewed: new connections get it");
             }
             Ok(Look::Refused(error)) => {
                 refused = true;
                 let error = Some(with_sources(&error));
-                if told != error {
+                if logged != error {
                     tracing::error!(
                         error,
-                        "the TLS certificate has changed and can't be used: the one before goes on"
+                        "the TLS certificate has changed and can't be used: the previous one stays in use"
                     );
                 }
-                told = error;
+                logged = error;
             }
         }
         let validity = certificate.validity();
@@ -56,7 +56,7 @@ pub(super) async fn keep(certificate: Arc<Certificate>, monitoring: Arc<Monitori
     }
 }
 
-/// Says once a day that a certificate should have been renewed.
+/// Logs once a day that the certificate should be renewed.
 #[derive(Debug, Default)]
 struct Reminder(Option<Timestamp>);
 

@@ -1,4 +1,4 @@
-//! `heirloom serve --check`: whether it would start, without starting anything or changing a byte.
+//! `heirloom serve --check`: finds out whether the server would start, without starting it or changing a byte.
 
 use std::fs;
 use std::io;
@@ -10,18 +10,18 @@ use crate::config::Config;
 use crate::http::server::tls_config;
 use crate::token::{KeyError, KeyLife, KeysFolder};
 
-/// What was found beyond the configuration itself.
+/// What the check found beyond the configuration itself.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// What would keep it from starting.
+    /// What would prevent a start.
     pub(super) problems: Vec<String>,
-    /// What should be known.
+    /// What the operator should know, though the server would start.
     pub(super) warnings: Vec<String>,
-    /// What could not be looked at, and why.
+    /// What could not be checked, and why.
     pub(super) unchecked: Vec<String>,
 }
 
-/// Looks at everything that a start uses and that can be looked at from beside it.
+/// Checks everything that a start uses and that can be checked without starting.
 pub(super) fn check(config: &Config) -> Findings {
     let mut found = Findings::default();
     let runs = match operators::runs(&operators::path(&config.data)) {
@@ -35,7 +35,7 @@ pub(super) fn check(config: &Config) -> Findings {
     data(config, &mut found);
     tls(config, &mut found);
     if runs {
-        found.unchecked.push("the ports: a server runs on this data folder, and has them".to_owned());
+        found.unchecked.push("the ports: a server that runs on this data folder uses them".to_owned());
     } else {
         ports(config, &mut found);
     }
@@ -61,17 +61,16 @@ fn keys(config: &Config, found: &mut Findings) {
             }
         }
         let Some(known) = known_keys::read(&config.data) else {
-            found
-                .unchecked
-                .push("whether the keys belong to the data: the next start notes what they are".to_owned());
+            found.unchecked.push(
+                "whether the keys belong to the data: the next start records which they are".to_owned(),
+            );
             return Ok(());
         };
         let fit = folder.fit(&in_use, &known);
         found.problems.extend(fit.problems.iter().map(ToString::to_string));
-        let missing = fit
-            .missing
-            .iter()
-            .map(|file| format!("{file} is not in the keys folder: what that secret made is refused"));
+        let missing = fit.missing.iter().map(|file| {
+            format!("{file} is not in the keys folder: the tokens or hashes of that secret are refused")
+        });
         found.warnings.extend(missing);
         Ok(())
     };
@@ -80,10 +79,10 @@ fn keys(config: &Config, found: &mut Findings) {
     }
 }
 
-/// Looks at who may write to a data folder with a store in it; an empty one is closed by the start.
+/// Checks who may write to a data folder that has a store. An empty folder is made private by the start.
 ///
 /// # Errors
-/// When everybody may: nobody knows what the data are then.
+/// If everybody may write, since anybody may have changed the data.
 pub(super) fn who_may_write(config: &Config) -> Result<Option<String>, String> {
     let data = &config.data;
     let Ok(metadata) = fs::metadata(data) else { return Ok(None) };
@@ -111,7 +110,7 @@ fn data(config: &Config, found: &mut Findings) {
             found.unchecked.push("the store: `heirloom data verify` reads it".to_owned());
         }
         Ok(_) => {}
-        // It will be made.
+        // The start creates the folder.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => found.problems.push(format!("{}: {error}", config.data.display())),
     }

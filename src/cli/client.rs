@@ -1,4 +1,4 @@
-//! `heirloom client`: clients, of a running server or of a folder that no server has open.
+//! `heirloom client`: registers and changes clients, on a running server or in a data folder that no server has open.
 
 use std::io::Write;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::{Failure, Outcome, print_lines};
 use crate::client::RawMetadata;
 use crate::client::metadata::Field;
 
-const SECRET: &str = "The secret is printed once and kept nowhere.";
+const SECRET: &str = "The secret is printed once and not stored.";
 
 /// The commands of `heirloom client`.
 #[derive(Subcommand)]
@@ -24,7 +24,7 @@ pub(super) enum Command {
     Add {
         #[command(flatten)]
         installation: InstallationFlags,
-        /// Its id; made up if it is left out
+        /// Its id; generated if it is left out
         id: Option<String>,
         #[command(flatten)]
         metadata: Box<MetadataFlags>,
@@ -36,7 +36,7 @@ pub(super) enum Command {
     RotateSecret {
         #[command(flatten)]
         client: ClientArgs,
-        /// How long the old secret stays good, such as 12h
+        /// How long the old secret stays valid, such as 12h
         #[arg(long, value_name = "TIME", default_value = "1day", value_parser = humantime::parse_duration)]
         overlap: Duration,
     },
@@ -50,7 +50,7 @@ pub(super) enum Command {
     Delete {
         #[command(flatten)]
         client: ClientArgs,
-        /// Don't ask
+        /// Don't ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -61,7 +61,7 @@ pub(super) enum Command {
     },
 }
 
-/// A client of an installation.
+/// Names a client of an installation.
 #[derive(Args)]
 pub(super) struct ClientArgs {
     /// The client's id
@@ -91,7 +91,7 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let body = json!({"overlap": overlap.as_secs()});
             let new = client.call((Method::POST, "/secret"), Some(&body))?;
             let (secret, until) = (text(&new, "client_secret"), text(&new, "old_expires_at"));
-            format!("the new secret of {}: {secret}; the old one is good until {until}", client.id)
+            format!("the new secret of {}: {secret}; the old one is valid until {until}", client.id)
         }
         Command::Disable(client) => {
             client.call((Method::POST, "/disable"), None)?;
@@ -106,7 +106,7 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             format!("ended all sessions of {}", client.id)
         }
         Command::Delete { yes: false, .. } => {
-            return Err(Failure::Usage("deleting can't be undone: say --yes".to_owned()));
+            return Err(Failure::Usage("deleting can't be undone: give --yes".to_owned()));
         }
         Command::Delete { client, yes: true } => {
             client.call((Method::DELETE, ""), None)?;
@@ -121,7 +121,7 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
 }
 
 impl ClientArgs {
-    /// Calls an endpoint below the client's.
+    /// Calls an endpoint of the client: `below` is the rest of the path.
     fn call(&self, (method, below): (Method, &str), body: Option<&Value>) -> Outcome<Value> {
         let path = format!("/admin/clients/{}{below}", escaped(&self.id));
         Administration::of(&self.installation)?.call(method, &path, body)

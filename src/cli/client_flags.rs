@@ -1,4 +1,4 @@
-//! What is registered of a client, as flags of `heirloom client add`.
+//! The flags of `heirloom client add` for client metadata.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -8,55 +8,55 @@ use crate::client::metadata::{Field, RawTime, lifetime, retry_window};
 use crate::client::{RawMetadata, RetryWindow, TokenEndpointAuthMethod};
 use crate::oauth::word_list::Word as _;
 
-/// The fields of client metadata. What is left out is as the configuration says.
+/// A flag for each field of client metadata. For a flag that is not given, the configuration decides.
 #[derive(Args)]
 pub(super) struct MetadataFlags {
-    /// It is an app on a device or in a browser, and gets no secret
+    /// The client is an app on a device or in a browser, and gets no secret
     #[arg(long)]
     public: bool,
     /// A name for people
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// A scope that it may ask for; may be given several times
+    /// A scope that the client may ask for; may be given several times
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// A grant that it may use; may be given several times [default: all that are on]
+    /// A grant that the client may use; may be given several times [default: all that are on]
     #[arg(long, value_name = "GRANT")]
     grant: Vec<String>,
     /// The audience of a token for which neither a scope nor a resource names one
     #[arg(long, value_name = "AUDIENCE")]
     default_audience: Option<String>,
-    /// Whether a sign-in gives it a refresh token
+    /// Whether a sign-in gives the client a refresh token
     #[arg(long, value_name = "always|offline_access|never")]
     refresh_tokens: Option<String>,
     /// How long an access token lasts, such as 10m
     #[arg(long, value_name = "TIME")]
     access_token: Option<String>,
-    /// How long a refresh token lasts that is not used, such as 14d
+    /// How long an unused refresh token lasts, such as 14d
     #[arg(long, value_name = "TIME")]
     refresh_idle: Option<String>,
     /// How long a session lasts, such as 60d
     #[arg(long, value_name = "TIME")]
     refresh_absolute: Option<String>,
-    /// How long a repeated refresh gets the same answer, such as 30s; or until-used
+    /// How long a repeated refresh gets the same tokens again, such as 30s; or until-used
     #[arg(long, value_name = "TIME")]
     retry_window: Option<String>,
-    /// What an old refresh token does
+    /// What the use of an old refresh token does
     #[arg(long, value_name = "end-family|refuse")]
     reuse: Option<String>,
-    /// Whether revoking an access token of it ends the session [default: true]
+    /// Whether revoking one of its access tokens ends the session [default: true]
     #[arg(long, value_name = "true|false")]
     revoke_access_tokens: Option<bool>,
-    /// An audience that it is: it may introspect the access tokens for it; may be given several times
+    /// An audience whose access tokens the client may introspect; may be given several times
     #[arg(long, value_name = "AUDIENCE")]
     introspects: Vec<String>,
-    /// Introspection tells it the user's name
+    /// Introspection shows the client the user's name
     #[arg(long)]
     introspects_usernames: bool,
-    /// Where its pages come from; may be given several times
+    /// An origin of the client's pages; may be given several times
     #[arg(long, value_name = "https://…")]
     origin: Vec<String>,
-    /// How it gets its refresh tokens
+    /// How the client gets its refresh tokens
     #[arg(long, value_name = "body|cookie")]
     refresh_token_delivery: Option<String>,
 }
@@ -88,8 +88,8 @@ impl From<MetadataFlags> for RawMetadata {
     }
 }
 
-/// The fields as the administration API is sent them. What can be told without the configuration is looked at before a store
-/// is opened; all else the server looks at, which has one.
+/// The fields as JSON for the admin API. What can be checked without the configuration is checked here, before a store
+/// is opened; the server, which has the configuration, checks the rest.
 ///
 /// # Errors
 /// [`Failure`], which names the flags.
@@ -130,12 +130,12 @@ pub(super) fn metadata_json(raw: &RawMetadata) -> Outcome<Map<String, Value>> {
     Ok(fields.into_iter().filter_map(|(field, value)| Some((field.name().to_owned(), value?))).collect())
 }
 
-/// The flag that sets a field of the administration API.
+/// The flag that sets a field of the admin API.
 pub(super) fn flag(field: &str) -> String {
     match field {
         "id" => "ID".to_owned(),
         "type" => "--public".to_owned(),
-        // A list is a flag that may be given several times.
+        // A list is set by a flag that may be given several times.
         "scopes" | "grants" | "origins" => format!("--{}", field.trim_end_matches('s')),
         field => format!("--{}", field.replace('_', "-")),
     }

@@ -1,4 +1,4 @@
-//! `heirloom data`: the data folder, looked at without a server.
+//! `heirloom data`: checks a data folder without a server.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::user::state as user;
 /// The commands of `heirloom data`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Read a data folder, or a copy of one, and say whether it is whole; nothing in it is changed
+    /// Verify a data folder, or a copy of one, without changing anything in it
     #[command(
         after_help = "Exit code 0: the store would open, and every checksum in it is right. 1: not so."
     )]
@@ -26,7 +26,7 @@ pub(super) enum Command {
         folder: Option<PathBuf>,
         #[command(flatten)]
         installation: InstallationFlags,
-        /// Print it as one line of JSON
+        /// Print the result as one line of JSON
         #[arg(long)]
         json: bool,
     },
@@ -45,7 +45,7 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     match &found.refused {
         _ if found.is_whole() => Ok(()),
         Some(why) => Err(Failure::Failed(why.clone())),
-        None => Err(Failure::Failed(format!("{} has rows that are damaged", folder.display()))),
+        None => Err(Failure::Failed(format!("{} has damaged rows", folder.display()))),
     }
 }
 

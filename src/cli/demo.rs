@@ -1,4 +1,5 @@
-//! What `heirloom dev` makes up once and keeps: its user and its clients, in a file that marks the folder as a demo's.
+//! The demo user and clients of `heirloom dev`. They are generated once and kept in a file, which also marks the folder
+//! as a demo's.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -16,15 +17,15 @@ use crate::http::docs::FilledIn;
 use crate::oauth::ids::InvalidText;
 use crate::random::Random;
 
-/// The file. A folder in which it lies is a demo's: `heirloom serve` refuses it.
+/// The name of the file. `heirloom serve` refuses a data folder that contains it.
 pub const FILE: &str = "dev.json";
 
-/// The demo's credentials. Has no `Debug`: it holds passwords.
+/// The demo's credentials. No `Debug`, since it has passwords.
 #[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Demo {
     /// The demo user.
     pub user: User,
-    /// The demo administrator: a user with the role `admin`. Folders of older versions have none yet.
+    /// The demo administrator, a user with the role `admin`; `None` in a folder that an older version made.
     #[serde(default)]
     pub admin: Option<User>,
     /// The public demo client.
@@ -33,42 +34,42 @@ pub struct Demo {
     pub confidential_client: ConfidentialClient,
 }
 
-/// A user and its password. Has no `Debug`.
+/// A user and its password. No `Debug`.
 #[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
 pub struct User {
-    /// The name.
+    /// The name to sign in with.
     pub username: String,
-    /// The password.
+    /// The password in plain text.
     pub password: String,
 }
 
 /// A public client.
 #[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
 pub struct PublicClient {
-    /// Its id.
+    /// The `client_id` (RFC 6749 §2.2).
     pub client_id: String,
 }
 
-/// A confidential client and its secret. Has no `Debug`.
+/// A confidential client and its secret. No `Debug`.
 #[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ConfidentialClient {
-    /// Its id.
+    /// The `client_id` (RFC 6749 §2.2).
     pub client_id: String,
-    /// Its secret.
+    /// The secret in plain text.
     pub client_secret: String,
 }
 
-/// Whether a data folder is a demo's.
+/// Whether a data folder belongs to a demo.
 #[must_use]
 pub fn is_demo(data: &Path) -> bool {
     fs::symlink_metadata(data.join(FILE)).is_ok()
 }
 
 impl Demo {
-    /// New credentials.
+    /// Generates new credentials.
     ///
     /// # Errors
-    /// [`Failure::Failed`] if the operating system has no random bytes.
+    /// [`Failure::Failed`] if the operating system's random number generator failed.
     pub fn random(random: &Random) -> Outcome<Self> {
         let word = |len| random.alphanumeric(len).map_err(|error| Failure::Failed(error.to_string()));
         Ok(Self {
@@ -82,11 +83,11 @@ impl Demo {
         })
     }
 
-    /// The credentials of the demo in the folder `data`; new ones if the folder is empty or not there. `change` may
-    /// alter them before they are kept.
+    /// Reads the credentials of the demo in the folder `data`, or generates them if the folder is empty or missing.
+    /// `change` may alter them before they are written.
     ///
     /// # Errors
-    /// [`Failure::Usage`] if the folder holds something else than a demo; [`Failure::File`].
+    /// [`Failure::Usage`] if the folder contains something else than a demo; [`Failure::File`].
     pub fn open(data: &Path, random: &Random, change: impl FnOnce(&mut Self)) -> Outcome<Self> {
         let path = data.join(FILE);
         let file = |error| Failure::File { path: path.clone(), error };
@@ -112,7 +113,7 @@ impl Demo {
         Ok(demo)
     }
 
-    /// The configuration to run it with, on these addresses with this port.
+    /// The configuration of the demo's server, on these addresses with this port.
     pub(super) fn config(
         &self,
         (listen, port): (Vec<SocketAddr>, u16),
@@ -132,18 +133,19 @@ impl Demo {
         .map_err(wrong)
     }
 
-    /// What the documentation page begins with. No password: whoever reaches the port would read it there.
+    /// The values that the documentation page fills in. No password: everybody who can reach the port can read the
+    /// page.
     pub(super) fn filled_in(&self) -> FilledIn {
         FilledIn { client_id: self.public_client.client_id.clone(), username: self.user.username.clone() }
     }
 
-    /// The users, with their roles.
+    /// The demo's users, with their roles.
     pub(super) fn users(&self) -> Vec<(User, &'static str)> {
         let admin = self.admin.iter().map(|admin| (admin.clone(), "admin"));
         std::iter::once((self.user.clone(), "user")).chain(admin).collect()
     }
 
-    /// Writes the file whole or not at all, for its owner only.
+    /// Writes the file atomically, readable for its owner only.
     fn keep(&self, data: &Path) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
         let new = data.join(NEW);
@@ -155,10 +157,10 @@ impl Demo {
     }
 }
 
-/// The file while it is being written.
+/// The name of the temporary file while it is being written.
 const NEW: &str = "dev.json.new";
 
-/// Whether there is nothing in a folder, or no folder.
+/// Whether a folder is empty or missing.
 fn is_empty(folder: &Path) -> Outcome<bool> {
     let failed = |error| Failure::File { path: folder.to_path_buf(), error };
     let mut entries = match fs::read_dir(folder) {
@@ -166,7 +168,7 @@ fn is_empty(folder: &Path) -> Outcome<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(failed(error)),
     };
-    // A start that was cut short may have left the new file, and nothing else.
+    // A start that was interrupted may have left the temporary file, and nothing else.
     entries.try_fold(true, |empty, entry| {
         let entry = entry.map_err(failed)?;
         Ok(empty && entry.file_name() == NEW)
@@ -210,7 +212,7 @@ mod tests {
         let refused = Demo::open(folder.path(), &Random::system(), |_| ()).err().unwrap();
         assert!(matches!(refused, Failure::Usage(_)));
         assert!(!is_demo(folder.path()));
-        // What a cut start leaves is no obstacle.
+        // The temporary file of an interrupted start does no harm.
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(NEW), "{").unwrap();
         assert!(Demo::open(folder.path(), &Random::system(), |_| ()).is_ok());

@@ -1,4 +1,4 @@
-//! `heirloom dev`: a server to try, on this machine only.
+//! `heirloom dev`: runs a demo server for this machine only.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
@@ -17,7 +17,7 @@ use crate::config::{AccessTokenType, TokenOverrides};
 use crate::oauth::{ClientId, Origin};
 use crate::random::Random;
 
-/// What stands above the options that set the demo up for the program under trial.
+/// The help's heading above the options for trying one's own apps.
 const TRIALS: &str = "To try your own apps and resource servers";
 
 /// The arguments of `heirloom dev`.
@@ -26,19 +26,19 @@ const TRIALS: &str = "To try your own apps and resource servers";
     after_help = "The demo's credentials are made up at the first start and kept in dev.json in the data folder."
 )]
 pub(super) struct Arguments {
-    /// The port on loopback; 0 takes a free one
+    /// The port on loopback; 0 for any free one
     #[arg(long, value_name = "N", default_value_t = 8080)]
     port: u16,
     /// Keep data and keys in DIR/data and DIR/keys [default: ./data and ./keys]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The data were restored from a backup: take them as they are, and end every session; give it for one start
+    /// The data were restored from a backup: accept them and end every session; give it for one start only
     #[arg(long)]
     restored: bool,
     /// Print one line of JSON for scripts, once it listens
     #[arg(long)]
     json: bool,
-    /// The id of one more client, which has its refresh tokens in a cookie
+    /// The id of one more client, which gets its refresh tokens in a cookie
     #[arg(long, help_heading = TRIALS, requires = "browser_origin", value_name = "ID")]
     browser_client_id: Option<ClientId>,
     /// The origin of its pages: https, or http on loopback
@@ -55,7 +55,7 @@ pub(super) struct Arguments {
         value_parser = clap::builder::NonEmptyStringValueParser::new()
     )]
     client_secret: Option<String>,
-    /// How many seconds access tokens last, of every client
+    /// How many seconds access tokens of every client last
     #[arg(long, help_heading = TRIALS, value_name = "SECONDS", value_parser = seconds(1))]
     access_token: Option<u16>,
     /// The `typ` of access tokens
@@ -66,12 +66,12 @@ pub(super) struct Arguments {
     lead_time: Option<u16>,
 }
 
-/// A number of seconds, from this one on.
+/// A parser for a number of seconds, `least` or more.
 fn seconds(least: u16) -> RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(i64::from(least)..)
 }
 
-/// `at+jwt` or `JWT`, as it stands in a token.
+/// The `typ` of access tokens: `at+jwt` (RFC 9068 §2.1) or `JWT`.
 #[derive(Clone, Copy, ValueEnum)]
 enum Typ {
     #[value(name = "at+jwt")]
@@ -81,7 +81,7 @@ enum Typ {
 }
 
 impl Arguments {
-    /// What they say of tokens.
+    /// The token settings that the options override.
     fn trial(&self) -> TokenOverrides {
         let duration = |seconds: u16| Duration::from_secs(seconds.into());
         let typ = |typ| match typ {
@@ -132,7 +132,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     })
 }
 
-/// Binds loopback: 127.0.0.1, which is the issuer's address, and `::1` for whoever types `localhost`.
+/// Listens on 127.0.0.1, which is the issuer's address, and on `::1` for people who type `localhost`.
 fn listen(port: u16) -> Outcome<(Vec<TcpListener>, u16)> {
     let taken = |error: io::Error| {
         let hint = if error.kind() == io::ErrorKind::AddrInUse { "; --port 0 takes a free one" } else { "" };
@@ -145,7 +145,7 @@ fn listen(port: u16) -> Outcome<(Vec<TcpListener>, u16)> {
     Ok((sockets, port))
 }
 
-/// What `heirloom dev` prints once it listens. Has no `Debug`: it holds passwords.
+/// What `heirloom dev` prints once it listens. No `Debug`, since it has passwords.
 #[derive(Serialize)]
 pub struct Announcement {
     issuer: String,
@@ -157,7 +157,7 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// For a server with this issuer.
+    /// The announcement of a demo server with this issuer.
     #[must_use]
     pub fn new(issuer: &str, demo: Demo) -> Self {
         Self {
@@ -169,17 +169,17 @@ impl Announcement {
         }
     }
 
-    /// One line, for scripts.
+    /// As one line of JSON, for scripts.
     ///
     /// # Errors
-    /// None in practice.
+    /// If it can't be written as JSON, which does not happen.
     pub fn json(&self) -> io::Result<String> {
         let mut line = serde_json::to_string(self)?;
         line.push('\n');
         Ok(line)
     }
 
-    /// For people.
+    /// As text for people.
     #[must_use]
     pub fn text(&self) -> String {
         let Self { issuer, docs, demo, .. } = self;
@@ -218,7 +218,7 @@ impl Announcement {
         )
     }
 
-    /// One line for a POSIX shell that signs in and keeps the answer in `$ANSWER`.
+    /// A line for a POSIX shell that signs in and stores the answer in `$ANSWER`.
     #[must_use]
     pub fn sign_in(&self) -> String {
         let User { username, password } = &self.demo.user;
@@ -227,7 +227,7 @@ impl Announcement {
         ))
     }
 
-    /// One line that refreshes with the refresh token in `$ANSWER`, and keeps the new answer there.
+    /// A line for a POSIX shell that refreshes with the refresh token in `$ANSWER`, and stores the new answer there.
     #[must_use]
     pub fn refresh(&self) -> String {
         const TOKEN: &str = r#"s/.*"refresh_token" *: *"\([^"]*\)".*/\1/p"#;

@@ -1,4 +1,4 @@
-//! Which installation a command is about: one with a configuration file, or one of `heirloom dev`.
+//! Which installation a command uses: that of a configuration file, or a demo of `heirloom dev`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use crate::config::{Config, Sources};
 use crate::oauth::SigningAlgorithm;
 use crate::random::Random;
 
-/// Names an installation.
+/// The flags that name an installation.
 #[derive(Args, Clone, Debug)]
 pub(super) struct InstallationFlags {
     /// The configuration file of the installation
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     config: Option<PathBuf>,
-    /// The folder that `heirloom dev --data` has; without this and --config: ./data and ./keys
+    /// The folder given to `heirloom dev --data`; without this and --config: ./data and ./keys
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-/// What a command needs to know of an installation.
+/// The parts of an installation's configuration that a command needs.
 #[derive(Clone, Debug)]
 pub struct Installation {
-    /// The folder of the store.
+    /// The data folder.
     pub data: PathBuf,
-    /// The folder of the keys.
+    /// The keys folder.
     pub keys: PathBuf,
     /// How long a signing key is published before it signs.
     pub lead_time: Duration,
-    /// What new signing keys sign by.
+    /// The algorithm of new signing keys.
     pub algorithm: SigningAlgorithm,
-    /// The longest life of an access token of any client: so long a key is kept.
+    /// The longest life of an access token of any client: a key that no longer signs stays published that long.
     pub longest_access_token: Duration,
 }
 
 impl InstallationFlags {
-    /// Its configuration: that of the file, or what `heirloom dev` would run the folder with.
+    /// The installation's configuration: the file, or the settings with which `heirloom dev` would run the folder.
     ///
     /// # Errors
-    /// [`Failure`] with every mistake of the file.
+    /// [`Failure`] with every error in the file.
     pub(super) fn config(&self) -> Outcome<Config> {
         if let Some(file) = &self.config {
             return Ok(Config::load(&Sources::of_process(file.clone(), Vec::new()))?);
@@ -54,12 +54,12 @@ impl InstallationFlags {
         Config::without_clients(&data, &keys).map_err(|error| Failure::Failed(error.to_string()))
     }
 
-    /// Whether it is one of `heirloom dev`.
+    /// Whether it is a demo of `heirloom dev`.
     pub(super) const fn is_demo(&self) -> bool {
         self.config.is_none()
     }
 
-    /// Finds it. A configuration file is checked whole.
+    /// The installation, with its configuration file validated.
     pub(super) fn find(&self) -> Outcome<Installation> {
         let Some(file) = &self.config else { return Ok(Installation::under(self.data.as_deref())) };
         let config = Config::load(&Sources::of_process(file.clone(), Vec::new()))?;
@@ -76,7 +76,7 @@ impl InstallationFlags {
 }
 
 impl Installation {
-    /// The one that `heirloom dev` makes: `data` and `keys` under a folder, or under the working folder.
+    /// The installation of a demo: `data` and `keys` under a folder, or under the working directory.
     #[must_use]
     pub fn under(folder: Option<&std::path::Path>) -> Self {
         let folder = folder.unwrap_or_else(|| std::path::Path::new("."));

@@ -1,4 +1,4 @@
-//! `heirloom keys`: the signing keys, the refresh secrets and the peppers.
+//! `heirloom keys`: shows and changes signing keys, refresh secrets and peppers.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::token::KeyState;
 use crate::token::name::SecretKind;
 use crate::token::rotate::{KeyInfo, SecretInfo, SecretState};
 
-/// The commands of `heirloom keys`. A running server sees the folder change: only a new pepper needs a restart.
+/// The commands of `heirloom keys`. A running server notices a change of the folder; only a new pepper needs a restart.
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Show the signing keys, newest first, and the secrets
@@ -24,16 +24,16 @@ pub(super) enum Command {
     Rotate {
         #[command(flatten)]
         installation: InstallationFlags,
-        /// Add a refresh secret instead: it makes all refresh tokens from now on, and the older ones stay good
+        /// Add a refresh secret instead: new refresh tokens use it, and tokens of the older secrets stay valid
         #[arg(long)]
         refresh_secret: bool,
-        /// Add a pepper instead: a restarted server hashes with it, each password when its user signs in
+        /// Add a pepper instead: after a restart, each password is hashed with it when its user signs in
         #[arg(long, conflicts_with_all = ["refresh_secret", "compromised"])]
         pepper: bool,
-        /// What the new signing key signs by, RS256 or ES256 [default: as configured, RS256]
+        /// The algorithm of the new signing key, RS256 or ES256 [default: as configured, RS256]
         #[arg(long, value_name = "ALGORITHM", conflicts_with_all = ["refresh_secret", "pepper", "compromised"])]
         algorithm: Option<SigningAlgorithm>,
-        /// Replace the signing key KID, or the refresh secret ID, and destroy it: what it made is refused from then on
+        /// Replace the signing key KID, or the refresh secret ID, and destroy it: its tokens are refused from then on
         #[arg(long, value_name = "KID|ID", allow_hyphen_values = true)]
         compromised: Option<String>,
     },
@@ -55,19 +55,22 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let new = offline::destroy_refresh_secret(&installation, id)?;
             let said = new.as_ref().map(|new| format!("{} makes refresh tokens\n", name(new)));
             let said = said.unwrap_or_default();
-            print(out, &format!("refresh secret {id} is destroyed: what it made is refused\n{said}"))?;
+            print(out, &format!("refresh secret {id} is destroyed: its refresh tokens are refused\n{said}"))?;
             let running = Running::on(&installation.data);
             print(out, &running.after_refresh_secret(new.map(|new| new.id), Some(id))?)
         }
         Command::Rotate { installation, refresh_secret: true, .. } => {
             let installation = installation.find()?;
             let new = offline::rotate_secret(&installation, SecretKind::Refresh)?;
-            print(out, &format!("{} makes refresh tokens; the older ones stay good\n", name(&new)))?;
+            print(
+                out,
+                &format!("{} makes refresh tokens; tokens of older secrets stay valid\n", name(&new)),
+            )?;
             print(out, &Running::on(&installation.data).after_refresh_secret(Some(new.id), None)?)
         }
         Command::Rotate { installation, pepper: true, .. } => {
             let new = offline::rotate_secret(&installation.find()?, SecretKind::Pepper)?;
-            let note = "restart the server now: it takes peppers in only when it starts";
+            let note = "restart the server now: it reads peppers only when it starts";
             print(out, &format!("{} is added; {note}\n", name(&new)))
         }
         Command::Rotate { installation, compromised, algorithm, .. } => {
@@ -87,7 +90,7 @@ fn secret_line(secret: &SecretInfo) -> String {
     let state = match (secret.state, secret.kind) {
         (SecretState::Current, SecretKind::Refresh) => "makes refresh tokens",
         (SecretState::Current, SecretKind::Pepper) => "goes into new hashes",
-        (SecretState::Checking, _) => "checks what is older",
+        (SecretState::Checking, _) => "checks older ones",
         (SecretState::Compromised, _) => "compromised: destroyed",
     };
     format!("{:43}  {}  {state}", name(secret), secret.created)

@@ -1,5 +1,6 @@
-//! The check values of the secrets that the data were used with, beside the store for `heirloom serve --check`: it can
-//! hold the keys folder against them whether a server has the store open or not. The store has them too, and decides.
+//! A copy of the check values of the secrets that the data were used with, in a file beside the store. `heirloom serve
+//! --check` compares it with the keys folder, whether a server has the store open or not. A start uses the store's own
+//! check values.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,7 +11,7 @@ use crate::token::KnownSecret;
 
 const FILE: &str = "keys.known";
 
-/// Writes the file, all of it or nothing.
+/// Writes the file atomically.
 pub(super) fn write(data: &Path, known: &[KnownSecret]) -> io::Result<()> {
     let lines = known.iter().map(KnownSecret::to_line).collect::<Vec<_>>().join("\n");
     if fs::read_to_string(data.join(FILE)).is_ok_and(|text| text == lines) {
@@ -23,7 +24,7 @@ pub(super) fn write(data: &Path, known: &[KnownSecret]) -> io::Result<()> {
     fs::rename(&fresh, data.join(FILE))
 }
 
-/// What the file says; `None` if there is none that can be read.
+/// The check values in the file; `None` if it is missing or can't be parsed.
 pub(super) fn read(data: &Path) -> Option<Vec<KnownSecret>> {
     let text = fs::read_to_string(data.join(FILE)).ok()?;
     text.lines().map(KnownSecret::from_line).collect()

@@ -1,4 +1,4 @@
-//! The log: lines on standard error, in which nothing that a stranger wrote can pass for something else.
+//! The log: lines on standard error, escaped so that text from outside can't imitate a line or control a terminal.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use super::{Failure, Outcome};
 use crate::config::{Log, LogFormat};
 use crate::session::device::is_unseen;
 
-/// Begins to log. `RUST_LOG` wins over the configured filter. Of other crates than this one, nothing below `info` is
+/// Starts logging. `RUST_LOG` takes precedence over the configured filter. Of other crates, nothing below `info` is
 /// logged in any case.
 ///
 /// # Errors
-/// [`Failure::Usage`] if `RUST_LOG` is no filter.
+/// [`Failure::Usage`] if `RUST_LOG` is not a valid filter.
 pub fn start(log: &Log) -> Outcome {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => {
@@ -31,7 +31,7 @@ pub fn start(log: &Log) -> Outcome {
     tracing::subscriber::set_global_default(subscriber).map_err(|error| Failure::Failed(error.to_string()))
 }
 
-/// A subscriber that writes lines of this format.
+/// A subscriber that writes lines in this format.
 fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -44,8 +44,8 @@ where
     }
 }
 
-/// Whether a line may be written, whatever the filter says. Libraries don't know what is secret: below `info`, the one
-/// for HTTP/2 repeats paths and hosts that it can't read, and those may hold tokens and passwords.
+/// Whether a line may be written, whatever the filter is. Libraries don't know what is secret: below `info`, the HTTP/2
+/// library repeats paths and hosts that it can't parse, which may contain tokens and passwords.
 fn is_discreet(line: &Metadata<'_>) -> bool {
     let crate_name = line.target().split("::").next();
     crate_name == Some(env!("CARGO_CRATE_NAME")) || *line.level() <= Level::INFO
@@ -76,19 +76,19 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// A text for the terminal: its own line breaks stay, every other control character is written out.
+/// Escapes a text for the terminal: line breaks stay, every other control character is written as `\u001b`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     escape(text, |letter| letter == '\n')
 }
 
-/// Writes control characters, and what nobody sees or turns the direction of writing around, as `\u001b`: in JSON as well
-/// as in text.
+/// Writes control characters, invisible characters and those that change the direction of writing as `\u001b`, in JSON
+/// as well as in text.
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         if is_unseen(letter) && !keep(letter) {
-            // RFC 8259 §7: beyond the first 65,536 characters, two of them.
+            // Characters beyond the first 65,536 are written as two (RFC 8259 §7).
             for unit in letter.encode_utf16(&mut [0; 2]) {
                 // Writing to a `String` can't fail.
                 let _ = write!(out, "\\u{unit:04x}");
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(parsed["message"], parsed["user.name"]);
     }
 
-    /// Their debug lines have headers and bodies, and so secrets.
+    /// The libraries' debug lines contain headers and bodies, and so secrets.
     #[test]
     fn libraries_say_nothing_below_info_whatever_is_asked_for() {
         for format in [LogFormat::Text, LogFormat::Json] {

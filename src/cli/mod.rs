@@ -1,6 +1,6 @@
-//! The command line: one file a command.
+//! The command line: one file for each command.
 //!
-//! Answers go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 a mistake in the
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 an error in the
 //! command line or the configuration.
 
 use std::io::{self, Write};
@@ -54,7 +54,7 @@ struct Arguments {
 enum Command {
     /// Try it: a server on this machine only, with a demo user and two demo clients
     Dev(dev::Arguments),
-    /// Run it in production, as a configuration file says
+    /// Run it in production, with a configuration file
     Serve(serve::Arguments),
     /// Print the OpenAPI specification
     Openapi,
@@ -70,41 +70,41 @@ enum Command {
     /// Show and end sessions
     #[command(subcommand)]
     Session(session::Command),
-    /// Look at a data folder
+    /// Verify a data folder
     #[command(subcommand)]
     Data(data::Command),
 }
 
-/// Why a command did not do what it was asked. The texts are for the operator.
+/// Why a command failed. The messages are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The configuration has mistakes: exit code 2.
+    /// The configuration has errors: exit code 2.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// What was asked for makes no sense: exit code 2.
+    /// The command line is wrong: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// It did not work: exit code 1.
+    /// The command failed: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// A file or a folder did not do: exit code 1.
+    /// A file or folder can't be used: exit code 1.
     #[error("{path}: {error}", path = path.display())]
     File {
-        /// The file or folder.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         error: io::Error,
     },
-    /// Standard output is gone. If whoever read it has just read enough, that is no failure.
+    /// Standard output can't be written. A closed pipe is no failure: its reader has read enough.
     #[error("standard output: {0}")]
     Output(io::Error),
 }
 
-/// What a command came to.
+/// The result of a command.
 pub type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// The exit code.
+    /// The exit code: 1 or 2; 0 for a closed pipe.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -115,13 +115,13 @@ impl Failure {
     }
 }
 
-/// Runs what this process's arguments ask for.
+/// Runs the command in this process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // If even this can't be printed there is nobody to tell.
+            // If standard error can't be written either, nobody can be informed.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -129,7 +129,7 @@ pub fn main() -> ExitCode {
     let Err(failure) = run(arguments.command, &mut io::stdout()) else { return ExitCode::SUCCESS };
     let code = failure.exit_code();
     if code != 0 {
-        // The mistakes of a configuration begin with their places, as editors like it.
+        // Configuration errors begin with their file and line, so that editors can jump there.
         let name = if matches!(failure, Failure::Config(_)) { "" } else { "heirloom: " };
         let _ = writeln!(io::stderr(), "{}", log::escaped(&format!("{name}{failure}")));
     }
@@ -149,21 +149,21 @@ fn run(command: Command, out: &mut dyn Write) -> Outcome {
     }
 }
 
-/// Binds a socket of [`http::server::bind`](crate::http::server::bind), with its long queue, before anything else runs:
-/// a port that is taken stops the start before a folder is touched.
+/// Binds a socket with the long queue of [`http::server::bind`](crate::http::server::bind). The commands call it first,
+/// so that a port in use stops the start before any folder is changed.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    // The socket outlives this runtime, under which it is only made.
+    // The socket outlives this runtime, which is needed only to create it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     crate::http::server::bind(address)?.into_std()
 }
 
-/// Writes one answer and sees to it that it has left.
+/// Writes a result and flushes it.
 fn print(out: &mut dyn Write, text: &str) -> Outcome {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
-/// Writes lines, each of which stays one.
+/// Writes lines, each escaped so that it stays one line.
 fn print_lines(out: &mut dyn Write, lines: impl Iterator<Item = String>) -> Outcome {
     let mut text = String::new();
     for line in lines {

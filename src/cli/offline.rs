@@ -1,4 +1,4 @@
-//! What is done to an installation's keys folder, whether a server runs or not.
+//! Reads and changes an installation's keys folder, whether a server runs or not.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::token::{KeyError, KeyLife};
 /// The signing keys, newest first.
 ///
 /// # Errors
-/// [`Failure`] if the folder can't be read or a key is not what it should be.
+/// [`Failure`] if the folder can't be read or a key is malformed.
 pub(super) fn list_keys(installation: &Installation) -> Outcome<Vec<KeyInfo>> {
     let (folder, now) = keys(installation);
     let mut keys = folder.signing_keys(&life(installation), now).map_err(|error| key_failure(&error))?;
@@ -21,7 +21,7 @@ pub(super) fn list_keys(installation: &Installation) -> Outcome<Vec<KeyInfo>> {
     Ok(keys)
 }
 
-/// Adds a signing key. With `compromised`, it replaces that key at once. Returns when it signs, too.
+/// Adds a signing key; with `compromised`, the new key replaces that one at once. Also returns when the new key signs.
 ///
 /// # Errors
 /// [`Failure`] if there is no such key, or the folder can't be written.
@@ -64,7 +64,7 @@ pub(super) fn rotate_secret(installation: &Installation, kind: SecretKind) -> Ou
     new.map_err(|error| key_failure(&error))
 }
 
-/// Destroys a refresh secret. Returns the one in its place, if it was the newest.
+/// Destroys a refresh secret. If it was the newest, a new one takes its place and is returned.
 ///
 /// # Errors
 /// [`Failure`] if there is none with this id, or the folder can't be written.

@@ -1,4 +1,4 @@
-//! `heirloom openapi`: the specification.
+//! `heirloom openapi`: prints the OpenAPI specification.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! The socket of a running server on which `heirloom user`, `client` and `session` reach it: `admin/socket` in the data
-//! folder, in a folder that only the server's user may enter.
+//! The operators' socket of a running server, which `heirloom user`, `client` and `session` use: `admin/socket` in the
+//! data folder. Only the server's user may enter the folder `admin`.
 
 use std::fs;
 use std::io;
@@ -11,23 +11,23 @@ use tokio::net::UnixListener;
 
 use super::{Failure, Outcome};
 
-/// The socket of the server on a data folder.
+/// The path of the socket for a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {
     data.join("admin").join("socket")
 }
 
-/// Who runs this process.
+/// The user id of this process.
 pub(super) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A socket that goes when this does. Hold it only while the store is open.
+/// Removes the socket when it is dropped. Drop it before the store is closed.
 pub(super) struct Placed(PathBuf);
 
-/// Listens on the socket of a data folder whose store this process has open: what lies there then is stale, and is
-/// replaced.
+/// Listens on the socket of a data folder whose store this process has open. A socket that is there already is stale
+/// and is replaced.
 ///
-/// # Errors
+/// The operating system's error, or that the folder belongs to another user.
 /// What the operating system says, or that the folder is somebody else's.
 pub(super) fn listen(data: &Path) -> io::Result<(UnixListener, Placed)> {
     let path = path(data);
@@ -52,7 +52,7 @@ pub(super) fn listen(data: &Path) -> io::Result<(UnixListener, Placed)> {
 
 /// Whether a server listens on a socket.
 pub(super) fn runs(socket: &Path) -> Outcome<bool> {
-    // None was there, or its server ended without removing it; or no path as long can be a socket's.
+    // There is no socket, or its server ended without removing it, or the path is too long to be a socket's.
     let none = |kind| {
         matches!(
             kind,

@@ -1,4 +1,4 @@
-//! What is asked for: on the terminal, or from standard input when that is none.
+//! Asks for input: on the terminal, or from standard input if that is not a terminal.
 
 use std::io::{self, BufRead, IsTerminal as _, Read as _, Write as _};
 
@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 
 use super::{Failure, Outcome};
 
-/// More than any password can have, in bytes.
+/// The most bytes read from standard input: more than any password can have.
 const LONGEST: u64 = 4096;
 
-/// A new password: typed twice on the terminal, or one line of standard input.
+/// Asks for a new password: twice on the terminal, or one line of standard input.
 pub(super) fn new_password() -> Outcome<Zeroizing<String>> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
@@ -18,7 +18,7 @@ pub(super) fn new_password() -> Outcome<Zeroizing<String>> {
     one_line(stdin.lock())
 }
 
-/// One line that is typed on the terminal.
+/// Asks for one line on the terminal.
 pub(super) fn line(text: &str) -> Outcome<String> {
     let failed = |error| Failure::Failed(format!("the terminal can't be read: {error}"));
     let mut terminal = io::stderr();
@@ -31,7 +31,7 @@ pub(super) fn line(text: &str) -> Outcome<String> {
 fn typed_twice(mut ask: impl FnMut(&str) -> io::Result<String>) -> Outcome<Zeroizing<String>> {
     let failed = |error| Failure::Failed(format!("the terminal can't be read: {error}"));
     let first = Zeroizing::new(ask("Password: ").map_err(failed)?);
-    let second = Zeroizing::new(ask("The same again: ").map_err(failed)?);
+    let second = Zeroizing::new(ask("Repeat it: ").map_err(failed)?);
     if first != second {
         return Err(Failure::Failed("the two passwords differ; nothing was changed".to_owned()));
     }

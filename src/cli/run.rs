@@ -1,4 +1,4 @@
-//! Runs a server: opens the store, puts the use cases together, listens until it is told to stop.
+//! Runs a server: opens the store, assembles the use cases, and listens until a shutdown is requested.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -29,38 +29,38 @@ use crate::password::hash::Cost;
 use crate::random::Random;
 use crate::store::OpenedStore;
 
-/// How often the keys folder is looked at.
+/// How often the keys folder is checked.
 const LOOK_AT_KEYS: Duration = Duration::from_secs(2);
-/// How often it is looked for sessions that are over.
+/// How often expired sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
-/// A server that is about to start.
+/// Everything that a server is started with.
 pub(super) struct Start {
-    /// The configuration.
+    /// The validated configuration.
     pub config: Config,
-    /// Sockets that are bound, listening and set to non-blocking; in the order of `config.server.listen`.
+    /// Bound, listening, non-blocking sockets in the order of `config.server.listen`.
     pub sockets: Vec<TcpListener>,
-    /// The demo users that there must be, with their roles; only in `heirloom dev`.
+    /// The demo users to be made, with their roles; only in `heirloom dev`.
     pub demo: Vec<(User, &'static str)>,
-    /// What the documentation page has filled in; only in `heirloom dev`.
+    /// The values that the documentation page fills in; only in `heirloom dev`.
     pub filled_in: Option<FilledIn>,
-    /// What is taken as it is.
+    /// What the operator accepted by flags.
     pub accept: Accepted,
 }
 
-/// Runs a server until it is told to stop (SIGTERM, SIGINT). Calls `ready` once, as soon as it answers requests; if
-/// that fails, it stops.
+/// Runs a server until a shutdown is requested (SIGTERM, SIGINT). Calls `ready` once, as soon as it answers requests;
+/// if that fails, the server stops.
 ///
 /// # Errors
-/// [`Failure`] if it can't start or must stop by itself.
+/// [`Failure`] if the server can't start or must stop because of an error.
 pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
-    // What other threads have done, the store's writer above all, is looked for behind every second task: it takes a moment to
-    // answer, and the next request may be a signature. Not behind each: the queue in which it waits also takes what is too
-    // much for a thread's own, and would come first for ever.
+    // A worker thread looks for tasks woken by other threads, above all by the store's writer, after every second task:
+    // they finish quickly, while the thread's own next task may have to sign. It does not look after every task,
+    // because the global queue also takes what overflows a thread's own queue, which would then always come first.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(2).build();
     let runtime = runtime.map_err(|error| failed("can't start", &error))?;
     let outcome = runtime.block_on(run(start, ready));
-    // Closes the store, when the last task that holds it is gone.
+    // Closes the store once the last task that holds it has ended.
     drop(runtime);
     if outcome.is_ok() && STORE_FAILED.load(Ordering::Acquire) {
         return Err(Failure::Failed("the store failed while it was closed: see the log".to_owned()));
@@ -73,12 +73,12 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let pair =
         config.server.tls.as_ref().map(|tls| certificate::open(&tls.certificate, &tls.key)).transpose();
     let pair = pair.map_err(Failure::Failed)?;
-    // Signals first: one that comes while the store opens is not lost.
+    // The signal handlers come first, so that a signal while the store opens is not lost.
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
-    // With the other sockets: a start that fails for a port has done nothing.
+    // Bound together with the other sockets: a start that fails because of a port has changed nothing.
     let metrics = config.server.metrics.map(bind_metrics).transpose()?;
     let (app, position) = open(&config, accept).await?;
-    // Before anything is appended by this process.
+    // Read before this process appends anything.
     let evidence = app.sweeper.clock_evidence().await;
     prepare(&app, &config, accept).await?;
     if accept.restored {
@@ -101,20 +101,20 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         let endpoint = http::endpoint(Arc::clone(&app), settings).map_err(|error| unspecified(&error))?;
         let listener =
             tokio::net::TcpListener::from_std(socket).map_err(|error| failed("can't listen", &error))?;
-        listeners.spawn(serve_listener(listener, endpoint, options.clone(), told(&stop)));
+        listeners.spawn(serve_listener(listener, endpoint, options.clone(), stopped(&stop)));
     }
     if let Some(listener) = metrics {
         let endpoint = operations::metrics::endpoint(&app.monitoring, &options.places);
         let options = ServerOptions { tls: None, ..options.clone() };
-        listeners.spawn(serve_listener(listener, endpoint, options, told(&stop)));
+        listeners.spawn(serve_listener(listener, endpoint, options, stopped(&stop)));
     }
-    // The store is open: what lies where the socket will be is stale. The socket goes before the store is closed.
+    // The store is open, so a socket that is already there is stale. The socket is removed before the store is closed.
     let _placed = match operators::listen(&config.data) {
         Ok((socket, placed)) => {
             let settings = HttpSettings { stopping: Some(stop.clone()), ..HttpSettings::default() };
             let endpoint = operations::operator::endpoint(Arc::clone(&app), settings);
             let endpoint = endpoint.map_err(|error| unspecified(&error))?;
-            let (options, stopped) = (options.clone(), told(&stop));
+            let (options, stopped) = (options.clone(), stopped(&stop));
             listeners.spawn(async move {
                 serve_operators(socket, operators::own_uid(), endpoint, options, stopped).await;
                 Ok(())
@@ -126,7 +126,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
             None
         }
     };
-    // They end with this function.
+    // The tasks are aborted when this function returns.
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_looking(Arc::clone(&app)));
     tasks.spawn(position.clone().keep(Arc::clone(&app.store)));
@@ -144,18 +144,18 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     Ok(())
 }
 
-/// Takes in what changes in the keys folder, and says what the log has left out; never returns.
+/// Watches the keys folder, and logs how many refusals were not logged one by one; never returns.
 async fn keep_looking(app: Arc<App>) {
     tokio::join!(Arc::clone(&app.keys).watch(LOOK_AT_KEYS), Arc::clone(&app.refusals).keep_counting());
 }
 
-/// Opens the store and puts the use cases together. A new store gets its keys first.
+/// Opens the store and assembles the use cases. A new store gets its keys first.
 pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>, DataPosition)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     if let Some(warning) = check::who_may_write(config).map_err(Failure::Failed)? {
         tracing::warn!("{warning}");
     }
-    // The keys come first: where they can't be used, the store is left as it is.
+    // The keys come first: if they can't be used, the store is not touched.
     let has_store = store::location(config).has_store();
     let keys = if has_store { read_keys(config, &clock) } else { make_keys(config, &clock) };
     keys.map_err(|error| Failure::Failed(error.to_string()))?;
@@ -169,12 +169,12 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
     Ok((Arc::new(app), position))
 }
 
-/// What is looked at, and put right, before requests are answered.
+/// Checks and repairs what must be right before requests are answered.
 pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Outcome {
     let store = |error| Failure::Failed(format!("the store: {error}"));
     let known = app.keys.check().await.map_err(|error| Failure::Failed(error.to_string()))?;
     if let Err(error) = known_keys::write(&config.data, &known) {
-        tracing::warn!(error = %error, "`heirloom serve --check` won't be able to hold the keys against the data");
+        tracing::warn!(error = %error, "not written: `heirloom serve --check` can't compare the keys with the data");
     }
     app.installation.read().await.map_err(store)?;
     if accept.restored || app.installation.is_restore_pending().await.map_err(store)? {
@@ -196,25 +196,26 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Out
     Ok(())
 }
 
-/// Whether the store has failed, be it in its last sync.
+/// Whether the store has failed, also if only in its last sync.
 static STORE_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// The store has failed: what it holds in memory may differ from what is on disk, so nothing more may be answered.
+/// Ends the process after the store has failed: its memory may differ from the disk, so nothing more may be answered.
 fn give_up(why: &str) {
     STORE_FAILED.store(true, Ordering::Release);
-    // Those who wait get their 503 first.
+    // Requests that wait for the store get their 503 first.
     let leave = || {
         std::thread::sleep(Duration::from_millis(200));
-        // By another thread, as whoever reads the log may have stopped.
-        let last_word = std::thread::Builder::new().name("last-word".to_owned()).spawn(|| match untold() {
-            0 => {}
-            count => tracing::error!(requests = count, "more requests failed with the store"),
-        });
-        drop(last_word);
+        // In a thread of its own: writing to the log blocks if its reader has stopped.
+        let last_line =
+            std::thread::Builder::new().name("last-log-line".to_owned()).spawn(|| match untold() {
+                0 => {}
+                count => tracing::error!(requests = count, "more requests failed with the store"),
+            });
+        drop(last_line);
         std::thread::sleep(Duration::from_millis(50));
         std::process::exit(1);
     };
-    // Before the log is written to: whoever reads that may have stopped, and then the write never ends.
+    // Started before the log is written: that blocks for ever if the log's reader has stopped.
     let leaving = std::thread::Builder::new().name("give-up".to_owned()).spawn(leave);
     tracing::error!(store.failure = why, "stopping at once: the store has failed");
     if leaving.is_err() {
@@ -259,17 +260,18 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Waits until the process is told to stop.
-fn told(stop: &watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<> {
+/// Waits until a shutdown is requested.
+fn stopped(stop: &watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<> {
     let mut stop = stop.clone();
     async move { drop(stop.wait_for(|stop| *stop).await) }
 }
 
-/// Becomes true when the process is told to stop.
+/// Becomes true when a shutdown is requested.
 fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    // Supervisors and closing terminals send it; by itself it would end the process without a drain.
+    // Supervisors and closing terminals send SIGHUP. Its default action would end the process without draining
+    // connections.
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             tracing::warn!(
@@ -284,7 +286,7 @@ fn stop_signal() -> io::Result<watch::Receiver<bool>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop");
+        tracing::info!("shutdown requested");
         let _ = sender.send(true);
     });
     Ok(receiver)

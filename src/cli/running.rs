@@ -1,5 +1,5 @@
-//! What the running server makes of its keys folder, asked over the operators' socket: what a command has put there is one
-//! thing, what the server does is another.
+//! Asks the running server, over its operators' socket, which keys it uses: a change of the keys folder does not prove
+//! that the server has picked it up.
 
 use std::path::Path;
 
@@ -11,36 +11,36 @@ use super::operators::runs;
 use super::{Failure, Outcome, operators};
 use crate::http::operations::operator::KEYS;
 
-/// A server beside this command.
+/// What is known of a running server.
 pub(super) enum Running {
-    /// There is none on the data folder.
+    /// No server runs on the data folder.
     No,
-    /// There may be one; why it can't be told.
+    /// There may be one; the text says why that is unknown.
     Unknown(String),
-    /// What it says of its keys.
-    Says(Value),
+    /// The server's answer about its keys.
+    Answered(Value),
 }
 
 impl Running {
-    /// Has the server on a data folder look at its keys.
+    /// Makes the server on a data folder read its keys folder again and report its keys.
     pub(super) fn on(data: &Path) -> Self {
         match ask(data) {
-            Ok(Some(keys)) => Self::Says(keys),
+            Ok(Some(keys)) => Self::Answered(keys),
             Ok(None) => Self::No,
             Err(failure) => Self::Unknown(failure.to_string()),
         }
     }
 
-    /// After a signing key was made, and another destroyed: what the server does now.
+    /// After a signing key was made and perhaps another destroyed: the report of what the server does now.
     ///
     /// # Errors
-    /// [`Failure`] if it does something else than the command has said.
+    /// [`Failure`] if the server still uses the old key, or does not publish the new one.
     pub(super) fn after_signing(&self, new: &str, destroyed: Option<&str>) -> Outcome<String> {
-        let Self::Says(keys) = self else { return Ok(self.without_a_word()) };
+        let Self::Answered(keys) = self else { return Ok(self.without_answer()) };
         let publishes = |kid: &str| list(keys, "published").any(|published| published.as_str() == Some(kid));
         let signer = text(keys, "signer");
         match destroyed {
-            Some(old) if publishes(old) => Err(wrong(keys, &format!("still takes tokens by {old}"))),
+            Some(old) if publishes(old) => Err(wrong(keys, &format!("still accepts tokens of {old}"))),
             _ if !publishes(new) => {
                 let by = if signer.is_empty() {
                     "can't sign at all".to_owned()
@@ -54,17 +54,17 @@ impl Running {
         }
     }
 
-    /// After a refresh secret was made, and another destroyed: what the server does now.
+    /// After a refresh secret was made and perhaps another destroyed: the report of what the server does now.
     ///
     /// # Errors
     /// As [`Running::after_signing`].
     pub(super) fn after_refresh_secret(&self, new: Option<u8>, destroyed: Option<u8>) -> Outcome<String> {
-        let Self::Says(keys) = self else { return Ok(self.without_a_word()) };
+        let Self::Answered(keys) = self else { return Ok(self.without_answer()) };
         let ids: Vec<u64> = list(keys, "refresh_secrets").filter_map(Value::as_u64).collect();
         let has = |id: u8| ids.contains(&u64::from(id));
         match (new, destroyed) {
             (_, Some(old)) if has(old) => {
-                Err(wrong(keys, &format!("still takes refresh tokens by refresh secret {old}")))
+                Err(wrong(keys, &format!("still accepts refresh tokens of refresh secret {old}")))
             }
             (Some(new), _) if !has(new) => Err(wrong(keys, &format!("does not know refresh secret {new}"))),
             (_, _) => {
@@ -74,11 +74,11 @@ impl Running {
         }
     }
 
-    fn without_a_word(&self) -> String {
+    fn without_answer(&self) -> String {
         match self {
-            Self::No => "no server runs on the data folder: the next start goes by it\n".to_owned(),
-            Self::Unknown(why) => format!("whether a running server has taken it in can't be told: {why}\n"),
-            Self::Says(_) => String::new(),
+            Self::No => "no server runs on the data folder: the next start uses it\n".to_owned(),
+            Self::Unknown(why) => format!("can't find out whether a running server uses it: {why}\n"),
+            Self::Answered(_) => String::new(),
         }
     }
 }
@@ -87,10 +87,10 @@ fn list<'a>(keys: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     keys.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The server does something else than it should.
+/// The failure that says how the server differs from what it should do.
 fn wrong(keys: &Value, what: &str) -> Failure {
     let problems: Vec<_> = list(keys, "problems").filter_map(Value::as_str).collect();
-    let why = if problems.is_empty() { "its log says why".to_owned() } else { problems.join("; ") };
+    let why = if problems.is_empty() { "see its log".to_owned() } else { problems.join("; ") };
     Failure::Failed(format!("the running server {what}: {why}"))
 }
 

@@ -1,4 +1,4 @@
-//! `heirloom serve`: production.
+//! `heirloom serve`: runs a server in production.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -24,13 +24,13 @@ pub(super) struct Arguments {
     /// Check the configuration, the keys, the certificate and the ports; start nothing and change nothing
     #[arg(long)]
     check: bool,
-    /// Take the store as it is although its mark is missing: after a restore from a backup without it
+    /// Start although the store's mark is missing: after a restore from a backup without it
     #[arg(long)]
     accept_missing_mark: bool,
-    /// The data were restored from a backup: take them as they are, and end every session; give it for one start
+    /// The data were restored from a backup: accept them and end every session; give it for one start only
     #[arg(long, conflicts_with = "check")]
     restored: bool,
-    /// Who issues the tokens: the URL that clients use
+    /// The issuer: the URL that clients use
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// Where to listen; may be given several times
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     /// The folder of the keys
     #[arg(long, value_name = "DIR")]
     keys: Option<String>,
-    /// How log lines look: text or json
+    /// The format of log lines: text or json
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
     /// Which log lines are written, such as "info" or "warn,heirloom=debug"
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Outcome {
     })
 }
 
-/// Prints what `--check` has found.
+/// Prints the findings of `--check`.
 fn report(config: &Config, file: &Path, out: &mut dyn Write) -> Outcome {
     let found = check::check(config);
     let warnings = config.warnings().into_iter().chain(found.warnings).map(|text| format!("warning: {text}"));
@@ -91,7 +91,7 @@ fn report(config: &Config, file: &Path, out: &mut dyn Write) -> Outcome {
     print_lines(out, std::iter::once(format!("{}: no mistakes; {said}", file.display())))
 }
 
-/// The file, the environment, and the flags that were given.
+/// The configuration's sources: the file, the environment, and the given flags.
 fn sources(arguments: Arguments) -> Sources {
     let listen = (!arguments.listen.is_empty()).then(|| arguments.listen.join(","));
     let given = [

@@ -1,4 +1,4 @@
-//! `heirloom session`: sessions, of a running server or of a folder that no server has open.
+//! `heirloom session`: shows and ends sessions, on a running server or in a data folder that no server has open.
 
 use std::io::Write;
 
@@ -26,7 +26,7 @@ pub(super) enum Command {
     End(SessionArgs),
 }
 
-/// Whose sessions.
+/// Selects sessions by user or by client.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Of {
@@ -38,7 +38,7 @@ pub(super) struct Of {
     client: Option<String>,
 }
 
-/// A session of an installation.
+/// Names a session of an installation.
 #[derive(Args)]
 pub(super) struct SessionArgs {
     /// The session's id

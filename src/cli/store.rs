@@ -1,19 +1,19 @@
-//! The store of an installation, by its configuration.
+//! Opens the store of an installation.
 
 use super::accepted::Accepted;
 use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::store::{self, OnFatal, OpenedStore, StoreLocation, StoreSettings};
 
-/// Where the store is.
+/// Where the store of this configuration is.
 pub(super) fn location(config: &Config) -> StoreLocation {
     StoreLocation::Folder(config.data.clone())
 }
 
-/// Opens the store, or makes a new one; `on_fatal` ends the process when the store has failed.
+/// Opens the store, or creates it. `on_fatal` is called to end the process when the store has failed.
 ///
 /// # Errors
-/// [`Failure`] that says what to do.
+/// [`Failure`] that tells the operator what to do.
 pub(super) async fn open(config: &Config, accept: Accepted, on_fatal: OnFatal) -> Outcome<OpenedStore> {
     let settings = StoreSettings {
         location: location(config),

@@ -1,4 +1,4 @@
-//! `heirloom user`: users, of a running server or of a folder that no server has open.
+//! `heirloom user`: adds and changes users, on a running server or in a data folder that no server has open.
 
 use std::io::{IsTerminal as _, Write};
 
@@ -27,11 +27,11 @@ pub(super) enum Command {
     /// Set a user's password, and end all the user's sessions
     #[command(after_help = PASSWORD)]
     Password(UserArgs),
-    /// Set a user's roles: all that the user has from then on
+    /// Set a user's roles, replacing all that the user had
     Roles {
         #[command(flatten)]
         user: UserArgs,
-        /// The roles; none takes all away
+        /// The roles; without any, the user has none
         roles: Vec<String>,
     },
     /// Disable a user, and end all the user's sessions
@@ -44,7 +44,7 @@ pub(super) enum Command {
     Delete {
         #[command(flatten)]
         user: UserArgs,
-        /// Don't ask
+        /// Don't ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -55,7 +55,7 @@ pub(super) enum Command {
     },
 }
 
-/// A user of an installation.
+/// Names a user of an installation.
 #[derive(Args)]
 pub(super) struct UserArgs {
     /// The user's name
@@ -112,7 +112,7 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
 }
 
 impl UserArgs {
-    /// Calls an endpoint below the user's.
+    /// Calls an endpoint of the user: `below` is the rest of the path.
     fn call(
         &self,
         administration: &Administration,
@@ -131,10 +131,10 @@ fn line(user: &Value) -> String {
     format!("{}  {state}  {}  {roles}", text(user, "id"), text(user, "username")).trim_end().to_owned()
 }
 
-/// Deleting can't be undone: the name must be typed.
+/// Asks the operator to type the name again, since deleting can't be undone.
 fn confirm(name: &str) -> Outcome {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::Usage("deleting can't be undone: say --yes".to_owned()));
+        return Err(Failure::Usage("deleting can't be undone: give --yes".to_owned()));
     }
     if prompt::line("Type the name again to delete the user: ")?.trim() == name {
         return Ok(());

@@ -1,7 +1,7 @@
-//! The installation aggregate: what concerns all of the data at once. Pure.
+//! The installation aggregate: facts about all data of a server at once. Pure.
 //!
-//! There is one, with one stream. It has an *epoch*, as users and clients have: a session holds only in the epoch that it
-//! was started in.
+//! There is one installation with one stream. It has an *epoch*, as users and clients have: a session is valid only in
+//! the installation's epoch in which it was started.
 
 use minicbor::{Decode, Encode};
 
@@ -17,13 +17,13 @@ pub const CATEGORY: u8 = b'i';
 /// An event on the installation's stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum InstallationEvent {
-    /// `sessions_ended_by_restore`: the data were restored from a backup, and every session that they have ended by that.
+    /// `sessions_ended_by_restore`: the data were restored from a backup, which ended every session in them.
     #[n(0)]
     SessionsEndedByRestore {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// Who said so.
+        /// Who restored them.
         #[n(9)]
         by: Option<Actor>,
     },
@@ -32,10 +32,10 @@ pub enum InstallationEvent {
 /// The installation's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Installation {
-    /// Raised when every session is to end.
+    /// Starts at 0; raised by one when every session is to end.
     #[n(0)]
     pub epoch: u32,
-    /// When that was last.
+    /// When the data were last restored from a backup, in milliseconds since the Unix epoch.
     #[n(1)]
     pub restored_at: Option<Timestamp>,
 }
@@ -51,29 +51,29 @@ impl Installation {
         }
     }
 
-    /// Its stream.
+    /// The installation's only stream.
     #[must_use]
     pub fn stream() -> Option<StreamId> {
         StreamId::new(CATEGORY, b"")
     }
 
-    /// The state as a snapshot.
+    /// The state as a snapshot's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The state out of a snapshot.
+    /// The state from a snapshot's bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no snapshot.
+    /// A newer format, or bytes that are not a snapshot.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }
 }
 
 impl InstallationEvent {
-    /// The event's name.
+    /// The event's name, as it is shown to administrators.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -89,16 +89,16 @@ impl InstallationEvent {
         }
     }
 
-    /// The event as a store keeps it.
+    /// The event as stored bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The event as a store kept it.
+    /// The event from stored bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no event.
+    /// A newer format, or bytes that are not an event.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }

@@ -1,7 +1,7 @@
-//! How a password is kept: Argon2id (RFC 9106) over the password's HMAC-SHA-256 under a pepper.
+//! How a password is stored: Argon2id (RFC 9106) over the password's HMAC-SHA-256 under a pepper.
 //!
-//! The pepper lies in the keys folder, not in the database: a stolen database does not even allow guessing. The HMAC
-//! also takes passwords of any length whole, whatever the slow hash does with long ones.
+//! The pepper is in the keys folder, not in the database: whoever has stolen only the database can't even try
+//! passwords. The HMAC also makes every byte of a long password count, whatever the length limit of the slow hash is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use super::Password;
 
-/// What is kept of a password. Encoded with minicbor: a map with integer keys, about 75 bytes, that a later format
-/// extends. Nothing in it is trusted: the cost is checked before any of it is spent.
+/// The stored hash of a password: a CBOR map with integer keys, about 75 bytes, which a later format can extend. Its
+/// values are not trusted: the cost is checked before anything is computed.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct PasswordRecord {
@@ -37,17 +37,18 @@ pub struct PasswordRecord {
     hash: [u8; 32],
 }
 
-/// The format that this version writes: Argon2id 1.3 over HMAC-SHA-256.
+/// The format that this version writes: Argon2id version 1.3 over HMAC-SHA-256.
 const FORMAT: u8 = 1;
 
 impl PasswordRecord {
-    /// Whether a sign-in should hash the password again: with another cost, or under another pepper.
+    /// Whether the password should be hashed again at the next sign-in, because the configured cost or the current
+    /// pepper is another one.
     #[must_use]
     pub fn needs_rehash(&self, cost: Cost, current_pepper: u8) -> bool {
         self.cost() != Ok(cost) || self.pepper != current_pepper
     }
 
-    /// The cost that this record asks for.
+    /// The cost of verifying this record.
     ///
     /// # Errors
     /// [`HashRefused::Cost`] if it is out of bounds, [`HashRefused::Format`] if a newer version wrote the record.
@@ -64,7 +65,8 @@ impl PasswordRecord {
         self.pepper
     }
 
-    /// A record that no password matches, for a person who does not exist: it costs what a current one costs.
+    /// A record that no password matches. Verifying it for a name without an account takes as long as for a current
+    /// account.
     pub(super) fn of_nobody(cost: Cost, peppers: &Peppers) -> Self {
         let Cost { memory_kib, passes, lanes } = cost;
         Self {
@@ -86,7 +88,7 @@ impl fmt::Debug for PasswordRecord {
     }
 }
 
-/// What one hash costs; within bounds, so that no record can ask for gigabytes or minutes.
+/// The cost of one hash. It is bounded, so that no record can ask for gigabytes or minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     memory_kib: u32,
@@ -95,14 +97,14 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// What OWASP recommends first: 19 MiB, two passes, one lane.
+    /// OWASP's first recommendation: 19 MiB, two passes, one lane.
     pub const RECOMMENDED: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
 
     /// The most memory, in KiB: 128 MiB.
     pub const MAX_MEMORY_KIB: u32 = 128 * 1024;
     /// The most passes.
     pub const MAX_PASSES: u32 = 16;
-    /// The most lanes. They are filled one after the other.
+    /// The most lanes. They are computed one after the other, in one thread.
     pub const MAX_LANES: u32 = 4;
 
     /// `memory_kib` KiB of memory (at least 8 a lane), `passes` passes, `lanes` lanes.
@@ -132,10 +134,10 @@ impl Default for Cost {
     }
 }
 
-/// Why a stored hash cannot be computed. For the operator; a client hears only that the server has failed.
+/// Why a stored hash can't be computed. For the operator; a client gets only a server error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashRefused {
-    /// The record asks for a cost that is out of bounds: it is damaged, or somebody has tampered with it.
+    /// The record's cost is out of bounds: it is damaged, or somebody has changed it.
     #[error("a password hash asks for m={memory_kib} KiB, t={passes}, p={lanes}, which is out of bounds")]
     Cost {
         /// The memory, in KiB.
@@ -145,7 +147,7 @@ pub enum HashRefused {
         /// The lanes.
         lanes: u32,
     },
-    /// A newer version wrote it.
+    /// A newer version of heirloom wrote the record.
     #[error("a password hash has format {0}, which this version does not know")]
     Format(u8),
     /// Its pepper is not in the keys folder.
@@ -156,7 +158,7 @@ pub enum HashRefused {
     Failed,
 }
 
-/// The peppers of the keys folder: one makes new hashes, the older ones verify.
+/// The peppers of the keys folder: the current one is used for new hashes, the older ones only to verify.
 #[derive(Clone)]
 pub struct Peppers {
     current: u8,
@@ -164,7 +166,7 @@ pub struct Peppers {
 }
 
 impl Peppers {
-    /// `current` makes new hashes; `older` ones verify. Each is an id and 32 random bytes.
+    /// `current` is used for new hashes, the `older` ones only to verify. Each is an id and 32 random bytes.
     pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, [u8; 32])>) -> Self {
         let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
         let mut keys: BTreeMap<_, _> =
@@ -173,7 +175,7 @@ impl Peppers {
         Self { current: current.0, keys }
     }
 
-    /// The id of the pepper that makes new hashes.
+    /// The id of the pepper for new hashes.
     #[must_use]
     pub const fn current(&self) -> u8 {
         self.current
@@ -191,7 +193,7 @@ impl fmt::Debug for Peppers {
     }
 }
 
-/// The memory that hashes are computed in; it is kept from one to the next.
+/// The memory in which hashes are computed. It is kept from one hash to the next.
 #[derive(Default)]
 pub(super) struct Workspace {
     blocks: Vec<Block>,
@@ -199,22 +201,22 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    /// Without memory, until a hash needs some. Hashes are counted in `started`.
+    /// A workspace without memory, which is allocated at the first hash. `started` counts the hashes.
     pub(super) fn new(started: Arc<AtomicU64>) -> Self {
         Self { blocks: Vec::new(), started }
     }
 
-    /// Gives its memory back, until a hash needs some again.
+    /// Frees the memory until the next hash needs it.
     pub(super) fn give_back(&mut self) {
         self.blocks = Vec::new();
     }
 
-    /// How much memory it holds, in bytes.
+    /// The allocated memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.blocks.capacity().saturating_mul(Block::SIZE)
     }
 
-    /// Gives back what a record with a higher cost than `cost` took.
+    /// Frees the memory beyond what `cost` needs, after a record with a higher cost was verified.
     pub(super) fn shrink_to(&mut self, cost: Cost) {
         self.blocks.truncate(cost.blocks());
         self.blocks.shrink_to(cost.blocks());
@@ -232,7 +234,7 @@ impl Workspace {
         Ok(record)
     }
 
-    /// Whether `password` is the one that `record` was made of; in a time that does not tell how nearly.
+    /// Whether `password` is the one from which `record` was made; compared in constant time.
     pub(super) fn verify(
         &mut self,
         password: &Password,
@@ -289,7 +291,7 @@ mod tests {
         Workspace::default().verify(&password(text), record, &peppers())
     }
 
-    /// bcrypt looks at 72 bytes.
+    /// bcrypt ignores everything after 72 bytes.
     #[test]
     fn passwords_that_differ_at_byte_73_differ() {
         let (a, b) = (format!("{}a", "x".repeat(72)), format!("{}b", "x".repeat(72)));
@@ -303,7 +305,7 @@ mod tests {
         assert_eq!(verifies("café aulait", &hashed("café au lait")), Ok(false));
     }
 
-    /// A record in the store must not be able to take all memory.
+    /// A record in the store must not be able to use up all memory.
     #[test]
     fn a_record_that_asks_for_4_gib_is_refused() {
         for (memory_kib, passes, lanes) in [

@@ -1,9 +1,9 @@
-//! Passwords: what one is, what a new one must be, how it is kept, and who does the slow work.
+//! Passwords: parsing them, the rules for new ones, how they are stored, and the threads that hash them.
 //!
 //! - [`Password`]: a typed password, normalised and bounded.
-//! - [`policy`]: what a new password must be. Only new ones: who has an older one still signs in.
-//! - [`hash`]: Argon2id over the password's HMAC under a pepper, and the record that is kept of it.
-//! - [`pool`]: a few threads that hash, so that a storm of sign-ins slows nothing else.
+//! - [`policy`]: the rules for new passwords. They don't apply to existing ones, whose owners can still sign in.
+//! - [`hash`]: Argon2id over the password's HMAC under a pepper, and the record that stores it.
+//! - [`pool`]: a few threads that hash, so that many sign-ins at once slow nothing else.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ pub mod hash;
 pub mod policy;
 pub mod pool;
 
-/// A typed password after the PRECIS profile `OpaqueString` (RFC 8265 §4.2): composed (NFC), every kind of space the
-/// ASCII one, nothing trimmed, case kept. Zeroed when dropped; `Debug` shows nothing of it.
+/// A typed password after the PRECIS profile `OpaqueString` (RFC 8265 §4.2): composed (NFC), every kind of space
+/// replaced by the ASCII one, nothing trimmed, case kept. Zeroed when dropped; `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -24,12 +24,13 @@ impl Password {
     /// The longest password as typed, in bytes.
     pub const MAX: usize = 1024;
 
-    /// Takes a password as it was typed.
+    /// Parses a password as it was typed.
     ///
-    /// As with names, canonical composition comes first as well as last: the profile refuses decomposed Korean otherwise.
+    /// As with names, canonical composition is done first as well as last: otherwise the profile refuses decomposed
+    /// Korean.
     ///
     /// # Errors
-    /// [`PasswordRefused`]; a long one is refused before anything is computed from it.
+    /// [`PasswordRefused`]; a text that is too long is refused before it is processed.
     pub fn parse(typed: &str) -> Result<Self, PasswordRefused> {
         if typed.is_empty() {
             return Err(PasswordRefused::Empty);
@@ -59,10 +60,10 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Why what was typed cannot be a password at all. The texts are fixed sentences that a client may see.
+/// Why a text can't be a password. The messages are fixed and may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordRefused {
-    /// Nothing.
+    /// The text is empty.
     #[error("The password is empty.")]
     Empty,
     /// More than [`Password::MAX`] bytes.
@@ -93,7 +94,7 @@ mod tests {
     fn more_than_1024_bytes_are_refused() {
         assert!(Password::parse(&"é".repeat(512)).is_ok());
         assert_eq!(parsed(&"a".repeat(1025)), Err(PasswordRefused::TooLong));
-        // Not permitted either; the length is looked at first.
+        // This text has characters that are not permitted too; its length is checked first.
         assert_eq!(parsed(&"\0".repeat(1025)), Err(PasswordRefused::TooLong));
     }
 

@@ -1,5 +1,5 @@
-//! What a new password must be (NIST SP 800-63B-4 §3.1.1.2): long enough, and not easy to guess. No rules of
-//! composition, no expiry.
+//! The rules for new passwords (NIST SP 800-63B-4 §3.1.1.2): long enough, and not easy to guess. No required kinds of
+//! characters, no expiry.
 
 use super::{Password, PasswordRefused};
 
@@ -10,27 +10,27 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The fewest characters that any setting may ask for.
+    /// The lowest minimum length that can be configured.
     pub const FEWEST: usize = 8;
 
-    /// The most characters that a setting may ask for: NIST wants at least 64 to be possible.
+    /// The highest minimum length that can be configured: NIST requires that passwords of 64 characters are permitted.
     pub const MOST: usize = 64;
 
-    /// At least `min_chars` characters (15 are recommended); `None` outside [`Policy::FEWEST`] to [`Policy::MOST`].
+    /// A minimum of `min_chars` characters (15 are recommended); `None` outside [`Policy::FEWEST`] to [`Policy::MOST`].
     #[must_use]
     pub fn new(min_chars: usize) -> Option<Self> {
         (Self::FEWEST..=Self::MOST).contains(&min_chars).then_some(Self { min_chars })
     }
 
-    /// Whether `password` may be a new password of the person whom `about` describes (the name, an address, the
-    /// product's name: words that are no secret).
+    /// Checks `password` as a new password of a person. `about` has words that are not secret: the person's name, an
+    /// address, the product's name.
     ///
     /// The strength is zxcvbn's estimate, which knows the 30,000 most common passwords, words and names, and patterns
-    /// of keys, dates and repeats. The worst input that was found takes 2 ms, so this belongs on the hashing threads:
-    /// see [`HashingPool::hash_new`](super::pool::HashingPool::hash_new).
+    /// of keys, dates and repeats. The slowest input that was found takes 2 ms, so call it on the hashing threads: see
+    /// [`HashingPool::hash_new`](super::pool::HashingPool::hash_new).
     ///
     /// # Errors
-    /// [`PolicyRefused`], naming the rule.
+    /// [`PolicyRefused`] names the broken rule.
     pub fn accept(&self, password: &Password, about: &[&str]) -> Result<(), PolicyRefused> {
         let text = password.as_str();
         if text.chars().count() < self.min_chars {
@@ -46,29 +46,29 @@ impl Default for Policy {
     }
 }
 
-/// Why a password was refused as a new one. The texts are fixed sentences that a client may see.
+/// Why a password was refused as a new one. The messages are fixed and may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyRefused {
-    /// It is no password at all.
+    /// The text can't be a password at all.
     #[error(transparent)]
     Password(#[from] PasswordRefused),
-    /// Fewer characters than the setting asks for.
+    /// It has fewer characters than the configured minimum.
     #[error("The password has fewer than {min_chars} characters.")]
     TooShort {
-        /// How many it must have.
+        /// The configured minimum, in characters.
         min_chars: usize,
     },
-    /// A common password, or one made of the name, of common words, dates, keys in a row, repeats.
+    /// It is a common password, or made of the name, of common words, dates, keys in a row or repeats.
     #[error("The password is easy to guess. Add a word or two that nobody would expect.")]
     Guessable,
 }
 
-/// How many characters the estimate looks at: what 20 characters hide is hidden well, and the numbers that it calculates with
-/// of more of them do not fit in 64 bits.
+/// How many characters zxcvbn is given: a password whose first 20 characters are hard to guess is good enough, and with
+/// more characters zxcvbn's numbers overflow 64 bits.
 pub const LOOKED_AT: usize = 20;
 
-/// What the estimate reads digits and signs as, besides themselves. It tries every combination of what a password has of
-/// them, and each costs as much as a password of letters.
+/// The letters as which zxcvbn reads digits and signs. It tries every combination of these readings in a password, and
+/// each combination takes as much time as a password of letters.
 const READ_AS: [(char, &str); 12] = [
     ('a', "4@"),
     ('b', "8"),
@@ -84,16 +84,16 @@ const READ_AS: [(char, &str); 12] = [
     ('z', "2"),
 ];
 
-/// How many combinations it may try. A word that somebody has disguised has a few; 30 odd characters have thousands.
+/// How many combinations zxcvbn may try. A disguised word has a few; a password of 30 such characters has thousands.
 const READINGS: usize = 32;
 
-/// More words about a person than this are not looked at, nor any longer one, in bytes.
+/// The most words about a person that are compared, and the longest of them, in bytes.
 const WORDS: usize = 16;
 const LONGEST_WORD: usize = 32;
 
 fn guessable(text: &str, about: &[&str]) -> bool {
     let head = with_few_readings(text.chars().take(LOOKED_AT));
-    // An address or a full name gives itself away in parts too.
+    // Parts of an address or a full name are guessable too.
     let words: Vec<&str> = about
         .iter()
         .flat_map(|words| std::iter::once(*words).chain(words.split(|c: char| !c.is_alphanumeric())))
@@ -103,8 +103,8 @@ fn guessable(text: &str, about: &[&str]) -> bool {
     zxcvbn::zxcvbn(&head, &words).score() < zxcvbn::Score::Two
 }
 
-/// A text in which so many digits and signs stay as leaves it [`READINGS`] at most. Others are replaced, each by a character
-/// of its own, which is no letter, no key, and next to no other in any order.
+/// A text for which zxcvbn tries at most [`READINGS`] combinations. The digits and signs that would exceed that are
+/// replaced. Each gets a substitute of its own that zxcvbn does not take for a letter, a key, or part of a sequence.
 fn with_few_readings(text: impl Iterator<Item = char>) -> String {
     let (mut kept, mut replaced) = (Vec::new(), Vec::new());
     text.map(|c| {
@@ -119,13 +119,13 @@ fn with_few_readings(text: impl Iterator<Item = char>) -> String {
             kept.pop();
             replaced.push(c);
         }
-        // In the private use area, 47 apart.
+        // The substitutes are in the private use area, 47 code points apart.
         u32::from(c).checked_mul(47).and_then(|at| char::from_u32(at.saturating_add(0xE000))).unwrap_or(c)
     })
     .collect()
 }
 
-/// How many combinations there are at most. A sign that may be either of two letters counts twice for each.
+/// An upper bound of the combinations. A sign with two readings counts twice for each of its letters.
 fn readings(signs: &[char]) -> usize {
     let ways = |c: char| READ_AS.iter().filter(|(_, of)| of.contains(c)).count();
     READ_AS
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// Of every digit and sign that is read as a letter.
+    /// Every digit and sign that zxcvbn reads as a letter.
     const ODD: &str = "4@8({[<36911!|7$5+%20O";
 
     #[test]
@@ -202,13 +202,13 @@ mod tests {
         let signs = |text: &str| with_few_readings(text.chars()).chars().collect::<Vec<_>>();
         assert!(readings(&signs(ODD)) <= READINGS);
         assert_eq!(with_few_readings("P@$$w0rd1!".chars()), "P@$$w0rd1!", "what people do stays");
-        // What is replaced stays as long, and equal where it was equal.
+        // Substitution keeps the length, and equal characters stay equal.
         let (one, two) = (signs(ODD), signs(&format!("{ODD}{ODD}")));
         assert_eq!(two, [one.as_slice(), &one].concat());
         assert_eq!(one.len(), ODD.len());
     }
 
-    /// Outside the suite, since it measures time: `cargo test --lib -- --ignored the_worst_input --nocapture`.
+    /// Not part of the suite, since it measures time: `cargo test --lib -- --ignored the_worst_input --nocapture`.
     #[test]
     #[ignore = "measures time: run it alone on a quiet machine"]
     fn the_worst_input_that_was_found_takes_no_longer_than_the_documentation_says() {
@@ -216,7 +216,7 @@ mod tests {
         let mut worst = (std::time::Duration::ZERO, String::new());
         let mut texts = vec![repeated(ODD), repeated("4@8({[<3#6!1|lI$5+7%2Zz0oO9gqxXvV")];
         texts.extend(["a", "ab", "abc", "password", "4@", "1|7", "19", "1990-12-31", "qwerty"].map(repeated));
-        // Every mixture of letters with signs.
+        // Every mixture of letters and signs.
         for step in 1..ODD.len() {
             let odd: String = ODD.chars().cycle().step_by(step).take(16).collect();
             texts.push(odd.chars().zip("aeiouslt".chars().cycle()).flat_map(|(a, b)| [a, b]).collect());
@@ -224,7 +224,7 @@ mod tests {
             texts.push(format!("{odd}{odd}"));
         }
         for text in texts {
-            // The best of five: what else the machine does is not the text's fault.
+            // The best of five, so that other work of the machine does not count.
             let times = [(); 5].map(|()| {
                 let began = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
                 let _ = accept(&text, &["guybrush", "threepwood", "guybrush.threepwood@example.com"]);

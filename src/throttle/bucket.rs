@@ -1,10 +1,9 @@
-//! A token bucket a session or a user, in memory of a fixed size.
+//! Token buckets, one a session or a user, in memory of a fixed size.
 //!
-//! A bucket is one moment: when it will be full again (the "theoretical arrival time" of the generic cell rate
-//! algorithm, ITU-T I.371). One that is full has nothing to remember, so a client that refreshes as it should is
-//! forgotten after a moment, and a few thousand places hold everybody who is in a hurry. When more are than there are
-//! places, the ones that are nearest to full are forgotten first: then a limit is missed, and nobody is refused who
-//! should not be.
+//! A bucket is stored as one moment: when it will be full again (the "theoretical arrival time" of the generic cell
+//! rate algorithm, ITU-T I.371). A full bucket needs no memory, so a client that refreshes normally is forgotten after
+//! a moment, and a few thousand places are enough for all that are too fast. When there are more of those than places,
+//! the buckets nearest to full are dropped first: then somebody passes a limit, and nobody is refused wrongly.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,12 +11,12 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// How often something may happen.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// This often at once; 0: without limit.
+    /// How many requests are permitted at once; 0: no limit.
     pub burst: u32,
-    /// And once more after each such time.
+    /// One more request is permitted each time this duration has passed.
     pub every: Duration,
 }
 
@@ -28,13 +27,13 @@ impl Rate {
     }
 }
 
-/// The buckets of all sessions, or of whatever else has 16 bytes that can't be chosen, of which the last 8 are random.
+/// The buckets of all keys: ids of 16 bytes that a client can't choose, with the last 8 bytes random.
 pub struct Buckets {
     rate: Rate,
     sets: Mutex<Box<[Set]>>,
 }
 
-/// Places for keys that meet; 8,192 of these are 768 KiB.
+/// Four places that share one hash value; 8,192 such sets take 768 KiB.
 type Set = [Place; 4];
 const SETS: usize = 8192;
 
@@ -45,14 +44,14 @@ struct Place {
 }
 
 impl Buckets {
-    /// Full buckets.
+    /// Starts with every bucket full.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let sets = if rate.burst == 0 { 0 } else { SETS };
         Self { rate, sets: Mutex::new(vec![Set::default(); sets].into_boxed_slice()) }
     }
 
-    /// How long `key` must wait for its next turn; zero if it may go on.
+    /// How long `key` must wait for its next request; zero if it need not.
     #[must_use]
     pub fn wait(&self, key: &[u8; 16], now: Timestamp) -> Duration {
         if self.rate.burst == 0 {
@@ -61,15 +60,16 @@ impl Buckets {
         self.wait_in(&mut self.sets(), key, now)
     }
 
-    /// Takes one out of the bucket of `key`.
+    /// Takes one token out of the bucket of `key`.
     pub fn take(&self, key: &[u8; 16], now: Timestamp) {
         self.take_in(&mut self.sets(), key, now);
     }
 
-    /// Takes one out of the bucket of `key` if there is one; of many who try at once, no more than there are get one.
+    /// Takes one token out of the bucket of `key` if there is one. Of many concurrent calls, no more succeed than there
+    /// are tokens.
     ///
     /// # Errors
-    /// How long to wait for the next turn.
+    /// How long to wait for the next token.
     pub fn try_take(&self, key: &[u8; 16], now: Timestamp) -> Result<(), Duration> {
         if self.rate.burst == 0 {
             return Ok(());
@@ -103,13 +103,13 @@ impl Buckets {
         }
     }
 
-    /// How long it takes until a bucket is full. More than an empty one takes: the clock has been set back, which is
-    /// nobody's fault.
+    /// How long until a bucket is full. If that is longer than filling an empty one takes, the clock was set back: the
+    /// bucket then counts as full.
     fn missing(&self, full_at: Timestamp, now: Timestamp) -> Duration {
         Some(full_at.since(now)).filter(|missing| *missing <= self.rate.whole()).unwrap_or_default()
     }
 
-    /// The buckets are good after a panic elsewhere: each step leaves them whole.
+    /// A poisoned lock is used anyway: each step leaves the buckets consistent, so a panic elsewhere does no harm.
     fn sets(&self) -> MutexGuard<'_, Box<[Set]>> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! A counter with growing delays that forgets, and a sketch of many of them.
+//! A counter of failures that forgets over time and asks for growing delays, and a sketch of many such counters.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ pub struct Limit {
     pub first_delay: Duration,
     /// The longest delay.
     pub longest_delay: Duration,
-    /// In this time, half of the failures are forgotten.
+    /// The time in which half of the counted failures are forgotten.
     pub half_life: Duration,
 }
 
 impl Limit {
-    /// No limit.
+    /// Nothing is limited.
     pub const OFF: Self = Self { free: 0, ..Self::UP_TO_A_MINUTE };
 
-    /// One second, two, four, up to a minute; half is forgotten in ten minutes.
+    /// Delays of one second, two, four, up to a minute; half of the failures are forgotten in ten minutes.
     pub(super) const UP_TO_A_MINUTE: Self = Self {
         free: 10,
         first_delay: Duration::from_secs(1),
@@ -46,44 +46,44 @@ impl Limit {
     }
 }
 
-/// Failures, when they were last looked at, and until when the next attempt must wait.
+/// The failures counted, when that was last updated, and until when the next attempt must wait.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counter {
-    /// In 1/256 of a failure.
+    /// The failures at `seen`, in units of 1/256 failure.
     level: u32,
-    /// How much of that was counted by the counter above this one as well, in 1/256 of a failure.
+    /// How much of that the next wider counter has counted as well, in units of 1/256 failure.
     passed_on: u32,
     seen: Timestamp,
     open: Timestamp,
 }
 
-/// One failure, as a level.
+/// One failure in the units of a level.
 pub(super) const ONE: u32 = 256;
 
 impl Counter {
     /// How long the next attempt must wait.
     pub(super) fn wait(&self, limit: &Limit, now: Timestamp) -> Duration {
         let wait = self.open.since(now);
-        // More than the longest delay: the clock has been set back, which is nobody's fault.
+        // A wait that is longer than the longest delay means that the clock was set back: then nobody waits.
         if limit.is_off() || wait > limit.longest_delay { Duration::ZERO } else { wait }
     }
 
-    /// How many failures are remembered, to the nearest.
+    /// The failures that are not forgotten yet, rounded to the nearest number.
     pub(super) fn failures(&self, limit: &Limit, now: Timestamp) -> u32 {
         failures(self.level(limit, now))
     }
 
-    /// Adds a failure, after which there are `failures`. If that closes the counter, returns until when.
+    /// Adds a failure, after which there are `failures`. If that closes the counter, returns until when it is closed.
     pub(super) fn count(&mut self, limit: &Limit, failures: u32, now: Timestamp) -> Option<Timestamp> {
         self.add(limit, (ONE, failures), now)
     }
 
-    /// As [`Counter::count`], with a part of a failure.
+    /// As [`Counter::count`], but adds a part of a failure.
     fn add(&mut self, limit: &Limit, (part, failures): (u32, u32), now: Timestamp) -> Option<Timestamp> {
         if limit.is_off() {
             return None;
         }
-        // Beyond the longest delay, more failures change only how long they are remembered.
+        // Once the delay is the longest, more failures would only be remembered longer.
         let most = limit.free.saturating_mul(2).saturating_add(32).saturating_mul(ONE);
         self.level = self.level(limit, now).saturating_add(part).min(most);
         self.passed_on = self.passed_on(limit, now);
@@ -94,12 +94,12 @@ impl Counter {
         until
     }
 
-    /// Takes back a failure that closed the counter `until` then.
+    /// Undoes [`Counter::count`], which returned `until`.
     pub(super) fn give_back(&mut self, limit: &Limit, until: Option<Timestamp>) {
         self.take_off(limit, (ONE, 0), until);
     }
 
-    /// Takes back a part of a failure, and what of it was passed on.
+    /// Undoes [`Counter::add`] of `part`, and of what was passed on of it.
     fn take_off(&mut self, limit: &Limit, (part, passed_on): (u32, u32), until: Option<Timestamp>) {
         self.level = self.level.saturating_sub(part);
         self.passed_on = self.passed_on.saturating_sub(passed_on);
@@ -116,13 +116,13 @@ impl Counter {
         self.remembered(self.passed_on, limit, now)
     }
 
-    /// What is left of a level since it was last looked at.
+    /// What is left of a level that was last updated at `seen`.
     fn remembered(&self, level: u32, limit: &Limit, now: Timestamp) -> u32 {
         let elapsed = now.since(self.seen).as_millis();
         let half_life = limit.half_life.as_millis().max(1);
         let halvings = elapsed.checked_div(half_life).and_then(|times| u32::try_from(times).ok());
         let halved = halvings.and_then(|times| level.checked_shr(times)).unwrap_or(0);
-        // Between two halvings a straight line is near enough.
+        // Between two halvings, linear decay is close enough.
         let rest = elapsed.checked_rem(half_life).unwrap_or(0);
         let lost =
             u128::from(halved).saturating_mul(rest).checked_div(half_life.saturating_mul(2)).unwrap_or(0);
@@ -157,19 +157,19 @@ impl Key {
         bytes
     }
 
-    /// Enough of the key to tell accounts apart.
+    /// 128 bits of the key, enough to tell accounts apart.
     pub(super) fn wide(self) -> u128 {
         let [_, high, low, _] = self.0;
         u128::from(high).checked_shl(64).unwrap_or(0) | u128::from(low)
     }
 
-    /// Enough of the key to tell a few networks or accounts apart.
+    /// 64 bits of the key, enough to tell a few networks or accounts apart.
     pub(super) fn narrow(self) -> u64 {
         let [_, number, ..] = self.0;
         number
     }
 
-    /// Where this key falls among `places`.
+    /// The index of this key in a table of `places`.
     pub(super) fn place(self, places: usize) -> usize {
         let [number, ..] = self.0;
         place(number, places)
@@ -181,8 +181,8 @@ fn place(number: u64, places: usize) -> usize {
     usize::try_from(number.checked_rem(places).unwrap_or(0)).unwrap_or(0)
 }
 
-/// Counters for any number of keys in a fixed space: a count-min sketch. What it says of a key is never less than what
-/// was counted for it.
+/// Counters for any number of keys in a fixed space: a count-min sketch. Its count of a key is never lower than what
+/// was counted for that key.
 pub(super) struct Sketch {
     rows: [Paged<Counter>; ROWS],
 }
@@ -197,8 +197,8 @@ impl Sketch {
         self.cells(key).map(|cell| cell.wait(limit, now)).min().unwrap_or_default()
     }
 
-    /// As [`Sketch::wait`], but once there are delays, `who` asks has a turn of its own: after the delay comes as much
-    /// time again, over which the turns are spread by lot, drawn anew for each attempt that is counted.
+    /// As [`Sketch::wait`], but once there are delays, each `who` has a turn of its own. The turns are spread at random
+    /// over a period that follows the delay and is as long as the delay; each counted attempt draws them anew.
     pub(super) fn wait_for_turn(&self, key: Key, who: Key, limit: &Limit, now: Timestamp) -> Duration {
         let spread =
             if limit.is_off() { Duration::ZERO } else { limit.delay(self.failures(key, limit, now)) };
@@ -213,15 +213,15 @@ impl Sketch {
         self.cells(key).map(turn).min().unwrap_or_default()
     }
 
-    /// Adds a part of a failure. If that closes the key's counter, returns until when.
+    /// Adds a part of a failure. If that closes the key's counter, returns until when it is closed.
     pub(super) fn count(&mut self, key: Key, limit: &Limit, part: u32, now: Timestamp) -> Option<Timestamp> {
         let before = self.cells(key).map(|cell| cell.level(limit, now)).min().unwrap_or(0);
         let after = failures(before.saturating_add(part));
         self.cells_mut(key).filter_map(|cell| cell.add(limit, (part, after), now)).max()
     }
 
-    /// How much of a part of a failure, which was just counted here, the counter above takes as well, so that what it
-    /// has of this key stays below `most`.
+    /// How much of `part`, which was just counted here, the next wider counter must count too, so that it counts less
+    /// than `most` of this key.
     pub(super) fn pass_on(
         &mut self,
         key: Key,
@@ -235,7 +235,7 @@ impl Sketch {
         passed_on
     }
 
-    /// Takes back a part of a failure and what of it was passed on, which closed the key's counter `until` then.
+    /// Undoes a [`Sketch::count`] that returned `until`, and the [`Sketch::pass_on`] after it.
     pub(super) fn give_back(&mut self, key: Key, limit: &Limit, parts: (u32, u32), until: Option<Timestamp>) {
         self.cells_mut(key).for_each(|cell| cell.take_off(limit, parts, until));
     }
@@ -256,7 +256,7 @@ impl Sketch {
     }
 }
 
-/// A number from 0 to 1 that nobody outside can foresee, since the numbers of a key are secret (`SplitMix64`).
+/// A number from 0 to 1 that nobody outside can predict, because the numbers of a key are secret (`SplitMix64`).
 fn lot(who: Key, draw: Timestamp) -> f64 {
     let [.., secret] = who.0;
     let mut mixed = secret ^ draw.millis();

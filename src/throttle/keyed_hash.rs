@@ -1,8 +1,8 @@
-//! A hash under a random key, so that nobody can choose names or networks whose counters meet in one cell.
+//! A hash under a random key, so that nobody can choose names or networks that share a counter's cell.
 
 use ring::hmac;
 
-/// Hashes what is counted. Equal inputs of one kind give equal hashes, in this process only.
+/// Hashes accounts, networks and passwords. Equal inputs of one kind give equal hashes, in this process only.
 pub(super) struct KeyedHash(hmac::Key);
 
 impl KeyedHash {
@@ -11,7 +11,7 @@ impl KeyedHash {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// The hash of `parts`, which have a fixed length each but for the last; `kind` keeps what means other things apart.
+    /// The hash of `parts`. All parts but the last have a fixed length; `kind` separates inputs of different meaning.
     pub(super) fn hash(&self, kind: u8, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(&[kind]);

@@ -1,17 +1,18 @@
-//! From which networks an account has signed in before.
+//! Remembers from which networks each account has signed in.
 
 use super::counter::{Counter, Key};
 use super::paged::Paged;
 use crate::clock::Timestamp;
 
-/// A set-associative table: an account falls into one set, where the least recently used of eight makes room.
+/// A set-associative table: an account hashes to one set of eight places, where the least recently used account is
+/// replaced.
 pub(super) struct KnownNetworks {
     sets: Paged<[Account; WAYS]>,
 }
 
 const WAYS: usize = 8;
 
-/// How many networks an account has: home, work, phone, and one more.
+/// How many networks are remembered for an account: home, work, phone, and one more.
 const NETWORKS: usize = 4;
 
 #[derive(Clone, Copy, Default)]
@@ -33,8 +34,8 @@ impl KnownNetworks {
         Self { sets: Paged::new(accounts.div_ceil(WAYS)) }
     }
 
-    /// The counter of this account and network, if the network is known. Asking does not count as use: only a success
-    /// keeps an entry.
+    /// The counter of this account and network, if the network is known. Reading does not count as use: only a
+    /// successful sign-in keeps an entry.
     pub(super) fn find(&mut self, account: Key, network: Key) -> Option<&mut Counter> {
         let at = account.place(self.sets.len());
         let found = self.sets.known_mut(at)?.iter_mut().find(|held| held.key == Some(account.wide()))?;
@@ -42,7 +43,7 @@ impl KnownNetworks {
         Some(&mut known.counter)
     }
 
-    /// Makes the network known to the account, with a clean counter.
+    /// Makes the network known to the account, with a counter at zero.
     pub(super) fn remember(&mut self, account: Key, network: Key, now: Timestamp) {
         let key = Some(account.wide());
         let Some(set) = self.set(account) else { return };

@@ -1,43 +1,48 @@
-//! Brute-force limits on guessing passwords: pure of I/O, in memory, for this process alone.
+//! Limits on guessing passwords. They are counted in this process's memory; no I/O.
 //!
 //! Every attempt is [reserved](Throttle::reserve) before its password is hashed, and counts as a failure from then on;
-//! only a success or a full hashing queue gives it back. So a hundred guesses at once are no more than the limit. An
-//! attempt is measured in one of two ways:
+//! only a success or a full hashing queue takes it back. So of a hundred concurrent guesses, no more are hashed than
+//! the limit permits. An attempt is counted in one of two ways:
 //!
-//! - **From a known network**, one from which this account has signed in before: by a counter that belongs to this
-//!   account and network alone. Whatever strangers do elsewhere, a person at home or at work is not touched by it.
-//! - **From any other network**: by the account's counters and by the network's counters. The first bound guesses at one
-//!   account from everywhere, the second one password tried on many accounts.
+//! - **From a known network**, one from which this account has signed in before: by a counter of this account and
+//!   network alone. So attackers elsewhere can't delay a person at home or at work.
+//! - **From any other network**: by the account's counters and by the network's counters. The first limit guesses at
+//!   one account from everywhere, the second one password tried on many accounts.
 //!
-//! Of an account, three things are counted: attempts of one subscriber (the /56 of IPv6, the address of IPv4), attempts
-//! of one block (the /48), and all attempts. A narrower counter counts everything; a wider one takes from each narrower
-//! one less than it lets pass. So one subscriber, whatever its /64s do, closes the account for itself and not for its
-//! neighbours, and one block not for other blocks: a person on a new network is let in at once. Two blocks together
-//! do close the account. The networks' own counters, over all accounts, stand for /64, /56 and /48 in the same way.
+//! An account has three counters: the attempts of one subscriber (the /56 of IPv6, the address of IPv4), the attempts
+//! of one block (the /48), and all attempts. A narrower counter counts everything; a wider one counts of each narrower
+//! one less than it permits in all. So one subscriber, from whichever /64s, can close the account only for itself and
+//! not for its neighbours, and one block not for other blocks: a person on a new network is let in at once. Two blocks
+//! together do close the account. The networks' counters, over all accounts, are nested in the same way: /64, /56 and
+//! /48.
 //!
-//! A counter lets some failures pass ([`Limit::free`]), then asks for a delay that doubles with each further one up to
-//! a longest delay, and forgets half of what it has in each [`Limit::half_life`]. There is no lock-out: one attempt
-//! passes after each delay. When an account is under attack from many blocks, that attempt would go to whoever asks most
-//! often, so they draw lots: after the delay comes the same time again, over which each block gets a turn of its own (and
-//! in it each subscriber, and each /64), told in `retry_after`, with a new draw after every attempt. A person on an
-//! unknown network who comes back when told gets through about once in as many turns as blocks attack.
+//! A counter permits some failures ([`Limit::free`]), then asks for a delay that doubles with each further failure up
+//! to a longest delay, and forgets half of its failures in each [`Limit::half_life`]. Nobody is locked out: one attempt
+//! is permitted after each delay. When many blocks attack an account, whoever asks most often would get that attempt.
+//! So turns are drawn at random: after the delay comes a period of the same length, in which each block gets its own
+//! turn (and within the block each subscriber, and each /64). `retry_after` says when, and every counted attempt draws
+//! anew. A person on an unknown network who comes back at that time gets through about once in as many turns as there
+//! are attacking blocks.
 //!
-//! An account is known here by what was typed, normalised, whether there is such an account or not: see
-//! [`Attempt::account`]. So nothing here tells whether a name exists, nor which address belongs to which name.
+//! The account is identified by the normalised name that was typed, whether there is such an account or not: see
+//! [`Attempt::account`]. So the limits do not reveal whether a name exists, nor which address belongs to which name.
 //!
 //! # What it costs
-//! - Account and network counters are sketches: each key has four cells, found by a keyed hash, and counts as what the
-//!   least of its cells says. Nothing is ever evicted, so invented names cannot push a counter out; and no counter says
-//!   less than was counted in it. What invented names can do is fill cells; how fast is bounded by how fast the hashing pool
-//!   hashes, since only attempts that are hashed count. With the sizes in [`Settings`], four cores that hash invented
-//!   names without a pause delay nobody else; more of them delay some accounts by a second or two.
-//! - Known networks are a table of bounded size, four networks an account, that forgets the least recently used. Only
-//!   a success writes to it. Who is forgotten (and everybody, after a restart) is measured as a stranger once.
-//! - Strangers who attack from thousands of blocks at once can make a person on an unknown network wait for long.
-//! - Who shares a known network with the attacker shares that counter, and waits for at most its longest delay.
-//! - A guess every minute and a half is about a thousand a day at one account: what the password policy is for. One that
-//!   can be signed in to by a name and by an address has a counter for each, and so twice as many.
-//! - Two processes count apart.
+//! - Account and network counters are sketches: each key has four cells, found by a keyed hash, and the lowest of them
+//!   is its count. Nothing is ever evicted, so invented names can't push a counter out, and no count is too low.
+//!   Invented names can fill cells, only as fast as the hashing pool hashes, because only hashed attempts count. With
+//!   the sizes in [`Settings`], four cores that hash invented names without a pause delay nobody else; more cores delay
+//!   some accounts by a second or two.
+//! - Known networks are a table of bounded size, four networks an account, that drops the least recently used. Only a
+//!   successful sign-in writes to it. A person whose network was dropped (and everybody, after a restart) is counted as
+//!   a stranger once.
+//! - Attackers in thousands of blocks at once can make a person on an unknown network wait for long.
+//! - A person who shares a known network with the attacker shares that counter, and waits for at most its longest
+//!   delay.
+//! - A guess every minute and a half is about a thousand a day at one account; the password policy makes passwords
+//!   strong enough for that. An account that can be signed in to by a name and by an address has a counter for each, so
+//!   twice as many guesses.
+//! - Two processes count separately.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -69,31 +74,31 @@ pub use outcome::{Stats, Throttled, ThrottledBy};
 pub use settings::Settings;
 use state::{Counted, Met, State, Taken};
 
-/// One attempt to sign in, or to prove a password otherwise.
+/// One attempt to sign in, or to confirm a password elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
-    /// The account's key: the bytes of the *normalised* name or address, whether there is such an account or not.
+    /// The bytes of the *normalised* name or address that was typed, whether there is such an account or not.
     pub account: &'a [u8],
-    /// Who asks. Counted by address for IPv4; by the /64, the /56 and the /48 for IPv6.
+    /// The client's address. Counted by address for IPv4; by the /64, the /56 and the /48 for IPv6.
     pub peer: IpAddr,
-    /// What [`Throttle::digest`] made of the password.
+    /// The digest of the password, from [`Throttle::digest`].
     pub password: PasswordDigest,
 }
 
-/// Where an attempt comes from, in numbers that mean nothing outside this process.
+/// Where an attempt comes from, as hashes that only this process can compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The account, or a name that somebody invented.
+    /// The hash of the account's name, which may be invented.
     pub account: u64,
-    /// The subscriber: the /56 of IPv6, the address of IPv4.
+    /// The hash of the subscriber: the /56 of IPv6, the address of IPv4.
     pub site: u64,
-    /// The widest network: the /48 of IPv6, the address of IPv4.
+    /// The hash of the widest network: the /48 of IPv6, the address of IPv4.
     pub block: u64,
     /// Whether the account has signed in from this network before.
     pub known: bool,
 }
 
-/// Tells equal passwords from different ones, in this process only.
+/// A digest by which equal passwords are recognised, in this process only.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PasswordDigest([u8; 32]);
 
@@ -103,7 +108,7 @@ impl fmt::Debug for PasswordDigest {
     }
 }
 
-/// The counters. Share one among everything that checks passwords.
+/// The counters. Everything that checks passwords shares one `Throttle`.
 pub struct Throttle {
     settings: Settings,
     hash: KeyedHash,
@@ -111,14 +116,14 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Empty counters under a random key, which makes it impossible to choose names that meet in one cell.
+    /// Counters at zero. `key` must be random, so that nobody can choose names that share a cell.
     #[must_use]
     pub fn new(settings: Settings, key: &[u8; 32]) -> Self {
         let state = State::new(&settings);
         Self { settings, hash: KeyedHash::new(key), state: Mutex::new(state) }
     }
 
-    /// What [`Attempt::password`] wants.
+    /// The digest for [`Attempt::password`].
     #[must_use]
     pub fn digest(&self, password: &[u8]) -> PasswordDigest {
         PasswordDigest(self.hash.hash(b'p', &[password]))
@@ -127,7 +132,7 @@ impl Throttle {
     /// Counts `attempt` as a failure, before its password is hashed.
     ///
     /// # Errors
-    /// [`Throttled`] if it comes too soon: answer so, and hash nothing.
+    /// [`Throttled`] if the attempt comes too soon: the caller must answer so and hash nothing.
     pub fn reserve(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<Reservation<'_>, Throttled> {
         let account = self.account(attempt.account);
         let networks = Networks::of(&self.hash, attempt.peer);
@@ -142,7 +147,7 @@ impl Throttle {
         Ok(Reservation { throttle: self, account, network, repeat, counted })
     }
 
-    /// Where an attempt comes from; counts nothing.
+    /// Where an attempt comes from. Counts nothing.
     #[must_use]
     pub fn origin(&self, account: &[u8], peer: IpAddr) -> Origin {
         let (account, networks) = (self.account(account), Networks::of(&self.hash, peer));
@@ -154,7 +159,8 @@ impl Throttle {
         }
     }
 
-    /// Makes a network known to another name of an account that has just signed in from there, unless it is so already.
+    /// Makes the network known to another name of an account that has just signed in from it, unless it is known
+    /// already.
     pub fn remember(&self, account: &[u8], peer: IpAddr, now: Timestamp) {
         let (account, networks) = (self.account(account), Networks::of(&self.hash, peer));
         let mut state = self.state();
@@ -163,7 +169,7 @@ impl Throttle {
         }
     }
 
-    /// How many attempts met which fate.
+    /// How many attempts had which outcome since the start.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.state().stats
@@ -173,7 +179,7 @@ impl Throttle {
         Key::from(self.hash.hash(b'a', &[account]))
     }
 
-    /// Counters are good after a panic elsewhere: each step leaves them whole.
+    /// A poisoned lock is used anyway: each step leaves the counters consistent, so a panic elsewhere does no harm.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,8 +191,8 @@ impl fmt::Debug for Throttle {
     }
 }
 
-/// An attempt that may be hashed. Say how it ended; dropped in silence, it stays counted as a failure, so that hanging
-/// up before the answer is no way around the limits.
+/// An attempt that may be hashed. The caller reports how it ended. If it is dropped without a report, it stays counted
+/// as a failure, so that closing the connection before the answer does not evade the limits.
 #[derive(Debug)]
 #[must_use = "say how the attempt ended"]
 pub struct Reservation<'a> {
@@ -198,9 +204,8 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// The password was right: takes back what this attempt counted and makes its network known to the account,
-    /// with a clean counter of its own. Nobody else's counter is cleared: not the network's, not the one of strangers at
-    /// the same account.
+    /// The password was right. Undoes what this attempt counted, and makes its network known to the account, with a
+    /// counter at zero. No other counter is reset: neither the network's nor the account's counters for strangers.
     pub fn succeeded(self, now: Timestamp) {
         let mut state = self.throttle.state();
         self.give_back(&mut state);
@@ -208,14 +213,15 @@ impl Reservation<'_> {
         state.stats.succeeded = state.stats.succeeded.saturating_add(1);
     }
 
-    /// The password was wrong: what was counted stays, and the same password again counts nothing for a moment.
+    /// The password was wrong. The failure stays counted; the same password again within [`Settings::repeat_window`]
+    /// counts nothing.
     pub fn failed(self, now: Timestamp) {
         let mut state = self.throttle.state();
         state.repeats.remember(self.repeat, now);
         state.stats.failed = state.stats.failed.saturating_add(1);
     }
 
-    /// Nothing was hashed, because the pool was busy or the store unavailable: takes back what was counted.
+    /// Nothing was hashed, because the pool was busy or the store unavailable. Undoes what was counted.
     pub fn abandoned(self) {
         let mut state = self.throttle.state();
         self.give_back(&mut state);

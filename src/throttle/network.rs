@@ -1,4 +1,4 @@
-//! The networks that an address is in, and the counters that an attempt from there meets.
+//! The networks that contain an address, and the counters that apply to an attempt from it.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,9 @@ use super::counter::{Key, Limit};
 use super::keyed_hash::KeyedHash;
 use super::settings::Settings;
 
-/// The address that its host is counted by. IPv4 in IPv6 is IPv4: mapped (`::ffff:0:0/96`, RFC 4291 §2.5.5.2), or from
-/// a translator (`64:ff9b::/96`, RFC 6052 §2.1), whose /64 would be all of IPv4. Of a translator with a prefix of its own
-/// (RFC 8215) it is not known where in an address it puts the IPv4 one.
+/// The address by which a host is counted. IPv4 inside IPv6 counts as IPv4: mapped (`::ffff:0:0/96`, RFC 4291
+/// §2.5.5.2), or from a translator (`64:ff9b::/96`, RFC 6052 §2.1), whose /64 would be all of IPv4. A translator with
+/// its own prefix (RFC 8215) is not recognised, because its position of the IPv4 address is unknown.
 #[must_use]
 pub fn counted_address(peer: IpAddr) -> IpAddr {
     let address = peer.to_canonical();
@@ -19,8 +19,8 @@ pub fn counted_address(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// The networks of one address, as keys. For IPv6: the /64, which is one network at somebody's home; the /56, which is
-/// what one subscriber has; the /48, which is what a larger one has. For IPv4 the address is all three.
+/// The networks of one address, as keys. For IPv6: the /64, which is one network in a home; the /56, which one
+/// subscriber has; the /48, which a larger subscriber has. For IPv4 the address is all three.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Networks {
     pub(super) lan: Key,
@@ -53,31 +53,31 @@ impl Networks {
     }
 }
 
-/// Which table a counter is in.
+/// The table that holds a counter.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Table {
     Accounts,
-    /// Of one account and one network.
+    /// Counters of one account and one network.
     Sources,
     Networks,
 }
 
-/// One of the counters that an attempt meets, from the narrowest to the widest.
+/// One counter that applies to an attempt. They are ordered from the narrowest to the widest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
     pub(super) table: Table,
     pub(super) key: Key,
     pub(super) limit: Limit,
-    /// Who draws a lot for a turn here, where more than one may come.
+    /// Who draws a turn at this counter; `None` if only one party can come.
     pub(super) who: Option<Key>,
-    /// How many failures of this one the next wider one counts at most. It is fewer than that one lets pass, so that
-    /// no network closes what it shares with others.
+    /// How many failures of this counter the next wider one counts at most. It is fewer than the wider one permits, so
+    /// that no network can close what it shares with others.
     pub(super) passes_on: u32,
 }
 
 /// The counters of an account: of the subscriber's attempts at it, of the block's attempts at it, and its own.
 pub(super) fn of_account(hash: &KeyedHash, limit: Limit, account: Key, networks: Networks) -> Vec<Level> {
-    // Three quarters, so that the person may mistype too; and never all.
+    // Three quarters, so that the person may mistype too; never all.
     let part = limit.free.saturating_sub(limit.free / 4).min(limit.free.saturating_sub(1)).max(1);
     let level = |table, key, who| Level { table, key, limit, who, passes_on: part };
     let pair = |kind, network: Key| Key::from(hash.hash(kind, &[&account.bytes(), &network.bytes()]));
@@ -93,7 +93,7 @@ pub(super) fn of_account(hash: &KeyedHash, limit: Limit, account: Key, networks:
     }
 }
 
-/// The counters of the networks, over all accounts. A wider one lets more pass.
+/// The counters of the networks, over all accounts. A wider network is permitted more failures.
 pub(super) fn of_networks(settings: &Settings, networks: Networks) -> Vec<Level> {
     let level = |key, times: u32, passes_on: u32| {
         let free = settings.network.free;
@@ -107,7 +107,7 @@ pub(super) fn of_networks(settings: &Settings, networks: Networks) -> Vec<Level>
     }
 }
 
-/// How many times as many failures as one network a subscriber may have, and a block.
+/// How many times as many failures as one network a subscriber (`SITE`) and a block (`BLOCK`) are permitted.
 const SITE: u32 = 2;
 const BLOCK: u32 = 8;
 

@@ -1,13 +1,14 @@
-//! A table of a fixed length whose memory is taken as it is used.
+//! A table of a fixed length whose memory is allocated as it is used.
 
-/// Entries in pages that are made when they are first changed; until then they are as `T::default()` says.
+/// Entries in pages that are allocated when one of their entries is first changed; until then each entry is
+/// `T::default()`.
 pub(super) struct Paged<T> {
     pages: Vec<Option<Box<[T; PAGE]>>>,
     len: usize,
     blank: T,
 }
 
-/// How many entries a page has.
+/// Entries a page.
 const PAGE: usize = 32;
 
 impl<T: Copy + Default> Paged<T> {
@@ -22,25 +23,25 @@ impl<T: Copy + Default> Paged<T> {
         self.len
     }
 
-    /// An entry; none beyond the end.
+    /// The entry at this index; `None` beyond the end.
     pub(super) fn get(&self, at: usize) -> Option<&T> {
         let (page, place) = self.split(at)?;
         Some(self.pages.get(page)?.as_ref().and_then(|page| page.get(place)).unwrap_or(&self.blank))
     }
 
-    /// An entry to be changed; none beyond the end.
+    /// The entry for changing, which allocates its page; `None` beyond the end.
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         let (page, place) = self.split(at)?;
         self.pages.get_mut(page)?.get_or_insert_with(|| Box::new([T::default(); PAGE])).get_mut(place)
     }
 
-    /// An entry to be changed, if it or one beside it has been changed before.
+    /// The entry for changing, if its page is allocated.
     pub(super) fn known_mut(&mut self, at: usize) -> Option<&mut T> {
         let (page, place) = self.split(at)?;
         self.pages.get_mut(page)?.as_mut()?.get_mut(place)
     }
 
-    /// All entries that may have been changed.
+    /// All entries of allocated pages.
     #[cfg(test)]
     pub(super) fn known(&self) -> impl Iterator<Item = &T> {
         self.pages.iter().flatten().flat_map(|page| page.iter())

@@ -1,11 +1,11 @@
-//! The wrong passwords of the last moments: a client that probes Basic and then the body sends the same one twice.
+//! Remembers recent wrong passwords: a client that tries `Basic` and then the body sends the same one twice.
 
 use std::time::Duration;
 
 use super::counter::Key;
 use crate::clock::Timestamp;
 
-/// A table where a newer entry replaces an older one: who loses an entry is counted twice, and that is all.
+/// A table where a newer entry replaces an older one. A lost entry has one effect: its repeat counts as a failure.
 pub(super) struct Repeats {
     entries: Vec<Entry>,
     window: Duration,
@@ -15,7 +15,7 @@ const ENTRIES: usize = 4096;
 
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    /// Of account, network and password together.
+    /// The hash of account, network and password together.
     key: Key,
     at: Timestamp,
     repeated: bool,
@@ -26,7 +26,7 @@ impl Repeats {
         Self { entries: vec![Entry::default(); if window.is_zero() { 0 } else { ENTRIES }], window }
     }
 
-    /// Whether this is the first repeat of a wrong password within the window: one is free, not a flood of them.
+    /// Whether this is the first repeat of a wrong password within the window. Only the first repeat counts nothing.
     pub(super) fn take(&mut self, key: Key, now: Timestamp) -> bool {
         let window = self.window;
         let Some(entry) = self.entry(key) else { return false };
@@ -37,7 +37,7 @@ impl Repeats {
         free
     }
 
-    /// A password was wrong.
+    /// Records a wrong password.
     pub(super) fn remember(&mut self, key: Key, now: Timestamp) {
         let window = self.window;
         let Some(entry) = self.entry(key) else { return };

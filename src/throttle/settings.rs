@@ -7,27 +7,28 @@ use super::counter::Limit;
 /// The limits and the sizes of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// For one account, from all networks that are not known; and from one subscriber, and from one block.
+    /// For one account: for all its unknown networks together, for one subscriber, and for one block.
     pub account: Limit,
-    /// For one network, over all accounts to which it is not known. A /56 may have twice as many failures, a /48 eight
-    /// times as many.
+    /// For one network, over all accounts to which it is unknown. A /56 is permitted twice as many failures, a /48
+    /// eight times as many.
     pub network: Limit,
     /// For one account from one of its known networks.
     pub known_network: Limit,
-    /// The same wrong password for the same account from the same network counts once within this time; 0: never.
+    /// For how long the same wrong password for the same account from the same network counts once; 0: it always
+    /// counts.
     pub repeat_window: Duration,
-    /// Cells in a row of the account counters, of 24 bytes; there are four rows.
+    /// Cells a row of the account counters, 24 bytes each; there are four rows.
     pub account_cells: usize,
-    /// The same for the counters of one account and one subscriber or block.
+    /// The same, for the counters of one account and one subscriber or block.
     pub source_cells: usize,
-    /// The same for the network counters.
+    /// The same, for the network counters.
     pub network_cells: usize,
-    /// How many accounts have known networks, at about 200 bytes each.
+    /// How many accounts can have known networks, at about 200 bytes each.
     pub known_accounts: usize,
 }
 
 impl Default for Settings {
-    /// 24 MiB in all, of which only what is used is taken.
+    /// 24 MiB in all, allocated as it is used.
     fn default() -> Self {
         Self {
             account: Limit { free: 10, ..Limit::UP_TO_A_MINUTE },
@@ -43,7 +44,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// No limits at all: for tests that sign in a lot.
+    /// Limits nothing: for tests that sign in often.
     #[must_use]
     pub fn off() -> Self {
         Self {

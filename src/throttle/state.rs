@@ -1,4 +1,4 @@
-//! All counters, and what becomes of them at an attempt.
+//! All counters, and which of them an attempt changes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::repeats::Repeats;
 use super::settings::Settings;
 use crate::clock::Timestamp;
 
-/// What a reservation has counted, and until when each counter was closed by it.
+/// What a reservation has counted, and until when it closed each counter.
 #[derive(Debug)]
 pub(super) enum Counted {
     Repeat,
@@ -18,18 +18,18 @@ pub(super) enum Counted {
     Stranger(Vec<Taken>),
 }
 
-/// What one counter has counted.
+/// What a reservation has counted in one counter.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) level: Level,
     pub(super) until: Option<Timestamp>,
-    /// In 1/256 of a failure.
+    /// How much was counted, in units of 1/256 failure.
     pub(super) part: u32,
-    /// What of it the next wider counter has counted.
+    /// How much of it the next wider counter has counted, in the same units.
     pub(super) passed_on: u32,
 }
 
-/// The counters that a stranger's attempt meets.
+/// The counters that apply to an attempt from an unknown network.
 pub(super) struct Met {
     pub(super) by_account: Vec<Level>,
     pub(super) by_network: Vec<Level>,
@@ -63,7 +63,8 @@ impl State {
         met: Met,
         now: Timestamp,
     ) -> Result<Counted, Throttled> {
-        // Before the limits: a client that sends the same credentials in another form gets the same answer again.
+        // Checked before the limits: a client that sends the same credentials in another form gets the same answer
+        // again.
         let counted = if self.repeats.take(repeat, now) {
             self.stats.repeats = self.stats.repeats.saturating_add(1);
             Counted::Repeat
@@ -105,7 +106,7 @@ impl State {
         Err(Throttled { retry_after: by_account.max(by_network), by })
     }
 
-    /// The longest that one of the counters asks for.
+    /// The longest wait that one of the counters asks for.
     fn wait(&mut self, levels: &[Level], now: Timestamp) -> Duration {
         let waits = levels.iter().map(|Level { table, key, limit, who, .. }| {
             let sketch = self.table(*table);
@@ -117,7 +118,7 @@ impl State {
         waits.max().unwrap_or_default()
     }
 
-    /// Counts a failure in the narrowest counter, and in each wider one what it takes of it.
+    /// Counts a failure in the narrowest counter, and in each wider one the part that is passed on to it.
     fn count_levels(&mut self, levels: Vec<Level>, now: Timestamp, taken: &mut Vec<Taken>) {
         let mut part = ONE;
         for level in levels.into_iter().filter(|level| !level.limit.is_off()) {

@@ -24,7 +24,7 @@ pub(super) fn lan(site: u64, n: u64) -> IpAddr {
     IpAddr::V6(Ipv6Addr::from_bits(u128::from(0x3fff_0000_0000_0000 + (site << 8) + n) << 64 | 1))
 }
 
-/// Has strangers of two networks close the account.
+/// Closes the account by wrong guesses from two networks.
 fn close(throttle: &Throttle, account: &str, now: Timestamp) {
     for n in [7001, 7002] {
         guess_until_throttled(throttle, account, network(n), now);
@@ -48,7 +48,7 @@ pub(super) fn guess_until_throttled(throttle: &Throttle, account: &str, peer: Ip
     (0..1000).find(|_| guess(throttle, account, peer, now).map(|guess| guess.failed(now)).is_err()).unwrap()
 }
 
-/// A check that is apart from its count lets parallel guesses through.
+/// If the limit were checked apart from counting, parallel guesses would all pass it.
 #[test]
 fn of_100_parallel_guesses_only_the_free_ones_are_hashed() {
     let throttle = throttle();
@@ -76,7 +76,7 @@ fn reservations_count_before_their_outcome_is_known() {
     let throttle = throttle();
     let open: Vec<_> = (0..100).filter_map(|_| guess(&throttle, "ann", network(1), START).ok()).collect();
     assert_eq!(open.len(), 10);
-    // Hanging up before the answer takes nothing back.
+    // Closing the connection before the answer undoes nothing.
     drop(open);
     assert!(guess(&throttle, "ann", network(1), START).is_err());
 }
@@ -86,7 +86,7 @@ fn a_flood_does_not_touch_who_comes_from_a_known_network() {
     let throttle = throttle();
     let home = network(0);
     guess(&throttle, "ann", home, START).unwrap().succeeded(START);
-    // Two days of attacks from 100 networks, as fast as they are let in.
+    // Two days of attacks from 100 networks, as often as they are permitted.
     for minute in 1..2 * 24 * 60 {
         let now = after(minute * 60);
         for n in 1..=100 {
@@ -104,7 +104,7 @@ fn a_flood_does_not_touch_who_comes_from_a_known_network() {
 #[test]
 fn under_a_flood_that_never_ends_a_person_on_an_unknown_network_gets_in_too() {
     let throttle = throttle();
-    // 20 networks ask every second and are always a little faster; the person comes back when told.
+    // 20 networks ask every second and are always a little faster; the person comes back at the time in `retry_after`.
     let mut turn = after(3600);
     let mut waits = 0;
     for second in 0..24 * 3600 {
@@ -150,10 +150,10 @@ fn a_distributed_attacker_gets_about_a_thousand_guesses_a_day_at_one_account() {
 #[test]
 fn a_success_clears_only_its_own_counter() {
     let throttle = throttle();
-    // Strangers have used up ann's account counter, and one of them its own.
+    // Strangers have closed ann's account counter, and one of them its own.
     assert_eq!(guess_until_throttled(&throttle, "ann", network(1), START), 10);
     close(&throttle, "ann", START);
-    // Ann, once her turn has come, and then as often as she likes.
+    // Ann gets in when her turn has come, and from then on as often as she likes.
     let now = after(120);
     guess(&throttle, "ann", network(2), now).unwrap().succeeded(now);
     for _ in 0..50 {
@@ -163,7 +163,7 @@ fn a_success_clears_only_its_own_counter() {
     assert_eq!(guess_until_throttled(&throttle, "ann", network(1), now), 1);
 }
 
-/// Password spraying with an account of one's own to clear the counter.
+/// Password spraying by somebody who has an account, whose own sign-ins must not reset the counter.
 #[test]
 fn own_successes_do_not_clear_the_network_of_who_tries_one_password_on_many_accounts() {
     let throttle = throttle();
@@ -224,13 +224,13 @@ fn threads_whose_clocks_disagree_a_little_do_not_throttle_each_other() {
 
 #[test]
 fn invented_names_neither_push_a_counter_out_nor_close_other_accounts() {
-    // A quarter of the cells, for speed: the names are a quarter too.
+    // A quarter of the cells and of the names, for speed.
     let settings =
         Settings { account_cells: 16_384, source_cells: 32_768, network_cells: 8192, ..Settings::default() };
     let throttle = Throttle::new(settings, &[7; 32]);
     assert_eq!(guess_until_throttled(&throttle, "victim", network(1), START), 10);
     close(&throttle, "victim", START);
-    // As many as are remembered when four cores hash a hundred a second each, without a pause.
+    // As many names as are remembered when four cores hash a hundred a second each, without a pause.
     for n in 0..350_000 / 4 {
         guess(&throttle, &format!("invented {n}"), network(1000 + n), START).unwrap().failed(START);
     }
@@ -246,7 +246,7 @@ fn invented_names_neither_push_a_counter_out_nor_close_other_accounts() {
 fn the_same_wrong_password_twice_in_two_seconds_counts_once() {
     let throttle = throttle();
     let same = Attempt { account: b"ann", peer: network(1), password: throttle.digest(b"wrong") };
-    // Nine distinct ones, then one that is sent twice.
+    // Nine different wrong passwords, then one that is sent twice.
     for _ in 0..9 {
         guess(&throttle, "ann", network(1), START).unwrap().failed(START);
     }
@@ -256,11 +256,11 @@ fn the_same_wrong_password_twice_in_two_seconds_counts_once() {
     assert_eq!(throttle.stats().repeats, 0, "another network's is another attempt");
     throttle.reserve(same, after(2)).unwrap().failed(after(2));
     assert_eq!(throttle.stats().repeats, 1);
-    // One repeat is free, not a flood of them: the third counts again.
+    // Only one repeat is free: the third attempt counts again.
     throttle.reserve(same, after(2)).unwrap().failed(after(2));
     assert_eq!(throttle.stats().repeats, 1);
     assert!(throttle.reserve(same, after(2)).is_err());
-    // And none when two seconds have passed.
+    // And no repeat is free when two seconds have passed.
     let late = Attempt { account: b"bob", ..same };
     throttle.reserve(late, START).unwrap().failed(START);
     throttle.reserve(late, START.after(Duration::from_millis(2001))).unwrap().failed(after(3));

@@ -48,7 +48,7 @@ async fn a_renewed_certificate_is_taken_without_a_restart_and_a_bad_one_is_told(
     // A pair that does not fit is logged, and the previous pair stays in use.
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     replace(&key, &other.signing_key.serialize_pem());
-    let told = process.logged("can't be used: the one before goes on");
+    let told = process.logged("can't be used: the previous one stays in use");
     assert!(told.contains("tls-key.pem"), "{told}");
     let caller = believing(&installation, &renewed);
     let numbers = Caller::plain(&format!("http://{metrics}"));

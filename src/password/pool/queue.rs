@@ -1,34 +1,34 @@
-//! The queue in front of the hashing threads: bounded, and fair between those who fill it.
+//! The queue in front of the hashing threads: bounded, and fair between those who wait in it.
 //!
-//! There are two lanes, one for attempts from networks that the account knows and one for all others. As long as both
-//! have work, the threads take from them in turns. A quarter of the places is for each lane alone, so that strangers
-//! never fill the queue. In a lane, networks take turns: first the widest ones (the /48), in each of them the
-//! subscribers (the /56), in each of those the accounts.
+//! There are two lanes: one for attempts from networks that the account knows, and one for all others. While both have
+//! jobs, the threads take from them in turn. A quarter of the places is reserved for each lane, so strangers can never
+//! fill the queue. Within a lane, networks take turns: first the widest ones (the /48), within each of them the
+//! subscribers (the /56), within each of those the accounts.
 //!
-//! A subscriber and an account may have only so many jobs waiting and at work, in each lane. When a lane is full all the
-//! same, whoever has fewer jobs in it takes a place of whoever has the most: the newest job of the fullest account in the
-//! fullest subscriber's part of the fullest network.
+//! In each lane, the jobs of a subscriber and of an account, waiting and running, are limited. When a lane is full
+//! nevertheless, a newcomer with fewer jobs takes the place of somebody with the most: the newest job of the fullest
+//! account in the fullest subscriber of the fullest network.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Whose work it is. The numbers are keyed hashes: they mean nothing outside this process.
+/// Where a job comes from. The numbers are keyed hashes, which only this process can compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// The widest network: the /48 of IPv6, the address of IPv4.
     pub block: u64,
     /// The subscriber: the /56 of IPv6, the address of IPv4.
     pub site: u64,
-    /// The account, or the name that somebody invented.
+    /// The account's name, which may be invented.
     pub account: u64,
     /// Whether the account has signed in from this network before.
     pub known: bool,
 }
 
 impl Source {
-    /// The operator, at the command line or through the administration.
+    /// An operator's command.
     pub const OPERATOR: Self = Self { block: 0, site: 0, account: 0, known: true };
 
-    /// From wide to narrow.
+    /// The keys from wide to narrow.
     const fn levels(self) -> [u64; LEVELS] {
         [self.block, self.site, self.account]
     }
@@ -36,22 +36,22 @@ impl Source {
 
 const LEVELS: usize = 3;
 
-/// How many jobs there may be, waiting or, where it says so, at work.
+/// How many jobs are permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Places {
-    /// Waiting in both lanes.
+    /// Waiting jobs in both lanes.
     all: usize,
-    /// Waiting in one lane.
+    /// Waiting jobs in one lane.
     of_lane: usize,
-    /// Of one subscriber, waiting and at work, in each lane.
+    /// Waiting and running jobs of one subscriber in one lane.
     of_site: usize,
-    /// The same of one account.
+    /// Waiting and running jobs of one account in one lane.
     of_account: usize,
 }
 
 impl Places {
-    /// For a queue of `all` places before `threads` threads. A quarter is for each lane alone. A subscriber has half of
-    /// them, an account a quarter, and as many more as can be at work.
+    /// For a queue of `all` places before `threads` threads. A quarter of the places is reserved for each lane. A
+    /// subscriber may have half of all places and an account a quarter, each plus the jobs that can run.
     pub(super) fn new(all: usize, threads: usize) -> Self {
         let all = all.max(1);
         let part = |of: usize| all.checked_div(of).unwrap_or(all).max(1);
@@ -64,23 +64,23 @@ impl Places {
     }
 }
 
-/// Why a job was not taken.
+/// Why a job was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The queue is full of other people's work.
+    /// The queue is full.
     Queue,
-    /// This source has as much waiting and at work as it may have.
+    /// This source has as many jobs waiting and running as it may have.
     Source,
 }
 
-/// Jobs that wait, and whose are at work.
+/// The waiting jobs, and the sources of the running ones.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     places: Places,
     known: Lane<T>,
     strangers: Lane<T>,
     at_work: Vec<Source>,
-    /// Which lane is next where both have work.
+    /// Which lane is next when both have jobs.
     known_is_next: bool,
 }
 
@@ -90,13 +90,12 @@ impl<T> Queue<T> {
         Self { places, known, strangers, at_work: Vec::new(), known_is_next: true }
     }
 
-    /// Whether the next job of this source may find no place, so that it is worth looking for jobs that nobody waits for
-    /// any more.
+    /// Whether the next job of this source may be refused. Then it is worth removing jobs whose caller has given up.
     pub(super) fn is_crowded(&self, source: Source) -> bool {
         self.len() >= self.places.all.div_ceil(2) || self.has_its_share(source)
     }
 
-    /// Forgets the jobs that `gone` says; how many those were.
+    /// Removes the jobs for which `gone` is true, and returns how many it removed.
     pub(super) fn forget(&mut self, gone: impl Fn(&T) -> bool) -> usize {
         let before = self.len();
         for lane in [&mut self.known, &mut self.strangers] {
@@ -105,7 +104,7 @@ impl<T> Queue<T> {
         before.saturating_sub(self.len())
     }
 
-    /// Puts a job in. Returns the one that had to make room for it, if there is one.
+    /// Adds a job. Returns the job that had to make room for it, if any.
     pub(super) fn push(&mut self, source: Source, job: T) -> Result<Option<T>, Full> {
         let is_full = self.len() >= self.places.all;
         let has_its_share = self.has_its_share(source);
@@ -121,18 +120,18 @@ impl<T> Queue<T> {
         Ok(displaced)
     }
 
-    /// Whether a source has as much waiting and at work, in its lane, as it may have.
+    /// Whether a source has as many jobs waiting and running in its lane as it may have.
     fn has_its_share(&self, source: Source) -> bool {
         let lane = if source.known { &self.known } else { &self.strangers };
         let at_work = self.at_work.iter().filter(|other| other.known == source.known);
         let all = lane.waiting.iter().map(|waiting| &waiting.source).chain(at_work);
         let of_site = all.clone().filter(|other| other.site == source.site).count();
         let of_account = all.filter(|other| other.account == source.account).count();
-        // An operator's commands are not counted like an account's.
+        // An operator's commands have no such limit.
         source != Source::OPERATOR && (of_site >= self.places.of_site || of_account >= self.places.of_account)
     }
 
-    /// The next job. Say when it is [done](Self::done).
+    /// The next job to run. The caller must report when it is [done](Self::done).
     pub(super) fn pop(&mut self) -> Option<(Source, T)> {
         let (first, second) = if self.known_is_next {
             (&mut self.known, &mut self.strangers)
@@ -145,7 +144,7 @@ impl<T> Queue<T> {
         Some((source, job))
     }
 
-    /// A job of this source is no longer at work.
+    /// A job of this source has ended.
     pub(super) fn done(&mut self, source: Source) {
         if let Some(at) = self.at_work.iter().position(|other| *other == source) {
             self.at_work.swap_remove(at);
@@ -167,7 +166,7 @@ struct Waiting<T> {
     job: T,
 }
 
-/// Jobs in the order in which they came, and when each network and account was last served.
+/// The waiting jobs in the order in which they came, and the turn in which each network and account was last served.
 #[derive(Debug)]
 struct Lane<T> {
     waiting: VecDeque<Waiting<T>>,
@@ -181,11 +180,11 @@ impl<T> Default for Lane<T> {
     }
 }
 
-/// Of how many turns it is remembered who had them, at least.
+/// At least this many of the last turns are remembered.
 const REMEMBERED: usize = 1024;
 
 impl<T> Lane<T> {
-    /// The job of whoever has waited longest for a turn: by block, then by site, then by account.
+    /// The job whose block was served longest ago; within the block, whose subscriber; within that, whose account.
     fn pop(&mut self) -> Option<(Source, T)> {
         let last = |source: Source| {
             let mut turns = [0; LEVELS];
@@ -210,15 +209,16 @@ impl<T> Lane<T> {
         Some((source, job))
     }
 
-    /// Takes out a job of whoever has the most, if `newcomer` has fewer even with one more. From there on it is the
-    /// fullest at each level that pays, so that nobody does for a neighbour: of two that are as full, the one whose job is
-    /// newer.
+    /// Removes a job of the source that has the most, if `newcomer` will have fewer even after its own job is added. It
+    /// goes down the levels from block to account, to the fullest at each level. Once the levels differ from the
+    /// newcomer's, nobody gives up a job for a neighbour with more. Between two that are equally full, the one with the
+    /// newer job gives it up.
     fn make_room(&mut self, newcomer: Source) -> Option<T> {
         let mut scope: Vec<usize> = (0..self.waiting.len()).collect();
         let mut has_fewer = false;
         for level in 0..LEVELS {
             let of = |at: usize| self.waiting.get(at)?.source.levels().get(level).copied();
-            // How many jobs each has, and where the newest is.
+            // For each key, how many jobs it has and the index of the newest.
             let mut counts = BTreeMap::<u64, (usize, usize)>::new();
             for (key, at) in scope.iter().filter_map(|at| Some((of(*at)?, *at))) {
                 let (count, newest) = counts.entry(key).or_default();
@@ -252,7 +252,7 @@ mod tests {
         Queue::new(Places::new(all, 1))
     }
 
-    /// All that waits, in the order in which it is taken.
+    /// All waiting jobs, in the order in which they are taken.
     fn order(queue: &mut Queue<u64>) -> Vec<u64> {
         std::iter::from_fn(|| {
             let (source, job) = queue.pop()?;
@@ -331,12 +331,12 @@ mod tests {
             queue.push(stranger(1, 1, job), job).unwrap();
             queue.push(stranger(1, 2, job), 10 + job).unwrap();
         }
-        // The newest of the block that has all of them.
+        // The newest job of the block that has all of them.
         assert_eq!(queue.push(stranger(2, 3, 1), 20), Ok(Some(15)));
         assert_eq!(queue.push(stranger(2, 3, 1), 21), Ok(Some(5)));
-        // In the same block another subscriber, who has none.
+        // In the same block, another subscriber, who has none.
         assert_eq!(queue.push(stranger(1, 4, 9), 30), Ok(Some(14)));
-        // Until each block has 6 of the 12 places; one with as many takes nobody's.
+        // Until each block has 6 of the 12 places: a source with as many jobs can't displace anybody's.
         for job in 0..4 {
             queue.push(stranger(2, 5, job), 40 + job).unwrap();
         }
@@ -354,20 +354,20 @@ mod tests {
     #[test]
     fn whoever_fills_the_queue_makes_room_and_not_a_neighbour() {
         let mut queue = queue(16);
-        // Three accounts of one subscriber, the first of which has the most.
+        // Three accounts of one subscriber; the first has the most jobs.
         for (account, jobs) in [(1, 0..4), (2, 4..6), (3, 6..8)] {
             for job in jobs {
                 queue.push(stranger(1, 1, account), job).unwrap();
             }
         }
-        // Their neighbours: in the same block, and in another. They came last.
+        // Two neighbours, one in the same block and one in another, which came last.
         queue.push(stranger(1, 2, 4), 20).unwrap();
         queue.push(stranger(1, 3, 5), 21).unwrap();
         queue.push(stranger(2, 4, 6), 22).unwrap();
         queue.push(stranger(3, 5, 7), 23).unwrap();
         assert_eq!(queue.push(stranger(4, 6, 8), 30), Ok(Some(3)));
         assert_eq!(queue.push(stranger(5, 7, 9), 31), Ok(Some(2)));
-        // Now the three are as full as one another: the newest job.
+        // Now the three are equally full: the newest job goes.
         assert_eq!(queue.push(stranger(1, 8, 10), 32), Ok(Some(7)));
     }
 
