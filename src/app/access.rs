@@ -1,4 +1,4 @@
-//! Access tokens that come back to us: whether what they stand on still holds.
+//! Verifies access tokens presented to heirloom, and that their sessions are still live.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::token::claims::jti;
 use crate::token::{AccessToken, SigningKeys, Verifier, VerifyError};
 use crate::user::User;
 
-/// A session that nothing has ended, with everything that it stands on.
+/// A live session, with its user and client.
 pub struct LiveSession {
     /// Its id.
     pub id: SessionId,
     /// Its state.
     pub session: Session,
-    /// The version of its stream that this is.
+    /// The version of the session's stream that was loaded.
     pub expected: Expected,
     /// Its user, who is active; none if the client acts for itself.
     pub user: Option<User>,
@@ -44,7 +44,7 @@ impl LiveSession {
     }
 }
 
-/// An access token that is good for heirloom's own API.
+/// An access token that is valid for heirloom's own API, with its live session.
 pub struct Access {
     /// What it says.
     pub token: AccessToken,
@@ -56,19 +56,19 @@ pub struct Access {
     pub roles: Vec<String>,
 }
 
-/// Why an access token is no good for heirloom's own API (RFC 6750 §3.1).
+/// Why an access token is refused by heirloom's own API (RFC 6750 §3.1).
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// It is not ours, not for us, damaged, or its session has ended: `invalid_token`.
+    /// It is not heirloom's, not for its own API, damaged, or its session has ended: `invalid_token`.
     #[error("the access token is not valid")]
     Invalid,
-    /// Its time is over: `invalid_token`.
+    /// It has expired: `invalid_token`.
     #[error("the access token has expired")]
     Expired,
     /// It does not have the scope: `insufficient_scope`.
     #[error("the access token does not have the scope {0}")]
     Scope(&'static str),
-    /// It could not be found out.
+    /// Whether it is valid could not be found out.
     #[error(transparent)]
     Failed(#[from] TokenError),
 }
@@ -80,20 +80,20 @@ pub struct AccessTokens {
     pub(super) signing: Arc<SigningKeys>,
     /// Verifies access tokens for heirloom's own API.
     pub(super) own: Verifier,
-    /// Verifies access tokens for whomever they are.
+    /// Verifies access tokens for any audience.
     pub(super) any: Verifier,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl AccessTokens {
-    /// What an access token gives access to, if it has `scope` and its session is live.
+    /// Verifies an access token for heirloom's own API: it must have `scope`, and its session must be live.
     ///
     /// # Errors
     /// [`AccessError`].
     pub async fn access(&self, token: &str, scope: &'static str) -> Result<Access, AccessError> {
         let now = self.clock.now();
         let verified = match self.own.verify(&self.signing, token, now) {
-            // What brings the issuer into `aud` is a scope of its own API: it has none of them.
+            // Only a scope of heirloom's own API brings the issuer into `aud`: this token has none of them.
             Err(VerifyError::Audience) => self.any.verify(&self.signing, token, now),
             verified => verified,
         };
@@ -124,7 +124,7 @@ impl AccessTokens {
         Ok(Access { token, live, user: id, roles })
     }
 
-    /// What an access token of ours says, whomever it is for; nothing is said of its session.
+    /// The contents of an access token of this server for any audience. Its session is not checked.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -132,8 +132,8 @@ impl AccessTokens {
         self.any.verify(&self.signing, token, self.clock.now())
     }
 
-    /// Who administers with an access token that has the scope. A role that was withdrawn after the token was issued is
-    /// withdrawn here at once.
+    /// The administrator who uses this access token. A role that was taken away after the token was issued counts no
+    /// more.
     ///
     /// # Errors
     /// [`AccessError::Scope`].
@@ -156,10 +156,10 @@ pub(super) fn is_of(id: SessionId, session: &Session, token: &AccessToken) -> bo
 }
 
 impl Sessions {
-    /// A session, if nothing has ended it: no event, no expiry, no epoch of its user or its client.
+    /// A session, unless it has ended by an event, its expiry, or a raised epoch of its user or client.
     ///
     /// # Errors
-    /// [`TokenError`] if it could not be found out.
+    /// [`TokenError`] if that could not be found out.
     pub async fn live(&self, id: SessionId) -> Result<Option<LiveSession>, TokenError> {
         let loaded = self.repository.session(id).await?;
         let Some(session) = loaded.state else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What people do to their own account: see it, change it, change its password, delete it.
+//! What users do with their own account: read it, change it, change its password, delete it.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ use crate::store::{RecordChange, StoreError};
 use crate::throttle::Origin;
 use crate::user::{Command, DisplayName, Email, Profile, User, Username, vault};
 
-/// An account, as its owner sees it. Has no `Debug`: it says who somebody is.
+/// An account as its owner sees it. No `Debug`, since it has personal data.
 pub struct OwnAccount {
     /// Its id.
     pub id: UserId,
@@ -27,7 +27,7 @@ pub struct OwnAccount {
     pub profile: Profile,
 }
 
-/// What is to change in a profile, as it was typed. Has no `Debug`: it says who somebody is.
+/// Changes to a profile, as they were typed. No `Debug`, since they have personal data.
 #[derive(Default)]
 pub struct ProfileChange {
     /// The e-mail address.
@@ -36,7 +36,7 @@ pub struct ProfileChange {
     pub display_name: FieldChange<String>,
 }
 
-/// What becomes of a field.
+/// A change to one field.
 #[derive(Clone, Default)]
 pub enum FieldChange<T> {
     /// It stays as it is.
@@ -67,7 +67,7 @@ impl Accounts {
         Ok(kept.as_deref().map(Profile::decode).transpose()?.unwrap_or_default())
     }
 
-    /// What a user may be; nothing if there is no such account.
+    /// The roles of a user; empty if there is no such account.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -75,8 +75,8 @@ impl Accounts {
         Ok(self.repository.user(id).await?.state.map(|user| user.roles).unwrap_or_default())
     }
 
-    /// Changes a profile. Where an e-mail address is a sign-in name, a change of it tells whether it is taken, and is
-    /// counted like a sign-up.
+    /// Changes a profile. If people can sign in with their e-mail address, changing it reveals whether an address is
+    /// taken, so that counts like a sign-up.
     ///
     /// # Errors
     /// [`UserError`], and nothing was changed.
@@ -122,7 +122,7 @@ impl Accounts {
         })
     }
 
-    /// Sets another password, which ends all sessions but this one.
+    /// Sets another password, which ends all sessions but `live`.
     ///
     /// # Errors
     /// [`UserError::WrongPassword`] if `old` is not the password; any other [`UserError`]. Nothing was changed then.
@@ -138,7 +138,7 @@ impl Accounts {
         let name: Username = name.parse()?;
         let proof = Proof { of: Secret::PasswordToChange, client: &live.registration.id, peer };
         self.rate_limits.has_password_changes_left(id, live.id)?;
-        // The new password before the old one: to judge it takes no hash.
+        // The new password is checked before the old one, because that needs no hash.
         let source = self.source_of_owner(&name, peer);
         if let Err(refused) = self.judge_new(about(&name, &profile), new, source).await {
             if matches!(refused, UserError::Weak(_)) {
@@ -147,7 +147,7 @@ impl Accounts {
             return Err(refused);
         }
         let proved = self.prove(id, (&name, old), proof).await?;
-        // A session that was ended meanwhile must not keep itself.
+        // A session that was ended meanwhile must not be kept.
         if !proved.state.session_epoch.covers(live.id, live.session.started.user_epoch) {
             return Err(UserError::Unknown);
         }
@@ -162,12 +162,12 @@ impl Accounts {
         self.repository.execute(&proved.id, decide).await
     }
 
-    /// Deletes the account: its sessions end, what was personal is gone from the store, and its name is free. Its
-    /// events, which say nothing of the person, stay.
+    /// Deletes the account: its sessions end, its personal data are erased from the store, and its name is free again.
+    /// Its events, which have no personal data, stay.
     ///
     /// # Errors
-    /// [`UserError::WrongPassword`] if `password` is not the password; any other [`UserError`]. The account is still
-    /// there then.
+    /// [`UserError::WrongPassword`] if `password` is not the password; any other [`UserError`]. Then the account still
+    /// exists.
     pub async fn delete_own_account(
         &self,
         live: &LiveSession,
@@ -181,17 +181,17 @@ impl Accounts {
         self.erase(id, Some(proved.state.session_epoch), None).await
     }
 
-    /// Deletes an account, if its session epoch is still `session_epoch` where that is given.
+    /// Deletes an account. If `session_epoch` is given, only while it is unchanged.
     pub(super) async fn erase(
         &self,
         id: UserId,
         session_epoch: Option<SessionEpoch>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
-        // First, so that a deletion that is cut short here can be repeated by the account's owner...
+        // Erased first, so that the owner can repeat a deletion that is interrupted here.
         self.sessions.forget_devices(id).await?;
         self.erase_account(id, session_epoch, by).await?;
-        // ...and again, for what has signed in meanwhile.
+        // Erased again, for sessions that were started meanwhile.
         Ok(self.sessions.forget_devices(id).await?)
     }
 
@@ -201,7 +201,7 @@ impl Accounts {
         session_epoch: Option<SessionEpoch>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
-        // Whatever changes what is read in it also changes the version of what was loaded before.
+        // Any change to what is read here also changes the version that was loaded before.
         let decide = |loaded: Loaded<User>| async move {
             still_as_proved(&loaded, session_epoch)?;
             let OwnAccount { name, profile, .. } = self.own_account(id).await?;
@@ -210,7 +210,8 @@ impl Accounts {
                 [vault::by_name(&name), vault::display_name(id), vault::password(id), vault::profile(id)];
             let mut records = keys.map(RecordChange::Delete).to_vec();
             for address in name.as_str().parse().ok().into_iter().chain(profile.email) {
-                // It is somebody else's if it was given while an address was nothing to sign in with.
+                // The address may belong to another account, if it was entered while addresses could not be used to
+                // sign in.
                 if self.address_owner(&address).await? == Some(id) {
                     records.push(RecordChange::Delete(vault::by_address(&address)));
                 }
@@ -222,7 +223,7 @@ impl Accounts {
         self.repository.execute(&id, decide).await
     }
 
-    /// The account, if `password` is its password: counted like a sign-in.
+    /// Checks an account's password; counted like a sign-in.
     async fn prove(
         &self,
         id: UserId,
@@ -236,13 +237,13 @@ impl Accounts {
         }
     }
 
-    /// Whose work it is when the owner of an account, who holds a session of it, changes the password.
+    /// The source of the hashing job when the owner of an account, who has a session, changes the password.
     fn source_of_owner(&self, name: &Username, peer: IpAddr) -> Source {
         let origin = self.throttle.origin(self.sign_in_key(name.as_str()).as_bytes(), peer);
         source(Origin { known: true, ..origin })
     }
 
-    /// The record changes that lead from the sign-in names of one profile to those of another.
+    /// The record changes from the sign-in names of one profile to those of another.
     async fn address_changes(
         &self,
         (id, name): (UserId, &Username),
@@ -271,8 +272,8 @@ impl Accounts {
     }
 }
 
-/// If a password was proved under `session_epoch` and something has raised the epoch since, as every change of the password
-/// does, `WrongExpectedVersion`: the client may ask again.
+/// [`StoreError::WrongExpectedVersion`] if the epoch was raised since a password was verified under `session_epoch`:
+/// every change of the password raises it. The client may try again.
 fn still_as_proved(loaded: &Loaded<User>, session_epoch: Option<SessionEpoch>) -> Result<(), UserError> {
     let now = loaded.state.as_ref().map(|user| user.session_epoch);
     if session_epoch.is_some() && session_epoch != now {
@@ -282,7 +283,7 @@ fn still_as_proved(loaded: &Loaded<User>, session_epoch: Option<SessionEpoch>) -
 }
 
 impl FieldChange<String> {
-    /// What was typed, parsed where there is something.
+    /// Parses the typed value, if there is one.
     fn parsed<T: std::str::FromStr>(self) -> Result<FieldChange<T>, T::Err> {
         Ok(match self {
             Self::Keep => FieldChange::Keep,

@@ -1,4 +1,5 @@
-//! How often the holder of an account may do what stays in the log: without a limit, one person could fill the disk.
+//! Rate limits on everything by which the owner of an account makes the log grow: without them, one person could fill
+//! the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,8 @@ use crate::config;
 use crate::oauth::{SessionId, UserId};
 use crate::throttle::bucket::{Buckets, Rate};
 
-/// Token buckets of users, one for each way in which the log grows. They are apart so that whoever has stolen an access
-/// token can't use up what its owner needs to get rid of the thief: neither a change of the password, nor the end of the
-/// sessions.
+/// Token buckets of users, a separate one for each kind of change. So whoever has stolen an access token can't use up
+/// what the owner needs against the thief: a change of the password, and the end of the sessions.
 pub struct AccountRateLimits {
     sign_ins: Buckets,
     profiles: Buckets,
@@ -38,19 +38,19 @@ impl AccountRateLimits {
     }
 }
 
-/// What the holder of an account does.
+/// The kind of a change to an account.
 #[derive(Clone, Copy)]
 pub(super) enum AccountChange {
-    /// Changes the profile.
+    /// The profile is changed.
     Profile,
-    /// Ends sessions.
+    /// Sessions are ended.
     Sessions,
-    /// Changes the password, which was proved.
+    /// The password is changed, after the old one was verified.
     Password,
 }
 
 impl AccountRateLimits {
-    /// Whether one more sign-in would be counted; counts nothing.
+    /// Checks whether one more sign-in is permitted; counts nothing.
     ///
     /// # Errors
     /// [`TokenError::TooManySignIns`] if not.
@@ -61,7 +61,7 @@ impl AccountRateLimits {
         }
     }
 
-    /// Whether one more change of the password would be counted, in this session; counts nothing.
+    /// Checks whether one more change of the password is permitted in this session; counts nothing.
     ///
     /// # Errors
     /// [`TokenError::TooManyChanges`] if not.
@@ -79,8 +79,8 @@ impl AccountRateLimits {
         }
     }
 
-    /// Counts a new password that was too weak: to see that costs time. By session, so that whoever has stolen an access
-    /// token keeps nobody from changing the password in another one.
+    /// Counts a new password that was too weak, because checking it takes processor time. It is counted by session, so
+    /// that whoever has stolen an access token can't prevent a change of the password in another session.
     pub(super) fn count_refused_password(&self, session: SessionId) {
         self.refused_passwords.take(session.as_bytes(), self.clock.now());
     }

@@ -1,4 +1,4 @@
-//! Accounts: how they are made, changed and deleted, and whose password it is.
+//! The service for accounts: making, changing and deleting them, and checking passwords.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::password::pool::HashingPool;
 use crate::random::Random;
 use crate::throttle::Throttle;
 
-/// What is done with accounts; see [`super::sign_up`], [`super::account`], [`super::users`] and [`super::invitations`].
+/// Its methods are in [`super::sign_up`], [`super::account`], [`super::users`] and [`super::invitations`].
 pub struct Accounts {
     pub(super) repository: Repository,
     pub(super) sessions: Arc<Sessions>,

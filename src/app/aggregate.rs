@@ -1,4 +1,5 @@
-//! What the repository knows of the aggregates: how they are named, encoded and folded, and which indexes follow.
+//! What the repository needs to know of each aggregate: its stream, its encoding, how events change its state, and its
+//! indexes.
 
 use crate::client::{self, Client, ClientEvent};
 use crate::encoding::DecodeError;
@@ -10,12 +11,12 @@ use crate::user::{self, User, UserEvent};
 
 /// A state that is folded from the events of one stream.
 pub(super) trait Aggregate: Sized {
-    /// What names one of them.
+    /// The type of its id.
     type Id: Clone;
-    /// What happens to it.
+    /// The type of its events.
     type Event;
 
-    /// Its stream; none if the id is too long for one.
+    /// Its stream; `None` if the id is too long for one.
     fn stream(id: &Self::Id) -> Option<StreamId>;
 
     /// Reads a snapshot.
@@ -27,7 +28,8 @@ pub(super) trait Aggregate: Sized {
     /// Makes the bytes of an event.
     fn encode_event(event: &Self::Event) -> Vec<u8>;
 
-    /// The state after `events`, and what changes in the indexes with them; none for events of what never began.
+    /// The state after `events`, and the changes of the indexes that belong to them; `None` if the aggregate does not
+    /// exist.
     fn after(
         id: &Self::Id,
         before: Option<Self>,

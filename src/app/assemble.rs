@@ -1,4 +1,4 @@
-//! Puts the use cases together, out of the configuration and the keys folder.
+//! Assembles the services from the configuration and the keys folder.
 
 use std::io;
 use std::sync::atomic::AtomicU32;
@@ -32,7 +32,7 @@ use crate::token::{
     IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSecrets, SigningKeys, TokenType, Verifier,
 };
 
-/// What the use cases stand on.
+/// What the services need besides the configuration.
 pub struct Environment {
     /// Streams and records.
     pub store: Arc<dyn Store>,
@@ -40,11 +40,11 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Random,
-    /// What a password's hash costs.
+    /// The cost of a password's hash.
     pub cost: Cost,
 }
 
-/// Why the use cases can't be put together. For the operator.
+/// Why the services can't be assembled. For the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     /// A key or a secret can't be used.
@@ -62,8 +62,8 @@ pub enum AssembleError {
 }
 
 impl App {
-    /// Puts the use cases together. Keys and secrets must be there: that a store has lost them is for the operator to
-    /// know; a new one gets them from [`make_keys`].
+    /// Assembles the services. Keys and secrets must exist: if an existing store has lost them, the operator must know.
+    /// [`make_keys`] makes those of a new store.
     ///
     /// # Errors
     /// [`AssembleError`].
@@ -307,7 +307,7 @@ impl Parts {
     }
 }
 
-/// Makes what is missing in the keys folder, for a store that is new.
+/// Makes the keys and secrets that are missing in the keys folder of a new store.
 ///
 /// # Errors
 /// A [`KeyError`] that names the file.
@@ -319,7 +319,7 @@ pub fn make_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError
     Ok(())
 }
 
-/// Reads the keys folder of a store that is there, as [`App::assemble`] does: to know before the store is opened whether
+/// Reads the keys folder of an existing store as [`App::assemble`] does, to find out before the store is opened whether
 /// it can be used.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use super::error::TokenError;
 use crate::client::{Registration, SecretDigest, TokenEndpointAuthMethod};
 use crate::oauth::{ClientId, SessionEpoch};
 
-/// Who a client says it is. Has no `Debug`: it holds a secret.
+/// The credentials that a client presents. No `Debug`, since they have a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The `client_id`.
@@ -18,7 +18,8 @@ pub struct Credentials {
     pub secret: Option<Zeroizing<String>>,
 }
 
-/// One reading of a request's credentials, and the client that it names. Has no `Debug`: it holds a secret's digest.
+/// One possible reading of a request's credentials, and the client that it names. No `Debug`, since it has a secret's
+/// digest.
 pub struct Candidate {
     id: Option<ClientId>,
     secret: Option<SecretDigest>,
@@ -27,18 +28,18 @@ pub struct Candidate {
 
 /// The client that a reading names.
 enum Named {
-    /// None that there is.
+    /// There is no such client.
     Nobody,
-    /// One that the configuration declares: not looked at in the store yet.
+    /// A client that the configuration declares; the store was not read.
     Declared(Arc<Registration>),
-    /// One that was registered here.
+    /// A registered client.
     Registered(KnownClient),
-    /// The store can't tell.
+    /// The store failed.
     Failed(TokenError),
 }
 
 impl Candidate {
-    /// What is registered of the client that is named, if there is such a client and the store could tell.
+    /// The registration of the named client, if there is such a client and the store could be read.
     #[must_use]
     pub const fn named(&self) -> Option<&Arc<Registration>> {
         match &self.named {
@@ -50,18 +51,18 @@ impl Candidate {
     }
 }
 
-/// A client that has proved who it is.
+/// An authenticated client.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedClient {
     /// What is registered of it.
     pub registration: Arc<Registration>,
-    /// Its session epoch, if it was loaded to authenticate it.
+    /// Its session epoch, if the client was loaded for authenticating it.
     session_epoch: Option<SessionEpoch>,
 }
 
 impl Clients {
-    /// Finds the clients that the readings of a request's credentials name. Each is loaded once at most, and a declared one
-    /// not at all.
+    /// Finds the clients that the readings of a request's credentials name. A registered client is loaded once at most,
+    /// and a declared one not at all.
     pub async fn candidates(&self, readings: &[Credentials]) -> Vec<Candidate> {
         let mut candidates: Vec<Candidate> = Vec::with_capacity(readings.len());
         for reading in readings {
@@ -92,8 +93,8 @@ impl Clients {
         }
     }
 
-    /// Authenticates a client by the readings of its credentials; one that is right suffices. They are one attempt. A
-    /// declared client that is right costs no look at the store.
+    /// Authenticates a client by the possible readings of its credentials; one right reading is enough. Together they
+    /// count as one attempt. For a declared client with the right secret the store is not read.
     ///
     /// # Errors
     /// [`TokenError::Client`] if none is right; an unknown client costs the same work as a wrong secret.
@@ -125,7 +126,7 @@ impl Clients {
                     session_epoch: None,
                 }));
             }
-            // It costs what an unknown one does.
+            // A wrong secret must take as long as an unknown client.
             Named::Declared(_) => drop(self.repository.client(id).await?),
             Named::Registered(_) | Named::Nobody => {}
             Named::Failed(_) => {
@@ -141,11 +142,11 @@ impl Clients {
         Ok(proved.then_some(AuthenticatedClient { registration, session_epoch }))
     }
 
-    /// The session epoch of a client that has proved who it is: what was loaded to authenticate it, or else loaded now.
+    /// The session epoch of an authenticated client: the one loaded for authenticating it, or else it is loaded now.
     ///
     /// # Errors
-    /// [`TokenError::Client`] for a declared client that was switched off in the log: that it may authenticate is all that
-    /// the configuration knows. [`TokenError::Store`] if the store can't tell.
+    /// [`TokenError::Client`] for a declared client that an administrator has switched off: the configuration alone
+    /// could not know that when the client was authenticated. [`TokenError::Store`] if the store fails.
     pub async fn session_epoch(&self, client: &AuthenticatedClient) -> Result<SessionEpoch, TokenError> {
         if let Some(session_epoch) = client.session_epoch {
             return Ok(session_epoch);
@@ -155,14 +156,14 @@ impl Clients {
     }
 }
 
-/// Whether a client that authenticates so has proved who it is: what it presented is one of its secrets.
+/// Whether the presented secret authenticates a client with this method and these secrets.
 fn proves(
     method: TokenEndpointAuthMethod,
     secrets: &[SecretDigest],
     presented: Option<&SecretDigest>,
 ) -> bool {
     match (method, presented) {
-        // RFC 6749 §3.2.1: a public client names itself and has nothing to prove it by.
+        // RFC 6749 §3.2.1: a public client only names itself.
         (TokenEndpointAuthMethod::None, None) => true,
         // All are compared, so that the time does not tell which one was right.
         (TokenEndpointAuthMethod::ClientSecret, Some(presented)) => {

@@ -1,32 +1,32 @@
-//! The listener's certificate, for those who watch the server.
+//! The state of the listener's certificate, for monitoring.
 
 use std::sync::PoisonError;
 
 use super::metrics::Monitoring;
 use crate::clock::Timestamp;
 
-/// How the listener's certificate is.
+/// The state of the listener's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificateStatus {
-    /// Until when the one in use is good; none if it does not tell.
+    /// When the one in use expires, in milliseconds since the Unix epoch; `None` if that can't be read from it.
     pub until: Option<Timestamp>,
-    /// Whether the files hold one that can't be used.
+    /// Whether the files contain a certificate or key that can't be used.
     pub refused: bool,
 }
 
 impl Monitoring {
-    /// Notes how the listener's certificate is.
+    /// Records the state of the listener's certificate.
     pub fn note_certificate(&self, status: CertificateStatus) {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
 
-    /// How the listener's certificate is; none if it has none.
+    /// The state of the listener's certificate; `None` if it has none.
     #[must_use]
     pub fn certificate(&self) -> Option<CertificateStatus> {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many whole days the certificate is still good.
+    /// How many whole days the certificate is still valid.
     #[must_use]
     pub fn certificate_days_left(&self) -> Option<u64> {
         let until = self.certificate()?.until?;

@@ -1,5 +1,5 @@
-//! Which clients there are: those that the configuration declares, in memory, and those that were registered here, in
-//! the store. A declared one wins over a registered one with its id.
+//! Finds clients: declared ones, which are in memory, and registered ones, which are in the store. If both have the
+//! same id, the declared one is used.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl DeclaredClients {
         self.0.get(id).cloned()
     }
 
-    /// The ids behind `after`, in order.
+    /// The ids after `after`, in order.
     pub fn behind(&self, after: Option<&ClientId>) -> impl Iterator<Item = &ClientId> {
         self.0.keys().filter(move |id| after.is_none_or(|after| *id > after))
     }
@@ -91,8 +91,7 @@ impl Clients {
         Ok(Some(KnownClient { registration, session_epoch, declared: false, disabled }))
     }
 
-    /// The clients that are registered here for the password grant although it is off; of the first thousand, for a
-    /// warning.
+    /// Clients that are registered for the password grant although it is off, among the first thousand; for a warning.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -126,8 +125,8 @@ impl Clients {
         Ok(record.map(|record| Secrets::decode(&record)).transpose()?.unwrap_or_default())
     }
 
-    /// Whether a registered client has pages that come from `origin`; with a cookie, if one of them has. Declared ones
-    /// don't count.
+    /// Whether a registered client has pages from `origin`, and whether one of those gets its refresh tokens in a
+    /// cookie. Declared clients don't count.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -138,8 +137,8 @@ impl Clients {
         Ok(found.first().and_then(|(key, _)| vault::delivery_of(&origin, key)))
     }
 
-    /// What holds of what was registered under an earlier configuration: its audience may be gone, and signing keys may
-    /// not be kept as long as its access tokens would live.
+    /// Adapts metadata that were registered under an earlier configuration: the audience may be gone, and signing keys
+    /// may not stay published as long as the access tokens would live.
     fn as_configured(&self, mut metadata: ClientMetadata) -> ClientMetadata {
         let settings = &self.settings;
         if !settings.scopes.has_audience(&metadata.default_audience) {

@@ -1,20 +1,23 @@
-//! Whether the wall clock can be believed enough to destroy something by it.
+//! Decides whether the wall clock can be trusted enough to delete data by it.
 //!
-//! A machine whose clock runs an hour ahead for a while would find sessions expired that are not, and a year ahead all
-//! of them. Tokens are refused then, but nothing is lost: they are good again when the clock is. The sweeper must not
-//! make it worse. So it compares the wall clock with a monotonic one, and at a start with what an earlier process left:
+//! If a machine's clock ran an hour ahead for a while, sessions would look expired that are not; with a year ahead, all
+//! of them. Their tokens are refused then, but work again once the clock is right. The sweeper, however, must not
+//! delete anything meanwhile. So it compares the wall clock with a monotonic one, and, at a start, with the times that
+//! an earlier process stored:
 //!
-//! - At a start the wall clock is believed at once if it is less than five minutes ahead of the newest time that the
-//!   store knows: the log's newest event, or the last moment that was believed. Else it must run evenly for twenty
-//!   minutes first. A machine without a battery for its clock, or one that was resumed, has a wrong time until the network
-//!   has told it the right one; that takes seconds, and with the most patient of the usual daemons a quarter of an hour.
+//! - At a start the wall clock is trusted at once if it is less than five minutes ahead of the newest time that the
+//!   store knows: the log's newest event, or the last trusted time. Otherwise it must first run evenly for twenty
+//!   minutes. A machine without a battery for its clock, or one that was resumed, has a wrong time until the network
+//!   has corrected it; that takes seconds, and with the slowest of the usual time daemons a quarter of an hour.
 //! - If the wall clock gets more than a minute ahead of the monotonic one, nothing is swept until it has run evenly for
 //!   24 hours, or is back.
-//! - The last moment that was believed is stored. A start more than a day after the newest time that the store knows is a
-//!   jump too, so that a restart with a wrong clock does not help: after a longer standstill the sweeper begins a day later.
-//! - As long as the clock is doubted, the store says so too: what is written to the log meanwhile has the doubted time, so
-//!   after a restart the newest event tells nothing, and the next process waits as long as this one would have.
-//! - A clock that was set back is believed at once, where the store knows a time as late: by an earlier time less is swept.
+//! - The last trusted time is stored. A start more than a day after the newest time that the store knows counts as a
+//!   jump too, so that a restart with a wrong clock does not get around the check. After a longer standstill the
+//!   sweeper therefore begins a day later.
+//! - While the clock is doubted, the store records that too, because events written meanwhile have the doubted time. So
+//!   after a restart the newest event proves nothing, and the next process waits as long as this one would have.
+//! - A clock that was set back is trusted at once if the store knows a time as late: an earlier time only makes the
+//!   sweeper delete less.
 //!
 //! A machine that was suspended looks as if its clock had jumped; it costs a day's delay, and nothing else.
 
@@ -22,50 +25,50 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// How far the wall clock may get ahead of the monotonic one between two looks.
+/// How far the wall clock may get ahead of the monotonic one between two readings.
 const TOLERANCE: Duration = Duration::from_mins(1);
 /// How far ahead of the newest time that the store knows the wall clock may be at a start.
 const NEAR: Duration = Duration::from_mins(5);
 /// How long a standstill may be.
 const STANDSTILL: Duration = Duration::from_hours(24);
-/// How long the clock must run evenly after a start that nothing vouches for.
+/// How long the clock must run evenly after a start at which no stored time confirms it.
 const HOLD_AT_START: Duration = Duration::from_mins(20);
 /// How long the clock must run evenly after a jump.
 const HOLD: Duration = Duration::from_hours(24);
 
-/// What an earlier process left that tells the time.
+/// The times that an earlier process stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The last moment that was believed.
+    /// The last trusted time.
     pub believed: Option<Timestamp>,
     /// What the newest event of the log tells.
     pub newest: Newest,
 }
 
-/// What the newest event of the log tells about the time.
+/// What the newest event of the log proves about the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Newest {
-    /// There is none, so nothing can be destroyed.
+    /// The log is empty, so nothing can be deleted.
     #[default]
     Empty,
-    /// When it happened, by a clock that was believed.
+    /// The event's time, by a trusted clock.
     At(Timestamp),
-    /// Nothing: an earlier process doubted its clock, and would have for so long.
+    /// Nothing: an earlier process doubted its clock, and would have doubted it for this long.
     Doubted(Duration),
-    /// Nothing: it can't be read.
+    /// Nothing: it could not be read.
     Unknown,
 }
 
-/// What was seen of the wall clock so far.
+/// The state of the guard: the last readings of the clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct ClockGuard {
-    /// What was believed last: what the wall clock said, and the monotonic one.
+    /// The last trusted reading: the wall clock and the monotonic one.
     believed: Option<Look>,
-    /// How far ahead of it the wall clock may be now.
+    /// How far ahead of that the wall clock may be now.
     slack: Duration,
-    /// For how long the clock must run evenly after a start that nothing has vouched for yet.
+    /// How long the clock must run evenly after a start at which no stored time has confirmed it yet.
     hold_at_start: Option<Duration>,
-    /// Why the wall clock is not believed now.
+    /// Why the wall clock is not trusted now.
     doubt: Option<Doubt>,
 }
 
@@ -79,12 +82,12 @@ struct Look {
 struct Doubt {
     /// Since when the clock has run evenly.
     since: Look,
-    /// For how long it must.
+    /// How long it must run evenly.
     hold: Duration,
 }
 
 impl Look {
-    /// What the wall clock should say when the monotonic one says `monotonic`.
+    /// The time that the wall clock should show when the monotonic one shows `monotonic`.
     fn at(self, monotonic: Duration) -> Timestamp {
         self.wall.after(monotonic.saturating_sub(self.monotonic))
     }
@@ -102,12 +105,12 @@ impl Evidence {
 }
 
 impl ClockGuard {
-    /// At the start of a process.
+    /// The guard at the start of a process.
     #[must_use]
     pub fn since(evidence: Evidence) -> Self {
         let believed = evidence.known().map(|wall| Look { wall, monotonic: Duration::ZERO });
         let hold_at_start = match evidence.newest {
-            // There is nothing to lose.
+            // The store is empty: nothing can be deleted wrongly.
             Newest::Empty if believed.is_none() => None,
             Newest::Empty | Newest::Unknown | Newest::At(_) => Some(HOLD_AT_START),
             Newest::Doubted(hold) => Some(hold.clamp(HOLD_AT_START, HOLD)),
@@ -115,14 +118,14 @@ impl ClockGuard {
         Self { believed, slack: STANDSTILL, hold_at_start, doubt: None }
     }
 
-    /// Looks at both clocks: the wall clock, and the time since the process started. Says for how long still the wall
-    /// clock is not to be believed; `None`: it is.
+    /// Reads both clocks: the wall clock, and the time since the process started. Returns how long the wall clock will
+    /// still be distrusted; `None`: it is trusted.
     pub fn look(&mut self, wall: Timestamp, monotonic: Duration) -> Option<Duration> {
         let look = Look { wall, monotonic };
         if let Some(hold) = self.hold(look) {
             let doubt = match self.doubt {
                 Some(doubt) if is_near(doubt.since.at(monotonic), wall) => doubt,
-                // It jumped ahead while it was looked at.
+                // It jumped ahead while it was doubted.
                 Some(doubt) if doubt.since.at(monotonic) < wall => Doubt { since: look, hold: HOLD },
                 Some(_) | None => Doubt { since: look, hold },
             };
@@ -136,7 +139,7 @@ impl ClockGuard {
         None
     }
 
-    /// For how long a clock must run evenly that says this; `None` if it is believed as it is.
+    /// How long the clock must run evenly after this reading; `None` if it is trusted.
     fn hold(&self, Look { wall, monotonic }: Look) -> Option<Duration> {
         let is_ahead = |by| self.believed.is_some_and(|believed| wall > believed.at(monotonic).after(by));
         if is_ahead(self.slack) {
@@ -145,7 +148,7 @@ impl ClockGuard {
         self.hold_at_start.filter(|_| self.believed.is_none() || is_ahead(NEAR))
     }
 
-    /// For how long the wall clock must run evenly, from when it was doubted; `None` if it is believed.
+    /// How long the wall clock must run evenly, counted from when it was doubted; `None` if it is trusted.
     #[must_use]
     pub fn doubted_for(&self) -> Option<Duration> {
         self.doubt.map(|doubt| doubt.hold)

@@ -1,4 +1,4 @@
-//! A user's devices: which sessions are live, and how they are ended from a list.
+//! A user's sessions: listing them, and ending them from the list.
 
 use super::account_rate_limits::AccountChange;
 use super::error::TokenError;
@@ -10,12 +10,12 @@ use crate::session::{self, Device, EndReason, Session, Status, device, index};
 use crate::store::{RecordChange, RecordKey, StoreError};
 use crate::user::{Command, User};
 
-/// How many sessions one sign-in ends at most: more are there only after the limit was lowered.
+/// The most sessions that one sign-in ends. There are more only after the limit was lowered.
 const EVICTED_AT_ONCE: usize = 8;
 /// How many records are deleted at a time.
 const FORGOTTEN_AT_ONCE: usize = 100;
 
-/// Whose sessions are listed.
+/// Whose sessions to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionOwner {
     /// A user's.
@@ -43,9 +43,9 @@ impl SessionOwner {
 /// A part of a list of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionsPage {
-    /// Behind which session it begins.
+    /// The session after which the page begins.
     pub after: Option<SessionId>,
-    /// How many sessions are looked at.
+    /// How many sessions are read.
     pub limit: usize,
 }
 
@@ -63,9 +63,9 @@ pub struct ListedSession {
 }
 
 impl Sessions {
-    /// The live sessions of a user or a client, in the order in which they began; and the session behind which the next
-    /// page begins. Looks at `limit` sessions, however many there are; those that are over are left out, so a page can
-    /// have fewer and still not be the last.
+    /// The live sessions of a user or a client, in the order in which they began, and the session after which the next
+    /// page begins. It reads `limit` sessions and leaves out those that have ended, so a page can have fewer sessions
+    /// without being the last.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -91,7 +91,7 @@ impl Sessions {
         Ok((listed, next))
     }
 
-    /// What a session's device said of itself.
+    /// What the device of a session sent about itself.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -100,8 +100,8 @@ impl Sessions {
         Ok(record.map(|record| Device::decode(&record)).transpose()?.unwrap_or_default())
     }
 
-    /// Ends one of a user's own sessions. `false` if the user has no such session; one that is over already stays as it
-    /// is.
+    /// Ends one of a user's own sessions. `false` if the user has no such session; one that has ended already is not
+    /// changed.
     ///
     /// # Errors
     /// [`TokenError`], and whether it has ended is unknown.
@@ -121,7 +121,7 @@ impl Sessions {
         self.repository.execute(&id, end).await
     }
 
-    /// Ends all sessions of a user but `keep`, at once and however many there are. Where there is none, nothing is
+    /// Ends all sessions of a user but `keep`, by one event, however many there are. If there is none, nothing is
     /// written.
     ///
     /// # Errors
@@ -138,8 +138,8 @@ impl Sessions {
         };
         let command = &command;
         let end = |loaded: Loaded<User>| async move {
-            // Looked at with the version that is appended to: a session that somebody has just ended must not keep
-            // itself, and bring itself back by that.
+            // Checked for the version that is appended to: a session that somebody has just ended must not keep itself
+            // and so become valid again.
             if self.live(keep).await?.is_none_or(|live| live.user_id() != Some(user)) {
                 return Err(UserError::Unknown);
             }
@@ -155,15 +155,15 @@ impl Sessions {
         self.repository.execute(&user, end).await
     }
 
-    /// Whether a user has a live session besides `keep`. Looks at as many as there can be; of more it is not sure, and
-    /// says that there is one.
+    /// Whether a user has a live session besides `keep`. It reads as many as there can be; if there are more, it
+    /// assumes that one is live.
     async fn has_others(&self, user: UserId, keep: SessionId) -> Result<bool, TokenError> {
         let most = self.most_sessions();
         let keys = self.repository.scan(index::all_of_user(user), None, most).await?;
         for id in keys.iter().filter_map(|(key, _)| index::session_of(key)).filter(|id| *id != keep) {
             let Loaded { state: Some(session), .. } = self.repository.session(id).await? else { continue };
             let over = self.why_over(id, &session).await?;
-            // One that has expired is over only as long as the clock says so.
+            // An expired session may become live again if the clock is corrected.
             if session.status == Status::Live && (over.is_none() || over == Some(EndReason::Expired)) {
                 return Ok(true);
             }
@@ -171,7 +171,7 @@ impl Sessions {
         Ok(keys.len() == most)
     }
 
-    /// How many sessions a user has at most, but for some that begin at the same moment.
+    /// The most sessions of one user, apart from some that begin at the same moment.
     fn most_sessions(&self) -> usize {
         let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
         limit.saturating_add(EVICTED_AT_ONCE)
@@ -192,8 +192,8 @@ impl Sessions {
         }
     }
 
-    /// After `new` has begun: ends what its user has beyond the limit. The sign-in stands even if that fails; then the
-    /// next one makes up for it.
+    /// Ends the sessions beyond the user's limit, after `new` has begun. If that fails, the sign-in still succeeds, and
+    /// the next sign-in ends them.
     pub(super) async fn evict_beyond_the_limit(&self, user: UserId, new: SessionId) {
         let evicted = retry(OutcomeUnknown::Fails, |_| self.evict(user, new)).await;
         if let Err(error) = evicted {
@@ -201,7 +201,7 @@ impl Sessions {
         }
     }
 
-    /// Sessions that are over already go first, then those that were seen longest ago.
+    /// Sessions that have ended anyway go first, then those that were used longest ago.
     async fn evict(&self, user: UserId, new: SessionId) -> Result<(), Failed<TokenError>> {
         let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
         let keys = self.repository.scan(index::all_of_user(user), None, self.most_sessions()).await;
@@ -243,8 +243,8 @@ impl Sessions {
         }
     }
 
-    /// Why a session that no event has ended is over all the same, if it is: an epoch of the installation, its user or
-    /// its client, or its time. A client that the configuration does not have at the moment ends nothing for good.
+    /// Why a session has ended without an event of its own: an epoch of the installation, its user or its client was
+    /// raised, or it has expired. A client that the configuration lacks at the moment does not end a session for ever.
     pub(super) async fn why_over(
         &self,
         id: SessionId,

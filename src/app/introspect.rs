@@ -1,4 +1,4 @@
-//! Introspection (RFC 7662): whether a token is good right now.
+//! Introspection (RFC 7662): whether a token is valid now.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::oauth::RefreshToken;
 use crate::session::{Presented, decide};
 use crate::token::AccessToken;
 
-/// How often an operator is told.
+/// How often the hint is logged at most.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 
-/// What an operator is told once a minute at most, whoever asks how often.
+/// When a hint for the operator was last logged; it is logged once a minute at most.
 #[derive(Debug, Default)]
 pub(super) struct Hint(AtomicU64);
 
 impl Hint {
-    /// Whether it is time to tell it again, also if the clock was set back; then it counts as told.
+    /// Whether the hint should be logged again, also if the clock was set back. It then counts as logged.
     fn is_due(&self, now: Timestamp) -> bool {
         let told = self.0.load(Ordering::Relaxed);
         let then = Timestamp::from_millis(told);
@@ -30,21 +30,21 @@ impl Hint {
     }
 }
 
-/// A token that is good.
+/// A valid token.
 pub enum Active {
-    /// An access token, as it says itself; its session is live. With the user's name, if the client is to know it.
+    /// An access token with a live session; and the user's name, if the client may know it.
     Access(Box<AccessToken>, Option<String>),
     /// The newest refresh token of a session.
     Refresh(Box<LiveSession>),
 }
 
 impl Tokens {
-    /// What a token is, if it is good and the client may know. Resource servers may know of the access tokens that are
-    /// for them, and a confidential client of its own refresh tokens. Everybody else is told what they would be told of
-    /// a token that does not exist (RFC 7662 §2.2, §4).
+    /// The token's contents, if it is valid and the client may know them. A resource server may introspect the access
+    /// tokens for it, and a confidential client its own refresh tokens. Everybody else gets the answer for a token that
+    /// does not exist (RFC 7662 §2.2, §4).
     ///
     /// # Errors
-    /// [`TokenError::Client`] for a client that has proved nothing (RFC 7662 §2.1: no scanning for tokens).
+    /// [`TokenError::Client`] for a public client (RFC 7662 §2.1: nobody may scan for tokens).
     /// [`TokenError::Store`] if it could not be found out.
     pub async fn introspect(
         &self,
@@ -81,7 +81,7 @@ impl Tokens {
         Ok(Some(Active::Access(Box::new(token), name)))
     }
 
-    /// A look changes nothing: an old generation is not active, and no reuse either.
+    /// Introspection changes nothing: an old generation is reported as inactive, and does not count as reuse.
     async fn introspect_refresh_token(
         &self,
         client: &Registration,

@@ -1,8 +1,8 @@
 //! Invitations to sign up: made, listed and withdrawn by an administrator, and forgotten once their time is over.
 //!
-//! An invitation is an event on the stream of the account that it is for. Whoever shows its code registers on that
-//! stream. When it expires, the sweeper forgets the code, and the invitation is in no list any more; the stream with
-//! its events is removed when the retention of ended sessions is over. So is that of one that was withdrawn.
+//! An invitation is an event on the stream of the account that it is for. Whoever has its code registers on that
+//! stream. When it expires, the sweeper deletes the code's records, and no list shows the invitation any more. The
+//! stream with its events is removed after the retention of ended sessions; so is that of a withdrawn invitation.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ use crate::store::{RecordChange, RecordKey, StoreError};
 use crate::user::vault::{self, Invitation, OpenInvitation};
 use crate::user::{self, Command, Denied, Status, User};
 
-/// An invitation that was made. Has no `Debug`: it holds the code.
+/// A new invitation. No `Debug`, since it has the code.
 pub struct NewInvitation {
-    /// The code, which is nowhere else: only its SHA-256 is stored.
+    /// The code. Only its SHA-256 is stored.
     pub code: Zeroizing<String>,
     /// The id that the account will have.
     pub account: UserId,
-    /// Until when the code is good.
+    /// When the code expires, in milliseconds since the Unix epoch.
     pub until: Timestamp,
 }
 
@@ -38,7 +38,7 @@ pub struct ListedInvitation {
     pub account: UserId,
     /// The roles that it will begin with.
     pub roles: Vec<String>,
-    /// Until when the code is good.
+    /// When the code expires, in milliseconds since the Unix epoch.
     pub until: Timestamp,
 }
 
@@ -46,7 +46,7 @@ pub struct ListedInvitation {
 const CODE_LENGTH: usize = 32;
 
 impl Accounts {
-    /// Makes an invitation: who has its code may make one account, with these roles, within `valid_for`.
+    /// Makes an invitation: whoever has its code may make one account, with these roles, within `valid_for`.
     ///
     /// # Errors
     /// [`UserError::Failed`], and nothing was made.
@@ -83,8 +83,8 @@ impl Accounts {
         Ok(NewInvitation { code, account, until })
     }
 
-    /// The invitations that can be used, in the order in which they were made, behind `after`; and the one behind which
-    /// the next page begins. Looks at `limit`; those that have just expired are left out.
+    /// The invitations that can be used, in the order in which they were made, after `after`, and the one after which
+    /// the next page begins. It reads `limit` of them and leaves out those that have just expired.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -113,8 +113,8 @@ impl Accounts {
         Ok((listed, next))
     }
 
-    /// Withdraws an invitation, by the id that the account would have had: its code is no good from now on. Again, it
-    /// changes nothing.
+    /// Withdraws an invitation, by the id that the account would have had: its code can't be used any more. A second
+    /// call changes nothing.
     ///
     /// # Errors
     /// [`UserError::InvitationUsed`] if the account has been made, [`UserError::Unknown`] if there is no such invitation.
@@ -155,8 +155,8 @@ impl Accounts {
 }
 
 impl Sweeper {
-    /// Forgets the codes of invitations that have expired, and removes what is left of those that were over longer ago
-    /// than the retention: at most `limit` places of the queue, and only what is due. Whether more may be due.
+    /// Deletes the codes of expired invitations, and removes the rest of those that ended longer ago than the
+    /// retention. It takes at most `limit` due entries of the queue, and returns whether more may be due.
     pub(super) async fn sweep_invitations(
         &self,
         now: Timestamp,
@@ -173,7 +173,7 @@ impl Sweeper {
         for (place, account) in due {
             match self.settle_invitation(place, account).await {
                 Ok(()) => swept.invitations = swept.invitations.saturating_add(1),
-                // It is being used or withdrawn: the next sweep finds what became of it.
+                // It is being used or withdrawn at this moment: the next sweep looks again.
                 Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
                 Err(error) => {
                     tracing::error!(user.id = %account, error = %error, "an invitation can't be swept");
@@ -196,7 +196,7 @@ impl Sweeper {
             (Some(Status::Invited | Status::Withdrawn), None) => {
                 return Ok(self.repository.remove::<User>(&account, expected, records).await?);
             }
-            // An account was made of it, or there is nothing left.
+            // It has become an account, or nothing is left of it.
             (Some(_) | None, _) => {}
         }
         Ok(self.repository.change_guarded::<User>(&account, expected, records).await?)
@@ -211,24 +211,24 @@ async fn open_invitation(
     Ok(kept.as_deref().and_then(OpenInvitation::decode))
 }
 
-/// The place in the queue of an invitation that was over at a time.
+/// The queue entry by which an invitation that ended at `over` is removed.
 fn removed_after(over: Timestamp, account: UserId, retention: Duration) -> RecordChange {
     RecordChange::Put(vault::invitation_due(over.after(retention), account), Vec::new())
 }
 
-/// What is forgotten when somebody has used an invitation.
+/// The records to delete when an invitation is used.
 pub(super) fn used(code: &str, invitation: Invitation) -> [RecordChange; 3] {
     closed(invitation.account, &digest_of(code), invitation.until)
 }
 
-/// What is forgotten of an invitation that can't be used any more.
+/// The records to delete when an invitation can't be used any more.
 fn closed(account: UserId, digest: &[u8; 32], until: Timestamp) -> [RecordChange; 3] {
     let keys =
         [vault::invitation(digest), vault::open_invitation(account), vault::invitation_due(until, account)];
     keys.map(RecordChange::Delete)
 }
 
-/// A code has 190 bits: no slow hash, no salt.
+/// A code has 190 bits, so it needs no slow hash and no salt.
 fn digest_of(code: &str) -> [u8; 32] {
     digest::digest(&digest::SHA256, code.as_bytes()).as_ref().try_into().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Whether the keys folder belongs to the data: the check values in the store against the secrets that are there.
+//! Checks that the keys folder belongs to the data, by the check values in the store.
 //!
 //! | key in the vault | value |
 //! |---|---|
@@ -21,10 +21,10 @@ use crate::user::vault;
 /// How many records are read at a time.
 const PAGE: usize = 500;
 
-/// Why the keys folder can't be used with this data. For the operator.
+/// Why the keys folder can't be used with these data. For the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyCheckError {
-    /// It is of other data, damaged, or older than the data.
+    /// It belongs to other data, is damaged, or is older than the data.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Unfit(Vec<KeyError>),
     /// The folder can't be read.
@@ -35,28 +35,28 @@ pub enum KeyCheckError {
     Store(#[from] TokenError),
 }
 
-/// What the data knows of the keys that it was used with.
+/// The keys that the data were used with.
 #[derive(Debug, Default)]
 struct Known {
     secrets: Vec<KnownSecret>,
     signing: Vec<Kid>,
 }
 
-/// The refresh secrets of a running server, held against what the data knows of them.
+/// The refresh secrets of a running server, compared with their check values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CheckedSecrets {
     /// The ids of those that may be used.
     pub(super) good: Vec<u8>,
-    /// The ids of those that are another secret than the data knows.
+    /// The ids of those that differ from their check value.
     pub(super) foreign: Vec<u8>,
 }
 
 impl TokenKeys {
-    /// Holds the keys folder against what the data knows of it, and notes what is new in it. Data without check values
-    /// believes what is there. Call it before requests are answered. Returns what the data knows from now on.
+    /// Compares the keys folder with the check values, and records the new secrets. If the store has no check values,
+    /// it accepts the folder as it is. Call it before requests are answered. Returns all check values.
     ///
     /// # Errors
-    /// [`KeyCheckError`] if a secret is another one than before, or the newest is missing; then nothing was changed.
+    /// [`KeyCheckError`] if a secret differs from its check value, or the newest is missing; then nothing was changed.
     pub async fn check(&self) -> Result<Vec<KnownSecret>, KeyCheckError> {
         let known = self.known_keys().await?;
         let in_use = self.folder.secrets_in_use()?;
@@ -76,7 +76,7 @@ impl TokenKeys {
         Ok(in_use.live)
     }
 
-    /// Notes the refresh secrets that a running server has just taken in, and says which of them must not be used.
+    /// Records the refresh secrets that a running server has just read, and returns which of them may be used.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -135,7 +135,8 @@ impl TokenKeys {
         self.repository.change_records(notes.collect()).await
     }
 
-    /// Tells of older secrets that are gone although something may need them; forgets those that nothing needs.
+    /// Logs the missing older secrets that something may still need, and deletes the check values of those that nothing
+    /// needs.
     async fn tell_missing(&self, fit: &Fit, in_use: &SecretsInUse) -> Result<(), TokenError> {
         for file in &fit.missing {
             let needed = match file.kind {
@@ -158,7 +159,7 @@ impl TokenKeys {
         Ok(())
     }
 
-    /// Whether refresh tokens that a secret made may still be good. Tells so.
+    /// Whether refresh tokens made with a secret may still be valid; if so, logs it.
     fn tokens_may_need(&self, file: SecretFile, in_use: &SecretsInUse) -> bool {
         let newer = in_use.live.iter().map(|secret| secret.file).chain(in_use.dead.iter().copied());
         let newer = newer.filter(|other| other.kind == file.kind && other.id > file.id);
@@ -173,7 +174,7 @@ impl TokenKeys {
         needed
     }
 
-    /// How many passwords are hashed under a pepper. Looks at all of them: only when a pepper is missing.
+    /// How many passwords are hashed under a pepper. It reads all of them, and is called only when a pepper is missing.
     async fn passwords_under(&self, pepper: u8) -> Result<u64, TokenError> {
         let (mut found, mut after) = (0_u64, None);
         loop {
@@ -188,7 +189,8 @@ impl TokenKeys {
         }
     }
 
-    /// Signing keys come and go, and may be brought along: that none of them is left is told, and no reason to refuse.
+    /// Signing keys may be replaced, or brought from elsewhere. If none of the known ones is left, that is logged, and
+    /// is no reason to refuse the folder.
     async fn check_signing_keys(&self, known: &[Kid]) -> Result<(), TokenError> {
         let (live, dead) = self.signing.kids();
         if !known.is_empty() && known.iter().all(|kid| !live.contains(kid) && !dead.contains(kid)) {

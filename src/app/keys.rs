@@ -1,4 +1,4 @@
-//! What a running server makes of its keys folder.
+//! The keys of a running server, and how it follows its keys folder.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::clock::Clock;
 use crate::oauth::{Kid, RefreshTokenCodec};
 use crate::token::{KeyError, KeysFolder, RefreshSecrets, SigningKey, SigningKeys};
 
-/// What the keys are used for now, and what is wrong with the folder.
+/// Which keys are in use, and what is wrong with the folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeysNow {
-    /// The key that signs; none if a tombstone has taken the last one.
+    /// The key that signs; `None` if the last one is compromised.
     pub signer: Option<Kid>,
-    /// The keys whose tokens are good.
+    /// The keys whose tokens are accepted.
     pub published: Vec<Kid>,
-    /// The refresh secrets whose tokens are good; the last one makes new ones.
+    /// The ids of the refresh secrets whose tokens are accepted; the last one makes new tokens.
     pub refresh_secrets: Vec<u8>,
     /// What can't be used, for the operator.
     pub problems: Vec<String>,
@@ -47,17 +47,17 @@ impl TokenKeys {
         Arc::clone(&self.codec.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The key that signs new tokens, if new refresh tokens can be made as well. Asked before anything is decided: what
-    /// is recorded is to be answered.
+    /// The key that signs new tokens, if new refresh tokens can be made as well. Called before anything is decided,
+    /// because what is recorded must then be answered.
     pub(super) fn signer(&self) -> Result<Arc<SigningKey>, TokenError> {
         if self.codec().makes_new() { Ok(self.signing.signer()?) } else { Err(TokenError::NoKey) }
     }
 
-    /// Looks at the keys folder at once, and says what follows.
+    /// Reads the keys folder now, and reports the keys in use.
     pub async fn look(&self) -> KeysNow {
         let (keys, secrets) = (Arc::clone(&self.signing), Arc::clone(&self.refresh_secrets));
         let looked = tokio::task::spawn_blocking(move || {
-            // What is wrong is remembered by both.
+            // Both remember their problems.
             drop((keys.reload(), secrets.reload()));
         });
         if let Err(error) = looked.await {
@@ -75,7 +75,7 @@ impl TokenKeys {
         }
     }
 
-    /// What could not be used when the keys folder was last looked at, for the operator.
+    /// The problems that the last reading of the keys folder found, for the operator.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.signing.problems();
@@ -91,7 +91,7 @@ impl TokenKeys {
         self.signer().is_ok()
     }
 
-    /// Takes in what changes in the keys folder, looking at it once in `every`; never returns.
+    /// Reads the keys folder whenever it has changed, checking it once in `every`; never returns.
     pub async fn watch(self: Arc<Self>, every: Duration) {
         let signing = Arc::clone(&self.signing).watch(every);
         let secrets = Arc::clone(&self.refresh_secrets);
@@ -103,14 +103,14 @@ impl TokenKeys {
         tokio::join!(signing, secrets.watch(every, reloaded));
     }
 
-    /// Takes in the refresh secrets as they are now, but for those that are another secret than the data knows.
+    /// Uses the current refresh secrets, except those that differ from their check value.
     ///
     /// # Errors
-    /// [`TokenError`] if the data can't tell: then what is gone is dropped, and what is new is not used.
+    /// [`TokenError`] if the store fails: then missing secrets are dropped, and new ones are not used.
     pub(super) async fn take_in(&self, secrets: &RefreshSecrets) -> Result<(), TokenError> {
         let checked = self.check_refresh_secrets().await;
         let CheckedSecrets { good, foreign } = checked.as_ref().ok().cloned().unwrap_or_default();
-        // By what the secrets are under the lock: somebody else may have taken in newer ones.
+        // The secrets are read under the lock, because another thread may have used newer ones.
         let mut current = self.codec.write().unwrap_or_else(PoisonError::into_inner);
         let before = current.secrets();
         let usable = |id| (before.contains(&id) || good.contains(&id)) && !foreign.contains(&id);
@@ -119,7 +119,7 @@ impl TokenKeys {
     }
 }
 
-/// The codec with those secrets that are usable.
+/// A codec with the secrets for which `usable` is true.
 pub(super) fn codec(secrets: &RefreshSecrets, usable: impl Fn(u8) -> bool) -> RefreshTokenCodec {
     let usable: Vec<_> = secrets.all().into_iter().filter(|(id, _)| usable(*id)).collect();
     let Some((current, newest)) = usable.last().cloned() else { return RefreshTokenCodec::of_nothing() };

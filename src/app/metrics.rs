@@ -1,4 +1,4 @@
-//! What is counted for monitoring: numbers only, no names and no addresses.
+//! The metrics: numbers only, no names and no addresses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,7 +29,7 @@ impl TokenRequests {
     }
 }
 
-/// The reason, told apart where the client's answer does not.
+/// The outcome as a label: some errors that look the same to a client are distinguished.
 pub(super) const fn outcome(error: &TokenError) -> &'static str {
     match error {
         TokenError::Client => "client",
@@ -77,14 +77,14 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
     }
 }
 
-/// Tells those who watch the server how it is.
+/// The service for monitoring: metrics and health.
 pub struct Monitoring {
     pub(super) token_requests: Arc<TokenRequests>,
     pub(super) passwords: Arc<HashingPool>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) sweeper: Arc<Sweeper>,
     pub(super) repository: Repository,
-    /// How the listener's certificate is.
+    /// The state of the listener's certificate.
     pub(super) certificate: Mutex<Option<CertificateStatus>>,
     pub(super) clock: Arc<dyn Clock>,
     /// When this process started.
@@ -104,7 +104,7 @@ impl Monitoring {
         self.sweeper.stats()
     }
 
-    /// What the store has done, and how its disk is.
+    /// The store's counters, and the state of its disk.
     #[must_use]
     pub fn store_stats(&self) -> StoreStats {
         self.repository.store().stats()
@@ -118,7 +118,7 @@ impl Monitoring {
         self.repository.record(RecordKey::index(0, &[b"ready"])).await.map(drop)
     }
 
-    /// What throttling and the password hashing have done since the process started.
+    /// The counters of the limits and of password hashing, since the process started.
     #[must_use]
     pub fn sign_in_stats(&self) -> (ThrottleStats, PoolStats) {
         (self.throttle.stats(), self.passwords.stats())
@@ -191,7 +191,7 @@ impl Monitoring {
         page
     }
 
-    /// Of the listener's certificate, if it has one.
+    /// The gauges of the listener's certificate, if it has one.
     fn certificate_gauges(&self, page: &mut String) {
         let Some(status) = self.certificate() else { return };
         let days = self.certificate_days_left();
@@ -210,7 +210,7 @@ impl Monitoring {
         }
     }
 
-    /// What is so now, and the most so far.
+    /// The current values, and some maxima since the start.
     fn gauges(&self, page: &mut String) {
         let (passwords, sweeper) = (self.passwords.stats(), self.sweeper.stats());
         let store = self.repository.store().stats();

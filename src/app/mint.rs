@@ -32,7 +32,7 @@ pub(super) struct Mint {
 }
 
 impl Mint {
-    /// Makes the tokens that `granted` says, of `session`. The same grant gives the same tokens.
+    /// Makes the tokens of `session` that were granted. The same grant gives the same tokens.
     pub(super) fn mint(
         &self,
         id: SessionId,
@@ -59,7 +59,7 @@ impl Mint {
             auth_time: started.user.map(|_| started.at.seconds()),
             roles: &roles,
         };
-        // A retry is signed by the key that signed before, unless that key is gone.
+        // A retry is signed by the same key as before, unless that key is gone.
         let key =
             self.keys.signing.find(granted.access.kid).map_or_else(|| self.keys.signing.signer(), Ok)?;
         let typ = self.settings.scopes.token_type(started.audience.as_ref());
@@ -76,7 +76,7 @@ impl Mint {
         Ok(minted)
     }
 
-    /// Says how long the tokens last from now on.
+    /// Sets how long the tokens last, counted from now.
     pub(super) fn count_down(&self, minted: &mut TokenResponse, session: &Session, granted: &Granted) {
         let now = self.clock.now();
         minted.expires_in = granted.access.exp.saturating_sub(now.seconds());

@@ -1,5 +1,5 @@
-//! Requests that fail because the store does: all of them at once, a thousand and more in the moment before the process
-//! ends. One line a second says it; the others are counted, and told in one line.
+//! Limits the log lines about requests that fail because the store fails: a thousand and more may fail in the moment
+//! before the process ends. One line a second is written; the other failures are counted, and their number is logged.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 use super::error::TokenError;
 use crate::store::StoreError;
 
-/// How often it is said.
+/// How often such a line is written at most.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Of this process: who fails need not know of whom else.
+/// One for the process, because failing requests share nothing else.
 static OUTAGE: Mutex<Outage> = Mutex::new(Outage { said: None, untold: 0 });
 
 #[derive(Debug)]
 struct Outage {
-    /// When it was said last.
+    /// When a line was last written.
     said: Option<Instant>,
-    /// How many were not told of.
+    /// How many failures since then were only counted.
     untold: u64,
 }
 
 impl Outage {
-    /// Whether this failure is told; counts it if not.
+    /// Whether to log this failure; if not, it is counted.
     fn is_told(&mut self, now: Instant) -> bool {
         let told = self.said.is_none_or(|said| now.saturating_duration_since(said) >= EVERY);
         if told {
@@ -35,7 +35,7 @@ impl Outage {
 }
 
 impl TokenError {
-    /// Whether it should be logged: it is not if the store failed, and that was said within the last second.
+    /// Whether to log this error: not if the store failed and that was logged within the last second.
     #[must_use]
     pub fn is_told(&self) -> bool {
         let Self::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_)) = self else { return true };
@@ -43,7 +43,7 @@ impl TokenError {
     }
 }
 
-/// How many requests have failed with the store, and nobody was told of, since this was asked for last.
+/// Takes the number of failures that were only counted since the last call.
 #[must_use]
 pub fn untold() -> u64 {
     std::mem::take(&mut OUTAGE.lock().unwrap_or_else(PoisonError::into_inner).untold)

@@ -1,7 +1,7 @@
 //! Signs while an append is under way: the store writes and syncs then, and the processor has nothing better to do.
 //!
-//! What is signed is only answered once the append has landed, and is dropped if it has not. That would be in vain where
-//! many requests present one and the same token, so it is done only if no other append of the session is under way.
+//! What is signed is answered only if the append succeeds. That would often be wasted work where many requests present
+//! the same token, so it is done only if no other append of the session is under way.
 
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
@@ -11,13 +11,13 @@ use std::task::Poll;
 
 use crate::oauth::SessionId;
 
-/// The sessions of which an append is under way: no more than there are requests.
+/// The sessions with an append under way.
 #[derive(Debug, Default)]
 pub(super) struct Overlap {
     under_way: Mutex<HashSet<SessionId>>,
 }
 
-/// An append under way; over when dropped.
+/// An append that is under way until this is dropped.
 struct UnderWay<'a> {
     overlap: &'a Overlap,
     id: SessionId,
@@ -34,12 +34,12 @@ impl Overlap {
     ) -> (A, Option<W>) {
         let Some(_under_way) = self.begin(id) else { return (append.await, None) };
         let mut append = pin!(append);
-        // The first look hands it to the store.
+        // The first poll hands the append to the store.
         match poll_fn(|cx| Poll::Ready(append.as_mut().poll(cx))).await {
             Poll::Ready(appended) => (appended, None),
             Poll::Pending => {
-                // Others hand in their appends first: they come into the same group, and a processor that does the same
-                // for many, one behind the other, does it faster. One alone would only be moved about.
+                // Other requests hand in their appends first, so that they share the group; and signing for many in a
+                // row is faster. A single request would only be delayed.
                 if self.under_way().len() > 1 {
                     tokio::task::yield_now().await;
                 }

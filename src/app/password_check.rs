@@ -1,8 +1,8 @@
-//! Whose password it is: at a sign-in, and where the owner of an account proves it again.
+//! Checks a name and password: at a sign-in, and when the owner of an account confirms the password.
 //!
-//! In this order: what costs nothing is refused first; then what comes too often; only then a password is hashed. A right
-//! password that comes too often is known as such before the hash only on a network from which its owner has signed in
-//! before: anywhere else that would tell a stranger that there is such an account, and that it is in use.
+//! The order: first what costs nothing to refuse; then what comes too often; only then a password is hashed. A right
+//! password that comes too often is refused before the hash only on a network from which its owner has signed in
+//! before. Elsewhere that would reveal to a stranger that the account exists and is in use.
 
 use std::net::IpAddr;
 
@@ -19,14 +19,14 @@ use crate::store::Expected;
 use crate::throttle::{Attempt, Origin, Reservation};
 use crate::user::{self, Command, User, vault};
 
-/// Who proves a password, and what for.
+/// Who presents a password, and for what purpose.
 #[derive(Clone, Copy)]
 pub(super) struct Proof<'a> {
-    /// What for.
+    /// The purpose.
     pub(super) of: Secret,
-    /// Through which client.
+    /// The client.
     pub(super) client: &'a ClientId,
-    /// From where.
+    /// The client's address.
     pub(super) peer: IpAddr,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Account {
 }
 
 impl Accounts {
-    /// The account whose name and password these are. What is refused has its line in the log.
+    /// Finds the account that has this name and password. A refusal is logged.
     pub(super) async fn check_password(
         &self,
         typed: &str,
@@ -68,7 +68,7 @@ impl Accounts {
         (typed, password): (&str, &str),
         proof: Proof<'_>,
     ) -> Result<Account, TokenError> {
-        // What can't be a password is nobody's; a long one is refused before any hash.
+        // A text that can't be a password is nobody's; one that is too long is refused before any hash.
         let password = Password::parse(password).map_err(|_| TokenError::Credentials)?;
         let key = self.sign_in_key(typed);
         let origin = self.throttle.origin(key.as_bytes(), proof.peer);
@@ -82,7 +82,7 @@ impl Accounts {
             .throttle
             .reserve(attempt, self.clock.now())
             .map_err(|throttled| TokenError::Throttled { retry_after: throttled.retry_after })?;
-        // Who holds a session of the account is no stranger to it.
+        // Whoever has a session of the account counts as known to it.
         let source = source(Origin { known: origin.known || !is_sign_in, ..origin });
         let (found, verdict) = match self.verify(named, password, source).await {
             Ok(verified) => verified,
@@ -109,8 +109,8 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Counts a sign-in whose password was right. One that comes too often from a network that is not known to the
-    /// account stays counted as a guess: there it was not refused before its hash, and so the hashes come to an end.
+    /// Counts a sign-in whose password was right. From a network that the account does not know, one that comes too
+    /// often stays counted as a guess: it was not refused before its hash, so the hashes must be limited by that.
     fn count_right_sign_in(
         &self,
         id: UserId,
@@ -127,7 +127,7 @@ impl Accounts {
         counted
     }
 
-    /// A network that is known to an address is known to the name of the account as well, by which its owner proves the
+    /// A network that is known for an address is made known for the account's name too, by which the owner confirms the
     /// password.
     async fn remember_network(&self, id: UserId, key: &str, peer: IpAddr) -> Result<(), TokenError> {
         if !self.settings.accounts.login_with_email {
@@ -140,7 +140,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// The account with this id, if there is one, and whether `password` is its password; the same work in either case.
+    /// The account with this id, if it exists, and whether `password` is its password. Both cases take the same work.
     async fn verify(
         &self,
         id: Option<UserId>,
@@ -168,8 +168,8 @@ impl Accounts {
         Ok(Some((Account { id, state, expected }, record)))
     }
 
-    /// Replaces a hash by one with newer parameters. It is no harm if the account has changed meanwhile: the next
-    /// sign-in tries again.
+    /// Replaces a hash by one with the current cost and pepper. If the account has changed meanwhile, the next sign-in
+    /// tries again.
     async fn store_rehashed(&self, account: &Account, record: &PasswordRecord) {
         let command = Command::Rehash;
         let Ok(events) = user::decide(Some(&account.state), command, self.clock.now()) else {
@@ -184,7 +184,7 @@ impl Accounts {
     }
 }
 
-/// Whose work a password's hash is, for the queue of the hashing pool.
+/// The source of a hashing job, for the hashing pool's queue.
 pub(super) const fn source(origin: Origin) -> Source {
     let Origin { account, site, block, known } = origin;
     Source { block, site, account, known }

@@ -1,5 +1,5 @@
-//! The lines of the log about secrets that were refused: one each, with the address, the client, the account where it is
-//! known, and the reason, but never with what was typed. A flood of them is counted instead.
+//! Log lines about refused secrets: one each, with the address, the client, the account where it is known, and the
+//! reason, but never with what was typed. Under a flood, further ones are counted instead.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Timestamp};
 use crate::oauth::{ClientId, UserId};
 
-/// What somebody proves something by.
+/// The kind of secret that was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Secret {
     /// A password, to sign in.
@@ -20,16 +20,16 @@ pub enum Secret {
     PasswordToDelete,
     /// A client's secret.
     Client,
-    /// What a token request brings besides a password: a refresh token, a scope, a resource.
+    /// Other parts of a token request: a refresh token, a scope, a resource.
     TokenRequest,
     /// An invitation's code.
     Invitation,
-    /// None: a sign-up as such.
+    /// No secret: a sign-up itself.
     SignUp,
 }
 
 impl Secret {
-    /// What the log says of a refusal.
+    /// The log message about a refusal.
     const fn message(self) -> &'static str {
         match self {
             Self::Password => "sign-in refused",
@@ -57,23 +57,23 @@ pub struct RefusedSecret<'a> {
     pub peer: IpAddr,
 }
 
-/// How many lines of one [`Kind`] the log gets in one [`WINDOW`]; the rest is counted.
+/// How many lines of one [`Kind`] are logged in one [`WINDOW`]; the rest is counted.
 const LINES: u32 = 20;
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// How often a proxy that nobody declared is told of.
+/// How often an undeclared proxy is logged at most.
 const WARNED_EVERY: Duration = Duration::from_hours(1);
 
-/// Refusals that share their lines.
+/// Refusals that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     secret: Secret,
     reason: &'static str,
-    /// Whether there is such an account: a flood of names that nobody has leaves no line out about one.
+    /// Whether the account exists: a flood of invented names must not suppress lines about existing accounts.
     of_account: bool,
 }
 
-/// How many lines were written and left out. Secrets and reasons are fixed sets: so this is bounded, whatever comes.
+/// How many lines were written and left out. Secrets and reasons are fixed sets, so the map is bounded.
 #[derive(Debug, Default)]
 struct Refusals(Mutex<BTreeMap<Kind, Lines>>);
 
@@ -85,7 +85,7 @@ struct Lines {
 }
 
 impl Refusals {
-    /// Whether a refusal gets a line; if not, it is counted. And how many were left out before, if that is over.
+    /// Whether to log a refusal; if not, it is counted. And how many were left out in a window that has ended.
     fn note(&self, kind: Kind, now: Timestamp) -> (bool, u64) {
         let mut kinds = self.kinds();
         let lines = kinds.entry(kind).or_insert(Lines { since: now, ..Lines::default() });
@@ -99,7 +99,7 @@ impl Refusals {
         (is_written, left_out)
     }
 
-    /// What was left out, where that is over.
+    /// How many were left out in windows that have ended.
     fn settled(&self, now: Timestamp) -> Vec<(Kind, u64)> {
         let mut kinds = self.kinds();
         let settled = kinds.iter_mut().map(|(kind, lines)| (*kind, lines.settle(now)));
@@ -112,7 +112,7 @@ impl Refusals {
 }
 
 impl Lines {
-    /// Begins anew once the window is over, or the clock was set back; how many were left out in it.
+    /// Starts a new window if the last one has ended or the clock was set back. Returns how many were left out in it.
     fn settle(&mut self, now: Timestamp) -> u64 {
         if self.since <= now && now.since(self.since) < WINDOW {
             return 0;
@@ -121,10 +121,10 @@ impl Lines {
     }
 }
 
-/// What the log says of secrets that were refused, and of proxies that nobody declared.
+/// Logs refused secrets and undeclared proxies.
 pub struct RefusalLog {
     refusals: Refusals,
-    /// When the log last told of a proxy that nobody declared.
+    /// When an undeclared proxy was last logged.
     undeclared_proxy: Mutex<Option<Timestamp>>,
     clock: Arc<dyn Clock>,
 }
@@ -135,7 +135,7 @@ impl RefusalLog {
         Self { refusals: Refusals::default(), undeclared_proxy: Mutex::default(), clock }
     }
 
-    /// Writes a line about a secret that was refused, or counts it.
+    /// Logs a refused secret, or counts it.
     pub fn note(&self, refused: RefusedSecret<'_>) {
         let RefusedSecret { secret, reason, client, user, peer } = refused;
         let kind = Kind { secret, reason, of_account: user.is_some() };
@@ -154,7 +154,7 @@ impl RefusalLog {
         }
     }
 
-    /// Says once in a while how many lines were left out; never returns.
+    /// Logs now and then how many lines were left out; never returns.
     pub async fn keep_counting(self: Arc<Self>) {
         loop {
             tokio::time::sleep(WINDOW).await;
@@ -162,7 +162,7 @@ impl RefusalLog {
         }
     }
 
-    /// Warns, once an hour, of a peer that says for whom it speaks and is not trusted to.
+    /// Warns, once an hour, of a peer that sends forwarding headers and is not a trusted proxy.
     pub fn note_undeclared_proxy(&self, peer: IpAddr) {
         let now = self.clock.now();
         let is_due = {
@@ -183,7 +183,7 @@ impl RefusalLog {
         }
     }
 
-    /// Says how many lines were left out, where that is over.
+    /// Logs how many lines were left out in windows that have ended.
     pub fn say_left_out(&self) {
         for (kind, left_out) in self.refusals.settled(self.clock.now()) {
             say_left_out(kind, left_out);

@@ -1,8 +1,8 @@
-//! Makes the indexes of sessions again when the functions that make them have changed.
+//! Rebuilds the indexes of sessions when the code that makes them has changed.
 //!
-//! The version of [`index`] is kept with what it made. If it is another one at the start, the log is read once from its
-//! beginning, in pages and with bounded memory; the records of every session that is still there are made from its
-//! state, and those of older versions are dropped. It may be interrupted: the next start begins again.
+//! The version of [`index`] is stored with the records. If it differs at a start, the log is read once from its
+//! beginning, in pages and with bounded memory. The records of every session that still exists are made from its state,
+//! and those of older versions are deleted. If that is interrupted, the next start begins again.
 
 use super::Repository;
 use super::error::TokenError;
@@ -14,7 +14,7 @@ use crate::store::{RecordChange, RecordKey};
 const PAGE: usize = 500;
 /// How many records are changed at a time.
 const WRITTEN_AT_ONCE: usize = 90;
-/// After how many events a line in the log says how far it is.
+/// After how many events the progress is logged.
 const SAID_EVERY: u64 = 100_000;
 
 /// What a rebuild did.
@@ -34,8 +34,8 @@ pub struct Indexes {
 }
 
 impl Indexes {
-    /// Makes the indexes of sessions again if they are of another version; `None` if they are not. Call it before
-    /// requests are answered.
+    /// Rebuilds the indexes of sessions if they are of another version; `None` if they are not. Call it before requests
+    /// are answered.
     ///
     /// # Errors
     /// [`TokenError`] if the store fails or holds what can't be read; call it again.
@@ -71,7 +71,7 @@ impl Indexes {
             after = last.position;
             for event in &page {
                 rebuilt.events = rebuilt.events.saturating_add(1);
-                // Once a session: at its first event, from its state now.
+                // Once for each session: at its first event, from its current state.
                 if event.version != 1 || event.stream.category() != state::CATEGORY {
                     continue;
                 }
@@ -109,7 +109,7 @@ impl Indexes {
     }
 }
 
-/// Where the version is kept that made what is there.
+/// The record that stores the version of the indexes.
 fn marker() -> RecordKey {
     RecordKey::index(0, &[b"sessions"])
 }

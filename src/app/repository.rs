@@ -1,8 +1,8 @@
-//! The aggregates in the store: the one place that loads them, that appends their events with the records of their
-//! indexes and of the vault, and that decides again where somebody else was faster.
+//! Loads and appends all aggregates. It appends events together with the changes of indexes and vault records, and
+//! decides again if another request was faster.
 //!
-//! A change is always made in the same way (`Repository::execute`): load the state, decide, append what follows for the
-//! version that was loaded. If the stream has moved on meanwhile, all of that is done again, a bounded number of times.
+//! Every change works the same way (`Repository::execute`): load the state, decide, append the events for the version
+//! that was loaded. If the stream has moved on meanwhile, all of that is repeated, a bounded number of times.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,9 +17,8 @@ use crate::store::{
 };
 use crate::user::User;
 
-/// How often something is decided at most because its stream moves on. Of any number of refreshes with one token, the
-/// first append wins and all others find its answer on their second look; only access tokens of other scopes, asked for
-/// at the same moment, take more.
+/// The most attempts of one change. Of any number of refreshes with one token, the first append wins, and all others
+/// find its answer at their second attempt. Only concurrent requests for access tokens with other scopes take more.
 const ATTEMPTS: usize = 16;
 
 /// Loads and appends.
@@ -28,24 +27,24 @@ pub struct Repository {
     store: Arc<dyn Store>,
 }
 
-/// An aggregate's state, and the version of its stream that this is.
+/// An aggregate's state, with the version of its stream.
 pub struct Loaded<A> {
     /// The state; `None` if there is no such stream.
     pub state: Option<A>,
     /// The version, for the next append.
     pub expected: Expected,
-    /// Whether this is a further look, after an append that was too late.
+    /// Whether it was loaded again, after an append that came too late.
     pub is_retry: bool,
 }
 
 impl<A> Loaded<A> {
-    /// What is new: there is no such stream yet.
+    /// A new aggregate: its stream does not exist yet.
     pub(super) const fn new() -> Self {
         Self { state: None, expected: Expected::NoStream, is_retry: false }
     }
 }
 
-/// What was decided on a state that was loaded.
+/// What was decided on a loaded state.
 pub(super) struct Change<A: Aggregate, T> {
     loaded: Loaded<A>,
     events: Vec<A::Event>,
@@ -54,28 +53,28 @@ pub(super) struct Change<A: Aggregate, T> {
 }
 
 impl<A: Aggregate, T> Change<A, T> {
-    /// The events that follow; without any, nothing is written.
+    /// These events follow; if there are none, nothing is written.
     pub(super) const fn of(loaded: Loaded<A>, events: Vec<A::Event>, answer: T) -> Self {
         Self { loaded, events, records: Vec::new(), answer }
     }
 
-    /// Nothing follows.
+    /// Nothing is to be written.
     pub(super) const fn none(loaded: Loaded<A>, answer: T) -> Self {
         Self::of(loaded, Vec::new(), answer)
     }
 
-    /// Records of the vault that land with the events.
+    /// Adds vault records that are written together with the events.
     pub(super) fn with(self, records: Vec<RecordChange>) -> Self {
         Self { records, ..self }
     }
 }
 
-/// What is done when it is unknown whether an append has landed.
+/// What to do when it is unknown whether an append has succeeded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutcomeUnknown {
-    /// The error is the answer.
+    /// Return the error.
     Fails,
-    /// The state is looked at again, once: it tells.
+    /// Load the state again, once: it shows whether the append succeeded.
     IsLookedAt,
 }
 
@@ -86,7 +85,7 @@ impl Repository {
         Self { store }
     }
 
-    /// The store, for what is no aggregate: records that are read, and the log.
+    /// The store, for reading records and the log.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &*self.store
@@ -116,15 +115,15 @@ impl Repository {
         self.load(&id).await
     }
 
-    /// Loads what the log has of a client.
+    /// Loads the events and state that the log has of a client.
     pub(super) async fn client(&self, id: &ClientId) -> Result<Loaded<Client>, TokenError> {
         self.load(id).await
     }
 
-    /// Loads, has it decided, and appends what follows; if the stream has moved on meanwhile, again.
+    /// Loads the state, decides, and appends the events; repeats all of that if the stream has moved on meanwhile.
     ///
     /// # Errors
-    /// What `decide` says; [`StoreError::WrongExpectedVersion`] if the stream moves on all the time; any other
+    /// The error of `decide`; [`StoreError::WrongExpectedVersion`] if the stream moved on at every attempt; any other
     /// [`StoreError`] of the append.
     pub(super) async fn execute<A, T, E, F>(
         &self,
@@ -139,7 +138,7 @@ impl Repository {
         self.execute_with(OutcomeUnknown::Fails, id, decide).await
     }
 
-    /// As [`Repository::execute`], and says what is done when it is unknown whether the append has landed.
+    /// As [`Repository::execute`]; `unknown` says what to do when it is unknown whether the append has succeeded.
     pub(super) async fn execute_with<A, T, E, F>(
         &self,
         unknown: OutcomeUnknown,
@@ -177,7 +176,7 @@ impl Repository {
         Ok(after)
     }
 
-    /// Changes records, if the aggregate is still what was loaded; its stream and its snapshot stay as they are.
+    /// Changes records, if the aggregate is still as it was loaded. Its stream and snapshot stay unchanged.
     pub(super) async fn change_guarded<A: Aggregate>(
         &self,
         id: &A::Id,
@@ -200,14 +199,14 @@ impl Repository {
         self.store.remove(Remove { stream, expected, records }).await
     }
 
-    /// Puts one event in the place of several.
+    /// Replaces several events by one.
     pub(super) async fn summarize(&self, summarize: Summarize) -> Result<(), StoreError> {
         self.store.summarize(summarize).await
     }
 
     /// Changes records that no stream guards any more, or that need no guard.
     pub(super) async fn change_records(&self, records: Vec<RecordChange>) -> Result<(), StoreError> {
-        // A stream that never is: an append without events makes none.
+        // This stream never exists: an append without events does not create one.
         let stream = StreamId::new(b'-', b"records").ok_or(StoreError::TooLarge)?;
         let (events, snapshot) = (Vec::new(), Vec::new());
         let append = Append { stream, expected: Expected::NoStream, events, snapshot, records };
@@ -229,7 +228,7 @@ impl Repository {
         self.store.scan(prefix, after, limit).await
     }
 
-    /// Refuses what begins something new when the disk is nearly full, so that those who are signed in stay so.
+    /// Refuses to begin something new when the disk is nearly full, so that people who are signed in can stay so.
     pub(super) fn has_room(&self) -> Result<(), StoreError> {
         if self.store.is_nearly_full() {
             return Err(StoreError::NoRoom("the disk is nearly full: nothing new is begun".to_owned()));
@@ -238,7 +237,7 @@ impl Repository {
     }
 }
 
-/// What appends events to what was loaded, with the records of the indexes and `more`; and the state after them.
+/// The append of events to a loaded aggregate, with the records of the indexes and `more`; and the state after it.
 pub(super) fn prepared<A: Aggregate>(
     id: &A::Id,
     loaded: Loaded<A>,
@@ -260,11 +259,11 @@ pub(super) fn prepared<A: Aggregate>(
     Ok((append, after))
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 pub(super) enum Failed<E> {
-    /// What was asked for is refused, or can't be decided: that is the answer.
+    /// The decision failed: its error is the answer.
     Decision(E),
-    /// What follows was not appended.
+    /// The append failed.
     Append(StoreError),
 }
 
@@ -274,8 +273,8 @@ impl<E> From<E> for Failed<E> {
     }
 }
 
-/// The one loop: attempts something until no stream has moved on under its append. `attempt` is told whether it is a
-/// further one.
+/// The only retry loop: repeats `attempt` until no stream has moved on before its append. `attempt` gets whether it is
+/// a repetition.
 ///
 /// # Errors
 /// The last error of `attempt`.

@@ -1,4 +1,5 @@
-//! After a restore from a backup: what had been ended since is good again in the data, so every session is ended.
+//! After a restore from a backup, ends every session, because sessions that were ended after the backup would be valid
+//! again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,16 +12,16 @@ use crate::oauth::Actor;
 use crate::session::Session;
 use crate::store::{RecordChange, RecordKey};
 
-/// The epoch of the installation, and what raises it.
+/// The installation's epoch, and how it is raised.
 pub struct InstallationEpoch {
     pub(super) repository: Repository,
     pub(super) clock: Arc<dyn Clock>,
-    /// As of the start.
+    /// The epoch as read at the start.
     pub(super) epoch: AtomicU32,
 }
 
 impl InstallationEpoch {
-    /// Reads what holds for the whole installation. Call it before requests are answered.
+    /// Reads the installation's state. Call it before requests are answered.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -30,7 +31,7 @@ impl InstallationEpoch {
         Ok(())
     }
 
-    /// Whether the data were taken as restored by a start that did not come to end the sessions.
+    /// Whether a start accepted the data as restored but ended before it could end the sessions.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -38,7 +39,7 @@ impl InstallationEpoch {
         Ok(self.repository.record(RecordKey::restored()).await?.is_some())
     }
 
-    /// Ends every session that there is, by one event.
+    /// Ends every existing session by one event.
     ///
     /// # Errors
     /// [`TokenError`], and whether they have ended is unknown.
@@ -56,12 +57,12 @@ impl InstallationEpoch {
         Ok(())
     }
 
-    /// The epoch that sessions are started in, and hold in.
+    /// The epoch in which new sessions are started, and outside of which sessions are not valid.
     pub(super) fn current(&self) -> u32 {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// Whether a session was there before the data were last restored from a backup.
+    /// Whether a session was started before the data were last restored from a backup.
     pub(super) fn is_from_before_a_restore(&self, session: &Session) -> bool {
         !session.started.is_in(self.current())
     }

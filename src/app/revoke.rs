@@ -11,20 +11,20 @@ use crate::session::{self, EndReason, Session};
 use crate::token::AccessToken;
 
 impl Tokens {
-    /// Ends the session of a token. A refresh token may be of any generation; what is no token of the client's changes
-    /// nothing, and nobody is told so (RFC 7009 §2.2). Kinds of tokens can't be mistaken for one another: no hint is
-    /// needed.
+    /// Ends the session of a token. A refresh token may be of any generation. A text that is not a token of this client
+    /// changes nothing, and gets the same answer (RFC 7009 §2.2). The kinds of tokens can't be confused, so the hint is
+    /// not needed.
     ///
     /// # Errors
-    /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token, if
-    /// the client is set to that. [`TokenError::Store`] if the end could not be made durable.
+    /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token,
+    /// if the client is configured so. [`TokenError::Store`] if the end could not be made durable.
     pub async fn revoke(&self, client: &AuthenticatedClient, token: &str) -> Result<(), TokenError> {
         self.clients.session_epoch(client).await?;
         let client = &*client.registration;
         if let Ok(token) = self.keys.codec().decode(token) {
             return self.log_out(client, token.session, None).await;
         }
-        // One that has expired is no good already.
+        // An expired token needs no revocation.
         let Ok(token) = self.verifier.verified(token) else { return Ok(()) };
         if token.client_id != client.id.as_str() {
             return Ok(());
@@ -38,7 +38,7 @@ impl Tokens {
         }
     }
 
-    /// Whether a refresh token, of whatever generation, is of a session of the client's that is live.
+    /// Whether a refresh token, of any generation, belongs to a live session of the client.
     ///
     /// # Errors
     /// [`TokenError::Store`] if it could not be found out.
@@ -74,7 +74,7 @@ impl Tokens {
             let ends = !events.is_empty();
             Ok(Change::of(loaded, events, ends))
         };
-        // If the append may have landed, a second look tells.
+        // If the append may have succeeded, loading again shows whether it has.
         let ended: Result<_, TokenError> =
             self.repository.execute_with(OutcomeUnknown::IsLookedAt, &id, decide).await;
         if ended? {

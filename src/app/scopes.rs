@@ -1,4 +1,4 @@
-//! The scopes that there are: under which audience each stands, and which roles it needs.
+//! The catalogue of scopes: the audience of each, and the roles it needs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use crate::client::{RefreshTokens, Registration};
 use crate::oauth::{Audience, Scope};
 use crate::token::signing::TokenType;
 
-/// Every scope but `offline_access`.
+/// All scopes but `offline_access`.
 #[derive(Clone, Debug)]
 pub struct ScopeCatalogue {
     issuer: Audience,
@@ -25,7 +25,7 @@ struct ScopeEntry {
 /// What a sign-in grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The scope, before the user's roles are looked at.
+    /// The granted scope, before the user's roles are checked.
     pub scope: Scope,
     /// The resource server; none if the token is for heirloom's own API alone.
     pub audience: Option<Audience>,
@@ -104,7 +104,7 @@ impl ScopeCatalogue {
         registration: &Registration,
     ) -> Result<Grant, TokenError> {
         let target = self.target(resources, registration)?;
-        // RFC 8707 §2: a token that is not for the resource is no answer to who asked for it.
+        // RFC 8707 §2: a token that is not for the requested resource would be of no use to the client.
         if resources.contains(&self.issuer) && !requested.is_some_and(|requested| self.has_own(requested)) {
             return Err(TokenError::Target);
         }
@@ -125,7 +125,7 @@ impl ScopeCatalogue {
         Ok(Grant { scope: requested.clone(), audience })
     }
 
-    /// The one resource server that the scopes of `asked` and the resource `target` are of; none if they name none.
+    /// The one resource server of the scopes `asked` and the resource `target`; `None` if they name none.
     fn one_audience<'a>(
         &'a self,
         requested: &Scope,
@@ -150,7 +150,7 @@ impl ScopeCatalogue {
         Ok(found.map(|(_, audience)| audience).or(target))
     }
 
-    /// Why the client may not have a scope, if it may not; of whom it is asked for says nothing.
+    /// Why the client may not have a scope; `None` if it may.
     fn refused(&self, word: &str, registration: &Registration) -> Option<ScopeRefused> {
         if !self.is_known(word) {
             Some(ScopeRefused::Unknown(word.into()))
@@ -161,7 +161,7 @@ impl ScopeCatalogue {
         }
     }
 
-    /// Why nothing of `asked` is permitted now, of what was `granted` to a user who has shown who it is.
+    /// Why nothing of `asked` is permitted now, out of what was `granted` to an authenticated user.
     #[must_use]
     pub fn not_permitted(
         &self,
@@ -178,7 +178,7 @@ impl ScopeCatalogue {
         }
     }
 
-    /// Of `scope`, what the client may have and the user's roles permit now.
+    /// The part of `scope` that the client may have and the user's roles permit now.
     #[must_use]
     pub fn permitted(&self, scope: &Scope, registration: &Registration, roles: &[String]) -> Scope {
         scope.filtered(|word| {
@@ -193,13 +193,13 @@ impl ScopeCatalogue {
     #[must_use]
     pub fn audiences<'a>(&'a self, audience: Option<&'a Audience>, scope: &Scope) -> Vec<&'a str> {
         let own = self.has_own(scope).then_some(&self.issuer);
-        // RFC 9068 §2.2 wants an `aud` always; the issuer's own API is never opened without its scopes.
+        // RFC 9068 §2.2 requires an `aud`; the issuer's own API is never open without one of its scopes.
         let audience = audience.or_else(|| own.is_none().then_some(&self.default_audience));
         audience.into_iter().chain(own).map(Audience::as_str).collect()
     }
 
-    /// Of `resources`, those that have to be a session's one resource server: heirloom itself is left out where one of
-    /// its scopes is `granted`.
+    /// The part of `resources` that must be a session's one resource server. heirloom itself is left out if one of its
+    /// scopes is `granted`.
     #[must_use]
     pub fn resource_servers(&self, mut resources: Vec<Audience>, granted: &Scope) -> Vec<Audience> {
         if self.has_own(granted) {

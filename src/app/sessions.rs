@@ -1,4 +1,4 @@
-//! Sessions: whether they hold, lists of them, what happened to them, and how they are ended.
+//! The service for sessions: whether they are live, lists of them, their history, and how they are ended.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::restore::InstallationEpoch;
 use super::{Repository, Settings};
 use crate::clock::Clock;
 
-/// What is asked of sessions, and what ends them; see [`super::access`], [`super::devices`] and [`super::timeline`].
+/// Its methods are in [`super::access`], [`super::devices`] and [`super::timeline`].
 pub struct Sessions {
     pub(super) repository: Repository,
     pub(super) clients: Arc<Clients>,

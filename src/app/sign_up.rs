@@ -1,4 +1,4 @@
-//! New accounts: by whoever signs up, where that is permitted. Invitations are in [`super::invitations`].
+//! Makes accounts: for people who sign up, where that is permitted. Invitations are in [`super::invitations`].
 
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ use crate::throttle::{Attempt, Origin, Reservation};
 use crate::user::vault::{self, Invitation};
 use crate::user::{self, Command, Email, Profile, Username};
 
-/// What somebody signs up with, as it was typed. Has no `Debug`: it holds secrets.
+/// The fields of a sign-up, as they were typed. No `Debug`, since they have secrets.
 pub struct NewAccount {
     /// The name to sign in with.
     pub name: String,
@@ -34,24 +34,25 @@ pub struct NewAccount {
     pub invitation: Option<Zeroizing<String>>,
 }
 
-/// What an account begins with.
+/// A new account before it is made.
 pub(super) struct Draft<'a> {
     pub(super) name: Username,
     pub(super) profile: Profile,
     pub(super) password: &'a str,
-    /// Its roles; those of the invitation win.
+    /// Its roles; the roles of an invitation replace them.
     pub(super) roles: Vec<String>,
     /// The code of an invitation.
     pub(super) invitation: Option<&'a str>,
-    /// Who makes it, if it is not the person.
+    /// Who makes it, if not its owner.
     pub(super) by: Option<Actor>,
-    /// Whose work the hash of its password is.
+    /// The source of the hashing job for its password.
     pub(super) source: Source,
 }
 
 impl Accounts {
-    /// Makes an account for whoever signs up, if [`SignUp`] permits it. Counted by the peer's network, whatever becomes
-    /// of it, unless the server is too busy to look: a sign-up costs a hash, and tells whether a name is taken.
+    /// Makes an account for somebody who signs up, if [`SignUp`] permits it. Every attempt counts for the peer's
+    /// network, unless the server is too busy to process it: a sign-up costs a hash, and reveals whether a name is
+    /// taken.
     ///
     /// # Errors
     /// [`UserError`], and nothing was made.
@@ -62,7 +63,7 @@ impl Accounts {
             SignUp::Invite if new.invitation.is_none() => return Err(UserError::NotInvited),
             SignUp::Invite | SignUp::Open => {}
         }
-        // What can be told without the store and without a hash comes first, and isn't counted.
+        // Errors that need neither the store nor a hash come first, and don't count.
         let name = new.name.parse()?;
         let email = new.email.as_deref().map(str::parse).transpose()?;
         let display_name = new.display_name.as_deref().map(str::parse).transpose()?;
@@ -96,12 +97,12 @@ impl Accounts {
         made
     }
 
-    /// Makes an account, on the stream of its invitation if there is one: that stream's version is what lets an
-    /// invitation be used only once.
+    /// Makes an account, on the stream of its invitation if there is one: the stream's version ensures that an
+    /// invitation is used only once.
     pub(super) async fn make_account(&self, draft: Draft<'_>) -> Result<UserId, UserError> {
         self.repository.has_room().map_err(TokenError::from)?;
         let Draft { name, profile, password, roles, invitation, by, source } = draft;
-        // The code first: who has none that is good is told nothing about names and addresses.
+        // The code is checked first: without a valid one, nothing is revealed about names and addresses.
         let invited = match invitation {
             Some(code) => Some((code, self.invited(code).await?)),
             None => None,
@@ -150,8 +151,8 @@ impl Accounts {
         }
     }
 
-    /// The addresses that an account signs in with: its name, if that is an address, so that nobody else gets it; and
-    /// its e-mail address, where that is permitted.
+    /// The addresses that an account signs in with: its name, if that is an address, so that nobody else can have it;
+    /// and its e-mail address, where that is permitted.
     pub(super) fn addresses(&self, name: &Username, profile: &Profile) -> Vec<Email> {
         let own = name.as_str().parse::<Email>().ok();
         let email = profile.email.clone().filter(|email| {
@@ -161,7 +162,7 @@ impl Accounts {
         own.into_iter().chain(email).collect()
     }
 
-    /// Counts a request that costs a hash or tells what is taken, by the peer's network.
+    /// Counts, for the peer's network, a request that costs a hash or reveals whether a name is taken.
     pub(super) fn count_sign_up(&self, peer: IpAddr) -> Result<Reservation<'_>, UserError> {
         let attempt = Attempt { account: b"", peer, password: self.sign_ups.digest(b"") };
         self.sign_ups.reserve(attempt, self.clock.now()).map_err(|throttled| {
@@ -175,7 +176,7 @@ impl Accounts {
         self.refusals.note(RefusedSecret { secret, reason, client: None, user: None, peer });
     }
 
-    /// That nobody signs in with one of these addresses.
+    /// Fails if somebody signs in with one of these addresses.
     async fn none_taken(&self, name: &Username, addresses: &[Email]) -> Result<(), UserError> {
         let own = name.as_str().parse::<Email>().ok();
         for address in addresses {

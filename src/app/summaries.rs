@@ -1,8 +1,8 @@
-//! The log of a session that lives on does not grow for ever: the sweeper puts one event in the place of its old refreshes.
+//! Keeps the log of a long-lived session short: the sweeper replaces its old refreshes by one event.
 //!
-//! It comes by at the session's place in the expiry queue, which is a lower bound and needs no write when the session is
-//! refreshed. The place's value says behind which version of the stream there is still something to do, so what was
-//! summarized, and what stays, is not read again. Which events are old stands in [`summary`].
+//! The sweeper visits a session when its entry in the expiry queue is due. The entry's time is a lower bound, so a
+//! refresh need not write it. The entry's value is the stream version after which there is still something to do, so
+//! that events that were summarized or must stay are not read again. [`summary`] says which events are old.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::session::summary::{self, Part};
 use crate::session::{Session, SessionEvent, index};
 use crate::store::{Expected, MAX_SUMMARIZED, RecordChange, StoreError, Summarize};
 
-/// How many pages of a stream are read at one visit; a page is as long as what is summarized at once.
+/// How many pages of a stream one visit reads; a page is as long as the most that is summarized at once.
 const PAGES: usize = 8;
-/// How long the sweeper stays away at least when there is nothing to do: by then enough is old for a whole summary, also
-/// where a session is refreshed every ten minutes.
+/// How long after a visit that found nothing to do the next one is at least. By then a whole summary's worth is old,
+/// even for a session that is refreshed every ten minutes.
 const AWAY: Duration = Duration::from_hours(8);
 
-/// What is to be done at the place of a session that lives on.
+/// What to do at the queue entry of a live session.
 pub(super) struct Visit {
     /// When the next visit is due.
     due: Timestamp,
-    /// Behind which version of the stream it begins.
+    /// The stream version after which it begins.
     after: u64,
     /// What can be summarized now.
     old: Option<Old>,
@@ -39,7 +39,7 @@ struct Old {
 }
 
 impl Visit {
-    /// The session's next place in the queue.
+    /// The session's next queue entry.
     pub(super) fn place(&self, id: SessionId, session: &Session) -> RecordChange {
         let value = if self.after == 0 { Vec::new() } else { self.after.to_be_bytes().to_vec() };
         RecordChange::Put(index::queued(self.due.min(session.expiry()), id), value)
@@ -50,7 +50,7 @@ impl Visit {
         self.old.is_some()
     }
 
-    /// What puts one event in the place of the old ones, and how many those are.
+    /// The change that replaces the old events by one, and how many those are.
     pub(super) fn summarize(
         self,
         id: SessionId,
@@ -65,7 +65,7 @@ impl Visit {
 }
 
 impl Sweeper {
-    /// Looks at a session that lives on, whose place in the queue has this value.
+    /// Visits a live session whose queue entry has this value.
     pub(super) async fn visit(
         &self,
         id: SessionId,
@@ -81,7 +81,7 @@ impl Sweeper {
         if !summary::has_many(session) {
             return Ok(away(now.after(kept), after));
         }
-        // It frees space, but first it writes: the purge is to be done before.
+        // A summary frees space but needs some first, which the purge must free.
         if self.repository.has_room().is_err() {
             return Ok(away(now, after));
         }
@@ -89,7 +89,7 @@ impl Sweeper {
         for _ in 0..PAGES {
             let page = self.repository.store().read_stream(stream.clone(), after, MAX_SUMMARIZED).await?;
             let is_last = page.len() < MAX_SUMMARIZED;
-            // What this version of heirloom can't read stays as it is.
+            // Events that this version of heirloom can't read stay as they are.
             let events: Vec<_> =
                 page.iter().map(|event| (event.version, SessionEvent::decode(&event.data).ok())).collect();
             match summary::summarizable(session, &events, now.before(kept)) {

@@ -1,8 +1,8 @@
-//! Why was I signed out? What happened to a session, in words that a person understands, made from its events.
+//! The timeline of a session: its events in plain sentences, so that a person can find out why they were signed out.
 //!
-//! Refreshes in a row are one line, those included that a summary stands for. A long row is not read event by event: as
-//! every rotation raises the generation by one, two rotations whose generations lie as far apart as their versions have
-//! nothing but rotations between them. So a session of 100,000 refreshes is told after some dozens of reads.
+//! Consecutive refreshes are one line, including those in a summary. A long run is not read event by event: every
+//! rotation raises the generation by one, so if two rotations are as far apart in generation as in version, there are
+//! only rotations between them. A session of 100,000 refreshes takes some dozens of reads.
 
 use super::Repository;
 use super::error::TokenError;
@@ -15,15 +15,15 @@ use crate::store::StreamId;
 
 /// How many events are read at a time.
 const CHUNK: u64 = 64;
-/// How often a page reads from the store at most.
+/// The most reads of one page.
 const READS: u32 = 64;
 
 /// A part of a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimelinePage {
-    /// Behind which version of the session's stream it begins; 0: at the beginning.
+    /// The stream version after which it begins; 0: the beginning.
     pub after: u64,
-    /// How many lines it has at most; at least 1.
+    /// The most lines; at least 1.
     pub limit: usize,
 }
 
@@ -32,7 +32,7 @@ pub struct TimelinePage {
 pub struct Timeline {
     /// What happened, oldest first.
     pub lines: Vec<Line>,
-    /// Behind which version the next page begins, if there is more.
+    /// The stream version after which the next page begins, if there is more.
     pub next: Option<u64>,
     /// Why the session is over, if it is.
     pub end: Option<End>,
@@ -41,7 +41,7 @@ pub struct Timeline {
 /// One line of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What happened, as a word that a program can read.
+    /// What happened, as a word for programs.
     pub kind: &'static str,
     /// When; the first time, if it happened several times.
     pub at: Timestamp,
@@ -58,15 +58,15 @@ pub struct Line {
 pub struct End {
     /// Why.
     pub reason: EndReason,
-    /// When, if it is known: a session that ended with all others of its user or its client is noted down later.
+    /// When, if that is known: a session that ended with all others of its user or client is recorded as ended later.
     pub at: Option<Timestamp>,
     /// Why, as a sentence.
     pub text: &'static str,
 }
 
 impl Sessions {
-    /// What happened to a session, ended ones included until they are removed; `None` if it is unknown. Reads a bounded
-    /// number of events, however many there are. Whether the asker may know is the caller's business.
+    /// What happened to a session, also to an ended one until it is removed; `None` if it is unknown. It reads a
+    /// bounded number of events. The caller must check that whoever asks may know it.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -90,7 +90,7 @@ impl Sessions {
         Ok(Some(Timeline { lines, next, end }))
     }
 
-    /// Whose session it is; `None` if it is unknown.
+    /// The user of a session; `None` if it is unknown.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -99,17 +99,17 @@ impl Sessions {
     }
 }
 
-/// Reads a stream from the front, skipping rows of rotations.
+/// Reads a stream from the beginning and skips runs of rotations.
 struct Reader<'a> {
     repository: &'a Repository,
     stream: StreamId,
-    /// The version of the last event that is behind it.
+    /// The version of the last event that was read or skipped.
     at: u64,
     reads: u32,
 }
 
 impl Reader<'_> {
-    /// Reads until `limit` lines are full or enough was read; whether there is more.
+    /// Reads until there are `limit` lines or enough was read. Returns whether there is more.
     async fn page(&mut self, lines: &mut Vec<Line>, limit: usize) -> Result<bool, TokenError> {
         while self.reads < READS {
             let events = self.read(self.at, CHUNK).await?;
@@ -136,8 +136,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Behind a rotation to `generation`: goes as far ahead as there are only rotations, in growing and then in
-    /// shrinking steps.
+    /// Skips the rotations that follow a rotation to `generation`, in growing and then in shrinking steps.
     async fn skip(&mut self, mut generation: u32, lines: &mut [Line]) -> Result<(), TokenError> {
         let (mut step, mut grows) = (CHUNK, true);
         while step >= CHUNK && self.reads < READS {
@@ -180,7 +179,7 @@ impl Line {
         Self { kind, at, last: at, count: 1, text: text.into() }
     }
 
-    /// Adds what an event says; `false` if that would be a line too many.
+    /// Adds an event to the lines; `false` if that would be one line too many.
     fn add(lines: &mut Vec<Self>, event: &SessionEvent, limit: usize) -> bool {
         let Some(line) = Self::of(event) else { return true };
         let is_full = lines.len() >= limit;
@@ -203,7 +202,7 @@ impl Line {
             SessionEvent::Started(started) => {
                 Self::once("signed_in", started.at, format!("Signed in with {}.", started.client))
             }
-            // A part of the sign-in.
+            // It belongs to the sign-in.
             SessionEvent::TokensIssued { .. } => return None,
             SessionEvent::TokensRotated { at, .. } | SessionEvent::AccessTokenIssued { at, .. } => {
                 Self::once(REFRESHED, *at, "")
@@ -235,7 +234,7 @@ impl Line {
         Some(line)
     }
 
-    /// Refreshes in a row know their text at the end.
+    /// Completes the text of a line about consecutive refreshes.
     fn finish(&mut self) {
         if self.kind == REFRESHED {
             self.text = match self.count {

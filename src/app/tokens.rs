@@ -1,4 +1,4 @@
-//! Tokens that come back: they are revoked, or introspected.
+//! The service for tokens that clients present: revocation and introspection.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::keys::TokenKeys;
 use super::sessions::Sessions;
 use crate::clock::Clock;
 
-/// Revokes and introspects; see [`super::revoke`] and [`super::introspect`].
+/// Its methods are in [`super::revoke`] and [`super::introspect`].
 pub struct Tokens {
     pub(super) repository: Repository,
     pub(super) clients: Arc<Clients>,
@@ -19,7 +19,7 @@ pub struct Tokens {
     pub(super) accounts: Arc<Accounts>,
     pub(super) verifier: Arc<AccessTokens>,
     pub(super) keys: Arc<TokenKeys>,
-    /// When an operator was last told that a client introspects what it may not know.
+    /// When the log last said that a client introspects tokens that are not for it.
     pub(super) introspection_hint: Hint,
     pub(super) clock: Arc<dyn Clock>,
 }

@@ -1,4 +1,4 @@
-//! For how long requests have been answered.
+//! How long requests have been answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 
-/// Since when requests are answered. Until then no retry window runs out: nobody could ask again.
+/// When requests began to be answered. Before that no retry window runs out, because nobody could retry.
 pub struct Uptime {
     /// In milliseconds of the monotonic clock.
     answering_since: AtomicU64,
@@ -14,12 +14,12 @@ pub struct Uptime {
 }
 
 impl Uptime {
-    /// From now on, until [`Uptime::begin`] is called.
+    /// Starts now, until [`Uptime::begin`] is called.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { answering_since: AtomicU64::new(millis(clock.monotonic())), clock }
     }
 
-    /// Says that requests are answered from now on.
+    /// Requests are answered from now on.
     pub fn begin(&self) {
         self.answering_since.store(millis(self.clock.monotonic()), Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Accounts: made, changed, switched off and deleted.
+//! Makes, changes, switches off and deletes accounts.
 
 use super::accounts::Accounts;
 use super::error::TokenError;
@@ -145,8 +145,8 @@ impl Accounts {
         self.change_user(id, command, None, Vec::new()).await
     }
 
-    /// Deletes an account: its sessions end, its name is free, and what was personal is gone from the store. Its events,
-    /// which say nothing of the person, stay.
+    /// Deletes an account: its sessions end, its name is free again, and its personal data are erased from the store.
+    /// Its events, which have no personal data, stay.
     ///
     /// # Errors
     /// [`UserError`], and nothing was changed.
@@ -164,8 +164,8 @@ impl Accounts {
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
 
-    /// The account that somebody who typed `typed` to sign in means: by its name or, where that is permitted, by its
-    /// e-mail address.
+    /// The account that somebody means who typed `typed` to sign in: found by its name or, where that is permitted, by
+    /// its e-mail address.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -181,25 +181,25 @@ impl Accounts {
         }
     }
 
-    /// What an attempt to sign in is counted by: the normalised address, where an address is something to sign in with, or
-    /// the normalised name. Whether there is such an account makes no difference, so that nothing tells; and so an account
-    /// with a name and an address has a counter for each.
+    /// The key that counts an attempt to sign in: the normalised address, where people can sign in with one, or the
+    /// normalised name. It does not depend on whether the account exists, so it reveals nothing; and an account with a
+    /// name and an address has a counter for each.
     pub(super) fn sign_in_key(&self, typed: &str) -> String {
         let address = typed.parse::<Email>().ok().filter(|_| self.settings.accounts.login_with_email);
         match (address, typed.parse::<Username>()) {
             (Some(address), _) => address.key().to_owned(),
             (None, Ok(name)) => name.as_str().to_owned(),
-            // It is nobody's.
+            // It can't be anybody's name.
             (None, Err(_)) => typed.to_owned(),
         }
     }
 
-    /// Who has a name.
+    /// The id of the user who has a name.
     pub(super) async fn user_id(&self, name: &Username) -> Result<Option<UserId>, TokenError> {
         self.id_in(vault::by_name(name)).await
     }
 
-    /// Who has an e-mail address to sign in with.
+    /// The id of the user who signs in with an e-mail address.
     pub(super) async fn address_owner(&self, address: &Email) -> Result<Option<UserId>, TokenError> {
         self.id_in(vault::by_address(address)).await
     }
@@ -214,7 +214,7 @@ impl Accounts {
         }
     }
 
-    /// Has a user's command decided, and appends what follows, with records of the vault.
+    /// Decides a command on a user, and appends the events with vault records.
     pub(super) async fn change_user(
         &self,
         id: UserId,
@@ -230,7 +230,7 @@ impl Accounts {
         self.repository.execute(&id, decide).await
     }
 
-    /// Whether a new password is good enough; costs no hash.
+    /// Checks whether a new password is good enough; costs no hash.
     pub(super) async fn judge_new(
         &self,
         about: Vec<String>,
@@ -266,7 +266,7 @@ impl From<PoolError> for UserError {
     }
 }
 
-/// What follows from `command` on an account.
+/// The change that follows from `command` on an account.
 pub(super) fn decided(
     loaded: &Loaded<User>,
     command: Command,
@@ -275,7 +275,7 @@ pub(super) fn decided(
     user::decide(loaded.state.as_ref(), command, now).map_err(|_| UserError::Unknown)
 }
 
-/// Words about a person that a new password must not be made of.
+/// Words about a person that a new password must not consist of.
 pub(super) fn about(name: &Username, profile: &Profile) -> Vec<String> {
     let words = [
         Some(name.as_str()),

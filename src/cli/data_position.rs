@@ -117,7 +117,7 @@ impl DataPosition {
                         return;
                     }
                     Err(error) => {
-                        tracing::warn!(file = %self.file.display(), error = %error, "the log's position was not recorded in the keys folder")
+                        tracing::warn!(file = %self.file.display(), error = %error, "the log's position was not recorded in the keys folder");
                     }
                 }
             }

@@ -1,24 +1,24 @@
-//! `[accounts]`: who may make one, and what it begins with.
+//! `[accounts]`: who may make an account, and its first roles.
 
 use super::section::Section;
 
-/// `[accounts]`.
+/// The settings of `[accounts]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
     /// Who may sign up.
     pub registration: SignUp,
-    /// Whether an e-mail address is a name to sign in with; then it is unique.
+    /// Whether people can sign in with their e-mail address; then an address must be unique.
     pub login_with_email: bool,
-    /// The roles of whoever signs up without an invitation.
+    /// The roles of an account made without an invitation.
     pub roles: Vec<String>,
 }
 
-/// Who may sign up.
+/// Who may make an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignUp {
     /// Anybody.
     Open,
-    /// Who has an invitation.
+    /// Only people with an invitation.
     Invite,
     /// Nobody.
     #[default]

@@ -1,21 +1,21 @@
-//! `[audiences]` and `[scopes]`: who the access tokens are for, and what they may say.
+//! `[audiences]` and `[scopes]`: the resource servers, their scopes, and the roles that scopes need.
 
 use std::collections::BTreeMap;
 
 use super::section::{At, Section, suggest};
 use crate::oauth::{Audience, Scope};
 
-/// The scopes of heirloom's own API; their audience is the issuer.
+/// The scopes of heirloom's own API. Its audience is the issuer.
 pub const OWN_SCOPES: [&str; 3] = ["account", "admin", "profile"];
 
 /// A resource server: an audience of access tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudienceRules {
-    /// Its name, as it stands in `aud`.
+    /// Its name, as in `aud` (RFC 9068 §2.2) and `resource` (RFC 8707).
     pub name: Audience,
-    /// The scopes that are its own: no other audience has them.
+    /// Its scopes; no other audience has the same ones.
     pub scopes: Scope,
-    /// The `typ` of its tokens.
+    /// The `typ` of its tokens' header.
     pub typ: AccessTokenType,
 }
 
@@ -28,18 +28,18 @@ pub enum AccessTokenType {
     Jwt,
 }
 
-/// The roles of which a user needs one, by scope. A scope that isn't in it needs none.
+/// For each scope, the roles of which a user must have one. A scope that is missing here needs no role.
 pub type ScopeRoles = BTreeMap<String, Vec<String>>;
 
-/// `admin` for `admin`.
+/// The default: the scope `admin` needs the role `admin`.
 pub(super) fn usual_roles() -> ScopeRoles {
     ScopeRoles::from([("admin".to_owned(), vec!["admin".to_owned()])])
 }
 
-/// What is declared of audiences.
+/// The configured audiences.
 pub(super) struct Catalogue {
     pub(super) audiences: Vec<AudienceRules>,
-    /// `None` only if there are mistakes.
+    /// `None` only if the configuration has errors.
     pub(super) default: Option<Audience>,
 }
 
@@ -51,7 +51,7 @@ impl Catalogue {
         declared.into_iter().chain(OWN_SCOPES).chain([Scope::OFFLINE_ACCESS])
     }
 
-    /// The audience that a setting names.
+    /// The audience that the setting `key` names.
     pub(super) fn find(&self, section: &mut Section<'_>, key: &'static str) -> Option<Audience> {
         let At { value, place } = section.text(key)?;
         let found = self.audiences.iter().find(|audience| audience.name.as_str() == value);
@@ -64,7 +64,8 @@ impl Catalogue {
     }
 }
 
-/// Reads `[audiences.NAME]` and `default_audience`. Without any there is one, `<issuer>/api`, without scopes.
+/// Reads `[audiences.NAME]` and `default_audience`. If none is configured, the only audience is `<issuer>/api`, without
+/// scopes.
 pub(super) fn audiences(root: &mut Section<'_>, issuer: Option<&str>) -> Catalogue {
     let mut audiences: Vec<AudienceRules> = Vec::new();
     for (name, section) in root.named("audiences") {
@@ -140,7 +141,7 @@ fn audience(
     }
 }
 
-/// Why a scope can't be an audience's.
+/// Why an audience can't have this scope; `None` if it can.
 fn reserved(word: &str) -> Option<&'static str> {
     match word {
         "openid" => Some("heirloom has no ID tokens yet: leave `openid` out"),
@@ -152,7 +153,7 @@ fn reserved(word: &str) -> Option<&'static str> {
     }
 }
 
-/// Reads a list of scopes; a text may hold several, separated by spaces.
+/// Reads a list of scopes; one text may have several, separated by spaces.
 pub(super) fn scope(section: &mut Section<'_>, key: &'static str) -> Option<Vec<At<String>>> {
     let mut words: Vec<At<String>> = Vec::new();
     for At { value, place } in section.texts(key)? {

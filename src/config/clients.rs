@@ -1,4 +1,4 @@
-//! `[[clients]]`: the clients that the file declares.
+//! `[[clients]]`: the clients that the configuration declares.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,14 @@ use crate::client::metadata::declared_id;
 use crate::client::{MetadataRules, Registration, SecretDigest, TokenEndpointAuthMethod};
 use crate::oauth::ClientId;
 
-/// The shortest client secret, in characters: 32 hexadecimal digits of a good generator have 128 bits (RFC 6749
-/// §10.10).
+/// The shortest client secret, in characters: 32 random hexadecimal digits have 128 bits (RFC 6749 §10.10).
 pub const MIN_SECRET: usize = 32;
-/// The longest.
+/// The longest client secret, in characters.
 pub const MAX_SECRET: usize = 256;
-/// The most secrets that a client has at a time: the old one, the new one, and some room.
+/// The most secrets of one client at a time: the old one, the new one, and a reserve.
 const MAX_SECRETS: usize = 4;
 
-/// Reads every `[[clients]]`; `rules` is what their metadata is checked against.
+/// Reads every `[[clients]]`; `rules` is what their metadata are validated against.
 pub(super) fn clients(
     root: &mut Section<'_>,
     rules: &MetadataRules<'_>,
@@ -35,7 +34,7 @@ pub(super) fn clients(
             let message = format!("the client `{value}` is declared twice, first at {first}");
             section.problems.note(place, message, "give one of them another id");
         }
-        // The section is read even if its id is wrong: all mistakes are shown at once.
+        // The section is read even if its id is wrong, so that all errors are shown at once.
         let mut fields = Fields::of(&mut section);
         let raw = fields.of_client();
         let metadata = raw.validate(rules).map_err(|errors| fields.note(errors)).ok();
@@ -59,7 +58,8 @@ fn id(section: &mut Section<'_>) -> Option<At<ClientId>> {
     Some(At { value: id, place })
 }
 
-/// Reads the secrets of a client that authenticates by `method`, if that is known: a public client has none.
+/// Reads the secrets of a client that authenticates by `method`, if the method is valid. A public client must have
+/// none.
 fn secrets_of(
     section: &mut Section<'_>,
     method: Option<TokenEndpointAuthMethod>,
@@ -83,10 +83,10 @@ fn secrets_of(
     }
 }
 
-/// What was read of a client's secrets.
+/// The secrets of a client as configured.
 enum Secrets {
     None,
-    /// Some, with a mistake that is noted already.
+    /// The secrets have an error that is reported already.
     Wrong(Place),
     Some(Place, Vec<SecretDigest>),
 }

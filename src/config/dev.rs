@@ -1,4 +1,4 @@
-//! The configuration of `heirloom dev`: built here, without a file.
+//! The configuration of `heirloom dev`, which has no file.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,26 +17,26 @@ use crate::client::{
 use crate::oauth::ids::InvalidText;
 use crate::oauth::{ClientId, Origin, Scope, SigningAlgorithm};
 
-/// What differs from one `heirloom dev` to another.
+/// What differs between two runs of `heirloom dev`.
 #[derive(Clone, Debug)]
 pub struct Dev {
-    /// Where it listens: loopback addresses, all with one port.
+    /// Where the server listens: loopback addresses, all with one port.
     pub listen: Vec<SocketAddr>,
-    /// The port.
+    /// The port of the issuer's URL.
     pub port: u16,
-    /// The folder of the store.
+    /// The data folder.
     pub data: PathBuf,
-    /// The folder of the keys.
+    /// The keys folder.
     pub keys: PathBuf,
-    /// The public demo client.
+    /// The id of the public demo client.
     pub public_client: ClientId,
-    /// The confidential demo client.
+    /// The id of the confidential demo client.
     pub confidential_client: ClientId,
-    /// Its secret's digest.
+    /// The digest of the confidential client's secret.
     pub secret: SecretDigest,
 }
 
-/// What is tried out with tokens; where it is `None`, they are as they always are.
+/// Token settings for trying things out; `None` leaves the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenOverrides {
     /// How long every client's access tokens last, in whole seconds.
@@ -48,7 +48,7 @@ pub struct TokenOverrides {
 }
 
 impl Config {
-    /// A configuration for work on an installation's folders: nobody listens, and there are no clients.
+    /// A configuration for offline work on an installation's folders: it has no listeners and no clients.
     ///
     /// # Errors
     /// As [`Config::dev`].
@@ -67,8 +67,8 @@ impl Config {
         Ok(Self { clients: Vec::new(), password_grant: false, accounts, ..config })
     }
 
-    /// With one more client, like the public one but for its refresh tokens, which it gets in a cookie: the app whose
-    /// pages come from `origin`.
+    /// Adds a client like the public one, except that it gets its refresh tokens in a cookie. Its pages come from
+    /// `origin`.
     #[must_use]
     pub fn with_browser_client(mut self, id: ClientId, origin: Origin) -> Self {
         let public =
@@ -87,7 +87,7 @@ impl Config {
         self
     }
 
-    /// With what a trial wants of tokens.
+    /// Applies the token settings that override the defaults.
     #[must_use]
     pub fn with_overrides(mut self, trial: TokenOverrides) -> Self {
         if let Some(life) = trial.access_token {
@@ -109,7 +109,7 @@ impl Config {
     /// `demo-api` with the scopes `read` and `write`, and anybody may sign up.
     ///
     /// # Errors
-    /// None in practice: [`InvalidText`] if a fixed name were not what it should be.
+    /// [`InvalidText`] if a fixed name were invalid, which does not happen.
     pub fn dev(dev: Dev) -> Result<Self, InvalidText> {
         let audience = AudienceRules {
             name: "demo-api".parse()?,
@@ -151,7 +151,7 @@ impl Config {
             disabled: false,
         };
         Ok(Self {
-            // By address: `localhost` is two addresses, of which another program may hold one.
+            // An address, because `localhost` is two addresses, one of which another program may use.
             issuer: format!("http://127.0.0.1:{}", dev.port),
             server: Server { listen: dev.listen, hosts: Some(hosts), ..Server::default() },
             data: dev.data,

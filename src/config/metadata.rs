@@ -1,4 +1,4 @@
-//! Reads the fields of client metadata that a section sets, and tells what is wrong with each by its line.
+//! Reads the fields of client metadata in a section, and reports errors in them by their lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,22 +7,22 @@ use super::section::{At, Section};
 use crate::client::RawMetadata;
 use crate::client::metadata::{Field, MetadataError, RawTime};
 
-/// The fields of a section, and where they stand.
+/// The fields of a section and their lines.
 pub(super) struct Fields<'s, 'p> {
     section: &'s mut Section<'p>,
-    /// The lines of each field: of a list, those of its items.
+    /// The lines of each field; of a list, those of its items.
     places: BTreeMap<Field, Vec<Place>>,
-    /// The fields that are of another type: that is noted already, and nothing more is to be told of them.
+    /// The fields with a value of a wrong TOML type. That is reported already, so other errors about them are dropped.
     mistyped: BTreeSet<Field>,
 }
 
 impl<'s, 'p> Fields<'s, 'p> {
-    /// The fields of a section, none read yet.
+    /// The fields of a section, before any is read.
     pub(super) fn of(section: &'s mut Section<'p>) -> Self {
         Self { section, places: BTreeMap::new(), mistyped: BTreeSet::new() }
     }
 
-    /// The fields of `[[clients]]`. Every one of [`RawMetadata`] has its line here.
+    /// Reads the fields of `[[clients]]`: all fields of [`RawMetadata`].
     pub(super) fn of_client(&mut self) -> RawMetadata {
         RawMetadata {
             client_name: self.text(Field::ClientName),
@@ -44,7 +44,7 @@ impl<'s, 'p> Fields<'s, 'p> {
         }
     }
 
-    /// The fields of `[tokens]`.
+    /// Reads the fields of `[tokens]`.
     pub(super) fn of_tokens(&mut self) -> RawMetadata {
         RawMetadata {
             refresh_tokens: self.text(Field::RefreshTokens),
@@ -57,7 +57,7 @@ impl<'s, 'p> Fields<'s, 'p> {
         }
     }
 
-    /// Notes what is wrong with the fields.
+    /// Reports the errors in the fields.
     pub(super) fn note(&self, errors: Vec<MetadataError>) {
         for error in errors.into_iter().filter(|error| !self.mistyped.contains(&error.field)) {
             let places = self.places.get(&error.field).map(Vec::as_slice).unwrap_or_default();
@@ -103,7 +103,7 @@ impl<'s, 'p> Fields<'s, 'p> {
     }
 }
 
-/// Notes what is wrong with the setting `key`.
+/// Reports an error in the setting `key`.
 pub(super) fn note(section: &Section<'_>, place: &Place, key: &str, error: MetadataError) {
     let message = format!("`{key}`: {}", error.problem);
     section.problems.note(place, message, error.suggestion.unwrap_or_default());

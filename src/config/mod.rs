@@ -1,8 +1,8 @@
-//! The configuration: typed, and checked whole before anything starts.
+//! The configuration, validated as a whole before anything starts.
 //!
-//! [`Config::load`] reads a TOML file, lays `HEIRLOOM__SECTION__KEY` variables over it and flags over those, and either
-//! returns a configuration that holds together or every mistake at once, each with its line and a way out. What can be
-//! set, with its default, stands in `examples/heirloom.toml`. [`Config::dev`] needs no file.
+//! [`Config::load`] reads a TOML file; `HEIRLOOM__SECTION__KEY` variables override it, and flags override both. It
+//! returns a consistent configuration, or every error at once, each with its line and a suggestion.
+//! `examples/heirloom.toml` shows every setting with its default. [`Config::dev`] needs no file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,57 +43,57 @@ pub use throttle::Throttle;
 
 use section::Section;
 
-/// How long a signing key is published before it signs, unless another time is set.
+/// The default of how long a signing key is published before it signs.
 pub const LEAD_TIME: Duration = Duration::from_hours(2);
 
-/// Everything that can be set. Holds no secret: of the clients' only digests.
+/// All settings. No secrets: of the clients' secrets only digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The issuer (RFC 8414 §2): a URL without query, fragment and trailing slash, byte for byte as it stands in `iss`.
+    /// The issuer (RFC 8414 §2): a URL without query, fragment and trailing slash, byte for byte as in `iss`.
     pub issuer: String,
-    /// The listener.
+    /// The listener's settings.
     pub server: Server,
-    /// The folder of the store.
+    /// The data folder.
     pub data: PathBuf,
-    /// Below so much free space, in bytes, its disk is nearly full.
+    /// When the data folder's disk has less free space than this, in bytes, it counts as nearly full.
     pub nearly_full: u64,
-    /// The folder of the signing keys, the refresh secret and the pepper.
+    /// The keys folder: the signing keys, the refresh secrets and the peppers.
     pub keys: PathBuf,
     /// How long a signing key is published before it signs.
     pub lead_time: Duration,
-    /// What new signing keys sign by.
+    /// The algorithm of new signing keys.
     pub algorithm: SigningAlgorithm,
-    /// The log.
+    /// The log's settings.
     pub log: Log,
-    /// What holds for a client that sets nothing itself. It is in every [`Registration`] already.
+    /// The token settings of a client that sets none itself. They are already applied to every [`Registration`].
     pub tokens: TokenRules,
     /// The audiences besides the issuer; at least one.
     pub audiences: Vec<AudienceRules>,
-    /// The one of them that a client has unless it is given another.
+    /// The audience of a client that sets none itself.
     pub default_audience: Audience,
-    /// The roles that scopes need.
+    /// For each scope, the roles of which a user must have one.
     pub scope_roles: ScopeRoles,
-    /// Whether the password grant is on (RFC 9700 §2.4 says that it should not be).
+    /// Whether the password grant is on (RFC 9700 §2.4 advises against it).
     pub password_grant: bool,
-    /// Who may sign up, and what an account begins with.
+    /// Who may make an account, and its first roles.
     pub accounts: Accounts,
-    /// What a password must be, and how many are hashed at a time.
+    /// The rules for passwords, and the hashing threads.
     pub passwords: Passwords,
-    /// Brute-force limits.
+    /// The limits on guessing and on frequent requests.
     pub throttle: Throttle,
     /// How many sessions a user may have, and how long ended ones are kept.
     pub sessions: Sessions,
-    /// The clients that are declared here.
+    /// The clients that the configuration declares.
     pub clients: Vec<Registration>,
-    /// Files with secrets that others may read.
+    /// Warnings about files with secrets that other users may read.
     exposed: Vec<String>,
 }
 
 impl Config {
-    /// Reads and checks a configuration.
+    /// Reads and validates a configuration.
     ///
     /// # Errors
-    /// Every mistake there is.
+    /// Every error.
     pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
         let problems = problem::Problems::default();
         let Some(merged) = sources::merge(sources, &problems) else { return Err(problems.into_errors(0)) };
@@ -106,7 +106,7 @@ impl Config {
         }
     }
 
-    /// Reads the whole file. `None`, or anything, if there are mistakes.
+    /// Reads the whole file. If there are errors, the result is not used.
     fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
         let issuer = issuer::issuer(&mut root);
         let server = server::server(&mut root, issuer.as_deref());
@@ -157,7 +157,7 @@ impl Config {
         })
     }
 
-    /// What the operator should know at start, though it is no mistake.
+    /// Warnings for the operator at the start.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.exposed.clone();
@@ -199,7 +199,7 @@ impl Config {
     }
 }
 
-/// Looks at who may read or write the configuration file. Whoever writes it decides who may sign in.
+/// Checks who may read or write the configuration file, because whoever can write it decides who may sign in.
 fn look_at_file(sources: &Sources, problems: &problem::Problems) {
     let Some(mode) = section::mode_of(&sources.file) else { return };
     let path = sources.file.display();

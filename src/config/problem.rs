@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: all of it at once, each with its place and a way out.
+//! Configuration errors: all are collected, each with its place and a suggestion.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 pub enum Place {
     /// A line of a file, from 1.
     Line {
-        /// The file, as it was named.
+        /// The file's path as it was given.
         file: Arc<str>,
-        /// The line.
+        /// The line number, from 1.
         line: usize,
     },
     /// A file as a whole: something is missing in it, or it can't be read.
@@ -23,7 +23,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whether it was written in the file. What comes from elsewhere is always text.
+    /// Whether the setting is in the file. A value from an environment variable or a flag is always text.
     pub(super) const fn is_in_file(&self) -> bool {
         matches!(self, Self::Line { .. } | Self::File(_))
     }
@@ -40,23 +40,23 @@ impl fmt::Display for Place {
     }
 }
 
-/// One mistake. Its texts never hold a secret.
+/// One error. Its messages never contain a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where it is.
+    /// Where the error is.
     pub place: Place,
     /// What is wrong.
     pub message: String,
-    /// What to do about it; empty if the message says that already.
+    /// How to fix it; empty if the message says that.
     pub suggestion: String,
 }
 
-/// Every mistake of a configuration, in the order of the file.
+/// All errors of a configuration, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(Vec<Problem>);
 
 impl ConfigErrors {
-    /// The mistakes.
+    /// The errors, in the order of the file.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.0
@@ -78,52 +78,52 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// Collects mistakes while a configuration is read.
+/// Collects errors and warnings while a configuration is read.
 #[derive(Default)]
 pub(super) struct Problems {
     found: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<String>>,
-    /// Whether a secret stands in the file itself.
+    /// Whether the file itself contains a secret.
     inline_secret: Cell<bool>,
 }
 
 impl Problems {
-    /// Notes a mistake.
+    /// Reports an error.
     pub(super) fn note(&self, place: &Place, message: impl Into<String>, suggestion: impl Into<String>) {
         let problem =
             Problem { place: place.clone(), message: message.into(), suggestion: suggestion.into() };
         self.found.borrow_mut().push(problem);
     }
 
-    /// Notes what the operator should know, though it is no mistake.
+    /// Reports a warning.
     pub(super) fn warn(&self, text: String) {
         self.warnings.borrow_mut().push(text);
     }
 
-    /// Notes that a secret stands at a place.
+    /// Records that a secret is written at this place.
     pub(super) fn note_secret(&self, place: &Place) {
         if place.is_in_file() {
             self.inline_secret.set(true);
         }
     }
 
-    /// Whether a secret stands in the file itself.
+    /// Whether the file itself contains a secret.
     pub(super) const fn has_inline_secret(&self) -> bool {
         self.inline_secret.get()
     }
 
-    /// What the operator should know.
+    /// Takes the warnings out.
     pub(super) fn take_warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
 
-    /// How many there are.
+    /// The number of errors so far.
     pub(super) fn count(&self) -> usize {
         self.found.borrow().len()
     }
 
-    /// All of them. The first `syntax` ones are about the file's syntax: what else was found on their lines, or found
-    /// missing, only follows from them.
+    /// All errors. The first `syntax` ones are syntax errors; other errors on the same lines, and those about missing
+    /// settings, follow from them and are dropped.
     pub(super) fn into_errors(self, syntax: usize) -> ConfigErrors {
         let mut rest = self.found.into_inner();
         let mut all: Vec<Problem> = rest.drain(..syntax.min(rest.len())).collect();

@@ -1,4 +1,4 @@
-//! Reads the settings of one section, noting what is wrong and what is unknown.
+//! Reads the settings of one section, and reports wrong and unknown ones.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -14,16 +14,16 @@ use super::tree::{Node, Table, Value};
 use crate::clock::{duration_text, parse_duration};
 use crate::oauth::word_list::{listed, nearest};
 
-/// A setting and where it was written.
+/// A value and the place where it was written.
 #[derive(Clone)]
 pub(super) struct At<T> {
     pub(super) value: T,
     pub(super) place: Place,
 }
 
-/// One section. Every setting that is read counts as known; [`Section::finish`] notes the rest.
+/// One section. Every setting that is read counts as known; [`Section::finish`] reports all others.
 pub(super) struct Section<'a> {
-    /// Its name as it stands in brackets; empty for the top of the file.
+    /// Its name as in the brackets; empty for the top of the file.
     name: String,
     /// Where it begins.
     pub(super) place: Place,
@@ -40,7 +40,7 @@ impl<'a> Section<'a> {
         Self { name: String::new(), place, table, known: Vec::new(), problems, folder }
     }
 
-    /// The section below this one that is called `key`; an empty one if there is none.
+    /// The subsection `key`; an empty one if it is missing.
     pub(super) fn section(&mut self, key: &'static str) -> Self {
         let place = self.place.clone();
         let name = self.below(key);
@@ -55,13 +55,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Whether there is anything called `key`, which counts as known.
+    /// Whether the setting or subsection `key` exists. It then counts as known.
     pub(super) fn has(&mut self, key: &'static str) -> bool {
         self.known.push(key);
         self.table.contains_key(key)
     }
 
-    /// The sections below `key`, which the operator names.
+    /// The subsections of `key`, whose names the operator chose.
     pub(super) fn named(&mut self, key: &'static str) -> Vec<(At<String>, Self)> {
         let parent = self.section(key);
         let mut sections = Vec::new();
@@ -78,7 +78,7 @@ impl<'a> Section<'a> {
         sections
     }
 
-    /// The sections of a list that is written as `[[key]]`.
+    /// The sections of a list written as `[[key]]`.
     pub(super) fn listed(&mut self, key: &'static str) -> Vec<Self> {
         let suggestion = format!("write one section [[{key}]] for each");
         let Some(node) = self.take(key) else { return Vec::new() };
@@ -103,7 +103,7 @@ impl<'a> Section<'a> {
         self.text_of(&node, key)
     }
 
-    /// A text that is parsed; `suggestion` says what it should be.
+    /// Reads a text and parses it; `suggestion` describes a valid one.
     pub(super) fn parsed<T: FromStr<Err: Display>>(
         &mut self,
         key: &'static str,
@@ -115,7 +115,7 @@ impl<'a> Section<'a> {
         Some(At { value: parsed.map_err(note).ok()?, place: text.place })
     }
 
-    /// A text out of a closed list.
+    /// Reads a text that must be in a closed list.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<At<T>> {
         let text = self.text(key)?;
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text.value) {
@@ -169,7 +169,7 @@ impl<'a> Section<'a> {
         self.duration_of(&text, key, bounds)
     }
 
-    /// A duration within `bounds`, out of a text that was read already.
+    /// Parses a duration within `bounds` from a text that was read already.
     pub(super) fn duration_of(
         &self,
         text: &At<String>,
@@ -190,7 +190,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// A list of texts. One text is a list of one; outside the file, commas separate.
+    /// Reads a list of texts. A single text counts as a list of one; outside the file, commas separate the items.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<At<String>>> {
         let node = self.take(key)?;
         let place = node.place.clone();
@@ -208,7 +208,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A path. In the file it is relative to the file's folder, elsewhere to the working folder.
+    /// Reads a path. In the file it is relative to the file's folder, elsewhere to the working directory.
     pub(super) fn path(&mut self, key: &'static str) -> Option<At<PathBuf>> {
         let At { value, place } = self.text(key)?;
         if value.is_empty() {
@@ -219,12 +219,12 @@ impl<'a> Section<'a> {
         Some(At { value, place })
     }
 
-    /// The folder beside the file that is used when a setting is left out.
+    /// The default folder for a setting that is left out: `name` beside the file.
     pub(super) fn beside_the_file(&self, name: &str) -> At<PathBuf> {
         At { value: self.folder.join(name), place: self.place.clone() }
     }
 
-    /// A path of a file that must be there.
+    /// Reads the path of a file that must be readable.
     pub(super) fn file(&mut self, key: &'static str) -> Option<At<PathBuf>> {
         let path = self.path(key)?;
         match std::fs::File::open(&path.value) {
@@ -237,7 +237,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A secret that stands in `key`, or alone in the file that `in_file` (`key` with `_file`) names.
+    /// Reads a secret: the value of `key`, or the contents of the file that `in_file` (`key` with `_file`) names.
     pub(super) fn secret(
         &mut self,
         key: &'static str,
@@ -268,8 +268,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Looks at who else may read or write a file with a secret. Only a file that everybody may write is refused: in
-    /// containers secrets often come readable for a group, or for all that runs there.
+    /// Checks who else may read or write a file with a secret. A file that everybody may write is an error. A readable
+    /// one is a warning only, because in containers secrets are often readable for a group or for everybody there.
     fn look_at_mode(&self, key: &str, file: &At<PathBuf>) {
         let Some(mode) = mode_of(&file.value) else { return };
         let path = file.value.display();
@@ -281,7 +281,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes every setting that was not read.
+    /// Reports every setting that was not read.
     pub(super) fn finish(self) {
         let whole =
             if self.name.is_empty() { "the top of the file".to_owned() } else { format!("[{}]", self.name) };
@@ -318,7 +318,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// "did you mean …?" out of `known`, or all of them.
+/// A suggestion for an unknown word: the nearest of `known`, or all of them.
 pub(super) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     if let Some(near) = nearest(word, known.clone()) {
         return format!("did you mean `{near}`?");
@@ -326,12 +326,12 @@ pub(super) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clo
     listed(known).map_or_else(|| "there is none to choose from".to_owned(), |all| format!("there are: {all}"))
 }
 
-/// The permission bits of a file, if they can be told.
+/// The permission bits of a file; `None` if they can't be read.
 pub(super) fn mode_of(path: &Path) -> Option<u32> {
     Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
 }
 
-/// Who else than its owner may read a file, or write it.
+/// Who besides its owner may read or write a file with these permission bits.
 pub(super) const fn readers(mode: u32) -> Option<&'static str> {
     match (mode & 0o006, mode & 0o060) {
         (0, 0) => None,

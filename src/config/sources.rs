@@ -1,4 +1,4 @@
-//! Where a configuration comes from: a file, over it the environment, over that the flags.
+//! The sources of a configuration: a file, overridden by the environment, overridden by flags.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,44 +7,45 @@ use super::problem::{Place, Problems};
 use super::section::suggest;
 use super::tree::{self, Node, Table, Value};
 
-/// What every environment variable of the configuration begins with.
+/// The prefix of all environment variables that set something.
 pub const PREFIX: &str = "HEIRLOOM__";
 
-/// The forms of one setting: the later source wins, whichever form it has there.
+/// The settings that all set a client's secret. If a later source has one of them, it replaces all of them.
 const SECRET: [&str; 3] = ["secret", "secret_file", "secrets"];
 
-/// Where a configuration comes from. Has no `Debug`: environment variables hold secrets.
+/// The sources of a configuration. No `Debug`, because environment variables may contain secrets.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The file.
+    /// The path of the TOML file.
     pub file: PathBuf,
-    /// Environment variables. `HEIRLOOM__TOKENS__ACCESS_TOKEN` is `access_token` in `[tokens]`; a client, an audience
-    /// or a scope is named by its id or name with every run of other characters than letters and digits as one `_`:
-    /// `HEIRLOOM__CLIENTS__WEB_APP__SECRET_FILE`. Commas separate the items of a list. What does not begin with
-    /// [`PREFIX`] is ignored.
+    /// Environment variables. `HEIRLOOM__TOKENS__ACCESS_TOKEN` sets `access_token` in `[tokens]`. A client, an audience
+    /// or a scope is named by its id or name, in which each run of characters other than letters and digits becomes one
+    /// `_`: `HEIRLOOM__CLIENTS__WEB_APP__SECRET_FILE`. Commas separate the items of a list. Variables without the
+    /// prefix [`PREFIX`] are ignored.
     pub environment: Vec<(String, String)>,
-    /// Flags of the command line.
+    /// Flags of the command line, which override the environment.
     pub flags: Vec<Flag>,
-    /// Takes client secrets of any length: for tests and `heirloom dev`. No file and no variable can set it.
+    /// Permits client secrets of any length: for tests and `heirloom dev`. No file and no variable can set it.
     pub short_secrets: bool,
 }
 
-/// A flag that sets one setting.
+/// A command-line flag that sets one setting.
 #[derive(Clone, Debug)]
 pub struct Flag {
     /// The flag as it is typed, such as `--listen`.
     pub name: &'static str,
     /// The setting, such as `server.listen`.
     pub setting: &'static str,
-    /// The value.
+    /// The value as it was typed.
     pub value: String,
 }
 
 impl Sources {
-    /// A file, and the environment of this process.
+    /// A file and the environment of this process.
     #[must_use]
     pub fn of_process(file: PathBuf, flags: Vec<Flag>) -> Self {
-        // What is not UTF-8 can't be any setting's value: it is kept, so that the value's own check refuses it.
+        // A value that is not UTF-8 is converted with replacement characters, so that the setting's own validation
+        // refuses it.
         let environment = std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .filter(|(name, _)| name.starts_with(PREFIX))
@@ -53,18 +54,18 @@ impl Sources {
     }
 }
 
-/// The sources as one tree.
+/// All sources merged into one tree.
 pub(super) struct Merged {
     pub(super) table: Table,
     /// The file as a whole.
     pub(super) place: Place,
     /// The folder of the file.
     pub(super) folder: PathBuf,
-    /// How many of the problems are about the file's syntax.
+    /// How many of the errors are syntax errors of the file.
     pub(super) syntax: usize,
 }
 
-/// Reads the file and lays the environment and the flags over it. `None` if there is no file to speak of.
+/// Reads the file and applies the environment and the flags. `None` if the file can't be read.
 pub(super) fn merge(sources: &Sources, problems: &Problems) -> Option<Merged> {
     let name: Arc<str> = sources.file.to_string_lossy().into();
     let place = Place::File(Arc::clone(&name));
@@ -99,7 +100,7 @@ fn outside(value: &str, place: Place) -> Node {
     Node { value: Value::Text(value.to_owned()), place }
 }
 
-/// Sets one value, over what was there.
+/// Sets one value, replacing the previous one.
 fn lay_over(table: &mut Table, path: &[&str], node: Node, problems: &Problems) {
     let Some((last, above)) = path.split_last() else { return };
     let Some(target) = descend(table, above, &node.place, problems) else { return };
@@ -111,7 +112,7 @@ fn lay_over(table: &mut Table, path: &[&str], node: Node, problems: &Problems) {
     target.insert((*last).to_owned(), node);
 }
 
-/// The table that `path` leads to. Sections are made; clients, audiences and scopes must be declared in the file.
+/// The table at `path`. A missing section is created; clients, audiences and scopes must be declared in the file.
 fn descend<'t>(
     table: &'t mut Table,
     path: &[&str],
@@ -138,7 +139,7 @@ fn descend<'t>(
     Some(table)
 }
 
-/// The one client, audience or scope that the file declares and that is called `name` but for its punctuation.
+/// The one client, audience or scope in the file whose name is `name`, apart from its punctuation.
 fn declared<'t>(
     table: &'t mut Table,
     kind: &str,
@@ -185,7 +186,7 @@ fn client_id(client: &Node) -> Option<String> {
     Some(id.clone())
 }
 
-/// A name as it stands in a variable's: runs of anything but letters and digits are one `_`.
+/// A name in the form that variables use: each run of characters other than letters and digits becomes one `_`.
 fn as_variable(name: &str) -> String {
     let words = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_").to_ascii_lowercase()

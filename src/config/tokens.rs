@@ -1,4 +1,4 @@
-//! `[tokens]`: how long tokens last and what old ones do; the same settings at a client win over these.
+//! `[tokens]`: the lifetimes of tokens, and what the use of old ones does. A client's own settings override these.
 
 use super::metadata::{Fields, note};
 use super::section::{At, Section};

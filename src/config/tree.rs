@@ -1,4 +1,4 @@
-//! The configuration as it was written: values with the places where they stand.
+//! The configuration as written: values with their places.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problems};
 
-/// A value and where it stands.
+/// A value and the place where it was written.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) value: Value,
     pub(super) place: Place,
 }
 
-/// A value. Has no `Debug`: it may hold a secret.
+/// A value. No `Debug`, because it may be a secret.
 #[derive(Clone)]
 pub(super) enum Value {
     Text(String),
@@ -22,15 +22,15 @@ pub(super) enum Value {
     Boolean(bool),
     List(Vec<Node>),
     Table(Table),
-    /// Something that no setting takes, by TOML's name for it.
+    /// A TOML type that no setting has; the text names it for people.
     Other(&'static str),
 }
 
-/// Keys and their values. The place of a node in it is where its key stands.
+/// Keys and their values. A node's place is that of its key.
 pub(super) type Table = BTreeMap<String, Node>;
 
 impl Value {
-    /// What it is, for people.
+    /// The kind of value, for people.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a text",
@@ -43,12 +43,12 @@ impl Value {
     }
 }
 
-/// Parses a TOML file as far as that goes; syntax errors are noted.
+/// Parses as much of a TOML file as possible, and reports syntax errors.
 pub(super) fn parse(file: &Arc<str>, text: &str, problems: &Problems) -> Table {
     let lines = Lines { file, text };
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        // The source line is not shown: it may hold a secret.
+        // The source line is not shown, because it may contain a secret.
         let place = lines.place(error.span().map_or(text.len(), |span| span.start));
         let message = format!("not valid TOML: {}", one_line(error.message()));
         problems.note(
@@ -65,7 +65,7 @@ fn one_line(text: &str) -> String {
     text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// Finds the line of a byte.
+/// Finds the line number of a byte.
 struct Lines<'a> {
     file: &'a Arc<str>,
     text: &'a str,

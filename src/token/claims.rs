@@ -1,4 +1,4 @@
-//! What an access token says: RFC 9068 §2.2.
+//! The claims of access tokens (RFC 9068 §2.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,14 +8,14 @@ use serde::{Serialize, Serializer};
 /// The claims of an access token. Times are `NumericDate`s: whole seconds since the Unix epoch (RFC 7519 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct AccessTokenClaims<'a> {
-    /// The issuer.
+    /// The issuer (RFC 7519 §4.1.1).
     pub iss: &'a str,
     /// The user's id, or the client's if it acts for itself (RFC 9068 §2.2).
     pub sub: &'a str,
-    /// Whom the token is for: written as a string if it is one, as an array if more (RFC 7519 §4.1.3).
+    /// The audiences: one is written as a string, several as an array (RFC 7519 §4.1.3).
     #[serde(serialize_with = "one_or_more")]
     pub aud: &'a [&'a str],
-    /// The client that it was given to.
+    /// The client that the token was issued to (RFC 8693 §4.3).
     pub client_id: &'a str,
     /// The granted scope, separated by spaces; left out when empty.
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -24,9 +24,9 @@ pub struct AccessTokenClaims<'a> {
     pub sid: &'a str,
     /// The token's id: see [`jti`].
     pub jti: &'a str,
-    /// Issued at.
+    /// When the token was issued (RFC 7519 §4.1.6).
     pub iat: u64,
-    /// Expires at.
+    /// When the token expires (RFC 7519 §4.1.4).
     pub exp: u64,
     /// When the user signed in; left out where there is no user.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,12 +36,12 @@ pub struct AccessTokenClaims<'a> {
     pub roles: &'a [&'a str],
 }
 
-/// A token's id: the same for the same session, generation, second and scope, so that a retry gets the same token, and
-/// another for anything else.
+/// A token's id. It is the same for the same session, generation, second and scope, so that a retry gets the same
+/// token; otherwise it differs.
 #[must_use]
 pub fn jti(session: &[u8; 16], generation: u32, iat: u64, scope: &str) -> String {
     let mut hash = Context::new(&SHA256);
-    // All parts but the last have a fixed length: no two inputs run into one.
+    // All parts but the last have a fixed length, so two different inputs never hash the same bytes.
     hash.update(b"heirloom access token id 1\0");
     hash.update(session);
     hash.update(&generation.to_be_bytes());

@@ -1,11 +1,11 @@
-//! One public key as JSON (RFC 7517 §4).
+//! Public keys as JSON (RFC 7517 §4).
 
 use serde::Serialize;
 
 use super::pair::PublicKey;
 use crate::oauth::{Kid, SigningAlgorithm};
 
-/// A public key, with the members that verifying needs and no others.
+/// A public key with only the members that verification needs.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Jwk<'a> {
     kty: &'static str,
@@ -18,7 +18,7 @@ pub(super) struct Jwk<'a> {
 }
 
 impl<'a> Jwk<'a> {
-    /// A key for signatures.
+    /// The JWK of a signing key.
     pub(super) fn new(kid: Kid, algorithm: SigningAlgorithm, key: &'a PublicKey) -> Self {
         Self { kty: key.kty(), usage: "sig", alg: algorithm.as_str(), kid: kid.to_string(), key }
     }

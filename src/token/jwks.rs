@@ -1,4 +1,4 @@
-//! The public halves of the published keys: RFC 7517.
+//! The JWKS document (RFC 7517 §5): the public halves of the published keys.
 
 use std::time::Duration;
 
@@ -11,22 +11,23 @@ use serde::Serialize;
 use super::jwk::Jwk;
 use super::signing::SigningKey;
 
-/// The longest that a cache may keep the document.
+/// The upper bound of `max_age`.
 const MAX_AGE: Duration = Duration::from_mins(15);
 
-/// The JWKS as it is served.
+/// The JWKS with its caching headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwksDocument {
-    /// The JSON document.
+    /// The JSON document (RFC 7517 §5).
     pub body: Bytes,
-    /// The `ETag`, quotes included; it changes with the body.
+    /// The `ETag` with its quotes; it changes whenever the body changes.
     pub etag: String,
-    /// For `Cache-Control`: never longer than the lead time, or a cache could miss a key that signs already.
+    /// The `max-age` of `Cache-Control`. Never longer than the lead time; otherwise a cache could miss a key that signs
+    /// already.
     pub max_age: Duration,
 }
 
 impl JwksDocument {
-    /// The document of these keys, in this order.
+    /// The document of these keys in this order.
     pub(super) fn of<'a>(
         keys: impl Iterator<Item = &'a SigningKey>,
         lead_time: Duration,

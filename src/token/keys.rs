@@ -1,4 +1,4 @@
-//! The signing keys as they are now.
+//! The current signing keys: which one signs, and which are published.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,45 +13,46 @@ use super::signing::SigningKey;
 use crate::clock::{Clock, Timestamp};
 use crate::oauth::{Kid, SigningAlgorithm};
 
-/// The signing keys in a folder: which of them signs, which are published. The answer changes as time passes and as the
-/// folder changes; there is no other state.
+/// The signing keys of a folder: which one signs, and which are published. That depends only on the folder and the
+/// time; there is no other state.
 pub struct SigningKeys {
     folder: KeysFolder,
     life: KeyLife,
     clock: Arc<dyn Clock>,
-    /// Read on every signature, written a few times a year.
+    /// Read for every signature, written a few times a year.
     roles: RwLock<Arc<KeyRoles>>,
     reloading: Mutex<()>,
-    /// What could not be used at the last look.
+    /// The problems that the last reading of the folder found.
     problems: Mutex<Vec<String>>,
 }
 
-/// A key and the file that it came from.
+/// A key and its file.
 #[derive(Clone, Debug)]
 pub(super) struct KeyOnDisk {
     pub(super) file: SigningFile,
     pub(super) key: Arc<SigningKey>,
 }
 
-/// What holds from one change to the next.
+/// The roles of the keys, from one change to the next.
 struct KeyRoles {
-    /// From the first moment to before the second.
+    /// The roles are valid from the first moment until before the second.
     unchanged_for: (Timestamp, Timestamp),
-    /// All keys, in the order of creation.
+    /// All usable keys, in the order of creation.
     held: Arc<[KeyOnDisk]>,
-    /// None if a tombstone has taken the last key.
+    /// `None` if the last key has been compromised.
     signer: Option<Arc<SigningKey>>,
-    /// In the order of creation. A handful: a search through them is bounded, whatever a token asks for.
+    /// In the order of creation. There are only a few, so searching them is cheap, whatever `kid` a token has.
     published: Vec<Arc<SigningKey>>,
     jwks: Arc<JwksDocument>,
 }
 
 impl SigningKeys {
-    /// Reads the folder; every key in it is parsed and has signed and verified once before this returns.
+    /// Reads the folder. Before this returns, every key has been parsed and has passed a test signature.
     ///
     /// # Errors
-    /// Any key that can't be used is a [`KeyError`] that names its file: a server must not start with less than the
-    /// operator believes it has. If there is none, the first is made, to sign by `first`; without that, [`KeyError::Missing`].
+    /// [`KeyError`] naming the file of any key that can't be used: a server must not start with fewer keys than the
+    /// operator expects. If there is no key, the first is generated for the algorithm `first`; if `first` is `None`,
+    /// [`KeyError::Missing`].
     pub fn open(
         folder: KeysFolder,
         life: KeyLife,
@@ -80,12 +81,12 @@ impl SigningKeys {
     /// The key that signs now.
     ///
     /// # Errors
-    /// [`KeyError::Missing`] if a tombstone has taken the last one.
+    /// [`KeyError::Missing`] if the last key has been compromised.
     pub fn signer(&self) -> Result<Arc<SigningKey>, KeyError> {
         self.now().signer.clone().ok_or_else(|| missing(&self.folder))
     }
 
-    /// The key ids of all keys in the folder that can be used, and of those that have a tombstone which tells.
+    /// The key ids of all usable keys, and those of the compromised keys whose tombstone says their id.
     #[must_use]
     pub fn kids(&self) -> (Vec<Kid>, Vec<Kid>) {
         let live = self.now().held.iter().map(|held| held.key.kid()).collect();
@@ -100,7 +101,7 @@ impl SigningKeys {
         self.now().published.iter().find(|key| key.kid() == kid).cloned()
     }
 
-    /// What the published keys sign by, each once: several while the algorithm is being changed.
+    /// The algorithms of the published keys, each once. There are several while the algorithm is being changed.
     #[must_use]
     pub fn algorithms(&self) -> Vec<SigningAlgorithm> {
         let mut algorithms = Vec::new();
@@ -112,14 +113,15 @@ impl SigningKeys {
         algorithms
     }
 
-    /// The JWKS; made again only when what is published changes.
+    /// The current JWKS. It is rebuilt only when the published keys change.
     #[must_use]
     pub fn jwks(&self) -> Arc<JwksDocument> {
         Arc::clone(&self.now().jwks)
     }
 
-    /// Reads the folder again. What is good is taken in, what is gone or compromised is dropped at once, and what can't
-    /// be used is returned. If nothing usable were there, what is not compromised stays.
+    /// Reads the folder again. Usable keys are added, missing and compromised ones are dropped at once, and the
+    /// problems with unusable ones are returned. If no usable key is left, the previous keys stay unless they are
+    /// compromised.
     #[must_use = "what can't be used should be told to the operator"]
     pub fn reload(&self) -> Vec<KeyError> {
         let problems = self.read_again();
@@ -128,13 +130,13 @@ impl SigningKeys {
         problems
     }
 
-    /// What could not be used at the last look.
+    /// The problems that the last reading of the folder found.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The key ids of the keys that are published.
+    /// The key ids of the published keys.
     #[must_use]
     pub fn published(&self) -> Vec<Kid> {
         self.now().published.iter().map(|key| key.kid()).collect()
@@ -169,8 +171,8 @@ impl SigningKeys {
         problems
     }
 
-    /// Looks at the folder once in `every` and reloads when it has changed; never returns. A file that can't be used is
-    /// logged once, and the rest goes on.
+    /// Checks the folder once in `every`, and reloads it when it has changed; never returns. A file that can't be used
+    /// is logged once, and the other files are used.
     pub async fn watch(self: Arc<Self>, every: Duration) {
         let folder = self.folder.clone();
         folder.watch(every, move || self.reload()).await;
@@ -202,7 +204,7 @@ impl std::fmt::Debug for SigningKeys {
 }
 
 impl KeyRoles {
-    /// What holds at `now`; `None` if it can't be published.
+    /// The roles at `now`; `None` if the JWKS can't be written.
     fn at(now: Timestamp, held: Arc<[KeyOnDisk]>, life: &KeyLife, before: Option<&Self>) -> Option<Self> {
         let births: Vec<_> = held.iter().map(KeyOnDisk::birth).collect();
         let states = life.states(&births, now);
@@ -238,24 +240,24 @@ fn missing(folder: &KeysFolder) -> KeyError {
     KeyError::Missing { what: "signing key".to_owned(), folder: folder.path().to_owned() }
 }
 
-/// The signing keys in a folder.
+/// The signing keys of a folder, as read.
 pub(super) struct Read {
-    /// Those that can be used, in the order of creation.
+    /// The usable keys, in the order of creation.
     pub(super) held: Vec<KeyOnDisk>,
-    /// Those that have a tombstone.
+    /// The ids of compromised keys.
     dead: HashSet<Kid>,
-    /// What is wrong with the others.
+    /// The problems with the other files.
     pub(super) problems: Vec<KeyError>,
 }
 
-/// All signing keys in the folder. A key that is among `known` is not parsed again.
+/// Reads all signing keys of the folder. A key that is in `known` is not parsed again.
 pub(super) fn read(folder: &KeysFolder, known: &[KeyOnDisk]) -> Result<Read, KeyError> {
     let listing = folder.entries()?;
     let mut problems = listing.mistyped(folder, "signing");
     let epitaphs = listing.compromised.iter().map(|entry| folder.epitaph(&entry.to_string()));
-    // A compromised key stays dead under any name, also when a backup brings it back.
+    // A compromised key stays refused under any file name, also when a backup brings it back.
     let mut dead: HashSet<Kid> = epitaphs.filter_map(|text| text.parse().ok()).collect();
-    // The file may be gone already, and the tombstone not readable: its name tells as well.
+    // The key's file may be gone already and its tombstone unreadable: the tombstone's name identifies it too.
     let buried =
         |held: &&KeyOnDisk| listing.compromised.iter().any(|entry| entry.signing() == Some(&held.file));
     dead.extend(known.iter().filter(buried).map(|held| held.key.kid()));
@@ -275,7 +277,7 @@ pub(super) fn read(folder: &KeysFolder, known: &[KeyOnDisk]) -> Result<Read, Key
                 }),
                 None => held.push(KeyOnDisk { file: file.clone(), key }),
             },
-            // Half destroyed by a crash: its tombstone is there.
+            // A crash interrupted its destruction: its tombstone exists.
             Err(_) if listing.compromised.contains(entry) => {}
             Err(problem) => problems.push(problem),
         }

@@ -1,9 +1,9 @@
-//! What the store keeps of the keys folder, so that keys that don't belong to the data are noticed before anybody is
-//! told that their password is wrong.
+//! Check values of the refresh secrets and peppers, which are kept in the store. By them, a start notices keys that
+//! don't belong to the data, before users are answered that their passwords are wrong.
 //!
-//! Of each refresh secret and each pepper a *check value* is kept: the first 16 bytes of the SHA-256 of an HMAC under
-//! the secret over a fixed text. It tells two secrets apart and opens nothing: the secrets are 32 random bytes, so nobody
-//! finds one by trying, and what tokens and passwords are made of is another HMAC, of which a hash gives nothing back.
+//! A *check value* is the first 16 bytes of the SHA-256 of an HMAC, under the secret, over a fixed text. It
+//! distinguishes two secrets and reveals neither: the secrets are 32 random bytes, so nobody can find one by trying;
+//! and the HMACs in tokens and passwords are over other texts, which a hash of this one says nothing about.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ use crate::encoding::{self, DecodeError};
 const LABEL: &[u8] = b"heirloom secret check v1";
 const FORMAT: u8 = 1;
 
-/// A refresh secret or a pepper as the data knows it.
+/// A refresh secret or pepper that the data were used with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownSecret {
-    /// Its file: the kind, the id, and when it was made.
+    /// The name of its file: the kind, the id, and when it was made.
     pub file: SecretFile,
     /// Its check value.
     pub value: CheckValue,
@@ -36,7 +36,7 @@ pub struct KnownSecret {
 #[cbor(transparent)]
 pub struct CheckValue(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
 
-/// What is stored of a secret, under its kind and id.
+/// The stored value; the record's key has the kind and the id.
 #[derive(Encode, Decode)]
 struct Stored {
     #[n(0)]
@@ -45,30 +45,30 @@ struct Stored {
     value: CheckValue,
 }
 
-/// The secrets of a folder that can be used, and those that have a tombstone.
+/// The usable secrets of a folder, and the compromised ones.
 #[derive(Clone, Debug, Default)]
 pub struct SecretsInUse {
-    /// Those that can be used.
+    /// The usable secrets.
     pub live: Vec<KnownSecret>,
-    /// Those that are never to be used again.
+    /// The compromised secrets.
     pub dead: Vec<SecretFile>,
 }
 
-/// How the secrets of a folder fit those that the data knows.
+/// How the secrets of a folder compare with the check values in the store.
 #[derive(Debug, Default)]
 pub struct Fit {
-    /// Those that the data does not know yet.
+    /// Secrets that the store does not know yet.
     pub new: Vec<KnownSecret>,
-    /// Those that the data knows and the folder does not have, without a tombstone; newer ones are there.
+    /// Secrets that the store knows and the folder has neither as a file nor as a tombstone, though it has newer ones.
     pub missing: Vec<SecretFile>,
-    /// Those that are another secret than the data knows, or are missing although they were the newest.
+    /// Secrets that differ from their check value, and a missing secret that was the newest.
     pub problems: Vec<KeyError>,
-    /// The ids of refresh secrets and peppers that are another secret than the data knows.
+    /// The kinds and ids of secrets that differ from their check value.
     pub foreign: Vec<(SecretKind, u8)>,
 }
 
 impl KnownSecret {
-    /// What is to be known of a secret.
+    /// Computes the check value of a secret.
     #[must_use]
     pub fn of(file: SecretFile, secret: &Secret) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -84,22 +84,22 @@ impl KnownSecret {
         encoding::encode(FORMAT, &Stored { created: self.file.created, value: self.value })
     }
 
-    /// Out of the value of the record of a kind and an id.
+    /// From the value of the record of a kind and an id.
     ///
     /// # Errors
-    /// A newer format, or bytes that are none.
+    /// A newer format, or bytes that are not a check value.
     pub fn decode(kind: SecretKind, id: u8, bytes: &[u8]) -> Result<Self, DecodeError> {
         let Stored { created, value } = encoding::decode(FORMAT, bytes)?;
         Ok(Self { file: SecretFile { kind, id, created }, value })
     }
 
-    /// As a line of text: the name of the file, and the check value.
+    /// As a line of text: the file's name and the check value.
     #[must_use]
     pub fn to_line(&self) -> String {
         format!("{} {}", self.file, URL_SAFE_NO_PAD.encode(self.value.0))
     }
 
-    /// Out of a line of text; `None` if it is none.
+    /// From a line of text; `None` if it can't be parsed.
     #[must_use]
     pub fn from_line(line: &str) -> Option<Self> {
         let (name, value) = line.split_once(' ')?;
@@ -110,7 +110,7 @@ impl KnownSecret {
 }
 
 impl KeysFolder {
-    /// The secrets that can be used, and those that have a tombstone.
+    /// Reads the usable secrets and the compromised ones.
     ///
     /// # Errors
     /// [`KeyError`] for the first file that can't be used.
@@ -130,7 +130,7 @@ impl KeysFolder {
         Ok(SecretsInUse { live, dead })
     }
 
-    /// How the secrets that are in use fit those that the data knows.
+    /// Compares the secrets in use with the check values in the store.
     #[must_use]
     pub fn fit(&self, in_use: &SecretsInUse, known: &[KnownSecret]) -> Fit {
         let mut fit = Fit::default();
@@ -151,7 +151,8 @@ impl KeysFolder {
         for gone in
             known.iter().map(|known| known.file).filter(|file| there.iter().all(|t| id(*t) != id(*file)))
         {
-            // The one that was the newest has made what is newest, and its id would be given again.
+            // A missing secret that was the newest is an error: the newest tokens or hashes need it, and its id would
+            // be used again.
             if there.iter().any(|other| other.kind == gone.kind && other.id > gone.id) {
                 fit.missing.push(gone);
             } else {
@@ -193,7 +194,7 @@ mod tests {
         let raw =
             hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &[9; 32]), &[LABEL, b"pepper", &[7]].concat());
         assert_ne!(raw.as_ref().first_chunk(), Some(&secret.value.0), "not a part of the HMAC itself");
-        // These bytes are for ever.
+        // These bytes must never change.
         assert_eq!(secret.to_line(), "pepper-007-20261121T014105Z.secret bCSbqH-cFzyYv0Nhmyo7yw");
     }
 
@@ -225,7 +226,7 @@ mod tests {
         std::fs::write(folder.file(format!("{second}.compromised")), "").unwrap();
         assert!(fit(&folder, &all).problems.is_empty());
 
-        // An older one may be deleted once nothing needs it.
+        // An older secret may be deleted once nothing needs it.
         std::fs::remove_file(folder.file(format!("{second}.compromised"))).unwrap();
         std::fs::rename(folder.file("kept"), folder.file(&second)).unwrap();
         std::fs::remove_file(folder.file("pepper-001-20261121T014105Z.secret")).unwrap();

@@ -1,26 +1,26 @@
-//! What a signing key may do at a moment: a pure function of when the keys were made.
+//! The life cycle of signing keys: a pure function of when the keys were made.
 //!
-//! A key is published at once and signs after the lead time, so that whoever caches the JWKS has it before the first
-//! token signed by it. The newest key that may sign is the signer. The one before stays published until the last token
-//! that it signed has expired, and a grace period longer.
+//! A key is published at once and signs after the lead time, so that everybody who caches the JWKS has the key before
+//! the first token signed by it. The newest key that may sign is the signer. The previous one stays published until the
+//! last token that it signed has expired, plus a grace period.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// The times in a signing key's life.
+/// The periods in a signing key's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyLife {
-    /// How long a new key is published before it signs: longer than any cache of the JWKS lives.
+    /// How long a new key is published before it signs: longer than any cache keeps the JWKS.
     pub lead_time: Duration,
-    /// The longest life of any access token that the server gives out.
+    /// The longest life of any access token that the server issues.
     pub longest_access_token: Duration,
-    /// How much longer than its last token a key stays published.
+    /// How long a key stays published after its last token has expired.
     pub grace: Duration,
 }
 
 impl Default for KeyLife {
-    /// Two hours ahead, access tokens of ten minutes, two hours behind.
+    /// Two hours of lead time, access tokens of ten minutes, two hours of grace.
     fn default() -> Self {
         Self {
             lead_time: Duration::from_hours(2),
@@ -33,35 +33,35 @@ impl Default for KeyLife {
 /// When a key was made, and whether it signs without the lead time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
-    /// When it was made.
+    /// When the key was made.
     pub created: Timestamp,
-    /// It replaces a compromised key: no lead time.
+    /// Whether it replaces a compromised key, and so has no lead time.
     pub at_once: bool,
 }
 
-/// What a signing key does now.
+/// What a signing key does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// Published, and not signing yet.
+    /// Published, but not signing yet.
     Pending {
-        /// When it begins to sign.
+        /// When it starts to sign.
         signs_at: Timestamp,
     },
-    /// Published, and the one that signs.
+    /// Published and signing.
     Signing,
-    /// Published for the tokens that it signed.
+    /// Published because tokens that it signed may still be valid.
     Published {
         /// When it leaves the JWKS.
         until: Timestamp,
     },
-    /// No longer published: its file may be deleted.
+    /// No longer published; its file may be deleted.
     Retired,
-    /// Destroyed: neither published nor found.
+    /// Destroyed and not published.
     Compromised,
 }
 
 impl KeyState {
-    /// Whether the key is in the JWKS, and its tokens are good.
+    /// Whether the key is in the JWKS, and so its tokens are accepted.
     #[must_use]
     pub const fn is_published(self) -> bool {
         match self {
@@ -72,10 +72,11 @@ impl KeyState {
 }
 
 impl KeyLife {
-    /// What each of `keys` does at `now`; they come in the order of creation. Exactly one signs, unless there is none.
+    /// The state of each of `keys`, in the order of creation, at `now`. Exactly one signs, unless `keys` is empty.
     #[must_use]
     pub fn states(&self, keys: &[Birth], now: Timestamp) -> Vec<KeyState> {
-        // If none may sign yet, the oldest does: it is the first key, or the clock was set back and it is the last that did.
+        // If none may sign yet, the oldest does: it is the first key, or the clock was set back and it is the last one
+        // that signed.
         let signer = (0..keys.len()).rev().find(|&at| self.may_sign(keys, at, now)).unwrap_or_default();
         (0..keys.len())
             .map(|at| match at.cmp(&signer) {
@@ -89,7 +90,8 @@ impl KeyLife {
             .collect()
     }
 
-    /// The stretch of time around `now` in which [`KeyLife::states`] doesn't change: from the first moment to before the second.
+    /// The period around `now` in which [`KeyLife::states`] doesn't change: from the first moment until before the
+    /// second.
     #[must_use]
     pub fn unchanged_for(&self, keys: &[Birth], now: Timestamp) -> (Timestamp, Timestamp) {
         let turns = (0..keys.len()).flat_map(|at| [self.signs_at(keys, at), self.published_until(keys, at)]);
@@ -105,11 +107,11 @@ impl KeyLife {
     }
 
     fn may_sign(&self, keys: &[Birth], at: usize, now: Timestamp) -> bool {
-        // A replacement signs whatever the clock says: the compromised key is gone.
+        // A replacement signs whatever the time is, because the compromised key is gone.
         keys.get(at).is_some_and(|key| key.at_once) || self.signs_at(keys, at) <= now
     }
 
-    /// When the last token that this key can have signed has expired, and the grace is over.
+    /// When the last token that this key may have signed has expired, plus the grace period.
     fn published_until(&self, keys: &[Birth], at: usize) -> Timestamp {
         let successors = at.saturating_add(1)..keys.len();
         let succeeded = successors.map(|later| self.signs_at(keys, later)).min();

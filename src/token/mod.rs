@@ -1,15 +1,15 @@
 //! Keys, secrets and access tokens.
 //!
-//! Everything that opens something lies in the keys folder ([`folder`]) and nowhere else: keys that sign access
-//! tokens, secrets that make refresh tokens, peppers for passwords. A file's name ([`name`]) tells what it is and when
-//! it was made; what a signing key may do at a moment follows from those names alone ([`life`]).
+//! All secrets are in the keys folder ([`folder`]) and nowhere else: keys that sign access tokens, secrets for refresh
+//! tokens, peppers for passwords. A file's name ([`name`]) says what it is and when it was made; what a signing key
+//! does at a moment depends on those names alone ([`life`]).
 //!
-//! - [`keys::SigningKeys`]: the signing keys as they are now, watched while the server runs; [`jwks`]: their public halves.
-//! - [`signing::SigningKey`]: one key, parsed once, and the signing itself; [`claims`]: what it signs.
+//! - [`keys::SigningKeys`]: the current signing keys, watched while the server runs; [`jwks`]: their public halves.
+//! - [`signing::SigningKey`]: one key and how it signs; [`claims`]: what it signs.
 //! - [`secrets`]: the refresh secrets and the peppers.
-//! - [`known`]: what the store keeps of them, so that those of other data are noticed.
-//! - [`verify`]: our own access tokens, presented to our own API.
-//! - [`rotate`]: what the command line does to the folder.
+//! - [`known`]: check values of those, by which a start notices the keys folder of other data.
+//! - [`verify`]: verifies heirloom's access tokens for its own API.
+//! - [`rotate`]: the changes that the command line makes to the folder.
 
 pub mod claims;
 pub mod error;

@@ -1,4 +1,4 @@
-//! What the names in the keys folder say.
+//! The names of files in the keys folder.
 //!
 //! | Name | What it is |
 //! |---|---|
@@ -13,21 +13,21 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::Timestamp;
 
-/// What follows the name of a file whose key material has been destroyed.
+/// The suffix of a tombstone: the file whose key material has been destroyed.
 pub(super) const COMPROMISED: &str = ".compromised";
 
-/// The name of a signing key's file. The order is that of creation.
+/// The name of a signing key's file. Names sort by creation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SigningFile {
-    /// When the key was made, in whole seconds.
+    /// When the key was made, in whole seconds (UTC).
     pub created: Timestamp,
     /// Whether it signs without the lead time.
     pub at_once: bool,
-    /// Tells keys of one second apart: 1 to 32 of `a-z 0-9`.
+    /// Distinguishes keys made in the same second: 1 to 32 of `a-z 0-9`.
     pub label: String,
 }
 
-/// What a file of random bytes is for.
+/// What a secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretKind {
     /// The MAC of refresh tokens.
@@ -36,18 +36,18 @@ pub enum SecretKind {
     Pepper,
 }
 
-/// The name of a secret's file. The order is that of the ids.
+/// The name of a secret's file. Names of one kind sort by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretFile {
     /// What it is for.
     pub kind: SecretKind,
-    /// Its id, 1 to 255; the newest has the highest.
+    /// The id, 1 to 255; the newest secret of a kind has the highest.
     pub id: u8,
-    /// When it was made, in whole seconds.
+    /// When it was made, in whole seconds (UTC).
     pub created: Timestamp,
 }
 
-/// Something in the keys folder that is named as ours.
+/// A file of the keys folder, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Entry {
     Signing(SigningFile),
@@ -55,10 +55,10 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    /// What `name` stands for, without `.compromised`: `Ok(None)` if it isn't ours to read.
+    /// Parses a name without `.compromised`; `Ok(None)` if it is not one of heirloom's.
     ///
-    /// A name that begins and ends like ours and still doesn't parse is an error: an operator who mistyped a date
-    /// must not believe that the key is in use.
+    /// A name that begins and ends like one of heirloom's and can't be parsed is an error: an operator who mistyped a
+    /// date must not believe that the key is in use.
     pub(super) fn parse(name: &str) -> Result<Option<Self>, BadName> {
         let ends = |with| name.strip_suffix(with).is_some();
         let entry = if name.starts_with("signing-") && ends(".pem") {
@@ -70,7 +70,7 @@ impl Entry {
         } else {
             return Ok(None);
         };
-        // One spelling a name: what doesn't come out as it went in is not a name of ours.
+        // Each file has only one valid name: a name that is written differently when formatted again is refused.
         entry.filter(|entry| entry.to_string() == name).map(Some).ok_or(BadName)
     }
 }
@@ -93,14 +93,14 @@ impl Entry {
     }
 }
 
-/// A name that begins and ends like a key's and doesn't parse.
+/// A name begins and ends like a key's and can't be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadName;
 
 impl SecretKind {
     pub(super) const ALL: [Self; 2] = [Self::Refresh, Self::Pepper];
 
-    /// The word that its file names begin with.
+    /// The word with which its file names begin.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -141,7 +141,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// A moment as `20261121T014105Z`: UTC, in characters that every file system takes.
+/// Formats a moment as `20261121T014105Z`: UTC, in characters that every file system permits.
 struct Compact(Timestamp);
 
 impl fmt::Display for Compact {

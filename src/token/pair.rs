@@ -1,8 +1,8 @@
-//! A private key of either algorithm: parsed and checked once, and what its public half is made of.
+//! Private keys of both algorithms: parsing, signing, and the public half.
 //!
-//! RSA signatures are nearly all that a refresh costs, and which library makes them faster depends on the processor:
-//! aws-lc is twice as fast as ring where there is AVX-512 IFMA, and ring is faster where there is not. So both are timed
-//! once, when the first RSA key is loaded. By RS256 both make the same bytes.
+//! Signing with RSA is nearly the whole cost of a refresh, and which library is faster depends on the processor: aws-lc
+//! is twice as fast as ring where there is AVX-512 IFMA; elsewhere ring is faster. So both are timed once, when the
+//! first RSA key is loaded. With RS256 both produce the same bytes.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -21,12 +21,12 @@ use zeroize::Zeroizing;
 
 use crate::oauth::SigningAlgorithm;
 
-/// The longest signature, in bytes: of an RSA key of 8,192 bits.
+/// The longest signature, in bytes: that of an RSA key of 8,192 bits.
 const MAX_SIGNATURE: usize = 1024;
-/// How often each library is timed: the fastest of a few is what the processor can do.
+/// How often each library is timed; the fastest run counts.
 const ROUNDS: usize = 5;
 
-/// A private key.
+/// A private key of either algorithm.
 pub(super) enum Pair {
     Rs256(Box<RsaPair>),
     Es256(EcdsaKeyPair),
@@ -35,29 +35,29 @@ pub(super) enum Pair {
 /// An RSA key, parsed by both libraries.
 pub(super) struct RsaPair {
     aws_lc: rsa::KeyPair,
-    /// None if it is none for ring, which knows keys of up to 4,096 bits.
+    /// `None` if ring can't use the key: it supports up to 4,096 bits.
     ring: Option<ring::rsa::KeyPair>,
 }
 
-/// Why a file's contents are no signing key.
+/// Why a file's contents are not a signing key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAKey {
-    /// Not PKCS#8 PEM.
+    /// The text is not PKCS#8 in PEM.
     #[error("it doesn't hold a private key as PKCS#8 PEM (-----BEGIN PRIVATE KEY-----)")]
     Pem,
-    /// Fewer bits than RFC 7518 §3.3 allows.
+    /// The RSA key has fewer bits than RFC 7518 §3.3 requires.
     #[error("its RSA key is smaller than 2048 bits")]
     TooSmall,
-    /// Neither an RSA key nor one on P-256 that can sign.
+    /// It is neither an RSA key nor a P-256 key that can sign.
     #[error("it is neither an RSA key nor a P-256 key that can sign ({0})")]
     Rejected(String),
-    /// It signs, and the signature doesn't verify.
+    /// Its signature can't be verified with its public half.
     #[error("its private half doesn't fit its public half")]
     SelfTest,
 }
 
-/// What a JWK says of a public key beside its use, in base64url: RFC 7518 §6.2.1 and §6.3.1. There is no room in it for
-/// a private one.
+/// The members of a JWK that make up a public key, in base64url (RFC 7518 §6.2.1 and §6.3.1). The type has no fields
+/// for a private key.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum PublicKey {
@@ -67,14 +67,14 @@ pub(super) enum PublicKey {
     Ec { crv: &'static str, x: String, y: String },
 }
 
-/// A signature.
+/// A signature in a buffer of fixed size.
 pub(super) struct Signature {
     bytes: [u8; MAX_SIGNATURE],
     len: usize,
 }
 
 impl Pair {
-    /// The key in a PKCS#8 document, which says itself what it is.
+    /// The key in a PKCS#8 document, which says its own algorithm.
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, NotAKey> {
         if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der) {
             return Ok(Self::Es256(pair));
@@ -87,7 +87,7 @@ impl Pair {
         Ok(Self::Rs256(Box::new(RsaPair { aws_lc, ring: ring::rsa::KeyPair::from_pkcs8(der).ok() })))
     }
 
-    /// A new one, as a PKCS#8 PEM document; RSA keys have 2,048 bits.
+    /// Generates a key, as a PKCS#8 PEM document. An RSA key has 2,048 bits.
     pub(super) fn generate(
         algorithm: SigningAlgorithm,
     ) -> Result<Zeroizing<String>, aws_lc_rs::error::Unspecified> {
@@ -110,7 +110,8 @@ impl Pair {
         }
     }
 
-    /// Signs. By RS256 the same message gets the same signature; by ES256 another one each time (FIPS 186-5 §6.4).
+    /// Signs a message. With RS256 the same message gets the same signature; with ES256 a different one each time (FIPS
+    /// 186-5 §6.4).
     pub(super) fn sign(&self, message: &[u8]) -> Option<Signature> {
         let mut signature = Signature { bytes: [0; MAX_SIGNATURE], len: 0 };
         match self {
@@ -120,7 +121,7 @@ impl Pair {
                 pair.sign_by(pair.faster(), message, room)?;
             }
             Self::Es256(pair) => {
-                // The library draws what it needs from its own generator.
+                // The library takes its random numbers from its own generator.
                 let made = pair.sign(&SystemRandom::new(), message).ok()?;
                 signature.len = made.as_ref().len();
                 signature.bytes.get_mut(..signature.len)?.copy_from_slice(made.as_ref());
@@ -129,7 +130,7 @@ impl Pair {
         Some(signature)
     }
 
-    /// Whether what it signs verifies.
+    /// Whether a test signature can be verified.
     pub(super) fn passes_self_test(&self) -> bool {
         const MESSAGE: &[u8] = b"heirloom self-test";
         let Some(signature) = self.sign(MESSAGE) else { return false };
@@ -155,7 +156,7 @@ impl Pair {
                 Some(PublicKey::Rsa { n: encode(n), e: encode(e) })
             }
             Self::Es256(pair) => {
-                // SEC 1 §2.3.3: 04, then the coordinates, each of the field's length.
+                // SEC 1 §2.3.3: the byte 04, then the two coordinates, each as long as the field.
                 let (x, y) = pair.public_key().as_ref().strip_prefix(&[4])?.split_at_checked(32)?;
                 Some(PublicKey::Ec { crv: "P-256", x: encode(x), y: encode(y) })
             }
@@ -163,7 +164,7 @@ impl Pair {
     }
 }
 
-/// Who makes RSA signatures.
+/// The library that makes RSA signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Library {
     AwsLc,
@@ -187,7 +188,7 @@ impl RsaPair {
         }
     }
 
-    /// Whose signatures are faster on this machine; found out once, by a few of each in turn.
+    /// The library that is faster on this machine. It is measured once, by a few signatures of each in turn.
     fn faster(&self) -> Library {
         static FASTER: OnceLock<Library> = OnceLock::new();
         if self.ring.is_none() {
@@ -224,7 +225,7 @@ impl RsaPair {
 }
 
 impl PublicKey {
-    /// The `kty` of its JWK.
+    /// The `kty` of its JWK (RFC 7517 §4.1).
     pub(super) const fn kty(&self) -> &'static str {
         match self {
             Self::Rsa { .. } => "RSA",
@@ -232,7 +233,7 @@ impl PublicKey {
         }
     }
 
-    /// The members that a thumbprint is of, in lexicographic order, without whitespace (RFC 7638 §3.2).
+    /// The members that the thumbprint covers, in lexicographic order and without white space (RFC 7638 §3.2).
     pub(super) fn canonical(&self) -> String {
         match self {
             Self::Rsa { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
@@ -240,7 +241,7 @@ impl PublicKey {
         }
     }
 
-    /// As jsonwebtoken verifies by it.
+    /// The key in the form that jsonwebtoken verifies with.
     pub(super) fn verifying(&self) -> jsonwebtoken::errors::Result<jsonwebtoken::DecodingKey> {
         match self {
             Self::Rsa { n, e } => jsonwebtoken::DecodingKey::from_rsa_components(n, e),
@@ -255,7 +256,7 @@ impl AsRef<[u8]> for Signature {
     }
 }
 
-/// RFC 7468 §10: lines of 64 characters.
+/// A PEM document with lines of 64 characters (RFC 7468 §10).
 pub(super) fn pkcs8_pem(der: &[u8]) -> Zeroizing<String> {
     let base64 = Zeroizing::new(STANDARD.encode(der));
     let mut pem = Zeroizing::new(String::with_capacity(4096));

@@ -1,4 +1,4 @@
-//! What an operator does to the keys folder; a running server notices by itself.
+//! The changes that an operator makes to the keys folder. A running server notices them without a restart.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::clock::Timestamp;
 use crate::oauth::{Kid, SigningAlgorithm};
 use crate::random::Random;
 
-/// A signing key, as it is listed.
+/// A signing key in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {
-    /// Its `kid`; `None` for a compromised one whose tombstone doesn't tell.
+    /// Its `kid`; `None` for a compromised key whose tombstone doesn't have it.
     pub kid: Option<Kid>,
-    /// What it signs by; `None` for a compromised one.
+    /// Its algorithm; `None` for a compromised key.
     pub algorithm: Option<SigningAlgorithm>,
     /// When it was made.
     pub created: Timestamp,
-    /// What it does now.
+    /// What it does at the moment of listing.
     pub state: KeyState,
     /// The name of its file.
     pub file: String,
 }
 
-/// A signing key that has just been made.
+/// A signing key that has just been generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
     /// Its `kid`.
@@ -40,34 +40,34 @@ pub struct NewKey {
     pub file: String,
 }
 
-/// A refresh secret or a pepper, as it is listed.
+/// A refresh secret or pepper in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretInfo {
-    /// What it is for.
+    /// What it is for: refresh tokens or passwords.
     pub kind: SecretKind,
-    /// Its id.
+    /// Its id, 1 to 255.
     pub id: u8,
     /// When it was made.
     pub created: Timestamp,
-    /// What it does now.
+    /// What it is used for at the moment of listing.
     pub state: SecretState,
     /// The name of its file.
     pub file: String,
 }
 
-/// What a secret does now.
+/// What a secret is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretState {
-    /// It makes what is new.
+    /// It is used for new tokens or hashes.
     Current,
-    /// It checks what is old.
+    /// It is used only to verify older tokens or hashes.
     Checking,
-    /// Destroyed.
+    /// It is destroyed.
     Compromised,
 }
 
 impl KeysFolder {
-    /// All signing keys, in the order of creation, and what each does at `now`.
+    /// All signing keys, in the order of creation, with what each does at `now`.
     ///
     /// # Errors
     /// [`KeyError`] for the first file that can't be used.
@@ -103,7 +103,7 @@ impl KeysFolder {
     /// All refresh secrets and peppers, by kind and id.
     ///
     /// # Errors
-    /// [`KeyError`] if the folder can't be read. The files themselves are not.
+    /// [`KeyError`] if the folder can't be listed. The files are not read.
     pub fn secrets(&self) -> Result<Vec<SecretInfo>, KeyError> {
         let listing = self.entries()?;
         let dead: Vec<_> = listing.compromised.iter().filter_map(Entry::secret).collect();
@@ -128,26 +128,26 @@ impl KeysFolder {
         Ok(all.into_iter().map(info).collect())
     }
 
-    /// Adds a signing key: published as soon as the server notices, signing after the lead time.
+    /// Adds a signing key. It is published as soon as the server notices it, and signs after the lead time.
     ///
     /// # Errors
-    /// [`KeyError`]; then the folder is as it was.
+    /// [`KeyError`]: then the folder is unchanged.
     pub fn rotate_signing(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<NewKey, KeyError> {
         self.lock()?.new_signing_key(algorithm, now, false)
     }
 
-    /// Destroys the signing key `kid`, and puts a new one of its algorithm in its place that signs at once. Returns the
-    /// new one.
+    /// Destroys the signing key `kid`, replaces it with a new key of the same algorithm that signs at once, and returns
+    /// the new key.
     ///
-    /// Tokens signed by the old key are refused by whoever asks for the JWKS again. Caches don't know the new key yet:
-    /// tokens signed by it may be refused until they have asked.
+    /// Resource servers refuse tokens of the old key once they have fetched the JWKS again. Until then they don't know
+    /// the new key either, and may refuse its tokens.
     ///
     /// # Errors
     /// [`KeyError::UnknownKid`]; otherwise as [`KeysFolder::rotate_signing`].
     pub fn compromised_signing(&self, kid: Kid, now: Timestamp) -> Result<NewKey, KeyError> {
         let locked = self.lock()?;
         locked.bury_leftovers()?;
-        // Another broken file must not stand in the way of this.
+        // Other unusable files must not prevent this.
         let keys::Read { held, .. } = keys::read(self, &[])?;
         let old = held.iter().find(|held| held.key.kid() == kid).ok_or(KeyError::UnknownKid(kid))?;
         let new = locked.new_signing_key(old.key.algorithm(), now, true)?;
@@ -155,7 +155,7 @@ impl KeysFolder {
         Ok(new)
     }
 
-    /// Adds a refresh secret: it makes all refresh tokens from now on, and the earlier ones still verify.
+    /// Adds a refresh secret: all new refresh tokens use it, and the earlier ones still verify.
     ///
     /// # Errors
     /// [`KeyError::IdsExhausted`] after 255 of them; otherwise as [`KeysFolder::rotate_signing`].
@@ -163,7 +163,7 @@ impl KeysFolder {
         self.lock()?.new_secret(SecretKind::Refresh, now)
     }
 
-    /// Adds a pepper: it is used for all hashes from now on, and the earlier ones still verify.
+    /// Adds a pepper: all new hashes use it, and the earlier ones still verify.
     ///
     /// # Errors
     /// As [`KeysFolder::rotate_refresh_secret`].
@@ -171,8 +171,8 @@ impl KeysFolder {
         self.lock()?.new_secret(SecretKind::Pepper, now)
     }
 
-    /// Destroys the refresh secret `id`: every refresh token that it made is refused. If it was the newest, a new one
-    /// takes its place and is returned.
+    /// Destroys the refresh secret `id`: every refresh token made with it is refused. If it was the newest, a new one
+    /// is made and returned.
     ///
     /// # Errors
     /// [`KeyError::UnknownSecret`]; otherwise as [`KeysFolder::rotate_refresh_secret`].
@@ -189,13 +189,13 @@ impl KeysFolder {
         Ok(new)
     }
 
-    /// Makes a signing key if there is none.
+    /// Generates a signing key if there is none.
     pub(super) fn create_first_signing_key(
         &self,
         algorithm: SigningAlgorithm,
         now: Timestamp,
     ) -> Result<(), KeyError> {
-        // Asked again under the lock: another process may have been faster.
+        // Checked again under the lock: another process may have made one meanwhile.
         if self.has(|entry| entry.signing().is_some())? {
             return Ok(());
         }
@@ -206,7 +206,7 @@ impl KeysFolder {
         Ok(())
     }
 
-    /// Makes a secret of `kind` if there is none.
+    /// Generates a secret of `kind` if there is none.
     pub(super) fn create_first_secret(&self, kind: SecretKind, now: Timestamp) -> Result<(), KeyError> {
         let of_kind = |entry: &Entry| entry.secret().is_some_and(|file| file.kind == kind);
         if self.has(of_kind)? {
@@ -235,7 +235,7 @@ impl Locked<'_> {
     ) -> Result<NewKey, KeyError> {
         let listing = self.folder().entries()?;
         let newest = listing.live.iter().chain(&listing.compromised).filter_map(Entry::signing).max();
-        // Later than all others, whatever the clock says: the order of the names is the order of creation.
+        // Later than all others, whatever the clock shows, because names must sort by creation.
         let created = newest.map_or(now, |newest| now.max(newest.created.after(Duration::from_secs(1))));
         let created = Timestamp::from_seconds(created.seconds());
         let pem = SigningKey::generate(algorithm).map_err(|error| KeyError::NotMade(error.to_string()))?;
@@ -263,7 +263,7 @@ impl Locked<'_> {
         })
     }
 
-    /// Finishes what a crash interrupted, and destroys again what a backup brought back.
+    /// Completes destructions that a crash interrupted, and destroys again what a backup brought back.
     fn bury_leftovers(&self) -> Result<(), KeyError> {
         let listing = self.folder().entries()?;
         let leftovers = listing.live.iter().filter(|entry| listing.compromised.contains(entry));

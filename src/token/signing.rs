@@ -1,4 +1,4 @@
-//! One signing key: parsed and checked once, then only used.
+//! One signing key: parsed and tested once, then only used.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use super::jwk::Jwk;
 use super::pair::{NotAKey, Pair, PublicKey};
 use crate::oauth::{Kid, SigningAlgorithm};
 
-/// Room for a usual token, so that it grows at most once: header 90 bytes, claims 600, signature 342.
+/// The initial capacity of a token, which then grows at most once: header 90 bytes, claims 600, signature 342.
 const USUAL_TOKEN: usize = 1280;
-/// Room for the usual claims.
+/// The initial capacity of the claims.
 const USUAL_CLAIMS: usize = 600;
 
 /// A private key that signs access tokens by RS256 or ES256.
@@ -23,7 +23,7 @@ pub struct SigningKey {
     kid: Kid,
     pair: Pair,
     public: PublicKey,
-    /// The header and the dot behind it, encoded, for each [`TokenType`].
+    /// The encoded header with the dot after it, for each [`TokenType`].
     at_jwt: String,
     jwt: String,
     verifying: jsonwebtoken::DecodingKey,
@@ -35,12 +35,12 @@ pub enum TokenType {
     /// `at+jwt` (RFC 9068 §2.1).
     #[default]
     AtJwt,
-    /// `JWT`, for resource servers that take nothing else.
+    /// `JWT`, for resource servers that accept nothing else.
     Jwt,
 }
 
 impl TokenType {
-    /// As it stands in the header.
+    /// The value in the header.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,19 +53,19 @@ impl TokenType {
 /// A token could not be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The claims could not be written as JSON.
+    /// The claims could not be serialised as JSON.
     #[error("the claims could not be encoded: {0}")]
     Claims(#[from] serde_json::Error),
-    /// The key gave no signature.
+    /// The library returned no signature.
     #[error("the signing key {0} gave no signature")]
     Signature(Kid),
 }
 
 impl SigningKey {
-    /// The key in a PKCS#8 PEM document, after it has signed and verified once.
+    /// Parses a PKCS#8 PEM document, and makes and verifies a test signature.
     ///
     /// # Errors
-    /// [`NotAKey`], saying what is wrong.
+    /// [`NotAKey`], with the reason.
     pub fn from_pem(pem: &[u8]) -> Result<Self, NotAKey> {
         let mut der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| NotAKey::Pem)?;
         let pair = Pair::from_pkcs8(der.secret_pkcs8_der());
@@ -88,39 +88,40 @@ impl SigningKey {
         })
     }
 
-    /// A new private key, as a PKCS#8 PEM document; an RSA key has 2,048 bits.
+    /// Generates a private key, as a PKCS#8 PEM document. An RSA key has 2,048 bits.
     ///
     /// # Errors
-    /// If the machine couldn't make one.
+    /// If the library could not generate one.
     pub(super) fn generate(
         algorithm: SigningAlgorithm,
     ) -> Result<Zeroizing<String>, aws_lc_rs::error::Unspecified> {
         Pair::generate(algorithm)
     }
 
-    /// What it signs by.
+    /// The algorithm it signs by.
     #[must_use]
     pub const fn algorithm(&self) -> SigningAlgorithm {
         self.pair.algorithm()
     }
 
-    /// Its `kid`.
+    /// Its `kid` (RFC 7638).
     #[must_use]
     pub const fn kid(&self) -> Kid {
         self.kid
     }
 
-    /// A signed token: `claims` as JSON, under the header of `typ`.
+    /// Signs a token: `claims` as JSON, under a header with this `typ`.
     ///
     /// # Errors
-    /// [`SignError`]; with a key that passed its self-test neither is to be expected.
+    /// [`SignError`]. Neither is expected from a key that passed its test signature.
     pub fn sign(&self, typ: TokenType, claims: &impl Serialize) -> Result<String, SignError> {
         let mut token = String::with_capacity(USUAL_TOKEN);
         token.push_str(match typ {
             TokenType::AtJwt => &self.at_jwt,
             TokenType::Jwt => &self.jwt,
         });
-        // At once: an encoder that is written to takes each comma by itself.
+        // Serialised first and encoded in one call: an encoder used as the writer would be called for every single
+        // comma.
         let mut json = Vec::with_capacity(USUAL_CLAIMS);
         serde_json::to_writer(&mut json, claims)?;
         URL_SAFE_NO_PAD.encode_string(json, &mut token);
@@ -130,12 +131,12 @@ impl SigningKey {
         Ok(token)
     }
 
-    /// Its public half, for the JWKS.
+    /// The public half as a JWK.
     pub(super) fn jwk(&self) -> Jwk<'_> {
         Jwk::new(self.kid, self.algorithm(), &self.public)
     }
 
-    /// What verifies its signatures.
+    /// The key that verifies its signatures.
     pub(super) const fn verifying(&self) -> &jsonwebtoken::DecodingKey {
         &self.verifying
     }
@@ -232,7 +233,7 @@ mod tests {
                 damaged[at] ^= 0x10;
                 match SigningKey::from_pem(pkcs8_pem(&damaged).as_bytes()) {
                     Err(_) => refused += 1,
-                    // What the library does not look at.
+                    // A byte that the library does not check.
                     Ok(key) => {
                         assert_eq!(key.kid(), kid, "{algorithm}, byte {at}");
                         assert!(key.sign(TokenType::AtJwt, &CLAIMS).is_ok(), "{algorithm}, byte {at}");

@@ -1,7 +1,7 @@
-//! Our own access tokens, presented to our own API.
+//! Verifies heirloom's access tokens when they are presented to its own API.
 //!
-//! jsonwebtoken checks the signature, the issuer and the audience. What it leaves to its callers is here: the header
-//! holds exactly what we put there, times are integers, no member comes twice, and the clock is ours.
+//! jsonwebtoken checks the signature, the issuer and the audience. This module checks the rest: the header has exactly
+//! heirloom's members, times are integers, no member occurs twice, and the token has not expired by the injected clock.
 
 use std::ops::RangeInclusive;
 
@@ -16,13 +16,13 @@ use super::signing::TokenType;
 use crate::clock::Timestamp;
 use crate::oauth::{Kid, SigningAlgorithm};
 
-/// The longest token that is looked at, in bytes.
+/// Longer tokens, in bytes, are refused without being parsed.
 const MAX_TOKEN: usize = 16 * 1024;
 
-/// Seconds since the epoch that a claim may hold: up to the year 9999.
+/// The valid range of times in claims, in seconds since the Unix epoch: up to the year 9999.
 const TIMES: RangeInclusive<u64> = 0..=253_402_300_799;
 
-/// Checks access tokens for one audience.
+/// Verifies access tokens for one audience.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     rs256: Validation,
@@ -30,26 +30,26 @@ pub struct Verifier {
     plain_jwt: bool,
 }
 
-/// An access token of ours that has been verified.
+/// The contents of a verified access token of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
-    /// The key that signed it.
+    /// The id of the key that signed it.
     pub kid: Kid,
     /// The user's id, or the client's if it acts for itself.
     pub sub: String,
-    /// Whom it is for.
+    /// The audiences.
     pub aud: Vec<String>,
-    /// The client that it was given to.
+    /// The client that it was issued to.
     pub client_id: String,
-    /// The granted scope, separated by spaces; empty if there was none.
+    /// The granted scope, separated by spaces; empty if there is none.
     pub scope: String,
     /// The session's id.
     pub sid: String,
     /// The token's id.
     pub jti: String,
-    /// Issued at, in seconds.
+    /// When it was issued, in seconds since the Unix epoch.
     pub iat: u64,
-    /// Expires at, in seconds.
+    /// When it expires, in seconds since the Unix epoch.
     pub exp: u64,
     /// When the user signed in, in seconds; none if the client acts for itself.
     pub auth_time: Option<u64>,
@@ -57,54 +57,54 @@ pub struct AccessToken {
     pub roles: Vec<String>,
 }
 
-/// Why a token is refused. To the client all of them are `invalid_token` (RFC 6750 §3.1).
+/// Why a token is refused. The client gets `invalid_token` for all of them (RFC 6750 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// Good in all else, but its time is over.
+    /// It is valid in all else, but it has expired.
     #[error("the access token has expired")]
     Expired,
-    /// Too long, not three parts, or a header that we never write.
+    /// It is too long, has not three parts, or has a header that heirloom never writes.
     #[error("not an access token of ours")]
     Malformed,
-    /// An algorithm other than that of the key.
+    /// Its algorithm is not that of its key.
     #[error("the access token's algorithm isn't that of its key")]
     Algorithm,
-    /// Another kind of token.
+    /// It is another kind of token.
     #[error("the token isn't an access token")]
     Type,
-    /// A key that isn't published here.
+    /// Its key is not published by this server.
     #[error("the access token's key is unknown")]
     UnknownKey,
-    /// Not signed by the key that it names.
+    /// Its signature is not by the key that it names.
     #[error("the access token's signature is wrong")]
     Signature,
-    /// Another issuer.
+    /// It is from another issuer.
     #[error("the access token is from another issuer")]
     Issuer,
-    /// Another audience.
+    /// It is for another audience.
     #[error("the access token is for somebody else")]
     Audience,
-    /// Claims that we never write: missing, of a wrong type, out of range, or twice.
+    /// Its claims are none that heirloom writes: missing, of a wrong type, out of range, or duplicated.
     #[error("the access token's claims are damaged")]
     Claims,
 }
 
 impl Verifier {
-    /// For tokens of `issuer` whose `aud` includes `audience`. Both are compared exactly.
+    /// Accepts tokens of `issuer` whose `aud` includes `audience`. Both are compared exactly.
     #[must_use]
     pub fn new(issuer: &str, audience: &str) -> Self {
         let mut validation = Validation::new(jsonwebtoken::Algorithm::RS256);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["iss", "aud"]);
-        // It would read the machine's clock; `exp` is checked below.
+        // jsonwebtoken would read the machine's clock; `exp` is checked below.
         validation.validate_exp = false;
-        // One each: jsonwebtoken takes only algorithms of one kind of key together.
+        // One for each algorithm, because jsonwebtoken accepts only algorithms of one kind of key together.
         let es256 = Validation { algorithms: vec![jsonwebtoken::Algorithm::ES256], ..validation.clone() };
         Self { rs256: validation, es256, plain_jwt: false }
     }
 
-    /// For tokens of `issuer`, whomever they are for.
+    /// Accepts tokens of `issuer` for any audience.
     #[must_use]
     pub fn for_any_audience(issuer: &str) -> Self {
         let mut verifier = Self::new(issuer, "");
@@ -113,17 +113,17 @@ impl Verifier {
         verifier
     }
 
-    /// Takes the `typ` `JWT` too, for audiences that are set to it.
+    /// Accepts the `typ` `JWT` too, for audiences configured with it.
     #[must_use]
     pub fn allow_plain_jwt(mut self, allow: bool) -> Self {
         self.plain_jwt = allow;
         self
     }
 
-    /// What the token says, if it is one of ours, for this audience, and good at `now`.
+    /// The contents of a token that heirloom issued for this audience and that has not expired at `now`.
     ///
     /// # Errors
-    /// [`VerifyError::Expired`] only if nothing else is wrong with it.
+    /// [`VerifyError`]; [`VerifyError::Expired`] only if nothing else is wrong.
     pub fn verify(
         &self,
         keys: &SigningKeys,
@@ -131,7 +131,7 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<AccessToken, VerifyError> {
         let header = parse_header(token)?;
-        // RFC 8725 §3.1, §3.11: the algorithm and the type are what we expect, before anything else is believed.
+        // RFC 8725 §3.1, §3.11: the algorithm and the type are checked before anything else in the token is used.
         let algorithm: SigningAlgorithm = header.alg.parse().map_err(|_| VerifyError::Algorithm)?;
         let plain = self.plain_jwt && header.typ == TokenType::Jwt.as_str();
         if header.typ != TokenType::AtJwt.as_str() && !plain {
@@ -155,7 +155,7 @@ impl Verifier {
         if !in_range || claims.exp <= claims.iat || (has_user && claims.auth_time.is_none()) {
             return Err(VerifyError::Claims);
         }
-        // RFC 7519 §4.1.4: not on or after.
+        // RFC 7519 §4.1.4: the token is refused on and after `exp`.
         if now.seconds() >= claims.exp {
             return Err(VerifyError::Expired);
         }
@@ -163,8 +163,8 @@ impl Verifier {
     }
 }
 
-/// Exactly the header that we write: `crit`, `jku`, `x5u`, `jwk` and all else that could steer a verifier is refused
-/// by not being one of these, and a member that comes twice by serde.
+/// Exactly the header that heirloom writes. `crit`, `jku`, `x5u`, `jwk` and any other member that could influence
+/// verification are refused as unknown; serde refuses a duplicate member.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -173,7 +173,7 @@ struct Header {
     typ: String,
 }
 
-/// Exactly the claims that we write. Numbers are `u64`: a string, a fraction or a sign is refused, not rounded.
+/// Exactly the claims that heirloom writes. Numbers are `u64`: a string, a fraction or a sign is refused, not rounded.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
@@ -243,7 +243,7 @@ fn parse_header(token: &str) -> Result<Header, VerifyError> {
     serde_json::from_slice(&json).map_err(|_| VerifyError::Malformed)
 }
 
-/// The library's words in ours. Its list is open: whatever else it says, the token is refused.
+/// Translates the library's errors. Its list may grow, so an unknown error refuses the token too.
 fn refused(error: &ErrorKind) -> VerifyError {
     if matches!(error, ErrorKind::InvalidSignature) {
         VerifyError::Signature

@@ -1,5 +1,5 @@
-//! Clients, as an administrator registers and changes them. What is registered of those that the configuration declares
-//! is changed there; here they can be switched off and on, and their sessions can be ended.
+//! What administrators do with clients. Registered clients can be changed here. Those that the configuration declares
+//! can only be switched off and on, and their sessions ended.
 
 use zeroize::Zeroizing;
 
@@ -123,7 +123,7 @@ impl Administration {
         Ok((id, secret))
     }
 
-    /// Replaces what is registered of a client. It holds from its next token on.
+    /// Replaces a client's metadata, which takes effect at its next token.
     ///
     /// # Errors
     /// [`ClientError`], and nothing was changed.
@@ -153,7 +153,7 @@ impl Administration {
         }
     }
 
-    /// Gives a confidential client a new secret. The old one is good until `overlap` is over.
+    /// Gives a confidential client a new secret. The old one stays valid for `overlap`.
     ///
     /// # Errors
     /// [`ClientError`], and nothing was changed.
@@ -173,7 +173,7 @@ impl Administration {
         Ok((secret, old_until))
     }
 
-    /// Switches a client off or on, ends its sessions, or deletes it; the last not if it is declared.
+    /// Switches a client off or on, ends its sessions, or deletes it; a declared one can't be deleted.
     ///
     /// # Errors
     /// [`ClientError`], and nothing was changed.
@@ -185,7 +185,7 @@ impl Administration {
     ) -> Result<(), ClientError> {
         let declared = self.clients.declared.find(id);
         match (&command, declared) {
-            // It is switched off there: what is done here would change nothing.
+            // The configuration switches it off: enabling it here would change nothing.
             (Command::Enable, Some(declared)) if declared.disabled => return Err(ClientError::Declared),
             (Command::EndSessions | Command::Disable | Command::Enable, _) | (_, None) => {}
             (_, Some(_)) => return Err(ClientError::Declared),
@@ -205,8 +205,8 @@ impl Administration {
         Ok(Some(ClientDetails { known, secrets }))
     }
 
-    /// At most `limit` clients, declared and registered ones, in the order of their ids, behind `after`; and the one behind
-    /// which the next page begins.
+    /// At most `limit` clients, declared and registered ones, in the order of their ids, after `after`; and the one
+    /// after which the next page begins.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -227,7 +227,7 @@ impl Administration {
         let next = ids.last().cloned().filter(|_| ids.len() == limit);
         let mut listed = Vec::with_capacity(ids.len());
         for id in ids {
-            // One that is being deleted is left out, and the page is no last one by that.
+            // A client that is being deleted is left out; the page is then not taken for the last one.
             listed.extend(self.client_details(&id).await?);
         }
         Ok((listed, next))
@@ -252,7 +252,7 @@ impl Administration {
         self.repository.execute(id, decide).await
     }
 
-    /// What becomes of the secrets with an event. The record can't change before the append: it changes only with the
+    /// The secrets after an event. The record can't change before the append, because it changes only together with the
     /// client's stream.
     async fn secrets_after(
         &self,
@@ -288,7 +288,7 @@ impl Administration {
     }
 }
 
-/// What is done to a client, by whom.
+/// A command on a client, and who gave it.
 struct Ordered {
     command: Command,
     /// Of the new secret, if there is one.

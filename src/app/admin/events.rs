@@ -1,4 +1,4 @@
-//! The log, as an administrator reads it.
+//! Reads the log for administrators.
 
 use crate::app::Repository;
 use crate::app::error::TokenError;
@@ -46,22 +46,22 @@ pub enum Happened {
 /// An event of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEvent {
-    /// Where it stands in the log.
+    /// Its position in the log, from 1.
     pub position: u64,
-    /// Where it stands on its stream; from 1.
+    /// Its version on its stream, from 1.
     pub version: u64,
-    /// Whose stream that is; none if this version of heirloom does not know such streams.
+    /// The owner of the stream; `None` if this version of heirloom does not know such streams.
     pub subject: Option<Subject>,
     /// What happened.
     pub happened: Happened,
 }
 
-/// Which events.
+/// Selects events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Only those of this stream; then places are versions, else positions.
+    /// Only events of this stream; then places are versions, else positions in the log.
     pub stream: Option<Subject>,
-    /// Only those of these types; empty: of all.
+    /// Only events of these types; empty: all.
     pub types: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub struct EventFilter {
 pub struct EventPage {
     /// The events.
     pub events: Vec<LogEvent>,
-    /// The place behind which the search goes on; none if there is nothing behind the place where it began.
+    /// The place after which to search on; `None` at the end.
     pub next: Option<u64>,
 }
 
@@ -141,7 +141,7 @@ impl From<RecordedEvent> for LogEvent {
 }
 
 impl Happened {
-    /// The event's type: a name that is its own over all streams.
+    /// The event's type, a name that is unique over all streams.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -253,8 +253,8 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// At most `limit` events behind the place `after`. While it searches for types, it looks at a bounded number of
-    /// events: a page may be empty and have a `next`.
+    /// At most `limit` events after the place `after`. While it searches for types, it reads a bounded number of
+    /// events, so a page may be empty and still have a `next`.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -268,7 +268,7 @@ impl EventLog {
         let mut looked_at = 0_usize;
         while page.events.len() < limit && looked_at < LOOKED_AT {
             let left = limit.saturating_sub(page.events.len());
-            // All types: each event that is read is one of the page.
+            // All types: every event read is on the page.
             let most = if filter.types.is_empty() { left.min(PAGE) } else { PAGE };
             let from = page.next.unwrap_or(after);
             let read = self.read_some(filter, from, most).await?;
@@ -303,8 +303,8 @@ impl EventLog {
         Ok(recorded.into_iter().map(LogEvent::from).collect())
     }
 
-    /// The position of the newest event; 0 if there is none. Found by asking whether there is anything behind a
-    /// position, twice as far each time and then by halves: some dozens of reads of one row.
+    /// The position of the newest event; 0 if there is none. It is found by checking whether an event exists after a
+    /// position, with doubling steps and then by halves: some dozens of reads of one row.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.

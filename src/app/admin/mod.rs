@@ -1,6 +1,6 @@
-//! Administration: what an administrator does with an access token, or an operator on the server's machine.
+//! Administration: what administrators do with an access token, and operators on the server's machine.
 //!
-//! Every change takes the [`Actor`](crate::oauth::Actor), who stands in the event that it makes.
+//! Every change takes the [`Actor`](crate::oauth::Actor), who is recorded on its event.
 
 use std::sync::Arc;
 

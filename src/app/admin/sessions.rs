@@ -1,4 +1,4 @@
-//! Sessions, as an administrator sees and ends them.
+//! Reads and ends sessions for administrators.
 
 use super::Administration;
 use crate::app::devices::SessionOwner;
@@ -8,23 +8,22 @@ use crate::clock::Timestamp;
 use crate::oauth::{Actor, SessionId};
 use crate::session::{self, EndReason, Session, Status, index};
 
-/// A session, and whether it holds.
+/// A session, and whether it is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionDetails {
     /// Its id.
     pub id: SessionId,
     /// Its state.
     pub session: Session,
-    /// Why nothing of it works any more; none if it is live. An expiry and a raised epoch are reasons before they are
-    /// recorded.
+    /// Why it has ended; `None` if it is live. An expiry and a raised epoch are reported even before they are recorded.
     pub over: Option<EndReason>,
     /// When it ended, if that is recorded.
     pub ended_at: Option<Timestamp>,
 }
 
 impl Administration {
-    /// At most `limit` sessions of a user or a client that the log has no end of, in the order in which they began, behind
-    /// `after`; and the one behind which the next page begins.
+    /// At most `limit` sessions of a user or a client whose end is not in the log, in the order in which they began,
+    /// after `after`; and the one after which the next page begins.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
@@ -57,7 +56,7 @@ impl Administration {
         Ok(Some(SessionDetails { id, session, over, ended_at }))
     }
 
-    /// Ends a session; no change if it has ended already. False if there is none.
+    /// Ends a session; changes nothing if it has ended already. `false` if there is none.
     ///
     /// # Errors
     /// [`TokenError`], and whether it ended is unknown.
@@ -70,7 +69,7 @@ impl Administration {
         self.repository.execute(&id, end).await
     }
 
-    /// Why a session without an end in the log is over all the same.
+    /// Why a session whose end is not in the log has ended nevertheless.
     async fn no_longer_holds(
         &self,
         id: SessionId,

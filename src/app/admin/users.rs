@@ -1,4 +1,4 @@
-//! Accounts, as an administrator sees and changes them.
+//! Reads and changes accounts for administrators.
 
 use super::Administration;
 use crate::app::error::TokenError;
@@ -104,7 +104,7 @@ impl Administration {
     /// # Errors
     /// [`UserError`], and nothing was changed.
     pub async fn administer_password(&self, id: UserId, password: &str, by: Actor) -> Result<(), UserError> {
-        // By its id to the end: its name may become somebody else's meanwhile.
+        // By its id throughout, because its name may become somebody else's meanwhile.
         let name = self.accounts.name_of(id).await?.ok_or(UserError::Unknown)?;
         self.accounts.replace_password((id, &name.parse()?), password, None, Some(by)).await
     }

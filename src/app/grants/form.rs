@@ -1,4 +1,4 @@
-//! What a token request posts (RFC 6749 §3.2), as the grants read it.
+//! The parameters of a token request (RFC 6749 §3.2), as the grants read them.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::oauth::{Audience, GrantType, Scope};
 
 /// The parameters of a token request, without the client's credentials.
 pub trait TokenForm {
-    /// What tells the client that the form is no good.
+    /// The error that the client gets for a bad form.
     type Error: From<FormError>;
 
     /// A parameter, once; an empty one counts as left out (RFC 6749 §3.2).
@@ -17,16 +17,16 @@ pub trait TokenForm {
     /// A parameter that may stand there several times (RFC 8707 §2).
     fn take_all(&mut self, name: &'static str) -> Vec<Zeroizing<String>>;
 
-    /// The refresh token, from where the client keeps it.
+    /// The refresh token, from wherever the client keeps it.
     ///
     /// # Errors
     /// If it is not there, or twice.
     fn refresh_token(&mut self) -> Result<Zeroizing<String>, Self::Error>;
 
-    /// What the device calls itself: its `User-Agent` header.
+    /// The device's `User-Agent` header.
     fn user_agent(&self) -> Option<String>;
 
-    /// Who asks.
+    /// The client's address.
     fn peer(&self) -> IpAddr;
 
     /// A parameter that must be there.
@@ -38,7 +38,7 @@ pub trait TokenForm {
     }
 }
 
-/// Why a form is no token request. The texts are fit for the client.
+/// Why a form is not a token request. The messages may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
     /// A parameter is missing: `invalid_request`.
@@ -55,7 +55,7 @@ pub enum FormError {
     Resource,
 }
 
-/// What a token is asked for: the same parameters for every grant.
+/// The parameters that every grant has: what the token is for.
 pub struct Target {
     /// The scope that was asked for, if any was.
     pub scope: Option<Scope>,
@@ -74,7 +74,7 @@ impl Target {
         let resources = form.take_all("resource");
         let resources = resources.iter().map(|resource| resource.parse()).collect::<Result<_, _>>();
         Ok(Self {
-            // Nothing but spaces is an empty value, which counts as left out.
+            // A value of spaces only counts as empty, and so as left out.
             scope: scope.filter(|scope: &Scope| !scope.is_empty()),
             resources: resources.map_err(|_| FormError::Resource)?,
         })

@@ -1,5 +1,5 @@
-//! The password grant (RFC 6749 §4.3): for first-party clients only. RFC 9700 §2.4 says that it must not be used; why
-//! it is offered all the same, and to whom, stands in the README.
+//! The password grant (RFC 6749 §4.3): for first-party clients only. RFC 9700 §2.4 advises against it; the README says
+//! why it is offered nevertheless, and to whom.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,11 +34,11 @@ pub struct PasswordRequest {
     /// The password, as it was typed.
     password: Zeroizing<String>,
     target: Target,
-    /// What the device calls itself: its `User-Agent` header.
+    /// The device's `User-Agent` header.
     user_agent: Option<String>,
     /// What the client calls the device, for the user's list of devices.
     device_label: Option<String>,
-    /// Who asks.
+    /// The client's address.
     peer: IpAddr,
 }
 
@@ -55,7 +55,7 @@ impl PasswordRequest {
     }
 }
 
-/// Answers names with their passwords.
+/// Answers requests of the password grant.
 pub struct PasswordGrant {
     pub(in crate::app) repository: Repository,
     pub(in crate::app) clients: Arc<Clients>,
@@ -70,11 +70,11 @@ pub struct PasswordGrant {
 }
 
 impl PasswordGrant {
-    /// Signs a user in: a new session, and its first pair.
+    /// Signs a user in: starts a session and makes its first pair of tokens.
     ///
     /// # Errors
-    /// [`TokenError`]. An unknown name, a wrong password and a switched-off account are the same
-    /// [`TokenError::Credentials`], after the same work.
+    /// [`TokenError`]. An unknown name, a wrong password and a switched-off account get the same
+    /// [`TokenError::Credentials`] after the same work.
     pub async fn sign_in(
         &self,
         authenticated: &AuthenticatedClient,
@@ -94,7 +94,7 @@ impl PasswordGrant {
         let proof = Proof { of: Secret::Password, client: &client.id, peer: request.peer };
         let account = self.accounts.check_password(&request.username, &request.password, proof).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
-        // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
+        // RFC 6749 §3.3: a granted scope that differs from the requested one must be sent, and an empty one can't be.
         if let Some(requested) =
             request.target.scope.as_ref().filter(|requested| !requested.is_empty() && permitted.is_empty())
         {
@@ -140,10 +140,10 @@ impl PasswordGrant {
     }
 }
 
-/// What a user signs in for, and on what.
+/// What a user signs in for, and with which device.
 struct SignIn {
     grant: Grant,
-    /// What of it the user's roles permit now.
+    /// The part of the scope that the user's roles permit now.
     permitted: Scope,
     device: Device,
 }

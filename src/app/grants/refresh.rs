@@ -36,7 +36,7 @@ impl RefreshRequest {
     }
 }
 
-/// Answers refresh tokens.
+/// Answers requests of the refresh token grant.
 pub struct RefreshGrant {
     pub(in crate::app) repository: Repository,
     pub(in crate::app) clients: Arc<Clients>,
@@ -47,7 +47,7 @@ pub struct RefreshGrant {
     pub(in crate::app) rate: Buckets,
     /// Signs while an append is under way.
     pub(in crate::app) overlap: Overlap,
-    /// Notices that the wall clock jumps.
+    /// Detects jumps of the wall clock.
     pub(in crate::app) clock_steps: StepWatch,
     pub(in crate::app) uptime: Arc<Uptime>,
     pub(in crate::app) settings: Arc<Settings>,
@@ -59,7 +59,7 @@ impl RefreshGrant {
     /// Answers a refresh token.
     ///
     /// # Errors
-    /// [`TokenError`]. Nothing is answered before the events that the answer rests on are durable.
+    /// [`TokenError`]. No answer is sent before the events that it depends on are durable.
     pub async fn refresh(
         &self,
         client: &AuthenticatedClient,
@@ -69,15 +69,15 @@ impl RefreshGrant {
         if !registration.metadata.grant_types.contains(&GrantType::RefreshToken) {
             return Err(TokenError::GrantNotRegistered);
         }
-        // Row 1: without a look at the store.
+        // Row 1: decided without reading the store.
         let codec = self.keys.codec();
         let token = codec.decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.target.scope.as_ref();
         let client_epoch = self.clients.session_epoch(client).await?;
-        // What is recorded is to be answered: without a key nothing is decided.
+        // What is recorded must be answered: without a key nothing is decided.
         let signer =
             if codec.makes_new() { self.keys.signing.signer()? } else { return Err(TokenError::NoKey) };
-        // One nonce for all attempts: by it an append whose outcome was unknown is recognised as this request's own.
+        // All attempts use one nonce, by which an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
         let request = ParsedRefresh {
             client: registration,
@@ -88,7 +88,7 @@ impl RefreshGrant {
             nonce,
             kid: signer.kid(),
         };
-        // If the append may have landed, a second look tells.
+        // If the append may have succeeded, loading again shows whether it has.
         retry(OutcomeUnknown::IsLookedAt, |_| self.refresh_once(&request)).await
     }
 
@@ -130,7 +130,7 @@ impl RefreshGrant {
         match minted.flatten() {
             Some(minted) => {
                 let mut minted = minted?;
-                // The append may have taken its time.
+                // The append may have taken some time.
                 self.mint.count_down(&mut minted, &after, &granted);
                 Ok(minted)
             }
@@ -138,8 +138,8 @@ impl RefreshGrant {
         }
     }
 
-    /// Refuses, before anything is written, a client that refreshes one session in a loop. What has been answered
-    /// already is answered again without limit.
+    /// Refuses, before anything is written, a client that refreshes one session in a loop. Repeating an answer has no
+    /// limit.
     fn keep_the_rate(&self, id: SessionId, decision: &Decision) -> Result<(), TokenError> {
         if !writes_tokens(decision) {
             return Ok(());
@@ -182,12 +182,12 @@ impl RefreshGrant {
     }
 }
 
-/// Whether tokens are granted that have not been granted before.
+/// Whether tokens are granted that were not granted before.
 const fn writes_tokens(decision: &Decision) -> bool {
     decision.outcome.is_ok() && !decision.events.is_empty()
 }
 
-/// What one request asks for, through all attempts.
+/// What one request asks for; the same for all attempts.
 struct ParsedRefresh<'a> {
     client: &'a Registration,
     client_epoch: SessionEpoch,
@@ -198,7 +198,7 @@ struct ParsedRefresh<'a> {
     kid: Kid,
 }
 
-/// What an operator wants to know of at once. That the request was refused is logged at the boundary.
+/// Logs what an operator should know at once. The refusal itself is logged at the boundary.
 fn report(id: SessionId, session: &Session, events: &[SessionEvent]) {
     for event in events {
         let SessionEvent::Ended { reason, .. } = event else { continue };

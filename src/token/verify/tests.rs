@@ -1,4 +1,4 @@
-//! Tokens that somebody has forged, with everything in reach but our word.
+//! Tests with forged tokens. The forger has the private key, so a token is refused only by the check under test.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::token::life::KeyLife;
 const ISSUER: &str = "https://id.example";
 const NOW: Timestamp = Timestamp::from_seconds(1_795_225_265);
 
-/// A server's keys, and the private key in the hand of somebody who writes whatever he likes.
+/// A server's keys, and a forger who has the private key.
 struct Forger {
     keys: SigningKeys,
     pair: RsaKeyPair,
@@ -59,12 +59,12 @@ impl Forger {
         Verifier::new(ISSUER, ISSUER).verify(&self.keys, token, NOW)
     }
 
-    /// With our own header.
+    /// A token with heirloom's header and these claims.
     fn claims(&self, claims: &str) -> Result<AccessToken, VerifyError> {
         self.verify(&self.sign(&self.header().to_string(), claims, &RSA_PKCS1_SHA256))
     }
 
-    /// With our own claims.
+    /// A token with this header and heirloom's claims.
     fn headed(&self, header: &str) -> Result<AccessToken, VerifyError> {
         self.verify(&self.sign(header, &good().to_string(), &RSA_PKCS1_SHA256))
     }
@@ -115,7 +115,7 @@ fn a_token_of_ours_is_taken_until_it_expires() {
     assert!(at(599).is_ok());
     assert_eq!(at(600), Err(VerifyError::Expired));
 
-    // What the forger writes differs from it in nothing but what the tests below change.
+    // Unchanged, the forger's token is valid: only what the tests below change makes the difference.
     assert_eq!(forger.claims(&good().to_string()).unwrap().roles, ["user"]);
     assert!(forger.headed(&forger.header().to_string()).is_ok());
 }
@@ -132,12 +132,12 @@ fn other_algorithms_are_refused() {
             format!("{}.{}.", URL_SAFE_NO_PAD.encode(&header), URL_SAFE_NO_PAD.encode(good().to_string()));
         assert_eq!(forger.verify(&unsigned), Err(VerifyError::Algorithm), "{alg}");
     }
-    // The header says RS256, the signature is by another padding or another hash.
+    // The header says RS256; the signature uses another padding or another hash.
     for by in [&RSA_PKCS1_SHA384 as &'static dyn RsaEncoding, &RSA_PSS_SHA256] {
         let token = forger.sign(&forger.header().to_string(), &good().to_string(), by);
         assert_eq!(forger.verify(&token), Err(VerifyError::Signature));
     }
-    // The public key as the secret of an HMAC.
+    // HMAC with the public key as its secret.
     let message = format!(
         "{}.{}",
         URL_SAFE_NO_PAD.encode(with(forger.header(), "alg", json!("HS256"))),
@@ -169,8 +169,8 @@ fn only_a_published_key_verifies_and_nothing_is_fetched() {
     }
 }
 
-/// Times of another type counted as absent in jsonwebtoken (CVE-2026-25537); ZITADEL took tokens without
-/// `exp` (CVE-2026-56665).
+/// jsonwebtoken treated times of another type as absent (CVE-2026-25537); ZITADEL accepted tokens without `exp`
+/// (CVE-2026-56665).
 #[test]
 fn times_are_integers_in_range() {
     let forger = Forger::new();
@@ -228,13 +228,13 @@ fn type_audience_and_issuer_are_exact() {
     }
 }
 
-/// Authlib took an unknown `crit` (CVE-2025-59420; RFC 7515 §4.1.11). Parsers differ in which of two
-/// equal keys they read.
+/// Authlib accepted an unknown `crit` (CVE-2025-59420; RFC 7515 §4.1.11). Parsers differ in which of two duplicate
+/// members they use.
 #[test]
 fn what_comes_twice_or_is_critical_is_refused() {
     let forger = Forger::new();
     let twice = |object: &Value, name: &str| {
-        // Written by an escape the second time: it is the same name.
+        // The second time the name is written with an escape: it is the same name.
         let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
         let text = object.to_string();
         let plain = text.replacen('{', &format!("{{\"{name}\":{},", object[name]), 1);
