@@ -5,7 +5,7 @@ use super::section::Section;
 /// The settings of `[accounts]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
-    /// Who may sign up.
+    /// Who may make an account.
     pub registration: SignUp,
     /// Whether people can sign in with their e-mail address; then an address must be unique.
     pub login_with_email: bool,

@@ -120,7 +120,7 @@ impl Config {
         let passwords = passwords::passwords(&mut root);
         let throttle = throttle::throttle(&mut root);
         let sessions = sessions::sessions(&mut root);
-        // Where there is none, there is a mistake, and what is read of the clients is thrown away.
+        // Without a default audience there is an error, and the clients read below are not used.
         let default_audience = catalogue.default.clone().or_else(|| "none".parse().ok())?;
         let metadata_rules = MetadataRules {
             issuer: issuer.as_deref().and_then(Origin::of),

@@ -70,7 +70,7 @@ pub enum KeyError {
     Missing {
         /// What is missing, for people.
         what: String,
-        /// The folder.
+        /// The keys folder.
         folder: PathBuf,
     },
     /// A secret differs from the one that the data were used with.
