@@ -92,6 +92,10 @@ pub(crate) enum Fault {
     Record,
     LoadClient,
     Load,
+    /// Loading any stream and reading a record: the store does not answer.
+    Read,
+    /// The same: what is read is damaged.
+    Damage,
 }
 
 /// A store that fails while it is broken.
@@ -112,14 +116,17 @@ impl Failing {
 
     fn load_or_fail(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
         let of_client = stream.category() == b'c' && self.fails(Fault::LoadClient);
-        if of_client || self.fails(Fault::Load) {
+        if of_client || self.fails(Fault::Load) || self.fails(Fault::Read) {
             return Box::pin(async { nobody_knows() });
         }
-        self.inner.load(stream)
+        if self.fails(Fault::Damage) { Box::pin(async { damaged() }) } else { self.inner.load(stream) }
     }
 
     fn record_or_fail(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
-        if self.fails(Fault::Record) { Box::pin(async { nobody_knows() }) } else { self.inner.record(key) }
+        if self.fails(Fault::Record) || self.fails(Fault::Read) {
+            return Box::pin(async { nobody_knows() });
+        }
+        if self.fails(Fault::Damage) { Box::pin(async { damaged() }) } else { self.inner.record(key) }
     }
 }
 
@@ -127,6 +134,10 @@ around!(Failing, Self::load_or_fail, Self::append_or_fail, Self::record_or_fail)
 
 fn nobody_knows<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("a test says so".to_owned()))
+}
+
+fn damaged<T>() -> Result<T, StoreError> {
+    Err(StoreError::Corrupt("a test says so".to_owned()))
 }
 
 /// A store in which one append succeeds but reports an unknown outcome.

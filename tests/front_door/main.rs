@@ -29,6 +29,7 @@ mod client_metadata;
 mod counting;
 mod devices;
 mod discovery;
+mod documented_refusals;
 mod endings;
 mod faults;
 mod floods;

@@ -34,6 +34,10 @@ impl Operation {
         self.said["operationId"].as_str().unwrap()
     }
 
+    pub(crate) fn method(&self) -> Method {
+        Method::from_bytes(self.method.to_uppercase().as_bytes()).unwrap()
+    }
+
     pub(crate) fn content(&self) -> Option<&'static str> {
         let types = self.said["requestBody"]["content"].as_object()?;
         types.keys().next().map(String::as_str)
@@ -86,12 +90,11 @@ pub(crate) fn insist(method: &Method, path: &str, answer: &Answer) {
 }
 
 /// An id that nobody has.
-const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+pub(crate) const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 async fn of(request: reqwest::RequestBuilder, operation: &Operation) -> Answer {
     let answer = Answer::of(request.send().await.unwrap()).await;
-    let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
-    insist(&method, &operation.path_of("x"), &answer);
+    insist(&operation.method(), &operation.path_of("x"), &answer);
     answer
 }
 
@@ -102,7 +105,7 @@ fn provoked(
     status: u16,
     account: &str,
 ) -> Option<reqwest::RequestBuilder> {
-    let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+    let method = operation.method();
     let token = if operation.id().starts_with("admin") { office.token.as_str() } else { account };
     let path = operation.path_of(NOBODY);
     let bare =
@@ -163,7 +166,7 @@ async fn every_operation_refuses_another_host() {
     let server =
         Server::with(|setup| setup.config.server.hosts = Some(vec!["id.example.com".to_owned()])).await;
     for operation in Operation::all() {
-        let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+        let method = operation.method();
         let request = client().request(method, format!("{}{}", server.base, operation.path_of(NOBODY)));
         let answer = of(request, &operation).await;
         assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{}", operation.id());
@@ -207,7 +210,7 @@ async fn every_operation_that_says_it_has_rules_has_some() {
         let broken = broken(operation.id());
         let query = broken.as_str().map(|query| format!("?{query}")).unwrap_or_default();
         let url = format!("{}{}{query}", office.server.base, operation.path_of(id));
-        let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+        let method = operation.method();
         let request = office.server.client.request(method, url).bearer_auth(token);
         let request = if broken.is_string() { request } else { request.json(&broken) };
         let answer = of(request, operation).await;
@@ -225,7 +228,7 @@ async fn every_operation_that_says_so_refuses_what_the_configuration_declares() 
     for operation in all.iter().filter(of_clients).filter(|operation| operation.refusals().contains(&409)) {
         let path =
             operation.path_of(if operation.id() == "adminEnableClient" { CONFIDENTIAL } else { PUBLIC });
-        let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+        let method = operation.method();
         let body = if operation.content().is_some() { json!({}) } else { Value::Null };
         let answer = office.send(method, &path, &body).await;
         assert_eq!(

@@ -25,6 +25,7 @@ use crate::http::request_body::Unreadable;
 use crate::http::server::BODY_TOO_LARGE;
 use crate::oauth::ErrorCode;
 use crate::password::policy::{Policy, PolicyRefused};
+use crate::store::StoreError;
 use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
 
@@ -230,7 +231,7 @@ fn of_oauth(id: &str) -> Vec<RefusalExample> {
         by_header,
     ));
     refusals.push(RefusalExample::oauth(unproved.code(), &unproved.description(), true));
-    refusals.push(RefusalExample::app(&TokenError::Busy { retry_after: Duration::ZERO }));
+    refusals.push(RefusalExample::app(&not_served(id)));
     refusals.push(RefusalExample::app(&TokenError::Internal(String::new())));
     refusals
 }
@@ -261,8 +262,24 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
     }
     refusals.extend(of_operation(id));
     refusals.push(ApiError::of_token(&TokenError::Internal(String::new())));
-    refusals.push(ApiError::of_token(&TokenError::Busy { retry_after: Duration::ZERO }));
+    refusals.push(ApiError::of_token(&not_served(id)));
     refusals
+}
+
+/// Why an operation is not served for now. Where passwords are hashed or events are followed, too many ask at once;
+/// elsewhere, the store does not answer.
+fn not_served(id: &str) -> TokenError {
+    match id {
+        "token"
+        | "signUp"
+        | "changePassword"
+        | "deleteAccount"
+        | "deleteAccountByPost"
+        | "adminCreateUser"
+        | "adminSetPassword"
+        | "adminFollowEvents" => TokenError::Busy { retry_after: Duration::ZERO },
+        _ => StoreError::Unavailable(String::new()).into(),
+    }
 }
 
 /// What only some operations answer.
