@@ -1,8 +1,8 @@
-//! What follows when a token is presented: the ten rows, in this order.
+//! Decides what follows when a refresh token is presented: ten rows, checked in this order.
 //!
 //! | # | the token, the session | answer | events |
 //! |---|---|---|---|
-//! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none: it never gets here, nor to the store |
+//! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none: refused before this code and without reading the store |
 //! | 2 | session unknown, or ended | `invalid_grant` | none |
 //! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
 //! | 4 | absolute or idle expiry reached | `invalid_grant` | none |
@@ -13,8 +13,8 @@
 //! | 9 | an earlier generation whose rotation is not remembered, while the oldest that is lies within the window | `invalid_grant` | none |
 //! | 10 | any other earlier generation | `invalid_grant` | `reuse_detected`, `session_ended(reuse)` |
 //!
-//! Time and nonce of the last four rotations are remembered. So all who share one stored token, and refresh at once or a
-//! little late, end up with the same pair.
+//! The times and nonces of the last four rotations are remembered. So all who share one stored token, and refresh at
+//! once or a little late, end up with the same pair.
 
 use std::time::Duration;
 
@@ -24,23 +24,23 @@ use super::state::{Session, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, Generation, Kid, Nonce, Scope};
 
-/// How often a reuse is recorded in a session that it does not end.
+/// How often reuse is recorded at most, in a session that is not ended by it.
 const REUSE_RECORDED_EVERY: Duration = Duration::from_hours(1);
 
-/// What follows from a command: events to append, and the answer, which holds once they are durable. A refusal can
-/// carry events: reuse both ends the family and answers with an error.
+/// The result of a command: the events to append, and the answer to send once they are durable. A refusal can have
+/// events: reuse ends the family and is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// What happened.
+    /// The events to append.
     pub events: Vec<SessionEvent>,
-    /// What the client gets.
+    /// The tokens for the client, or why it is refused.
     pub outcome: Result<Granted, Denied>,
 }
 
 /// The tokens that the client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
-    /// The refresh token's place in the family; none if the client gets none.
+    /// The refresh token's place in the family; `None` if the client gets none.
     pub refresh: Option<Presented>,
     /// The generation that the access token belongs to.
     pub generation: Generation,
@@ -48,11 +48,11 @@ pub struct Granted {
     pub access: Issued,
     /// The access token's scope, spelled out.
     pub scope: Scope,
-    /// Whether this is the same answer as before.
+    /// Whether this repeats an earlier answer.
     pub retried: bool,
 }
 
-/// Why a refresh token was refused. To the client most of these look the same; the log tells them apart.
+/// Why a refresh token was refused. A client can't distinguish most of these; the log does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Denied {
     /// There is no such session.
@@ -79,7 +79,8 @@ pub enum Denied {
     /// This store never issued the token, although its MAC is right.
     #[error("the token is from a history that this store does not have")]
     Rollback,
-    /// The token may have been rotated within the retry window: so many rotations came after it that this is not known.
+    /// The token may have been rotated within the retry window; so many rotations followed that its time is no longer
+    /// known.
     #[error("the token was rotated too often since to tell when")]
     Straggler,
     /// An earlier generation was used again.
@@ -138,7 +139,7 @@ pub fn decide(session: Option<&Session>, command: &Refresh<'_>) -> Decision {
     if let Status::Ended { reason, .. } = session.status {
         return refuse(Denied::Ended(reason));
     }
-    // A clock that was set back revives nothing.
+    // A clock that was set back must not revive an expired session.
     let now = command.now.max(session.last_event_at);
     // Row 3. RFC 6749 §6: the refresh token is bound to the client to which it was issued.
     if *command.client != session.started.client {
@@ -147,7 +148,7 @@ pub fn decide(session: Option<&Session>, command: &Refresh<'_>) -> Decision {
         let events = if session.foreign_client_refused { Vec::new() } else { vec![event] };
         return Decision { events, outcome: Err(Denied::ForeignClient) };
     }
-    // Row 4. No event: a clock that runs ahead for a while destroys nothing.
+    // Row 4. No event, so that a clock that runs ahead for a while ends nothing for ever.
     if session.is_expired(now) {
         return refuse(Denied::Expired);
     }
@@ -172,7 +173,7 @@ pub fn end(session: &Session, reason: EndReason, now: Timestamp) -> Vec<SessionE
     end_by(session, reason, None, now)
 }
 
-/// As [`end`], and says who did it.
+/// As [`end`], with the one who did it.
 #[must_use]
 pub fn end_by(session: &Session, reason: EndReason, by: Option<Actor>, now: Timestamp) -> Vec<SessionEvent> {
     match session.status {
@@ -204,8 +205,8 @@ fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReas
     }
 }
 
-/// Every nonce that is remembered is compared: otherwise a leaked refresh secret could forge an old generation that row 8
-/// answers.
+/// Every remembered nonce is compared: otherwise whoever has a leaked refresh secret could forge an old generation that
+/// row 8 would answer.
 fn is_from_another_history(session: &Session, presented: Presented) -> bool {
     match session.nonce_of(presented.generation) {
         Some(known) => known != presented.nonce,
@@ -228,7 +229,7 @@ fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision 
     }
     let idle_expiry = now.after(command.policy.refresh_idle).min(session.started.absolute_expiry);
     let Refresh { nonce, .. } = *command;
-    // By the clock as it is, so that the retry window can be counted from it, even after the clock was set back.
+    // The clock's own time, so that the retry window can be counted from it even after the clock was set back.
     let event = SessionEvent::TokensRotated {
         at: command.now,
         generation,
@@ -245,7 +246,8 @@ fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision 
 fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
     let presented = command.presented.generation;
     let successor = presented.next();
-    // This very request rotated it, and was not told that its append had landed. No retry, so no window counts.
+    // This very request has rotated the token, but did not learn that its append succeeded. It is not a retry, so no
+    // window applies.
     if successor.is_some_and(|successor| session.nonce_of(successor) == Some(command.nonce)) {
         return retry(session, command, now);
     }
@@ -256,7 +258,7 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
     if !rotated_at.or(session.oldest_rotation()).is_some_and(|at| is_open(session, command, at)) {
         return reuse(session, command, now);
     }
-    // Snapshots of an older release know times without nonces: what can't be compared is not answered.
+    // Snapshots of an older release have times without nonces: a token that can't be compared is not answered.
     if rotated_at.is_some() && session.nonce_of(presented).is_some() {
         retry(session, command, now)
     } else {
@@ -268,7 +270,7 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
 fn is_open(session: &Session, command: &Refresh<'_>, rotated_at: Timestamp) -> bool {
     let Refresh { now, steps, uptime, .. } = command;
     let since = if rotated_at > *now && steps.is_empty() {
-        // The clock was set back before this process started: at least what has happened since is past.
+        // The clock was set back before this process started: at least the time between the recorded events has passed.
         session.last_event_at.since(rotated_at)
     } else {
         steps.since(rotated_at, *now)
@@ -276,8 +278,8 @@ fn is_open(session: &Session, command: &Refresh<'_>, rotated_at: Timestamp) -> b
     since.min(*uptime) < command.policy.retry_window
 }
 
-/// Row 8: the current pair. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither theft nor
-/// the client's fault.
+/// Row 8: the current pair. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither a theft
+/// nor the client's fault.
 fn retry(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
     let scope = match narrowed(session, command) {
         Ok(scope) => scope,
@@ -320,7 +322,7 @@ fn reuse(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
     Decision { events, outcome: Err(Denied::Reuse) }
 }
 
-/// The scope of the access token: what was asked, within what was granted, within what is permitted now.
+/// The scope of the access token: the requested one, within what was granted and what is permitted now.
 fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
     if command.resources.iter().any(|resource| Some(resource) != session.started.audience.as_ref()) {
         return Err(Denied::Target);
@@ -332,13 +334,14 @@ fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
         Some(requested) if !requested.is_within(granted) => Err(Denied::Scope),
         Some(requested) => {
             let scope = requested.intersection(command.permitted);
-            // RFC 6749 §3.3: a scope that differs from what was asked must be told, and an empty one can't be.
+            // RFC 6749 §3.3: a granted scope that differs from the requested one must be sent, and an empty one can't
+            // be.
             if scope.is_empty() && !requested.is_empty() { Err(Denied::Scope) } else { Ok(scope) }
         }
     }
 }
 
-/// What an access token's life and record depend on.
+/// The values on which an access token's expiry and record depend.
 pub(super) struct Terms<'a> {
     pub(super) absolute_expiry: Timestamp,
     pub(super) granted: &'a Scope,
@@ -355,7 +358,7 @@ fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> Terms<'a> {
     }
 }
 
-/// An access token with `scope` that begins at `now`: the clock's time, not the session's, since resource servers
+/// An access token with `scope` issued at `now`. `now` is the clock's time, not the session's, because resource servers
 /// compare it with theirs.
 pub(super) fn issue(terms: &Terms<'_>, scope: &Scope, now: Timestamp) -> Issued {
     let expiry = now.seconds().saturating_add(terms.policy.access_token.as_secs());
@@ -363,7 +366,8 @@ pub(super) fn issue(terms: &Terms<'_>, scope: &Scope, now: Timestamp) -> Issued 
     Issued { iat: now.seconds(), exp: expiry.min(terms.absolute_expiry.seconds()), scope, kid: terms.kid }
 }
 
-/// In its last second a session has no access token to give: some clients read an `expires_in` of 0 as "never expires".
+/// Whether the token has at least a second left. In its last second a session gives none, because some clients read an
+/// `expires_in` of 0 as "never expires".
 const fn lasts(issued: &Issued, now: Timestamp) -> bool {
     issued.exp > now.seconds()
 }
@@ -374,7 +378,7 @@ pub(super) fn has_half_its_life(issued: &Issued, now: Timestamp) -> bool {
     issued.iat <= now.seconds() && left > 0 && left.saturating_mul(2) >= life
 }
 
-/// The refresh token of a session that has one, as the state knows it; for tests and tools.
+/// The current refresh token of a session, as the state knows it; for tests and tools.
 #[must_use]
 pub fn current(session: &Session) -> Option<Presented> {
     let nonce: Nonce = session.nonce?;

@@ -1,4 +1,4 @@
-//! Any sequence of what can happen to a family, against a small model.
+//! Property test: any sequence of steps gets the same answers from a family as from a small model.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::*;
 /// One thing that happens to a family.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Somebody presents the token that was issued `back` generations before the newest, or a forged one of its place.
+    /// Somebody presents the token issued `back` generations before the newest, or a forged one of that generation.
     Present { back: usize, other_client: bool, forged: bool, narrower: bool, wider: bool },
     /// The family is ended.
     Revoke,
@@ -31,8 +31,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a family must answer, kept as simply as can be: when each generation was rotated away, when something happened
-/// last, and whether it is over.
+/// The simplest model of a family: when each generation was rotated, when the last event happened, and whether the
+/// family has ended.
 #[derive(Default)]
 struct Model {
     rotated_at: Vec<u64>,
@@ -40,7 +40,7 @@ struct Model {
     over: bool,
 }
 
-/// What a row of the table answers.
+/// The answer of a row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Row {
     Rotates,

@@ -1,4 +1,4 @@
-//! Given events, when a token is presented, then these events and this answer.
+//! Tests of the ten rows: given these events, when a token is presented, then these events and this answer follow.
 
 use super::*;
 use crate::clock::{StepWatch, Steps};
@@ -30,7 +30,7 @@ fn policy() -> Policy {
     }
 }
 
-/// A family under test: its log, its state, the tokens that were handed out, and the world around it.
+/// A family under test: its log, its state, the issued tokens, and its environment.
 struct Family {
     log: Vec<SessionEvent>,
     session: Option<Session>,
@@ -45,7 +45,7 @@ struct Family {
     nonces: u8,
 }
 
-/// What is sent, unless a test says otherwise.
+/// A request; tests override single values.
 struct Sent<'a> {
     at: u64,
     client: &'a str,
@@ -116,7 +116,7 @@ impl Family {
         decision
     }
 
-    /// What would be decided; nothing lands.
+    /// The decision, without applying its events.
     fn decision(&self, token: Presented, sent: &Sent<'_>) -> Decision {
         self.decision_at(token, sent, Timestamp::from_seconds(sent.at))
     }
@@ -213,7 +213,7 @@ fn a_clock_that_is_set_back_revives_nothing() {
     let idle = 14 * 86_400;
     family.rotate(T0 + idle - 10);
     family.rotate(T0 + 2 * idle - 20);
-    // An hour back: the token before is still outside its window, counted from the session's last event.
+    // An hour back: the previous token is still outside its window, which is counted from the session's last event.
     let old = family.tokens[0];
     assert_eq!(family.present(old, &at(T0)).outcome, Err(Denied::Reuse));
     assert_eq!(family.ended(), Some(EndReason::Reuse));
@@ -251,7 +251,7 @@ fn a_session_gives_no_access_token_in_its_last_second() {
     }
 }
 
-/// In ZITADEL, locked and disabled users could go on refreshing (CVE-2023-22492).
+/// In ZITADEL, locked and disabled users could still refresh (CVE-2023-22492).
 #[test]
 fn row_5_a_raised_epoch_ends_the_session_unless_it_was_kept() {
     let mut family = Family::new();
@@ -343,7 +343,7 @@ fn a_scope_that_is_withdrawn_is_left_out_at_once() {
 fn an_access_token_begins_at_the_clocks_time_even_when_that_was_set_back() {
     let mut family = Family::new();
     family.rotate(T0 + 100);
-    // Resource servers refuse what begins in their future.
+    // Resource servers refuse tokens issued in their future.
     let retried = family.present(family.tokens[0], &at(T0 + 90));
     assert_eq!(names(&retried), ["access_token_issued"]);
     assert_eq!(retried.outcome.unwrap().access.iat, T0 + 90);
@@ -356,12 +356,13 @@ fn an_append_of_its_own_is_no_second_use_even_without_a_window() {
     let mut family = Family::new();
     family.policy.retry_window = Duration::ZERO;
     let first = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
-    // The next one draws the nonce of this one: it is the same request, which was not told that its append landed.
+    // The next request draws the nonce of this one: it is the same request, which did not learn that its append
+    // succeeded.
     family.nonces -= 1;
     let again = family.present(family.tokens[0], &at(T0));
     assert_eq!(names(&again), [] as [&str; 0]);
     assert_eq!(again.outcome.unwrap().refresh, first.refresh);
-    // Nor when somebody has used the successor meanwhile.
+    // It is not reuse either if somebody has used the successor meanwhile.
     let second = family.rotate(T0);
     family.nonces = 0;
     let again = family.present(family.tokens[0], &at(T0)).outcome.unwrap();
@@ -438,7 +439,7 @@ fn time_that_the_clock_jumped_ahead_does_not_count() {
     for (time, open) in [(T0 + 125, true), (T0 + 149, true), (T0 + 150, false)] {
         assert_eq!(family.decision(old, &at(time)).outcome.is_ok(), open, "{time}");
     }
-    // What is rotated after it has no more than its window.
+    // A token rotated after the jump has no more than its window.
     family.rotate(T0 + 130);
     for (time, open) in [(T0 + 159, true), (T0 + 160, false)] {
         assert_eq!(family.decision(family.tokens[1], &at(time)).outcome.is_ok(), open, "{time}");
@@ -505,7 +506,7 @@ fn row_9_of_more_than_four_rotations_within_the_window_the_first_are_refused_and
     for time in 0..6 {
         family.rotate(T0 + time);
     }
-    // The oldest that is remembered is that of generation 2, two seconds after the first.
+    // The oldest remembered rotation is that of generation 2, two seconds after the first.
     for (generation, answered) in [(5, true), (2, true), (1, false), (0, false)] {
         let decision = family.present(family.tokens[generation], &at(T0 + 1 + WINDOW));
         if answered {

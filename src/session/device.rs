@@ -1,6 +1,6 @@
-//! What the device of a session said of itself at sign-in. It is about a person, so it is in no event: one record a
-//! session in the store's `vault/` half, written with the session's first events and deleted with the session or with
-//! its user.
+//! What a session's device sent about itself at sign-in. These are personal data, so no event has them: they are in one
+//! record a session in the store's vault, written with the session's first events and deleted with the session or its
+//! user.
 //!
 //! | key | value |
 //! |---|---|
@@ -15,49 +15,49 @@ use crate::oauth::{SessionId, UserId};
 use crate::store::RecordKey;
 
 const FORMAT: u8 = 1;
-/// The longest user agent that is kept, in bytes.
+/// The longest stored user agent, in bytes.
 const MAX_USER_AGENT: usize = 256;
-/// The longest label that is kept, in bytes.
+/// The longest stored label, in bytes.
 const MAX_LABEL: usize = 64;
 
-/// What a device said of itself.
+/// What a device sent about itself.
 #[derive(Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Device {
     /// Its `User-Agent` header.
     #[n(0)]
     user_agent: Option<String>,
-    /// What the client calls it.
+    /// The client's name for the device.
     #[n(1)]
     label: Option<String>,
 }
 
 impl Device {
-    /// What was said, without control and direction characters, and cut where it is too long.
+    /// The texts without control and direction characters, cut where they are too long.
     #[must_use]
     pub fn new(user_agent: Option<&str>, label: Option<&str>) -> Self {
         let tidy = |text: Option<&str>, longest| text.and_then(|text| tidied(text, longest));
         Self { user_agent: tidy(user_agent, MAX_USER_AGENT), label: tidy(label, MAX_LABEL) }
     }
 
-    /// Whether it said nothing.
+    /// Whether it sent nothing.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
         self.user_agent.is_none() && self.label.is_none()
     }
 
-    /// What the client calls it.
+    /// The client's name for the device.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 
-    /// What it is, as its user agent tells, such as `Firefox on Windows 10`; the name of the program if that is all
-    /// that it tells. It is what the device says, and nothing that it proves.
+    /// A name derived from the user agent, such as `Firefox on Windows 10`, or else only the program's name. The device
+    /// can claim anything: it is no proof.
     #[must_use]
     pub fn name(&self) -> Option<String> {
         let agent = self.user_agent.as_deref()?;
         let known = woothee::parser::Parser::new().parse(agent).filter(|found| {
-            // The library knows that these are programs; which, the user agent says better.
+            // The library only classifies these as programs; the user agent's own product name is better.
             found.name != UNKNOWN && !matches!(found.category, "misc" | UNKNOWN)
         });
         match known {
@@ -76,14 +76,14 @@ impl Device {
     /// The device as a store kept it.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no device.
+    /// A newer format, or bytes that are not a device.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }
 }
 
 impl fmt::Debug for Device {
-    /// Without what it said: that is about a person.
+    /// Prints nothing of it, because it has personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Device(…)")
     }
@@ -101,7 +101,7 @@ pub fn records_of(user: UserId) -> RecordKey {
     RecordKey::vault(&[b"s", user.as_bytes()])
 }
 
-/// What the library says when it does not know.
+/// The library's name for something it does not know.
 const UNKNOWN: &str = "UNKNOWN";
 
 /// The first product of a user agent (RFC 9110 §10.1.5), without its version.
@@ -121,9 +121,10 @@ fn tidied(text: &str, longest: usize) -> Option<String> {
     (!tidy.is_empty()).then_some(tidy)
 }
 
-/// Control characters, and those that nobody sees or that change how the text around them looks: Unicode's
-/// `Default_Ignorable_Code_Point` and `Bidi_Control`, separators of lines, and what annotates or is no character. Joiners
-/// and variation selectors are among them: an emoji falls into its parts, and no label says what it does not show.
+/// Whether a character is invisible or changes how the text around it looks: control characters, Unicode's
+/// `Default_Ignorable_Code_Point` and `Bidi_Control`, line separators, annotations and noncharacters. Joiners and
+/// variation selectors are among them: an emoji then falls into its parts, and no label contains anything that it does
+/// not show.
 #[must_use]
 pub fn is_unseen(character: char) -> bool {
     character.is_control()

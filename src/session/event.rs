@@ -1,4 +1,4 @@
-//! What happens to a session, in the past tense. Nothing here names a person, an address or a device.
+//! The events on a session's stream. None of them names a person, an address or a device.
 
 use minicbor::{Decode, Encode};
 
@@ -17,7 +17,7 @@ pub enum SessionEvent {
     /// `tokens_issued`: the pair of generation 0 was issued.
     #[n(1)]
     TokensIssued {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The refresh token's nonce.
@@ -30,7 +30,7 @@ pub enum SessionEvent {
     /// `tokens_rotated`: a refresh token was used and its successor issued.
     #[n(2)]
     TokensRotated {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The successor's generation.
@@ -42,7 +42,7 @@ pub enum SessionEvent {
         /// The access token.
         #[n(3)]
         access: Issued,
-        /// When the successor expires if it is not used.
+        /// When the successor expires if it is not used, in milliseconds since the Unix epoch.
         #[n(4)]
         idle_expiry: Timestamp,
     },
@@ -50,7 +50,7 @@ pub enum SessionEvent {
     /// itself another one.
     #[n(3)]
     AccessTokenIssued {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The access token.
@@ -60,7 +60,7 @@ pub enum SessionEvent {
     /// `reuse_detected`: an earlier generation was used again.
     #[n(4)]
     ReuseDetected {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The generation that was presented.
@@ -76,56 +76,56 @@ pub enum SessionEvent {
     /// `foreign_client_refused`: another client presented a token of this session. Recorded once a session.
     #[n(5)]
     ForeignClientRefused {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// The other client.
         #[n(1)]
         client: ClientId,
     },
-    /// `session_ended`: nothing of this session works any more.
+    /// `session_ended`: none of its tokens is accepted any more.
     #[n(6)]
     Ended {
-        /// When.
+        /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
         /// Why.
         #[n(1)]
         reason: EndReason,
-        /// Who did it, if somebody did.
+        /// Who ended it, if a person did.
         #[n(2)]
         by: Option<Actor>,
     },
-    /// `rotations_summarized`: what refreshes of long ago came to, in their place.
+    /// `rotations_summarized`: replaces old refreshes by their summary.
     #[n(7)]
     RotationsSummarized(#[n(0)] Summary),
 }
 
-/// Refreshes in a row, in short.
+/// A summary of consecutive refreshes.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Summary {
     /// How often the refresh token was rotated; at least once.
     #[n(0)]
     pub rotations: u64,
-    /// How many other access tokens were issued for retries.
+    /// How many further access tokens were issued for retries.
     #[n(1)]
     pub access_tokens: u64,
-    /// When the first of them was.
+    /// When the first of them happened.
     #[n(2)]
     pub first: Timestamp,
-    /// When the last of them was.
+    /// When the last of them happened.
     #[n(3)]
     pub last: Timestamp,
     /// The generation after the last rotation.
     #[n(4)]
     pub generation: Generation,
-    /// The last rotations, latest last: as many as a session's state remembers, and one more.
+    /// The last rotations, latest last: one more than a session's state remembers.
     #[n(5)]
     pub newest: Vec<Rotation>,
     /// The last access token.
     #[n(6)]
     pub access: Issued,
-    /// When the last refresh token would have expired if it had not been used.
+    /// When the last refresh token would have expired unused.
     #[n(7)]
     pub idle_expiry: Timestamp,
 }
@@ -144,13 +144,13 @@ pub struct Rotation {
 /// How a session began.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Started {
-    /// When: the `auth_time` of its access tokens.
+    /// When the user signed in: the `auth_time` of its access tokens.
     #[n(0)]
     pub at: Timestamp,
     /// The client that the user signed in with, or that acts for itself.
     #[n(1)]
     pub client: ClientId,
-    /// The client's epoch then.
+    /// The client's epoch at that time.
     #[n(2)]
     pub client_epoch: u32,
     /// The user; none if the client acts for itself.
@@ -159,22 +159,22 @@ pub struct Started {
     /// The user's epoch then; 0 where there is no user.
     #[n(4)]
     pub user_epoch: u32,
-    /// What the client was granted; what the user's roles permit is decided at each token.
+    /// The scope granted to the client. Which part of it the user's roles permit is decided for each token.
     #[n(5)]
     pub scope: Scope,
-    /// The resource server that the tokens are for; none if only heirloom's own API is.
+    /// The resource server that the tokens are for; `None` if they are only for heirloom's own API.
     #[n(6)]
     pub audience: Option<Audience>,
-    /// When the session ends, whatever is done with it.
+    /// When the session ends however often it is refreshed, in milliseconds since the Unix epoch.
     #[n(7)]
     pub absolute_expiry: Timestamp,
     /// When the first refresh token expires if it is not used.
     #[n(8)]
     pub idle_expiry: Timestamp,
-    /// Whether the client was given a refresh token.
+    /// Whether the client got a refresh token.
     #[n(9)]
     pub refreshable: bool,
-    /// The installation's epoch then; none for the first.
+    /// The installation's epoch at that time; `None` means 0.
     #[n(10)]
     pub installation_epoch: Option<u32>,
 }
@@ -186,14 +186,14 @@ impl Started {
         at.after(self.idle_expiry.since(self.at)).min(self.absolute_expiry)
     }
 
-    /// Whether it was in this epoch of the installation.
+    /// Whether it began in this epoch of the installation.
     #[must_use]
     pub fn is_in(&self, installation_epoch: u32) -> bool {
         self.installation_epoch.unwrap_or_default() == installation_epoch
     }
 }
 
-/// What identifies an access token that was issued: with the session's state, all of its claims.
+/// The data that identify an issued access token: together with the session's state, they give all its claims.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Issued {
     /// Its `iat`, in seconds since the Unix epoch.
@@ -202,7 +202,7 @@ pub struct Issued {
     /// Its `exp`, in seconds since the Unix epoch.
     #[n(1)]
     pub exp: u64,
-    /// Its scope; left out when it is all that the session was granted.
+    /// Its scope; `None` if it is the whole scope that the session was granted.
     #[n(2)]
     pub scope: Option<Scope>,
     /// The key that signed it.
@@ -226,19 +226,20 @@ pub enum EndReason {
     /// An administrator ended it.
     #[n(3)]
     Admin,
-    /// The user's sessions were all ended: the password changed, the account was switched off or deleted.
+    /// All the user's sessions were ended: the password was changed, or the account was switched off or deleted.
     #[n(4)]
     UserEpoch,
-    /// The client's sessions were all ended, or it was switched off or deleted.
+    /// All the client's sessions were ended, or it was switched off or deleted.
     #[n(5)]
     ClientEpoch,
-    /// It was not used for too long, or lasted as long as it may.
+    /// It was unused for too long, or has reached its longest life.
     #[n(6)]
     Expired,
-    /// The user had too many sessions, and this one was seen longest ago.
+    /// The user had too many sessions, and this one was used longest ago.
     #[n(7)]
     Evicted,
-    /// A token was presented that this store never issued: it was restored from a backup, or the refresh secret leaked.
+    /// A token was presented that this store never issued: either the store was restored from a backup, or the refresh
+    /// secret has leaked.
     #[n(8)]
     Rollback,
     /// The data were restored from a backup, and all sessions were ended then.
@@ -247,7 +248,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    /// The reason as it stands in logs and lists.
+    /// The reason, as logs and lists show it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -281,7 +282,7 @@ impl SessionEvent {
         }
     }
 
-    /// When it happened; of a summary, when the last of it did.
+    /// When it happened; for a summary, when the last refresh in it happened.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         match self {
@@ -296,16 +297,16 @@ impl SessionEvent {
         }
     }
 
-    /// The event as a store keeps it.
+    /// The event as stored bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The event as a store kept it.
+    /// The event from stored bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no event.
+    /// A newer format, or bytes that are not an event.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }

@@ -1,4 +1,4 @@
-//! The indexes that are made from a session's events: records of the store.
+//! The indexes of sessions: store records derived from a session's events.
 //!
 //! | key | value | while the session |
 //! |---|---|---|
@@ -7,14 +7,14 @@
 //! | `e`, time (milliseconds, big endian), session's id | the expiry queue: nothing, or the version of the session's stream behind which the sweeper goes on | is live |
 //! | `r`, time (milliseconds, big endian), session's id | nothing: the removal queue, by when it ended | has ended |
 //!
-//! A session counts as live here until an event ends it: one whose time is over, or whose epoch is, stays until the
-//! sweeper has written its end.
+//! Here a session counts as live until an event ends it. One that has expired, or whose epoch was raised, stays in the
+//! indexes until the sweeper has written its end.
 //!
-//! The expiry queue's times are lower bounds: whoever pops an entry loads the session, and ends it or queues it again. So a
-//! refresh, which moves the expiry, never touches the queue. An entry that was queued again outlives a session that is
-//! ended before; whoever pops it then drops it. The first place is at the first expiry, or a month after the beginning, as
-//! the sweeper also summarizes what is old. (It was at the first expiry only: places that were made so are lower bounds
-//! too.)
+//! The times in the expiry queue are lower bounds: the sweeper loads the session of an entry, and ends it or queues it
+//! again. So a refresh, which changes the expiry, never writes to the queue. An entry that was queued again stays after
+//! its session has been ended; the sweeper then drops it. A session's first entry is at its first expiry, but at most a
+//! month after its beginning, because the sweeper also summarizes old events. (Earlier versions always used the first
+//! expiry, which is a lower bound too.)
 
 use std::time::Duration;
 
@@ -24,17 +24,17 @@ use crate::clock::Timestamp;
 use crate::oauth::{ClientId, SessionId, UserId};
 use crate::store::{RecordChange, RecordKey};
 
-/// The version of these functions. Raise it when what they make changes: at the next start the records of other
-/// versions are dropped and all are made again.
+/// The version of these functions. Raise it when the records that they make change: the next start then deletes the
+/// records of other versions and makes all of them again.
 pub const VERSION: u8 = 2;
 
-/// When the sweeper looks at a session for the first time, at the latest.
+/// The latest time of the sweeper's first visit, after the session's beginning.
 const FIRST_VISIT: Duration = Duration::from_hours(31 * 24);
 
-/// What of the keys under a version is this module's.
+/// The kinds of keys that this module makes.
 const KINDS: [&[u8]; 4] = [b"u", b"c", b"e", b"r"];
 
-/// The record changes that land with events that take a session from the status `before` (`None`: it was not there) to
+/// The record changes that belong to events which take a session from the status `before` (`None`: it did not exist) to
 /// the state `after`.
 #[must_use]
 pub fn changes(id: SessionId, before: Option<Status>, after: &Session) -> Vec<RecordChange> {
@@ -47,13 +47,13 @@ pub fn changes(id: SessionId, before: Option<Status>, after: &Session) -> Vec<Re
     dropped.chain(new.iter().cloned().map(|key| RecordChange::Put(key, Vec::new()))).collect()
 }
 
-/// The records that there are of a session.
+/// The index entries of a session.
 #[must_use]
 pub fn entries(id: SessionId, session: &Session) -> Vec<RecordKey> {
     entries_of(id, &session.started, session.status)
 }
 
-/// They follow from its beginning, which never changes, and its status alone.
+/// The entries follow from its beginning, which never changes, and its status.
 fn entries_of(id: SessionId, started: &Started, status: Status) -> Vec<RecordKey> {
     match status {
         Status::Live => (started.user.map(|user| of_user(user, id)).into_iter())
@@ -93,7 +93,7 @@ pub fn all_of_client(client: &ClientId) -> RecordKey {
     RecordKey::index(VERSION, &[b"c", &client_key(client)])
 }
 
-/// A place in the expiry queue.
+/// The entry of a session in the expiry queue.
 #[must_use]
 pub fn queued(expiry: Timestamp, id: SessionId) -> RecordKey {
     RecordKey::index(VERSION, &[b"e", &expiry.millis().to_be_bytes(), id.as_bytes()])
@@ -105,7 +105,7 @@ pub fn expiry_queue() -> RecordKey {
     RecordKey::index(VERSION, &[b"e"])
 }
 
-/// A place in the removal queue.
+/// The entry of a session in the removal queue.
 #[must_use]
 pub fn removable(ended: Timestamp, id: SessionId) -> RecordKey {
     RecordKey::index(VERSION, &[b"r", &ended.millis().to_be_bytes(), id.as_bytes()])
@@ -117,26 +117,26 @@ pub fn removal_queue() -> RecordKey {
     RecordKey::index(VERSION, &[b"r"])
 }
 
-/// Everything that another version of these functions made.
+/// The prefixes of all records that another version of these functions made.
 #[must_use]
 pub fn made_by(version: u8) -> [RecordKey; 4] {
     KINDS.map(|kind| RecordKey::index(version, &[kind]))
 }
 
-/// The session that a key of any of these indexes names; `None` if it names none.
+/// The session named by a key of any of these indexes.
 #[must_use]
 pub fn session_of(key: &RecordKey) -> Option<SessionId> {
     key.as_bytes().last_chunk().copied().map(SessionId::from)
 }
 
-/// The time and the session of a place in one of the queues.
+/// The time and session of an entry in one of the queues.
 #[must_use]
 pub fn place_of(key: &RecordKey) -> Option<(Timestamp, SessionId)> {
     let time = key.as_bytes().get(3..11)?.first_chunk().copied().map(u64::from_be_bytes)?;
     Some((Timestamp::from_millis(time), session_of(key)?))
 }
 
-/// The length first, so that no client's key begins with another's.
+/// The id's length comes first, so that no client's key begins with another's.
 fn client_key(client: &ClientId) -> Vec<u8> {
     let text = client.as_str().as_bytes();
     // A client's id has at most 64 bytes.

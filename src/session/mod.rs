@@ -1,7 +1,7 @@
 //! The session aggregate: one sign-in on one device, one family of refresh tokens. Pure.
 //!
-//! [`decide()`] answers a command with events and an outcome, [`Session::apply`] folds the events. What they need of
-//! the clock and of randomness comes in with the command.
+//! [`decide()`] answers a command with events and an outcome, and [`Session::apply`] folds the events. The time and
+//! random bytes come with the command.
 
 pub mod client_session;
 pub mod command;

@@ -1,4 +1,4 @@
-//! What has become of a session, folded from its events. Its size does not grow with use.
+//! A session's state, folded from its events. Its size does not grow with use.
 
 use minicbor::{Decode, Encode};
 
@@ -11,7 +11,7 @@ use crate::store::StreamId;
 const FORMAT: u8 = 1;
 /// The category of sessions' streams.
 pub const CATEGORY: u8 = b's';
-/// How many rotations are remembered with their times, and as many earlier generations with their nonces.
+/// How many rotations are remembered with their times, and how many earlier generations with their nonces.
 pub(super) const REMEMBERED: usize = 4;
 
 /// A session's state.
@@ -23,13 +23,13 @@ pub struct Session {
     /// Whether it is live.
     #[n(1)]
     pub status: Status,
-    /// The generation that is good now.
+    /// The current generation.
     #[n(2)]
     pub generation: Generation,
-    /// Its nonce; none before the first pair was issued.
+    /// Its nonce; `None` before the first pair was issued.
     #[n(3)]
     pub nonce: Option<Nonce>,
-    /// The nonce of the generation before.
+    /// The nonce of the previous generation.
     #[n(4)]
     pub previous_nonce: Option<Nonce>,
     /// When the last generations were rotated away, latest first; at most four.
@@ -38,10 +38,10 @@ pub struct Session {
     /// The last access token.
     #[n(6)]
     pub issued: Option<Issued>,
-    /// When it expires if it is not used.
+    /// When the session expires if it is not used, in milliseconds since the Unix epoch.
     #[n(7)]
     pub idle_expiry: Timestamp,
-    /// Whether another client has presented a token of it.
+    /// Whether another client has presented one of its tokens.
     #[n(8)]
     pub foreign_client_refused: bool,
     /// When a reuse was last recorded.
@@ -50,11 +50,11 @@ pub struct Session {
     /// When the last event happened.
     #[n(10)]
     pub last_event_at: Timestamp,
-    /// The thumbprint of the key that the tokens are bound to (RFC 9449 §6.1); kept free for DPoP.
+    /// The thumbprint of the key that the tokens are bound to (RFC 9449 §6.1); reserved for DPoP.
     #[cbor(n(11), with = "minicbor::bytes")]
     pub confirmation: Option<[u8; 32]>,
-    /// The nonces of the generations before the previous one, latest first; at most three. A snapshot of a release that
-    /// kept only the previous one has none.
+    /// The nonces of the generations before the previous one, latest first; at most three. Empty in a snapshot of a
+    /// release that kept only the previous one.
     #[cbor(n(12), default)]
     earlier_nonces: Vec<Nonce>,
 }
@@ -62,7 +62,7 @@ pub struct Session {
 /// Whether a session is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Status {
-    /// It is.
+    /// It has not ended.
     #[n(0)]
     Live,
     /// It has ended.
@@ -147,7 +147,7 @@ impl Session {
         self.rotations.truncate(REMEMBERED);
     }
 
-    /// What of many rotations is still known is what the last of them left.
+    /// After a summary of many rotations, the state knows only the last of them.
     fn take_in(&mut self, summary: &Summary) {
         let named = u32::try_from(summary.newest.len()).unwrap_or(u32::MAX);
         let first = summary.generation.0.saturating_add(1).saturating_sub(named);
@@ -158,19 +158,19 @@ impl Session {
         self.idle_expiry = summary.idle_expiry;
     }
 
-    /// When `generation` was rotated away, if that is remembered.
+    /// When `generation` was rotated, if that is remembered.
     #[must_use]
     pub fn rotated_at(&self, generation: Generation) -> Option<Timestamp> {
         self.rotations.get(self.behind(generation)?.checked_sub(1)?).copied()
     }
 
-    /// When the oldest rotation happened that is remembered.
+    /// When the oldest remembered rotation happened.
     #[must_use]
     pub fn oldest_rotation(&self) -> Option<Timestamp> {
         self.rotations.last().copied()
     }
 
-    /// The nonce of `generation`, if that is remembered.
+    /// The nonce of `generation`, if it is remembered.
     #[must_use]
     pub fn nonce_of(&self, generation: Generation) -> Option<Nonce> {
         match self.behind(generation)? {
@@ -191,14 +191,14 @@ impl Session {
         self.rotations.first().copied().unwrap_or(self.started.at)
     }
 
-    /// When its client was last seen: it got tokens then. To the second, where that was a retry.
+    /// When its client last got tokens; to the second if that was a retry.
     #[must_use]
     pub fn last_seen(&self) -> Timestamp {
         let issued = self.issued.as_ref().map(|issued| Timestamp::from_seconds(issued.iat));
         self.last_rotation().max(issued.unwrap_or_default())
     }
 
-    /// When the session ends unless it is used before.
+    /// When the session ends if it is not used before.
     #[must_use]
     pub fn expiry(&self) -> Timestamp {
         self.idle_expiry.min(self.started.absolute_expiry)
@@ -226,16 +226,16 @@ impl Session {
         StreamId::new(CATEGORY, id.as_bytes())
     }
 
-    /// The state as a snapshot.
+    /// The state as a snapshot's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(FORMAT, self)
     }
 
-    /// The state out of a snapshot.
+    /// The state from a snapshot's bytes.
     ///
     /// # Errors
-    /// A newer format, or bytes that are no snapshot.
+    /// A newer format, or bytes that are not a snapshot.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         encoding::decode(FORMAT, bytes)
     }

@@ -1,22 +1,22 @@
-//! Which refreshes of a session can be summarized, and what their summary says.
+//! Decides which refreshes of a session can be summarized, and makes the summary.
 //!
-//! A summary changes nothing: the fold of the stream stays what it was, at every event that is left. Only rotations, and
-//! the access tokens of retries between them, are summarized, and only those that are old and that the state does not
-//! remember one by one. What tells of reuse, of another client, of an end or of administration stays, and splits the
-//! refreshes before it from those behind it.
+//! A summary does not change the state folded from the stream, at any event that is left. Only rotations, and access
+//! tokens of retries between them, are summarized, and only old ones that the state does not remember one by one.
+//! Events about reuse, another client, an end or administration stay, and split the refreshes before them from those
+//! after them.
 
 use super::event::{Issued, Rotation, SessionEvent, Started, Summary};
 use super::state::{REMEMBERED, Session};
 use crate::clock::Timestamp;
 use crate::oauth::Generation;
 
-/// How many events in a row are worth a summary. Fewer stay as they are.
+/// The fewest consecutive events that are summarized.
 pub const WORTH: usize = 16;
-/// How many rotations a summary names, and how many of the newest of a session are never summarized: the state has the
-/// times of four, and the nonces of the four generations before them.
+/// How many rotations a summary lists, and how many of a session's newest are never summarized: the state has the times
+/// of four, and the nonces of the four generations before them.
 const NAMED: usize = REMEMBERED.saturating_add(1);
 
-/// What is to be done with a part of a session's stream.
+/// What to do with a part of a session's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Events with the versions from `first` to `last` can be summarized.
@@ -25,26 +25,26 @@ pub enum Part {
         first: u64,
         /// The last of them.
         last: u64,
-        /// How many there are that were not summarized before.
+        /// How many of them are not summaries already.
         events: u64,
-        /// What they came to.
+        /// The summary of them.
         summary: Box<Summary>,
     },
-    /// There is nothing here; read on behind the version `after`.
+    /// Nothing can be summarized here: read on after the version `after`.
     ReadOn {
-        /// What was looked at.
+        /// The version up to which the stream was read.
         after: u64,
     },
-    /// There is nothing until what is behind the version `after` is old.
+    /// Nothing can be summarized until the events after the version `after` are old.
     Young {
-        /// What was looked at.
+        /// The version up to which the stream was read.
         after: u64,
-        /// When the event happened that makes it worth a summary; none if it has not happened yet.
+        /// When the event happened that makes a summary worthwhile; `None` if it has not happened yet.
         worth_at: Option<Timestamp>,
     },
 }
 
-/// Whether the session has been refreshed so often that a summary may be worth it.
+/// Whether the session was refreshed so often that a summary may be worthwhile.
 #[must_use]
 pub fn has_many(session: &Session) -> bool {
     // A client that acts for itself rotates nothing; how many tokens it got is not counted.
@@ -53,8 +53,8 @@ pub fn has_many(session: &Session) -> bool {
             .is_ok_and(|rotations| rotations >= WORTH.saturating_add(NAMED))
 }
 
-/// Looks at a part of the stream of a live session: events in a row with their versions (none for an event that can't be
-/// read, which stays), at least [`WORTH`] of them unless the stream ends there. What happened before `old` is old.
+/// Examines a part of a live session's stream: consecutive events with their versions (`None` for an event that can't
+/// be read, which stays), at least [`WORTH`] of them unless the stream ends there. Events before `old` are old.
 #[must_use]
 pub fn summarizable(session: &Session, events: &[(u64, Option<SessionEvent>)], old: Timestamp) -> Part {
     let begin = || Run { of: session.started.user.is_none().then_some(&session.started), ..Run::default() };
@@ -85,7 +85,7 @@ pub fn summarizable(session: &Session, events: &[(u64, Option<SessionEvent>)], o
     run.part(after, last).unwrap_or(Part::ReadOn { after: read })
 }
 
-/// Whether a summary may stand for it.
+/// Whether a summary can replace it.
 const fn is_a_refresh(event: &SessionEvent) -> bool {
     match event {
         SessionEvent::TokensRotated { .. }
@@ -99,7 +99,7 @@ const fn is_a_refresh(event: &SessionEvent) -> bool {
     }
 }
 
-/// Whether it led to a generation of which the state knows more than that it was.
+/// Whether the state remembers more of the generation that it led to than its number.
 fn is_remembered(session: &Session, event: &SessionEvent) -> bool {
     let named = u32::try_from(NAMED).unwrap_or(u32::MAX);
     match event {
@@ -116,7 +116,7 @@ fn is_remembered(session: &Session, event: &SessionEvent) -> bool {
     }
 }
 
-/// Refreshes in a row.
+/// Consecutive refreshes.
 #[derive(Default)]
 struct Run<'a> {
     /// How the session began, of a client that acts for itself.
@@ -130,7 +130,7 @@ struct Run<'a> {
     last: Timestamp,
     newest: Vec<Rotation>,
     access: Option<Issued>,
-    /// The generation that the last rotation led to, and its idle expiry.
+    /// The generation of the last rotation, and its idle expiry.
     reached: Option<(Generation, Timestamp)>,
 }
 
@@ -174,7 +174,7 @@ impl Run<'_> {
         self.first = self.first.or(Some(first));
     }
 
-    /// The run behind the version `after`, if it is worth a summary.
+    /// The run after the version `after`, if it is long enough for a summary.
     fn part(self, after: u64, last: u64) -> Option<Part> {
         let (Some((generation, idle_expiry)), Some(access), Some(first)) =
             (self.reached(), self.access, self.first)

@@ -1,4 +1,4 @@
-//! Histories and what is left of them.
+//! Tests of summaries: random histories, and what is left of them.
 
 use std::time::Duration;
 
@@ -76,14 +76,14 @@ fn fold(stream: &Stream) -> Session {
     stream.iter().filter_map(|(_, event)| event.as_ref()).fold(None, Session::apply).unwrap()
 }
 
-/// As a store does it.
+/// Replaces events by a summary, as a store does.
 fn replace(stream: &mut Stream, first: u64, last: u64, summary: Summary) {
     let event = stream.iter_mut().find(|(version, _)| *version == last).unwrap();
     event.1 = Some(SessionEvent::RotationsSummarized(summary));
     stream.retain(|(version, _)| !(first..last).contains(version));
 }
 
-/// Summarizes all that is old, in pages; returns how many events were summarized for the first time.
+/// Summarizes everything old, page by page; returns how many events were summarized for the first time.
 fn shorten(stream: &mut Stream, old: Timestamp, page: usize) -> u64 {
     let session = fold(stream);
     let (mut after, mut done) = (0, 0);
@@ -159,7 +159,7 @@ fn it_says_when_there_will_be_enough() {
     let session = fold(&stream);
     let at = |number: u64| Timestamp::from_seconds(T0 + 60 * number);
     let young = |events: &Stream, old| summarizable(&session, events, old);
-    // The first two events are no refreshes.
+    // The first two events are not refreshes.
     let expected = Part::Young { after: 2, worth_at: Some(at(16)) };
     assert_eq!(young(&stream, at(0)), expected);
     assert_eq!(young(&stream, at(16)), expected);
@@ -178,9 +178,9 @@ fn a_page_of_access_tokens_without_a_rotation_is_read_once() {
     let old = Timestamp::from_seconds(T0 * 2);
     let page = stream[33..33 + 48].to_vec();
     assert_eq!(summarizable(&session, &page, old), Part::ReadOn { after: page[47].0 });
-    // What is at the end of the stream may still be followed by a rotation.
+    // The events at the end of the stream may still be followed by a rotation.
     assert_eq!(summarizable(&session, &page[..WORTH - 1], old), Part::ReadOn { after: page[0].0 - 1 });
-    // The first rotations, and a page of what is behind the one without any.
+    // The first rotations, and a page of what follows the one without any.
     assert_eq!(shorten(&mut stream, old, 48), 30 + 48);
 }
 
@@ -227,7 +227,7 @@ proptest! {
             let old = Timestamp::from_seconds(T0 + cut);
             let before = stream.clone();
             summarized += shorten(&mut stream, old, page);
-            // What is young, and what is no refresh, is as it was.
+            // Young events and events that are not refreshes are unchanged.
             for (version, event) in &before {
                 let stays = event.as_ref().is_none_or(|event| event.at() >= old || !is_a_refresh(event));
                 prop_assert!(!stays || stream.contains(&(*version, event.clone())), "{event:?}");
@@ -236,7 +236,7 @@ proptest! {
         prop_assert_eq!(counts(&stream), counts(&original));
         let left = stream.iter().filter(|(_, event)| matches!(event, Some(SessionEvent::RotationsSummarized(_))));
         prop_assert_eq!(stream.len() as u64 + summarized, original.len() as u64 + left.count() as u64);
-        // At every event that is left, the state is what it was.
+        // At every event that is left, the state is unchanged.
         for (index, (version, _)) in stream.iter().enumerate() {
             let then: Stream = original.iter().filter(|event| event.0 <= *version).cloned().collect();
             prop_assert_eq!(fold(&stream[..=index].to_vec()), fold(&then));

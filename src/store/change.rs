@@ -1,5 +1,5 @@
-//! What a store is asked to change, and what of it every store refuses alike: what is too large, what was decided on
-//! another version, and a record that is inserted twice.
+//! The changes that a store can make, and the checks that every store shares: a change that is too large, one decided
+//! on another version, and a record that is inserted twice.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,24 +8,25 @@ use super::{RecordKey, StoreError, StreamId};
 
 /// The longest event, snapshot or record value, in bytes. sled writes larger ones to files that it never syncs.
 pub const MAX_VALUE: usize = 8 * 1024;
-/// The most values that one [`Append`] may have: its events, its snapshot and its record changes. A store may take somewhat
-/// fewer, where what it keeps for itself counts too.
+/// The most values of one [`Append`]: its events, its snapshot and its record changes. A store may accept somewhat
+/// fewer, if its own values count too.
 pub const MAX_APPEND_VALUES: usize = 512;
-/// The most bytes that the values and the record keys of one [`Append`] may have together. As with
-/// [`MAX_APPEND_VALUES`], a store may take somewhat less.
+/// The most bytes of the values and record keys of one [`Append`] together. A store may accept somewhat fewer, as with
+/// [`MAX_APPEND_VALUES`].
 pub const MAX_APPEND_BYTES: usize = 256 * 1024;
-/// The most events that one [`Summarize`] may take away: each may lie in another row of the log, and all are written at once.
+/// The most events that one [`Summarize`] may replace: each may be in another row of the log, and all these rows are
+/// written at once.
 pub const MAX_SUMMARIZED: usize = 48;
-/// The longest summary, in bytes: it lies in a row of the log that may be full.
+/// The longest summary, in bytes: it is written to a row of the log that may be full.
 pub const MAX_SUMMARY: usize = 1024;
 
-/// The version of a stream that an append was decided on. A stream's version is that of its last event: how many were
-/// appended to it.
+/// The version of a stream on which an append was decided. A stream's version is that of its last event, that is, how
+/// many were appended to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// There is no such stream.
     NoStream,
-    /// The stream is at exactly this version. `Exact(0)` is never so: a stream without events is no stream.
+    /// The stream is at exactly this version. `Exact(0)` never matches: a stream without events does not exist.
     Exact(u64),
 }
 
@@ -36,12 +37,12 @@ pub struct Append {
     pub stream: StreamId,
     /// The version that the events were decided on.
     pub expected: Expected,
-    /// The events, oldest first; each at most [`MAX_VALUE`] bytes. Without any, only records change (and the
-    /// stream's version does not).
+    /// The events, oldest first; each at most [`MAX_VALUE`] bytes. Without events only records change, and the stream's
+    /// version stays.
     pub events: Vec<Vec<u8>>,
     /// The fold of the stream including `events`, at most [`MAX_VALUE`] bytes.
     pub snapshot: Vec<u8>,
-    /// Record changes that land with the events.
+    /// Record changes made together with the events.
     pub records: Vec<RecordChange>,
 }
 
@@ -52,31 +53,31 @@ pub struct Remove {
     pub stream: StreamId,
     /// Its version.
     pub expected: Expected,
-    /// Record changes that land with the removal.
+    /// Record changes made together with the removal.
     pub records: Vec<RecordChange>,
 }
 
-/// One event in the place of several.
+/// One event that replaces several.
 #[derive(Clone, Debug)]
 pub struct Summarize {
     /// The stream.
     pub stream: StreamId,
-    /// Its version, which stays.
+    /// The stream's version, which stays.
     pub expected: Expected,
-    /// The version of the first event that goes; not the stream's first.
+    /// The version of the first replaced event; it may not be the stream's first event.
     pub first: u64,
-    /// The version of the last event that goes, where the summary will stand.
+    /// The version of the last replaced event, which the summary gets.
     pub last: u64,
     /// The summary.
     pub event: Vec<u8>,
-    /// Record changes that land with it.
+    /// Record changes made together with it.
     pub records: Vec<RecordChange>,
 }
 
 /// A change to one record, made inside an [`Append`].
 #[derive(Clone, PartialEq, Eq)]
 pub enum RecordChange {
-    /// Writes the record, over what was there.
+    /// Writes the record, replacing an existing one.
     Put(RecordKey, Vec<u8>),
     /// Writes the record; the append fails with [`StoreError::RecordExists`] if there is one.
     Insert(RecordKey, Vec<u8>),
@@ -85,7 +86,7 @@ pub enum RecordChange {
 }
 
 impl Expected {
-    /// Whether a stream is as expected: one at `version`, or none.
+    /// Whether a stream at `version` (`None`: no stream) is as expected.
     #[must_use]
     pub fn is_met_by(self, version: Option<u64>) -> bool {
         match self {
@@ -96,7 +97,7 @@ impl Expected {
 }
 
 impl Append {
-    /// Refuses what every store refuses for its size.
+    /// Refuses a change that is too large for every store.
     pub(super) fn check_size(&self) -> Result<(), StoreError> {
         let values = self.events.iter().chain([&self.snapshot]);
         values.map(Vec::as_slice).try_fold(Size::of_records(&self.records)?, Size::with)?.fits()
@@ -111,7 +112,7 @@ impl Remove {
 }
 
 impl Summarize {
-    /// As [`Append::check_size`]; how many events there are to be taken away, only the store knows.
+    /// As [`Append::check_size`]. Only the store knows how many events are replaced.
     pub(super) fn check_size(&self) -> Result<(), StoreError> {
         if self.event.len() > MAX_SUMMARY {
             return Err(StoreError::TooLarge);
@@ -120,7 +121,7 @@ impl Summarize {
     }
 }
 
-/// How large a change is: how many values there are in it, and their bytes with those of the record keys.
+/// The size of a change: the number of its values, and their bytes together with those of the record keys.
 #[derive(Default)]
 struct Size {
     values: usize,
@@ -153,7 +154,7 @@ impl Size {
 }
 
 impl RecordChange {
-    /// The key, and the value that the record will have; none if it is deleted.
+    /// The key, and the value that the record will have; `None` if it is deleted.
     #[must_use]
     pub fn key_and_value(&self) -> (&RecordKey, Option<&[u8]>) {
         match self {
@@ -163,8 +164,8 @@ impl RecordChange {
     }
 }
 
-/// Whether one of `changes` inserts a record that exists when its turn comes: the changes before it count.
-/// `exists` tells which records existed before all of them.
+/// Whether one of `changes` inserts a record that exists at that moment, the changes before it included. `exists` says
+/// which records existed before all of them.
 pub(super) fn inserts_an_existing_record<E>(
     changes: &[RecordChange],
     mut exists: impl FnMut(&RecordKey) -> Result<bool, E>,
@@ -187,7 +188,7 @@ pub(super) fn inserts_an_existing_record<E>(
 }
 
 impl fmt::Debug for RecordChange {
-    /// Without values: the vault holds secrets.
+    /// Prints no values, because the vault has secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Put(key, _) => write!(f, "Put({key:?})"),

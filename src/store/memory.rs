@@ -1,5 +1,5 @@
-//! A store in memory, for tests. It keeps the whole contract but one promise: what it holds is gone with it. For a test
-//! that restarts a server, the same store is handed to the next one.
+//! A store in memory, for tests. It keeps the whole contract except durability: its data end with it. A test that
+//! restarts a server gives the same store to the next one.
 //!
 //! One mutex guards everything, so changes and reads come one after another, and no future ever waits.
 
@@ -24,9 +24,9 @@ struct State {
     log: BTreeMap<u64, RecordedEvent>,
     streams: BTreeMap<StreamId, Stream>,
     records: BTreeMap<RecordKey, Vec<u8>>,
-    /// The last position that was given to an event. It stays when that event is removed.
+    /// The last position given to an event; it stays when that event is removed.
     position: u64,
-    /// How many changes were asked for, refused ones included.
+    /// How many changes were requested, refused ones included.
     changes: u64,
 }
 
@@ -34,7 +34,7 @@ struct State {
 struct Stream {
     version: u64,
     snapshot: Vec<u8>,
-    /// The position of each event that is there, by its version.
+    /// The position of each existing event, by its version.
     positions: BTreeMap<u64, u64>,
 }
 
@@ -110,7 +110,7 @@ impl Store for MemoryStore {
         false
     }
 
-    /// Each change is a group of its own; there is no disk to tell of.
+    /// Each change counts as a group of its own, and there is no disk.
     fn stats(&self) -> StoreStats {
         let State { position, changes, .. } = *self.state();
         StoreStats {
@@ -177,7 +177,7 @@ impl State {
         Ok(())
     }
 
-    /// The version of a stream, if a change that was decided on `expected` may land.
+    /// Checks a change decided on `expected`, and returns the stream's version.
     fn check(
         &mut self,
         stream: &StreamId,

@@ -1,6 +1,6 @@
 //! The contract that every store keeps: streams of events, their snapshots, and records.
 //!
-//! A store knows nothing of OAuth: events, snapshots and record values are opaque bytes to it. What it promises:
+//! A store knows nothing of OAuth: events, snapshots and record values are opaque bytes to it. It guarantees:
 //!
 //! - **Atomic.** The events, the snapshot and the record changes of one [`Append`] land together or not at all. So
 //!   every index is exactly as new as the log.
@@ -8,20 +8,20 @@
 //!   moved on, nothing is written and the answer is [`StoreError::WrongExpectedVersion`]: load and decide again.
 //! - **Durable before it returns.** When [`Store::append`] or [`Store::remove`] returns `Ok`, the change survives a
 //!   power cut. When it returns [`StoreError::Unavailable`], the outcome is unknown: load and decide again.
-//! - **Reads return durable state only.** A read that meets a write which is not yet durable waits for it; no answer
-//!   can rest on what a power cut takes away.
-//! - **Positions** increase over the whole log and may have gaps. Once a read has returned position `p`, nothing
-//!   below `p` ever appears where nothing stood before: a follower polls [`Store::read_log`] and misses nothing.
-//! - **Versions** of a stream count its events from 1 and may have gaps where [`Store::summarize`] has put one event in
-//!   the place of several. An event keeps its version and its position as long as it is there. In a stream's order and
-//!   in the log's order, two events of a stream come in the same order.
+//! - **Reads return durable state only.** A read that touches a write which is not yet durable waits for it, so no
+//!   answer depends on something that a power cut can undo.
+//! - **Positions** increase over the whole log and may have gaps. Once a read has returned position `p`, no event ever
+//!   appears at a new position below `p`: a reader that follows the log with [`Store::read_log`] misses nothing.
+//! - **Versions** of a stream count its events from 1 and may have gaps where [`Store::summarize`] has replaced several
+//!   events by one. An event keeps its version and its position as long as it exists. Two events of a stream are in the
+//!   same order in the stream and in the log.
 //! - **Records** change only inside an append, guarded by its stream's version. [`RecordChange::Insert`] fails with
 //!   [`StoreError::RecordExists`] when the key is taken, also by another append that lands at the same moment.
-//! - **Checked.** Every event and snapshot carries a checksum: damage is [`StoreError::Corrupt`], never a wrong answer.
-//!   Whoever meets it is told so; a store may end the run on it, since what else is damaged is not known.
+//! - **Checked.** Every event and snapshot has a checksum: damage is reported as [`StoreError::Corrupt`], never
+//!   returned as a wrong answer. A store may also end the run then, because other data may be damaged too.
 //!
-//! One contract suite (`tests/store/contract.rs`) runs against every store: [`sled`], which is on a disk, and [`memory`],
-//! which promises all of this but to outlive its process.
+//! One contract suite (`tests/store/contract.rs`) runs against every store: [`sled`], which is on a disk, and
+//! [`memory`], which guarantees all of this except that its data outlive the process.
 
 use std::fmt;
 use std::future::Future;
@@ -42,10 +42,10 @@ pub use self::change::{
 pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, open};
 pub use self::verification::Verification;
 
-/// A store's answer, later.
+/// The future of a store's answer.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Durable streams, snapshots and records. The guarantees stand in the [module docs](self).
+/// Durable streams, snapshots and records. The [module docs](self) state the guarantees.
 pub trait Store: Send + Sync + 'static {
     /// Appends events to a stream, replaces its snapshot and changes records: atomically, and durable before it
     /// returns.
@@ -62,42 +62,42 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::append`].
     fn remove(&self, remove: Remove) -> StoreFuture<'_, ()>;
 
-    /// Puts one event in the place of several of its stream, with the guarantees of `append`: those from
-    /// [`Summarize::first`] to [`Summarize::last`] go, and the summary stands at the version and the position of the last of
-    /// them. All other events stay where they are, the stream's version and its snapshot are what they were: a summary says
-    /// in short what the events came to, and changes nothing. If the first of them is a summary too, the new one stands for
-    /// what that stood for.
+    /// Replaces several events of a stream by one, with the guarantees of `append`. Those from [`Summarize::first`] to
+    /// [`Summarize::last`] are removed, and the summary gets the version and the position of the last of them. All
+    /// other events, the stream's version and its snapshot stay: a summary states the result of the events, and changes
+    /// nothing. If the first of them is a summary too, the new one also covers the events that it covers.
     ///
-    /// The summary stands at the last position because what it says has happened only there: the state of the stream at
-    /// every version that is left is what it was, and times go on rising with positions. At the log's end it would come
-    /// behind events that rest on it. A follower that has gone by does not see it, one that comes later sees it and not the
-    /// events; one that is in between sees both some of the events and the summary, which says what it stands for.
+    /// The summary gets the last position because only there everything in it has happened: the state of the stream at
+    /// every version that is left stays the same, and times still increase with positions. At the log's end it would
+    /// come after events that depend on it. A reader of the log that is already past that position does not see the
+    /// summary; one that comes later sees it and not the events; one that is in between sees some of the events and the
+    /// summary, which says which events it covers.
     ///
-    /// A reader that goes on behind a version that is gone gets the summary next. Done again, it changes nothing: so
-    /// whoever does not know whether it landed may simply read and decide again.
+    /// A reader that continues after a removed version gets the summary next. Repeating the call changes nothing, so a
+    /// caller that does not know whether it succeeded may read and decide again.
     ///
     /// # Errors
-    /// As [`Store::append`]. [`StoreError::WrongExpectedVersion`] also if there is no event at `last`, as when somebody else
-    /// has summarized meanwhile, or if `first` is the stream's first event, which stays; [`StoreError::TooLarge`] if there
-    /// are more than [`MAX_SUMMARIZED`] events from `first` to `last`, or if the summary has more than [`MAX_SUMMARY`]
-    /// bytes.
+    /// As [`Store::append`]. [`StoreError::WrongExpectedVersion`] also if there is no event at `last`, for example
+    /// because somebody else has summarized meanwhile, or if `first` is the stream's first event, which must stay;
+    /// [`StoreError::TooLarge`] if there are more than [`MAX_SUMMARIZED`] events from `first` to `last`, or if the
+    /// summary has more than [`MAX_SUMMARY`] bytes.
     fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()>;
 
-    /// The latest snapshot of a stream and the version that it is the fold of; `None` if there is no such stream.
+    /// The latest snapshot of a stream with its version; `None` if there is no such stream.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>>;
 
-    /// At most `limit` events of a stream, in order, beginning behind version `after` (0: from the first). Fewer only at
-    /// the stream's end.
+    /// At most `limit` events of a stream, in order, after version `after` (0: from the first). It returns fewer only
+    /// at the stream's end.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
     fn read_stream(&self, stream: StreamId, after: u64, limit: usize) -> StoreFuture<'_, Vec<RecordedEvent>>;
 
-    /// At most `limit` events of all streams, in the order of their positions, beginning behind position `after`
-    /// (0: from the first). An empty answer means that there is nothing behind `after` yet.
+    /// At most `limit` events of all streams, in the order of their positions, after position `after` (0: from the
+    /// first). An empty answer means that there is no event after `after` yet.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
@@ -109,7 +109,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
     fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>>;
 
-    /// At most `limit` records whose keys begin with `prefix`, in key order, beginning behind the key `after`.
+    /// At most `limit` records whose keys begin with `prefix`, in key order, after the key `after`.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
@@ -120,21 +120,21 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>>;
 
-    /// Whether so little space is left that what can wait should be refused: new accounts and sign-ins, before the
-    /// refreshes of those who are signed in. Cheap enough to ask each time.
+    /// Whether the disk is so full that new accounts and sign-ins should be refused, so that refreshes of people who
+    /// are signed in still work. Cheap enough for every request.
     fn is_nearly_full(&self) -> bool;
 
-    /// What it has done so far, for monitoring; nothing from a store that does not count.
+    /// Counters since it was opened, for monitoring; all zero for a store that does not count.
     fn stats(&self) -> StoreStats {
         StoreStats::default()
     }
 }
 
-/// What to do when the store has failed: log the text and end the process within a second. It is called once, from
+/// Called when the store has failed: it must log the text and end the process within a second. It is called once, from
 /// any thread, and must not panic.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// What the store has done since it was opened.
+/// Counters of the store since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
     /// Groups written, each with one sync.
@@ -145,21 +145,21 @@ pub struct StoreStats {
     pub largest_group: u64,
     /// How long the slowest group took, from its first decision to its last answer.
     pub longest_group: Duration,
-    /// How long the longest read of the tree took: no group begins meanwhile.
+    /// How long the longest read of the tree took; no group can begin meanwhile.
     pub longest_read: Duration,
     /// The last durable position.
     pub position: u64,
     /// Removed streams whose events still take space.
     pub purging: usize,
-    /// Free space on its disk.
+    /// The free space on its disk, in bytes.
     pub free_bytes: u64,
-    /// Below so much free space its disk is nearly full.
+    /// The free space, in bytes, below which its disk counts as nearly full.
     pub floor_bytes: u64,
-    /// For how long its disk has been nearly full.
+    /// How long its disk has been nearly full; `None` if it is not.
     pub nearly_full: Option<Duration>,
 }
 
-/// Names a stream: one byte for its category, then the key of the aggregate, at most [`StreamId::MAX_KEY`] bytes.
+/// The id of a stream: one byte for its category, then the key of the aggregate, at most [`StreamId::MAX_KEY`] bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(Box<[u8]>);
 
@@ -200,10 +200,10 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// Where an append landed.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// The stream's version now.
+    /// The stream's version after it.
     pub version: u64,
     /// The position of the last event; 0 if the append had none.
     pub position: u64,
@@ -212,22 +212,22 @@ pub struct Appended {
 /// A stream's latest snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The stream's version: the last event that it is the fold of.
+    /// The version of the last event in the snapshot.
     pub version: u64,
-    /// The snapshot, as it was appended.
+    /// The snapshot's bytes, as they were appended.
     pub data: Vec<u8>,
 }
 
 /// An event as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// Where it stands in the whole log; from 1.
+    /// Its position in the whole log, from 1.
     pub position: u64,
     /// Its stream.
     pub stream: StreamId,
-    /// Its version in that stream; from 1.
+    /// Its version in that stream, from 1.
     pub version: u64,
-    /// The event, as it was appended.
+    /// The event's bytes, as they were appended.
     pub data: Vec<u8>,
 }
 
@@ -239,27 +239,27 @@ impl RecordKey {
     /// The longest key, in bytes.
     pub const MAX: usize = 512;
 
-    /// The key of an index record, which pure functions make from events, under the version of those functions. A
-    /// rebuild makes it again.
+    /// The key of an index record, which pure functions derive from events, under the version of those functions. A
+    /// rebuild makes the record again.
     #[must_use]
     pub fn index(version: u8, parts: &[&[u8]]) -> Self {
         Self([b'v', version].into_iter().chain(parts.iter().copied().flatten().copied()).collect())
     }
 
-    /// A key in `vault/`: what must be unique, secret or forgettable, and is in no event.
+    /// A key in the vault: for data that must be unique, secret or erasable, and so are in no event.
     #[must_use]
     pub fn vault(parts: &[&[u8]]) -> Self {
         Self(std::iter::once(b'x').chain(parts.iter().copied().flatten().copied()).collect())
     }
 
-    /// The key of the record that a store puts there when it takes a log that was restored from a backup. Whoever sees to
-    /// what follows from that deletes it, in the same append.
+    /// The key of the record that a store writes when it accepts a log that was restored from a backup. Whoever ends
+    /// the sessions because of that deletes it in the same append.
     #[must_use]
     pub fn restored() -> Self {
         Self::vault(&[b"R"])
     }
 
-    /// A key as a store read it back.
+    /// A key that a store has read.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
@@ -273,32 +273,32 @@ impl RecordKey {
 }
 
 impl fmt::Debug for RecordKey {
-    /// Only the length: a vault key can hold a person's name.
+    /// Prints only the length: a key in the vault may contain a person's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RecordKey({} bytes)", self.0.len())
     }
 }
 
-/// Why a store did not do what it was asked.
+/// Why a store did not do what was requested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The stream is at another version, or an event is not there any more: load it and decide again.
+    /// The stream is at another version, or an event no longer exists: load it and decide again.
     #[error("the stream has moved on")]
     WrongExpectedVersion,
-    /// A record that was to be inserted is there already.
+    /// A record to be inserted exists already.
     #[error("the record exists")]
     RecordExists,
-    /// A key, an event, a snapshot, a record or the whole append is larger than the store takes.
+    /// A key, an event, a snapshot, a record or the whole append is larger than the store accepts.
     #[error("too large for the store")]
     TooLarge,
-    /// There is no room on the disk, or too little for what is new. As after [`StoreError::Unavailable`], the outcome is
-    /// unknown. The text is for the operator.
+    /// The disk is full, or too full for something new. As after [`StoreError::Unavailable`], the outcome is unknown.
+    /// The text is for the operator.
     #[error("the store has no room: {0}")]
     NoRoom(String),
-    /// The store can't answer; whether an append landed is unknown. The text is for the operator.
+    /// The store can't answer; whether an append succeeded is unknown. The text is for the operator.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// What was read is damaged, or was written by a newer version. The text is for the operator.
+    /// The stored bytes are damaged, or a newer version wrote them. The text is for the operator.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
 }

@@ -1,5 +1,5 @@
-//! Opens a store where it is, and answers what is asked of one that is not open. Nothing outside of this module knows which
-//! kinds of stores there are: another kind is another [`StoreLocation`].
+//! Opens a store by its location. Only this module knows which kinds of stores exist: a new kind is a new
+//! [`StoreLocation`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::sled::{self, SledOptions, SledStore};
 use super::{OnFatal, Store, Verification};
 
-/// Where a store is, and so of which kind it is.
+/// Where a store is, which also says of which kind it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreLocation {
     /// The embedded store in a folder of this machine.
@@ -19,12 +19,12 @@ pub enum StoreLocation {
 pub struct StoreSettings {
     /// Where it is.
     pub location: StoreLocation,
-    /// Opens a log although nothing tells whether its end is missing.
+    /// Opens a log although its mark is missing, so that nothing shows whether its end is missing.
     pub accept_missing_mark: bool,
-    /// Opens a log that was restored from a backup: the caller sees to what follows from that. Until it has, there is a
-    /// record ([`RecordKey::restored`](super::RecordKey::restored)).
+    /// Opens a log that was restored from a backup; the caller must then end all sessions. Until it has, the record
+    /// [`RecordKey::restored`](super::RecordKey::restored) exists.
     pub accept_restored: bool,
-    /// The free space, in bytes, under which the store says that it is nearly full.
+    /// The free space, in bytes, below which the store counts as nearly full.
     pub floor_bytes: u64,
     /// Called once if the store fails.
     pub on_fatal: OnFatal,
@@ -34,11 +34,11 @@ pub struct StoreSettings {
 pub struct OpenedStore {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// What tells this store from every other; it never changes.
+    /// The store's unique id; it never changes.
     pub id: [u8; 16],
 }
 
-/// Why a store can't be opened or read. The text is for the operator and says what to do.
+/// Why a store can't be opened or read. The message tells the operator what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// What is wrong with a folder.
@@ -47,24 +47,24 @@ pub enum OpenError {
 }
 
 impl StoreLocation {
-    /// Whether there is a store, whole or not.
+    /// Whether there is a store, intact or not.
     #[must_use]
     pub fn has_store(&self) -> bool {
         let Self::Folder(folder) = self;
         SledStore::is_in(folder)
     }
 
-    /// Reads the whole store without a change, not even of a lock.
+    /// Reads the whole store without changing anything; it does not even take a lock.
     ///
     /// # Errors
-    /// [`OpenError`] if it is in use, or is none, or can't be read.
+    /// [`OpenError`] if it is in use, is not a store, or can't be read.
     pub fn verify(&self) -> Result<Verification, OpenError> {
         let Self::Folder(folder) = self;
         Ok(sled::verify(folder)?)
     }
 }
 
-/// Opens the store at a location; where there is none, a new one is made.
+/// Opens the store at a location, or creates one if there is none.
 ///
 /// # Errors
 /// [`OpenError`].

@@ -1,4 +1,4 @@
-//! What was found out about a store by reading all of it.
+//! The result of verifying a store by reading all of it.
 
 use std::path::PathBuf;
 
@@ -7,23 +7,23 @@ use std::path::PathBuf;
 pub struct Verification {
     /// Why the store would not open; `None` if it would.
     pub refused: Option<String>,
-    /// Rows that are not what was written there; the store opens, and stops when it meets one.
+    /// Rows whose checksum is wrong. The store opens, and stops when it reads one of them.
     pub damaged_rows: Vec<String>,
-    /// Files beside the log that are not what was written there; the next start makes them again.
+    /// Damaged files beside the log, which the next start makes again.
     pub remade: Vec<PathBuf>,
     /// The position at which the log ends.
     pub position: u64,
-    /// The position at which the log ends by the mark beside it; `None` if there is none that can be read.
+    /// The position at which the log should end by its mark; `None` if the mark can't be read.
     pub mark: Option<u64>,
     /// How many events there are.
     pub events: u64,
-    /// How many streams there are: their categories, and their numbers.
+    /// How many streams there are, by category.
     pub streams: Vec<(u8, u64)>,
     /// How many records there are.
     pub records: u64,
     /// How many segments of the embedded store's file were read.
     pub segments: u64,
-    /// How many messages were read in them.
+    /// How many messages those segments have.
     pub messages: u64,
 }
 

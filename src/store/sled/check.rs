@@ -1,5 +1,5 @@
-//! Whether what lies in a folder is a whole store: decided from its files, before sled sees them and before anything is
-//! changed.
+//! Checks that a folder contains an intact store. It decides from the files, before sled reads them and before anything
+//! is changed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,7 +22,7 @@ use super::rows::Rows;
 use super::segments::SledFile;
 use super::watermark::{Watermark, digest};
 
-/// A folder that is being looked at.
+/// A folder that is being checked.
 pub(super) struct Check<'a> {
     /// The store's folder.
     pub(super) folder: &'a Path,
@@ -33,13 +33,13 @@ pub(super) struct Check<'a> {
     pub(super) accept_restored: bool,
 }
 
-/// What was found, and is whole.
+/// The contents of an intact store.
 pub(super) struct Found {
     pub(super) recovery: Recovery,
-    /// There always is, unless the store was never finished.
+    /// `None` only if the store was never completed.
     pub(super) meta: Option<Meta>,
     pub(super) log: Log,
-    /// What is missing of the last group.
+    /// The rows of the last group that are missing in the tree.
     pub(super) missing: Rows,
 }
 
@@ -48,20 +48,20 @@ pub(super) struct Log {
     /// Where the log ends.
     pub(super) position: u64,
     pub(super) last_row: LastRow,
-    /// What stands at its end: the key of its position, and what the mark's digest is made of.
+    /// The log's last entry: the key of its position, and the bytes that the mark's digest covers.
     pub(super) newest: Option<([u8; 9], Vec<u8>)>,
     /// Removed streams that are not purged yet.
     pub(super) purging: BTreeMap<u64, Vec<u64>>,
 }
 
-/// The rows as they are once the last group has been done again.
+/// The rows as they will be once the last group has been redone.
 struct Redone<'a, R> {
     rows: &'a R,
     missing: &'a Rows,
 }
 
 impl Check<'_> {
-    /// Looks at the whole of the file; `None` if it never held an event, and may be made anew.
+    /// Checks the whole file; `None` if it never had an event and may be created again.
     pub(super) fn run(&self, file: &File) -> Result<Option<Found>, OpenError> {
         let found = match self.look(file) {
             Ok(found) if found.meta.is_some() => return Ok(Some(found)),
@@ -77,7 +77,7 @@ impl Check<'_> {
         if self.never_held_an_event(file)? { Ok(None) } else { Err(why) }
     }
 
-    /// That there is nothing is right if nothing was marked.
+    /// An empty store is right only if the mark has no position.
     pub(super) fn nothing(&self) -> Result<(), OpenError> {
         match self.marked {
             Some(Watermark { position, .. }) if position > 0 => {
@@ -96,7 +96,7 @@ impl Check<'_> {
         snapshot.map_or(Ok(()), |snapshot| snapshot.check(&recovery)).map_err(fault)?;
         let pages = Pages::new(sled_file()?, &recovery).map_err(fault)?;
         pages.check().map_err(fault)?;
-        // First of all: what a newer one has written can't be judged.
+        // Checked first: what a newer version has written can't be judged.
         let meta = pages.get(META).map_err(fault)?.map(|value| Meta::parse(&value));
         if let Some(Ok(Meta { format, .. })) = meta
             && format > FORMAT
@@ -113,7 +113,7 @@ impl Check<'_> {
             (None, _) => self.nothing()?,
             (Some(_), _) if self.accept_restored => {}
             (Some(meta), Some(mark)) => self.compare(&rows, (&log, meta.store), mark)?,
-            // Before there is an event, there is a mark.
+            // The mark is written before the first event.
             (Some(_), None)
                 if !self.accept_missing_mark && (log.position > 0 || !self.never_held_an_event(file)?) =>
             {
@@ -137,7 +137,7 @@ impl Check<'_> {
             return Err(self.not_as_marked(format!("the log ends at {now}, and had come to {then}")));
         }
         let key = log_key(mark.position);
-        // Since the mark was written, the log may have gone on, and the event's stream may have been removed, or the event
+        // Since the mark was written, the log may have grown, and the event's stream may have been removed or the event
         // summarized.
         let same = log::entry_at(rows, mark.position, |entry| {
             let is_summary = entry.event.is_some_and(|event| event.first.is_some());
@@ -145,7 +145,7 @@ impl Check<'_> {
         });
         let same = same.and_then(|same| match same {
             Some(same) => Ok(same),
-            // A row loses none of its entries; only the whole of it goes.
+            // A row never loses single entries; it is deleted as a whole.
             None => log::has_row_of(rows, mark.position).map(|has| !has),
         });
         if same.map_err(|fault| self.fault(&fault))? {
@@ -154,7 +154,7 @@ impl Check<'_> {
         Err(self.not_as_marked(format!("position {} holds another event", mark.position)))
     }
 
-    /// A first start that was cut short leaves a part of sled's first segment, and never a mark of an event.
+    /// A first start that was interrupted leaves a part of sled's first segment, and never the mark of an event.
     fn never_held_an_event(&self, file: &File) -> Result<bool, OpenError> {
         if self.marked.is_some_and(|mark| mark.position > 0) {
             return Ok(false);
@@ -231,7 +231,7 @@ impl<R: ReadRows> ReadRows for Redone<'_, R> {
         let missing =
             self.missing.iter().rev().find(|(key, value)| key.starts_with(prefix) && value.is_some());
         let missing = missing.and_then(|(key, value)| Some((IVec::from(key.as_slice()), value.clone()?)));
-        // The newer one where both have the key.
+        // If both have the key, the newer value.
         Ok(there.into_iter().chain(missing).max_by(|(one, _), (other, _)| one.cmp(other)))
     }
 

@@ -1,14 +1,14 @@
-//! The disk as the store sees it, and the place where a test counts, holds or fails what the store asks of it.
+//! The store's calls to the disk, which tests replace to count, delay or fail them.
 
 use std::fs::File;
 use std::io;
 
-/// What the store syncs.
+/// What is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synced {
-    /// The one file in which sled keeps everything; once a group.
+    /// The one file in which sled keeps everything; synced once a group.
     Log,
-    /// The mark, once a second at most.
+    /// The mark's file; synced at most once a second.
     Watermark,
     /// A folder, after something was created in it.
     Folder,
@@ -27,7 +27,7 @@ pub trait Disk: Send + Sync {
     /// Makes what was written to `file` durable.
     ///
     /// # Errors
-    /// What the operating system says; the store takes any for the end of this run.
+    /// The operating system's error; the store ends the run after any.
     fn sync(&self, what: Synced, file: &File) -> io::Result<()> {
         match what {
             Synced::Log | Synced::Watermark => file.sync_data(),

@@ -1,4 +1,4 @@
-//! The end of a run: once something failed that leaves the store's state unknown, nothing is answered any more.
+//! The failure of a store: once an error has left its state unknown, nothing is answered any more.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) struct Failure {
     /// Whether there was no room on the disk.
     no_room: AtomicBool,
     on_fatal: OnFatal,
-    /// Whether that has been called, and has returned.
+    /// Whether `on_fatal` has been called and has returned.
     told: AtomicBool,
 }
 
@@ -31,7 +31,7 @@ impl Failure {
         }
     }
 
-    /// Fails the store, the first time: everybody who waits gets an answer, and the operator is told.
+    /// Fails the store, once: all waiting calls get an error, and `on_fatal` is called.
     pub(super) fn fail(&self, why: &str) {
         let text: Arc<str> = format!("the store in {} failed: {why}", self.folder.display()).into();
         let first = self.why.send_if_modified(|now| {
@@ -55,7 +55,7 @@ impl Failure {
         self.fail(&fault.text());
     }
 
-    /// An error once the store has failed.
+    /// An error if the store has failed.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match &*self.why.borrow() {
             Some(why) => Err(self.error(why)),
@@ -68,7 +68,7 @@ impl Failure {
         if no_room { StoreError::NoRoom(why.to_owned()) } else { StoreError::Unavailable(why.to_owned()) }
     }
 
-    /// Whether it has failed, and the operator was told.
+    /// Whether it has failed and `on_fatal` has returned.
     pub(super) fn is_told(&self) -> bool {
         self.told.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! Why a call into sled gave nothing.
+//! Why a call into sled failed.
 
 use std::io;
 use std::path::Path;
@@ -6,21 +6,21 @@ use std::path::Path;
 use super::super::StoreError;
 use super::layout::Damaged;
 
-/// Why a call into sled gave nothing, for the operator.
+/// Why a call into sled failed; for the operator.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// A row, or sled's file, is not what was written there.
+    /// The bytes of a row or of sled's file differ from what was written.
     Damaged(String),
-    /// The operating system refused something: what was written before is as good as it was.
+    /// The operating system refused something; what was written before is unharmed.
     Refused(String),
     /// As `Refused`: there is no room on the disk.
     NoRoom(String),
-    /// Another process has the file.
+    /// Another process holds the lock of sled's file.
     Taken,
 }
 
 impl Fault {
-    /// What the operating system refused.
+    /// The fault for an error of the operating system.
     pub(super) fn refused(what: &str, error: &io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         let why = format!("{what}: {}", refusal(error));
@@ -28,12 +28,12 @@ impl Fault {
         if no_room { Self::NoRoom(why) } else { Self::Refused(why) }
     }
 
-    /// A row of which nothing is believed.
+    /// The fault for a damaged row.
     pub(super) fn row(what: impl std::fmt::Display) -> impl FnOnce(Damaged) -> Self {
         move |Damaged| Self::Damaged(format!("{what} is not what was written there"))
     }
 
-    /// What ends the run, and what to do about it.
+    /// The message that ends the run, with advice.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Damaged(why) => format!("{why}; restore the whole folder from a backup"),
@@ -42,7 +42,7 @@ impl Fault {
         }
     }
 
-    /// As the error of whoever met it.
+    /// The fault as the error of a store call.
     pub(super) fn error(&self, folder: &Path) -> StoreError {
         let text = format!("{}: {}", folder.display(), self.text());
         match self {
@@ -53,7 +53,7 @@ impl Fault {
     }
 }
 
-/// What the operating system said, and what to do about it: no backup is needed.
+/// The operating system's error with advice; no backup is needed.
 pub(super) fn refusal(error: &io::Error) -> String {
     use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let advice = if [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind()) {

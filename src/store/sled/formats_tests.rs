@@ -1,4 +1,4 @@
-//! The rows of the tree are written and read as they always were: `tests/formats/bytes/sled-rows.txt`.
+//! The rows of the tree are still written and read in the frozen form: `tests/formats/bytes/sled-rows.txt`.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn stream() -> StreamId {
     StreamId::new(b's', &[0x22; 16]).unwrap()
 }
 
-/// A value with its checksum is of its key: the key comes along.
+/// Freezes a row. The key is frozen too, because the value's checksum covers it.
 fn row(frozen: &mut Frozen, name: &str, key: &[u8], value: &[u8]) {
     frozen.bytes(&format!("{name}: key"), key);
     frozen.bytes(&format!("{name}: value"), value);
@@ -45,7 +45,7 @@ fn the_rows_of_the_tree_are_written_and_read_as_they_were() {
     frozen.finish();
 }
 
-/// Whatever can stand in a row of the log.
+/// A row of the log with every kind of entry.
 fn log_row(frozen: &mut Frozen) {
     let name = stream();
     let event = Event { birth: BIRTH, version: 7, first: None, stream: name.as_bytes(), data: b"an event" };

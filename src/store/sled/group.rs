@@ -1,4 +1,4 @@
-//! A group: the appends and removals that are decided together, applied as a whole and synced once.
+//! A group: the changes that are decided together, applied atomically and synced once.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use super::log::{Event, ROOM, SEAL};
 use super::rows::Rows;
 use super::tree::Tree;
 
-/// How large a group may grow. Larger ones have been seen to take gigabytes inside sled.
+/// The largest size of a group. Larger ones made sled use gigabytes of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupLimits {
     /// Rows a group writes or deletes.
@@ -39,32 +39,32 @@ pub(super) enum GroupEntry {
     Summarize(Summarize),
 }
 
-/// The most that a change can take of a group.
+/// The most that a change can add to a group.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
     pub(super) keys: usize,
     pub(super) bytes: usize,
 }
 
-/// A group that is being put together. It reads only durable state: the group before it is synced.
+/// A group that is being assembled. It reads only durable state, since the previous group is synced.
 pub(super) struct Group<'a> {
     pub(super) tree: &'a Tree,
-    /// What it changes.
+    /// The rows it changes.
     pub(super) rows: Rows,
     /// The last position given.
     pub(super) position: u64,
-    /// Births and loose positions of the streams that it removes.
+    /// The streams that it removes: their births, and the positions that are in no chunk.
     pub(super) removed: Vec<(u64, Vec<u64>)>,
-    /// Whether it takes events out of the log.
+    /// Whether it removes events from the log.
     pub(super) takes_away: bool,
-    /// What the group makes of streams and records, over the tree's state.
+    /// The heads of streams after the group's changes so far.
     pub(super) heads: HashMap<StreamId, Option<Head>>,
     records: HashMap<RecordKey, bool>,
     /// The row at the end of the log.
     pub(super) last_row: LastRow,
-    /// The newest entry of the log, if the group has written one.
+    /// The newest entry of the log that the group has written.
     newest: Option<Vec<u8>>,
-    /// Whether something changed behind the newest entry of the log.
+    /// Whether a change without an event followed the newest entry of the log.
     unsealed: bool,
 }
 
@@ -77,7 +77,8 @@ impl GroupEntry {
         }
     }
 
-    /// What it can take of a group; [`StoreError::TooLarge`] if it, or a part of it, is larger than any store takes.
+    /// The most that it can add to a group; [`StoreError::TooLarge`] if it, or a part of it, is too large for every
+    /// store.
     pub(super) fn cost(&self) -> Result<Cost, StoreError> {
         let (rows, records) = match self {
             // The chunks that its events may fill.
@@ -116,14 +117,14 @@ impl GroupEntry {
 }
 
 impl Cost {
-    /// Another row.
+    /// Adds a row.
     fn row(&mut self, overhead: usize, len: usize) {
         self.keys = self.keys.saturating_add(1);
         self.bytes = self.bytes.saturating_add(overhead).saturating_add(len);
     }
 
-    /// Whether it still fits a group of `keys` rows and `bytes` bytes. Two rows are kept for the log's last one and for
-    /// a seal.
+    /// Whether a change of this cost still fits a group that has `keys` rows and `bytes` bytes. Two rows are reserved
+    /// for the log's last row and a seal.
     pub(super) fn fits(self, (keys, bytes): (usize, usize), limits: GroupLimits) -> bool {
         let keys = keys.saturating_add(self.keys).saturating_add(2);
         keys <= limits.keys && bytes.saturating_add(self.bytes) <= limits.bytes
@@ -131,7 +132,7 @@ impl Cost {
 }
 
 impl<'a> Group<'a> {
-    /// An empty group behind `position`, where the log ends; `last_row` is where it goes on.
+    /// An empty group after `position`, the log's end; `last_row` is the row that goes on.
     pub(super) fn new(tree: &'a Tree, position: u64, last_row: LastRow) -> Self {
         Self {
             tree,
@@ -147,7 +148,8 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Decides a change against the state behind the changes before it. A refusal leaves the group as it was.
+    /// Decides a change against the state after the previous changes of the group. A refused change leaves the group
+    /// unchanged.
     pub(super) fn decide(&mut self, change: GroupEntry) -> Result<Result<Appended, StoreError>, Fault> {
         let head = self.head(change.stream())?;
         let (expected, records) = match &change {
@@ -195,7 +197,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Ends the group: its last position now is that of its last change.
+    /// Completes the group, so that its last position is that of its last change.
     pub(super) fn seal(&mut self) {
         if self.unsealed {
             self.room(SEAL.len());
@@ -204,7 +206,7 @@ impl<'a> Group<'a> {
         self.put_last_row();
     }
 
-    /// The newest entry that the group has written to the log: the key of its position, and what it is.
+    /// The newest log entry of the group: the key of its position, and its bytes.
     pub(super) fn newest(&self) -> Option<([u8; 9], &[u8])> {
         self.newest.as_deref().map(|entry| (log_key(self.position), entry))
     }
@@ -238,7 +240,7 @@ impl<'a> Group<'a> {
         appended
     }
 
-    /// Takes the stream away at once; its events stay in the tree until they are purged, and nobody is shown them.
+    /// Removes the stream at once. Its events stay in the tree until they are purged, but no reader sees them.
     fn remove(&mut self, stream: StreamId, head: Head) {
         self.takes_away = true;
         self.delete(snapshot_key(&stream));
@@ -277,13 +279,13 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Makes room for an entry at the end of the log; says at which position it will stand.
+    /// Makes room for an entry at the end of the log, and returns its position.
     fn room(&mut self, len: usize) -> u64 {
         if !self.last_row.fits(len) {
             if self.last_row.has_events() {
                 self.put_last_row();
             } else {
-                // Its seals have done what they are for.
+                // A row with nothing but seals is not needed any more.
                 self.delete(self.last_row.key().to_vec());
             }
             self.last_row = LastRow::behind(self.position);
@@ -291,7 +293,7 @@ impl<'a> Group<'a> {
         self.last_row.next()
     }
 
-    /// Writes an entry where room was made for it.
+    /// Writes an entry into the room made for it.
     fn log(&mut self, entry: Vec<u8>) {
         self.position = self.last_row.next();
         self.last_row.push(&entry);
@@ -313,12 +315,12 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The head of a stream as the tree has it, in the row with this key.
+/// The head of a stream as stored in the tree, under this key.
 pub(super) fn read_head(tree: &Tree, key: &[u8]) -> Result<Option<Head>, Fault> {
     read(tree, key, Head::parse)
 }
 
-/// The version and the snapshot of a stream as the tree has them, in the row with this key.
+/// The version and snapshot of a stream as stored in the tree, under this key.
 pub(super) fn read_snapshot(tree: &Tree, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, Fault> {
     read(tree, key, Head::parse_snapshot)
 }
@@ -333,7 +335,7 @@ fn read<T>(
     parse(key, &value).map(Some).map_err(Fault::row(what))
 }
 
-/// The most events that a summary can take away.
+/// The most events that a summary can replace.
 fn most_taken_away(summarize: &Summarize) -> usize {
     let versions = summarize.last.saturating_sub(summarize.first).saturating_add(1);
     usize::try_from(versions).map_or(MAX_SUMMARIZED, |versions| versions.min(MAX_SUMMARIZED))

@@ -5,7 +5,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::super::{Appended, StoreError};
 use super::group::{Cost, GroupEntry};
 
-/// A change and who waits for it.
+/// A change, and the channel for its answer.
 pub(super) struct Job {
     pub(super) change: GroupEntry,
     pub(super) cost: Cost,

@@ -1,4 +1,4 @@
-//! Opening a folder: whose it is, whether the log is whole, and making a new one.
+//! Opens a folder: takes its lock, checks that the log is intact, or creates a new store.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -32,13 +32,13 @@ use crate::random::Random;
 pub(super) const SLED: &str = "sled";
 pub(super) const LOCK: &str = "lock";
 pub(super) const MARK: &str = "mark";
-/// How often the lock is tried, and how long it is waited between: a verification takes it for a moment.
+/// How often the lock is tried, and the pause between: `heirloom data verify` holds it for a moment.
 const LOCK_TRIES: usize = 20;
 const LOCK_AGAIN: Duration = Duration::from_millis(10);
 /// How long to wait before the lock of sled's file is tried again.
 const FILE_AGAIN: Duration = Duration::from_millis(150);
 
-/// A store that was opened and found whole.
+/// A store that was opened and is intact.
 pub(super) struct Opened {
     pub(super) shared: Shared,
     pub(super) mark: WatermarkFile,
@@ -46,8 +46,8 @@ pub(super) struct Opened {
     pub(super) last_row: LastRow,
 }
 
-/// Opens the folder on a thread of its own: damage can leave sled waiting for ever for one of its threads that
-/// panicked, and then that thread is given up.
+/// Opens the folder on a thread of its own. Damage can make one of sled's threads panic and sled wait for it for ever;
+/// then the thread is abandoned.
 pub(super) fn open(folder: &Path, options: SledOptions) -> Result<Opened, OpenError> {
     let failure = Arc::new(Failure::new(folder, Arc::clone(&options.on_fatal)));
     panic_guard::watch(&failure);
@@ -85,7 +85,7 @@ impl Opening {
         let lock = self.lock()?;
         let (path, sled) = (self.folder.join(MARK), self.folder.join(SLED));
         let marked = at(&path, Watermark::read(&path))?;
-        // Whatever is refused, nothing was changed until here.
+        // If the check refuses, nothing has been changed yet.
         let found = self.check(&sled, marked)?;
 
         at(&self.folder, tighten(&self.folder))?;
@@ -93,7 +93,7 @@ impl Opening {
         let mut tree = self.prepare(&sled, found.as_ref())?;
         let finished = self.finish(&tree, found);
         if finished.is_err() {
-            // sled is not to write any more.
+            // sled must not write any more.
             tree.leak();
         }
         let (store, log) = finished?;
@@ -116,7 +116,7 @@ impl Opening {
         Ok(Opened { shared, mark, store, last_row: log.last_row })
     }
 
-    /// Finds out whether there is a whole store; `None` if there is nothing yet.
+    /// Checks that there is an intact store; `None` if there is nothing yet.
     fn check(&self, sled: &Path, marked: Option<Watermark>) -> Result<Option<Found>, OpenError> {
         let check = Check {
             folder: &self.folder,
@@ -132,17 +132,17 @@ impl Opening {
             }
             Err(error) => return Err(error),
         };
-        // After a kill, what is read back was written and perhaps never synced, and sled overwrites what it replaces.
+        // After a kill, data that can be read may never have been synced, and sled overwrites what it replaces.
         at(sled, self.options.disk.sync(Synced::Log, &file))?;
         check.run(&file)
     }
 
-    /// sled's file, while no other process has it.
+    /// Opens sled's file, if no other process has its lock.
     fn db(&self, sled: &Path) -> Result<File, OpenError> {
         let path = sled.join(tree::FILE);
         let file = at(&path, File::options().read(true).write(true).open(&path))?;
-        // We have the folder's lock. What has this one may be what we have just let go of: a process that is being started
-        // has all our files until its program begins.
+        // This process has the folder's lock. The lock of sled's file may still be held by a child process that is
+        // being started: it shares all open files until its program begins.
         match try_lock(&file, || std::thread::sleep(FILE_AGAIN)) {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(OpenError::of(&self.folder, &Fault::Taken)),
@@ -150,7 +150,7 @@ impl Opening {
         }
     }
 
-    /// Readies sled's folder, and has sled open it.
+    /// Prepares sled's folder, and opens it with sled.
     fn prepare(&self, sled: &Path, found: Option<&Found>) -> Result<Tree, OpenError> {
         let disk = &*self.options.disk;
         if found.is_none() && sled.exists() {
@@ -169,7 +169,7 @@ impl Opening {
         tree.map_err(|fault| self.fault(&fault))
     }
 
-    /// Does the last group again where something of it is missing, and writes down whose store it is.
+    /// Redoes the last group if something of it is missing, and writes the store's id.
     fn finish(&self, tree: &Tree, found: Option<Found>) -> Result<([u8; 16], Log), OpenError> {
         for path in tree.created() {
             at(&path, sync_folder(&path, &*self.options.disk))?;
@@ -186,15 +186,16 @@ impl Opening {
         let write = || {
             tree.apply_in_order(&missing)?;
             if meta != Some(now) {
-                // From now on there may be rows that an older heirloom does not know.
+                // From now on there may be rows that an older heirloom can't read.
                 tree.put(META, now.value())?;
             }
-            // Before the mark: from then on nothing asks any more. Without an event there is nothing to end.
+            // Written before the mark, because after that nothing shows the restore. Without an event there is no
+            // session to end.
             let restored = self.options.accept_restored && log.position > 0;
             if restored {
                 let key = record_key(&RecordKey::restored());
                 let value = layout::value(&key, &[]);
-                // As a group: done again, the last one could delete it.
+                // Written as a group of its own: redoing the last one could delete it.
                 redo::apply(tree, &Rows::from([(key, Some(value))]))?;
             }
             let unchanged = missing.is_empty() && meta == Some(now) && !restored;
@@ -208,7 +209,7 @@ impl Opening {
         OpenError::of(&self.folder, fault)
     }
 
-    /// Takes the folder for this process. The lock goes with the process, however it ends.
+    /// Takes the folder's lock. The operating system releases it when the process ends, for whatever reason.
     fn lock(&self) -> Result<File, OpenError> {
         let path = self.folder.join(LOCK);
         let mut open = File::options();
@@ -232,7 +233,7 @@ impl Opening {
     }
 }
 
-/// Tries for a while, with waits between.
+/// Tries the lock several times, waiting in between.
 fn try_lock(lock: &File, mut wait: impl FnMut()) -> Result<(), TryLockError> {
     for _ in 1..LOCK_TRIES {
         match lock.try_lock() {
@@ -247,7 +248,7 @@ fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, OpenError> {
     done.map_err(|source| OpenError::Io { path: path.to_owned(), source })
 }
 
-/// Makes the folder, for this user only, and everything above it that is missing; each is synced in its parent.
+/// Creates the folder, for this user only, and all missing parents; each is synced in its parent.
 fn make_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -260,8 +261,8 @@ fn make_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
     }
 }
 
-/// Makes a folder private, as long as nothing but ours is in it: it may have been made by hand, and sled makes its own
-/// for everybody to read.
+/// Makes a folder private if it contains only heirloom's files: it may have been created by hand, and sled's own is
+/// readable for everybody.
 fn tighten(folder: &Path) -> io::Result<()> {
     let sled = folder.ends_with(SLED);
     for entry in fs::read_dir(folder)? {

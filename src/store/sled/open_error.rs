@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::fault::Fault;
 use super::layout::FORMAT;
 
-/// Why a folder can't be opened as a store; each says what to do.
+/// Why a folder can't be opened as a store. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
@@ -14,7 +14,7 @@ pub enum OpenError {
     InUse {
         /// The folder.
         folder: PathBuf,
-        /// Who has it.
+        /// The process that has it open.
         holder: String,
     },
     /// A newer heirloom wrote it.
@@ -30,10 +30,10 @@ pub enum OpenError {
     Damaged {
         /// The folder.
         folder: PathBuf,
-        /// What was met.
+        /// What is wrong with it.
         why: String,
     },
-    /// The log is not the one that the mark was made of: its end is missing, or it is another.
+    /// The log is not the one in its mark: its end is missing, or it is another log.
     #[error(
         "the store in {} is not as its mark says: {why}. If it was restored from a backup, start once with `heirloom serve \
          --restored`, which takes it as it is and ends every session, since what was ended after the backup is good again. If \
@@ -43,10 +43,10 @@ pub enum OpenError {
     NotAsMarked {
         /// The folder.
         folder: PathBuf,
-        /// How they differ.
+        /// How log and mark differ.
         why: String,
     },
-    /// There is a log and no readable mark, so nobody knows whether its end is missing.
+    /// There is a log without a readable mark, so nothing shows whether its end is missing.
     #[error(
         "the store in {} has events but no readable mark, so it can't be told whether the newest are missing. If it was \
          restored from a backup, start once with `heirloom serve --restored`, which takes it as it is and ends every session. \
@@ -57,12 +57,12 @@ pub enum OpenError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The operating system refused sled something. The store is as whole as it was.
+    /// The operating system refused something to sled. The store is unharmed.
     #[error("the store in {} can't be opened: {why}", .folder.display())]
     Refused {
         /// The folder.
         folder: PathBuf,
-        /// What it said.
+        /// The operating system's error.
         why: String,
     },
     /// The operating system refused something.
@@ -70,19 +70,19 @@ pub enum OpenError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
 impl OpenError {
-    /// A fault that was met in the store in this folder.
+    /// The error for a fault in the store in this folder.
     pub(super) fn of(folder: &Path, fault: &Fault) -> Self {
         let folder = folder.to_owned();
         match fault {
             Fault::Damaged(why) => Self::Damaged { folder, why: why.clone() },
             Fault::Refused(why) | Fault::NoRoom(why) => Self::Refused { folder, why: why.clone() },
-            // Whoever has sled's file and not ours is no heirloom.
+            // heirloom would have taken the folder's lock too.
             Fault::Taken => Self::InUse { folder, holder: "a process other than heirloom".to_owned() },
         }
     }

@@ -1,8 +1,8 @@
-//! The rows of sled's tree, read from its file without sled: a B-link tree whose pages are messages of the log.
+//! Reads the rows of sled's tree from its file without sled: a B-link tree whose pages are messages of the log.
 //!
-//! A page has the rows, or the children, from one key up to another, and knows its right neighbour. A split writes the
-//! right half first, a merge the left neighbour; whoever goes to the right when a page does not reach far enough finds
-//! all rows, however far either had come.
+//! A page has the rows, or the children, from one key up to another, and the number of its right neighbour. A split
+//! writes the right half first, a merge the left neighbour. A reader that goes on to the right where a page does not
+//! reach far enough finds all rows, however far a split or merge has come.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -14,12 +14,12 @@ use super::recovery::{Page, Place, Recovery};
 use super::rows::ReadRows;
 use super::segments::{Kind, Message, SledFile, varint};
 
-/// The page in which the trees are named.
+/// The page with the names of the trees.
 const NAMES: u64 = 0;
 /// heirloom's one tree.
 const TREE: &[u8] = b"__sled__default";
 
-/// sled's tree, as it was found.
+/// sled's tree as the recovery found it.
 pub(super) struct Pages<'a> {
     file: SledFile<'a>,
     table: &'a [Page],
@@ -32,10 +32,10 @@ struct Node {
     number: u64,
     /// The first key that may be in it.
     lo: Vec<u8>,
-    /// The first key behind it; empty for the last page.
+    /// The first key after it; empty for the last page.
     hi: Vec<u8>,
     next: Option<u64>,
-    /// A child that is about to be merged into its left neighbour.
+    /// A child that is being merged into its left neighbour.
     merging_child: Option<u64>,
     prefix: Vec<u8>,
     contents: Contents,
@@ -61,7 +61,7 @@ impl<'a> Pages<'a> {
         Ok(pages)
     }
 
-    /// Whether each page that the tree needs is there.
+    /// Checks that every page of the tree exists.
     pub(super) fn check(&self) -> Result<(), Fault> {
         let mut level: Vec<u64> = self.root.into_iter().collect();
         while !level.is_empty() {
@@ -85,7 +85,7 @@ impl<'a> Pages<'a> {
         self.table.get(usize::try_from(number).ok()?)
     }
 
-    /// The body of a message of this page.
+    /// The body of a message that belongs to this page.
     fn bytes(&self, number: u64, place: Place) -> Result<Vec<u8>, Fault> {
         let bytes = self.file.bytes(place.offset, usize::try_from(place.size).unwrap_or(usize::MAX))?;
         let message = Message::parse(&bytes).filter(|message| message.page == number);
@@ -109,7 +109,7 @@ impl<'a> Pages<'a> {
     fn leaf(&self, key: &[u8], before: bool) -> Result<Option<Node>, Fault> {
         let reaches = |bound: &[u8]| if before { bound < key } else { bound <= key };
         let Some(mut number) = self.root else { return Ok(None) };
-        // No way is longer than there are pages.
+        // A path is never longer than the number of pages.
         for _ in 0..=self.table.len() {
             let node = self.node(number)?;
             if !node.hi.is_empty() && reaches(&node.hi) {
@@ -133,7 +133,7 @@ impl ReadRows for Pages<'_> {
 
     fn last(&self, prefix: &[u8]) -> Result<Option<(IVec, IVec)>, Fault> {
         let mut bound = prefix.to_vec();
-        // No prefix of heirloom's ends with 255.
+        // No prefix that heirloom reads ends with 255.
         if let Some(last) = bound.last_mut() {
             *last = last.saturating_add(1);
         }
@@ -252,7 +252,7 @@ impl Node {
     }
 }
 
-/// Whether a message may hold another row than this one.
+/// Whether a message may contain another row than this one.
 pub(super) fn may_hold_other(message: &Message<'_>, row: &[u8]) -> bool {
     if message.kind == Kind::Link {
         let mut link = message.body;

@@ -1,8 +1,8 @@
-//! No panic of sled's code reaches heirloom, on whichever thread it happens.
+//! Catches every panic of sled's code, on whichever thread it happens.
 //!
-//! Damage can make sled panic inside a call, or on one of its own threads, which it never reports: whoever waits for
-//! that thread then waits for ever. So calls go through [`guarded`], and a panic hook turns a panic of sled's threads
-//! into the failure of every open store. Neither prints the panic; both tell the operator in a sentence.
+//! Damage can make sled panic inside a call, or on one of its own threads. sled does not report the latter, and waits
+//! for that thread for ever. So calls go through [`guarded`], and a panic hook turns a panic of sled's threads into the
+//! failure of every open store. Neither prints the panic; both log it in a sentence.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -18,10 +18,10 @@ thread_local! {
     static CAUGHT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The stores that are open, or being opened, in this process.
+/// The stores in this process that are open or being opened.
 static OPEN: Mutex<Vec<Weak<Failure>>> = Mutex::new(Vec::new());
 
-/// Runs a call into sled. A panic becomes an error with its text, and nothing is printed.
+/// Calls into sled. A panic becomes an error with its text, and nothing is printed.
 pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     DEPTH.with(|depth| depth.set(depth.get().saturating_add(1)));
     let result = catch_unwind(AssertUnwindSafe(call));
@@ -29,7 +29,7 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|_| CAUGHT.take().unwrap_or_else(|| "it panicked without a word".to_owned()))
 }
 
-/// From now on, a panic on one of sled's threads fails `failure`'s store.
+/// Makes a panic on one of sled's threads fail the store of `failure` from now on.
 pub(super) fn watch(failure: &Arc<Failure>) {
     static HOOK: Once = Once::new();
     HOOK.call_once(install);
@@ -57,7 +57,7 @@ fn on_a_thread_of_sled() -> bool {
 }
 
 fn fail_open_stores(why: &str) {
-    // Out of the lock before anybody is called.
+    // Collected first, so that the lock is not held during the calls.
     let open: Vec<_> =
         OPEN.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
     for failure in open {
@@ -65,7 +65,7 @@ fn fail_open_stores(why: &str) {
     }
 }
 
-/// A panic in one line, up to the first data structure: those can be long, and hold keys.
+/// A panic's text on one line, up to the first data structure: those can be long, and contain keys.
 fn text(panic: &PanicHookInfo<'_>) -> String {
     let what = panic.payload_as_str().unwrap_or("it panicked without a word");
     let what = what.split(['[', '{']).next().unwrap_or_default();

@@ -1,13 +1,14 @@
-//! What is written before sled opens a file that was read and found good, so that sled has nothing left to find out: then
-//! nothing that goes wrong while it reads can make it take a part of the log for empty.
+//! Writes what sled would find out by itself when it opens a file, after the file was read and found intact. So no
+//! error while sled reads can make it treat a part of the log as empty.
 //!
 //! - `conf`: sled's settings, which are always the same.
-//! - `snap.…`: where each page lies, up to the end of the log. sled would otherwise find it from an older one, or from the
-//!   log; as it stands at the end, sled reads none of the log when it opens it. Whatever snapshot was there is replaced.
-//! - In `db`: segments behind the end of the log are zeroed, and the segment in which it ends is closed, so that the log
+//! - `snap.…`: where each page is, up to the end of the log. Otherwise sled would work it out from an older snapshot or
+//!   the log. With a snapshot of the log's end, sled reads none of the log when it opens it. An existing snapshot is
+//!   replaced.
+//! - In `db`: segments after the end of the log are zeroed, and the segment in which it ends is closed, so that the log
 //!   goes on in a new one.
 //!
-//! Each step is durable before the next one, and after each the folder opens as it did before.
+//! Each step is durable before the next one, and after each the folder can still be opened.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -25,7 +26,7 @@ const SETTINGS: &[u8] = b"segment_size: 1048576\nuse_compression: false\nversion
 /// The file of the settings.
 pub(super) const CONF: &str = "conf";
 
-/// sled's folder, and what was found in it.
+/// sled's folder, and what the recovery found in it.
 pub(super) struct Preparation<'a> {
     pub(super) folder: &'a Path,
     pub(super) file: &'a File,
@@ -33,16 +34,16 @@ pub(super) struct Preparation<'a> {
     pub(super) recovery: &'a Recovery,
 }
 
-/// What a snapshot of sled's says.
+/// The contents of one of sled's snapshots.
 pub(super) struct Snapshot {
-    /// How far the log had come.
+    /// The LSN up to which it covers the log.
     pub(super) lsn: u64,
     /// The LSN of each page's newest part.
     pages: Vec<u64>,
 }
 
 impl Preparation<'_> {
-    /// Writes all of it.
+    /// Writes all files.
     pub(super) fn write(&self) -> io::Result<()> {
         write_settings(self.folder, self.disk)?;
         let Some(tip) = self.recovery.tip else { return Ok(()) };
@@ -61,8 +62,8 @@ impl Preparation<'_> {
         self.disk.sync(Synced::Folder, &File::open(self.folder)?)
     }
 
-    /// Closes the log at its end, and says with which LSN it goes on. The segment before that one stays, with a part of
-    /// a page in it: sled takes a log in which it is missing for one that ends before it.
+    /// Closes the log at its end, and returns the LSN at which it goes on. The segment before that stays, with a part
+    /// of a page in it: if it were missing, sled would take the log to end before it.
     fn close(&self, tip: Segment) -> io::Result<Option<u64>> {
         let mut empty = self.recovery.torn.clone();
         let is_used = self.recovery.is_used(tip.offset);
@@ -92,7 +93,7 @@ impl Preparation<'_> {
     }
 }
 
-/// Whether a snapshot is whole.
+/// Whether a snapshot is intact.
 pub(super) fn is_whole(snapshot: &[u8]) -> bool {
     Snapshot::parse(snapshot).is_some()
 }
@@ -110,14 +111,14 @@ pub(super) fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 impl Snapshot {
-    /// The newest one in sled's folder that is whole. One that is damaged, or can't be read, is made again.
+    /// The newest intact snapshot in sled's folder. One that is damaged or can't be read is made again.
     pub(super) fn newest(folder: &Path) -> Option<Self> {
         let there = snapshots(folder).unwrap_or_default();
         let whole = there.into_iter().filter_map(|path| Self::parse(&fs::read(path).ok()?));
         whole.max_by_key(|snapshot| snapshot.lsn)
     }
 
-    /// Holds what was found against what was known: no page can be older now.
+    /// Compares the recovery with an older snapshot: no page can be older now.
     pub(super) fn check(&self, recovery: &Recovery) -> Result<(), Fault> {
         for (number, lsn) in self.pages.iter().enumerate().filter(|(_, lsn)| **lsn < recovery.end) {
             let newest = recovery.pages.get(number).and_then(Page::newest);
@@ -161,14 +162,14 @@ impl Snapshot {
     }
 }
 
-/// A snapshot: where each page lies, when the log goes on in a new segment at `lsn`.
+/// A snapshot of where each page is, if the log goes on in a new segment at `lsn`.
 fn snapshot(pages: &[Page], lsn: u64) -> Vec<u8> {
     let mut bytes = lsn.saturating_add(1).to_le_bytes().to_vec();
     // No segment.
     push_varint(&mut bytes, 0);
     for page in pages {
         match page {
-            // There is none such in a file that was found good.
+            // A file that was found intact has none.
             Page::Missing => {}
             Page::Free(place) => {
                 bytes.push(0);
@@ -200,7 +201,7 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.split_off(..8)?.first_chunk()?))
 }
 
-/// Writes sled's settings, unless they are there.
+/// Writes sled's settings, unless they are there already.
 pub(super) fn write_settings(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
     let whole = settings();
     match fs::read(folder.join(CONF)) {
@@ -215,12 +216,12 @@ pub(super) fn write_settings(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
     write_whole(folder, CONF, &whole, disk)
 }
 
-/// sled's settings as they lie in its folder.
+/// sled's settings as a file.
 pub(super) fn settings() -> Vec<u8> {
     [SETTINGS, &crc32fast::hash(SETTINGS).to_le_bytes()].concat()
 }
 
-/// Writes a file so that it is there as a whole or not at all.
+/// Writes a file atomically.
 fn write_whole(folder: &Path, name: &str, bytes: &[u8], disk: &dyn Disk) -> io::Result<()> {
     let unfinished = folder.join("unfinished");
     let mut file = create_unfinished(&unfinished)?;

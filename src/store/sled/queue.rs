@@ -10,7 +10,7 @@ use super::group_delay::GroupDelay;
 use super::job::Job;
 use super::time::now;
 
-/// Between those who ask for changes and the one writer.
+/// The queue between the callers and the writer.
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     came: Condvar,
@@ -18,7 +18,7 @@ pub(super) struct Queue {
 
 struct Waiting {
     jobs: VecDeque<Job>,
-    /// What they take of a group, rows and bytes.
+    /// The most that they can add to a group: rows and bytes.
     rows: usize,
     bytes: usize,
     /// When their group should begin.
@@ -26,7 +26,7 @@ struct Waiting {
     delay: GroupDelay,
     /// How many changes have come and were not answered yet: those that wait, and those of the group that is written.
     under_way: usize,
-    /// Until when the writer sleeps, if it does.
+    /// Until when the writer sleeps; `None` if it is awake.
     asleep: Option<Instant>,
     closed: bool,
 }
@@ -46,7 +46,7 @@ impl Queue {
         Self { waiting: Mutex::new(waiting), came: Condvar::new() }
     }
 
-    /// Puts a change at the end; wakes the writer if it would sleep too long for it, or if a group is full.
+    /// Adds a change. Wakes the writer if it would sleep too long for the change, or if a group is full.
     pub(super) fn push(&self, job: Job, limits: GroupLimits) {
         let mut waiting = self.lock();
         let full = !job.cost.fits((waiting.rows, waiting.bytes), limits);
@@ -104,7 +104,7 @@ impl Queue {
         waiting.delay.learn(changes, took);
     }
 
-    /// No more changes will come: the writer goes on with what waits, and ends.
+    /// No more changes will come: the writer finishes the waiting ones and ends.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.came.notify_one();

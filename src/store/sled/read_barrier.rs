@@ -1,5 +1,5 @@
-//! What readers may see. sled shows a row before it is durable, so every read passes the read barrier: a read that touches
-//! what the open group changes waits until that group is synced, and all others go on.
+//! Lets readers see durable state only. sled shows a row before it is durable. So a read that touches rows of the open
+//! group waits until that group is synced, and all other reads go on.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -17,22 +17,22 @@ pub(super) struct ReadBarrier {
     ended: watch::Sender<u64>,
 }
 
-/// What a reader has to know about the open group, and about what lies in the tree but isn't there any more.
+/// What a reader must know about the open group, and about removed events that are still in the tree.
 #[derive(Debug, Default)]
 pub(super) struct Visible {
-    /// The number of the open group, or of the last one.
+    /// The number of the open group, or of the last one if none is open.
     group: u64,
     /// The rows that the open group changes; empty if none is open.
     rows: Arc<Rows>,
-    /// Whether the open group takes events out of the log: it removes streams, or puts one event in the place of several.
+    /// Whether the open group removes events from the log, by removing streams or summarizing.
     takes_away: bool,
     /// The last durable position.
     pub(super) position: u64,
-    /// Removed streams whose events are not purged yet, by birth: the positions that are in no chunk.
+    /// Removed streams whose events are not purged yet, by birth, with the positions that are in no chunk.
     pub(super) purging: BTreeMap<u64, Vec<u64>>,
 }
 
-/// Which part of the tree a read touches.
+/// The part of the tree that a read touches.
 #[derive(Debug)]
 pub(super) enum Touches<'a> {
     /// One row.
@@ -49,8 +49,8 @@ impl ReadBarrier {
         Self { visible: RwLock::new(visible), ended: watch::Sender::new(0) }
     }
 
-    /// Reads, if nothing of what it touches is open; else the number of the group to wait for. No group opens while
-    /// `read` runs.
+    /// Runs `read`, unless the open group changes something that it touches; then returns the number of the group to
+    /// wait for. No group opens while `read` runs.
     pub(super) fn read<T>(&self, touches: &Touches<'_>, read: impl FnOnce(&Visible) -> T) -> Result<T, u64> {
         let visible = self.visible();
         if visible.is_open(touches) { Err(visible.group) } else { Ok(read(&visible)) }
@@ -63,7 +63,7 @@ impl ReadBarrier {
         drop(ended.wait_for(|last| *last >= group).await);
     }
 
-    /// Opens a group: to be called before it is applied.
+    /// Opens a group; call it before the group is applied.
     pub(super) fn begin(&self, rows: Arc<Rows>, takes_away: bool) {
         self.change(|visible| {
             visible.group = visible.group.saturating_add(1);
@@ -72,7 +72,7 @@ impl ReadBarrier {
         });
     }
 
-    /// Closes the open group: what it changed is durable now.
+    /// Closes the open group: its changes are durable now.
     pub(super) fn end(&self, position: u64, removed: Vec<(u64, Vec<u64>)>) {
         let group = self.change(|visible| {
             visible.rows = Arc::default();
@@ -84,12 +84,12 @@ impl ReadBarrier {
         self.ended.send_replace(group);
     }
 
-    /// Changes what is visible while nobody reads.
+    /// Changes what readers see, while no read runs.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Visible) -> T) -> T {
         change(&mut self.visible.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What is visible; held, it keeps groups from opening.
+    /// What readers see. While the guard is held, no group opens.
     pub(super) fn visible(&self) -> RwLockReadGuard<'_, Visible> {
         self.visible.read().unwrap_or_else(PoisonError::into_inner)
     }

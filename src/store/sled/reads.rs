@@ -1,4 +1,4 @@
-//! The reads: what each touches, and how it is done. A row that is not what was written there is never an answer.
+//! The reads of the store: which rows each touches, and how it works. A damaged row is an error, never an answer.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -12,7 +12,7 @@ use super::tree::Tree;
 
 /// A read of durable state.
 pub(super) trait Read: Send + Sync + 'static {
-    /// What it answers.
+    /// The type of its answer.
     type Found: Send + 'static;
 
     /// Which rows it touches.
@@ -145,7 +145,7 @@ impl Read for ReadLog {
 }
 
 impl ReadLog {
-    /// Takes the events of a row; says whether there may be more behind it.
+    /// Takes the events of a row; returns whether there may be more after it.
     fn take(
         &self,
         key: &[u8],
@@ -184,22 +184,21 @@ impl Read for ReadStream {
         let mut events = Vec::with_capacity(places.len());
         for place in &places {
             let (event, stands_from) = self.event(tree, head.birth, *place)?;
-            // What is not there before it is what it stands for.
+            // If versions before it are missing, it must be a summary that covers them.
             if place.version > next && stands_from.is_none_or(|first| first > next) {
                 return Err(self.missing(next));
             }
             next = place.version.saturating_add(1);
             events.push(event);
         }
-        // The last event of a stream is always there.
+        // A stream's last event always exists.
         let is_whole = places.len() >= self.limit || next > head.version;
         if is_whole { Ok(events) } else { Err(self.missing(next)) }
     }
 }
 
 impl ReadStream {
-    /// The event at a place, if it is the one that should stand there; and the first version that it stands for, if it is
-    /// a summary.
+    /// The event at a place, if it is the expected one; and for a summary, the first version that it covers.
     fn event(
         &self,
         tree: &Tree,
@@ -220,27 +219,26 @@ impl ReadStream {
     }
 }
 
-/// What the keys of a stream's chunks begin with.
+/// The prefix of the keys of a stream's chunks.
 fn chunks_prefix(birth: u64) -> Vec<u8> {
     chunk_key(birth, 0).get(..9).unwrap_or_default().to_vec()
 }
 
-/// Where an event of a stream stands.
+/// Where an event of a stream is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) version: u64,
     pub(super) position: u64,
 }
 
-/// A chunk of a stream: its key, and the positions that it holds.
+/// A chunk of a stream: its key and its positions.
 pub(super) struct Chunk {
     pub(super) key: Vec<u8>,
     pub(super) positions: Vec<u64>,
 }
 
 impl Tree {
-    /// The rows behind `from` under a prefix, as many as `limit`, as `parse` makes them; what it makes nothing of is
-    /// left out.
+    /// At most `limit` rows after `from` under a prefix, converted by `parse`, which may leave rows out.
     fn collect<T>(
         &self,
         (from, prefix): (Bound<Vec<u8>>, &[u8]),
@@ -266,7 +264,7 @@ impl Tree {
         fault.map_or(Ok(found), Err)
     }
 
-    /// Where the events of a stream stand that are left behind version `after`, at most `limit` of them.
+    /// The places of the existing events of a stream after version `after`, at most `limit`.
     pub(super) fn places(&self, head: &Head, after: u64, limit: usize) -> Result<Vec<Place>, Fault> {
         let mut places = Vec::new();
         let mut next = after.saturating_add(1);
@@ -282,8 +280,8 @@ impl Tree {
         Ok(places)
     }
 
-    /// The first chunk that has events from `version` on: its number, and the positions in it. Behind the last whole
-    /// one, what the head has.
+    /// The first chunk with events from `version` on: its number and its positions. After the last whole chunk, the
+    /// positions in the head.
     fn chunk_from(&self, head: &Head, version: u64) -> Result<(u64, Vec<u64>), Fault> {
         let number = version.saturating_sub(1).checked_div(CHUNK).unwrap_or_default().saturating_add(1);
         let whole = head.version.checked_div(CHUNK).unwrap_or_default();
@@ -302,11 +300,11 @@ impl Tree {
                 .map(Some)
                 .map_err(Fault::row(format_args!("the index of the stream born at position {}", head.birth)))
         })?;
-        // None is left of the whole ones.
+        // No whole chunk is left.
         Ok(found.into_iter().next().unwrap_or_else(|| (whole.saturating_add(1), head.tail.clone())))
     }
 
-    /// The positions in a chunk that is there.
+    /// The positions in a chunk that must exist.
     pub(super) fn chunk(&self, birth: u64, number: u64) -> Result<Vec<u64>, Fault> {
         let key = chunk_key(birth, number);
         let lost =

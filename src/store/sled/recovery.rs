@@ -1,9 +1,9 @@
-//! What sled would make of its file when it opens it, found without writing anything.
+//! Finds out what sled would read from its file when it opens it, without writing anything.
 //!
-//! sled takes a segment whose header it can't read for an empty one, and a log that breaks off for one that ends there;
-//! then it overwrites what it takes for empty, before anybody can object. So heirloom reads the file first, and finds by
-//! sled's own rules where each page's newest parts lie. Beyond that it looks at what those rules leave out: an empty or
-//! broken place is a leftover of a crash as long as nothing that is missing there would be needed.
+//! sled treats a segment whose header it can't read as empty, and a log that breaks off as ended; then it overwrites
+//! what it treats as empty. So heirloom reads the file first, and finds by sled's own rules where each page's newest
+//! parts are. It also examines what those rules leave out: an empty or broken place is a leftover of a crash if nothing
+//! that is missing there would be needed.
 //!
 //! These are leftovers of a crash, not damage:
 //! - the end of the log: a group that was written in part, segments behind it that were written before their
@@ -17,26 +17,26 @@ use super::segments::{
     End, HEADER, Header, Kind, MESSAGE_HEADER, Message, Messages, ReadFailed, SEGMENT, SEGMENT_LSN, SledFile,
 };
 
-/// sled numbers pages from 0 on; it never has this many.
+/// A bound on page numbers: sled numbers pages from 0 and never has this many.
 const PAGES: u64 = 1 << 37;
 
-/// Where a message lies.
+/// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) lsn: u64,
-    /// In the file.
+    /// The offset in the file, in bytes.
     pub(super) offset: u64,
     pub(super) size: u32,
 }
 
-/// What the log says of a page.
+/// What the log has of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     /// Nothing.
     Missing,
     /// It was freed.
     Free(Place),
-    /// It was written as a whole, and changed since.
+    /// It was written as a whole, and changed afterwards.
     Present { base: Place, links: Vec<Place> },
 }
 
@@ -47,24 +47,24 @@ pub(super) struct Segment {
     pub(super) offset: u64,
 }
 
-/// What the file holds.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     /// By their numbers.
     pub(super) pages: Vec<Page>,
-    /// The LSN behind the last message.
+    /// The LSN after the last message.
     pub(super) end: u64,
     /// The segment in which the log ends; `None` when there is no log.
     pub(super) tip: Option<Segment>,
-    /// Whether that segment says that it ends there.
+    /// Whether that segment has a message that says that it ends there.
     pub(super) capped: bool,
-    /// Segments behind the end: they hold nothing.
+    /// Segments after the end, which have no valid data.
     pub(super) torn: Vec<u64>,
     /// How many messages were read.
     pub(super) messages: u64,
-    /// The segments up to the end: their offsets by LSN.
+    /// The offsets of the segments up to the end, by LSN.
     order: BTreeMap<u64, u64>,
-    /// Segments in which no message of theirs stands at this place, before the end of the log.
+    /// Segments before the end of the log that have no valid message at this place.
     broken: Vec<(Segment, usize)>,
 }
 
@@ -73,14 +73,14 @@ pub(super) struct Recovery {
 struct Headers {
     /// Offsets by LSN.
     whole: BTreeMap<u64, u64>,
-    /// Offsets, and whether there is a header, though not a whole one.
+    /// Offsets of segments without an intact header, and whether there is a damaged one.
     without: Vec<(u64, bool)>,
-    /// Up to here the log was whole when a segment was begun, at the latest.
+    /// An LSN up to which the log was intact when some segment was begun.
     whole_to: u64,
 }
 
 impl Recovery {
-    /// Reads the whole file. A snapshot of sled's may say that the log was whole up to an LSN.
+    /// Reads the whole file. `snapshot` is the LSN up to which one of sled's snapshots says that the log was intact.
     pub(super) fn read(file: &SledFile<'_>, snapshot: u64) -> Result<Self, Fault> {
         let mut headers = Headers::read(file)?;
         headers.whole_to = headers.whole_to.max(snapshot);
@@ -98,7 +98,7 @@ impl Recovery {
         Ok(found)
     }
 
-    /// Takes in the messages of a segment.
+    /// Processes the messages of a segment.
     fn segment(&mut self, segment: Segment, bytes: &[u8]) -> Result<(), Fault> {
         self.tip = Some(segment);
         self.order.insert(segment.lsn, segment.offset);
@@ -111,7 +111,7 @@ impl Recovery {
             }
             self.messages = self.messages.saturating_add(1);
             if message.kind == Kind::Batch && message.batch_end().is_none_or(|last| last >= self.end) {
-                // A batch of which the end is missing: all of it is.
+                // The end of a batch is missing: then the whole batch is.
                 self.end = lsn;
                 return Ok(());
             }
@@ -126,7 +126,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// sled's rules for a message.
+    /// Applies a message by sled's rules.
     fn apply(&mut self, message: &Message<'_>, place: Place) -> Result<(), Fault> {
         match message.kind {
             Kind::Canceled | Kind::Cap | Kind::Batch => return Ok(()),
@@ -141,7 +141,7 @@ impl Recovery {
             {
                 links.push(place);
             }
-            // Otherwise the page has moved on since, or its beginning was freed: it stands whole further on.
+            // Otherwise the page was written again later, or its beginning was freed: it is complete further on.
             return Ok(());
         }
         if index >= self.pages.len() {
@@ -157,7 +157,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// Whether something was lost that is needed.
+    /// Checks that nothing is lost that is needed.
     fn check(&self, file: &SledFile<'_>, headers: &Headers) -> Result<(), Fault> {
         let mut bytes = Vec::new();
         for (segment, at) in &self.broken {
@@ -174,8 +174,8 @@ impl Recovery {
         }
     }
 
-    /// A segment before the end in which there is a hole: the page that was in the hole may be needed, unless nothing of
-    /// the segment is any more.
+    /// Checks a segment before the end that has a hole: the page in the hole may be needed, unless nothing of the
+    /// segment is.
     fn check_broken(&self, segment: Segment, at: usize, bytes: &[u8]) -> Result<(), Fault> {
         let hole = || damaged(plus(segment.offset, at), "a message that is not what was written there");
         if self.is_used(segment.offset) {
@@ -187,7 +187,7 @@ impl Recovery {
         if claimed.is_some_and(|message| self.is_news(&message, plus(segment.lsn, at))) {
             return Err(hole());
         }
-        // With a flipped bit in its header it claims to be another.
+        // A message with a flipped bit in its header looks like another one.
         let mut repaired = behind.to_vec();
         for bit in 0..MESSAGE_HEADER.saturating_mul(8) {
             flip(&mut repaired, bit);
@@ -197,8 +197,8 @@ impl Recovery {
             }
             flip(&mut repaired, bit);
         }
-        // What stands behind the hole. What stood in it is gone: parts of a segment that is used again are overwritten first,
-        // whichever the disk likes, and its header last.
+        // The messages after the hole. Those in it are gone: when a segment is reused, the disk overwrites its parts in
+        // any order, and its header last.
         let found = found(bytes, at, |found| found == number);
         if found.iter().any(|(at, message)| self.is_news(message, plus(segment.lsn, *at))) {
             return Err(hole());
@@ -206,7 +206,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// A segment without a whole header is empty, or was never finished; unless there are messages in it that are needed.
+    /// A segment without an intact header is empty or was never completed, unless it has messages that are needed.
     fn check_without_header(&self, offset: u64, has_header: bool, bytes: &[u8]) -> Result<(), Fault> {
         let body = bytes.get(HEADER..).unwrap_or_default();
         if body.iter().all(|byte| *byte == 0) {
@@ -222,7 +222,7 @@ impl Recovery {
         if is_damage { Err(damaged(offset, "a header that is not what was written there")) } else { Ok(()) }
     }
 
-    /// Whether a message that was passed over is newer than what is known of its page.
+    /// Whether a skipped message is newer than what is known of its page.
     fn is_news(&self, message: &Message<'_>, lsn: u64) -> bool {
         let page = usize::try_from(message.page).ok().and_then(|index| self.pages.get(index));
         let is_link = match message.kind {
@@ -242,7 +242,7 @@ impl Recovery {
         self.order.get(&lsn).copied()
     }
 
-    /// Whether a part of a page lies in the segment at this offset.
+    /// Whether the segment at this offset has a part of a page.
     pub(super) fn is_used(&self, segment: u64) -> bool {
         let within =
             |place: &Place| place.offset.wrapping_div(SEGMENT_LSN) == segment.wrapping_div(SEGMENT_LSN);
@@ -255,7 +255,7 @@ impl Recovery {
 }
 
 impl Page {
-    /// The LSN of its newest part.
+    /// The LSN of the page's newest part.
     pub(super) fn newest(&self) -> Option<u64> {
         match self {
             Self::Missing => None,
@@ -283,12 +283,12 @@ impl Headers {
         Ok(headers)
     }
 
-    /// The LSN behind the last message: from the segment up to which the log was whole for certain, the segments follow
-    /// each other without a gap, and so do their messages.
+    /// The LSN after the last message. From the segment up to which the log was certainly intact, segments follow each
+    /// other without a gap, and so do their messages.
     fn end(&self, file: &SledFile<'_>) -> Result<u64, Fault> {
         let start = self.whole_to.wrapping_div(SEGMENT_LSN).saturating_mul(SEGMENT_LSN);
-        // sled says so of what it has written; that need not have been durable when its successor was. Then the log ends
-        // before it.
+        // sled records how far it has written; that need not have been durable when the next segment was. Then the log
+        // ends before it.
         let start = self.whole.range(..=start).next_back().map(|(lsn, _)| lsn);
         let Some(start) = start else { return Ok(0) };
         let (mut end, mut bytes) = (0, Vec::new());
@@ -317,7 +317,7 @@ impl From<ReadFailed> for Fault {
     }
 }
 
-/// Whether a message anywhere in the file, wherever it stands, is one that `is_meant`.
+/// Whether the file has a message, at any place, for which `is_meant` is true.
 pub(super) fn any_message(
     file: &SledFile<'_>,
     is_meant: impl Fn(&Message<'_>) -> bool,
@@ -332,7 +332,7 @@ pub(super) fn any_message(
     Ok(false)
 }
 
-/// The whole messages behind a place, with a number that `is_number` accepts.
+/// The intact messages after a place whose number `is_number` accepts.
 fn found(bytes: &[u8], from: usize, is_number: impl Fn(u64) -> bool) -> Vec<(usize, Message<'_>)> {
     let (mut at, mut found) = (from, Vec::new());
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {

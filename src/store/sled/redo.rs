@@ -1,7 +1,7 @@
-//! Makes a small group atomic. sled has batches for that, but writes the beginning of each by itself, which wakes all of
-//! its threads and waits for the disk once more. So all that a small group changes is written to one row first, and then
-//! row by row. After a crash sled has what was written up to some moment: that one row, by which the group is done again,
-//! or nothing of the group.
+//! Makes a small group atomic. sled's batches would do that, but sled writes the beginning of each batch separately,
+//! which wakes all its threads and waits for the disk once more. So all changes of a small group are written to one row
+//! first, and then row by row. After a crash sled has everything written up to some moment: either that one row, from
+//! which the group is redone, or nothing of the group.
 
 use sled::{Batch, IVec};
 
@@ -10,13 +10,13 @@ use super::layout::{self, Cursor, Damaged, REDO};
 use super::rows::{ReadRows, Rows};
 use super::tree::Tree;
 
-/// The most that is written twice, in bytes: a larger group is a batch of sled's, which costs less than the copy then.
+/// The most bytes written twice: for a larger group a batch of sled's is cheaper than the copy.
 const SMALL: usize = 32 * 1024;
-/// Behind a key: its row is deleted, or gets the value that follows.
+/// The byte after a key: its row is deleted, or gets the value that follows.
 const DELETED: u8 = 0;
 const PUT: u8 = 1;
 
-/// Changes rows: after a crash all of it is there or nothing.
+/// Changes rows atomically: after a crash there is all of it or nothing.
 pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
     let body = body(rows);
     if body.len() <= SMALL {
@@ -36,13 +36,13 @@ pub(super) fn apply(tree: &Tree, rows: &Rows) -> Result<(), Fault> {
     tree.keep_up()
 }
 
-/// Keeps what came before a batch from being done again on top of it. It is written, not deleted: deleting what is not there
-/// writes nothing, and then a batch would rest on one before it.
+/// Makes sure that the group before a batch is not redone on top of the batch. The row is written, not deleted, because
+/// deleting a missing row writes nothing.
 pub(super) fn forget(batch: &mut Batch) {
     batch.insert(REDO, layout::value(REDO, &[]));
 }
 
-/// What is missing of the last group: a crash may have come between its rows.
+/// The changes of the last group that are missing, because a crash came between its rows.
 pub(super) fn missing(tree: &impl ReadRows) -> Result<Rows, Fault> {
     let mut missing = Rows::new();
     let Some(value) = tree.get(REDO)? else { return Ok(missing) };
@@ -70,7 +70,7 @@ fn body(rows: &Rows) -> Vec<u8> {
     body
 }
 
-/// The group is small, so its parts are.
+/// Lengths fit, because the group is small.
 fn push(body: &mut Vec<u8>, bytes: &[u8]) {
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     body.extend_from_slice(&len.to_be_bytes());
@@ -125,7 +125,7 @@ mod tests {
         ]);
         let written = body(&rows);
         assert_eq!(parse(&written), Some(rows));
-        // Between its rows a cut is none: that is what the row's checksum is for.
+        // A cut between its rows is not detected here: the row's checksum does that.
         let cuts = (1..written.len()).filter(|at| parse(&written[..*at]).is_some());
         assert_eq!(cuts.count(), 2);
     }

@@ -7,17 +7,17 @@ use sled::IVec;
 
 use super::fault::Fault;
 
-/// Rows by their keys: a value to write, or none to delete the row.
+/// Rows by key: the value to write, or `None` to delete the row.
 pub(super) type Rows = BTreeMap<Vec<u8>, Option<IVec>>;
 
-/// Rows that can be read: of sled's tree, or of its file without sled.
+/// A source of rows: sled's tree, or its file read without sled.
 pub(super) trait ReadRows {
     fn get(&self, key: &[u8]) -> Result<Option<IVec>, Fault>;
 
     /// The last row whose key begins with `prefix`.
     fn last(&self, prefix: &[u8]) -> Result<Option<(IVec, IVec)>, Fault>;
 
-    /// Shows the rows from a key on to `visit`, in order, until it breaks or a key does not begin with `prefix`.
+    /// Calls `visit` with the rows from a key on, in order, until it breaks or a key does not begin with `prefix`.
     fn visit(
         &self,
         from: Bound<Vec<u8>>,

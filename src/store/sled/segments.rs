@@ -1,9 +1,9 @@
-//! sled's file as it lies on the disk, read by heirloom itself.
+//! Reads sled's file directly, without sled.
 //!
-//! The file is a row of segments of 1 MiB. Each begins with a header, which says where in the log the segment stands
-//! (its LSN: a position in bytes that only grows, a multiple of the segment's length), and then has messages, each with
-//! a checksum. A segment that is freed is used again later, with a higher LSN. What follows the last message is zeros,
-//! or was left by an earlier use.
+//! The file is a sequence of segments of 1 MiB. Each begins with a header that says where in the log the segment is
+//! (its LSN: a position in bytes that only grows, a multiple of the segment's length), followed by messages, each with
+//! a checksum. A freed segment is used again later, with a higher LSN. After the last message there are zeros or bytes
+//! of an earlier use.
 
 use std::fs::File;
 use std::io;
@@ -23,16 +23,16 @@ pub(super) const MESSAGE_HEADER: usize = 32;
 pub(super) enum Header {
     /// Zeros: never written, or zeroed by sled when the segment was freed.
     Empty,
-    /// Where the segment stands in the log, and the LSN up to which the log was written when the segment was begun.
+    /// The segment's LSN, and the LSN up to which the log was written when the segment was begun.
     Whole { lsn: u64, stable: u64 },
     /// Something else.
     Damaged,
 }
 
-/// What a message says.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Nothing: its writer gave up.
+    /// None: its write was canceled.
     Canceled,
     /// The segment ends here.
     Cap,
@@ -44,7 +44,7 @@ pub(super) enum Kind {
     Page,
     /// A change of a page.
     Link,
-    /// A message whose contents are in a file of their own: heirloom's never are.
+    /// A message whose contents are in a separate file; heirloom never writes one.
     Elsewhere,
 }
 
@@ -65,9 +65,9 @@ pub(super) struct Message<'a> {
 pub(super) enum End {
     /// There is no room for another one.
     Full,
-    /// At this place, by a message that says so.
+    /// At this offset, by a message that says so.
     Cap(usize),
-    /// At this place there is no whole message of this segment.
+    /// At this offset, where there is no intact message of this segment.
     Broken(usize),
 }
 
@@ -109,7 +109,7 @@ impl Header {
         let (lsn, stable) = numbers.split_first_chunk::<8>()?;
         let number = |bytes: [u8; 8]| i64::from_le_bytes(bytes) ^ i64::MAX;
         let lsn = u64::try_from(number(*lsn)).ok()?;
-        // sled has the LSN of the last byte, and -1 before there was any.
+        // sled stores the LSN of the last byte, and -1 before there was any.
         let stable = u64::try_from(number(*stable.first_chunk()?).checked_add(1)?).ok()?;
         (lsn % SEGMENT_LSN == 0).then_some(Self::Whole { lsn, stable })
     }
@@ -121,7 +121,7 @@ impl<'a> Message<'a> {
         Self::claimed(bytes).filter(|message| message.is_whole(bytes))
     }
 
-    /// The message as its header has it, whole or not.
+    /// The message as its header describes it, intact or not.
     pub(super) fn claimed(bytes: &'a [u8]) -> Option<Self> {
         let (_, mut rest) = bytes.split_first_chunk::<4>()?;
         let kind = Kind::parse(*rest.split_off_first()?)?;
@@ -165,7 +165,7 @@ impl<'a> Messages<'a> {
         Self { segment, number: lsn.wrapping_div(SEGMENT_LSN), at: HEADER, end: None }
     }
 
-    /// Where they end, once all have been seen.
+    /// How they end, once all have been read.
     pub(super) const fn end(&self) -> Option<End> {
         self.end
     }
@@ -204,7 +204,7 @@ impl<'a> SledFile<'a> {
         Ok(Self { file, len })
     }
 
-    /// Where its segments begin; one of which not even the header is there is none.
+    /// The offsets of its segments. One that is shorter than a header is left out.
     pub(super) fn offsets(&self) -> impl Iterator<Item = u64> {
         let end = self.len.saturating_sub(HEADER as u64).checked_add(1).filter(|_| self.len >= HEADER as u64);
         (0..end.unwrap_or(0)).step_by(SEGMENT)
@@ -214,14 +214,14 @@ impl<'a> SledFile<'a> {
         self.bytes(offset, HEADER).map(|bytes| Header::parse(&bytes))
     }
 
-    /// Reads a segment, as far as the file goes.
+    /// Reads a segment, or as much of it as the file has.
     pub(super) fn segment(&self, offset: u64, segment: &mut Vec<u8>) -> Result<(), ReadFailed> {
         let there = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(SEGMENT).min(SEGMENT);
         segment.resize(there, 0);
         self.file.read_exact_at(segment, offset).map_err(|source| ReadFailed { at: offset, source })
     }
 
-    /// Reads as many bytes.
+    /// Reads `count` bytes.
     pub(super) fn bytes(&self, at: u64, count: usize) -> Result<Vec<u8>, ReadFailed> {
         let mut bytes = vec![0; count];
         self.file.read_exact_at(&mut bytes, at).map_err(|source| ReadFailed { at, source })?;
@@ -237,7 +237,7 @@ fn message_sum(header: &[u8], body: &[u8]) -> u32 {
     !hasher.finalize()
 }
 
-/// What ends a segment at a place: a message that says so, and zeros.
+/// The bytes that end a segment at an offset: a message that says so, and zeros.
 pub(super) fn cap(lsn: u64, at: usize) -> Vec<u8> {
     let room = SEGMENT.saturating_sub(at);
     let padding = vec![0; room.saturating_sub(MESSAGE_HEADER)];
@@ -251,7 +251,7 @@ pub(super) fn cap(lsn: u64, at: usize) -> Vec<u8> {
     bytes
 }
 
-/// One of sled's numbers, which have one to nine bytes.
+/// One of sled's variable-length numbers, of one to nine bytes.
 pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let first = *bytes.split_off_first()?;
     let little = |bytes: &mut &[u8], count: usize| {
@@ -309,7 +309,7 @@ mod tests {
             assert_eq!((varint(&mut rest), rest), (Some(number), [].as_slice()), "{bytes:?}");
             assert_eq!(varint(&mut &bytes[..bytes.len() - 1]), None);
         }
-        // As sled writes them.
+        // The encodings that sled writes.
         for (number, bytes) in
             [(240, [240].as_slice()), (2287, &[248, 255]), (2288, &[249, 0, 0]), (67824, &[250, 240, 8, 1])]
         {

@@ -1,4 +1,4 @@
-//! What the store's handle and its writer share, and how every read passes the read barrier.
+//! The state that the store's handle and its writer share, and the way of every read through the read barrier.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -27,11 +27,11 @@ pub(super) struct Shared {
     pub(super) limits: GroupLimits,
     pub(super) space: Space,
     pub(super) counts: Counts,
-    /// Held until sled is closed, hence the last field.
+    /// Held until sled is closed; therefore the last field.
     pub(super) _lock: File,
 }
 
-/// What the writer counts.
+/// The writer's counters.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) groups: AtomicU64,
@@ -42,7 +42,7 @@ pub(super) struct Counts {
 }
 
 impl Shared {
-    /// Ends this run: the tree's state is unknown.
+    /// Ends this run, because the tree's state is unknown.
     pub(super) fn fail(&self, why: &str) {
         self.failure.fail(why);
     }
@@ -84,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// As [`read`](Self::read), for many rows: on a thread where it may take its time.
+    /// As [`read`](Self::read), for many rows: on a thread that may block.
     pub(super) async fn read_many<R: Read>(self: &Arc<Self>, read: R) -> Result<R::Found, StoreError> {
         let read = Arc::new(read);
         loop {
@@ -99,7 +99,7 @@ impl Shared {
         }
     }
 
-    /// Reads, or says which group to wait for.
+    /// Reads, or returns which group to wait for.
     fn attempt<R: Read>(&self, read: &R) -> Result<Result<R::Found, StoreError>, u64> {
         if let Err(error) = self.failure.check() {
             return Ok(Err(error));
@@ -111,7 +111,7 @@ impl Shared {
             found
         })?;
         Ok(match found {
-            // What failed meanwhile may have changed what was read.
+            // If the store failed meanwhile, what was read may be wrong.
             Ok(found) => self.failure.check().map(|()| found),
             Err(fault) => Err(self.damage(&fault)),
         })
@@ -124,8 +124,8 @@ impl Shared {
         }
     }
 
-    /// A fault that a read met ends the run. A single bad row does too: sled's own checksums were right, so whatever
-    /// made it may have been at work elsewhere, and nothing more should be answered, or written, on top of it.
+    /// Ends the run after a fault in a read, even for a single bad row: sled's own checksums were right, so whatever
+    /// caused it may have damaged other rows, and nothing more should be answered or written.
     fn damage(&self, fault: &Fault) -> StoreError {
         self.failure.fail_by(fault);
         fault.error(&self.folder)

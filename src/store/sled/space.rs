@@ -1,4 +1,4 @@
-//! How much room there is on the disk, and when that is so little that what can wait should wait.
+//! Measures the free space on the disk, and decides whether the disk is nearly full.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -10,20 +10,20 @@ use super::time::now;
 #[derive(Debug)]
 pub(super) struct Space {
     folder: PathBuf,
-    /// Below so much, in bytes, the disk counts as nearly full...
+    /// The free space, in bytes, below which the disk counts as nearly full...
     floor: u64,
-    /// ...but never for more than one part in so many of the volume; 0 if always.
+    /// ...but at most one part in this many of the volume; 0: no such limit.
     share: u64,
     /// Since when it has been nearly full.
     since: Mutex<Option<Instant>>,
 }
 
-/// What was found at one look.
+/// The result of one measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
     pub(super) free: u64,
     pub(super) floor: u64,
-    /// For how long it has been nearly full, as far as it was looked at.
+    /// How long the disk has been nearly full, as far as it was measured.
     pub(super) nearly_full: Option<Duration>,
 }
 
@@ -32,7 +32,7 @@ impl Space {
         Self { folder: folder.to_owned(), floor, share, since: Mutex::default() }
     }
 
-    /// Looks at the disk. One that does not tell is taken for full.
+    /// Measures the disk. If the operating system gives no answer, it counts as full.
     pub(super) fn look(&self) -> Room {
         let disk = rustix::fs::statvfs(&self.folder).ok();
         let bytes = |blocks: fn(&rustix::fs::StatVfs) -> u64| {

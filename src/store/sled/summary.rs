@@ -1,9 +1,9 @@
-//! Puts one event in the place of several, within a group.
+//! Replaces several events by one, within a group.
 //!
-//! All rows that this changes are changed by the group itself, so it is atomic and synced as any other change, and what it
-//! frees is free for sled at once. That is why the number of events is limited: each may lie in another row of the log.
-//! Rows without events go, chunks without positions go. The head is written again, unchanged but for its positions, so
-//! that readers of the stream wait for the group.
+//! The group itself changes all rows, so this is atomic and synced like any other change, and the space is free for
+//! sled at once. Therefore the number of events is limited: each may be in another row of the log. Rows without events
+//! and chunks without positions are deleted. The head is written again with only its positions changed, so that readers
+//! of the stream wait for the group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,23 +14,23 @@ use super::layout::{self, CHUNK, Damaged, GONE, Head, chunk_key, snapshot_key};
 use super::log::{self, Event, PURGED};
 use super::reads::Place;
 
-/// What a summary stands for.
+/// What a summary replaces.
 pub(super) struct Summary {
-    /// The events that go; the summary stands in the place of the last.
+    /// The replaced events; the summary gets the place of the last.
     places: Vec<Place>,
-    /// The first version that it stands for.
+    /// The first version that it covers.
     first: u64,
 }
 
 impl Group<'_> {
-    /// What is to be taken away, or why nothing is.
+    /// Decides which events are replaced, or why none are.
     pub(super) fn plan(
         &self,
         head: &Head,
         summarize: &Summarize,
     ) -> Result<Result<Summary, StoreError>, Fault> {
         let Summarize { first, last, .. } = *summarize;
-        // A group does it once a stream: a rival has decided on events that are not there any more.
+        // At most once a stream and group: a second summary was decided on events that no longer exist.
         let is_touched = self.heads.contains_key(&summarize.stream);
         if is_touched || first < 2 || last < first || last > head.version {
             return Ok(Err(StoreError::WrongExpectedVersion));
@@ -55,7 +55,7 @@ impl Group<'_> {
         Ok(Ok(Summary { places, first }))
     }
 
-    /// Takes the events away and puts the summary in the place of the last.
+    /// Removes the events, and puts the summary in the place of the last.
     pub(super) fn summarize(
         &mut self,
         change: Summarize,
@@ -78,7 +78,7 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Puts other entries in the place of events.
+    /// Replaces events by other entries.
     fn replace(&mut self, others: &BTreeMap<u64, Vec<u8>>) -> Result<(), Fault> {
         let mut behind = 0;
         for position in others.keys().copied() {
@@ -86,7 +86,7 @@ impl Group<'_> {
                 continue;
             }
             if self.last_row.holds(position) {
-                // The last positions of all.
+                // The positions in the log's last row.
                 return self.last_row.replace(others).map_err(Fault::row("the end of the log"));
             }
             let changed = log::replace(position, others, |key| match self.rows.get(key) {
@@ -102,7 +102,7 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Takes the positions of events out of the stream's index.
+    /// Removes the positions of events from the stream's index.
     fn forget(&mut self, head: &mut Head, gone: &BTreeSet<u64>) -> Result<(), Fault> {
         let whole = head.version.checked_div(CHUNK).unwrap_or_default();
         let number =

@@ -1,4 +1,4 @@
-//! The time by which the disk is paced and measured.
+//! The clock for pacing and measuring the disk.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! sled behind the panic guard: the few calls that the store makes, with every failure told as a [`Fault`].
+//! sled behind the panic guard: the few calls that the store makes, with every failure as a [`Fault`].
 
 use std::fs::File;
 use std::io;
@@ -17,14 +17,14 @@ use super::rows::{ReadRows, Rows};
 
 /// sled's file, in its folder.
 pub(super) const FILE: &str = "db";
-/// How long to wait before sled is asked again.
+/// How long to wait before sled is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
-/// How often sled is asked again after a failure.
+/// How often opening sled is retried after a failure.
 const REFUSED_TRIES: u32 = 2;
-/// How often sled is asked again while somebody has its lock: three seconds.
+/// How often opening sled is retried while another process has its lock: for three seconds.
 const TAKEN_TRIES: u32 = 60;
 
-/// The one tree.
+/// sled's only tree.
 pub(super) struct Tree {
     folder: PathBuf,
     /// `None` only while it is being dropped.
@@ -33,19 +33,19 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Opens, or creates, sled's folder. What sled has found or made there is durable then.
+    /// Opens or creates sled's folder. What sled has found or written there is durable afterwards.
     pub(super) fn open(folder: &Path, cache_bytes: u64, disk: Arc<dyn Disk>) -> Result<Self, Fault> {
         let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).segment_size(SEGMENT);
-        // Its flusher would write at moments of its own, and more than the rule of `durable` allows.
+        // sled's flusher would write at any time, and more than the rule in `durable` permits.
         let config = config.flush_every_ms(None);
         let mut db = checked(|| config.open());
         let (mut refused, mut taken) = (0_u32, 0_u32);
         loop {
             match db {
-                // What sled reads was read a moment ago: a device that fails now and then is asked again.
+                // The file could be read a moment ago, so a device that fails now and then is tried again.
                 Err(Fault::Refused(_)) if refused < REFUSED_TRIES => refused = refused.saturating_add(1),
-                // We have the folder's lock: what has sled's may be what sled itself has not let go of yet, in this
-                // process or in one that it is just starting.
+                // This process has the folder's lock. sled's lock may not be released yet by sled itself, in this
+                // process or in a child process that is being started.
                 Err(Fault::Taken) if taken < TAKEN_TRIES => taken = taken.saturating_add(1),
                 Ok(_) | Err(_) => break,
             }
@@ -61,7 +61,7 @@ impl Tree {
         match opened {
             Ok(durable) => Ok(Self { folder: folder.to_owned(), db: Some(db), durable }),
             Err(error) => {
-                // Its drop would write.
+                // Dropping it would write.
                 std::mem::forget(db);
                 Err(Fault::refused("its file", &error))
             }
@@ -77,7 +77,7 @@ impl Tree {
         self.read(|db| db.get(key))
     }
 
-    /// Shows the rows between two keys to `visit`, in order, until it breaks.
+    /// Calls `visit` with the rows between two keys, in order, until it breaks.
     pub(super) fn visit(
         &self,
         from: Bound<Vec<u8>>,
@@ -96,8 +96,8 @@ impl Tree {
         })
     }
 
-    /// Applies a batch: readers see all of it, and after a crash all of it is there or nothing. It syncs nothing, so that
-    /// it may be done where everybody waits: [`keep_up`](Self::keep_up) is to be called before and after it.
+    /// Applies a batch atomically, for readers and after a crash. It syncs nothing, so that it can be called where
+    /// everybody waits; call [`keep_up`](Self::keep_up) before and after it.
     pub(super) fn apply(&self, batch: Batch) -> Result<(), Fault> {
         let db = self.db()?;
         checked(|| db.apply_batch(batch))
@@ -111,7 +111,7 @@ impl Tree {
         self.keep_up()
     }
 
-    /// Changes rows one by one: after a crash the first of them may be there without the others.
+    /// Changes rows one by one: after a crash the first of them may exist without the others.
     pub(super) fn apply_in_order(&self, rows: &Rows) -> Result<(), Fault> {
         self.keep_up()?;
         let db = self.db()?;
@@ -127,7 +127,7 @@ impl Tree {
         })
     }
 
-    /// Makes durable what was applied: sled writes, and we sync, since sled does not.
+    /// Makes everything applied durable: sled writes, and then heirloom syncs, because sled does not.
     pub(super) fn flush(&self) -> Result<(), Fault> {
         self.durable.before_flush().map_err(|error| Fault::refused("writing failed", &error))?;
         self.keep_up()?;
@@ -136,13 +136,12 @@ impl Tree {
         self.durable.sync(written).map_err(unsynced)
     }
 
-    /// Leaves sled as it is, for ever: after a failure its own `Drop` panics, hangs, or writes what must not be
-    /// written any more.
+    /// Never drops sled: after a failure its own `Drop` panics, hangs, or writes what must not be written any more.
     pub(super) fn leak(&mut self) {
         std::mem::forget(self.db.take());
     }
 
-    /// Syncs if nothing more may be written before: for the writer, see [`durable`](super::durable).
+    /// Syncs if the rule in [`durable`](super::durable) requires it before more is written; for the writer.
     pub(super) fn keep_up(&self) -> Result<(), Fault> {
         self.durable.keep_up(written(self.db()?)).map_err(unsynced)
     }
@@ -150,7 +149,7 @@ impl Tree {
     fn read<T>(&self, read: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Fault> {
         let db = self.db()?;
         let found = checked(|| read(db))?;
-        // sled splits and merges pages when it comes across them.
+        // sled may have split or merged pages while reading.
         self.durable.keep_within(written(db)).map_err(unsynced)?;
         Ok(found)
     }
@@ -182,7 +181,7 @@ impl ReadRows for Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let db = self.db.take();
-        // A failure here can lose nothing: every answer was synced before it was given.
+        // A failure here can lose nothing: everything answered was synced before.
         drop(guarded(|| drop(db)));
     }
 }
@@ -192,7 +191,7 @@ fn unsynced(error: io::Error) -> Fault {
     Fault::refused("syncing failed", &error)
 }
 
-/// The last byte that sled has written of its log: where it stands in all that it ever wrote, not in the file.
+/// The last byte of its log that sled has written: its position in the log, not in the file.
 fn written(db: &sled::Db) -> i64 {
     db.context.pagecache.log.stable_offset()
 }
@@ -204,7 +203,7 @@ fn checked<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
             Err(Fault::Taken)
         }
         Ok(Err(sled::Error::Io(error))) if is_refusal(&error) => Err(Fault::refused("its file", &error)),
-        // sled's own words are for whoever mends it.
+        // sled's own message is for developers.
         Ok(Err(error)) => {
             tracing::debug!(error = %error, "sled's own error");
             Err(Fault::Damaged("its file is not what was written there".to_owned()))
@@ -217,8 +216,8 @@ fn checked<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     }
 }
 
-/// Whether the operating system said so: a full disk is no damage, and neither is a device that fails. sled makes errors
-/// of its own, and when it copies one only the kind and a text are left.
+/// Whether the operating system made this error: a full or failing disk is not damage. sled makes I/O errors of its
+/// own, and when it copies one, only the kind and a text are left.
 fn is_refusal(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
     error.raw_os_error().is_some()

@@ -1,4 +1,4 @@
-//! Reading a store, or a copy of one, without changing it: whether it would open, and whether every checksum in it is right.
+//! Verifies a store, or a copy of one, without changing it: whether it would open, and whether every checksum is right.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
@@ -19,11 +19,11 @@ use super::tree::FILE;
 use super::watermark::Watermark;
 use crate::store::Verification;
 
-/// Reads the whole store in `folder`, and writes nothing, not even a lock.
+/// Reads the whole store in `folder`, and writes nothing; it does not even take a lock.
 ///
 /// # Errors
-/// [`OpenError::InUse`] while a server has the folder: its file changes while it is read. [`OpenError::Io`] if there is no
-/// store, or it can't be read.
+/// [`OpenError::InUse`] while a server has the folder, because the file changes while it is read. [`OpenError::Io`] if
+/// there is no store, or it can't be read.
 pub fn verify(folder: &Path) -> Result<Verification, OpenError> {
     unused(folder)?;
     let (sled, mark) = (folder.join(SLED), folder.join(MARK));
@@ -40,7 +40,7 @@ pub fn verify(folder: &Path) -> Result<Verification, OpenError> {
     };
     let found = check.run(&file).or_else(|error| {
         verification.refused = Some(error.to_string());
-        // What is there is worth to be known all the same.
+        // The contents are reported even if the mark does not fit.
         Check { accept_missing_mark: true, accept_restored: true, ..check }.run(&file)
     });
     if let Ok(Some(found)) = found {
@@ -54,7 +54,7 @@ pub fn verify(folder: &Path) -> Result<Verification, OpenError> {
     Ok(verification)
 }
 
-/// Whether no server has the folder at the moment. A copy need not have a lock.
+/// Checks that no server has the folder at the moment. A copy need not have a lock file.
 fn unused(folder: &Path) -> Result<(), OpenError> {
     let path = folder.join(LOCK);
     let mut lock = match File::open(&path) {
@@ -75,7 +75,7 @@ fn unused(folder: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The files beside the log that the next start makes again because of damage.
+/// Damaged files beside the log, which the next start makes again.
 fn remade(sled: &Path) -> Vec<PathBuf> {
     let is_damaged = |path: &PathBuf| {
         let bytes = fs::read(path);

@@ -1,8 +1,8 @@
-//! The mark: how far the log had come, kept beside it. sled opens a file that lost its end without a word; the mark
-//! notices.
+//! The mark: the position up to which the log had come, in a file beside it. By it heirloom notices a log whose end is
+//! missing, which sled opens without an error.
 //!
-//! A file of two slots, each checksummed. It is written after every group, and synced once a second; between two syncs
-//! it is always the same slot that is written, so the other one is durable and whole whatever a power cut does.
+//! The file has two slots with checksums. It is written after every group and synced once a second. Between two syncs
+//! only one slot is written, so the other one is durable and intact even after a power cut.
 
 use std::fs::File;
 use std::io;
@@ -12,10 +12,10 @@ use std::path::Path;
 use super::disk::{Disk, Synced};
 
 const MAGIC: &[u8; 8] = b"hlmark\0\x01";
-/// A slot's distance from the other: they never share a page.
+/// The distance of the slots, in bytes, so that they never share a page.
 const SLOT: u64 = 4096;
 
-/// What the mark says.
+/// The contents of the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Watermark {
     /// The store's id.
@@ -39,7 +39,7 @@ pub(super) struct WatermarkFile {
 }
 
 impl Watermark {
-    /// Reads the newer of the whole slots, and changes nothing.
+    /// Reads the newer of the intact slots, and changes nothing.
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
         match File::open(path) {
             Ok(file) => Ok(newest(&file)?.map(|(.., mark)| mark)),
@@ -48,7 +48,7 @@ impl Watermark {
         }
     }
 
-    /// The mark of a log whose last entry this is, behind the key of its position; `None` for an empty log.
+    /// The mark of a log with this last entry, given with the key of its position; `None` for an empty log.
     pub(super) fn of(store: [u8; 16], position: u64, entry: Option<(&[u8], &[u8])>) -> Self {
         let digest = entry.map_or([0; 32], |(key, entry)| digest(key, entry));
         Self { store, position, digest }
@@ -66,23 +66,23 @@ pub(super) fn digest(key: &[u8], entry: &[u8]) -> [u8; 32] {
 }
 
 impl WatermarkFile {
-    /// Opens the file, made if it is missing, and reads the newer of the whole slots.
+    /// Opens the file, or creates it, and reads the newer of the intact slots.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Watermark>)> {
         let mut open = File::options();
         let file = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        // Its full length from the start: a write to it can't run out of space later.
+        // At full length from the start, so that a later write can't run out of space.
         if file.metadata()?.len() < SLOT.saturating_mul(2) {
             file.write_all_at(&[0; 8192], 0)?;
         }
-        // The newest slot may come from a process that was killed before it synced.
+        // The newest slot may be from a process that was killed before it synced.
         file.sync_all()?;
         let newest = newest(&file)?;
         let (sequence, slot) = newest.map_or((0, 1), |(sequence, slot, _)| (sequence, slot));
-        // Begin with the other slot: the newer one stays until that is synced.
+        // Begins with the other slot, so that the newer one stays until the other is synced.
         Ok((Self { file, sequence, slot: other(slot), dirty: false }, newest.map(|(.., mark)| mark)))
     }
 
-    /// Writes the mark, not yet synced.
+    /// Writes the mark without syncing it.
     pub(super) fn write(&mut self, mark: &Watermark) -> io::Result<()> {
         self.sequence = self.sequence.saturating_add(1);
         self.file.write_all_at(&encode(self.sequence, mark), offset(self.slot))?;
@@ -90,7 +90,7 @@ impl WatermarkFile {
         Ok(())
     }
 
-    /// Makes what was written durable, and turns to the other slot.
+    /// Syncs what was written, and switches to the other slot.
     pub(super) fn sync(&mut self, disk: &dyn Disk) -> io::Result<()> {
         if self.dirty {
             disk.sync(Synced::Watermark, &self.file)?;
@@ -117,7 +117,7 @@ fn encode(sequence: u64, mark: &Watermark) -> Vec<u8> {
     [body.as_slice(), &sum].concat()
 }
 
-/// The newer of the whole slots: its sequence, its number, and what it says.
+/// The newer of the intact slots: its sequence, its number, and the mark in it.
 fn newest(file: &File) -> io::Result<Option<(u64, u64, Watermark)>> {
     let slots = [read_slot(file, 0)?, read_slot(file, 1)?];
     let whole =
@@ -125,7 +125,7 @@ fn newest(file: &File) -> io::Result<Option<(u64, u64, Watermark)>> {
     Ok(whole.max_by_key(|(sequence, ..)| *sequence))
 }
 
-/// A file that is too short has no such slot.
+/// `None` if the slot is damaged, or the file is too short for it.
 fn read_slot(file: &File, slot: u64) -> io::Result<Option<(u64, Watermark)>> {
     let mut bytes = [0; 76];
     match file.read_exact_at(&mut bytes, offset(slot)) {

@@ -1,5 +1,5 @@
-//! The writer: one thread, group commit. It takes what waits, decides it, applies it as a whole, flushes, syncs once, and
-//! only then answers.
+//! The writer: one thread that commits in groups. It takes the waiting changes, decides them, applies them atomically,
+//! flushes, syncs once, and only then answers.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use super::shared::Shared;
 use super::time::now;
 use super::watermark::{Watermark, WatermarkFile};
 
-/// How often the mark is synced while appends come in.
+/// How often the mark is synced while changes come in.
 const MARK_EVERY: Duration = Duration::from_secs(1);
-/// How long the writer stays awake for the next change, where changes come one by one but soon.
+/// How long the writer stays awake for the next change, when changes come one at a time in quick succession.
 const AWAKE: Duration = Duration::from_millis(1);
-/// Longer than any server waits for its next change.
+/// How long to sleep without a deadline.
 const FOR_EVER: Duration = Duration::from_hours(1);
-/// How many groups may overtake a purge.
+/// How many groups may be written before a step of a purge.
 const PURGE_EVERY: u64 = 8;
-/// Between two steps of a purge: with what one of them writes, some MB a second at most.
+/// The pause between two steps of a purge, which limits it to some MB a second.
 const PURGE_PAUSE: Duration = Duration::from_millis(5);
-/// How often a purge looks again whether the disk has room.
+/// How often a purge checks whether the disk has room again.
 const PURGE_WAITS: Duration = Duration::from_secs(1);
-/// How many rows one step of a purge changes at most: full ones are together no more than a group may have.
+/// The most rows that one step of a purge changes; if all are full, they are no more than a group may have.
 const PURGE_ROWS: usize = 51;
 
 /// The writer's own state.
@@ -44,23 +44,23 @@ pub(super) struct Writer {
     pub(super) mark: WatermarkFile,
     /// The row at the log's end.
     pub(super) last_row: LastRow,
-    /// What was purged and is not durable yet.
+    /// The purge step that is not durable yet.
     pub(super) purged: Option<Purged>,
     /// The CPU time that the process had taken when the last changes were answered.
     pub(super) cpu_time: Duration,
 }
 
-/// A step of a purge: of which stream, and whether it was the last.
+/// A step of a purge: the stream's birth, and whether it was the last step.
 pub(super) struct Purged {
     birth: u64,
     last: bool,
 }
 
-/// Why the writer stops for good.
+/// Why the writer stops for ever.
 struct Stop(Fault);
 
 impl Writer {
-    /// Runs until nobody can send jobs any more, or until the store fails.
+    /// Runs until the queue is closed, or until the store fails.
     pub(super) fn run(mut self) {
         match guarded(|| self.write_groups()) {
             Ok(Ok(())) => {}
@@ -83,7 +83,7 @@ impl Writer {
             let patience = if purge.is_some() { patience.min(purge_due.max(began)) } else { patience };
             let awake = if alone && !busy { AWAKE } else { Duration::ZERO };
             let open = self.queue.take(&mut waiting, patience, awake);
-            // One after another, each soon after the one before.
+            // Changes come one at a time, each soon after the one before.
             alone = waiting.len() == 1 && began.elapsed() < AWAKE;
             if !open && waiting.is_empty() {
                 return self.sync_mark();
@@ -91,7 +91,7 @@ impl Writer {
             groups = groups.wrapping_add(1);
             let turn = waiting.is_empty() || groups.is_multiple_of(PURGE_EVERY);
             if let Some(birth) = purge.filter(|_| turn && now() >= purge_due) {
-                // What is deleted takes room at first.
+                // Deleting needs room at first.
                 let full = self.shared.space.look().nearly_full.is_some();
                 if !full {
                     self.purge(birth)?;
@@ -102,7 +102,7 @@ impl Writer {
             if !waiting.is_empty() {
                 self.write_group(&mut waiting)?;
             }
-            // The group's sync was one for both, if it wrote anything.
+            // The group's sync covers the purge too, if the group wrote anything.
             if self.purged.is_some() {
                 self.flush()?;
             }
@@ -113,7 +113,7 @@ impl Writer {
         }
     }
 
-    /// Until when to wait for a job: until the mark is due, or for ever.
+    /// How long to wait for a job: until the mark must be synced, or without a limit.
     fn patience(&self, mark_due: Instant) -> Instant {
         if self.mark.dirty { mark_due } else { now().checked_add(FOR_EVER).unwrap_or(mark_due) }
     }
@@ -136,7 +136,7 @@ impl Writer {
             let decided = group.decide(job.change)?;
             answers.push((job.answer, job.place, decided));
         }
-        // What was refused against state of this very group is answered after its sync too.
+        // A change that was refused because of the state of this very group is also answered after its sync.
         if group.rows.is_empty() {
             self.last_row = group.last_row;
         } else {
@@ -147,7 +147,7 @@ impl Writer {
         self.queue.answered(answers.len(), self.cpu_time.saturating_sub(cpu_before));
         for (answer, place, decided) in answers {
             drop(place);
-            // Whoever asked may have gone.
+            // The caller may have gone.
             drop(answer.send(decided));
         }
         Ok(())
@@ -172,7 +172,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes durable what was applied.
+    /// Makes everything applied durable.
     fn flush(&mut self) -> Result<(), Stop> {
         self.shared.tree.flush()?;
         if let Some(Purged { birth, last: true }) = self.purged.take() {
@@ -190,8 +190,8 @@ impl Writer {
         self.shared.read_barrier.visible().purging.first_key_value().map(|(birth, _)| *birth)
     }
 
-    /// Deletes some of the events of a removed stream. Nobody sees it, but it is synced like a group, or with one: see
-    /// [`durable`](super::durable).
+    /// Purges some of the events of a removed stream. Readers don't see it, but it is synced with a group or like one:
+    /// see [`durable`](super::durable).
     fn purge(&mut self, birth: u64) -> Result<(), Stop> {
         let shared = &self.shared;
         let (batch, last) = self.purge_batch(birth)?;
@@ -200,7 +200,7 @@ impl Writer {
         // Readers go on meanwhile.
         shared.tree.keep_up()?;
         self.purged = Some(Purged { birth, last });
-        // It may have been purged of something too.
+        // The log's last row may have lost entries too.
         let key = self.last_row.key();
         if let Some(row) = shared.tree.get(&key)? {
             let resumed = LastRow::resume(&key, &row).map_err(Fault::row("the end of the log"))?;
@@ -212,7 +212,7 @@ impl Writer {
 
     fn purge_batch(&self, birth: u64) -> Result<(Batch, bool), Fault> {
         let mut batch = Batch::default();
-        // Done again, the last group would bring back what is purged of its rows.
+        // Redoing the last group would bring back purged rows.
         redo::forget(&mut batch);
         let mut gone = BTreeSet::new();
         for Chunk { key, positions } in self.shared.tree.chunks(birth, PURGE_ROWS.div_ceil(17))? {
