@@ -21,6 +21,7 @@ pub mod admin;
 mod aggregate;
 pub mod assemble;
 pub mod authenticate;
+mod believed_time;
 pub mod certificate;
 pub mod clients;
 pub mod clock_guard;
