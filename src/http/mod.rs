@@ -21,6 +21,7 @@ mod caller;
 pub mod docs;
 pub mod error;
 mod json_body;
+mod json_values;
 mod layers;
 pub mod oauth;
 pub mod operations;

@@ -11,6 +11,7 @@ mod limits;
 mod live;
 mod sessions;
 mod sign_in_load;
+mod user_body;
 mod users;
 
 pub(super) use events::{bad_position, bad_stream};

@@ -2,13 +2,13 @@
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use poem_openapi::{ApiResponse, OpenApi};
 
 use super::administrator::Admin;
 use super::sessions::{self, SessionPageAnswer};
+use super::user_body::{CreateUserRequest, SetPasswordRequest, SetRolesRequest, User, UserPage};
 use crate::app::Administration;
-use crate::app::admin::users::{UserDetails, parse_roles};
+use crate::app::admin::users::parse_roles;
 use crate::app::devices::SessionOwner;
 use crate::app::users::UserError;
 use crate::http::bearer::ApiScope;
@@ -16,135 +16,10 @@ use crate::http::json_body::JsonBody;
 use crate::http::problem::ApiError;
 use crate::http::tag::Tag;
 use crate::oauth::UserId;
-use crate::user::{Command, Status, Username};
+use crate::user::{Command, Username};
 
 /// The administration of users.
 pub(in crate::http) struct UsersApi;
-
-/// An account.
-#[derive(Object, Clone)]
-#[oai(example)]
-struct User {
-    /// Its id: the `sub` of access tokens.
-    id: String,
-    /// The name that the user signs in with; left out when the account is deleted.
-    #[oai(skip_serializing_if_is_none)]
-    username: Option<String>,
-    /// Whether it can be used.
-    status: UserStatus,
-    /// What the user may be.
-    roles: Vec<String>,
-}
-
-impl Example for User {
-    fn example() -> Self {
-        Self {
-            id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
-            username: Some("ann".to_owned()),
-            status: UserStatus::Active,
-            roles: vec!["user".to_owned()],
-        }
-    }
-}
-
-/// Whether an account can be used.
-#[derive(Enum, Clone, Copy)]
-#[oai(rename_all = "lowercase")]
-enum UserStatus {
-    /// Yes.
-    Active,
-    /// Not until it is enabled.
-    Disabled,
-    /// Never again.
-    Deleted,
-    /// Not yet: there is nothing but an invitation.
-    Invited,
-    /// Never: the invitation was withdrawn.
-    Withdrawn,
-}
-
-impl From<UserDetails> for User {
-    fn from(user: UserDetails) -> Self {
-        let status = match user.status {
-            Status::Active => UserStatus::Active,
-            Status::Disabled => UserStatus::Disabled,
-            Status::Deleted => UserStatus::Deleted,
-            Status::Invited => UserStatus::Invited,
-            Status::Withdrawn => UserStatus::Withdrawn,
-        };
-        Self { id: user.id.to_string(), username: user.name, status, roles: user.roles }
-    }
-}
-
-/// Some accounts.
-#[derive(Object)]
-#[oai(example)]
-struct UserPage {
-    /// The accounts, by name.
-    users: Vec<User>,
-    /// What to send as `after` for the page behind this one; left out when there is none.
-    #[oai(skip_serializing_if_is_none)]
-    next: Option<String>,
-}
-
-impl Example for UserPage {
-    fn example() -> Self {
-        Self { users: vec![User::example()], next: Some("ann".to_owned()) }
-    }
-}
-
-/// A new account.
-#[derive(Object)]
-#[oai(example)]
-struct CreateUserRequest {
-    /// The name that the user signs in with.
-    username: String,
-    /// The password.
-    #[oai(validator(max_length = 1024))]
-    password: String,
-    /// What the user may be.
-    #[oai(default)]
-    roles: Vec<String>,
-}
-
-impl Example for CreateUserRequest {
-    fn example() -> Self {
-        Self {
-            username: "ann".to_owned(),
-            password: "tulip-quartz-93-lantern".to_owned(),
-            roles: vec!["user".to_owned()],
-        }
-    }
-}
-
-/// Roles.
-#[derive(Object)]
-#[oai(example)]
-struct SetRolesRequest {
-    /// All roles from now on.
-    roles: Vec<String>,
-}
-
-impl Example for SetRolesRequest {
-    fn example() -> Self {
-        Self { roles: vec!["user".to_owned(), "moderator".to_owned()] }
-    }
-}
-
-/// A password.
-#[derive(Object)]
-#[oai(example)]
-struct SetPasswordRequest {
-    /// The new password.
-    #[oai(validator(max_length = 1024))]
-    password: String,
-}
-
-impl Example for SetPasswordRequest {
-    fn example() -> Self {
-        Self { password: "tulip-quartz-93-lantern".to_owned() }
-    }
-}
 
 #[derive(ApiResponse)]
 enum PageAnswer {
