@@ -9,4 +9,5 @@ mod open;
 mod power_cut;
 mod refused;
 mod space;
+mod swapped_values;
 mod thread_panic;
