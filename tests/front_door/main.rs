@@ -37,6 +37,7 @@ mod full_disk;
 mod introspection;
 mod issuer_path;
 mod json_bodies;
+mod jwks;
 mod log;
 mod metrics;
 mod own_account;

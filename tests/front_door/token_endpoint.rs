@@ -1,11 +1,9 @@
-//! `POST /oauth/token`: transport, client authentication, and the form of answers.
+//! `POST /oauth/token`: transport, grants and scopes, and the form of answers.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod audience;
+mod client_authentication;
 
-use crate::faults::{Failing, Fault};
-use crate::log::Log;
-use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
+use crate::support::{Answer, CONFIDENTIAL, PUBLIC, Server, USER};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -143,110 +141,6 @@ async fn a_body_that_is_too_large_is_413_as_json() {
     assert_refused(&answer, 413, "invalid_request");
 }
 
-/// RFC 6749 §5.2: 401 with a challenge after a header, 400 after a body.
-#[tokio::test]
-async fn a_client_that_does_not_prove_itself_is_invalid_client() {
-    let server = Server::start().await;
-    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
-    let basic = |id: &str, secret: &str| server.token().basic_auth(id, Some(secret)).form(&form);
-    for request in [
-        basic(CONFIDENTIAL, "wrong"),
-        basic("nobody", "wrong"),
-        basic(CONFIDENTIAL, ""),
-        basic(PUBLIC, "a secret that it does not have"),
-        server.token().header("authorization", "Basic !!!").form(&form),
-        server.token().header("authorization", "Basic bm9jb2xvbg==").form(&form),
-        server.token().header("authorization", "Basic /zo=").form(&form),
-        server.token().header("authorization", "Bearer abc").form(&form),
-    ] {
-        let answer = server.send(request).await;
-        assert_refused(&answer, 401, "invalid_client");
-        assert!(answer.header("www-authenticate").starts_with("Basic realm="));
-    }
-    for (id, secret) in [(CONFIDENTIAL, "wrong"), (CONFIDENTIAL, ""), ("nobody", ""), ("", "")] {
-        let mut form = form.to_vec();
-        form.extend([("client_id", id), ("client_secret", secret)]);
-        let answer = server.post(&form).await;
-        assert_refused(&answer, 400, "invalid_client");
-        assert_eq!(answer.header("www-authenticate"), "");
-    }
-}
-
-/// RFC 6749 §2.3: a client must not use more than one method to authenticate a request.
-#[tokio::test]
-async fn a_header_and_a_body_that_contradict_each_other_are_refused() {
-    let server = Server::start().await;
-    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
-    for (name, value, status) in [
-        ("client_id", "other", 400),
-        ("client_secret", "other", 400),
-        ("client_id", CONFIDENTIAL, 200),
-        ("client_secret", SECRET, 200),
-    ] {
-        let mut form = form.to_vec();
-        form.push((name, value));
-        let answer = server.send(server.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await;
-        assert_eq!(answer.status, status, "{name} {value}: {}", answer.text);
-    }
-}
-
-#[tokio::test]
-async fn credentials_are_taken_in_every_way_that_libraries_send_them() {
-    let server = Server::start().await;
-    let form = vec![("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
-    let encoded: String =
-        percent_encoding::utf8_percent_encode(SECRET, percent_encoding::NON_ALPHANUMERIC).collect();
-    for secret in [SECRET, &encoded] {
-        let answer = server.send(server.token().basic_auth(CONFIDENTIAL, Some(secret)).form(&form)).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-    }
-    let mut body = form.clone();
-    body.extend([("client_id", CONFIDENTIAL), ("client_secret", SECRET)]);
-    assert_eq!(server.post(&body).await.status, 200);
-    // Some libraries send a public client's id by HTTP Basic with an empty secret.
-    let answer = server.send(server.token().basic_auth(PUBLIC, Some("")).form(&form)).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-}
-
-#[tokio::test]
-async fn an_unknown_client_and_a_wrong_secret_are_the_same_bytes() {
-    let server = Server::start().await;
-    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
-    let mut answers = Vec::new();
-    for id in [CONFIDENTIAL, "nobody", "another-nobody"] {
-        answers.push(server.send(server.token().basic_auth(id, Some("wrong")).form(&form)).await.text);
-    }
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-}
-
-#[tokio::test]
-async fn what_fails_before_the_client_is_known_is_logged_too() {
-    let broken = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&broken);
-    let server = Server::with(move |setup| {
-        setup.store = Some(Box::new(move |inner| {
-            Arc::new(Failing { inner, broken: switch, fault: Fault::LoadClient })
-        }));
-    })
-    .await;
-    let log = Log::default();
-    // The server runs on this thread, so its log can be captured.
-    let _capturing = log.capture();
-    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
-    let wrong = server.token().basic_auth(CONFIDENTIAL, Some("a-wrong-secret")).form(&form);
-    assert_refused(&server.send(wrong).await, 401, "invalid_client");
-    let text = log.text();
-    assert!(text.contains("client authentication failed") && text.contains(CONFIDENTIAL), "{text}");
-    broken.store(true, Ordering::SeqCst);
-    let right = server.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form);
-    assert_refused(&server.send(right).await, 503, "temporarily_unavailable");
-    let text = log.text();
-    assert!(text.contains("token request failed") && text.contains("a test says so"), "{text}");
-    for secret in ["a-wrong-secret", SECRET, USER.1] {
-        assert!(!text.contains(secret), "{text}");
-    }
-}
-
 /// RFC 6749 §5.2.
 #[tokio::test]
 async fn a_grant_that_is_not_registered_for_the_client_is_unauthorized_client() {
@@ -292,91 +186,6 @@ async fn a_scope_that_is_too_long_or_not_the_clients_is_invalid_scope() {
     let answer = raw(&server, FORM, sign_in_body("&scope=account+read")).await;
     assert_eq!(answer.json["scope"], "account read");
     assert_eq!(answer.claims()["aud"], serde_json::json!(["demo-api", server.base]));
-}
-
-#[tokio::test]
-async fn a_resource_is_honoured_or_an_invalid_target() {
-    let server = Server::start().await;
-    for (resource, status) in [("demo-api", 200), ("other-api", 400), ("%20", 400)] {
-        let answer = raw(&server, FORM, sign_in_body(&format!("&resource={resource}"))).await;
-        assert_eq!(answer.status, status, "{}", answer.text);
-        assert!(status == 200 || answer.error() == "invalid_target");
-    }
-    // heirloom's own API is a resource too. A token for another resource is not what the client asked for.
-    let issuer = &server.base;
-    for more in [String::new(), "&scope=read".to_owned()] {
-        let answer = raw(&server, FORM, sign_in_body(&format!("{more}&resource={issuer}"))).await;
-        assert_refused(&answer, 400, "invalid_target");
-    }
-    let own = raw(&server, FORM, sign_in_body(&format!("&scope=profile&resource={issuer}"))).await;
-    assert_eq!(own.claims()["aud"], *issuer);
-    let again = server.refresh_with(&own.refresh_token(), &[("resource", issuer)]).await;
-    assert_eq!(again.claims()["aud"], *issuer);
-    let other = server.sign_in().await.refresh_token();
-    let refused = server.refresh_with(&other, &[("resource", issuer)]).await;
-    assert_refused(&refused, 400, "invalid_target");
-    assert_eq!(server.refresh_with(&other, &[("resource", "demo-api")]).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_token_is_for_one_resource_server_and_only_for_one_of_the_clients() {
-    let server = Server::with(|setup| {
-        for (name, scope) in [("billing", "invoices"), ("backstage", "levers")] {
-            let mut rules = setup.config.audiences[0].clone();
-            (rules.name, rules.scopes) = (name.parse().unwrap(), scope.parse().unwrap());
-            setup.config.audiences.push(rules);
-        }
-        setup.client(PUBLIC, |client| {
-            client.metadata.scope = "read write invoices".parse().unwrap();
-            client.metadata.refresh_tokens = heirloom::client::RefreshTokens::Never;
-        });
-    })
-    .await;
-    let sent = async |more: &str| raw(&server, FORM, sign_in_body(more)).await;
-    let billing = sent("&resource=billing").await;
-    assert_eq!(
-        (billing.claims()["aud"].as_str(), billing.json["scope"].as_str()),
-        (Some("billing"), Some("invoices"))
-    );
-    assert_eq!(sent("&scope=invoices").await.claims()["aud"], "billing");
-    assert_refused(&sent("&scope=read+invoices").await, 400, "invalid_scope");
-    assert_refused(&sent("&scope=read&resource=billing").await, 400, "invalid_scope");
-    assert_refused(&sent("&resource=billing&resource=demo-api").await, 400, "invalid_target");
-    assert_refused(&sent("&resource=backstage").await, 400, "invalid_target");
-    assert_refused(&sent("&scope=levers").await, 400, "invalid_scope");
-    assert_refused(&sent("&scope=offline_access").await, 400, "invalid_scope");
-}
-
-#[tokio::test]
-async fn a_token_is_for_one_resource_server() {
-    let server = Server::with(|setup| {
-        let (name, scopes) = ("other-api".parse().unwrap(), "pay".parse().unwrap());
-        let typ = heirloom::config::AccessTokenType::Jwt;
-        setup.config.audiences.push(heirloom::config::AudienceRules { name, scopes, typ });
-        setup.client(PUBLIC, |client| client.metadata.scope = "read write pay account".parse().unwrap());
-    })
-    .await;
-    let mixed = raw(&server, FORM, sign_in_body("&scope=read+pay")).await;
-    assert_refused(&mixed, 400, "invalid_scope");
-    let contradicted = raw(&server, FORM, sign_in_body("&scope=read&resource=other-api")).await;
-    assert_refused(&contradicted, 400, "invalid_scope");
-    for resources in ["&resource=demo-api&resource=other-api", "&resource=demo-api&resource=nobody"] {
-        assert_refused(&raw(&server, FORM, sign_in_body(resources)).await, 400, "invalid_target");
-    }
-    for (more, scope, audience) in [
-        ("&scope=pay", "pay", serde_json::json!("other-api")),
-        ("&resource=other-api", "pay", serde_json::json!("other-api")),
-        ("", "read write", serde_json::json!("demo-api")),
-        ("&scope=account", "account", serde_json::json!(server.base)),
-        ("&scope=account+pay", "account pay", serde_json::json!(["other-api", server.base])),
-    ] {
-        let answer = raw(&server, FORM, sign_in_body(more)).await;
-        assert_eq!(answer.json["scope"], scope, "{more}");
-        assert_eq!(answer.claims()["aud"], audience, "{more}");
-        let header = jsonwebtoken::decode_header(answer.access_token()).unwrap();
-        let typ = if more.contains("pay") || more.contains("other") { "JWT" } else { "at+jwt" };
-        assert_eq!(header.typ.as_deref(), Some(typ), "{more}");
-    }
 }
 
 #[tokio::test]
