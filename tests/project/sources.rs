@@ -17,15 +17,21 @@ pub(crate) fn sources(folder: &str) -> Vec<(String, PathBuf)> {
 
 /// Every Rust file below a folder.
 pub(crate) fn all_files(root: &Path) -> Vec<PathBuf> {
+    files_that(root, |path| path.extension().is_some_and(|end| end == "rs"))
+}
+
+/// Every file below a folder for which `is_meant` is true.
+pub(crate) fn files_that(root: &Path, is_meant: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    // What npm, cargo and the generators write there is not part of the project.
+    const OTHERS: [&str; 3] = ["node_modules", "target", "generated"];
     let (mut folders, mut files) = (vec![root.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            // Folders of npm and cargo don't belong to the project.
-            let is_ours = path.file_name().is_some_and(|name| name != "node_modules" && name != "target");
+            let is_ours = path.file_name().is_some_and(|name| OTHERS.iter().all(|other| name != *other));
             if path.is_dir() && is_ours {
                 folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
+            } else if path.is_file() && is_meant(&path) {
                 files.push(path);
             }
         }
