@@ -8,7 +8,7 @@ use super::account_rate_limits::AccountRateLimits;
 use super::grants::client_credentials::ClientCredentialsGrant;
 use super::grants::password::PasswordGrant;
 use super::grants::refresh::RefreshGrant;
-use super::introspect::Hint;
+use super::hint::Hint;
 use super::keys::codec;
 use super::metrics::TokenRequests;
 use super::mint::Mint;

@@ -1,34 +1,13 @@
 //! Introspection (RFC 7662): whether a token is valid now.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
 use super::access::LiveSession;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::tokens::Tokens;
 use crate::client::Registration;
-use crate::clock::Timestamp;
 use crate::oauth::RefreshToken;
 use crate::session::{Presented, decide};
 use crate::token::AccessToken;
-
-/// How often the hint is logged at most.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
-
-/// When a hint for the operator was last logged; it is logged once a minute at most.
-#[derive(Debug, Default)]
-pub(super) struct Hint(AtomicU64);
-
-impl Hint {
-    /// Whether the hint should be logged again, also if the clock was set back. It then counts as logged.
-    fn is_due(&self, now: Timestamp) -> bool {
-        let told = self.0.load(Ordering::Relaxed);
-        let then = Timestamp::from_millis(told);
-        let is_due = told == 0 || now < then || now.since(then) >= TOLD_EVERY;
-        is_due && self.0.compare_exchange(told, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-}
 
 /// A valid token.
 pub enum Active {
@@ -93,21 +72,5 @@ impl Tokens {
             live.filter(|live| decide::current(&live.session) == Some(Presented { generation, nonce }));
         let own = newest.filter(|live| live.session.started.client == client.id);
         Ok(own.map(Box::new).map(Active::Refresh))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hint_is_told_once_a_minute_and_after_a_clock_is_set_back() {
-        let hint = Hint::default();
-        let start = Timestamp::from_seconds(1_000_000);
-        assert!(hint.is_due(start));
-        assert!(!hint.is_due(start.after(Duration::from_secs(59))));
-        assert!(hint.is_due(start.after(TOLD_EVERY)));
-        assert!(hint.is_due(start.before(Duration::from_hours(24))));
-        assert!(!hint.is_due(start.before(Duration::from_hours(24))));
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::error::TokenError;
-use super::keys::TokenKeys;
+use super::keys::{CheckedSecrets, TokenKeys};
 use crate::clock::Timestamp;
 use crate::oauth::Kid;
 use crate::password::hash::PasswordRecord;
@@ -40,15 +40,6 @@ pub enum KeyCheckError {
 struct Known {
     secrets: Vec<KnownSecret>,
     signing: Vec<Kid>,
-}
-
-/// The refresh secrets of a running server, compared with their check values.
-#[derive(Clone, Debug, Default)]
-pub(super) struct CheckedSecrets {
-    /// The ids of those that may be used.
-    pub(super) good: Vec<u8>,
-    /// The ids of those that differ from their check value.
-    pub(super) foreign: Vec<u8>,
 }
 
 impl TokenKeys {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::error::TokenError;
-use super::key_checks::CheckedSecrets;
 use super::{Repository, Settings};
 use crate::clock::Clock;
 use crate::oauth::{Kid, RefreshTokenCodec};
@@ -23,6 +22,15 @@ pub struct KeysNow {
     pub refresh_secrets: Vec<u8>,
     /// What can't be used, for the operator.
     pub problems: Vec<String>,
+}
+
+/// The refresh secrets of a running server, compared with their check values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CheckedSecrets {
+    /// The ids of those that may be used.
+    pub(super) good: Vec<u8>,
+    /// The ids of those that differ from their check value.
+    pub(super) foreign: Vec<u8>,
 }
 
 /// The keys folder of a running server, and what tokens are made with.

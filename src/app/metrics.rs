@@ -104,6 +104,24 @@ impl Monitoring {
         self.sweeper.stats()
     }
 
+    /// Records the state of the listener's certificate.
+    pub fn note_certificate(&self, status: CertificateStatus) {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+
+    /// The state of the listener's certificate; `None` if it has none.
+    #[must_use]
+    pub fn certificate(&self) -> Option<CertificateStatus> {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many whole days the certificate is still valid.
+    #[must_use]
+    pub fn certificate_days_left(&self) -> Option<u64> {
+        let until = self.certificate()?.until?;
+        Some(until.since(self.clock.now()).as_secs() / 86_400)
+    }
+
     /// The store's counters, and the state of its disk.
     #[must_use]
     pub fn store_stats(&self) -> StoreStats {

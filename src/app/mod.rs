@@ -28,6 +28,7 @@ pub mod clock_guard;
 pub mod devices;
 pub mod error;
 pub mod grants;
+mod hint;
 pub mod introspect;
 pub mod invitations;
 pub mod key_checks;

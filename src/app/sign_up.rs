@@ -1,4 +1,4 @@
-//! Makes accounts: for people who sign up, where that is permitted. Invitations are in [`super::invitations`].
+//! Makes accounts: for people who sign up, where that is permitted, and for the operator. Invitations are in [`super::invitations`].
 
 use std::net::IpAddr;
 
@@ -95,6 +95,35 @@ impl Accounts {
             Ok(_) | Err(_) => {}
         }
         made
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was made.
+    pub async fn register(
+        &self,
+        name: &str,
+        password: &str,
+        roles: Vec<String>,
+    ) -> Result<UserId, UserError> {
+        self.register_as(name, password, roles, None).await
+    }
+
+    /// As [`Accounts::register`], and records who did it.
+    ///
+    /// # Errors
+    /// [`UserError`], and nothing was made.
+    pub async fn register_as(
+        &self,
+        name: &str,
+        password: &str,
+        roles: Vec<String>,
+        by: Option<Actor>,
+    ) -> Result<UserId, UserError> {
+        let profile = Profile::default();
+        let (name, source) = (name.parse()?, Source::OPERATOR);
+        self.make_account(Draft { name, profile, password, roles, invitation: None, by, source }).await
     }
 
     /// Makes an account, on the stream of its invitation if there is one: the stream's version ensures that an

@@ -6,7 +6,7 @@ use super::Repository;
 use super::access::AccessTokens;
 use super::accounts::Accounts;
 use super::clients::Clients;
-use super::introspect::Hint;
+use super::hint::Hint;
 use super::keys::TokenKeys;
 use super::sessions::Sessions;
 use crate::clock::Clock;

@@ -1,9 +1,8 @@
-//! Makes, changes, switches off and deletes accounts.
+//! Changes, switches off and deletes accounts. They are made in [`super::sign_up`].
 
 use super::accounts::Accounts;
 use super::error::TokenError;
 use super::repository::{Change, Loaded};
-use super::sign_up::Draft;
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, SessionId, UserId};
 use crate::password::hash::PasswordRecord;
@@ -64,35 +63,6 @@ pub enum UserError {
 }
 
 impl Accounts {
-    /// Makes an account.
-    ///
-    /// # Errors
-    /// [`UserError`], and nothing was made.
-    pub async fn register(
-        &self,
-        name: &str,
-        password: &str,
-        roles: Vec<String>,
-    ) -> Result<UserId, UserError> {
-        self.register_as(name, password, roles, None).await
-    }
-
-    /// As [`Accounts::register`], and records who did it.
-    ///
-    /// # Errors
-    /// [`UserError`], and nothing was made.
-    pub async fn register_as(
-        &self,
-        name: &str,
-        password: &str,
-        roles: Vec<String>,
-        by: Option<Actor>,
-    ) -> Result<UserId, UserError> {
-        let profile = Profile::default();
-        let (name, source) = (name.parse()?, Source::OPERATOR);
-        self.make_account(Draft { name, profile, password, roles, invitation: None, by, source }).await
-    }
-
     /// Sets a new password, which ends all sessions but `keep`.
     ///
     /// # Errors
