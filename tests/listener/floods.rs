@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::raw::{ChildServer, PATIENCE, Raw, RawH2, frame, limit_descriptors, listen, listen_with};
+use crate::child_server::ChildServer;
+use crate::raw::{PATIENCE, Raw, RawH2, frame, limit_descriptors, listen, listen_with};
 use heirloom::http::server::{Limits, ServerOptions};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};

@@ -10,6 +10,7 @@
     reason = "tests may panic"
 )]
 
+mod child_server;
 mod drain;
 mod floods;
 mod http2;
@@ -20,5 +21,5 @@ mod requests;
 #[tokio::test]
 #[ignore = "the server of other tests, in a process of its own"]
 async fn child() {
-    raw::ChildServer::run().await;
+    child_server::ChildServer::run().await;
 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::raw::{ChildServer, Raw, listen};
+use crate::child_server::ChildServer;
+use crate::raw::{Raw, listen};
 use heirloom::http::server::Limits;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout};
