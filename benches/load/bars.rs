@@ -5,11 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::figures::{Round, Series, median};
-use super::limits::Limit;
+use super::figures::{MB, Report, Round, Series, cell, median};
 use super::options::size_text;
-use super::report::{MB, Report, cell};
-use super::rows::{Kind, MANY, Place};
+use super::rows::{Kind, Limit, MANY, Place};
 
 /// The number of sessions in the targets about many sessions, and the small number that they are compared with.
 const LARGE: usize = 1_000_000;

@@ -1,10 +1,49 @@
 //! The measured figures, and their medians.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::drive::Measured;
-use super::limits::{Limit, Rate, Units};
-use super::rows::Row;
+use super::groups::Groups;
+use super::limits::{Rate, Units};
+use super::rows::{Limit, Row};
+use super::server::Memory;
+
+/// Bytes in a megabyte.
+pub(crate) const MB: f64 = 1e6;
+
+/// Everything that was measured.
+#[derive(Default)]
+pub(crate) struct Report {
+    /// How long each row was measured in a round.
+    pub(crate) length: Duration,
+    /// The address of the other server, if there is one.
+    pub(crate) target: Option<String>,
+    /// All rows.
+    pub(crate) rows: Vec<Series>,
+    /// The limits of the machine.
+    pub(crate) limits: Limits,
+    /// The counters of each server's store after all rows.
+    pub(crate) groups: Vec<(String, Groups)>,
+    /// Facts about servers with many sessions.
+    pub(crate) sizes: Vec<SizeFacts>,
+    /// How much disk a refresh takes.
+    pub(crate) disk: Option<DiskFacts>,
+    /// The memory of an idle server without users and sessions.
+    pub(crate) idle: Option<Memory>,
+    /// The memory of the other make of server.
+    pub(crate) target_memory: Option<Memory>,
+    /// What was proved of each server, or why the proof failed.
+    pub(crate) proofs: Vec<(String, std::result::Result<String, String>)>,
+}
+
+impl Report {
+    /// The number of wrong answers.
+    pub(crate) fn errors(&self) -> u64 {
+        self.rows.iter().map(Series::errors).sum()
+    }
+}
 
 /// One round of one row.
 pub(crate) struct Round {
@@ -244,4 +283,9 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> Option<f64> {
         0 => figures.get(half.wrapping_sub(1)).map_or(upper, |lower| f64::midpoint(*lower, upper)),
         _ => upper,
     })
+}
+
+/// A figure as text; `-` if there is none.
+pub(crate) fn cell(figure: Option<f64>, digits: usize) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }

@@ -8,45 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use aws_lc_rs::encoding::AsDer as _;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{Append, Expected, Store as _, StreamId};
 
-use super::rows::Row;
+use super::bare::EVENT;
+use super::keys::{Keys, MESSAGE};
+use super::rows::{Limit, Row};
 use super::server::own_cpu_seconds;
-
-/// As long as the signed part of a usual token.
-const MESSAGE: [u8; 600] = [b'x'; 600];
-/// As long as the event of a refresh, and as the session's state after it.
-pub(super) const EVENT: (usize, usize) = (86, 227);
-
-/// The limit of a row.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// RSA-2048 signatures on all cores, by the library that is faster on this machine. The server signs with it too.
-    Rsa2048,
-    /// The same by the slower library.
-    Rsa2048Other,
-    /// P-256 signatures, on all cores.
-    P256,
-    /// Argon2id hashes at the cost that the server uses, on all cores.
-    Argon2,
-    /// No measured limit.
-    None,
-}
-
-impl Limit {
-    /// The name in the table.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Rsa2048 => "RSA-2048 signatures, faster library",
-            Self::Rsa2048Other => "RSA-2048 signatures, other library",
-            Self::P256 => "P-256 signatures by aws-lc",
-            Self::Argon2 => "Argon2id hashes",
-            Self::None => "",
-        }
-    }
-}
 
 /// How fast something can be done.
 #[derive(Clone, Copy, Default)]
@@ -92,7 +60,7 @@ impl Units {
         let mut units = Self::default();
         match row.limit {
             Limit::Rsa2048 => {
-                units.signature = Some(keys.one_signature(length)?);
+                units.signature = Some(one_signature(keys, length)?);
                 if row.connections == 1 {
                     units.commit = Some(one_commit(folder, length).await?);
                 }
@@ -120,82 +88,10 @@ impl Units {
     }
 }
 
-/// The names of the two libraries.
-const RING: &str = "ring";
-
-/// Keys of the sizes that a server has, parsed once by each library.
-pub(crate) struct Keys {
-    aws_lc: aws_lc_rs::rsa::KeyPair,
-    ring: ring::signature::RsaKeyPair,
-    p256: aws_lc_rs::signature::EcdsaKeyPair,
-    /// Whether ring makes RSA signatures faster here. The server finds that out in the same way.
-    ring_is_faster: bool,
-}
-
-impl Keys {
-    /// New keys; also finds out which library is faster.
-    pub(crate) fn make() -> anyhow::Result<Self> {
-        let mut keys = Self::new()?;
-        // As the server does it: both sign in turn, and the fastest time of each counts.
-        let (mut room, mut best) = ([0; 256], [Duration::MAX; 2]);
-        for _ in 0..100 {
-            for (best, ring) in best.iter_mut().zip([true, false]) {
-                let began = Instant::now();
-                keys.sign_by(ring, &mut room)?;
-                *best = began.elapsed().min(*best);
-            }
-        }
-        let [by_ring, by_aws_lc] = best;
-        keys.ring_is_faster = by_ring < by_aws_lc;
-        eprintln!(
-            "RSA signatures are faster by {} here: {by_ring:?} by ring, {by_aws_lc:?} by aws-lc",
-            keys.faster()
-        );
-        Ok(keys)
-    }
-
-    /// New keys, for one given library.
-    pub(crate) fn of(library: &str) -> anyhow::Result<Self> {
-        Ok(Self { ring_is_faster: library == RING, ..Self::new()? })
-    }
-
-    /// The faster library.
-    pub(crate) const fn faster(&self) -> &'static str {
-        if self.ring_is_faster { RING } else { "aws-lc" }
-    }
-
-    fn new() -> anyhow::Result<Self> {
-        let aws_lc = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)?;
-        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = aws_lc.as_der()?;
-        let ring = ring::signature::RsaKeyPair::from_pkcs8(der.as_ref());
-        let ring = ring.map_err(|error| anyhow::anyhow!("{error}"))?;
-        let p256 = aws_lc_rs::signature::EcdsaKeyPair::generate(
-            &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-        )?;
-        Ok(Self { aws_lc, ring, p256, ring_is_faster: false })
-    }
-
-    /// One RSA-2048 signature by the library that the server signs with.
-    pub(crate) fn sign(&self, room: &mut [u8]) -> anyhow::Result<()> {
-        self.sign_by(self.ring_is_faster, room)
-    }
-
-    fn sign_by(&self, ring: bool, room: &mut [u8]) -> anyhow::Result<()> {
-        if ring {
-            let (sha256, random) = (&ring::signature::RSA_PKCS1_SHA256, ring::rand::SystemRandom::new());
-            let signed = self.ring.sign(sha256, &random, &MESSAGE, room);
-            return signed.map_err(|_| anyhow::anyhow!("no signature"));
-        }
-        let (sha256, random) =
-            (&aws_lc_rs::signature::RSA_PKCS1_SHA256, aws_lc_rs::rand::SystemRandom::new());
-        Ok(self.aws_lc.sign(sha256, &random, &MESSAGE, room)?)
-    }
-
-    /// The median time of one RSA-2048 signature on one core while nothing else runs, in milliseconds.
-    pub(crate) fn one_signature(&self, length: Duration) -> anyhow::Result<f64> {
-        let mut room = [0; 256];
-        median_millis(length, || self.sign(&mut room))
-    }
+/// The median time of one RSA-2048 signature on one core while nothing else runs, in milliseconds.
+pub(crate) fn one_signature(keys: &Keys, length: Duration) -> anyhow::Result<f64> {
+    let mut room = [0; 256];
+    median_millis(length, || keys.sign(&mut room))
 }
 
 /// Measures a limit for `length`.
@@ -207,7 +103,7 @@ pub(crate) fn measure(limit: Limit, keys: &Keys, length: Duration) -> anyhow::Re
         }),
         Limit::Rsa2048Other => on_all_cores(length, || {
             let mut room = [0; 256];
-            move || keys.sign_by(!keys.ring_is_faster, &mut room)
+            move || keys.sign_by_the_other(&mut room)
         }),
         Limit::P256 => on_all_cores(length, || {
             let random = aws_lc_rs::rand::SystemRandom::new();

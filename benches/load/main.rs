@@ -19,6 +19,7 @@
 //! | [`rows`] | the rows of the table |
 //! | [`drive`] | runs a row |
 //! | [`groups`] | the counters of the store |
+//! | [`keys`] | the keys that the limits and the servers without OAuth sign with |
 //! | [`limits`] | the limits of the machine |
 //! | [`bare`] | servers that know no OAuth, which show what a refresh is made of |
 //! | [`measure`] | measures everything, in order |
@@ -41,6 +42,7 @@ mod drive;
 mod figures;
 mod groups;
 mod installation;
+mod keys;
 mod limits;
 mod measure;
 mod options;

@@ -11,12 +11,12 @@ use anyhow::Context as _;
 use super::bare::Bare;
 use super::chain::{Chain, Pool, digest};
 use super::drive::Stage;
-use super::figures::{DiskFacts, Round, Series, SizeFacts};
+use super::figures::{DiskFacts, Report, Round, Series, SizeFacts};
 use super::installation::{Algorithm, Installation};
-use super::limits::{self, Keys, Limit, Units};
+use super::keys::Keys;
+use super::limits::{self, Units};
 use super::options::{Options, size_text};
-use super::report::Report;
-use super::rows::{self, Kind, MANY, Place, Row};
+use super::rows::{self, Kind, Limit, MANY, Place, Row};
 use super::seed::seed;
 use super::server::{Memory, Server, disk};
 use super::target::Target;
@@ -242,7 +242,7 @@ impl Bench<'_> {
         for limit in [Limit::Rsa2048, Limit::Rsa2048Other, Limit::P256, Limit::Argon2] {
             limits.add(limit, limits::measure(limit, keys, length)?);
         }
-        limits.signature.push(keys.one_signature(length)?);
+        limits.signature.push(limits::one_signature(keys, length)?);
         limits.commit.push(limits::one_commit(folder, length).await?);
         limits.fsyncs.push(limits::fsyncs(folder, length)?);
         Ok(())

@@ -1,55 +1,20 @@
 //! The tables.
 
 use std::fmt::{Result, Write as _};
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::bars;
-use super::figures::{DiskFacts, Limits, Round, Series, SizeFacts, median};
+use super::figures::{DiskFacts, MB, Report, Round, Series, cell, median};
 use super::groups::Groups;
-use super::limits::Limit;
 use super::options::size_text;
-use super::rows::Place;
+use super::rows::{Limit, Place};
 use super::server::Memory;
 
 /// When other programs use more cores than this, the table warns. The kernel's work for server and generator counts as
 /// theirs.
 const QUIET: f64 = 0.15;
-/// Bytes in a megabyte.
-pub(crate) const MB: f64 = 1e6;
-
-/// Everything that was measured.
-#[derive(Default)]
-pub(crate) struct Report {
-    /// How long each row was measured in a round.
-    pub(crate) length: Duration,
-    /// The address of the other server, if there is one.
-    pub(crate) target: Option<String>,
-    /// All rows.
-    pub(crate) rows: Vec<Series>,
-    /// The limits of the machine.
-    pub(crate) limits: Limits,
-    /// The counters of each server's store after all rows.
-    pub(crate) groups: Vec<(String, Groups)>,
-    /// Facts about servers with many sessions.
-    pub(crate) sizes: Vec<SizeFacts>,
-    /// How much disk a refresh takes.
-    pub(crate) disk: Option<DiskFacts>,
-    /// The memory of an idle server without users and sessions.
-    pub(crate) idle: Option<Memory>,
-    /// The memory of the other make of server.
-    pub(crate) target_memory: Option<Memory>,
-    /// What was proved of each server, or why the proof failed.
-    pub(crate) proofs: Vec<(String, std::result::Result<String, String>)>,
-}
-
 impl Report {
-    /// The number of wrong answers.
-    pub(crate) fn errors(&self) -> u64 {
-        self.rows.iter().map(Series::errors).sum()
-    }
-
     /// The tables as text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -310,11 +275,6 @@ impl Report {
             "proofs": proofs.collect::<Vec<_>>(),
         }))
     }
-}
-
-/// A figure as text; `-` if there is none.
-pub(crate) fn cell(figure: Option<f64>, digits: usize) -> String {
-    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
 fn cores() -> usize {

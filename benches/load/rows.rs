@@ -2,7 +2,6 @@
 
 use super::bare::Bare;
 use super::installation::Algorithm;
-use super::limits::Limit;
 use super::options::size_text;
 use super::target::Target;
 
@@ -20,6 +19,34 @@ pub(crate) struct Row {
     pub(crate) storm: usize,
     /// The limit of the machine; measured just before and just after the row.
     pub(crate) limit: Limit,
+}
+
+/// The limit of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// RSA-2048 signatures on all cores, by the library that is faster on this machine. The server signs with it too.
+    Rsa2048,
+    /// The same by the slower library.
+    Rsa2048Other,
+    /// P-256 signatures, on all cores.
+    P256,
+    /// Argon2id hashes at the cost that the server uses, on all cores.
+    Argon2,
+    /// No measured limit.
+    None,
+}
+
+impl Limit {
+    /// The name in the table.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "RSA-2048 signatures, faster library",
+            Self::Rsa2048Other => "RSA-2048 signatures, other library",
+            Self::P256 => "P-256 signatures by aws-lc",
+            Self::Argon2 => "Argon2id hashes",
+            Self::None => "",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

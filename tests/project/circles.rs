@@ -1,4 +1,4 @@
-//! No two files of `src` use each other, directly or through others. So each file can be understood by reading those
+//! No two files of `src` use each other, directly or through others, and no two of the load benchmark. So each file can be understood by reading those
 //! that it uses.
 //!
 //! A file's uses are read from its `use` lines. A name that a `mod.rs` only re-exports (`pub use`) counts as a use of
@@ -23,10 +23,11 @@ struct Uses {
 }
 
 impl Uses {
-    fn read() -> Self {
+    /// Of the files below a folder, which is a crate.
+    fn read(folder: &str) -> Self {
         let mut all = Self::default();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let files: Vec<_> = sources("src").into_iter().map(|(_, path)| path).collect();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let files: Vec<_> = sources(folder).into_iter().map(|(_, path)| path).collect();
         for path in &files {
             let module = module(path.strip_prefix(&root).unwrap());
             all.uses.insert(module, Vec::new());
@@ -200,11 +201,13 @@ fn circles(edges: &BTreeMap<Name, BTreeSet<Name>>) -> Vec<Vec<String>> {
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {
-    let edges = Uses::read().edges();
-    let uses: usize = edges.values().map(BTreeSet::len).sum();
-    assert!(edges.len() > 100 && uses > 300, "{} files, {uses} uses: they were not found", edges.len());
-    let circles = circles(&edges);
-    assert!(circles.is_empty(), "each can be reached from the others by `use` lines: {circles:#?}");
+    for (folder, fewest_files, fewest_uses) in [("src", 100, 300), ("benches/load", 15, 50)] {
+        let edges = Uses::read(folder).edges();
+        let (files, uses) = (edges.len(), edges.values().map(BTreeSet::len).sum::<usize>());
+        assert!(files > fewest_files && uses > fewest_uses, "{folder}: {files} files, {uses} uses");
+        let circles = circles(&edges);
+        assert!(circles.is_empty(), "each can be reached from the others by `use` lines: {circles:#?}");
+    }
 }
 
 #[test]

@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::super::limits::Keys;
-use super::signed;
+use super::super::keys::Keys;
 
 /// The first part of an answer.
 const HEAD: &str =
@@ -28,7 +27,7 @@ pub(super) async fn serve(mut stream: TcpStream, keys: Arc<Keys>) -> anyhow::Res
                 return Ok(());
             }
         }
-        let body = format!("{{\"access_token\":\"{}{REST}", signed(&keys)?);
+        let body = format!("{{\"access_token\":\"{}{REST}", keys.token()?);
         answer.clear();
         write!(answer, "{HEAD}{}\r\n\r\n{body}", body.len())?;
         stream.write_all(&answer).await?;

@@ -20,8 +20,7 @@ use poem_openapi::{Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-use super::super::limits::Keys;
-use super::signed;
+use super::super::keys::Keys;
 use super::store::{Commits, Way};
 
 /// The endpoint that serves all connections.
@@ -91,18 +90,18 @@ impl Api {
 
 impl Api {
     async fn sign(&self) -> anyhow::Result<String> {
-        let Some(commits) = &self.commits else { return signed(&self.keys) };
+        let Some(commits) = &self.commits else { return self.keys.token() };
         let durable = commits.ask();
         match commits.way() {
             Way::Rows => {
                 durable.await.context("the writer has ended")?;
-                signed(&self.keys)
+                self.keys.token()
             }
             Way::Log => {
                 // As in heirloom: all requests hand in their commits before anybody signs, and sign while the commit is
                 // under way.
                 tokio::task::yield_now().await;
-                let token = signed(&self.keys)?;
+                let token = self.keys.token()?;
                 durable.await.context("the writer has ended")?;
                 Ok(token)
             }

@@ -4,24 +4,20 @@ mod by_hand;
 mod framework;
 mod store;
 
+pub(crate) use self::store::EVENT;
+
 use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::ValueEnum;
 use tokio::net::TcpListener;
 
 use self::framework::Framework;
 use self::store::{Commits, Way};
-use super::limits::Keys;
-
-/// The length of an access token without its signature.
-const REST: usize = 480;
+use super::keys::Keys;
 
 /// The servers; each does more than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -78,13 +74,4 @@ pub(crate) fn run(bare: Bare, library: &str, folder: &Path) -> anyhow::Result<()
     });
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
-}
-
-/// A text as long as an access token, which ends with a signature.
-fn signed(keys: &Keys) -> anyhow::Result<String> {
-    let mut signature = [0; 256];
-    keys.sign(&mut signature).context("signing")?;
-    let mut token = "x".repeat(REST);
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
 }

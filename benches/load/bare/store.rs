@@ -9,7 +9,8 @@ use std::time::Duration;
 use sled::{Batch, Db};
 use tokio::sync::oneshot;
 
-use super::super::limits::EVENT;
+/// As long as the event of a refresh, and as the session's state after it.
+pub(crate) const EVENT: (usize, usize) = (86, 227);
 
 /// The number of sessions that are used in turn.
 const SESSIONS: u64 = 1000;
