@@ -20,7 +20,7 @@
 //! - **Checked.** Every event and snapshot has a checksum: damage is reported as [`StoreError::Corrupt`], never
 //!   returned as a wrong answer. A store may also end the run then, because other data may be damaged too.
 //!
-//! One contract suite (`tests/store/contract.rs`) runs against every store: [`sled`], which is on a disk, and
+//! One contract suite (`tests/store/contract/`) runs against every store: [`sled`], which is on a disk, and
 //! [`memory`], which guarantees all of this except that its data outlive the process.
 
 use std::fmt;
