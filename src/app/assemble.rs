@@ -274,6 +274,10 @@ impl Parts {
                 installation: Arc::clone(&self.installation),
                 keys: Arc::clone(&self.keys),
                 mint,
+                rate: Buckets::new(Rate {
+                    burst: throttle.client_token_burst,
+                    every: throttle.client_token_every,
+                }),
                 settings: Arc::clone(&self.settings),
                 clock: Arc::clone(&self.clock),
                 random: self.random.clone(),

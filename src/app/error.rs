@@ -51,6 +51,12 @@ pub enum TokenError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// One client has got new access tokens of its own too often in a short time.
+    #[error("the client asks for new tokens too often")]
+    TooManyClientTokens {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// One user has changed the account too often in a short time.
     #[error("the user changes the account too often")]
     TooManyChanges {
@@ -99,6 +105,9 @@ pub enum ScopeRefused {
     /// The user has none of the roles that it needs.
     #[error("the scope needs a role that the user does not have")]
     Role(Box<str>),
+    /// A client that acts for itself has none of the roles that it needs.
+    #[error("the scope needs a role that the client does not have")]
+    ClientRole(Box<str>),
     /// It is about a person, and a client asks for itself.
     #[error("the scope needs a user")]
     NeedsUser(Box<str>),
@@ -121,6 +130,9 @@ impl ScopeRefused {
             Self::Unknown(word) => format!("There is no scope {word} here."),
             Self::NotRegistered(word) => format!("The scope {word} is not registered for the client."),
             Self::Role(word) => format!("The scope {word} needs a role that the user does not have."),
+            Self::ClientRole(word) => {
+                format!("The scope {word} needs a role that the client does not have.")
+            }
             Self::NeedsUser(word) => {
                 format!("The scope {word} is about a user: no client has it for itself.")
             }
@@ -147,6 +159,7 @@ impl TokenError {
             Self::Throttled { .. }
             | Self::TooManyRefreshes { .. }
             | Self::TooManySignIns { .. }
+            | Self::TooManyClientTokens { .. }
             | Self::TooManyChanges { .. } => ErrorCode::SlowDown,
             Self::Busy { .. } | Self::NoKey => ErrorCode::TemporarilyUnavailable,
             Self::Scope(_) => ErrorCode::InvalidScope,
@@ -199,6 +212,9 @@ impl TokenError {
                 "This session is refreshed too often. Wait before the next refresh."
             }
             Self::TooManySignIns { .. } => "This account signs in too often. Wait before the next sign-in.",
+            Self::TooManyClientTokens { .. } => {
+                "This client asks for new tokens too often. Wait before the next one."
+            }
             Self::TooManyChanges { .. } => "The account is changed too often. Wait before the next change.",
             Self::Busy { .. } => "The server is busy. Try again in a moment.",
             Self::NoKey => Self::UNAVAILABLE,
@@ -240,6 +256,7 @@ impl TokenError {
             Self::Throttled { retry_after }
             | Self::TooManyRefreshes { retry_after }
             | Self::TooManySignIns { retry_after }
+            | Self::TooManyClientTokens { retry_after }
             | Self::TooManyChanges { retry_after }
             | Self::Busy { retry_after } => Some(*retry_after),
             Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {

@@ -39,6 +39,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
         TokenError::Credentials => "credentials",
         TokenError::Throttled { .. } => "throttled",
         TokenError::TooManyRefreshes { .. } => "too_many_refreshes",
+        TokenError::TooManyClientTokens { .. } => "too_many_client_tokens",
         TokenError::TooManySignIns { .. } => "too_many_sign_ins",
         TokenError::TooManyChanges { .. } => "too_many_changes",
         TokenError::Busy { .. } => "busy",

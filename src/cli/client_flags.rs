@@ -20,9 +20,12 @@ pub(super) struct MetadataFlags {
     /// A scope that the client may ask for; may be given several times
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// A grant that the client may use; may be given several times [default: all that are on]
+    /// A grant that the client may use; may be given several times [default: all that are on, except client_credentials]
     #[arg(long, value_name = "GRANT")]
     grant: Vec<String>,
+    /// A role of its own, with the grant client_credentials; may be given several times
+    #[arg(long, value_name = "ROLE")]
+    role: Vec<String>,
     /// The audience of a token for which neither a scope nor a resource names one
     #[arg(long, value_name = "AUDIENCE")]
     default_audience: Option<String>,
@@ -72,6 +75,7 @@ impl From<MetadataFlags> for RawMetadata {
             token_endpoint_auth_method: Some(method.as_str().to_owned()),
             grant_types: list(flags.grant),
             scope: list(flags.scope),
+            roles: list(flags.role),
             default_audience: flags.default_audience,
             refresh_tokens: flags.refresh_tokens,
             access_token: time(flags.access_token),
@@ -114,6 +118,7 @@ pub(super) fn metadata_json(raw: &RawMetadata) -> Outcome<Map<String, Value>> {
         (Field::TokenEndpointAuthMethod, text(&raw.token_endpoint_auth_method)),
         (Field::GrantTypes, list(&raw.grant_types)),
         (Field::Scope, list(&raw.scope)),
+        (Field::Roles, list(&raw.roles)),
         (Field::DefaultAudience, text(&raw.default_audience)),
         (Field::RefreshTokens, text(&raw.refresh_tokens)),
         (Field::AccessToken, seconds(Field::AccessToken, &raw.access_token)),
@@ -136,7 +141,7 @@ pub(super) fn flag(field: &str) -> String {
         "id" => "ID".to_owned(),
         "type" => "--public".to_owned(),
         // A list is set by a flag that may be given several times.
-        "scopes" | "grants" | "origins" => format!("--{}", field.trim_end_matches('s')),
+        "scopes" | "grants" | "roles" | "origins" => format!("--{}", field.trim_end_matches('s')),
         field => format!("--{}", field.replace('_', "-")),
     }
 }

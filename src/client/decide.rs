@@ -125,6 +125,7 @@ mod tests {
             revoke_access_tokens: true,
             introspects: vec!["api".parse().unwrap()],
             introspects_usernames: true,
+            roles: vec!["reporter".to_owned()],
             origins: vec!["https://app.example.com".parse().unwrap()],
             refresh_token_delivery: Delivery::Cookie,
         }

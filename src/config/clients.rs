@@ -37,7 +37,8 @@ pub(super) fn clients(
         // The section is read even if its id is wrong, so that all errors are shown at once.
         let mut fields = Fields::of(&mut section);
         let raw = fields.of_client();
-        let metadata = raw.validate(rules).map_err(|errors| fields.note(errors)).ok();
+        let metadata =
+            raw.validate(id.as_ref().map(|id| &id.value), rules).map_err(|errors| fields.note(errors)).ok();
         let secrets = secrets_of(&mut section, raw.method(), short_secrets);
         let disabled = section.boolean("disabled").is_some_and(|at| at.value);
         section.finish();

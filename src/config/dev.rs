@@ -171,7 +171,13 @@ impl Config {
                 ..Accounts::default()
             },
             passwords: Passwords::default(),
-            throttle: Throttle { refresh_burst: 0, sign_in_burst: 0, change_burst: 0, ..Throttle::default() },
+            throttle: Throttle {
+                refresh_burst: 0,
+                sign_in_burst: 0,
+                client_token_burst: 0,
+                change_burst: 0,
+                ..Throttle::default()
+            },
             sessions: Sessions::default(),
             clients: vec![public, confidential],
             exposed: Vec::new(),

@@ -29,6 +29,7 @@ impl<'s, 'p> Fields<'s, 'p> {
             token_endpoint_auth_method: self.text(Field::TokenEndpointAuthMethod),
             grant_types: self.list(Field::GrantTypes),
             scope: self.list(Field::Scope),
+            roles: self.list(Field::Roles),
             default_audience: self.text(Field::DefaultAudience),
             refresh_tokens: self.text(Field::RefreshTokens),
             access_token: self.time(Field::AccessToken),

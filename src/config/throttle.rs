@@ -22,6 +22,10 @@ pub struct Throttle {
     pub sign_in_burst: u32,
     /// How long it takes until one more sign-in of that user is free.
     pub sign_in_every: Duration,
+    /// How many new access tokens a client may get for itself at once; 0: no limit.
+    pub client_token_burst: u32,
+    /// The time after which it may get one more.
+    pub client_token_every: Duration,
     /// How often one user may change the profile at once, and the password, and end sessions; 0: as often as anybody
     /// likes.
     pub change_burst: u32,
@@ -39,6 +43,8 @@ impl Default for Throttle {
             refresh_every: Duration::from_secs(1),
             sign_in_burst: 60,
             sign_in_every: Duration::from_secs(1),
+            client_token_burst: 60,
+            client_token_every: Duration::from_secs(1),
             change_burst: 30,
             change_every: Duration::from_mins(1),
         }
@@ -56,6 +62,11 @@ pub(super) fn throttle(root: &mut Section<'_>) -> Throttle {
     for (burst, every, names) in [
         (&mut throttle.refresh_burst, &mut throttle.refresh_every, ("refresh_burst", "refresh_every")),
         (&mut throttle.sign_in_burst, &mut throttle.sign_in_every, ("sign_in_burst", "sign_in_every")),
+        (
+            &mut throttle.client_token_burst,
+            &mut throttle.client_token_every,
+            ("client_token_burst", "client_token_every"),
+        ),
         (&mut throttle.change_burst, &mut throttle.change_every, ("change_burst", "change_every")),
     ] {
         set(burst, section.number(names.0, 0..=10_000));

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ring::digest::{SHA256, digest};
+use uuid::Uuid;
+
 /// Why a text can't be parsed. The message is fixed and may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -34,6 +37,19 @@ impl ClientId {
     #[must_use]
     pub fn is_dots(&self) -> bool {
         matches!(&*self.0, "." | "..")
+    }
+
+    /// Whether it is a UUID, as the ids of users are, in one of the forms in which UUIDs are written.
+    #[must_use]
+    pub fn is_uuid(&self) -> bool {
+        Uuid::try_parse(&self.0).is_ok()
+    }
+
+    /// 16 bytes that stand for it where every key has as many: of a digest, so nobody chooses them.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 16] {
+        let digest = digest(&SHA256, self.0.as_bytes());
+        digest.as_ref().first_chunk::<16>().copied().unwrap_or_default()
     }
 }
 

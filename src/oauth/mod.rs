@@ -8,6 +8,7 @@ pub mod ids;
 pub mod kid;
 pub mod origin;
 pub mod refresh_token;
+pub mod role;
 pub mod scope;
 pub mod session_epoch;
 pub mod word_list;

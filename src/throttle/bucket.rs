@@ -98,8 +98,10 @@ impl Buckets {
         };
         if let Some(place) = known.or_else(fullest).and_then(|index| set.get_mut(index)) {
             let full_at = if place.key == *key { place.full_at } else { now };
-            *place =
-                Place { key: *key, full_at: now.after(self.missing(full_at, now)).after(self.rate.every) };
+            // Never emptier than empty: those who took at once, each after a look of its own, would seem to be before a
+            // step of the clock.
+            let missing = self.missing(full_at, now).saturating_add(self.rate.every).min(self.rate.whole());
+            *place = Place { key: *key, full_at: now.after(missing) };
         }
     }
 
@@ -176,6 +178,15 @@ mod tests {
         assert_eq!(buckets.try_take(&[7; 16], at(1)), Err(Duration::from_secs(1)));
         assert_eq!(buckets.try_take(&[7; 16], at(2)), Ok(()));
         assert_eq!(Buckets::new(Rate { burst: 0, ..RATE }).try_take(&[7; 16], at(0)), Ok(()));
+    }
+
+    #[test]
+    fn who_takes_more_than_there_is_at_once_waits_all_the_same() {
+        let buckets = Buckets::new(RATE);
+        for _ in 0..4 {
+            buckets.take(&[7; 16], at(0));
+        }
+        assert_eq!(go(&buckets, [7; 16], at(0)), Err(2));
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn three_lines_are_enough() {
 fn the_example_holds_and_its_defaults_are_the_defaults() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/heirloom.toml")).unwrap();
     let folder = Folder::with(&text);
-    for file in ["web-app.secret", "api-server.secret"] {
+    for file in ["web-app.secret", "api-server.secret", "nightly-report.secret"] {
         fs::write(folder.path().join(file), format!("{SECRET}\n")).unwrap();
     }
     let config = folder.load().unwrap_or_else(|errors| panic!("{errors}"));
@@ -45,7 +45,9 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!((config.nearly_full, plain.nearly_full), (256 << 20, 256 << 20));
     assert_eq!(config.keys, folder.path().join("keys"));
 
-    let [phone, web, browser, api] = config.clients.as_slice() else { panic!("four clients") };
+    let [phone, web, browser, api, report] = config.clients.as_slice() else { panic!("five clients") };
+    assert_eq!(report.metadata.grant_types, [GrantType::ClientCredentials]);
+    assert_eq!(report.metadata.roles, ["reporter"]);
     assert!(phone.metadata.token_endpoint_auth_method.is_public() && phone.secrets.is_empty());
     assert_eq!(phone.metadata.retry_window, RetryWindow::For(Duration::from_mins(1)));
     assert_eq!(phone.metadata.lifetimes.refresh_absolute, Duration::from_hours(180 * 24));
@@ -75,7 +77,9 @@ fn every_setting_of_the_example_that_is_commented_out_is_known() {
         .replace("# queue", "queue");
     let folder = Folder::with(&text);
     fs::create_dir(folder.path().join("tls")).unwrap();
-    for file in ["web-app.secret", "api-server.secret", "tls/chain.pem", "tls/key.pem"] {
+    for file in
+        ["web-app.secret", "api-server.secret", "nightly-report.secret", "tls/chain.pem", "tls/key.pem"]
+    {
         fs::write(folder.path().join(file), SECRET).unwrap();
     }
     let config = folder.load().unwrap_or_else(|errors| panic!("{errors}"));

@@ -43,6 +43,7 @@ pub(crate) fn full_metadata() -> ClientMetadata {
         origins: vec!["https://app.example.com".parse().unwrap(), "http://localhost:3000".parse().unwrap()],
         refresh_token_delivery: Delivery::Cookie,
         introspects_usernames: true,
+        roles: vec!["reporter".to_owned(), "auditor".to_owned()],
     }
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn bare_metadata() -> ClientMetadata {
         origins: Vec::new(),
         refresh_token_delivery: Delivery::Body,
         introspects_usernames: false,
+        roles: Vec::new(),
     }
 }
 

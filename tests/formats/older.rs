@@ -5,14 +5,19 @@ use heirloom::oauth::SessionEpoch;
 use heirloom::session::event::Started;
 use heirloom::session::{Session, SessionEvent};
 
-use crate::client::full_metadata;
+use crate::client::{bare_metadata, full_metadata};
 use crate::frozen::Frozen;
 use crate::session::{full_start, once_rotated};
-use crate::values::at;
+use crate::values::{administrator, at, session_id};
 
 /// A registration from before introspection could tell users' names.
 fn metadata() -> ClientMetadata {
-    ClientMetadata { introspects_usernames: false, ..full_metadata() }
+    ClientMetadata { introspects_usernames: false, ..without_roles() }
+}
+
+/// A registration from before clients had roles.
+fn without_roles() -> ClientMetadata {
+    ClientMetadata { roles: Vec::new(), ..full_metadata() }
 }
 
 #[test]
@@ -33,5 +38,17 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     let client =
         Client { session_epoch: SessionEpoch::default(), disabled: false, metadata: Some(metadata()) };
     frozen.still_read("client, without usernames", &client, Client::decode);
+    let registered =
+        ClientEvent::Registered { at: at(0), metadata: without_roles(), by: Some(administrator()) };
+    frozen.still_read("client_registered, without roles", &registered, ClientEvent::decode);
+    let updated = ClientEvent::Updated { at: at(0), metadata: without_roles(), by: Some(administrator()) };
+    frozen.still_read("client_updated, without roles", &updated, ClientEvent::decode);
+    let registered = ClientEvent::Registered { at: at(0), metadata: bare_metadata(), by: None };
+    frozen.still_read("client_registered, bare, without roles", &registered, ClientEvent::decode);
+    let updated = ClientEvent::Updated { at: at(0), metadata: bare_metadata(), by: None };
+    frozen.still_read("client_updated, bare, without roles", &updated, ClientEvent::decode);
+    let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id()) };
+    let client = Client { session_epoch, disabled: true, metadata: Some(without_roles()) };
+    frozen.still_read("client, without roles", &client, Client::decode);
     frozen.finish();
 }

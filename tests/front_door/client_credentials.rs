@@ -292,3 +292,103 @@ async fn the_metadata_names_the_grant() {
         server.get("/.well-known/oauth-authorization-server").await.json["grant_types_supported"].clone();
     assert_eq!(grants, json!(["password", "refresh_token", "client_credentials"]));
 }
+
+/// `write` needs the role `editor`.
+fn needs_a_role(setup: &mut Setup) {
+    setup.config.scope_roles.insert("write".to_owned(), vec!["editor".to_owned()]);
+}
+
+#[tokio::test]
+async fn its_own_roles_open_scopes_and_are_in_the_token() {
+    let server = Server::with(needs_a_role).await;
+    let refused = ask_with(&server, &[("scope", "write")]).await;
+    assert_eq!(refused.outcome(), (400, "invalid_scope"));
+    let told = &refused.json["error_description"];
+    assert_eq!(told, "The scope write needs a role that the client does not have.");
+    let narrowed = ask(&server).await;
+    assert_eq!((narrowed.json["scope"].as_str(), narrowed.claims().get("roles")), (Some("read"), None));
+    // As soon as it has the role, the session's next token has the scope.
+    let server = server
+        .restart(|setup| {
+            needs_a_role(setup);
+            with_a_resource_server(setup);
+            setup.client(CONFIDENTIAL, |client| client.metadata.roles = vec!["editor".to_owned()]);
+        })
+        .await;
+    let both = ask(&server).await;
+    assert_eq!((both.session(), both.json["scope"].as_str()), (narrowed.session(), Some("read write")));
+    assert_eq!(both.claims()["roles"], json!(["editor"]));
+    let told = post(&server, "/oauth/introspect", API, &both.access_token()).await;
+    assert_eq!(told.json["roles"], json!(["editor"]));
+    assert_eq!(ask_with(&server, &[("scope", "write")]).await.status, 200);
+    // A user of the client gets none of them.
+    let user = server.token().basic_auth(CONFIDENTIAL, Some(SECRET));
+    let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1), ("scope", "read")];
+    let roles = server.send(user.form(&form)).await.claims()["roles"].clone();
+    assert!(!roles.to_string().contains("editor"), "{roles}");
+}
+
+#[tokio::test]
+async fn an_administrator_gives_a_client_roles_and_the_grant_but_not_the_id_of_a_user() {
+    let office = Office::open().await;
+    let settings = json!({
+        "id": "nightly", "type": "confidential", "scopes": ["read"], "grants": ["client_credentials"],
+        "roles": ["reporter"],
+    });
+    let made = office.post("/admin/clients", settings).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let secret = made.json["client_secret"].as_str().unwrap();
+    let server = &office.server;
+    let form = [("grant_type", "client_credentials")];
+    let token = server.send(server.token().basic_auth("nightly", Some(secret)).form(&form)).await;
+    assert_eq!((&token.claims()["roles"], &token.claims()["sub"]), (&json!(["reporter"]), &json!("nightly")));
+    assert_eq!(office.get("/admin/clients/nightly").await.json["roles"], json!(["reporter"]));
+    let log = office.get("/admin/events?stream=client:nightly").await;
+    assert_eq!(log.json["events"][0]["data"]["roles"], json!(["reporter"]));
+    // A client with a user's id may sign users in, and never get the grant later.
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let made = office.post("/admin/clients", json!({"id": id, "type": "confidential"})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let grant = json!({"grants": ["client_credentials"]});
+    let refused = office.send(Method::PUT, &format!("/admin/clients/{id}"), &grant).await;
+    assert_eq!((refused.status, &refused.json["errors"][0]["rule"]), (422, &json!("id_of_a_user")));
+}
+
+#[tokio::test]
+async fn a_client_with_ever_different_scopes_does_not_fill_the_log() {
+    let scopes: Vec<String> = (0..64).map(|number| format!("s{number}")).collect();
+    let server = Server::with(|setup| {
+        setup.config.throttle = heirloom::config::Throttle::default();
+        let all: heirloom::oauth::Scope = scopes.join(" ").parse().unwrap();
+        setup.config.audiences[0].scopes = all.clone();
+        setup.client(CONFIDENTIAL, |client| client.metadata.scope = all);
+    })
+    .await;
+    for scope in &scopes[..60] {
+        assert_eq!(ask_with(&server, &[("scope", scope)]).await.status, 200, "{scope}");
+    }
+    let position = server.position().await;
+    let refused = ask_with(&server, &[("scope", &scopes[60])]).await;
+    assert_eq!((refused.outcome(), refused.header("retry-after")), ((429, "slow_down"), "1"));
+    assert_eq!(server.position().await, position, "nothing is written");
+    // What it has already it gets as often as it likes.
+    for _ in 0..100 {
+        assert_eq!(ask_with(&server, &[("scope", &scopes[0])]).await.status, 200);
+    }
+    server.wait(1);
+    assert_eq!(ask_with(&server, &[("scope", &scopes[61])]).await.status, 200);
+    assert_eq!(ask_with(&server, &[("scope", &scopes[62])]).await.outcome(), (429, "slow_down"));
+}
+
+/// A fleet of more than the burst is one token, and counts once.
+#[tokio::test]
+async fn a_hundred_who_ask_at_once_count_as_one() {
+    let server = Server::with(|setup| {
+        setup.config.throttle = heirloom::config::Throttle { client_token_burst: 2, ..Default::default() };
+    })
+    .await;
+    let answers = futures_util::future::join_all((0..100).map(|_| ask(&server))).await;
+    assert!(answers.iter().all(|answer| answer.access_token() == answers[0].access_token()));
+    assert_eq!(ask_with(&server, &[("scope", "read")]).await.status, 200);
+    assert_eq!(ask_with(&server, &[("scope", "write")]).await.outcome(), (429, "slow_down"));
+}

@@ -105,7 +105,10 @@ impl Administration {
         by: Actor,
     ) -> Result<(ClientId, Option<NewSecret>), ClientError> {
         self.repository.has_room()?;
-        let (id, metadata) = match (id.map(registered_id).transpose(), raw.validate(&self.metadata_rules())) {
+        let id = id.map(registered_id).transpose();
+        let parsed = id.as_ref().ok().and_then(Option::as_ref);
+        let metadata = raw.validate(parsed, &self.metadata_rules());
+        let (id, metadata) = match (id, metadata) {
             (Ok(id), Ok(metadata)) => (id, metadata),
             (id, metadata) => {
                 let errors = id.err().into_iter().chain(metadata.err().unwrap_or_default());
@@ -134,7 +137,7 @@ impl Administration {
             (None, None) => return Err(ClientError::Unknown),
             (None, Some(metadata)) => metadata.token_endpoint_auth_method,
         };
-        let metadata = raw.of_registered(method).validate(&self.metadata_rules())?;
+        let metadata = raw.of_registered(method).validate(Some(id), &self.metadata_rules())?;
         self.administer_client(id, Command::Update { metadata }, by).await
     }
 

@@ -3,6 +3,7 @@
 use super::Administration;
 use crate::app::error::TokenError;
 use crate::app::users::UserError;
+use crate::oauth::role::is_role;
 use crate::oauth::{Actor, UserId};
 use crate::user::{Command, Status, Username, vault};
 
@@ -38,13 +39,9 @@ pub struct BadRole;
 /// # Errors
 /// [`BadRole`].
 pub fn parse_roles(listed: Vec<String>) -> Result<Vec<String>, BadRole> {
-    let fits = |role: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
-        (1..=64).contains(&role.len()) && role.bytes().all(known)
-    };
     let mut roles = Vec::new();
     for role in listed {
-        if !fits(&role) {
+        if !is_role(&role) {
             return Err(BadRole);
         }
         if !roles.contains(&role) {

@@ -2,7 +2,8 @@
 //! client's id (RFC 9068 §2.2), and there is never a refresh token (RFC 6749 §4.4.3).
 //!
 //! A fleet that shares one client may ask as often as it likes: as long as the last token has more than half of its life,
-//! everybody gets that one, and nothing is written.
+//! everybody gets that one, and nothing is written. A client that asks for ever-different scopes or audiences is refused
+//! after a while: each of them has a session of its own in the log.
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::clock::Clock;
 use crate::oauth::{GrantType, Scope};
 use crate::random::Random;
 use crate::session::{ClientToken, client_token};
+use crate::throttle::bucket::Buckets;
 
 /// `grant_type=client_credentials` (RFC 6749 §4.4.2).
 pub struct ClientCredentialsRequest {
@@ -40,6 +42,8 @@ pub struct ClientCredentialsGrant {
     pub(in crate::app) installation: Arc<InstallationEpoch>,
     pub(in crate::app) keys: Arc<TokenKeys>,
     pub(in crate::app) mint: Arc<Mint>,
+    /// New tokens, by client: each stays in the log.
+    pub(in crate::app) rate: Buckets,
     pub(in crate::app) settings: Arc<Settings>,
     pub(in crate::app) clock: Arc<dyn Clock>,
     pub(in crate::app) random: Random,
@@ -72,7 +76,8 @@ impl ClientCredentialsGrant {
         let permitted = catalogue.permitted(&grant.scope, registration, roles(registration));
         // RFC 6749 §3.3: a scope that differs from the requested one must be told, and an empty one can't be.
         if let Some(requested) = requested.as_ref().filter(|_| permitted.is_empty()) {
-            return Err(catalogue.not_permitted(requested, &grant.scope, registration).into());
+            let refused = catalogue.not_permitted(requested, &grant.scope, registration);
+            return Err(for_a_client(refused).into());
         }
         let command = ClientToken {
             client: (&registration.id, self.clients.session_epoch(client).await?),
@@ -101,11 +106,19 @@ impl ClientCredentialsGrant {
         let session = if decision.events.is_empty() {
             loaded.state.ok_or(TokenError::Internal("a token of no session".to_owned()))?
         } else {
+            let key = command.client.0.digest();
+            let retry_after = self.rate.wait(&key, command.now);
+            if !retry_after.is_zero() {
+                return Err(TokenError::TooManyClientTokens { retry_after }.into());
+            }
             if loaded.state.is_none() {
                 self.repository.has_room().map_err(TokenError::from)?;
             }
             let appended = self.repository.append(&id, loaded, &decision.events, Vec::new()).await;
-            appended.map_err(Failed::Append)?
+            let session = appended.map_err(Failed::Append)?;
+            // Of many who ask at once, only the one whose append has landed counts.
+            self.rate.take(&key, command.now);
+            session
         };
         Ok(self.mint.mint(id, &session, &granted, roles(registration))?)
     }
@@ -116,7 +129,12 @@ fn is_of_a_user(word: &str) -> bool {
     word == Scope::OFFLINE_ACCESS || ScopeCatalogue::OWN.contains(&word)
 }
 
-/// What a client may be.
-fn roles(_: &Registration) -> &[String] {
-    &[]
+/// The roles that count: those of the client, since there is no user.
+fn roles(registration: &Registration) -> &[String] {
+    &registration.metadata.roles
+}
+
+/// What is said of a scope that needs a role, where there is no user.
+fn for_a_client(refused: ScopeRefused) -> ScopeRefused {
+    if let ScopeRefused::Role(word) = refused { ScopeRefused::ClientRole(word) } else { refused }
 }

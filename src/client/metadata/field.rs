@@ -13,6 +13,8 @@ pub enum Field {
     GrantTypes,
     /// `scope`.
     Scope,
+    /// The roles of a client that acts for itself.
+    Roles,
     /// The audience of a token for which neither a scope nor a `resource` parameter chooses one.
     DefaultAudience,
     /// When a sign-in gives a refresh token.
@@ -41,12 +43,13 @@ pub enum Field {
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientId,
         Self::ClientName,
         Self::TokenEndpointAuthMethod,
         Self::GrantTypes,
         Self::Scope,
+        Self::Roles,
         Self::DefaultAudience,
         Self::RefreshTokens,
         Self::AccessToken,
@@ -71,6 +74,7 @@ impl Field {
             Self::TokenEndpointAuthMethod => "type",
             Self::GrantTypes => "grants",
             Self::Scope => "scopes",
+            Self::Roles => "roles",
             Self::DefaultAudience => "default_audience",
             Self::RefreshTokens => "refresh_tokens",
             Self::AccessToken => "access_token",

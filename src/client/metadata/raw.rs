@@ -12,10 +12,12 @@ pub struct RawMetadata {
     pub client_name: Option<String>,
     /// `public` or `confidential`. Required.
     pub token_endpoint_auth_method: Option<String>,
-    /// The grants that the client may use; by default all that are on.
+    /// The grants that the client may use; by default all that are on, except `client_credentials`.
     pub grant_types: Option<Vec<String>>,
     /// The scopes that the client may ask for; one text may have several, separated by spaces. By default none.
     pub scope: Option<Vec<String>>,
+    /// The roles of a client that acts for itself; by default none.
+    pub roles: Option<Vec<String>>,
     /// The audience of a token for which neither a scope nor a `resource` parameter chooses one.
     pub default_audience: Option<String>,
     /// When a sign-in gives a refresh token: a word of [`RefreshTokens`](super::RefreshTokens).

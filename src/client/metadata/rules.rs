@@ -40,6 +40,7 @@ impl MetadataRules<'_> {
             token_endpoint_auth_method: method,
             grant_types: self.grant_types.iter().copied().filter(|grant| grant.is_default()).collect(),
             scope: Scope::empty(),
+            roles: Vec::new(),
             default_audience: self.default_audience.clone(),
             refresh_tokens: self.tokens.refresh_tokens,
             lifetimes: self.tokens.lifetimes,

@@ -53,4 +53,7 @@ pub struct ClientMetadata {
     /// Whether introspection shows the client the user's name (`username`, RFC 7662 §2.2).
     #[cbor(n(13), default)]
     pub introspects_usernames: bool,
+    /// Its roles, which count where it acts for itself (`client_credentials`).
+    #[cbor(n(14), default)]
+    pub roles: Vec<String>,
 }

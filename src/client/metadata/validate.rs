@@ -7,26 +7,35 @@ use super::rules::MetadataRules;
 use super::settings::{Delivery, RefreshTokens, ReusePolicy, TokenEndpointAuthMethod};
 use super::stored::ClientMetadata;
 use super::time::{lifetime, retry_window};
+use crate::oauth::role::is_role;
 use crate::oauth::word_list::{Word, missing};
-use crate::oauth::{Audience, GrantType, Origin, Scope};
+use crate::oauth::{Audience, ClientId, GrantType, Origin, Scope};
 
 /// The longest `client_name`, in bytes.
 const LONGEST_NAME: usize = 200;
 /// The most origins of a client whose metadata are stored in an event.
 const MOST_ORIGINS: usize = 16;
+/// The most roles of a client.
+const MOST_ROLES: usize = 16;
 
 impl RawMetadata {
-    /// Validates every field, and rules that span fields.
+    /// Validates every field, and rules that span fields. `id` is none where it is made up later, or wrong.
     ///
     /// # Errors
     /// All errors, in the order of the fields.
-    pub fn validate(&self, rules: &MetadataRules<'_>) -> Result<ClientMetadata, Vec<MetadataError>> {
+    pub fn validate(
+        &self,
+        id: Option<&ClientId>,
+        rules: &MetadataRules<'_>,
+    ) -> Result<ClientMetadata, Vec<MetadataError>> {
         let faults = &mut Faults::default();
+        self.id_beside_grants(id, faults);
         let method = self.auth_method(faults);
         let usual = rules.usual(method);
         let client_name = self.name(faults).unwrap_or(usual.client_name);
         let grant_types = self.grants(method, rules, faults).unwrap_or(usual.grant_types);
         let scope = self.scopes(rules, faults).unwrap_or(usual.scope);
+        let roles = self.roles(&grant_types, faults).unwrap_or(usual.roles);
         let default_audience = self.audience(rules, faults).unwrap_or(usual.default_audience);
         let refresh_tokens = self.refresh_tokens(usual.refresh_tokens, &grant_types, &scope, faults);
         let lifetimes = self.lifetimes(usual.lifetimes, rules.longest_access_token, faults);
@@ -45,6 +54,7 @@ impl RawMetadata {
             token_endpoint_auth_method: method,
             grant_types,
             scope,
+            roles,
             default_audience,
             refresh_tokens,
             lifetimes,
@@ -90,6 +100,21 @@ impl RawMetadata {
             faults.add(MetadataError::new(FIELD, "required", missing(FIELD.name())).suggesting(suggestion));
         }
         faults.word(FIELD, text, TokenEndpointAuthMethod::None)
+    }
+
+    /// Resource servers would take the `sub` of such a client for a user's (RFC 9068 §5).
+    fn id_beside_grants(&self, id: Option<&ClientId>, faults: &mut Faults) {
+        let mut listed = self.grant_types.iter().flatten();
+        let item = listed.position(|text| GrantType::of(text) == Some(GrantType::ClientCredentials));
+        if let (Some(item), Some(id)) = (item, id)
+            && id.is_uuid()
+        {
+            let problem =
+                format!("The id {id} is a UUID, as the ids of users are, and would be the sub of tokens.");
+            let suggestion = "Give the client another id, or leave client_credentials out.";
+            let error = MetadataError::new(Field::GrantTypes, "id_of_a_user", problem);
+            faults.add(error.suggesting(suggestion).at(item));
+        }
     }
 
     fn name(&self, faults: &mut Faults) -> Option<String> {
@@ -172,6 +197,39 @@ impl RawMetadata {
             faults.add(error.suggesting("Fewer and wider scopes keep tokens short."));
         }
         Some(words.iter().map(String::as_str).collect())
+    }
+
+    /// Only a client that acts for itself has roles of its own: elsewhere the user's count.
+    fn roles(&self, grants: &[GrantType], faults: &mut Faults) -> Option<Vec<String>> {
+        const FIELD: Field = Field::Roles;
+        let listed = self.roles.as_ref()?;
+        let mut roles = Vec::new();
+        for (item, role) in listed.iter().enumerate() {
+            if !is_role(role) {
+                let problem = format!("{} is no role.", shown(role));
+                let suggestion = "A role has 1 to 64 letters, digits or any of . _ : -.";
+                let error = MetadataError::new(FIELD, "not_permitted", problem);
+                faults.add(error.suggesting(suggestion).at(item));
+            } else if roles.contains(role) {
+                faults.add(twice(FIELD, item, role));
+            } else {
+                roles.push(role.clone());
+            }
+        }
+        if listed.len() > MOST_ROLES {
+            let problem = format!("A client has at most {MOST_ROLES} roles.");
+            let error = MetadataError::new(FIELD, "too_many", problem);
+            faults.add(error.suggesting("Fewer and wider roles keep tokens short."));
+        }
+        let acts_for_itself = grants.contains(&GrantType::ClientCredentials);
+        if !listed.is_empty() && !acts_for_itself && !faults.any(&[Field::GrantTypes]) {
+            let problem = "It is set for a client without the client_credentials grant.";
+            let error = MetadataError::new(FIELD, "no_grant", problem);
+            faults.add(
+                error.suggesting("Add client_credentials to its grants: for users, their own roles count."),
+            );
+        }
+        Some(roles)
     }
 
     fn audience(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Option<Audience> {

@@ -44,6 +44,9 @@ pub(super) struct ClientSettings {
     /// The scopes that it may ask for.
     #[oai(default)]
     scopes: Vec<String>,
+    /// Its roles where it acts for itself (`client_credentials`); for users, their own roles count.
+    #[oai(default, skip_serializing_if_is_empty)]
+    roles: Vec<String>,
     /// The audience of a token for which neither a scope nor a `resource` names one.
     #[oai(skip_serializing_if_is_none)]
     default_audience: Option<String>,
@@ -231,6 +234,7 @@ impl From<ClientSettings> for RawMetadata {
             token_endpoint_auth_method: None,
             grant_types: body.grants.map(|grants| grants.iter().filter_map(text).collect()),
             scope: Some(body.scopes),
+            roles: Some(body.roles),
             default_audience: body.default_audience,
             refresh_tokens: body.refresh_tokens.as_ref().and_then(text),
             access_token: body.access_token.map(seconds),
@@ -255,6 +259,7 @@ impl From<&ClientMetadata> for ClientSettings {
             token_endpoint_auth_method: _, // The `type` beside these settings.
             grant_types,
             scope,
+            roles,
             default_audience,
             refresh_tokens,
             lifetimes,
@@ -271,6 +276,7 @@ impl From<&ClientMetadata> for ClientSettings {
             name: client_name.clone(),
             grants: Some(grant_types.iter().copied().filter_map(word).collect()),
             scopes: scope.words().map(str::to_owned).collect(),
+            roles: roles.clone(),
             default_audience: Some(default_audience.to_string()),
             refresh_tokens: word(*refresh_tokens),
             access_token: seconds(lifetimes.access_token),
@@ -352,7 +358,8 @@ mod tests {
         let all = ClientMetadata {
             client_name: "TV".to_owned(),
             token_endpoint_auth_method: method,
-            grant_types: vec![GrantType::RefreshToken],
+            grant_types: vec![GrantType::RefreshToken, GrantType::ClientCredentials],
+            roles: vec!["reporter".to_owned()],
             scope: "read write".parse().unwrap(),
             default_audience: audience.clone(),
             refresh_tokens: RefreshTokens::Never,
@@ -371,9 +378,9 @@ mod tests {
         };
         for metadata in [all, rules.usual(method)] {
             let raw = RawMetadata::from(ClientSettings::from(&metadata)).of_registered(method);
-            assert_eq!(raw.validate(&rules), Ok(metadata));
+            assert_eq!(raw.validate(None, &rules), Ok(metadata));
         }
         let nothing = RawMetadata::default().of_registered(method);
-        assert_eq!(nothing.validate(&rules), Ok(rules.usual(method)), "what is left out is as usual");
+        assert_eq!(nothing.validate(None, &rules), Ok(rules.usual(method)), "what is left out is as usual");
     }
 }

@@ -219,6 +219,10 @@ fn of_oauth(id: &str) -> Vec<RefusalExample> {
                 name: "too_many_sign_ins".to_owned(),
                 ..RefusalExample::app(&TokenError::TooManySignIns { retry_after: Duration::ZERO })
             },
+            RefusalExample {
+                name: "too_many_client_tokens".to_owned(),
+                ..RefusalExample::app(&TokenError::TooManyClientTokens { retry_after: Duration::ZERO })
+            },
         ],
         "revoke" => vec![missing("token"), RefusalExample::app(&TokenError::AccessTokenRevocation)],
         _ => vec![missing("token")],

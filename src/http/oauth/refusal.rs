@@ -102,7 +102,7 @@ pub(in crate::http) enum Refused {
     /// The body is compressed: `invalid_request`.
     #[oai(status = 415)]
     Compressed(Json<ErrorBody>),
-    /// Too many failed sign-ins, or one session is refreshed too often: `slow_down`.
+    /// Too many failed sign-ins, one session is refreshed too often, or one client asks for new tokens too often: `slow_down`.
     #[oai(status = 429)]
     TooManyRequests(
         Json<ErrorBody>,

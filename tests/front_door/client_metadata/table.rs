@@ -72,6 +72,15 @@ const TABLE: &[Row<&str>] = &[
         &[("grants", "password is listed twice. Leave one of them out.")],
     ),
     (
+        r#"{"id": "01890a5d-ac96-774b-bcce-b302099a8057", "grants": ["client_credentials"], "type": "confidential"}"#,
+        ALL,
+        &[(
+            "grants",
+            "The id 01890a5d-ac96-774b-bcce-b302099a8057 is a UUID, as the ids of users are, and would be the sub of \
+             tokens. Give the client another id, or leave client_credentials out.",
+        )],
+    ),
+    (
         r#"{"grants": []}"#,
         NO_FLAG,
         &[(
@@ -100,6 +109,25 @@ const TABLE: &[Row<&str>] = &[
         r#"{"scopes": ["openid"]}"#,
         ALL,
         &[("scopes", "The scope openid is not supported. heirloom has no ID tokens yet: leave openid out.")],
+    ),
+    (
+        r#"{"roles": ["two words"], "grants": ["client_credentials"], "type": "confidential"}"#,
+        ALL,
+        &[("roles", "two words is no role. A role has 1 to 64 letters, digits or any of . _ : -.")],
+    ),
+    (
+        r#"{"roles": ["a", "a"], "grants": ["client_credentials"], "type": "confidential"}"#,
+        ALL,
+        &[("roles", "a is listed twice. Leave one of them out.")],
+    ),
+    (
+        r#"{"roles": ["reporter"], "type": "confidential"}"#,
+        ALL,
+        &[(
+            "roles",
+            "It is set for a client without the client_credentials grant. Add client_credentials to its grants: for \
+             users, their own roles count.",
+        )],
     ),
     (
         r#"{"default_audience": "demo-ap"}"#,
@@ -284,12 +312,18 @@ pub(super) fn table() -> Vec<Row<Value>> {
     let origins: Vec<String> = (0..17).map(|number| format!("https://app{number}.example.com")).collect();
     let fixed =
         TABLE.iter().map(|(fields, doors, told)| (serde_json::from_str(fields).unwrap(), *doors, *told));
-    let long: [Row<Value>; 3] = [
+    let roles: Vec<String> = (0..17).map(|number| format!("r{number}")).collect();
+    let long: [Row<Value>; 4] = [
         (json!({"name": "x".repeat(201)}), ALL, &[("name", LONG_NAME)]),
         (
             json!({"scopes": vec!["read"; 65]}),
             ALL,
             &[("scopes", "A client has at most 64 scopes. Fewer and wider scopes keep tokens short.")],
+        ),
+        (
+            json!({"roles": roles, "grants": ["client_credentials"], "type": "confidential"}),
+            ALL,
+            &[("roles", "A client has at most 16 roles. Fewer and wider roles keep tokens short.")],
         ),
         (
             json!({"origins": origins}),
