@@ -14,7 +14,7 @@ use crate::admin::{Office, sign_in_for};
 use crate::faults::{Failing, Fault};
 use crate::sign_up::{PASSWORD, person, sign_up};
 use crate::specification::Operation;
-use crate::support::{Answer, PUBLIC, Server, Setup, USER};
+use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 /// A client of the administration's that may only refresh.
 pub(super) const TV: &str = "tv";
@@ -218,6 +218,7 @@ async fn limited(documented: &Documented) -> Option<Answer> {
             network_sign_ups: 1,
             refresh_burst: 1,
             sign_in_burst: u32::from(name == "too_many_sign_ins"),
+            client_token_burst: 1,
             change_burst: 1,
             ..Throttle::default()
         };
@@ -228,6 +229,11 @@ async fn limited(documented: &Documented) -> Option<Answer> {
         let request = match (operation.id(), name) {
             ("token", "slow_down") => with(&scene, operation, &sign_in(PUBLIC, "wrong", "")),
             ("token", "too_many_sign_ins") => whole(&scene, operation),
+            ("token", "too_many_client_tokens") => {
+                let scope = if turn == 0 { "read" } else { "write" };
+                let form = json!(format!("grant_type=client_credentials&scope={scope}"));
+                with(&scene, operation, &form).basic_auth(CONFIDENTIAL, Some(SECRET))
+            }
             ("token", "too_many_refreshes") => {
                 let token = device.refresh_token();
                 let form = format!("grant_type=refresh_token&client_id={PUBLIC}&refresh_token={token}");
