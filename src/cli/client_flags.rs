@@ -20,10 +20,10 @@ pub(super) struct MetadataFlags {
     /// A scope that the client may ask for; may be given several times
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// A grant that the client may use; may be given several times [default: all that are on, except client_credentials]
+    /// A grant that the client may use; may be given several times [default: all that are on, but not client credentials]
     #[arg(long, value_name = "GRANT")]
     grant: Vec<String>,
-    /// A role of its own, with the grant client_credentials; may be given several times
+    /// A role that the client has when it acts for itself; may be given several times
     #[arg(long, value_name = "ROLE")]
     role: Vec<String>,
     /// The audience of a token for which neither a scope nor a resource names one

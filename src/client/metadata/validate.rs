@@ -35,7 +35,7 @@ impl RawMetadata {
         let client_name = self.name(faults).unwrap_or(usual.client_name);
         let grant_types = self.grants(method, rules, faults).unwrap_or(usual.grant_types);
         let scope = self.scopes(rules, faults).unwrap_or(usual.scope);
-        let roles = self.roles(&grant_types, faults).unwrap_or(usual.roles);
+        let own_roles = self.roles(&grant_types, faults).unwrap_or(usual.roles);
         let default_audience = self.audience(rules, faults).unwrap_or(usual.default_audience);
         let refresh_tokens = self.refresh_tokens(usual.refresh_tokens, &grant_types, &scope, faults);
         let lifetimes = self.lifetimes(usual.lifetimes, rules.longest_access_token, faults);
@@ -54,7 +54,7 @@ impl RawMetadata {
             token_endpoint_auth_method: method,
             grant_types,
             scope,
-            roles,
+            roles: own_roles,
             default_audience,
             refresh_tokens,
             lifetimes,
