@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 
 /// How often the hint is logged at most.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// When a hint for the operator was last logged; it is logged once a minute at most.
 #[derive(Debug, Default)]
@@ -15,10 +15,10 @@ pub(super) struct Hint(AtomicU64);
 impl Hint {
     /// Whether the hint should be logged again, also if the clock was set back. It then counts as logged.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        let told = self.0.load(Ordering::Relaxed);
-        let then = Timestamp::from_millis(told);
-        let is_due = told == 0 || now < then || now.since(then) >= TOLD_EVERY;
-        is_due && self.0.compare_exchange(told, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let logged = self.0.load(Ordering::Relaxed);
+        let then = Timestamp::from_millis(logged);
+        let is_due = logged == 0 || now < then || now.since(then) >= EVERY;
+        is_due && self.0.compare_exchange(logged, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -27,12 +27,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hint_is_told_once_a_minute_and_after_a_clock_is_set_back() {
+    fn the_hint_is_logged_once_a_minute_and_after_a_clock_is_set_back() {
         let hint = Hint::default();
         let start = Timestamp::from_seconds(1_000_000);
         assert!(hint.is_due(start));
         assert!(!hint.is_due(start.after(Duration::from_secs(59))));
-        assert!(hint.is_due(start.after(TOLD_EVERY)));
+        assert!(hint.is_due(start.after(EVERY)));
         assert!(hint.is_due(start.before(Duration::from_hours(24))));
         assert!(!hint.is_due(start.before(Duration::from_hours(24))));
     }

@@ -44,8 +44,8 @@ impl Tokens {
         if client.metadata.introspects.is_empty() && self.introspection_hint.is_due(self.clock.now()) {
             tracing::warn!(
                 client.id = %client.id,
-                "a client that is registered as no resource server asked about an access token and was told that it is not \
-                 active: set `introspects` to the audiences that it is"
+                "a client that is not registered as a resource server introspected an access token, and was answered that it \
+                 is not active: set `introspects` to the client's audiences"
             );
         }
         if !client.metadata.introspects.iter().any(is_for) {

@@ -179,7 +179,7 @@ impl Sweeper {
 
     /// Tells the operator when the disk becomes nearly full, and when it is no longer.
     fn note_disk(&self) {
-        match outage::untold() {
+        match outage::take_unlogged() {
             0 => {}
             count => {
                 tracing::warn!(requests = count, "more requests failed with the store, or for want of room");
@@ -349,7 +349,7 @@ impl Swept {
             Ok(Settled::Removed) => &mut self.removed,
             Ok(Settled::MovedOn) | Err(TokenError::Store(StoreError::WrongExpectedVersion)) => return,
             Err(error) => {
-                if error.is_told() {
+                if error.should_log() {
                     tracing::error!(session.id = %id, error = %error, "a session can't be swept");
                 }
                 &mut self.failed

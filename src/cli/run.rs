@@ -16,7 +16,7 @@ use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators, store};
 use crate::app::App;
 use crate::app::assemble::{Environment, make_keys, read_keys};
-use crate::app::outage::untold;
+use crate::app::outage::take_unlogged;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -207,7 +207,7 @@ fn give_up(why: &str) {
         std::thread::sleep(Duration::from_millis(200));
         // In a thread of its own: writing to the log blocks if its reader has stopped.
         let last_line =
-            std::thread::Builder::new().name("last-log-line".to_owned()).spawn(|| match untold() {
+            std::thread::Builder::new().name("last-log-line".to_owned()).spawn(|| match take_unlogged() {
                 0 => {}
                 count => tracing::error!(requests = count, "more requests failed with the store"),
             });

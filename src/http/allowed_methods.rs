@@ -1,12 +1,12 @@
-//! Which methods each path takes.
+//! The methods that each path accepts.
 
 use poem::http::HeaderValue;
 
-/// The paths, and what `Allow` says for each.
+/// The paths, each with its `Allow` header.
 pub(super) struct AllowedMethods(pub(super) Vec<(String, String)>);
 
 impl AllowedMethods {
-    /// What `Allow` says for a path.
+    /// The `Allow` header of a path; `None` for an unknown path.
     #[must_use]
     pub(super) fn allowed(&self, path: &str) -> Option<HeaderValue> {
         let (_, methods) = self.0.iter().find(|(template, _)| fits(template, path))?;
@@ -14,7 +14,7 @@ impl AllowedMethods {
     }
 }
 
-/// Whether a path fits a template such as `/account/sessions/{id}`.
+/// Whether a path matches a template such as `/account/sessions/{id}`.
 fn fits(template: &str, path: &str) -> bool {
     let mut segments = path.split('/');
     let all = template.split('/').all(|expected| {

@@ -29,7 +29,7 @@ pub(super) enum ApiScope {
     Profile,
 }
 
-/// What stands in the `Authorization` header, not looked at yet.
+/// The token of the `Authorization` header, not verified yet.
 pub(super) struct Bearer {
     access_tokens: Arc<AccessTokens>,
     token: Option<String>,
@@ -37,10 +37,10 @@ pub(super) struct Bearer {
 }
 
 impl Bearer {
-    /// What the token gives access to.
+    /// Verifies the token, and returns what it gives access to.
     ///
     /// # Errors
-    /// [`ApiError`]: 401 without a good token, 403 without the scope.
+    /// [`ApiError`]: 401 without a valid token, 403 without the scope.
     pub(super) async fn access(&self, scope: &'static str) -> Result<Access, ApiError> {
         let token = self.token.as_deref().ok_or_else(ApiError::no_token)?;
         let access =
@@ -53,10 +53,10 @@ impl Bearer {
 }
 
 impl Bearer {
-    /// Who administers with the token.
+    /// Verifies the token as an administrator's.
     ///
     /// # Errors
-    /// [`ApiError`] if it does not let anybody.
+    /// [`ApiError`] if it is not one.
     pub(super) async fn administrator(&self) -> Result<Actor, ApiError> {
         let access = self.access(SCOPE).await?;
         self.access_tokens.administrator(&access).map_err(|error| ApiError::access(&error))

@@ -1,4 +1,4 @@
-//! Which client sends a request.
+//! The client that sends a request.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,20 +6,20 @@ use poem::Request;
 
 use crate::client::Registration;
 
-/// Who sends a request, as far as it is known. The endpoint that finds it out shares it with the layer that says which web
-/// pages may read the answer.
+/// The client that sends a request, once it is known. The endpoint that authenticates the client shares it with the
+/// CORS layer, which decides which web pages may read the answer.
 #[derive(Clone, Default)]
 pub(super) struct Caller(Arc<OnceLock<Arc<Registration>>>);
 
 impl Caller {
-    /// The one of this request; `None` if nobody wants to know, since it comes from no page.
+    /// The one of this request; `None` if the request comes from no web page, so that nobody needs it.
     pub(super) fn of(request: &Request) -> Option<Self> {
         request.extensions().get::<Self>().cloned()
     }
 
-    /// It is this client.
+    /// Sets the client.
     pub(super) fn is(&self, client: Arc<Registration>) {
-        // The first word counts.
+        // The first call counts.
         let _ = self.0.set(client);
     }
 

@@ -1,4 +1,4 @@
-//! The one place that knows status codes: reasons become answers.
+//! Maps error codes to status codes: nothing else does.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use poem_openapi::Object;
 use crate::app::TokenError;
 use crate::oauth::ErrorCode;
 
-/// What is said of a request that can't be read.
+/// The message about a request that can't be read.
 pub const MALFORMED: &str = "The request is malformed.";
 
 /// An error (RFC 6749 §5.2).
@@ -37,7 +37,7 @@ impl ErrorBody {
     }
 }
 
-/// The status of an error. RFC 6749 §5.2: 400 unless it says otherwise; and if the client tried to authenticate in the
+/// The status of an error: 400 unless RFC 6749 §5.2 says otherwise. If the client tried to authenticate by the
 /// `Authorization` header, the server MUST answer 401 with a challenge.
 #[must_use]
 pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
@@ -57,7 +57,7 @@ pub const fn status(code: ErrorCode, by_header: bool) -> StatusCode {
     }
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3): whole seconds, rounded up so that who comes back is not early.
+/// `Retry-After` (RFC 9110 §10.2.3): whole seconds, rounded up so that nobody comes back too early.
 #[must_use]
 pub fn whole_seconds(wait: Option<Duration>) -> String {
     wait.map_or(1, |wait| wait.as_millis().div_ceil(1000).max(1)).to_string()
@@ -76,7 +76,7 @@ pub fn json(status: StatusCode, body: &ErrorBody) -> Response {
     text(status, body.to_json_string())
 }
 
-/// JSON as an answer that no cache keeps.
+/// A JSON answer that no cache may store.
 pub(super) fn text(status: StatusCode, json: String) -> Response {
     let mut response = Response::builder().status(status).content_type("application/json").body(json);
     no_store(&mut response);

@@ -1,4 +1,4 @@
-//! Everything that speaks HTTP, and the only place that knows status codes.
+//! Everything about HTTP; only this module knows status codes.
 //!
 //! | Folder, file | What it is |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | [`operations`] | health, metrics, the operators' socket |
 //! | [`docs`] | the specification and the pages that show it |
 //!
-//! The other files are what several of these use.
+//! The other files are used by several of these.
 
 pub mod account;
 pub mod admin;

@@ -1,4 +1,4 @@
-//! Who is at the other end.
+//! The address of the client behind a request.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -19,11 +19,12 @@ pub struct NotANetwork(String);
 const FORWARDED: [&str; 2] = ["x-forwarded-for", "forwarded"];
 
 impl TrustedProxies {
-    /// The address of the client behind a connection from `socket`: that itself, unless it is a trusted proxy; then
-    /// the rightmost address of `X-Forwarded-For` that is not one. What stands left of it is the client's own say.
-    /// IPv4 in IPv6 counts as IPv4.
+    /// The address of the client behind a connection from `socket`: the socket's own, unless it is a trusted proxy;
+    /// then the rightmost address of `X-Forwarded-For` that is not a trusted proxy. Addresses further left could be
+    /// made up by the client. IPv4 inside IPv6 counts as IPv4.
     ///
-    /// Where the chain ends in a trusted proxy, or in what is no address, the last address before it is taken.
+    /// If the chain ends with a trusted proxy or with something that is not an address, the last address before that
+    /// counts.
     #[must_use]
     pub fn client_addr(&self, socket: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = socket.to_canonical();
@@ -44,8 +45,8 @@ impl TrustedProxies {
         self.client_addr(socket, request.headers())
     }
 
-    /// The address at the other end, if it speaks for somebody else and is not trusted to: a proxy that the configuration
-    /// does not name, or somebody who pretends.
+    /// The peer's address, if it sends forwarding headers and is not a trusted proxy: either a proxy that is missing in
+    /// the configuration, or somebody who pretends to be one.
     #[must_use]
     pub fn undeclared(&self, request: &poem::Request) -> Option<IpAddr> {
         let headers = request.headers();
@@ -54,13 +55,13 @@ impl TrustedProxies {
         (!self.contains(socket)).then_some(socket)
     }
 
-    /// Whether `request` comes from one of them.
+    /// Whether `request` comes from a trusted proxy.
     #[must_use]
     pub fn is_one(&self, request: &poem::Request) -> bool {
         request.remote_addr().as_socket_addr().is_some_and(|socket| self.contains(socket.ip().to_canonical()))
     }
 
-    /// Whether this is the address of one of them.
+    /// Whether this is the address of a trusted proxy.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
@@ -73,7 +74,7 @@ impl FromIterator<IpNet> for TrustedProxies {
     }
 }
 
-/// Networks with commas between them.
+/// Parses networks separated by commas.
 impl FromStr for TrustedProxies {
     type Err = NotANetwork;
 
@@ -90,7 +91,7 @@ fn parse_network(text: &str) -> Result<IpNet, NotANetwork> {
     Ok(network.trunc())
 }
 
-/// An address, or one with a port as some proxies write it.
+/// Parses an address, or an address with a port, which some proxies write.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim();
     let address = text
@@ -113,7 +114,7 @@ mod tests {
         trusted.client_addr(socket.parse().unwrap(), &headers).to_string()
     }
 
-    /// A forged `X-Forwarded-For`, the usual way around limits by address.
+    /// A forged `X-Forwarded-For` is the usual way to evade limits by address.
     #[test]
     fn a_forwarded_address_from_an_untrusted_peer_is_ignored() {
         assert_eq!(client("", "192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(client("", "127.0.0.1", &["203.0.113.9"]), "127.0.0.1");
     }
 
-    /// What is further left was written by whoever sent the request.
+    /// Addresses further left were written by the sender of the request.
     #[test]
     fn the_rightmost_untrusted_hop_is_the_client() {
         let trusted = "10.0.0.0/8, ::1";

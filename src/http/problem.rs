@@ -19,7 +19,7 @@ use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
 use crate::user::profile::DisplayNameRefused;
 
-/// How many mistakes are told at a time, of whatever kinds.
+/// The most errors in one problem document.
 pub(super) const MOST_MISTAKES: usize = 16;
 
 /// A problem document (RFC 9457 §3).
@@ -270,12 +270,12 @@ impl ApiError {
         Self::Invalid(Json(Problem::invalid(errors)))
     }
 
-    /// A use case did not do what it was asked. If that is the server's fault, the log is told.
+    /// A use case failed. If that is the server's fault, it is logged.
     #[must_use]
     pub fn token(error: &TokenError) -> Self {
         let code = status(error.code(), false);
         if code == StatusCode::SERVICE_UNAVAILABLE {
-            if error.is_told() {
+            if error.should_log() {
                 tracing::warn!(error = %error, "request not served");
             }
         } else if code.is_server_error() {
@@ -284,7 +284,7 @@ impl ApiError {
         Self::of_token(error)
     }
 
-    /// As [`ApiError::token`], and the log is told nothing.
+    /// As [`ApiError::token`], without logging.
     pub(super) fn of_token(error: &TokenError) -> Self {
         let code = status(error.code(), false);
         let problem = |kind: &str| Json(Problem::new(code, kind, &error.description()));

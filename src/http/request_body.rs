@@ -1,4 +1,4 @@
-//! The bytes of a request's body, for those who parse them: forms and JSON.
+//! Reads the bytes of a request's body, for the parsers of forms and JSON.
 
 use bytes::Bytes;
 use poem::http::header;
@@ -6,16 +6,16 @@ use poem::{Body, Request};
 
 use super::server::read_body;
 
-/// Why there is nothing to parse. The texts are for the client.
+/// Why there is no body to parse. The messages are for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// To unpack what anybody may send is not worth its risks.
+    /// The body is compressed. Decompressing bodies from anybody would invite decompression bombs.
     #[error("The body must not be compressed: send it without Content-Encoding.")]
     Compressed,
-    /// An extractor before this one took it.
+    /// An earlier extractor has taken it.
     #[error("The request has no body.")]
     Missing,
-    /// The connection broke off. For a body beyond the limits the listener sends an answer of its own.
+    /// The connection broke off. For a body beyond the limits the listener sends its own answer.
     #[error("The body is broken.")]
     Broken,
 }

@@ -1,4 +1,5 @@
-//! The way in: every request gets what the endpoints need besides itself, and goes to the documentation or to the API.
+//! The outermost endpoint: gives every request what the endpoints need, and sends it to the documentation or to the
+//! API.
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use super::peer::TrustedProxies;
 use super::settings::HttpSettings;
 use crate::app::App;
 
-/// All endpoints. One layer instead of poem's `nest` and a middleware for each thing that is added: what each layer keeps
-/// of a request is copied for every one, and `nest` takes its URI apart.
+/// All endpoints. It is one layer, instead of poem's `nest` and a middleware for each addition, because each layer's
+/// data are copied for every request, and `nest` parses its URI again.
 pub(super) struct Router {
     documentation: BoxEndpoint<'static>,
     api: BoxEndpoint<'static>,
@@ -45,7 +46,7 @@ fn is_documentation(path: &str) -> bool {
 impl Endpoint for Router {
     type Output = Response;
 
-    // Not async: it would keep the request a second time.
+    // Not an async fn: its future would hold the request a second time.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         if let Some(peer) = self.proxies.undeclared(&request) {
             self.app.refusals.note_undeclared_proxy(peer);
@@ -58,10 +59,10 @@ impl Endpoint for Router {
     }
 }
 
-/// All of heirloom as one endpoint, as the network sees it: below the issuer's path.
+/// All of heirloom as one endpoint, below the issuer's path.
 ///
 /// # Errors
-/// If the specification that it generates is no JSON, which would be a defect.
+/// If the generated specification is not JSON, which would be a defect.
 pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
@@ -75,7 +76,7 @@ pub fn endpoint(
 /// All endpoints.
 ///
 /// # Errors
-/// If the specification that it generates is no JSON, which would be a defect.
+/// If the generated specification is not JSON, which would be a defect.
 pub(super) fn answers(
     app: Arc<App>,
     settings: HttpSettings,

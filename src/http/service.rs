@@ -1,4 +1,4 @@
-//! What an endpoint gets of the use cases: the services that it names, and no others.
+//! Gives an endpoint the services that it names as parameters.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::app::{
     TokenKeys, Tokens,
 };
 
-/// A service, for as long as a request takes.
+/// A service, borrowed for the duration of a request.
 pub(super) struct Service<'a, T>(&'a Arc<T>);
 
 impl<T> Deref for Service<'_, T> {
@@ -22,9 +22,9 @@ impl<T> Deref for Service<'_, T> {
     }
 }
 
-/// A service that endpoints may ask for.
+/// A service that endpoints may have as a parameter.
 pub(super) trait Shared: Sized + Send + Sync + 'static {
-    /// Where it is among all of them.
+    /// Its field in [`App`].
     fn of(app: &App) -> &Arc<Self>;
 }
 

@@ -1,4 +1,4 @@
-//! What the endpoints need besides the use cases.
+//! Settings of the endpoints.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use tokio::sync::watch;
 use super::docs::FilledIn;
 use super::peer::TrustedProxies;
 
-/// What the endpoints need besides the use cases.
+/// Settings of the endpoints, from the configuration.
 #[derive(Clone, Default)]
 pub struct HttpSettings {
-    /// Whose word on a client's address is taken.
+    /// The proxies whose forwarding headers are trusted.
     pub proxies: TrustedProxies,
-    /// The only values of `Host` that are answered; empty: any. Keeps web pages out that reach loopback by DNS
+    /// The only values of `Host` that are answered; empty: any. This keeps web pages from reaching loopback by DNS
     /// rebinding.
     pub hosts: Vec<String>,
-    /// A proxy takes the issuer's path off.
+    /// Whether a proxy removes the issuer's path from requests.
     pub path_stripped: bool,
-    /// How long a browser that has been here asks over TLS only; `None`: heirloom says nothing of it.
+    /// The `max-age` of `Strict-Transport-Security`; `None`: the header is not sent.
     pub hsts: Option<Duration>,
-    /// Request headers that pages may send besides the usual ones.
+    /// Request headers that web pages may send besides the usual ones.
     pub cors_headers: Vec<String>,
-    /// Becomes true when the server stops: what would last longer ends then.
+    /// Becomes true when the server shuts down; long-lived answers then end.
     pub stopping: Option<watch::Receiver<bool>>,
-    /// What the documentation page has filled in; only in a demo.
+    /// The values that the documentation page fills in; only in a demo.
     pub filled_in: Option<FilledIn>,
 }

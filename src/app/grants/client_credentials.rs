@@ -74,7 +74,7 @@ impl ClientCredentialsGrant {
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(requested.as_ref(), &resources, registration)?;
         let permitted = catalogue.permitted(&grant.scope, registration, roles(registration));
-        // RFC 6749 §3.3: a scope that differs from the requested one must be told, and an empty one can't be.
+        // RFC 6749 §3.3: a scope that differs from the requested one must be sent, and an empty one can't be.
         if let Some(requested) = requested.as_ref().filter(|_| permitted.is_empty()) {
             let refused = catalogue.not_permitted(requested, &grant.scope, registration);
             return Err(for_a_client(refused).into());

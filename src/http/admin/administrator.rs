@@ -14,24 +14,24 @@ use crate::http::server::OPERATOR;
 use crate::http::service::service;
 use crate::oauth::Actor;
 
-/// Who administers. Nobody else gets as far as having a body or a parameter read.
+/// The authenticated administrator. Without one, neither the body nor a parameter is read.
 pub(super) struct Admin {
-    /// The use cases.
+    /// The service for administration.
     pub(super) service: Arc<Administration>,
-    /// Who it is.
+    /// The administrator, as recorded on events.
     pub(super) actor: Actor,
     credential: Credential,
 }
 
 enum Credential {
-    /// Whoever holds this access token.
+    /// A user, by an access token.
     Bearer(Bearer),
-    /// A user of the server's machine, whom the operator's socket has let in.
+    /// A user of the server's machine, by the operators' socket.
     Operator(u32),
 }
 
 impl Admin {
-    /// Looks again whether the asker may administer, for answers that last.
+    /// Checks again whether the administrator may administer; for long-lived answers.
     ///
     /// # Errors
     /// As [`Credential::actor`].
@@ -41,7 +41,7 @@ impl Admin {
 }
 
 impl Credential {
-    /// Who administers.
+    /// Authenticates the administrator.
     ///
     /// # Errors
     /// [`ApiError`]: 401 without a good access token, 403 without the scope `admin` or, by now, the role.

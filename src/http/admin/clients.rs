@@ -389,7 +389,7 @@ async fn shown(service: &Administration, id: &ClientId) -> Result<Client, ApiErr
     client.map(Client::from).ok_or_else(ApiError::not_found)
 }
 
-/// What is no id names nobody.
+/// An unparsable id is answered like an unknown one (404).
 fn client_id(text: &str) -> Result<ClientId, Box<ClientError>> {
     text.parse().map_err(|_| Box::new(ClientError::Unknown))
 }

@@ -1,4 +1,4 @@
-//! Events as JSON. Nonces, of which refresh tokens are made, are left out.
+//! Events as JSON, without nonces, because refresh tokens are made from them.
 
 use poem_openapi::Object;
 use poem_openapi::types::{Any, Example};

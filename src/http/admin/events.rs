@@ -134,12 +134,12 @@ fn listed(types: Option<&str>) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// What is no stream.
+/// The error for a malformed stream.
 pub(in crate::http) fn bad_stream() -> ApiError {
     ApiError::field("stream", "not_permitted", "It is session:…, user:…, client:… or installation.")
 }
 
-/// What is no position of the log.
+/// The error for a malformed position.
 pub(in crate::http) fn bad_position() -> ApiError {
     ApiError::field("after", "not_permitted", "It is a position, or `latest`.")
 }

@@ -1,7 +1,7 @@
-//! Follows the log for clients that stay connected (server-sent events, WHATWG HTML §9.2).
+//! Sends the log's events live to connected clients (server-sent events, WHATWG HTML §9.2).
 //!
-//! A follower reads the log in pages and writes into a pipe of bounded size, from which its connection is fed: who
-//! reads slowly makes its own follower wait and costs no more memory.
+//! A follower's task reads the log in pages and writes into a pipe of bounded size, which feeds the connection. So a
+//! slow reader makes only its own task wait, and needs no more memory.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,42 +16,42 @@ use super::administrator::Admin;
 use super::event_body::Event;
 use crate::app::admin::events::EventFilter;
 
-/// How many follow at a time.
+/// The most concurrent followers.
 const MOST: usize = 32;
-/// What waits for one connection, in bytes.
+/// The size of one connection's pipe, in bytes.
 const PIPE: usize = 64 * 1024;
 /// How many events are read at a time.
 const PAGE: usize = 50;
-/// How long a follower that has seen all rests.
+/// How long a follower that has seen all events waits.
 const REST: Duration = Duration::from_millis(500);
-/// After how long a connection without events gets a sign of life, by which it is noticed that it has gone.
+/// How long after the last event a connection gets a comment line, by which a closed connection is noticed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
-/// What all followers share.
+/// The state that all followers share.
 #[derive(Clone)]
 pub(in crate::http) struct Live {
     places: Arc<Semaphore>,
-    /// Becomes true when the server stops; none if nobody says so.
+    /// Becomes true when the server shuts down; `None` if nothing says so.
     stopping: Option<watch::Receiver<bool>>,
 }
 
-/// What one follower follows.
+/// What one follower gets.
 pub(super) struct Follow {
-    /// Who follows: looked at again before each page.
+    /// The administrator, who is checked again before each page.
     pub(super) admin: Admin,
     /// Which events.
     pub(super) filter: EventFilter,
-    /// The position behind which it begins.
+    /// The position after which it begins.
     pub(super) after: u64,
 }
 
 impl Live {
-    /// Nobody follows yet. All end when `stopping` becomes true.
+    /// State without followers. All end when `stopping` becomes true.
     pub(in crate::http) fn new(stopping: Option<watch::Receiver<bool>>) -> Self {
         Self { places: Arc::new(Semaphore::new(MOST)), stopping }
     }
 
-    /// Follows in a task of its own; the events come out of the body. None if too many follow already.
+    /// Follows in a task of its own; the events come out of the body. `None` if too many follow already.
     pub(super) fn follow(self, follow: Follow) -> Option<Body> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let (writer, reader) = tokio::io::duplex(PIPE);
@@ -76,11 +76,11 @@ async fn stopped(stopping: Option<watch::Receiver<bool>>) {
     }
 }
 
-/// Until the client has gone, may no longer, or the store fails: then the client comes back with the last id it saw.
+/// Runs until the client has gone, may no longer read, or the store fails; the client can then reconnect with the last
+/// id.
 async fn feed(mut follow: Follow, mut writer: DuplexStream, _place: OwnedSemaphorePermit) {
     let mut silent = Duration::ZERO;
-    // Begins the answer at once, which tells everybody on the way that there is one, and says how long to wait before
-    // coming back.
+    // Begins the answer at once, so that proxies pass on its head, and says how long to wait before reconnecting.
     let mut text = ": here are the events\nretry: 2000\n\n".to_owned();
     while writer.write_all(text.as_bytes()).await.is_ok() && follow.admin.may_still().await.is_ok() {
         text.clear();

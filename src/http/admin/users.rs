@@ -281,7 +281,7 @@ async fn shown(service: &Administration, id: UserId) -> Result<User, ApiError> {
     user.map(User::from).ok_or_else(ApiError::not_found)
 }
 
-/// What is no id names nobody.
+/// An unparsable id is answered like an unknown one (404).
 fn user_id(text: &str) -> Result<UserId, UserError> {
     text.parse().map_err(|_| UserError::Unknown)
 }

@@ -1,4 +1,4 @@
-//! Examples, where the schema has none of its own.
+//! Examples for schemas that have none of their own.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ const REFRESH_TOKEN: &str =
 /// The scopes of the server that the examples are of.
 pub(super) const SCOPES: [&str; 6] = ["account", "admin", "offline_access", "profile", "read", "write"];
 
-/// What an operation is sent.
+/// Example requests of an operation.
 pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
     match id {
         "token" => vec![
@@ -41,7 +41,7 @@ pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
     }
 }
 
-/// What an operation answers.
+/// Example answers of an operation.
 pub(super) fn answer(id: &str, status: &str) -> Vec<(&'static str, Value)> {
     match (id, status) {
         ("metadata" | "openid_configuration", _) => vec![("metadata", metadata())],
@@ -60,7 +60,7 @@ pub(super) fn answer(id: &str, status: &str) -> Vec<(&'static str, Value)> {
     }
 }
 
-/// What a header of an answer says.
+/// The example of an answer's header.
 pub(super) fn header(name: &str) -> Option<&'static str> {
     Some(match name {
         "Retry-After" => "2",
@@ -114,7 +114,7 @@ fn key() -> Value {
     })
 }
 
-/// What is sent as bytes that were made before: a set of keys (RFC 7517 §5).
+/// The schemas of a set of keys (RFC 7517 §5), which endpoints send as prepared bytes.
 pub(super) fn jwk_schemas() -> Map<String, Value> {
     let text = |description: &str| json!({ "type": "string", "description": description });
     let key = json!({

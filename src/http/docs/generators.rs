@@ -1,17 +1,17 @@
-//! What generators of clients would stumble over, put right in the specification.
+//! Rewrites parts of the specification that client generators can't handle.
 
 use serde_json::{Map, Value};
 
-/// Puts it right.
+/// Rewrites them all.
 pub(super) fn prepare(spec: &mut Value) {
     with_plain_references(spec);
     let shared = enums_that_share_values(spec);
     with_enums_in_place(spec, &shared);
 }
 
-/// A reference that has a description beside it is the one member of an `allOf`, and the description stands next to that
-/// (OpenAPI 3.0: what is beside a `$ref` is ignored). The macros repeat the description as a second member, which generators
-/// take for another type.
+/// Makes a reference with a description the only member of an `allOf`, beside the description (OpenAPI 3.0 ignores
+/// anything beside a `$ref`). The macros repeat the description as a second member, which generators take for another
+/// type.
 fn with_plain_references(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -28,8 +28,8 @@ fn with_plain_references(value: &mut Value) {
     }
 }
 
-/// The enumerations that have a value in common with another, taken out of the schemas. Where a generator makes constants
-/// that are called by the value alone, as the one for Go does, only one of them could have a name.
+/// Moves enumerations that share a value with another one out of the schemas. A generator that names constants by the
+/// value alone, as the one for Go does, could name only one of them.
 fn enums_that_share_values(spec: &mut Value) -> Map<String, Value> {
     let schemas = spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
     let Some(schemas) = schemas else { return Map::new() };
@@ -43,7 +43,7 @@ fn enums_that_share_values(spec: &mut Value) -> Map<String, Value> {
     sharing.filter_map(|(name, _)| schemas.shift_remove_entry(name)).collect()
 }
 
-/// These enumerations stand where they are used.
+/// Inlines these enumerations where they are used.
 fn with_enums_in_place(value: &mut Value, enums: &Map<String, Value>) {
     let named = |value: &Value| {
         let name = value.get("$ref").and_then(Value::as_str)?.strip_prefix("#/components/schemas/")?;

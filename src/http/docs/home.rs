@@ -1,4 +1,4 @@
-//! `/`: a page for people who come here by hand. It says what this is, and where the rest is.
+//! `/`: a page for people who open the server's address, with links to the rest.
 
 use poem::endpoint::make_sync;
 use poem::error::NotFoundError;
@@ -8,7 +8,7 @@ use url::Url;
 
 use super::served::{FilledIn, Served, attribute};
 
-/// The page. Programs that take JSON only are told that there is nothing, as at every path that isn't known.
+/// The page. A program that accepts only JSON gets 404, as at every unknown path.
 pub(super) fn endpoint(
     issuer: &str,
     filled_in: Option<&FilledIn>,
@@ -37,7 +37,7 @@ fn page(issuer: &str, filled_in: Option<&FilledIn>) -> String {
 const DEMO: &str = "<aside>It is a demo (<code>heirloom dev</code>), for this machine only. The terminal in which it runs shows \
                     the demo's users, their passwords and clients, and two lines to paste.</aside>\n";
 
-/// RFC 9110 §12.5.1: who says nothing takes everything.
+/// RFC 9110 §12.5.1: without `Accept`, everything is accepted.
 fn takes_html(headers: &HeaderMap) -> bool {
     let mut listed = headers.get_all(header::ACCEPT).iter().peekable();
     let says_nothing = listed.peek().is_none();

@@ -1,11 +1,11 @@
 //! The specification, and the page that shows it.
 //!
-//! poem-openapi generates it from the endpoints; `post_process` says in one pass what its macros can't. What is served is the
-//! text in `openapi/heirloom.json`, which a test compares with that: to generate it takes more memory than all else that
-//! an idle server needs.
+//! poem-openapi generates it from the endpoints; `post_process` adds what its macros can't express. Served is the text
+//! in `openapi/heirloom.json`, which a test compares with the generated one, because generating it takes more memory
+//! than everything else in an idle server.
 //!
-//! Its schemas keep one rule, so that every generator can make a client of them: what is sent is called by what it asks
-//! for, `CreateUserRequest`; what is answered is a noun, which no generator uses for itself (not `Client`, no `New…`).
+//! The names of its schemas follow one rule, so that every generator can make a client: a request is named by what it
+//! asks for, such as `CreateUserRequest`; an answer is a noun that no generator uses itself (not `Client`, no `New…`).
 
 use std::collections::BTreeMap;
 
@@ -79,10 +79,10 @@ pub(super) fn service(proxies: TrustedProxies, live: Live) -> OpenApiService<Api
     .server(EXAMPLE)
 }
 
-/// Where the specification is.
+/// The path of the specification.
 pub(super) const SPECIFICATION: &str = "/openapi.json";
 
-/// The server that the specification names where there is none: generators want an absolute one.
+/// The example server in the specification: generators need an absolute URL.
 const EXAMPLE: &str = "https://id.example.com";
 
 /// The specification that is served.
@@ -91,12 +91,12 @@ const SERVED: &str = include_str!("../../../openapi/heirloom.json");
 /// Generates the specification.
 ///
 /// # Errors
-/// If what was generated is no JSON, which would be a defect.
+/// If the generated text is not JSON, which would be a defect.
 pub fn specification() -> Result<String, serde_json::Error> {
     post_process::post_process(&service(TrustedProxies::default(), Live::new(None)).spec())
 }
 
-/// What of a specification says which methods there are.
+/// The part of a specification that lists the methods.
 #[derive(Deserialize)]
 struct Paths {
     paths: BTreeMap<String, Methods>,
@@ -112,12 +112,12 @@ struct Methods(
 /// The methods of each path in the specification, and of the page, as `Allow` lists them.
 ///
 /// # Errors
-/// If the specification is none, which would be a defect.
+/// If the specification can't be parsed, which would be a defect.
 pub(super) fn methods() -> Result<Vec<(String, String)>, serde_json::Error> {
     let Paths { paths } = serde_json::from_str(SERVED)?;
     let listed = |Methods(operations): Methods| {
         let mut methods: Vec<_> = operations.keys().map(|name| name.to_uppercase()).collect();
-        // RFC 9110 §9.1: whoever takes GET takes HEAD.
+        // RFC 9110 §9.1: a path that accepts GET accepts HEAD.
         if let Some(get) = methods.iter().position(|method| method == "GET") {
             methods.insert(get.saturating_add(1), "HEAD".to_owned());
         }
@@ -134,7 +134,7 @@ pub(super) fn spec_endpoint(issuer: &str) -> impl Endpoint + 'static {
     let (example, own) = (server(EXAMPLE), server(issuer.trim_end_matches('/')));
     let answer = make_sync(move |_| {
         let answer = Response::builder().content_type("application/json");
-        // Made each time: to keep it would take as much memory as an idle server needs.
+        // Built for each request, because storing it would take as much memory as an idle server needs.
         answer.header("Access-Control-Allow-Origin", "*").body(SERVED.replacen(&example, &own, 1))
     });
     get(answer).map_to_response()

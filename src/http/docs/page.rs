@@ -1,4 +1,4 @@
-//! `/docs`: Swagger UI, from files of our own, under a strict Content-Security-Policy.
+//! `/docs`: Swagger UI, from heirloom's own files, under a strict Content-Security-Policy.
 
 use bytes::Bytes;
 use poem::{Route, get};

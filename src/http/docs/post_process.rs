@@ -1,6 +1,6 @@
-//! What the macros can't say of the specification, in one pass over it: which errors an operation really answers, an
-//! example of each, and the words of other vocabularies (media types without parameters, header names as they are
-//! written).
+//! Completes the generated specification with what the macros can't express: the errors that each operation really
+//! answers, an example of each, and conventions of other vocabularies (media types without parameters, usual spelling
+//! of header names).
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::refusals::{Family, RefusalExample, Shape, refusals};
 use super::{examples, generators};
 use crate::oauth::GrantType;
 
-/// The generated specification, finished.
+/// The generated specification, completed.
 pub(super) fn post_process(generated: &str) -> Result<String, serde_json::Error> {
     let mut spec: Value = serde_json::from_str(generated)?;
     without_nulls(&mut spec);
@@ -30,7 +30,7 @@ pub(super) fn post_process(generated: &str) -> Result<String, serde_json::Error>
     Ok(text)
 }
 
-/// In OpenAPI 3.0 an optional field is left out; `null` is none of its values.
+/// Removes `null`: in OpenAPI 3.0 an optional field is left out, and `null` is not one of its values.
 fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -59,13 +59,13 @@ fn complete_components(components: &mut Map<String, Value>) {
             "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description,
         });
         schemes.insert("access_token".to_owned(), bearer);
-        // The way of most people comes first.
+        // The scheme that most people use comes first.
         in_order(schemes, &["user"]);
     }
 }
 
-/// A page that shows a form fills it in from the examples of its fields. What the operation's first example leaves out
-/// is empty, which counts as left out.
+/// Adds examples to the fields of forms, from which a page fills in a form. A field that the operation's first example
+/// leaves out gets an empty example, which counts as left out.
 fn complete_form(schema: Option<&mut Value>, operation: &str) {
     let examples = examples::request(operation);
     let first = examples.first().map(|(_, example)| example);
@@ -80,7 +80,7 @@ fn complete_form(schema: Option<&mut Value>, operation: &str) {
     }
 }
 
-/// The named ones first, the others as they were.
+/// Moves the named ones to the front; the others keep their order.
 fn in_order(fields: &mut Map<String, Value>, first: &[&str]) {
     let mut rest = std::mem::take(fields);
     fields.extend(first.iter().filter_map(|name| rest.shift_remove_entry(*name)));
@@ -123,7 +123,7 @@ fn complete(path: &str, operation: &mut Value, schemas: &Value) {
     }
 }
 
-/// The media types without parameters, and with examples: those that are given, or the schema's.
+/// Media types without parameters, with examples: the given ones, or else the schema's.
 fn complete_content(content: &mut Value, given: &[(&str, Value)], schemas: &Value) {
     let Some(types) = content.as_object_mut() else { return };
     for (name, mut media) in std::mem::take(types) {
@@ -149,8 +149,8 @@ fn complete_content(content: &mut Value, given: &[(&str, Value)], schemas: &Valu
     }
 }
 
-/// Of the errors that the macros list for every operation alike, those that it can answer; and the ones that come from
-/// around the endpoint.
+/// Keeps those of the errors, which the macros list for every operation alike, that the operation can answer, and adds
+/// the errors of the layers around the endpoints.
 fn complete_errors(responses: &mut Map<String, Value>, refusals: &[RefusalExample], is_health: bool) {
     let listed = std::mem::take(responses);
     let mut errors = Vec::new();
@@ -194,7 +194,7 @@ fn complete_error(response: &mut Value, refusals: &[&RefusalExample]) {
     set(response, "content", Value::Object(content));
 }
 
-/// Headers have no case, but a usual spelling.
+/// Headers are case-insensitive, but have a usual spelling.
 fn complete_headers(response: &mut Value) {
     let Some(headers) = response.get_mut("headers").and_then(Value::as_object_mut) else { return };
     for (name, mut header) in std::mem::take(headers) {

@@ -1,4 +1,4 @@
-//! Which errors each operation answers, with an example of each that the code itself makes.
+//! Lists the errors that each operation answers, with an example of each that the code itself makes.
 
 use std::time::Duration;
 
@@ -33,36 +33,36 @@ use crate::user::name::NameRefused;
 pub(super) struct RefusalExample {
     /// The status.
     pub(super) status: u16,
-    /// What the example is called.
+    /// The name of the example.
     pub(super) name: String,
-    /// The example.
+    /// The body of the answer.
     pub(super) body: Value,
 }
 
-/// What follows from how an operation looks.
+/// The properties of an operation from which its errors follow.
 pub(super) struct Shape {
-    /// Whose way it has of saying what is wrong.
+    /// The format of its errors.
     pub(super) family: Family,
-    /// It needs an access token.
+    /// Whether it needs an access token.
     pub(super) needs_token: bool,
     has_json: bool,
     names_something: bool,
-    /// What can be malformed in it, as the answer says it.
+    /// The message about its first parameter that can be malformed.
     malformed: Option<String>,
-    /// The fields of its JSON.
+    /// The fields of its JSON body.
     fields: Vec<String>,
 }
 
-/// Whose way an operation has of saying what is wrong.
+/// The format of an operation's errors.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
-    /// RFC 6749's.
+    /// That of RFC 6749 §5.2.
     OAuth,
     /// Problem documents (RFC 9457).
     Own,
-    /// Its own.
+    /// A format of its own.
     Health,
-    /// Nothing is.
+    /// It has no errors.
     Discovery,
 }
 
@@ -88,7 +88,7 @@ impl Shape {
     }
 }
 
-/// The fields of the JSON that an operation takes.
+/// The fields of the JSON body of an operation.
 fn fields(operation: &Value, schemas: &Value) -> Vec<String> {
     let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let schema = content.and_then(|types| types.values().next()?.pointer("/schema/$ref")?.as_str());
@@ -97,8 +97,8 @@ fn fields(operation: &Value, schemas: &Value) -> Vec<String> {
     fields.into_iter().flat_map(|fields| fields.keys().cloned()).collect()
 }
 
-/// What is said of a parameter that is no text and can't be read. The words are poem's; a test compares them with those that
-/// it sends.
+/// The message about a parameter that is not text and can't be parsed. The words are poem's; a test compares them with
+/// those that are sent.
 fn malformed_parameter(operation: &Value) -> Option<String> {
     let parameters = operation.get("parameters").and_then(Value::as_array)?;
     let mut malformed = parameters.iter().rev().filter_map(|parameter| {
@@ -141,7 +141,7 @@ impl RefusalExample {
         self.body.get("type").is_some()
     }
 
-    /// The media type that it is sent as.
+    /// The media type of the answer.
     pub(super) fn media_type(&self) -> &'static str {
         if self.is_problem() { "application/problem+json" } else { "application/json" }
     }
@@ -151,7 +151,7 @@ impl RefusalExample {
         if self.is_problem() { "#/components/schemas/Problem" } else { "#/components/schemas/ErrorBody" }
     }
 
-    /// What is said of the status, where that is not what the endpoint's type says.
+    /// The description of the status, if it differs from that of the endpoint's type.
     pub(super) fn description(&self) -> Option<&'static str> {
         Some(match self.status {
             400 if !self.is_problem() => "The request is refused; `error` says why.",
@@ -227,7 +227,7 @@ fn of_oauth(id: &str) -> Vec<RefusalExample> {
         "revoke" => vec![missing("token"), RefusalExample::app(&TokenError::AccessTokenRevocation)],
         _ => vec![missing("token")],
     };
-    // RFC 7662 §2.3: there it is 401, wherever the credentials were.
+    // RFC 7662 §2.3: there the status is 401, wherever the credentials were.
     let by_header = id == "introspect";
     refusals.push(RefusalExample::oauth(
         ErrorCode::InvalidClient,
@@ -286,7 +286,7 @@ fn not_served(id: &str) -> TokenError {
     }
 }
 
-/// What only some operations answer.
+/// The errors that only some operations answer.
 fn of_operation(id: &str) -> Vec<ApiError> {
     let throttled = || ApiError::token(&TokenError::Throttled { retry_after: Duration::ZERO });
     let too_often = || ApiError::token(&TokenError::TooManyChanges { retry_after: Duration::ZERO });

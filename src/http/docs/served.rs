@@ -1,4 +1,4 @@
-//! How the pages and their files are answered: cached by their `ETag`, compressed, under one security policy.
+//! Serves the pages and their files: cached by `ETag`, compressed, under one security policy.
 
 use bytes::Bytes;
 use poem::endpoint::make_sync;
@@ -7,7 +7,7 @@ use poem::{Endpoint, Request, Response};
 
 use crate::http::oauth::jwks::is_cached;
 
-/// What the page has filled in: nothing, unless this is a demo.
+/// The values that the page fills in; none, except in a demo.
 #[derive(Clone, Debug, Default)]
 pub struct FilledIn {
     /// The public demo client.
@@ -16,18 +16,18 @@ pub struct FilledIn {
     pub username: String,
 }
 
-/// No script and no style but the page's own files, no other host, no frame around it.
+/// Only the page's own scripts and styles, no other host, and no frame around it.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// A text as it stands between the quotation marks of an attribute.
+/// Escapes a text for an attribute in quotation marks.
 pub(super) fn attribute(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
-/// What is answered at one path.
+/// The content of one path.
 pub(super) struct Served {
     etag: String,
     media_type: &'static str,
@@ -59,7 +59,7 @@ impl Served {
             .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
             .header(header::REFERRER_POLICY, "no-referrer")
             .header("Cross-Origin-Resource-Policy", "same-origin")
-            // Kept, but asked about each time: after an update there is no mix of old and new files.
+            // Cached, but revalidated each time: so there is no mix of old and new files after an update.
             .header(header::CACHE_CONTROL, "no-cache")
             .header(header::ETAG, &self.etag);
         let answer = if self.is_gzip { answer.header(header::VARY, "Accept-Encoding") } else { answer };
@@ -74,7 +74,7 @@ impl Served {
     }
 }
 
-/// RFC 9110 §12.5.3: who says nothing takes every coding; `q=0` is a refusal.
+/// RFC 9110 §12.5.3: without `Accept-Encoding` every coding is accepted; `q=0` refuses one.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let mut listed = headers.get_all(header::ACCEPT_ENCODING).iter().peekable();
     let says_nothing = listed.peek().is_none();

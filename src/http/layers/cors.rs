@@ -1,10 +1,10 @@
-//! Which web pages may read what is answered (the Fetch standard's CORS protocol).
+//! Decides which web pages may read answers (the Fetch standard's CORS protocol).
 //!
-//! A browser asks before it sends (the preflight), when nobody knows yet which client it will be: it is told yes for
-//! the origins of all clients. The answer itself can be read by the pages of its client only. Where the client is not
-//! known (a malformed request, an access token that has expired) it is an error that says nothing of anybody, and the
-//! pages of all clients can read it. What anybody may read (`/.well-known/`, the specification) is marked so already; to the
-//! pages of clients it is given by name, so that they may ask for it with cookies as for everything else.
+//! A browser asks before it sends (the preflight), when it is not known yet which client the request will be from. So
+//! the preflight permits the origins of all clients. The answer itself can be read only by the pages of its client. If
+//! the client is unknown (a malformed request, an expired access token), the answer is an error that contains nothing
+//! personal, and the pages of all clients can read it. Public answers (`/.well-known/`, the specification) already
+//! permit every origin; the pages of clients are named in them, so that they can request these with cookies as well.
 
 use std::sync::Arc;
 
@@ -24,22 +24,22 @@ use crate::http::allowed_methods::AllowedMethods;
 use crate::http::caller::Caller;
 use crate::http::docs::SPECIFICATION;
 
-/// What the pages of an origin may do.
+/// The permissions of an origin's pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Permission {
-    /// Read answers.
+    /// Whether they may read answers.
     read: bool,
-    /// Send cookies with what they ask.
+    /// Whether they may send cookies.
     credentials: bool,
 }
 
 impl Permission {
-    /// For what is the same with and without cookies: whoever may read may send them.
+    /// For answers that don't depend on cookies: pages that may read them may also send cookies.
     const fn with_credentials(self) -> Self {
         Self { credentials: self.read, ..self }
     }
 
-    /// For the pages of `origin`, of all that `clients` permit.
+    /// The permissions of `origin`'s pages, from all of `clients`.
     fn of<'a>(origin: &str, clients: impl Iterator<Item = &'a Registration>) -> Self {
         clients.filter(|client| client.metadata.origins.iter().any(|own| own.as_str() == origin)).fold(
             Self::default(),
@@ -57,12 +57,12 @@ pub(in crate::http) struct Cors<E> {
     inner: E,
     clients: Arc<Clients>,
     methods: Arc<AllowedMethods>,
-    /// What pages may send.
+    /// The request headers that pages may send.
     sent: HeaderValue,
 }
 
 impl<E> Cors<E> {
-    /// Around `inner`, whose paths take `methods`. Pages may send `more` headers than the usual ones.
+    /// Wraps `inner`, whose paths accept `methods`. Pages may send the headers `more` besides the usual ones.
     pub(in crate::http) fn new(
         inner: E,
         clients: Arc<Clients>,
@@ -102,7 +102,7 @@ impl<E> Cors<E> {
         if declared.credentials {
             return declared;
         }
-        // A store that can't tell permits nothing.
+        // If the store fails, nothing is permitted.
         let registered = self.clients.registered_from(origin).await.ok().flatten();
         Permission {
             read: declared.read || registered.is_some(),
@@ -111,9 +111,9 @@ impl<E> Cors<E> {
     }
 }
 
-/// What pages may send besides what every page may: what heirloom reads (`DPoP` and `If-Match` by name only, so far), and
-/// what libraries add to every request, which heirloom passes over: `X-Requested-With` (Swagger UI and others), and the
-/// headers of W3C Trace Context and Baggage.
+/// The request headers that pages may send besides those that every page may: the ones that heirloom reads (`DPoP` and
+/// `If-Match` are reserved), and ones that libraries add to every request and heirloom ignores: `X-Requested-With`
+/// (Swagger UI and others), and the headers of W3C Trace Context and Baggage.
 const SENT: [&str; 9] = [
     "Authorization",
     "Content-Type",
@@ -125,17 +125,17 @@ const SENT: [&str; 9] = [
     "tracestate",
     "baggage",
 ];
-/// What pages may read besides what every page may.
+/// The response headers that pages may read besides those that every page may.
 const READ: &str = "WWW-Authenticate, Retry-After, ETag, Location";
 
 impl<E: Endpoint<Output = Response>> Endpoint for Cors<E> {
     type Output = Response;
 
-    // Not async: it would keep the request a second time.
+    // Not an async fn: its future would hold the request a second time.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         match request.headers().get(ORIGIN).cloned() {
             None => Either::Left(self.inner.call(request).map_ok(varying)),
-            // By itself, so that a request of no page need not carry the room for it.
+            // Boxed, so that the larger future of a request from a page does not enlarge that of all other requests.
             Some(origin) => Either::Right(self.of_page(request, origin).map_ok(varying).boxed()),
         }
     }
@@ -154,7 +154,7 @@ impl<E: Endpoint<Output = Response>> Cors<E> {
         let mut response = self.inner.call(request).await?;
         let headers = response.headers_mut();
         if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-            // Anybody may read it; a page that sends its cookies along, only if it is named.
+            // Every page may read it, but a page that sends cookies only if its origin is named.
             allow(headers, &origin, self.of_all(&origin).await.with_credentials());
         } else {
             let permission = match caller.client() {
@@ -169,7 +169,7 @@ impl<E: Endpoint<Output = Response>> Cors<E> {
     }
 }
 
-/// Whether any page may read what is answered there.
+/// Whether pages of every origin may read the answers at this path.
 fn is_public(path: &str) -> bool {
     path.starts_with("/.well-known/") || path == SPECIFICATION
 }
@@ -184,7 +184,7 @@ fn allow(headers: &mut HeaderMap, origin: &HeaderValue, permission: Permission) 
     }
 }
 
-/// A cache must not answer one origin with what was for another.
+/// A cache must not give one origin an answer made for another.
 fn varying(mut response: Response) -> Response {
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
     response

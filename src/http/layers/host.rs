@@ -1,4 +1,4 @@
-//! Answers only requests for known hosts, where that is asked for.
+//! Answers only requests for known hosts, if that is configured.
 
 use futures_util::TryFutureExt as _;
 use futures_util::future::{Either, ready};
@@ -8,15 +8,15 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use crate::http::error::{ErrorBody, json};
 use crate::oauth::ErrorCode;
 
-/// Refuses requests whose `Host` is none of the known ones. A web page can reach loopback under its own name by DNS
-/// rebinding, but it can't choose `Host`.
+/// Refuses requests whose `Host` is unknown. By DNS rebinding a web page can reach loopback under the page's own host
+/// name, but it can't choose the `Host` header.
 pub(in crate::http) struct HostCheck<E> {
     inner: E,
     hosts: Vec<String>,
 }
 
 impl<E> HostCheck<E> {
-    /// Around `inner`; with no `hosts`, every host is answered.
+    /// Wraps `inner`; with no `hosts`, every host is answered.
     pub(in crate::http) const fn new(inner: E, hosts: Vec<String>) -> Self {
         Self { inner, hosts }
     }
@@ -34,7 +34,7 @@ impl<E> HostCheck<E> {
 impl<E: Endpoint> Endpoint for HostCheck<E> {
     type Output = Response;
 
-    // Not async: it would keep the request a second time.
+    // Not an async fn: its future would hold the request a second time.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         if self.is_known(&request) {
             return Either::Left(self.inner.call(request).map_ok(IntoResponse::into_response));
@@ -43,7 +43,7 @@ impl<E: Endpoint> Endpoint for HostCheck<E> {
     }
 }
 
-/// What whoever asks another host is told.
+/// The answer to a request for an unknown host.
 pub(in crate::http) fn misdirected() -> ErrorBody {
     ErrorBody::new(ErrorCode::InvalidRequest, "This server does not answer for this Host.")
 }

@@ -1,4 +1,4 @@
-//! `Strict-Transport-Security` (RFC 6797): browsers that have seen it ask this host over TLS only.
+//! Adds `Strict-Transport-Security` (RFC 6797), after which browsers use only TLS for this host.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use poem::{Endpoint, Request, Response};
 use crate::http::peer::TrustedProxies;
 use crate::oauth::Origin;
 
-/// Around all endpoints.
+/// The layer around all endpoints.
 pub(in crate::http) struct Hsts<E> {
     inner: E,
     proxies: TrustedProxies,
@@ -21,8 +21,8 @@ pub(in crate::http) struct Hsts<E> {
 }
 
 impl<E> Hsts<E> {
-    /// Around `inner`. Only an issuer that is https, and not on this machine, has it: other programs on a loopback
-    /// address speak plain HTTP.
+    /// Wraps `inner`. The header is sent only for an https issuer that is not on loopback, where other programs use
+    /// plain HTTP.
     pub(in crate::http) fn new(
         inner: E,
         proxies: TrustedProxies,
@@ -31,13 +31,13 @@ impl<E> Hsts<E> {
     ) -> Self {
         let is_public = Origin::of(issuer).is_some_and(|origin| origin.is_https() && !origin.is_loopback());
         let value = age.filter(|_| is_public);
-        // Without `includeSubDomains`: of other hosts heirloom knows nothing.
+        // Without `includeSubDomains`, because heirloom knows nothing of other hosts.
         let value = value.and_then(|age| HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok());
         Self { inner, proxies, value }
     }
 
-    /// RFC 6797 §7.2: it MUST NOT be sent over plain HTTP. TLS is ours, or that of a proxy whose word is taken; one that
-    /// says nothing stands where the issuer is, which is https.
+    /// RFC 6797 §7.2: the header MUST NOT be sent over plain HTTP. TLS is terminated here, or by a trusted proxy that
+    /// says so. A trusted proxy that says nothing is assumed to serve the issuer's URL, which is https.
     fn is_secure(&self, request: &Request) -> bool {
         if *request.scheme() == Scheme::HTTPS {
             return true;
@@ -47,7 +47,7 @@ impl<E> Hsts<E> {
     }
 }
 
-/// What the nearest proxy says of how it was asked.
+/// The scheme of the request to the nearest proxy, as that proxy reports it.
 fn forwarded(headers: &HeaderMap) -> Option<&str> {
     let last = headers.get_all("x-forwarded-proto").iter().next_back()?;
     last.to_str().unwrap_or_default().rsplit(',').next().map(str::trim)
@@ -56,7 +56,7 @@ fn forwarded(headers: &HeaderMap) -> Option<&str> {
 impl<E: Endpoint<Output = Response>> Endpoint for Hsts<E> {
     type Output = Response;
 
-    // Not async: it would keep the request a second time.
+    // Not an async fn: its future would hold the request a second time.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         let Some(value) = self.value.as_ref().filter(|_| self.is_secure(&request)) else {
             return Either::Left(self.inner.call(request));

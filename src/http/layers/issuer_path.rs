@@ -1,9 +1,9 @@
-//! An issuer whose URL has a path, such as `https://example.com/auth`: every endpoint is there, below that path.
+//! Serves an issuer whose URL has a path, such as `https://example.com/auth`: every endpoint is below that path.
 //!
-//! The path is taken off the request before anything else sees it, and put before each `Location`, here and nowhere
-//! else. What comes without it is not there, or a proxy's rule for `/auth/admin` would not hold for `/admin`: but for
-//! `/health/`, which is asked about from inside, and the well-known forms that have the path at their end. Behind a proxy that
-//! takes the path off itself it is the other way round: what still has it is not there.
+//! The path is removed from a request before anything else sees it, and added to each `Location`, only here. A request
+//! without the path gets 404; otherwise a proxy's rule for `/auth/admin` could be evaded by `/admin`. Exceptions are
+//! `/health/`, which is requested from inside, and the well-known paths that end with the issuer's path. Behind a proxy
+//! that removes the path itself it is the other way round: a request that still has it gets 404.
 
 use futures_util::TryFutureExt as _;
 use futures_util::future::Either;
@@ -12,16 +12,16 @@ use poem::http::uri::PathAndQuery;
 use poem::http::{HeaderValue, Uri};
 use poem::{Endpoint, Request, Response};
 
-/// Around all endpoints.
+/// The layer around all endpoints.
 pub(in crate::http) struct IssuerPath<E> {
     inner: E,
-    /// As of [`path_of`].
+    /// The issuer's path, from [`path_of`].
     path: String,
-    /// A proxy has taken it off.
+    /// Whether a proxy has removed it.
     is_stripped: bool,
 }
 
-/// What no endpoint has.
+/// A path that no endpoint has.
 const NOWHERE: &str = "/-";
 
 /// The path of an issuer. It begins with a slash and does not end with one; empty for an issuer without a path.
@@ -30,14 +30,14 @@ pub(in crate::http) fn path_of(issuer: &str) -> String {
 }
 
 impl<E> IssuerPath<E> {
-    /// Around `inner`, for this issuer; whether a proxy takes its path off.
+    /// Wraps `inner` for this issuer. `is_stripped` says whether a proxy removes the path.
     pub(in crate::http) fn new(inner: E, issuer: &str, is_stripped: bool) -> Self {
         Self { inner, path: path_of(issuer), is_stripped }
     }
 
-    /// The path in `asked` that the endpoints know; `None` if nothing is there.
+    /// The endpoints' path for the requested path; `None` if there is no endpoint.
     fn known<'a>(&self, asked: &'a str) -> Option<&'a str> {
-        // RFC 8414 §3.1 puts the issuer's path behind the well-known one; §5 has OpenID Connect's there, too.
+        // RFC 8414 §3.1 puts the issuer's path after the well-known one; §5 does so for OpenID Connect's too.
         for well_known in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
             if asked.strip_prefix(well_known) == Some(&self.path) {
                 return asked.get(..well_known.len());
@@ -53,20 +53,20 @@ impl<E> IssuerPath<E> {
         }
     }
 
-    /// Takes the path off.
+    /// Removes the path from a request.
     fn unwrap(&self, request: &mut Request) {
         let known = self.known(request.uri().path()).unwrap_or(NOWHERE);
         let known = match request.uri().query() {
             Some(query) => format!("{known}?{query}"),
             None => known.to_owned(),
         };
-        // What stands in a URI is one as well, cut or not.
+        // A part of a valid URI is valid too.
         if let Ok(known) = PathAndQuery::try_from(known) {
             *request.uri_mut() = Uri::from(known);
         }
     }
 
-    /// Puts the path on.
+    /// Adds the path to the `Location` of an answer.
     fn wrap(&self, mut response: Response) -> Response {
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let below = location.filter(|location| location.starts_with('/'));
@@ -81,7 +81,7 @@ impl<E> IssuerPath<E> {
 impl<E: Endpoint<Output = Response>> Endpoint for IssuerPath<E> {
     type Output = Response;
 
-    // Not async: it would keep the request a second time.
+    // Not an async fn: its future would hold the request a second time.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         if self.path.is_empty() {
             return Either::Left(self.inner.call(request));
@@ -122,7 +122,7 @@ mod tests {
         let stripped = IssuerPath::new((), "https://example.com/auth/id", true);
         for (asked, known) in [
             ("/oauth/token", "/oauth/token"),
-            // Nothing is there.
+            // Nothing is at this path.
             ("/auth/id/oauth/token", "/auth/id/oauth/token"),
             ("/.well-known/openid-configuration/auth/id", "/.well-known/openid-configuration"),
         ] {

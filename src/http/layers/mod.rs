@@ -1,4 +1,4 @@
-//! What every request goes through before an endpoint sees it, and every answer after that.
+//! The layers that every request passes on its way to an endpoint, and every answer on its way back.
 
 mod cors;
 mod host;

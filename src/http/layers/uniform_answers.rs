@@ -1,4 +1,4 @@
-//! What all answers have in common: the form of an error, `Allow`, and what no cache keeps.
+//! Makes all answers uniform: the form of errors, `Allow`, and `Cache-Control`.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use crate::http::problem;
 use crate::http::server::BODY_TOO_LARGE;
 use crate::oauth::ErrorCode;
 
-/// Turns what poem itself refuses (no such path, another method, …) into the same JSON as every other error, and keeps
-/// every answer with tokens or about persons out of caches.
+/// Gives poem's own errors (unknown path, wrong method, …) the same JSON as every other error, and keeps answers with
+/// tokens or personal data out of caches.
 pub(in crate::http) struct UniformAnswers<E> {
     inner: E,
     methods: Arc<AllowedMethods>,
 }
 
 impl<E> UniformAnswers<E> {
-    /// Around `inner`, whose paths take `methods`.
+    /// Wraps `inner`, whose paths accept `methods`.
     pub(in crate::http) const fn new(inner: E, methods: Arc<AllowedMethods>) -> Self {
         Self { inner, methods }
     }
@@ -30,7 +30,7 @@ impl<E> UniformAnswers<E> {
 impl<E: Endpoint> Endpoint for UniformAnswers<E> {
     type Output = Response;
 
-    // Not async: it would keep the request a second time.
+    // Not an async fn: its future would hold the request a second time.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         let path = request.uri().path().to_owned();
         self.inner.call(request).map(move |answer| Ok(self.finish(&path, answer)))
@@ -41,7 +41,7 @@ impl<E> UniformAnswers<E> {
     fn finish(&self, path: &str, answer: poem::Result<impl IntoResponse>) -> Response {
         let mut response = match answer {
             Ok(response) => response.into_response(),
-            // An endpoint's own error is an answer already.
+            // An endpoint's own error already has the right form.
             Err(error) if error.is_from_response() => error.into_response(),
             Err(error) => refusal(&error, OWN_API.iter().any(|prefix| path.starts_with(prefix))),
         };
@@ -52,7 +52,7 @@ impl<E> UniformAnswers<E> {
         }
         let status = response.status();
         let is_personal = NEVER_STORED.iter().any(|prefix| path.starts_with(prefix));
-        // RFC 9111 §4.3.4: a 304 renews what is cached, by its own `Cache-Control`.
+        // RFC 9111 §4.3.4: a 304 updates the cached answer, so it keeps its own `Cache-Control`.
         if is_personal || status.is_client_error() || status.is_server_error() {
             no_store(&mut response);
         }
@@ -60,7 +60,7 @@ impl<E> UniformAnswers<E> {
     }
 }
 
-/// What no cache may keep: answers with tokens (RFC 6749 §5.1) and about persons.
+/// Paths whose answers no cache may store: they have tokens (RFC 6749 §5.1) or personal data.
 const NEVER_STORED: [&str; 3] = ["/oauth/", "/account", "/admin"];
 
 /// Heirloom's own API answers with problem documents (RFC 9457), the protocol's endpoints as RFC 6749 says.

@@ -1,4 +1,4 @@
-//! Who a client says it is: the `Authorization` header and the body's credentials (RFC 6749 §2.3.1).
+//! Reads the credentials of a client from the `Authorization` header and the body (RFC 6749 §2.3.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,29 +9,29 @@ use zeroize::Zeroizing;
 use super::form::{Form, decode};
 use crate::app::authenticate::Credentials;
 
-/// The readings of a client's credentials: they are one attempt.
+/// The credentials of a request. If they can be read in several ways, all readings together count as one attempt.
 pub struct Claim {
-    /// What the credentials may mean, most likely first.
+    /// The possible readings, the most likely first.
     pub readings: Vec<Credentials>,
     /// Whether they came in the `Authorization` header.
     pub by_header: bool,
 }
 
-/// Why there is nothing to authenticate. The texts are fixed and fit for a client.
+/// Why there are no usable credentials. The messages are fixed and may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
     /// No credentials at all.
     #[error("The client_id is missing.")]
     Missing,
-    /// An `Authorization` header that can't be read, or is not Basic.
+    /// The `Authorization` header can't be parsed, or is not `Basic`.
     #[error("The Authorization header is not Basic with a client_id and a secret.")]
     Malformed,
-    /// Two ways of authentication that disagree (RFC 6749 §2.3: no more than one).
+    /// Header and body have different credentials (RFC 6749 §2.3: no more than one method).
     #[error("The Authorization header and the body name different clients or secrets.")]
     Contradiction,
 }
 
-/// Reads the credentials out of a request.
+/// Reads the credentials of a request.
 ///
 /// # Errors
 /// [`ClaimError`].
@@ -40,7 +40,7 @@ pub fn claim(headers: &HeaderMap, form: &mut Form) -> Result<Claim, ClaimError> 
     let body_secret = form.take("client_secret");
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
     let value = match authorization.next() {
-        // An interceptor that puts the access token on every request puts it on this one too: not meant for us.
+        // Some clients add the access token to every request; here it is ignored.
         Some(value) if body_id.is_some() && !has_scheme(value.as_bytes(), "basic") => None,
         value => value,
     };
@@ -52,7 +52,7 @@ pub fn claim(headers: &HeaderMap, form: &mut Form) -> Result<Claim, ClaimError> 
         return Err(ClaimError::Malformed);
     }
     let mut readings = basic(value.as_bytes()).ok_or(ClaimError::Malformed)?;
-    // A client_id beside Basic is fine when it is the same one.
+    // A `client_id` in the body beside `Basic` is accepted if it is the same.
     let contradicts = |reading: &Credentials| {
         body_id.as_ref().is_some_and(|id| **id != reading.id)
             || body_secret.as_ref().is_some_and(|secret| Some(secret) != reading.secret.as_ref())
@@ -64,8 +64,8 @@ pub fn claim(headers: &HeaderMap, form: &mut Form) -> Result<Claim, ClaimError> 
     Ok(Claim { readings, by_header: true })
 }
 
-/// Reads `Basic` credentials (RFC 7617 §2). RFC 6749 §2.3.1 has them form-encoded first, which half of all libraries
-/// leave out: both readings are returned.
+/// Reads `Basic` credentials (RFC 7617 §2). RFC 6749 §2.3.1 has them form-encoded first, but half of all libraries
+/// don't do that, so both readings are returned.
 fn basic(value: &[u8]) -> Option<Vec<Credentials>> {
     let text = std::str::from_utf8(value).ok()?;
     let (scheme, encoded) = text.split_once(' ')?;
@@ -84,7 +84,7 @@ fn basic(value: &[u8]) -> Option<Vec<Credentials>> {
     Some(form_decoded.into_iter().chain((!same).then_some(raw)).collect())
 }
 
-/// Whether an `Authorization` header is of a scheme (RFC 9110 §11.1: without regard to case).
+/// Whether an `Authorization` header has this scheme (RFC 9110 §11.1: case-insensitive).
 fn has_scheme(value: &[u8], scheme: &str) -> bool {
     value
         .split(|byte| *byte == b' ')
@@ -98,7 +98,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// An empty secret is a public client's.
+/// An empty secret means a public client.
 fn credentials(id: String, secret: Zeroizing<String>) -> Credentials {
     Credentials { id, secret: (!secret.is_empty()).then_some(secret) }
 }
@@ -128,14 +128,14 @@ mod tests {
         vec![(id.to_owned(), secret.map(str::to_owned))]
     }
 
-    /// RFC 6749 §2.3.1 wants them form-encoded; many libraries send them raw.
+    /// RFC 6749 §2.3.1 requires form-encoding; many libraries send them raw.
     #[test]
     fn basic_credentials_are_read_form_encoded_and_raw() {
         let encoded = basic_header("my-web_app", "s%3Ae%25c%2Fr-t");
         let readings = claimed(Some(&encoded), "").unwrap();
         assert_eq!(readings[0], ("my-web_app".to_owned(), Some("s:e%c/r-t".to_owned())));
         assert_eq!(readings.len(), 2);
-        // Raw, it can't be form-encoded: one reading, and the first colon divides.
+        // Raw, it is not valid form-encoding: there is one reading, split at the first colon.
         let raw = basic_header("my-web_app", "s:e%c/r-t");
         assert_eq!(claimed(Some(&raw), ""), Ok(one("my-web_app", Some("s:e%c/r-t"))));
     }

@@ -1,4 +1,4 @@
-//! Refresh tokens in a cookie that scripts can't read, and the `Origin` that goes with it.
+//! Refresh tokens in a cookie that scripts can't read, and the check of `Origin` that this needs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use crate::client::{Delivery, Registration};
 use crate::http::layers::issuer_path::path_of;
 use crate::oauth::{ClientId, Origin};
 
-/// The longest that a cookie may last, in seconds: 400 days, beyond which browsers cut it (RFC 6265bis §5.5).
+/// The longest life of a cookie, in seconds: 400 days, to which browsers shorten it (RFC 6265bis §5.5).
 const LONGEST: u64 = 400 * 86_400;
 
 /// The cookie of one client.
@@ -22,12 +22,12 @@ pub(super) struct RefreshCookie {
 }
 
 impl RefreshCookie {
-    /// The cookie of a client that gets its refresh tokens so, once it is sure that the request comes from one of its
-    /// own pages; `None` for every other client.
+    /// The cookie of a client that gets its refresh tokens in one, after checking that the request comes from one of
+    /// its own pages; `None` for every other client.
     ///
     /// # Errors
-    /// [`Refusal`] if the request has no `Origin`, or another's. Browsers send the cookie with whatever a page of the
-    /// same site asks for: `Origin` is what a page can't choose.
+    /// [`Refusal`] if `Origin` is missing or not the client's. Browsers send the cookie with every request from a page
+    /// of the same site; `Origin` is the header that a page can't choose.
     pub(super) fn of(
         client: &Registration,
         request: &Request,
@@ -40,7 +40,7 @@ impl RefreshCookie {
         let issuer = Origin::of(issuer_url);
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let origin = origins.next().and_then(|origin| origin.to_str().ok());
-        // The issuer's own pages are the documentation. Below a path it shares its origin with other programs.
+        // The issuer's own pages are the documentation. An issuer with a path shares its origin with other programs.
         let path = path_of(issuer_url);
         let documentation = issuer.as_ref().filter(|_| path.is_empty());
         let own = client.metadata.origins.iter().chain(documentation).any(|own| Some(own.as_str()) == origin);
@@ -50,25 +50,25 @@ impl RefreshCookie {
         Ok(Some(Self::new(&client.id, &path, issuer.is_some_and(|issuer| issuer.is_https()))))
     }
 
-    /// Of a client of the issuer with this path: another issuer on the same host has another cookie.
+    /// The cookie of a client of the issuer with this path. Another issuer on the same host has another cookie.
     fn new(client: &ClientId, path: &str, secure: bool) -> Self {
         let mut named = client.as_str().to_owned();
         if !path.is_empty() {
-            // No client's id has this byte.
+            // No client id contains this byte.
             named.push('\0');
             named.push_str(path);
         }
         let digest = digest::digest(&digest::SHA256, named.as_bytes());
         let hash = URL_SAFE_NO_PAD.encode(digest.as_ref().get(..12).unwrap_or_default());
-        // RFC 6265bis §4.1.3.2: with this prefix no other host and no plain HTTP can set it.
+        // RFC 6265bis §4.1.3.2: a cookie with this prefix can't be set by another host or over plain HTTP.
         let prefix = if secure { "__Host-" } else { "" };
         Self { name: format!("{prefix}heirloom_{hash}"), secure }
     }
 
-    /// The token that a request brings. What else is in the headers, other cookies and garbage, is passed over.
+    /// The token in a request's cookie. Other cookies and malformed ones are ignored.
     ///
     /// # Errors
-    /// [`Refusal`] if the cookie is there more than once: somebody else may have put one of them there.
+    /// [`Refusal`] if the cookie is there more than once, because somebody else may have set one of them.
     pub(super) fn read(&self, request: &Request) -> Result<Option<Zeroizing<String>>, Refusal> {
         let mut values = self.values(request);
         let token = values.next();
@@ -78,10 +78,10 @@ impl RefreshCookie {
         Ok(token)
     }
 
-    /// Every token that a request brings: one, unless somebody has planted another.
+    /// All tokens in a request's cookies: one, unless somebody has set another.
     ///
     /// # Errors
-    /// [`Refusal`] if there are more than [`Self::MOST`]: to sign out some of them would look like success.
+    /// [`Refusal`] if there are more than [`Self::MOST`]: signing out only some of them would look like success.
     pub(super) fn read_all(&self, request: &Request) -> Result<Vec<Zeroizing<String>>, Refusal> {
         let tokens: Vec<_> = self.values(request).take(Self::MOST.saturating_add(1)).collect();
         if tokens.len() <= Self::MOST {
@@ -97,8 +97,9 @@ impl RefreshCookie {
     /// The most tokens that one request can sign out.
     const MOST: usize = 8;
 
-    /// The values, but for empty ones, of the cookies with this name, as the bytes say (RFC 6265bis §4.2 and §5.7): whoever reads names by
-    /// other rules than the browser takes another host's cookie for one with the prefix `__Host-`.
+    /// The non-empty values of the cookies with this name, compared byte by byte (RFC 6265bis §4.2 and §5.7). A parser
+    /// with other rules for names than the browser's could take another host's cookie for one with the prefix
+    /// `__Host-`.
     fn values<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Zeroizing<String>> + 'a {
         let lines = request.headers().get_all(header::COOKIE).iter();
         let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
@@ -111,9 +112,9 @@ impl RefreshCookie {
         })
     }
 
-    /// What to do when the cookie is there more than once. With the prefix `__Host-` there is one to take away. Without
-    /// it, what another program on this machine has put there may lie under another path, out of reach: if only ours
-    /// went, the other would be taken for it.
+    /// The error when the cookie is there more than once. With the prefix `__Host-` all of them are one cookie that can
+    /// be cleared. Without it, another program on this machine may have set one under a path that heirloom can't clear:
+    /// if only heirloom's own were cleared, the other would be taken for it.
     fn ambiguous(&self) -> Refusal {
         if self.secure {
             let refusal = Refusal::request(
@@ -128,12 +129,12 @@ impl RefreshCookie {
         )
     }
 
-    /// The header `Set-Cookie` that brings a token which lasts for so many seconds.
+    /// The `Set-Cookie` header that sets a token which lasts for `seconds`.
     pub(super) fn set(&self, token: &str, seconds: u64) -> String {
         self.built(token, seconds.min(LONGEST))
     }
 
-    /// The header `Set-Cookie` that takes it away.
+    /// The `Set-Cookie` header that deletes the cookie.
     pub(super) fn clear(&self) -> String {
         self.built("", 0)
     }
@@ -144,7 +145,7 @@ impl RefreshCookie {
     }
 }
 
-/// Without the white space around it that RFC 6265bis §5.7 knows: spaces and tabs, and no other.
+/// Removes the white space around it that RFC 6265bis §5.7 defines: spaces and tabs only.
 fn trimmed(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

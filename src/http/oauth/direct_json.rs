@@ -1,4 +1,4 @@
-//! A JSON answer that is written at once.
+//! A JSON answer that is serialised directly.
 
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
@@ -7,10 +7,10 @@ use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde::Serialize;
 
-/// Room for the usual answer, which has two tokens in it.
+/// The initial capacity in bytes: the usual answer has two tokens.
 const USUAL: usize = 1536;
 
-/// As [`Json`], which makes a tree of values of its content first; for what is answered most often.
+/// Like [`Json`], which first converts its content to a tree of values. For the most frequent answer.
 pub(in crate::http) struct DirectJson<T>(pub(in crate::http) T);
 
 impl<T: Type> Payload for DirectJson<T> {

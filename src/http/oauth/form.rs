@@ -1,7 +1,7 @@
-//! Reads `application/x-www-form-urlencoded` strictly (WHATWG URL §5.1; RFC 6749 appendix B).
+//! Parses `application/x-www-form-urlencoded` strictly (WHATWG URL §5.1; RFC 6749 appendix B).
 //!
-//! The usual readers replace what is not UTF-8, leave broken percent signs as they are and take the last of two
-//! values. Here each of them is an error: never may two byte strings mean one user.
+//! The usual parsers replace bytes that are not UTF-8, keep broken percent signs and take the last of two values. Here
+//! each of these is an error, so that two different byte strings never name the same user.
 
 use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
@@ -9,33 +9,33 @@ use zeroize::Zeroizing;
 /// The most parameters of one request.
 const MAX_PARAMETERS: usize = 64;
 
-/// A form's parameters. Has no `Debug`: they are secrets.
+/// The parameters of a form. No `Debug`, since they are secrets.
 #[derive(Default)]
 pub struct Form(Vec<(Zeroizing<String>, Zeroizing<String>)>);
 
-/// Why bytes are no form. The texts are fixed and fit for a client.
+/// Why bytes are not a form. The messages are fixed and may be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
-    /// More than a request has any use for.
+    /// It has more parameters than any request needs.
     #[error("The request has too many parameters.")]
     TooMany,
-    /// A percent sign without two hexadecimal digits behind it.
+    /// A percent sign is not followed by two hexadecimal digits.
     #[error("The request has a percent sign that encodes nothing.")]
     Percent,
-    /// Not UTF-8.
+    /// A name or value is not UTF-8.
     #[error("The request is not UTF-8.")]
     Utf8,
-    /// NUL, CR or LF.
+    /// A name or value contains NUL, CR or LF.
     #[error("The request has a line break or a NUL in a parameter.")]
     Control,
-    /// One parameter twice (RFC 6749 §3.2).
+    /// A parameter is repeated (RFC 6749 §3.2).
     #[error("The request has a parameter more than once.")]
     Repeated,
 }
 
 impl Form {
-    /// Reads a form. Of all parameters only `resource` may be repeated (RFC 8707 §2). An empty value counts as left
-    /// out (RFC 6749 §3.2).
+    /// Parses a form. Only the parameter `resource` may be repeated (RFC 8707 §2). An empty value counts as left out
+    /// (RFC 6749 §3.2).
     ///
     /// # Errors
     /// [`FormError`].
@@ -57,18 +57,18 @@ impl Form {
         Ok(form)
     }
 
-    /// Takes a parameter out.
+    /// Removes a parameter and returns it.
     pub fn take(&mut self, name: &str) -> Option<Zeroizing<String>> {
         let index = self.0.iter().position(|(known, _)| **known == name)?;
         Some(self.0.swap_remove(index).1)
     }
 
-    /// Takes every value of a parameter out.
+    /// Removes every value of a parameter and returns them.
     pub fn take_all(&mut self, name: &str) -> Vec<Zeroizing<String>> {
         std::iter::from_fn(|| self.take(name)).collect()
     }
 
-    /// Whether there is such a parameter, with a value.
+    /// Whether the parameter is there with a value.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| **known == name)
@@ -92,7 +92,7 @@ pub fn decode(encoded: &[u8]) -> Result<Zeroizing<String>, FormError> {
     Ok(Zeroizing::new(text))
 }
 
-/// Resolves percent signs and pluses.
+/// Decodes percent signs and pluses.
 fn unescape(encoded: &[u8]) -> Result<Vec<u8>, FormError> {
     let mut rest = encoded;
     while let Some(index) = rest.iter().position(|byte| *byte == b'%') {
@@ -121,7 +121,7 @@ mod tests {
         Form::parse(body.as_bytes()).unwrap().take("a").map(|value| value.to_string())
     }
 
-    /// So that never two byte strings mean one user.
+    /// So that two different byte strings never name the same user.
     #[test]
     fn bad_percent_encoding_bad_utf8_and_control_characters_are_refused() {
         for (body, text) in [("a=x%20y+z%2B", "x y z+"), ("a=x+y", "x y"), ("a=x%20y", "x y"), ("a=xy", "xy")]

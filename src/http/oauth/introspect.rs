@@ -139,7 +139,7 @@ async fn answer(
     let client = oauth_form.authenticate().await.map_err(Refusal::challenging)?;
     let token = oauth_form.take("token")?;
     let active = tokens.introspect(&client, &token).await.map_err(|error| {
-        if status(error.code(), false).is_server_error() && error.is_told() {
+        if status(error.code(), false).is_server_error() && error.should_log() {
             tracing::error!(client.id = %client.registration.id, error = %error, "token not introspected");
         }
         oauth_form.refuse(&error).challenging()

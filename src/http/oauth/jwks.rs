@@ -61,7 +61,7 @@ impl JwksApi {
     }
 }
 
-/// Whether the client has the version `etag` (RFC 9110 §13.1.2: a list, or `*`).
+/// Whether the client already has the version `etag` (RFC 9110 §13.1.2: a list, or `*`).
 pub(in crate::http) fn is_cached(request: &Request, etag: &str) -> bool {
     request.headers().get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let tags = value.to_str().unwrap_or_default().split(',');

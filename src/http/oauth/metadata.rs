@@ -120,7 +120,7 @@ const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 const MAX_AGE: Duration = Duration::from_mins(5);
 
 fn answer(keys: &TokenKeys, metadata: Metadata) -> MetadataAnswer {
-    // A new algorithm must be known when it begins to sign, as a new key must.
+    // Like a new key, a new algorithm must be known before it signs.
     let max_age = MAX_AGE.min(keys.signing.jwks().max_age).as_secs();
     MetadataAnswer::Ok(Json(metadata), "*".to_owned(), format!("public, max-age={max_age}"))
 }

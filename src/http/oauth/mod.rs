@@ -1,4 +1,4 @@
-//! The protocol's endpoints, one file each, and what they share: how a client's form is read and how it is refused.
+//! The protocol's endpoints, one file each, and what they share: reading a client's form, and refusing it.
 
 pub mod client_auth;
 mod cookie;

@@ -1,4 +1,4 @@
-//! What a client posts to the OAuth endpoints: a form, with who it says it is (RFC 6749 §2.3.1 and §3.2; RFC 7009 §2.1;
+//! The form that a client sends to an OAuth endpoint, with its credentials (RFC 6749 §2.3.1 and §3.2; RFC 7009 §2.1;
 //! RFC 7662 §2.1).
 
 use std::marker::PhantomData;
@@ -23,26 +23,26 @@ use crate::http::peer::TrustedProxies;
 use crate::http::request_body::{self, Unreadable};
 use crate::http::service::service;
 
-/// A form that was read, and a client that has not proved yet who it is.
+/// A parsed form of a client that is not authenticated yet.
 pub(in crate::http) struct OauthForm {
     /// The parameters, without the client's credentials.
     pub(in crate::http) form: Form,
-    /// Who asks.
+    /// The client's address.
     pub(in crate::http) peer: IpAddr,
-    /// The clients that the credentials may be of.
+    /// The clients that the credentials may belong to.
     candidates: Vec<Candidate>,
     clients: Arc<Clients>,
-    /// What the log says of secrets that were refused.
+    /// Logs refused secrets.
     pub(super) refusals: Arc<RefusalLog>,
     /// Whether the credentials came in the `Authorization` header.
     by_header: bool,
 }
 
 impl OauthForm {
-    /// Reads a request.
+    /// Reads a form.
     ///
     /// # Errors
-    /// [`Refusal`] if it is no form, or names no client.
+    /// [`Refusal`] if it is not a form, or names no client.
     pub(in crate::http) async fn read<S>(form_body: FormBody<'_, S>) -> Result<Self, Refusal> {
         let FormBody { request, body, clients, refusals, .. } = form_body;
         let (clients, refusals) = (Arc::clone(clients), Arc::clone(refusals));
@@ -51,7 +51,7 @@ impl OauthForm {
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
         let candidates = clients.candidates(&claim.readings).await;
         if let Some(caller) = Caller::of(request) {
-            // If it can't be found out, the answer is an error that everybody's pages may read.
+            // If the store fails, the client stays unknown: the answer is an error that pages of all clients may read.
             for client in candidates.iter().filter_map(Candidate::named) {
                 caller.is(Arc::clone(client));
             }
@@ -62,22 +62,22 @@ impl OauthForm {
         Ok(Self { form, peer, clients, refusals, candidates, by_header: claim.by_header })
     }
 
-    /// The client, which has proved who it is.
+    /// Authenticates the client.
     ///
     /// # Errors
-    /// [`Refusal`] if it has not.
+    /// [`Refusal`] if that fails.
     pub(in crate::http) async fn authenticate(&mut self) -> Result<AuthenticatedClient, Refusal> {
         let error = match self.clients.authenticate(&mut self.candidates).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
         if !matches!(error, TokenError::Client) {
-            if error.is_told() {
+            if error.should_log() {
                 tracing::error!(peer.address = %self.peer, error = %error, "client not authenticated");
             }
             return Err(self.refuse(&error));
         }
-        // What is no client's id is not repeated in the log: it may be a secret in the wrong field.
+        // A text that is no client's id is not logged: it may be a secret in the wrong field.
         let known = self.candidates.iter().find_map(Candidate::named);
         let client = known.map(|known| &known.id);
         let (secret, reason) = (Secret::Client, error.reason());
@@ -85,15 +85,15 @@ impl OauthForm {
         Err(self.refuse(&error))
     }
 
-    /// What a use case refused, as an answer.
+    /// The answer to an error of a use case.
     pub(in crate::http) fn refuse(&self, error: &TokenError) -> Refusal {
         Refusal::app(error, self.by_header)
     }
 
-    /// Takes a parameter out that must be there.
+    /// Removes a required parameter and returns it.
     ///
     /// # Errors
-    /// [`Refusal`] if it is not.
+    /// [`Refusal`] if it is missing.
     pub(in crate::http) fn take(
         &mut self,
         name: &'static str,
@@ -102,7 +102,7 @@ impl OauthForm {
     }
 }
 
-/// Parameters that must not stand in the URL, where logs and histories keep them (RFC 6749 §2.3.1).
+/// Parameters that must not be in the URL, which logs and histories store (RFC 6749 §2.3.1).
 const NOT_IN_THE_URL: [&str; 8] =
     ["client_id", "client_secret", "grant_type", "password", "refresh_token", "scope", "token", "username"];
 
@@ -129,7 +129,7 @@ async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusa
     Ok(Form::parse(&bytes)?)
 }
 
-/// A form, unread: [`OauthForm`] reads it strictly. `S` is what the specification says of it.
+/// A form that has not been read; [`OauthForm`] reads it strictly. `S` describes it in the specification.
 pub(in crate::http) struct FormBody<'a, S> {
     pub(in crate::http) request: &'a Request,
     body: Option<Body>,

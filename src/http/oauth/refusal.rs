@@ -1,4 +1,4 @@
-//! What the OAuth endpoints answer when they refuse (RFC 6749 §5.2).
+//! The error answers of the OAuth endpoints (RFC 6749 §5.2).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::app::TokenError;
 use crate::http::error::{ErrorBody, status, whole_seconds};
 use crate::oauth::ErrorCode;
 
-/// What a client sent that is refused before any use case sees it, or what the use case refused.
+/// An error before or in a use case, as it will be answered.
 pub(in crate::http) struct Refusal {
     code: ErrorCode,
     description: String,
@@ -44,12 +44,12 @@ impl Refusal {
         Self { cookie: Some(cookie), ..self }
     }
 
-    /// Where a client that has not proved who it is gets 401, however it tried.
+    /// Makes a failed authentication 401 even if the client did not use the header.
     pub(in crate::http) fn challenging(self) -> Self {
         Self { by_header: true, ..self }
     }
 
-    /// The client's credentials can't be read.
+    /// The client's credentials can't be parsed.
     pub(in crate::http) fn claim(error: ClaimError, by_header: bool) -> Self {
         let code = match error {
             ClaimError::Missing | ClaimError::Malformed => ErrorCode::InvalidClient,
@@ -58,7 +58,7 @@ impl Refusal {
         Self { code, by_header, ..Self::request(error.to_string()) }
     }
 
-    /// A use case refused.
+    /// A use case failed.
     pub(in crate::http) fn app(error: &TokenError, by_header: bool) -> Self {
         let retry_after = error.retry_after();
         Self { code: error.code(), by_header, retry_after, ..Self::request(error.description()) }

@@ -93,14 +93,15 @@ async fn answer(
         Some(_) if !oauth_form.form.has("token") => carried.clone(),
         Some(_) | None => Some(oauth_form.take("token")?),
     };
-    // Without a token too, so that a client that is switched off is told so.
+    // Called even without a token, so that a client that is switched off gets an error.
     let token = token.unwrap_or_default();
     revoke(&client, &token, tokens).await.map_err(|error| oauth_form.refuse(&error))?;
-    // What was posted may be another token than the one in the cookie, or none: who is signed in by that stays so.
+    // The posted token may differ from the one in the cookie, or be missing: whoever is signed in by the cookie stays
+    // signed in.
     let Some((cookie, carried)) = cookie.zip(carried) else {
         return Ok(RevocationAnswer::Ok(Json(Revoked {}), None));
     };
-    // Which of several is the person's own nobody knows: all of them are signed out.
+    // Nobody knows which of several is the person's own, so all of them are signed out.
     if !planted.is_empty() {
         for token in planted.iter().chain([&carried]) {
             revoke(&client, token, tokens).await.map_err(|error| oauth_form.refuse(&error))?;
@@ -116,7 +117,7 @@ async fn answer(
 
 async fn revoke(client: &AuthenticatedClient, token: &str, tokens: &Tokens) -> Result<(), TokenError> {
     tokens.revoke(client, token).await.inspect_err(|error| {
-        if status(error.code(), false).is_server_error() && error.is_told() {
+        if status(error.code(), false).is_server_error() && error.should_log() {
             tracing::error!(client.id = %client.registration.id, error = %error, "token not revoked");
         }
     })

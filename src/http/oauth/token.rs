@@ -98,10 +98,10 @@ impl TokenApi {
         let answer = grants.answer(&client, parsed).await;
         match &answer {
             Ok(_) => tracing::debug!(client.id = %id, oauth.grant = grant, "tokens issued"),
-            // A password that was refused has its line already.
+            // A refused password is logged already.
             Err(error) if grant == GrantType::Password.as_str() && error.is_about_a_secret() => {}
             Err(error) if status(error.code(), false).is_server_error() => {
-                if error.is_told() {
+                if error.should_log() {
                     tracing::error!(client.id = %id, oauth.grant = grant, error = %error, "token request failed");
                 }
             }
@@ -120,8 +120,8 @@ impl TokenApi {
     }
 }
 
-/// A refresh token goes into the body or into the cookie, never into both. Who signs in without one must not be left
-/// with the cookie of whoever was signed in before.
+/// A refresh token goes into the body or into the cookie, never into both. A client that signs in without one must not
+/// keep the cookie of whoever was signed in before.
 fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenAnswer {
     let seconds = response.refresh_expires_in;
     let set = cookie.map(|cookie| match response.refresh_token.take() {
@@ -131,7 +131,7 @@ fn render(mut response: TokenResponse, cookie: Option<&RefreshCookie>) -> TokenA
     TokenAnswer::Ok(DirectJson(response.into()), set)
 }
 
-/// A form as the grants read it, with the cookie that a client may have its refresh token in.
+/// A form as the grants read it, with the cookie that may have the client's refresh token.
 struct CookieForm<'a> {
     oauth_form: &'a mut OauthForm,
     request: &'a Request,
@@ -149,13 +149,14 @@ impl TokenForm for CookieForm<'_> {
         self.oauth_form.form.take_all(name)
     }
 
-    /// Of a client with a cookie from there only: a script that was smuggled into its pages brings none of its own.
+    /// For a client with a cookie, only from the cookie: a script injected into its pages can't bring a token of its
+    /// own.
     fn refresh_token(&mut self) -> Result<Zeroizing<String>, Refusal> {
         let Some(cookie) = self.cookie else { return Ok(self.required("refresh_token")?) };
         if self.oauth_form.form.has("refresh_token") {
             return Err(Refusal::request("This client's refresh token is taken from its cookie only."));
         }
-        // Without one, nobody is signed in: the same answer as to a token that is no longer good.
+        // Without a cookie nobody is signed in: the answer is that for an invalid token.
         cookie.read(self.request)?.ok_or_else(|| self.oauth_form.refuse(&TokenError::NotAToken))
     }
 

@@ -1,4 +1,4 @@
-//! `GET /metrics`, on a listener of its own: what is counted, for those who operate the server and for nobody else.
+//! `GET /metrics`, on a separate listener, for the operators only.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::app::Monitoring;
 use crate::http::layers::UniformAnswers;
 use crate::http::server::Places;
 
-/// The numbers in the Prometheus text format, those of the listeners that share `places` too; everything else is 404.
+/// The metrics in the Prometheus text format, including those of the listeners that share `places`; every other path is
+/// 404.
 pub fn endpoint(
     monitoring: &Arc<Monitoring>,
     places: &Arc<Places>,

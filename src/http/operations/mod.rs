@@ -1,4 +1,4 @@
-//! What whoever operates the server asks it: whether it is well, its numbers, and the operators' socket.
+//! Endpoints for the server's operators: health, metrics, and the operators' socket.
 
 pub mod health;
 pub mod metrics;

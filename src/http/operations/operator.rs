@@ -1,4 +1,4 @@
-//! The administration for whoever runs commands on this machine: over the operators' socket, or in this process.
+//! The admin API for people who run commands on this machine: over the operators' socket, or in this process.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::http::error::{ErrorBody, json, text};
 use crate::http::server::OPERATOR;
 use crate::oauth::ErrorCode;
 
-/// The administration and nothing else. Who asks is told by the address of the peer: see
+/// Only the admin API. The administrator is the operating system's user in the peer's address: see
 /// [`serve_operators`](crate::http::server::serve_operators).
 ///
 /// # Errors
@@ -29,10 +29,10 @@ pub fn endpoint(
     Ok(OnlyAdmin { app, all })
 }
 
-/// Where a server is told to look at its keys folder, and says what it makes of it.
+/// The path at which a server reads its keys folder again and reports the keys that it uses.
 pub const KEYS: &str = "/admin/keys";
 
-/// Answers only what is under `/admin`: the other endpoints count and log by the address of a network's peer.
+/// Answers only paths under `/admin`: the other endpoints count and log by network addresses.
 struct OnlyAdmin<E> {
     app: Arc<App>,
     all: E,
@@ -53,7 +53,7 @@ impl<E: Endpoint> Endpoint for OnlyAdmin<E> {
     }
 }
 
-/// What a server makes of its keys, as the command line reads it.
+/// The keys in use as JSON for the command line.
 fn keys(now: &KeysNow) -> serde_json::Value {
     serde_json::json!({
         "signer": now.signer.map(|kid| kid.to_string()),
@@ -63,7 +63,7 @@ fn keys(now: &KeysNow) -> serde_json::Value {
     })
 }
 
-/// Asks an [`endpoint()`] in this process, as the operating system's user `uid`.
+/// Calls an [`endpoint()`] in this process, as the operating system's user `uid`.
 ///
 /// # Errors
 /// When the answer can't be read, which would be a defect.

@@ -1,4 +1,4 @@
-//! A request's body, with its limits attached, so that who reads it needs no configuration.
+//! Reads a request's body within limits that the listener attaches to it, so that endpoints need no configuration.
 
 use std::io;
 use std::pin::Pin;
@@ -16,16 +16,16 @@ use super::places::Place;
 
 /// Why a request's body could not be read.
 ///
-/// The first three need no care for the answer: the listener sends its own in the endpoint's place.
+/// For the first three, the endpoint's answer does not matter: the listener replaces it by its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// More than [`super::Limits::max_body_bytes`].
+    /// It is longer than [`super::Limits::max_body_bytes`].
     #[error("the body is too large")]
     TooLarge,
-    /// Not there within [`super::Limits::body_read_timeout`].
+    /// It did not arrive within [`super::Limits::body_read_timeout`].
     #[error("the body did not arrive in time")]
     TimedOut,
-    /// All bodies together take as much memory as they may: [`super::Limits::body_memory`].
+    /// All bodies together use the permitted memory: [`super::Limits::body_memory`].
     #[error("there is no room for the body now")]
     NoRoom,
     /// The connection or its framing broke off.
@@ -34,7 +34,7 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// The error that stands behind an I/O error of a request's body.
+    /// The body error inside an I/O error.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {
         error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).copied().unwrap_or(Self::Broken)
@@ -64,8 +64,8 @@ pub async fn read_body(body: poem::Body) -> Result<Bytes, BodyError> {
     Ok(if more.is_empty() { first } else { Bytes::from(more) })
 }
 
-/// Adds what has come. Room is made for that, which has been counted, and for little more: not for all that is announced,
-/// and not for twice as much.
+/// Appends received data. It allocates for the data received, which have been counted, and little more: neither the
+/// announced length nor twice as much.
 fn append(whole: &mut Vec<u8>, data: &[u8]) {
     if whole.capacity().saturating_sub(whole.len()) < data.len() {
         let spare = (whole.len() / 8).max(1024);
@@ -74,27 +74,28 @@ fn append(whole: &mut Vec<u8>, data: &[u8]) {
     whole.extend_from_slice(data);
 }
 
-/// The memory that a body takes. It is given back after the endpoint has answered: what was read is held until then.
+/// The memory of a body. It is freed after the endpoint has answered, which may hold the body until then.
 #[derive(Debug)]
 pub(super) struct BodyMemory {
     place: Arc<Place>,
-    /// Set while this body, of its connection's, is the one that is not counted.
+    /// Set while this body is the one of its connection that is not counted.
     uncounted: Option<Arc<AtomicBool>>,
     came: AtomicU64,
 }
 
-/// So many bytes of a body are not counted, of one body of each connection at a time: usual requests are smaller.
+/// Up to so many bytes of one body a connection at a time are not counted: the usual request is smaller.
 const UNCOUNTED: u64 = 4096;
 
 impl BodyMemory {
-    /// For a body of at least `length` bytes, on a connection which has, as `uncounted` says, one that is not counted.
+    /// For a body of at least `length` bytes. `uncounted` says whether the connection already has a body that is not
+    /// counted.
     pub(super) fn new(place: &Arc<Place>, uncounted: &Arc<AtomicBool>, length: u64) -> Self {
         let is_first = length <= UNCOUNTED && !uncounted.swap(true, Ordering::Relaxed);
         let uncounted = is_first.then(|| Arc::clone(uncounted));
         Self { place: Arc::clone(place), uncounted, came: AtomicU64::new(0) }
     }
 
-    /// Makes room for so many bytes more; false if there is none.
+    /// Reserves `bytes` more; false if there is no room.
     fn grow(&self, bytes: u64) -> bool {
         let before = self.came.load(Ordering::Relaxed);
         let now = before.saturating_add(bytes);
@@ -123,7 +124,7 @@ impl Drop for BodyMemory {
     }
 }
 
-/// What became of a request's body, for the listener to see after the endpoint has answered.
+/// The state of a request's body, which the listener checks after the endpoint has answered.
 #[derive(Debug)]
 pub(super) struct BodyState(AtomicU8, BodyMemory);
 
@@ -135,12 +136,12 @@ const BROKEN: u8 = 4;
 const NO_ROOM: u8 = 5;
 
 impl BodyState {
-    /// Whether it has been read to its end.
+    /// Whether it was read to its end.
     pub(super) fn is_read(&self) -> bool {
         self.0.load(Ordering::Relaxed) == READ
     }
 
-    /// How reading it failed, if it has.
+    /// Why reading it failed, if it did.
     pub(super) fn error(&self) -> Option<BodyError> {
         match self.0.load(Ordering::Relaxed) {
             TOO_LARGE => Some(BodyError::TooLarge),
@@ -162,7 +163,7 @@ impl BodyState {
     }
 }
 
-/// More frames than a body within the limits needs: one of a byte each costs far more than its byte.
+/// More frames than a body within the limits needs: a frame of one byte costs far more than its byte.
 const MOST_FRAMES: u32 = 4096;
 
 /// hyper's body with limits on its size, time and number of frames.
@@ -170,11 +171,11 @@ const MOST_FRAMES: u32 = 4096;
 pub(super) struct LimitedBody {
     inner: Incoming,
     pub(super) state: Arc<BodyState>,
-    /// Bytes that may still come.
+    /// Bytes that are still permitted.
     left: u64,
     deadline: Instant,
     frames: u32,
-    /// Made when the body is not there at once, which is rare.
+    /// Created only if the body has not arrived yet, which is rare.
     timer: Option<Pin<Box<Sleep>>>,
 }
 

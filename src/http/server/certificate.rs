@@ -1,4 +1,4 @@
-//! A certificate and its key, taken again from their files when those change: no restart when they are renewed.
+//! A certificate and its key, reloaded from their files when those change, so that a renewal needs no restart.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,27 +12,28 @@ use rustls::sign::CertifiedKey;
 use super::tls::{TlsError, read_pair, server_config};
 use super::validity::Validity;
 
-/// A certificate in use, and the files that it comes from.
+/// The certificate in use, and its files.
 #[derive(Debug)]
 pub struct Certificate {
     cert: PathBuf,
     key: PathBuf,
     current: Arc<Current>,
     config: Arc<ServerConfig>,
-    /// `None`: they are to be looked at again.
+    /// The state of the files when they were last read; `None`: read them again.
     seen: Mutex<Option<Seen>>,
 }
 
-/// What a look at the files came to.
+/// The result of a check of the files.
 #[derive(Debug)]
 pub enum Look {
-    /// They are as they were.
+    /// The files are unchanged.
     Unchanged,
-    /// They have changed, and hold the pair that is in use.
+    /// The files have changed, but contain the pair in use.
     Same,
-    /// They hold another pair, which is in use from now on.
+    /// The files contain another pair, which is in use from now on.
     Taken,
-    /// They have changed and can't be used; the pair before stays in use. What can't be read is looked at again each time.
+    /// The files have changed and can't be used; the previous pair stays in use. Unreadable files are tried again at
+    /// each check.
     Refused(TlsError),
 }
 
@@ -40,7 +41,7 @@ pub enum Look {
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
-/// What tells the files from others, through links: where renewals swap a link, other files are behind it.
+/// Identifies both files through symbolic links: renewals replace a link, which then points to other files.
 type Seen = [Option<(u64, u64, u64, (i64, i64), (i64, i64))>; 2];
 
 impl Certificate {
@@ -60,20 +61,20 @@ impl Certificate {
         Ok(Self { cert: cert.to_owned(), key: key.to_owned(), current, config, seen })
     }
 
-    /// For a listener; it follows the files.
+    /// The configuration for a listener; it follows the files.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
 
-    /// Looks whether the files have changed, and takes a pair that is good.
+    /// Checks whether the files have changed, and uses a valid new pair.
     pub fn look(&self) -> Look {
         let now = seen(&self.cert, &self.key);
         let mut before = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *before == Some(now) {
             return Look::Unchanged;
         }
-        // What changes while it is read is seen at the next look.
+        // A change while the files are read is noticed at the next check.
         *before = Some(now);
         match read_pair(&self.cert, &self.key) {
             Ok(pair) if pair.cert == self.current.pair().cert => Look::Same,
@@ -83,7 +84,7 @@ impl Certificate {
             }
             Err(error) => {
                 if matches!(error, TlsError::Read { .. }) {
-                    // That may pass, and the files look the same then.
+                    // The reason may disappear although the files stay the same.
                     *before = None;
                 }
                 Look::Refused(error)
@@ -91,7 +92,7 @@ impl Certificate {
         }
     }
 
-    /// When the certificate in use is good; `None` if it can't be read out of it.
+    /// The validity of the certificate in use; `None` if it can't be parsed.
     #[must_use]
     pub fn validity(&self) -> Option<Validity> {
         Validity::of(self.current.pair().cert.first()?)
@@ -118,8 +119,8 @@ fn seen(cert: &Path, key: &Path) -> Seen {
     })
 }
 
-/// Reads a certificate chain and its private key, both PEM. HTTP/2 and HTTP/1.1 are offered (ALPN), TLS 1.2 and 1.3
-/// spoken.
+/// Reads a certificate chain and its private key, both PEM. The listener then offers HTTP/2 and HTTP/1.1 (ALPN) over
+/// TLS 1.2 and 1.3.
 ///
 /// # Errors
 /// [`TlsError`], naming the file.
@@ -133,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// A pair in a folder of its own.
+    /// A pair in its own folder.
     fn pair(folder: &Path, name: &str) -> (String, String) {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
@@ -169,7 +170,7 @@ mod tests {
         assert_ne!(first.cert, second.cert);
         assert!(matches!(certificate.look(), Look::Unchanged));
 
-        // One of the two is written before the other: refused until both are there.
+        // One of the two is written before the other: they are refused until both are there.
         link("one");
         write(&folder.join("one/key.pem"), &other_key);
         let Look::Refused(error) = certificate.look() else { panic!("taken") };

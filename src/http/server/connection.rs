@@ -24,17 +24,17 @@ use super::places::Place;
 use super::wire::{CROWDED_IDLE, Stream, Wire};
 use super::{Shared, send_at_once};
 
-/// How long what a refused client still sends is read and dropped, so that it gets to read why: closing a socket
+/// How long bytes from a refused client are still read and dropped, so that it can read the answer: closing a socket
 /// with unread bytes resets it.
 const LINGER: Duration = Duration::from_millis(750);
-/// How long an HTTP/2 connection may take to end after it was told to for being idle.
+/// How long an HTTP/2 connection that was idle may take to close after GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// How often an HTTP/2 connection looks whether there are so many that those without a request have to go.
+/// How often an HTTP/2 connection checks whether there are so many connections that those without a request must close.
 const LOOK_FOR_A_CROWD: Duration = Duration::from_secs(5);
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Serves a connection to its end.
+/// Serves a connection until it ends.
 pub(super) async fn serve<E: poem::Endpoint + 'static>(
     incoming: Incoming,
     peer: Addr,
@@ -68,7 +68,7 @@ pub(super) async fn serve<E: poem::Endpoint + 'static>(
 /// A connection whose protocol is known.
 struct Opened {
     stream: Stream,
-    /// What had to be read of it to know.
+    /// The bytes read to find the protocol.
     read: BytesMut,
     http2: bool,
 }
@@ -79,8 +79,8 @@ impl Opened {
     }
 }
 
-/// Shakes hands, and finds the protocol: by ALPN, or else by its first bytes. None when the client sends nothing, or
-/// when the server drains.
+/// Does the TLS handshake and finds the protocol: by ALPN, or else by the first bytes. `None` if the client sends
+/// nothing or the server drains.
 async fn open<E>(incoming: Incoming, shared: &Arc<Shared<E>>, link: &Link) -> io::Result<Option<Opened>> {
     const DRAINED: Duration = Duration::from_millis(100);
     let deadline = after(link.start, shared.limits.header_read_timeout);
@@ -113,7 +113,7 @@ async fn open<E>(incoming: Incoming, shared: &Arc<Shared<E>>, link: &Link) -> io
     if let Some(opened) = until_drain(shared, opening.as_mut()).await {
         return opened.unwrap_or(Ok(None));
     }
-    // A request that was sent before draining began may be on its way up from the kernel.
+    // A request sent before draining began may still be in the kernel.
     timeout(DRAINED, opening).await.ok().and_then(Result::ok).unwrap_or(Ok(None))
 }
 
@@ -129,7 +129,7 @@ async fn http1<E: poem::Endpoint + 'static>(
     let mut connection = shared.http1.serve_connection(TokioIo::new(wire), service);
     let ended = match until_drain(shared, Pin::new(&mut connection)).await {
         Some(ended) => ended,
-        // The wire sees to the rest, now that it looks again.
+        // The wire does the rest, now that it is polled again.
         None => (&mut connection).await,
     };
     if let Err(error) = ended {
@@ -171,8 +171,8 @@ async fn http2<E: poem::Endpoint + 'static>(
     }
 }
 
-/// Ends when there has been no request, and nothing was sent of an answer, for too long: a client that sends the parts of
-/// a request for ever has none, and one that takes nothing of an answer gets none.
+/// Ends when there has been no request, and no byte of an answer was sent, for too long. A client that sends parts of a
+/// request for ever has no request, and one that reads no answer is sent none.
 async fn idle<E>(shared: &Shared<E>, link: &Link) {
     let limits = &shared.limits;
     let mut check = after(link.start, limits.header_read_timeout);
@@ -189,12 +189,12 @@ async fn idle<E>(shared: &Shared<E>, link: &Link) {
         if end <= now {
             return;
         }
-        // Meanwhile it may have become crowded.
+        // It may become crowded meanwhile.
         check = end.min(after(now, LOOK_FOR_A_CROWD));
     }
 }
 
-/// Drives `future` to its end, or until draining begins: then None.
+/// Runs `future` to its end, or until draining begins; then `None`.
 async fn until_drain<E, F: Future>(shared: &Shared<E>, mut future: Pin<&mut F>) -> Option<F::Output> {
     let mut drain = pin!(shared.drain.notified());
     let mut registered = false;
@@ -202,8 +202,8 @@ async fn until_drain<E, F: Future>(shared: &Shared<E>, mut future: Pin<&mut F>) 
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        // Polling it takes a lock that all connections share. A connection's task always has the same waker, so once is
-        // enough, and from then on the flag tells.
+        // Polling takes a lock that all connections share. A connection's task always has the same waker, so one poll
+        // is enough; after that the flag tells.
         if !registered {
             registered = true;
             if drain.as_mut().poll(cx).is_ready() {
@@ -215,7 +215,7 @@ async fn until_drain<E, F: Future>(shared: &Shared<E>, mut future: Pin<&mut F>) 
     .await
 }
 
-/// Reads and drops what still comes, for a while. The sending half has been closed.
+/// Reads and drops incoming bytes for a while. The sending half is closed.
 async fn linger(mut tcp: TcpStream) {
     let mut sink = vec![0; 16 * 1024];
     let drained = async { while !matches!(tcp.read(&mut sink).await, Ok(0) | Err(_)) {} };

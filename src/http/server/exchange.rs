@@ -34,7 +34,7 @@ pub(super) struct Exchange<E> {
     link: Arc<Link>,
     peer: Addr,
     place: Arc<Place>,
-    /// One of its bodies is not counted now.
+    /// Whether one of its bodies is not counted now.
     uncounted: Arc<AtomicBool>,
     tls: bool,
 }
@@ -56,7 +56,7 @@ impl<E: poem::Endpoint> Exchange<E> {
             let refusal = code.ok().and_then(RequestRefusal::from_code).unwrap_or(RequestRefusal::Malformed);
             return closing(self.refuse(refusal));
         }
-        // The wire does not follow chunks, so it would not find the next request.
+        // The wire does not parse chunks, so it could not find the next request.
         let last = request.headers().contains_key(TRANSFER_ENCODING);
         let deadline = after(self.link.head_at(), self.shared.limits.body_read_timeout);
         let (answer, unread) = self.answer(request, deadline).await;
@@ -64,7 +64,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         if last || unread || crowded || self.shared.is_draining() { closing(answer) } else { answer }
     }
 
-    /// Answers a request of which only h2 has seen the head.
+    /// Answers a request whose head only h2 has seen.
     pub(super) async fn http2(&self, request: Request<Incoming>) -> Answer {
         if let Err(refusal) = self.check(&request) {
             return self.refuse(refusal);
@@ -73,7 +73,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         self.answer(request, deadline).await.0
     }
 
-    /// The checks that the wire has no part in.
+    /// The checks that the wire does not do.
     fn check(&self, request: &Request<Incoming>) -> Result<(), RequestRefusal> {
         let headers = request.headers();
         let limits = &self.shared.limits;
@@ -90,7 +90,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         Ok(())
     }
 
-    /// Asks the endpoint. Says too whether some of the body has been left unread.
+    /// Calls the endpoint. Also returns whether some of the body was left unread.
     async fn answer(&self, request: Request<Incoming>, deadline: Instant) -> (Answer, bool) {
         let _in_flight = self.link.begin();
         let (parts, body) = request.into_parts();
@@ -114,7 +114,7 @@ impl<E: poem::Endpoint> Exchange<E> {
         (self.judge(&state).unwrap_or(answer), !state.is_read())
     }
 
-    /// What to answer, whatever the endpoint says, to a body that broke a limit.
+    /// The answer for a body that broke a limit, which replaces the endpoint's.
     fn judge(&self, state: &BodyState) -> Option<Answer> {
         match state.error() {
             Some(BodyError::TooLarge) => Some(self.refuse(RequestRefusal::BodyTooLarge)),
@@ -124,10 +124,10 @@ impl<E: poem::Endpoint> Exchange<E> {
         }
     }
 
-    /// A panic in the endpoint ends in an answer, not with the connection.
-    // Not async: it would keep the request a second time.
+    /// A panic in the endpoint becomes an answer and does not end the connection.
+    // Not an async fn: its future would hold the request a second time.
     fn call(&self, request: poem::Request) -> impl Future<Output = Answer> {
-        // An endpoint may do something before its future is there.
+        // An endpoint may panic before it returns its future.
         let called = match catch_unwind(AssertUnwindSafe(|| self.shared.endpoint.call(request))) {
             Ok(called) => Either::Left(AssertUnwindSafe(called.map(answer_of)).catch_unwind()),
             Err(panic) => Either::Right(ready(Err(panic))),
@@ -168,7 +168,7 @@ fn closing(mut answer: Answer) -> Answer {
     answer
 }
 
-/// RFC 9113 §6.5.2: the bytes of names and values, and 32 for each header.
+/// RFC 9113 §6.5.2: the bytes of names and values, plus 32 for each header.
 fn size(headers: &HeaderMap) -> usize {
     headers.iter().fold(0, |sum, (name, value)| {
         sum.saturating_add(name.as_str().len()).saturating_add(value.len()).saturating_add(32)

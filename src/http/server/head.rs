@@ -1,8 +1,9 @@
-//! The head of an HTTP/1 request, read strictly.
+//! Parses the head of an HTTP/1 request strictly.
 //!
-//! hyper takes a request with both `Transfer-Encoding` and `Content-Length`, drops the latter, and drops the second of
-//! two equal lengths, so a service behind it cannot see that a proxy in front may have read another request (request
-//! smuggling). So the head is checked here first, by the parser that hyper uses too, and what is not plain is refused.
+//! hyper accepts a request with both `Transfer-Encoding` and `Content-Length` and drops the latter, and drops the
+//! second of two equal lengths. A service behind it can't see then that a proxy in front may have read another request
+//! (request smuggling). So the head is checked here first, with the parser that hyper uses too, and anything ambiguous
+//! is refused.
 
 use std::mem::MaybeUninit;
 
@@ -26,11 +27,11 @@ pub(super) enum Framing {
     Chunked,
 }
 
-/// The method of the request that stands in for a refused one, with the refusal's code as its path. No client can send
-/// it: a head with it is refused.
+/// The method of the request that replaces a refused one; its path is the refusal's code. No client can send it,
+/// because a head with it is refused.
 pub(super) const REFUSED_METHOD: &str = "REFUSED";
 
-/// The head that stands in for one that was refused.
+/// The head that replaces a refused one.
 pub(super) fn refused(refusal: RequestRefusal) -> String {
     format!("{REFUSED_METHOD} /{} HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n", refusal.code())
 }
@@ -38,7 +39,7 @@ pub(super) fn refused(refusal: RequestRefusal) -> String {
 /// More headers than [`Limits::max_headers`] can allow.
 const MOST_HEADERS: usize = 128;
 
-/// How far the bytes of a head have been looked at, so that no byte is looked at twice however it drips.
+/// How far the bytes of a head have been scanned, so that no byte is scanned twice, however slowly they arrive.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     scanned: usize,
@@ -47,7 +48,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Looks for a whole head at the start of `bytes`, which hold what they held the last time, and more.
+    /// Searches for a complete head at the start of `bytes`, which are those of the last call and more.
     pub(super) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, RequestRefusal> {
         if self.scanned == 0 && bytes.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
             return Err(RequestRefusal::Malformed);
@@ -61,7 +62,7 @@ impl Progress {
             if self.scanned > limits.max_header_bytes {
                 return Err(RequestRefusal::HeadersTooLarge);
             }
-            // RFC 9112 §2.2 allows to take a bare LF as the end of a line. Those in front of us may not.
+            // RFC 9112 §2.2 permits a bare LF as the end of a line. A proxy in front may not accept it.
             let Some(line) = line.strip_suffix(b"\r") else {
                 return Err(RequestRefusal::Malformed);
             };
@@ -71,7 +72,7 @@ impl Progress {
             }
             self.line_start = self.scanned;
             self.lines = self.lines.saturating_add(1);
-            // The first line is the request's.
+            // The first line is the request line.
             if self.lines.saturating_sub(1) > limits.max_headers {
                 return Err(RequestRefusal::HeadersTooLarge);
             }
@@ -81,7 +82,7 @@ impl Progress {
     }
 }
 
-/// Checks a whole head and finds how its body is framed.
+/// Checks a complete head, and determines how its body is framed.
 fn check(head: &[u8]) -> Result<Framing, RequestRefusal> {
     let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut []);
@@ -126,18 +127,18 @@ fn check(head: &[u8]) -> Result<Framing, RequestRefusal> {
     }
 }
 
-/// What hyper would refuse with an answer of its own, and what only [`refused`] may say.
+/// Refuses what hyper would answer itself, and the method reserved for [`refused`].
 fn check_request_line(request: &httparse::Request<'_, '_>) -> Result<(), RequestRefusal> {
     let method = request.method.unwrap_or_default();
     let target = request.path.unwrap_or_default();
-    // We are no proxy: CONNECT has nothing to connect to.
+    // heirloom is not a proxy: CONNECT has nothing to connect to.
     if method == REFUSED_METHOD || method == "CONNECT" || hyper::Uri::try_from(target).is_err() {
         return Err(RequestRefusal::Malformed);
     }
     Ok(())
 }
 
-/// RFC 9110 §8.6: digits only. A list of equal lengths, which a recipient may take, is refused as well.
+/// RFC 9110 §8.6: digits only. A list of equal lengths, which a recipient may accept, is refused too.
 fn parse_length(value: &[u8]) -> Result<u64, RequestRefusal> {
     let digits = std::str::from_utf8(value).map_err(|_| RequestRefusal::Malformed)?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -147,7 +148,7 @@ fn parse_length(value: &[u8]) -> Result<u64, RequestRefusal> {
             RequestRefusal::Malformed
         });
     }
-    // hyper answers the largest itself; no body is half as long.
+    // hyper answers the largest numbers itself; no real body is half as long.
     digits.parse().ok().filter(|length| *length < u64::MAX / 2).ok_or(RequestRefusal::BodyTooLarge)
 }
 

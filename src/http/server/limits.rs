@@ -1,8 +1,8 @@
-//! What one client may take of the server.
+//! The limits on what one client may use of the server.
 
 use std::time::Duration;
 
-/// What one client may take of the server.
+/// The limits on what one client may use of the server.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// From the first byte of a request's head to its last, and from accepting a connection to its first head (TLS
@@ -12,11 +12,11 @@ pub struct Limits {
     pub body_read_timeout: Duration,
     /// How long a connection may be silent between two requests.
     pub idle_timeout: Duration,
-    /// How long a client may take no byte of what is sent to it.
+    /// How long a client may read nothing of what is sent to it.
     pub write_timeout: Duration,
-    /// Open connections. More of them wait in the kernel's queue.
+    /// Open connections. Further ones wait in the kernel's queue.
     pub max_connections: usize,
-    /// Open connections of one source: an IPv4 address, or an IPv6 network of 56 bits. More of them are closed at once.
+    /// Open connections of one source: an IPv4 address, or an IPv6 /56. Further ones are closed at once.
     pub max_connections_per_source: usize,
     /// Headers of a request, at most 128.
     pub max_headers: usize,
@@ -27,9 +27,9 @@ pub struct Limits {
     /// Bytes that the bodies of all requests together may take, on all listeners with the same [`Places`](super::Places); one source has
     /// an eighth. Beyond it a request is answered 503.
     pub body_memory: u64,
-    /// From the shutdown signal to the end of [`serve`](super::serve()), whatever the clients do.
+    /// How long [`serve`](super::serve()) may take after the shutdown signal, whatever clients do.
     pub drain_deadline: Duration,
-    /// Requests at the same time on one HTTP/2 connection.
+    /// Concurrent requests on one HTTP/2 connection.
     pub h2_max_streams: u32,
     /// HTTP/2 requests that a client may reset before they are looked at, after which the connection ends.
     pub h2_max_pending_resets: usize,

@@ -1,4 +1,4 @@
-//! What a connection knows of the answers that are made on it.
+//! The state that the parts of a connection share.
 
 use std::io;
 use std::pin::Pin;
@@ -12,15 +12,15 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-/// What a connection's parts tell each other.
+/// The state that the parts of a connection share.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) start: Instant,
-    /// When the current request's first byte came, in milliseconds after `start`. HTTP/1 only.
+    /// When the current request's first byte arrived, in milliseconds after `start`. HTTP/1 only.
     pub(super) head_at: AtomicU64,
-    /// Requests in the endpoint.
+    /// Requests that the endpoint is answering.
     in_flight: AtomicUsize,
-    /// When the last request ended or something of an answer was sent last, in milliseconds after `start`; 0 before the
+    /// When the last request ended or a part of an answer was last sent, in milliseconds after `start`; 0 before the
     /// first.
     last: AtomicU64,
 }
@@ -35,19 +35,19 @@ impl Link {
         after(self.start, Duration::from_millis(self.head_at.load(Ordering::Relaxed)))
     }
 
-    /// Counts a request for as long as what is returned lives.
+    /// Counts a request until the returned guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
     }
 
-    /// Something of an answer was sent.
+    /// A part of an answer was sent.
     pub(super) fn sent(&self) {
         self.last.store(self.elapsed_ms(Instant::now()).max(1), Ordering::Relaxed);
     }
 
-    /// Since when there has been no request and nothing was sent of an answer, unless there is one; the start, before the
-    /// first.
+    /// Since when there has been no request and nothing was sent; `None` while there is a request. Before the first
+    /// request, the start.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
         (self.in_flight.load(Ordering::Relaxed) == 0).then(|| after(self.start, last))
@@ -63,7 +63,7 @@ impl Link {
     }
 }
 
-/// A request in the endpoint.
+/// A request that the endpoint is answering.
 pub(super) struct InFlight(Arc<Link>);
 
 impl Drop for InFlight {
@@ -73,8 +73,8 @@ impl Drop for InFlight {
     }
 }
 
-/// The body of an answer, which keeps its connection from being idle while it is sent. HTTP/2 only: there several are sent
-/// on one connection, and the wire does not know their ends.
+/// An answer's body that keeps its connection from counting as idle while it is sent. Only for HTTP/2, where several
+/// are sent on one connection and the wire does not know their ends.
 pub(super) struct SentBody {
     inner: BoxBody<Bytes, io::Error>,
     link: Arc<Link>,
@@ -105,7 +105,7 @@ impl Body for SentBody {
     }
 }
 
-/// A time so far away that it never comes, if the sum has none.
+/// The sum, or a time in the far future if it overflows.
 pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_hours(24 * 365);
     instant.checked_add(duration).or_else(|| instant.checked_add(FAR)).unwrap_or(instant)

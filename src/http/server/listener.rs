@@ -1,19 +1,19 @@
-//! Where connections come from.
+//! The listening sockets.
 
 use std::io;
 
 use poem::Addr;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// The name of the `Addr::Custom` of a peer on the operators' socket; its text is the peer's user id. Nothing that a
-/// client sends makes such an address.
+/// The name of the `Addr::Custom` of a peer on the operators' socket; its text is the peer's user id. A client can't
+/// cause such an address by anything that it sends.
 pub const OPERATOR: &str = "operator";
 
 /// A listening socket.
 pub(super) enum Listener {
-    /// For everybody.
+    /// A TCP socket, for everybody.
     Tcp(TcpListener),
-    /// For whoever runs commands on this machine, as the user `uid` or root.
+    /// The operators' socket, for processes of the user `uid` or root.
     Operators { listener: UnixListener, uid: u32 },
 }
 
@@ -24,10 +24,10 @@ pub(super) enum Incoming {
 }
 
 impl Listener {
-    /// The next connection, and who is at its other end.
+    /// Accepts the next connection, and returns it with its peer.
     ///
     /// # Errors
-    /// What the operating system says; `PermissionDenied` for a peer that is not let in.
+    /// The operating system's error; `PermissionDenied` for a peer that is not permitted.
     pub(super) async fn accept(&self) -> io::Result<(Incoming, Addr)> {
         match self {
             Self::Tcp(listener) => {
@@ -36,7 +36,7 @@ impl Listener {
             }
             Self::Operators { listener, uid } => {
                 let (stream, _) = listener.accept().await?;
-                // SO_PEERCRED: who connected, as the kernel knows.
+                // SO_PEERCRED: the peer's user id, from the kernel.
                 let peer = stream.peer_cred()?.uid();
                 if !may_operate(peer, *uid) {
                     tracing::warn!(
@@ -51,7 +51,7 @@ impl Listener {
     }
 }
 
-/// Root may read the folders anyhow.
+/// Root may read the folders anyway.
 const fn may_operate(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }

@@ -1,7 +1,7 @@
-//! The listener: an accept loop over hyper with limits on everything that a client can stretch, and a poem endpoint
+//! The listener: an accept loop over hyper, with limits on everything that a client can use up, and a poem endpoint
 //! behind it.
 //!
-//! poem's own server has no time limit for headers, no limits on them, and spins at the descriptor limit.
+//! poem's own server has no timeout and no limits for headers, and loops without pause when it is out of descriptors.
 //!
 //! - [`bind`] and [`serve`]: the latter accepts, counts the connections, and drains them at the end.
 //! - `connection` is the life of one connection: TLS, HTTP/1.1 or HTTP/2, closing.
@@ -10,7 +10,7 @@
 //! - [`read_body`] is how an endpoint reads a body and learns why it can't.
 //!
 //! An endpoint's future is dropped when its HTTP/2 stream is reset or its connection breaks; an HTTP/1 client that only
-//! closes its sending half is still answered. What must not stop halfway belongs in a task of its own.
+//! closes its sending half still gets its answer. Work that must not stop halfway belongs in a task of its own.
 
 mod body;
 mod certificate;
@@ -55,37 +55,37 @@ pub use refusal::BODY_TOO_LARGE;
 pub use tls::TlsError;
 pub use validity::Validity;
 
-/// How [`serve`] serves.
+/// The settings of [`serve`].
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
-    /// What one client may take.
+    /// The limits on one client.
     pub limits: Limits,
     /// From [`tls_config`]. Without it, clear text.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Whose connections are not counted by source: they are many clients'.
+    /// The proxies whose connections are not counted by source, because they serve many clients.
     pub proxies: TrustedProxies,
-    /// What is taken; shared by the listeners of one server.
+    /// The resources in use; shared by all listeners of a server.
     pub places: Arc<Places>,
 }
 
-/// Listens on `addr`, with room in the kernel's queue for a burst of connections: the usual 128 overflow, and a client
-/// whose connection was dropped there waits for a second before it tries again.
+/// Listens on `addr`, with a kernel queue long enough for a burst of connections. The usual 128 overflow, and a client
+/// whose connection was dropped waits for a second before it tries again.
 ///
 /// # Errors
-/// When the address can't be had.
+/// If the address can't be bound.
 pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     const QUEUE: u32 = 4096;
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restart need not wait for the connections of the process before it.
+    // So that a restart need not wait for the connections of the previous process.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(QUEUE)
 }
 
-/// Serves `endpoint` on `listener` until `shutdown`, then drains: what has been accepted is answered, connections without
-/// a request are closed, and after [`Limits::drain_deadline`] all are.
+/// Serves `endpoint` on `listener` until `shutdown`, then drains: accepted requests are answered, connections without a
+/// request are closed, and after [`Limits::drain_deadline`] all connections are closed.
 ///
-/// # Errors
+/// If the listener has no local address. Failures to accept are logged and tried again.
 /// When the listener has no local address. Failures to accept are waited out, and logged.
 pub async fn serve<E>(
     listener: TcpListener,
@@ -101,7 +101,7 @@ where
     Ok(())
 }
 
-/// As [`serve`], on a Unix socket in clear text. Only peers with the user id `uid` or root are let in; to the endpoint
+/// As [`serve`], on a Unix socket without TLS. Only peers with the user id `uid` or root are accepted; for the endpoint
 /// such a peer is `Addr::Custom(`[`OPERATOR`]`, <its user id>)`.
 pub async fn serve_operators<E>(
     listener: UnixListener,
@@ -124,7 +124,7 @@ where
     let mut connections = JoinSet::new();
     accept(&listener, &shared, &mut connections, shutdown).await;
 
-    // From here on, a connection that has no request closes.
+    // From now on, a connection without a request closes.
     shared.draining.store(true, Ordering::SeqCst);
     shared.drain.notify_waiters();
     accept_what_waits(&listener, &shared, &mut connections).await;
@@ -137,7 +137,7 @@ where
     }
 }
 
-/// How long accepting rests after it has failed for want of descriptors or memory.
+/// The pause after accepting has failed for lack of descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 async fn accept<E: poem::Endpoint + 'static>(
@@ -150,7 +150,7 @@ async fn accept<E: poem::Endpoint + 'static>(
     let mut shutdown = pin!(shutdown);
     let mut failing = false;
     loop {
-        // From seven eighths on, a connection closes after its answer.
+        // From seven eighths of the most connections on, each connection closes after its answer.
         shared.crowded.store(connections.len() >= max.saturating_sub(max / 8), Ordering::Relaxed);
         tokio::select! {
             biased;
@@ -159,7 +159,7 @@ async fn accept<E: poem::Endpoint + 'static>(
             accepted = listener.accept(), if connections.len() < max => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    // Without a place it is closed: to answer would take what there is too little of.
+                    // Without a place it is closed without an answer, which would need what is scarce.
                     if let Some(place) = shared.place(&peer) {
                         connections.spawn(connection::serve(stream, peer, place, Arc::clone(shared)));
                     }
@@ -180,8 +180,8 @@ async fn accept<E: poem::Endpoint + 'static>(
     }
 }
 
-/// Takes the connections that the kernel has accepted already: their requests may have been sent. tokio learns of them
-/// only from its next look at the kernel, so this gives it time for one.
+/// Accepts the connections that the kernel has accepted already, because their requests may have been sent. tokio
+/// learns of them only when it polls the kernel again, so it gets time for that.
 async fn accept_what_waits<E: poem::Endpoint + 'static>(
     listener: &Listener,
     shared: &Arc<Shared<E>>,
@@ -197,13 +197,13 @@ async fn accept_what_waits<E: poem::Endpoint + 'static>(
             }
         }
     };
-    // A steady stream of new ones must not keep it from ending.
+    // A steady stream of new connections must not prevent the end.
     if tokio::time::timeout(AT_MOST, waiting).await.is_err() {
         tracing::debug!("new connections keep coming");
     }
 }
 
-/// Whether accepting failed because of that one connection, so that the next may succeed at once.
+/// Whether accepting failed because of that one connection, so that the next call may succeed at once.
 fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -223,21 +223,21 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared<E> {
     endpoint: E,
     limits: Limits,
     tls: Option<TlsAcceptor>,
     proxies: TrustedProxies,
     places: Arc<Places>,
-    /// The listener's address, which is what a connection's is but for the wildcard.
+    /// The listener's address, which is also a connection's, except for a wildcard.
     local: Addr,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     /// Set before `drain` is notified.
     draining: AtomicBool,
     drain: Notify,
-    /// Most of the connections that may be are.
+    /// Whether most of the permitted connections are open.
     crowded: AtomicBool,
 }
 
@@ -259,7 +259,7 @@ impl<E> Shared<E> {
         }
     }
 
-    /// A place for a connection from `peer`, if its source has one left. Operators are not counted.
+    /// A place for a connection from `peer`, if its source may have another. Operators are not counted.
     fn place(&self, peer: &Addr) -> Option<Place> {
         let address = peer.as_socket_addr().map(|socket| socket.ip().to_canonical());
         let counted = address.filter(|address| !self.proxies.contains(*address));
@@ -274,11 +274,11 @@ impl<E> Shared<E> {
 fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        // A client that has sent its request and closes its sending half is answered.
+        // A client that has sent its request and closed its sending half still gets its answer.
         .half_close(true)
-        // The wire keeps the time.
+        // The wire has the timeouts.
         .header_read_timeout(None)
-        // Its limits must be above those of the wire, or hyper would answer. At least 8 KiB, or it panics.
+        // hyper's limits must be above the wire's, or hyper would answer itself. At least 8 KiB, or it panics.
         .max_buf_size(limits.max_header_bytes.saturating_add(8 * 1024));
     if limits.max_headers > 100 {
         builder.max_headers(limits.max_headers);
@@ -294,7 +294,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .max_concurrent_streams(limits.h2_max_streams)
         .max_pending_accept_reset_streams(limits.h2_max_pending_resets)
         .max_local_error_reset_streams(64)
-        // Above our own limit, or h2 would answer. It bounds the CONTINUATION frames as well.
+        // Above heirloom's own limit, or h2 would answer itself. It limits the CONTINUATION frames too.
         .max_header_list_size(header_bytes.saturating_mul(2))
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(256 * 1024)
@@ -304,7 +304,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Makes `stream` send what is written at once: an answer is one write.
+/// Makes `stream` send data at once (no Nagle delay), because an answer is one write.
 fn send_at_once(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY");

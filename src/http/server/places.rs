@@ -1,5 +1,5 @@
-//! What one source takes of the listener: connections, and memory for the bodies of its requests. A source is an IPv4
-//! address or an IPv6 network of 56 bits, which is what one subscriber has.
+//! Counts what each source uses of the listener: connections, and memory for bodies. A source is an IPv4 address or an
+//! IPv6 /56, which is what one subscriber has.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,15 +12,15 @@ use tokio::time::Instant;
 use super::limits::Limits;
 use crate::throttle::counted_address;
 
-/// What all sources have taken of the listeners that share it.
+/// What all sources use of the listeners that share it.
 #[derive(Debug, Default)]
 pub struct Places {
     sources: Mutex<HashMap<Source, Arc<Taken>>>,
-    /// Bytes of bodies, of all sources.
+    /// Bytes of bodies of all sources.
     body_bytes: AtomicU64,
     refused_connections: AtomicU64,
     refused_bodies: AtomicU64,
-    told: Mutex<Told>,
+    logged: Mutex<Logged>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,33 +43,33 @@ impl Source {
     }
 }
 
-/// What one source has.
+/// What one source uses.
 #[derive(Debug, Default)]
 struct Taken {
-    /// Changed under the lock of the table only.
+    /// Changed only under the lock of the table.
     connections: AtomicU64,
     body_bytes: AtomicU64,
 }
 
-/// Of what the log has been told, and when.
+/// What was logged when.
 #[derive(Debug, Default)]
-struct Told {
-    /// Who wanted more connections.
+struct Logged {
+    /// Sources that wanted more connections.
     sources: HashMap<Source, Instant>,
     /// That there was no room for a body.
     body: Option<Instant>,
 }
 
-/// How often the log is told that one source wants more connections, and of how many sources in this time.
+/// How often it is logged at most that one source wants more connections, and of how many sources in this time.
 const SOURCE_EVERY: Duration = Duration::from_hours(1);
-const MOST_TOLD: usize = 64;
-/// How often it is told that there is no room for a body.
+const MOST_LOGGED: usize = 64;
+/// How often it is logged at most that there is no room for a body.
 const BODY_EVERY: Duration = Duration::from_mins(1);
 
-impl Told {
+impl Logged {
     fn is_source_due(&mut self, source: Source, now: Instant) -> bool {
         self.sources.retain(|_, then| now.saturating_duration_since(*then) < SOURCE_EVERY);
-        let is_due = self.sources.len() < MOST_TOLD && !self.sources.contains_key(&source);
+        let is_due = self.sources.len() < MOST_LOGGED && !self.sources.contains_key(&source);
         if is_due {
             self.sources.insert(source, now);
         }
@@ -86,20 +86,20 @@ impl Told {
 }
 
 impl Places {
-    /// How many connections were closed since their source had as many as it may.
+    /// How many connections were closed because their source had the most permitted.
     #[must_use]
     pub fn refused_connections(&self) -> u64 {
         self.refused_connections.load(Ordering::Relaxed)
     }
 
-    /// How many requests were refused since there was no room for their bodies.
+    /// How many requests were refused because there was no room for their bodies.
     #[must_use]
     pub fn refused_bodies(&self) -> u64 {
         self.refused_bodies.load(Ordering::Relaxed)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn logged(&self) -> MutexGuard<'_, Logged> {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sources(&self) -> MutexGuard<'_, HashMap<Source, Arc<Taken>>> {
@@ -107,18 +107,19 @@ impl Places {
     }
 }
 
-/// A connection's place, which it gives back at its end.
+/// A connection's place, which is freed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
-    /// `None`: it is nobody's in particular, as a proxy's are.
+    /// `None` if it is not counted by source, as a proxy's.
     source: Option<(Source, Arc<Taken>)>,
     body_bytes: u64,
     source_body_bytes: u64,
 }
 
 impl Place {
-    /// A place for a connection from `address`, or from nobody who is counted. `None` if its source has as many as it may.
+    /// Takes a place for a connection from `address` (`None`: one that is not counted by source). Returns `None` if the
+    /// source has the most permitted.
     pub(super) fn take(places: &Arc<Places>, address: Option<IpAddr>, limits: &Limits) -> Option<Self> {
         let source = match address {
             None => None,
@@ -130,7 +131,7 @@ impl Place {
                 if taken.connections.load(Ordering::Relaxed) >= most {
                     drop(sources);
                     places.refused_connections.fetch_add(1, Ordering::Relaxed);
-                    if places.told().is_source_due(source, Instant::now()) {
+                    if places.logged().is_source_due(source, Instant::now()) {
                         tracing::warn!(
                             peer.address = %address,
                             "closing connections: one address has as many as max_connections_per_address permits. \
@@ -147,7 +148,7 @@ impl Place {
         Some(Self { places: Arc::clone(places), source, body_bytes, source_body_bytes })
     }
 
-    /// Room for so many bytes of a body; false if there is none. It is given back by [`Self::free`].
+    /// Reserves memory for `bytes` of a body; false if there is none. [`Self::free`] frees it.
     pub(super) fn reserve(&self, bytes: u64) -> bool {
         let add = |count: &AtomicU64| count.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let of_all = add(&self.places.body_bytes);
@@ -159,13 +160,13 @@ impl Place {
         fits
     }
 
-    /// Counts a request that was refused for want of room. Whether the log is to be told.
+    /// Counts a request that was refused for lack of memory. Returns whether to log it.
     pub(super) fn refuse_body(&self) -> bool {
         self.places.refused_bodies.fetch_add(1, Ordering::Relaxed);
-        self.places.told().is_body_due(Instant::now())
+        self.places.logged().is_body_due(Instant::now())
     }
 
-    /// Gives room back.
+    /// Frees memory.
     pub(super) fn free(&self, bytes: u64) {
         self.places.body_bytes.fetch_sub(bytes, Ordering::Relaxed);
         if let Some((_, taken)) = &self.source {
@@ -174,7 +175,7 @@ impl Place {
     }
 }
 
-/// One source gets a part of the memory for bodies, so that it takes several to leave none for the others.
+/// One source gets an eighth of the memory for bodies, so that it takes several to use up all.
 const SHARES: u64 = 8;
 
 impl Drop for Place {
@@ -231,19 +232,19 @@ mod tests {
 
     #[test]
     fn the_log_is_told_once_an_hour_of_each_source_and_once_a_minute_of_bodies() {
-        let (mut told, start) = (Told::default(), Instant::now());
+        let (mut logged, start) = (Logged::default(), Instant::now());
         let source = |n: u8| Source::of(IpAddr::from([192, 0, 2, n]));
-        assert!(told.is_source_due(source(1), start) && !told.is_source_due(source(1), start));
-        assert!(told.is_source_due(source(2), start));
+        assert!(logged.is_source_due(source(1), start) && !logged.is_source_due(source(1), start));
+        assert!(logged.is_source_due(source(2), start));
         let later = start + Duration::from_mins(59);
-        assert!(!told.is_source_due(source(1), later) && told.is_source_due(source(3), later));
+        assert!(!logged.is_source_due(source(1), later) && logged.is_source_due(source(3), later));
         let later = start + Duration::from_hours(1);
-        assert!(told.is_source_due(source(1), later) && !told.is_source_due(source(3), later));
-        let written = (0..=255).filter(|n| told.is_source_due(source(*n), later)).count();
-        assert_eq!(written, MOST_TOLD - 2, "a flood from everywhere is not told of each");
+        assert!(logged.is_source_due(source(1), later) && !logged.is_source_due(source(3), later));
+        let written = (0..=255).filter(|n| logged.is_source_due(source(*n), later)).count();
+        assert_eq!(written, MOST_LOGGED - 2, "a flood from everywhere is not logged of each");
 
-        assert!(told.is_body_due(start) && !told.is_body_due(start + Duration::from_secs(59)));
-        assert!(told.is_body_due(start + BODY_EVERY) && !told.is_body_due(start + BODY_EVERY));
+        assert!(logged.is_body_due(start) && !logged.is_body_due(start + Duration::from_secs(59)));
+        assert!(logged.is_body_due(start + BODY_EVERY) && !logged.is_body_due(start + BODY_EVERY));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the listener answers itself, without asking the endpoint.
+//! The answers that the listener sends itself, without calling the endpoint.
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -9,16 +9,17 @@ use bytes::Bytes;
 
 use crate::http::error::MALFORMED;
 
-/// No browser takes an answer for another kind of content than it says.
+/// Browsers must not guess another content type (`X-Content-Type-Options`).
 pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Why the listener answers a request in the endpoint's place. Each is JSON of the shape of RFC 6749 §5.2, in its
-/// character set, and is never cached.
+/// Why the listener answers a request itself. Each answer is JSON in the form of RFC 6749 §5.2, in its character set,
+/// and is never cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestRefusal {
     /// The head does not parse.
     Malformed,
-    /// More than one `Content-Length`, or one beside `Transfer-Encoding`: two readers could see two requests.
+    /// More than one `Content-Length`, or one beside `Transfer-Encoding`: two parsers could read two different
+    /// requests.
     AmbiguousLength,
     /// A `Transfer-Encoding` other than `chunked`, or one from an HTTP/1.0 client.
     TransferCoding,
@@ -28,7 +29,7 @@ pub(super) enum RequestRefusal {
     HeadTimedOut,
     /// The body did not arrive in time.
     BodyTimedOut,
-    /// The body is, or says it is, longer than the limit.
+    /// The body is, or claims to be, longer than the limit.
     BodyTooLarge,
     /// Too many headers, or too many bytes of them.
     HeadersTooLarge,
@@ -38,7 +39,7 @@ pub(super) enum RequestRefusal {
     Panicked,
 }
 
-/// What the sender of a body over the limit is told.
+/// The message about a body over the limit.
 pub const BODY_TOO_LARGE: &str = "The body of the request is too large.";
 
 const INVALID_REQUEST: &str = "invalid_request";
@@ -60,7 +61,7 @@ impl RequestRefusal {
         Self::Panicked,
     ];
 
-    /// The number by which [`Self::from_code`] finds it again.
+    /// The number from which [`Self::from_code`] makes it again.
     pub(super) fn code(self) -> usize {
         self as usize
     }

@@ -13,46 +13,46 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-/// Why there is no TLS configuration. Each names the file, for the operator.
+/// Why the certificate or key can't be used. Each message names the file, for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The private key can be read by other users of the machine.
     #[error("{} can be read by others (mode {mode:03o}): chmod 600 it", path.display())]
     ReadableByOthers {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// There is no PEM section of the kind that is needed, or it is damaged.
+    /// The file has no PEM section of the needed kind, or a damaged one.
     #[error("{} holds no {what} in PEM", path.display())]
     Pem {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What was looked for.
+        /// The kind of section.
         what: &'static str,
     },
-    /// The certificate and the key don't do together, or one of them is of an unknown kind.
+    /// The certificate and the key don't belong together, or one of them is of an unsupported kind.
     #[error("the certificate in {} and the key in {} can't be used", cert.display(), key.display())]
     Unusable {
         /// The certificate's file.
         cert: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// Why.
+        /// The TLS library's error.
         source: rustls::Error,
     },
 }
 
-/// A certificate chain and its private key, which belong together.
+/// Reads a certificate chain and its private key, and checks that they belong together.
 pub(super) fn read_pair(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(&read(cert, false)?)
         .collect::<Result<Vec<_>, _>>()
@@ -66,7 +66,7 @@ pub(super) fn read_pair(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsErro
         .map_err(|source| TlsError::Unusable { cert: cert.to_owned(), key: key.to_owned(), source })
 }
 
-/// What the listener speaks, with the pair that `resolver` has at each connection.
+/// The listener's configuration; `resolver` gives each connection its pair.
 pub(super) fn server_config(
     resolver: Arc<dyn ResolvesServerCert>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
@@ -77,13 +77,13 @@ pub(super) fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Reads a file; a secret one only if nobody else can.
+/// Reads a file; a secret one only if no other user can read it.
 fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let mode = metadata.permissions().mode() & 0o777;
-    // As PostgreSQL has it: root may share a key with a group, which is how secrets come into containers.
+    // As in PostgreSQL, root may share a key with a group, which is how secrets get into containers.
     let private = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if secret && mode & private != 0 {
         return Err(TlsError::ReadableByOthers { path: path.to_owned(), mode });

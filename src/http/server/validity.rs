@@ -1,16 +1,16 @@
-//! From when until when a certificate is good: two times out of its DER (RFC 5280 §4.1.2.5). Verifying it is the client's
-//! business.
+//! Reads a certificate's period of validity from its DER (RFC 5280 §4.1.2.5). Verifying the certificate is the client's
+//! job.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// When a certificate is good.
+/// A certificate's period of validity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// From this moment.
+    /// The first moment, in milliseconds since the Unix epoch.
     pub from: Timestamp,
-    /// Until this moment.
+    /// The end, in milliseconds since the Unix epoch.
     pub until: Timestamp,
 }
 
@@ -20,7 +20,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 impl Validity {
-    /// That of a certificate; `None` if it can't be read.
+    /// The period of a certificate; `None` if it can't be parsed.
     #[must_use]
     pub fn of(certificate: &[u8]) -> Option<Self> {
         let (certificate, _) = value(certificate, SEQUENCE)?;
@@ -28,7 +28,7 @@ impl Validity {
         if fields.first() == Some(&EXPLICIT_VERSION) {
             fields = item(fields)?.2;
         }
-        // The serial number, the signature's algorithm, the issuer.
+        // Skips the serial number, the signature's algorithm and the issuer.
         for _ in 0..3 {
             fields = item(fields)?.2;
         }
@@ -39,13 +39,13 @@ impl Validity {
         Some(Self { from, until: time(tag, until)? })
     }
 
-    /// How long it is still good at `now`; nothing if it isn't any more.
+    /// How long it is still valid at `now`; zero if it has expired.
     #[must_use]
     pub fn left(&self, now: Timestamp) -> Duration {
         self.until.since(now)
     }
 
-    /// Whether it should have been renewed by `now`: a third of its life is left, and no more than two weeks.
+    /// Whether it should have been renewed by `now`: less than a third of its life is left, and less than two weeks.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         const LATE: Duration = Duration::from_hours(14 * 24);
@@ -54,7 +54,7 @@ impl Validity {
     }
 }
 
-/// The tag, the contents, and what is behind the first item.
+/// The tag and contents of the first item, and the bytes after it.
 fn item(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;

@@ -1,4 +1,4 @@
-//! What hyper reads from and writes to: the socket, with the limits that hyper does not have.
+//! The socket as hyper reads and writes it, with the limits that hyper does not have.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -18,10 +18,10 @@ use super::head::{self, Framing, Head, Progress};
 use super::link::{Link, after};
 use super::refusal::RequestRefusal;
 
-/// How long a connection without a request waits for one after draining has begun: what its client has sent by then
-/// may not have been seen yet.
+/// How long a connection without a request waits for one after draining has begun: a request sent before may not have
+/// arrived yet.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
-/// How long one waits for its next request when there are too many connections.
+/// How long a connection waits for its next request when there are too many connections.
 pub(super) const CROWDED_IDLE: Duration = Duration::from_secs(1);
 
 /// A socket, in clear text or not.
@@ -45,15 +45,15 @@ impl Stream {
 
 /// What is being read.
 enum Phase {
-    /// The head of an HTTP/1 request: hyper gets it whole and checked, or gets another in its place.
+    /// The head of an HTTP/1 request: hyper gets it complete and checked, or gets another in its place.
     Head,
-    /// An HTTP/1 request, of which so many bytes are left to pass on.
+    /// An HTTP/1 request of which this many bytes are still to be passed on.
     Request(u64),
-    /// What only its reader knows the end of: a chunked body, after which the connection closes.
+    /// A chunked body, whose end only its reader knows; the connection closes after it.
     Rest,
-    /// HTTP/2, to its end.
+    /// HTTP/2, until the connection ends.
     Multiplexed,
-    /// The head that stands in for a refused one, and nothing behind it.
+    /// The head that replaces a refused one, and nothing after it.
     Refused,
 }
 
@@ -62,15 +62,15 @@ pub(super) struct Wire<E> {
     stream: Stream,
     shared: Arc<Shared<E>>,
     link: Arc<Link>,
-    /// Read, and not yet passed on.
+    /// Bytes read and not yet passed on.
     buf: BytesMut,
     phase: Phase,
     progress: Progress,
-    /// A byte of the current head has come.
+    /// Whether a byte of the current head has arrived.
     head_begun: bool,
-    /// The grace of draining has been applied.
+    /// Whether the grace period of draining has been applied.
     drain_seen: bool,
-    /// The client has closed its sending half, or the socket failed.
+    /// Whether the client has closed its sending half, or the socket failed.
     ended: bool,
     /// When waiting for the head ends.
     deadline: Instant,
@@ -79,7 +79,7 @@ pub(super) struct Wire<E> {
 }
 
 impl<E> Wire<E> {
-    /// A connection of which `buf` has been read.
+    /// A connection of which `buf` has been read already.
     pub(super) fn new(stream: Stream, buf: BytesMut, shared: Arc<Shared<E>>, link: Arc<Link>) -> Self {
         let deadline = after(link.start, shared.limits.header_read_timeout);
         Self {
@@ -98,14 +98,14 @@ impl<E> Wire<E> {
         }
     }
 
-    /// Passes all on as it is: HTTP/2.
+    /// Passes everything on unchanged: for HTTP/2.
     pub(super) fn multiplexed(mut self) -> Self {
         self.phase = Phase::Multiplexed;
         self
     }
 
-    /// A large answer was handed over as one frame, and goes out bit by bit as its client takes it. What is shorter is
-    /// HTTP/2's own, such as the answer to a ping.
+    /// Records that a part of an answer was sent. A large answer is handed over as one frame, and sent bit by bit as
+    /// its client reads it. Shorter writes are HTTP/2's own, such as the answer to a ping.
     fn note_sent(&self, written: &Poll<io::Result<usize>>) {
         const OF_AN_ANSWER: usize = 256;
         if matches!((&self.phase, written), (Phase::Multiplexed, Poll::Ready(Ok(OF_AN_ANSWER..)))) {
@@ -113,8 +113,8 @@ impl<E> Wire<E> {
         }
     }
 
-    /// The socket, if its client may still be sending, so that closing it at once would reset it and what was sent to
-    /// it would be lost.
+    /// The socket, if its client may still be sending. Closing it at once would reset it, and the client would lose
+    /// what was sent to it.
     pub(super) fn unfinished(self) -> Option<TcpStream> {
         let at_rest = matches!(self.phase, Phase::Head | Phase::Request(0)) && self.buf.is_empty();
         if self.ended || at_rest { None } else { self.stream.tcp() }
@@ -123,7 +123,7 @@ impl<E> Wire<E> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         const AT_ONCE: usize = 4096;
         self.buf.reserve(AT_ONCE);
-        // A new future each time is as good as the first: reading keeps no state in it.
+        // A new future each time is fine, because reading keeps no state in it.
         let read = ready!(pin!(self.stream.read_buf(&mut self.buf)).poll(cx));
         if !matches!(read, Ok(1..)) {
             self.ended = true;
@@ -131,7 +131,7 @@ impl<E> Wire<E> {
         Poll::Ready(read)
     }
 
-    /// Waits for a whole head. False when there is none to come.
+    /// Waits for a complete head; false if there is none to come.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             // RFC 9112 §2.2: an empty line before the request line is ignored.
@@ -194,7 +194,7 @@ impl<E> Wire<E> {
         self.phase = Phase::Refused;
     }
 
-    /// Begins to wait for the next request.
+    /// Starts waiting for the next request.
     fn rest(&mut self) {
         let limits = &self.shared.limits;
         let crowded = self.shared.crowded.load(Ordering::Relaxed);
@@ -205,7 +205,7 @@ impl<E> Wire<E> {
     }
 
     /// Ready when the time for the head is over. The timer is set again only when it fires too early or would fire too
-    /// late, so a busy connection leaves it alone.
+    /// late, so a busy connection does not touch it.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.head_begun && !self.drain_seen && self.shared.is_draining() {
             self.drain_seen = true;
@@ -225,7 +225,7 @@ impl<E> Wire<E> {
         }
     }
 
-    /// Gives `out` what is there to pass on, `most` bytes at most, and says how many.
+    /// Passes at most `most` bytes on to `out`, and returns how many.
     fn poll_pass(
         &mut self,
         cx: &mut Context<'_>,

@@ -17,7 +17,7 @@ pub(super) struct Failure {
     no_room: AtomicBool,
     on_fatal: OnFatal,
     /// Whether `on_fatal` has been called and has returned.
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
 impl Failure {
@@ -27,7 +27,7 @@ impl Failure {
             why: watch::Sender::new(None),
             no_room: AtomicBool::new(false),
             on_fatal,
-            told: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
         }
     }
 
@@ -41,7 +41,7 @@ impl Failure {
         });
         if first {
             (self.on_fatal)(&text);
-            self.told.store(true, Ordering::Release);
+            self.reported.store(true, Ordering::Release);
         }
     }
 
@@ -69,8 +69,8 @@ impl Failure {
     }
 
     /// Whether it has failed and `on_fatal` has returned.
-    pub(super) fn is_told(&self) -> bool {
-        self.told.load(Ordering::Acquire)
+    pub(super) fn is_reported(&self) -> bool {
+        self.reported.load(Ordering::Acquire)
     }
 
     /// Why it failed, if it did.

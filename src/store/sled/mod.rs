@@ -244,15 +244,15 @@ impl Drop for SledStore {
         self.queue.close();
         let Some(writer) = self.writer.take() else { return };
         while !writer.is_finished() {
-            // Who closes it may end the process: not before the operator was told.
-            if self.shared.failure.is_told() {
+            // Closing it may end the process, but not before `on_fatal` has returned.
+            if self.shared.failure.is_reported() {
                 // The writer may hang inside sled, and sled must not be dropped: leave both until the process ends.
                 std::mem::forget(Arc::clone(&self.shared));
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        // A panic in the writer was told already.
+        // A panic in the writer is logged already.
         drop(writer.join());
     }
 }
