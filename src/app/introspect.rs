@@ -45,7 +45,7 @@ impl Tokens {
             tracing::warn!(
                 client.id = %client.id,
                 "a client that is not registered as a resource server introspected an access token, and was answered that it \
-                 is not active: set `introspects` to the client's audiences"
+                 is not active: set `introspects` to the audiences of the client"
             );
         }
         if !client.metadata.introspects.iter().any(is_for) {

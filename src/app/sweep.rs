@@ -1,13 +1,14 @@
-//! Nothing piles up: sessions whose time is over are ended in the log, and those that ended long ago are removed; so
-//! are invitations that nobody has used.
+//! The sweeper: ends expired sessions in the log, and removes sessions that ended long ago; likewise unused
+//! invitations.
 //!
-//! The sweeper reads only what is due, from the fronts of queues (see [`index`] and [`super::invitations`]), in batches; it
-//! never looks at all sessions. Nobody depends on it: that a session is over is computed at each request, and the sweeper
-//! does the book-keeping. Every change names the version that it was decided on. A process has one sweeper.
+//! The sweeper reads only what is due, from the fronts of queues (see [`index`] and [`super::invitations`]), in
+//! batches; it never reads all sessions. Nothing depends on it: whether a session has expired is computed for each
+//! request, and the sweeper only records it. Every change names the version on which it was decided. A process has one
+//! sweeper.
 //!
-//! A session that lives on is queued again, and what is old of its refreshes is summarized: see `app/summaries.rs`.
+//! A live session is queued again, and its old refreshes are summarized: see `app/summaries.rs`.
 //!
-//! By what clock it goes stands in [`super::clock_guard`].
+//! [`super::clock_guard`] decides whether the clock can be trusted for that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,29 +25,29 @@ use crate::oauth::SessionId;
 use crate::session::{self, EndReason, Session, Status, device, index};
 use crate::store::{RecordChange, RecordKey, StoreError};
 
-/// How many places of each queue one sweep takes.
+/// The most entries of each queue that one sweep takes.
 const BATCH: usize = 100;
-/// One of so many of them may be summarized, which is much more to write than all else.
+/// One in this many of them may be summarized, which writes much more than everything else.
 const SUMMARIES: usize = 4;
-/// Between two batches while more is due, so that requests come first.
+/// The pause between two batches while more is due, so that requests come first.
 const BREATH: Duration = Duration::from_millis(50);
-/// How often the believed time is stored.
+/// How often the last trusted time is stored.
 const REMEMBERED_EVERY: Duration = Duration::from_hours(1);
 
-/// What a sweep did.
+/// The results of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Sessions whose end was written.
+    /// Sessions whose end was recorded.
     pub ended: u64,
-    /// Sessions that live longer than their place in the queue said.
+    /// Sessions that were still live when their queue entry was due.
     pub queued_again: u64,
     /// Refreshes that were summarized for the first time.
     pub summarized: u64,
-    /// Places in the queue of sessions that had ended by themselves.
+    /// Queue entries of sessions that had ended before.
     pub dropped: u64,
-    /// Sessions that were removed with all that is known of them.
+    /// Sessions that were removed with all their data.
     pub removed: u64,
-    /// Invitations that had expired, or of which what was left was removed.
+    /// Invitations that had expired, or whose rest was removed.
     pub invitations: u64,
     /// Sessions and invitations that could not be swept; the log says why.
     pub failed: u64,
@@ -54,14 +55,14 @@ pub struct Swept {
     pub more: bool,
 }
 
-/// How the sweeper is getting on.
+/// The state of the sweeper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweeperStats {
     /// What was done since the process started.
     pub total: Swept,
     /// When the last sweep was.
     pub last: Option<Timestamp>,
-    /// For how long still nothing is swept, since the wall clock has jumped ahead.
+    /// How much longer nothing is swept, because the wall clock has jumped ahead.
     pub paused: Option<Duration>,
     /// Whether nothing is swept because the disk is nearly full.
     pub disk_full: bool,
@@ -78,7 +79,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// How it is getting on, for metrics and health.
+    /// The state of the sweeper, for metrics and health.
     #[must_use]
     pub fn stats(&self) -> SweeperStats {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,7 +109,7 @@ impl SweeperStats {
     }
 }
 
-/// A place in a queue.
+/// An entry of a queue.
 struct Place {
     key: RecordKey,
     value: Vec<u8>,
@@ -119,13 +120,13 @@ struct Place {
 enum Settled {
     Ended,
     QueuedAgain,
-    /// So many of its refreshes were.
+    /// This many of its refreshes were summarized.
     Summarized(u64),
-    /// Enough was summarized in this sweep.
+    /// This sweep has summarized enough.
     Later,
     Dropped,
     Removed,
-    /// It moved on meanwhile: the next sweep finds it.
+    /// Its stream moved on meanwhile; the next sweep takes it again.
     MovedOn,
 }
 

@@ -27,8 +27,8 @@ pub(super) struct Placed(PathBuf);
 /// Listens on the socket of a data folder whose store this process has open. A socket that is there already is stale
 /// and is replaced.
 ///
+/// # Errors
 /// The operating system's error, or that the folder belongs to another user.
-/// What the operating system says, or that the folder is somebody else's.
 pub(super) fn listen(data: &Path) -> io::Result<(UnixListener, Placed)> {
     let path = path(data);
     let folder = data.join("admin");

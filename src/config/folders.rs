@@ -7,15 +7,16 @@ use super::section::Section;
 use super::section::seconds;
 use crate::oauth::SigningAlgorithm;
 
-/// Below how many MiB of free space the disk is nearly full, unless it is said.
+/// The default of `nearly_full`, in MiB of free space.
 const NEARLY_FULL: u32 = 256;
 
-/// Below so much free space the disk is nearly full, in bytes.
+/// The free space, in bytes, below which the disk counts as nearly full.
 pub(super) fn nearly_full(mib: Option<u32>) -> u64 {
     u64::from(mib.unwrap_or(NEARLY_FULL)).saturating_mul(1 << 20)
 }
 
-/// Reads `[data]` and `[keys]`: two folders, what is kept free on the first one's disk, how long a signing key is published before it signs, and what by.
+/// Reads `[data]` and `[keys]`: the data folder with the free space to keep on its disk, the keys folder, how long a
+/// signing key is published before it signs, and the algorithm of new ones.
 pub(super) fn folders(root: &mut Section<'_>) -> ((PathBuf, u64), PathBuf, Duration, SigningAlgorithm) {
     let mut section = root.section("data");
     let data = section.path("folder").unwrap_or_else(|| section.beside_the_file("data"));

@@ -1,11 +1,11 @@
-//! `[log]`: how much is logged, and as what.
+//! `[log]`: which lines are logged, and in which format.
 
 use super::section::Section;
 
-/// `[log]`: what goes to standard error.
+/// The settings of `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
     /// Which lines: a filter of `tracing-subscriber`'s `EnvFilter`, checked. `RUST_LOG` wins over it.
     pub filter: String,
@@ -17,7 +17,7 @@ impl Default for Log {
     }
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.

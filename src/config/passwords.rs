@@ -1,12 +1,12 @@
-//! `[passwords]`: how long they must be, and how many are hashed at once.
+//! `[passwords]`: the minimum length, and the hashing threads.
 
 use super::section::Section;
 use super::section::set;
 
-/// `[passwords]`: what a password must be, and how many are hashed at a time.
+/// The settings of `[passwords]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passwords {
-    /// The shortest that may be chosen, in characters.
+    /// The minimum length of a new password, in characters.
     pub min_length: u32,
     /// Threads that hash; each takes 19 MiB while it does. One a core, unless it is set.
     pub threads: u32,
@@ -23,10 +23,10 @@ impl Default for Passwords {
     }
 }
 
-/// The longest queue for hashing: who is next is found by a look at all that wait.
+/// The longest queue. It is bounded because the next job is found by examining all that wait.
 const MOST_WAITING: u32 = 4096;
 
-/// So long that waiting takes a fraction of a second.
+/// A queue so short that waiting in it takes a fraction of a second.
 fn default_queue(threads: u32) -> u32 {
     threads.saturating_mul(16).min(MOST_WAITING)
 }

@@ -12,31 +12,32 @@ use super::section::{seconds, set};
 /// `[server]`: the listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Where it listens; at least one.
+    /// The addresses to listen on; at least one.
     pub listen: Vec<SocketAddr>,
-    /// The certificate, if it speaks TLS itself.
+    /// The certificate's files; `None` without TLS.
     pub tls: Option<Tls>,
-    /// The values of `Host` that it answers to; `None`: to any. Keeps web pages from reaching loopback by DNS rebinding.
+    /// The only values of `Host` that are answered; `None`: any. This keeps web pages from reaching loopback by DNS
+    /// rebinding.
     pub hosts: Option<Vec<String>>,
-    /// The networks (`address/prefix`, checked) of proxies whose `X-Forwarded-For` is believed.
+    /// The networks (`address/prefix`, validated) of proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<String>,
     /// The most connections at a time.
     pub max_connections: u32,
     /// The most connections of one IPv4 address or IPv6 network of 56 bits; a tenth of all, unless it is set.
     pub max_connections_per_address: u32,
-    /// How long a connection is kept that has no request.
+    /// How long a connection without a request is kept open.
     pub keep_alive: Duration,
     /// How much memory the bodies of all requests together may take, in MiB.
     pub body_memory: u32,
-    /// A proxy takes the issuer's path off what it passes on: requests come without it.
+    /// Whether a proxy removes the issuer's path, so that requests come without it.
     pub path_stripped: bool,
-    /// How long browsers that have been here ask over TLS only (`Strict-Transport-Security`); `None`: nothing is said of it.
+    /// The `max-age` of `Strict-Transport-Security` (RFC 6797); `None`: the header is not sent.
     pub hsts: Option<Duration>,
     /// Request headers that web pages may send besides the usual ones.
     pub cors_headers: Vec<String>,
-    /// How long it waits for requests that are under way when it stops.
+    /// How long a shutdown waits for requests that are being answered.
     pub drain: Duration,
-    /// Where `/metrics` is served, and nothing else; `None`: nowhere.
+    /// The address of the listener that serves only `/metrics`; `None`: there is none.
     pub metrics: Option<SocketAddr>,
 }
 
@@ -60,7 +61,7 @@ impl Default for Server {
     }
 }
 
-/// `[server.tls]`: files that are there and can be read.
+/// `[server.tls]`: files that exist and can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The certificate chain, PEM.
@@ -75,7 +76,7 @@ pub(super) fn server(root: &mut Section<'_>, issuer: Option<&str>) -> Server {
     let mut server = Server::default();
     let issuer = issuer.and_then(|issuer| Url::parse(issuer).ok());
     if issuer.is_some_and(|issuer| issuer.path() != "/") {
-        // It would bind the other programs of the host.
+        // The header would also apply to the other programs of the host.
         server.hsts = None;
     }
     server.path_stripped = section.boolean("path_stripped").is_some_and(|at| at.value);

@@ -1,18 +1,18 @@
-//! `[sessions]`: how many a user may have, and how long what is over is kept.
+//! `[sessions]`: how many a user may have, and how long ended ones are kept.
 
 use std::time::Duration;
 
 use super::section::Section;
 use super::section::{seconds, set};
 
-/// `[sessions]`: how many a user may have, and how long what is over is kept.
+/// The settings of `[sessions]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sessions {
-    /// The most sessions of one user; a sign-in beyond it ends the one that was seen longest ago.
+    /// The most sessions of one user; a further sign-in ends the one that was used longest ago.
     pub per_user: u32,
-    /// How long an ended session is kept, with its events and what its device said.
+    /// How long an ended session is kept, with its events and its device's data.
     pub retention: Duration,
-    /// How long each refresh of a session that lives on is kept as an event of its own; none: as long as the session.
+    /// How long each refresh of a live session is kept as an event of its own; `None`: as long as the session.
     pub rotations_kept: Option<Duration>,
 }
 

@@ -1,26 +1,26 @@
-//! `[throttle]`: how often somebody may try.
+//! `[throttle]`: limits on failed attempts, and on frequent requests.
 
 use std::time::Duration;
 
 use super::section::Section;
 use super::section::set;
 
-/// `[throttle]`: brute-force limits.
+/// The settings of `[throttle]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Throttle {
     /// Failed sign-ins for one account before the delays begin.
     pub account_attempts: u32,
     /// Failed sign-ins from one network before the delays begin.
     pub network_attempts: u32,
-    /// Sign-ups from one network, whatever becomes of them, before the delays begin.
+    /// Sign-ups from one network, successful or not, before the delays begin.
     pub network_sign_ups: u32,
-    /// How often one session may be refreshed at once; 0: as often as anybody likes.
+    /// How often one session may be refreshed at once; 0: without limit.
     pub refresh_burst: u32,
-    /// How long it takes until one more refresh of it is free.
+    /// The time after which one more refresh of it is permitted.
     pub refresh_every: Duration,
-    /// How often one user may sign in at once; 0: as often as anybody likes.
+    /// How often one user may sign in at once; 0: without limit.
     pub sign_in_burst: u32,
-    /// How long it takes until one more sign-in of that user is free.
+    /// The time after which one more sign-in of that user is permitted.
     pub sign_in_every: Duration,
     /// How many new access tokens a client may get for itself at once; 0: no limit.
     pub client_token_burst: u32,
@@ -29,7 +29,7 @@ pub struct Throttle {
     /// How often one user may change the profile at once, and the password, and end sessions; 0: as often as anybody
     /// likes.
     pub change_burst: u32,
-    /// How long it takes until one more of them is free.
+    /// The time after which one more of them is permitted.
     pub change_every: Duration,
 }
 

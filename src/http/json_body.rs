@@ -1,7 +1,7 @@
-//! Reads `application/json` strictly, as the configuration is read: a field that is there twice, that nobody knows, that
-//! is missing or of another type is an error that names it.
+//! Reads `application/json` strictly, like the configuration: a field that is repeated, unknown, missing or of a wrong
+//! type is an error that names it.
 //!
-//! The usual readers take the last of two values, make the text "false" of `false` and drop what they don't know: then a
+//! The usual readers take the last of two values, make the text "false" of `false` and ignore unknown fields, so that a
 //! mistake looks like success.
 
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ use super::problem::{ApiError, FieldError, MOST_MISTAKES};
 use super::request_body::{self, Unreadable};
 use crate::oauth::word_list::{missing, not_in};
 
-/// A body, unread: who asks is looked at first.
+/// A body that is read only after the client is authenticated.
 pub(super) struct JsonBody<'a, T> {
     request: &'a Request,
     body: Option<Body>,
@@ -28,10 +28,10 @@ pub(super) struct JsonBody<'a, T> {
 }
 
 impl<T: ParseFromJSON> JsonBody<'_, T> {
-    /// What is in it.
+    /// Reads the body.
     ///
     /// # Errors
-    /// [`ApiError`]: all fields that are wrong, or why it can't be read.
+    /// [`ApiError`] with all wrong fields, or why the body can't be read.
     pub(super) async fn read(self) -> Result<T, ApiError> {
         if !self.request.content_type().is_some_and(Json::<T>::check_content_type) {
             return Err(ApiError::media_type(NOT_JSON_MEDIA));
@@ -68,22 +68,22 @@ impl<'a, T: Type> ApiExtractor<'a> for JsonBody<'a, T> {
     }
 }
 
-/// What is said of a body of another media type.
+/// The message about a body of another media type.
 pub(super) const NOT_JSON_MEDIA: &str = "The body must be application/json.";
-/// What is said of a body with fields that are not what they must be.
+/// The message about a body with wrong fields.
 pub(super) const WRONG_FIELDS: &str = "A field is missing, unknown, repeated or of another type.";
 
-/// What is said of a body that is no JSON.
+/// The message about a body that is not JSON.
 pub(super) fn no_json(error: &serde_json::Error) -> String {
     format!("The body is no JSON: {error}")
 }
 
-/// What is said of a field that an object does not have, among those that it has.
+/// The message about an unknown field, with the known ones.
 pub(super) fn unknown_field(name: &str, known: &[&str]) -> String {
     format!("There is no field {}. There are: {}.", shown(name), known.join(", "))
 }
 
-/// The longest name of a field that is repeated to whoever sent it, in characters.
+/// The longest field name that an error message repeats, in characters.
 const LONGEST_NAME: usize = 64;
 
 fn mistake(field: &str, rule: &str, message: impl Into<String>) -> FieldError {
@@ -91,7 +91,7 @@ fn mistake(field: &str, rule: &str, message: impl Into<String>) -> FieldError {
     FieldError::new(&field, rule, message)
 }
 
-/// The mistakes in a body: the first ones, and whether there are more.
+/// The errors in a body: the first ones, and whether there are more.
 #[derive(Debug, Default)]
 struct Mistakes {
     first: Vec<FieldError>,
@@ -135,7 +135,7 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Malformed> {
         return Err(Malformed { detail, errors: mistakes.first });
     }
     T::parse_from_json(Some(value)).map_err(|error| {
-        // Behind these words the library repeats the value, which may be a password.
+        // After these words the library repeats the value, which may be a password.
         let reason = error.into_message();
         let reason = reason.split_once(", found ").map_or(reason.as_str(), |(reason, _)| reason);
         let named =
@@ -145,12 +145,12 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Malformed> {
     })
 }
 
-/// A name from the body, as it can stand in a sentence.
+/// A name from the body, escaped so that it fits into a sentence.
 fn shown(name: &str) -> String {
     name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect()
 }
 
-/// Compares a value with what the specification says of it.
+/// Checks a value against the specification.
 struct Check<'a> {
     registry: &'a Registry,
     mistakes: &'a mut Mistakes,
@@ -209,7 +209,7 @@ impl Check<'_> {
     fn object(&mut self, schema: &MetaSchema, object: &Map<String, Value>, field: &str) {
         let below = |name: &str| if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
         for name in &schema.required {
-            // What can't be left out can't be null.
+            // A required field can't be null.
             if object.get(*name).is_none_or(Value::is_null) {
                 self.mistakes.add(|| mistake(&below(name), "required", missing(name)));
             }

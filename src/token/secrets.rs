@@ -1,7 +1,7 @@
-//! The random secrets: those behind refresh tokens, and the peppers.
+//! The refresh secrets and the peppers of a running server.
 //!
-//! Both are 32 random bytes with an id of one byte. The newest makes what is new, all check what is old. An id is never
-//! given twice, so that an old token or hash never meets another secret under its id.
+//! Both are 32 random bytes with an id of one byte. The newest is used for new tokens or hashes; all of them verify
+//! older ones. An id is never used twice, so an old token or hash is never checked with another secret under its id.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,21 +18,21 @@ use crate::clock::Timestamp;
 /// The secrets behind refresh tokens.
 pub type RefreshSecrets = Secrets<ForRefreshTokens>;
 
-/// The peppers: without them, nobody can even guess at the password hashes.
+/// The peppers: without them, nobody can even try passwords against the stored hashes.
 pub type Peppers = Secrets<ForPasswords>;
 
 /// All secrets of one kind in a folder.
 pub struct Secrets<P> {
     folder: KeysFolder,
     held: RwLock<Arc<LoadedSecrets>>,
-    /// What could not be used at the last look.
+    /// The problems that the last reading of the folder found.
     problems: Mutex<Vec<String>>,
     purpose: PhantomData<P>,
 }
 
-/// What one kind of [`Secrets`] is for, so that the two can't be mistaken for each other.
+/// The purpose of one kind of [`Secrets`], as a type, so that the two kinds can't be confused.
 pub trait Purpose: Send + Sync + 'static {
-    /// Whose files these are.
+    /// The kind of its files.
     const KIND: SecretKind;
 }
 
@@ -53,7 +53,7 @@ impl Purpose for ForPasswords {
 }
 
 struct LoadedSecrets {
-    /// None if all that could make something new is compromised.
+    /// `None` if every secret for new tokens or hashes is compromised.
     current: Option<(u8, Arc<Secret>)>,
     by_id: BTreeMap<u8, Arc<Secret>>,
 }
@@ -62,8 +62,8 @@ impl<P: Purpose> Secrets<P> {
     /// Reads the folder.
     ///
     /// # Errors
-    /// A [`KeyError`] that names the file, for any that can't be used; [`KeyError::Missing`] if there is none and none
-    /// is to be made.
+    /// [`KeyError`] naming the file of any secret that can't be used; [`KeyError::Missing`] if there is none and none
+    /// may be made.
     pub fn open(folder: KeysFolder, if_missing: IfMissing, now: Timestamp) -> Result<Self, KeyError> {
         if if_missing == IfMissing::Create {
             folder.create_first_secret(P::KIND, now)?;
@@ -83,26 +83,27 @@ impl<P: Purpose> Secrets<P> {
         })
     }
 
-    /// The newest, which makes what is new, and its id; `None` if a tombstone has taken the last one.
+    /// The newest secret, which is used for new tokens or hashes, and its id; `None` if the last one is compromised.
     #[must_use]
     pub fn current(&self) -> Option<(u8, Arc<Secret>)> {
         self.now().current.clone()
     }
 
-    /// The one with this id.
+    /// The secret with this id.
     #[must_use]
     pub fn find(&self, id: u8) -> Option<Arc<Secret>> {
         self.now().by_id.get(&id).cloned()
     }
 
-    /// All of them with their ids, the oldest first.
+    /// All secrets with their ids, the oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<(u8, Arc<Secret>)> {
         self.now().by_id.iter().map(|(id, secret)| (*id, Arc::clone(secret))).collect()
     }
 
-    /// Reads the folder again. What is good is taken in, what is gone or compromised is dropped at once, and what can't
-    /// be used is returned. If nothing usable were there, what is not compromised stays.
+    /// Reads the folder again. Usable secrets are added, missing and compromised ones are dropped at once, and the
+    /// problems with unusable ones are returned. If no usable secret is left, the previous ones stay unless they are
+    /// compromised.
     #[must_use = "what can't be used should be told to the operator"]
     pub fn reload(&self) -> Vec<KeyError> {
         let problems = self.read_again();
@@ -111,7 +112,7 @@ impl<P: Purpose> Secrets<P> {
         problems
     }
 
-    /// What could not be used at the last look.
+    /// The problems that the last reading of the folder found.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -138,8 +139,8 @@ impl<P: Purpose> Secrets<P> {
         problems
     }
 
-    /// Looks at the folder once in `every`, reloads when it has changed, and then calls `reloaded`; never returns. What
-    /// `reloaded` returns is a problem like another.
+    /// Checks the folder once in `every`, reloads it when it has changed, and then calls `reloaded`, whose errors count
+    /// as problems too; never returns.
     pub async fn watch<F>(self: Arc<Self>, every: Duration, reloaded: F)
     where
         F: Fn(&Self) -> Option<KeyError> + Clone + Send + 'static,
@@ -157,7 +158,7 @@ impl<P: Purpose> Secrets<P> {
         Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// That there is none.
+    /// The error that there is none.
     #[must_use]
     pub fn missing(&self) -> KeyError {
         Self::none_in(&self.folder)

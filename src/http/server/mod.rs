@@ -85,8 +85,8 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 /// Serves `endpoint` on `listener` until `shutdown`, then drains: accepted requests are answered, connections without a
 /// request are closed, and after [`Limits::drain_deadline`] all connections are closed.
 ///
+/// # Errors
 /// If the listener has no local address. Failures to accept are logged and tried again.
-/// When the listener has no local address. Failures to accept are waited out, and logged.
 pub async fn serve<E>(
     listener: TcpListener,
     endpoint: E,
