@@ -10,7 +10,7 @@ pub(super) enum Door {
     CommandLine,
 }
 
-pub(super) const ALL: &[Door] = &[Door::Configuration, Door::Api, Door::CommandLine];
+const ALL: &[Door] = &[Door::Configuration, Door::Api, Door::CommandLine];
 /// The ways that can express what no flag can: an empty list, and a list that is left out.
 const NO_FLAG: &[Door] = &[Door::Configuration, Door::Api];
 /// For metadata that the configuration may have, but a registered client may not.
