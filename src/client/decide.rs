@@ -101,7 +101,7 @@ pub fn decide(client: &Client, envelope: CommandEnvelope) -> Result<Vec<ClientEv
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
@@ -111,7 +111,8 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_seconds(1);
 
-    fn metadata(method: TokenEndpointAuthMethod) -> ClientMetadata {
+    /// Everything that a client can have.
+    pub(in crate::client) fn metadata(method: TokenEndpointAuthMethod) -> ClientMetadata {
         ClientMetadata {
             client_name: "Web".to_owned(),
             token_endpoint_auth_method: method,
@@ -221,5 +222,27 @@ mod tests {
         let before = [1, 0x82, 0x81, 2, 0xF5];
         let client = Client::decode(&before).unwrap();
         assert_eq!((client.session_epoch.epoch, client.disabled, client.metadata), (2, true, None));
+    }
+
+    #[test]
+    fn enabling_a_client_that_is_on_changes_nothing() {
+        let client = given(vec![register()]);
+        assert_eq!(decide(&client, envelope(Command::Enable, false)), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn ending_all_sessions_ends_those_that_there_are_and_nothing_else() {
+        let before = given(vec![register()]);
+        let after = given(vec![register(), Command::EndSessions]);
+        assert!(!after.session_epoch.covers(SessionId::from([1; 16]), before.session_epoch.epoch));
+        assert_eq!((after.disabled, after.metadata), (false, before.metadata));
+    }
+
+    #[test]
+    fn what_is_changed_is_registered_from_then_on_and_ends_no_session() {
+        let metadata = ClientMetadata { client_name: "Another".to_owned(), ..metadata(ClientSecret) };
+        let before = given(vec![register()]);
+        let after = given(vec![register(), Command::Update { metadata: metadata.clone() }]);
+        assert_eq!(after, Client { metadata: Some(metadata), ..before });
     }
 }

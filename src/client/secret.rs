@@ -48,4 +48,9 @@ mod tests {
         assert!(SecretDigest::of("s:e%c/r-t").matches(&SecretDigest::of("s:e%c/r-t")));
         assert!(!SecretDigest::of("s:e%c/r-t").matches(&SecretDigest::of("s:e%c/r-T")));
     }
+
+    #[test]
+    fn debug_shows_nothing_of_a_digest() {
+        assert_eq!(format!("{:?}", SecretDigest::of("s:e%c/r-t")), "SecretDigest(…)");
+    }
 }

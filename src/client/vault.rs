@@ -139,6 +139,8 @@ fn entries(id: &ClientId, client: &Client) -> Vec<RecordKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::TokenEndpointAuthMethod;
+    use crate::client::decide::tests::metadata;
 
     const fn at(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(seconds)
@@ -162,6 +164,37 @@ mod tests {
         // Without an overlap all older secrets expire at once.
         let secrets = secrets.rotated(a.clone(), at(16), at(16));
         assert_eq!(good(&secrets, 16), [&a]);
+        assert_eq!(secrets.0.len(), 1, "what is good no longer is not kept");
         assert_eq!(Secrets::decode(&secrets.encode()), Ok(secrets));
+    }
+
+    fn registered_from(origins: &[&str], delivery: Delivery) -> Client {
+        let mut metadata = metadata(TokenEndpointAuthMethod::None);
+        metadata.origins = origins.iter().map(|origin| origin.parse().unwrap()).collect();
+        metadata.refresh_token_delivery = delivery;
+        Client { metadata: Some(metadata), ..Client::default() }
+    }
+
+    #[test]
+    fn the_index_of_origins_says_how_a_client_gets_its_refresh_tokens() {
+        let (id, origin) = ("web".parse().unwrap(), "https://a.example".parse().unwrap());
+        for delivery in [Delivery::Body, Delivery::Cookie] {
+            let [of_client, of_origin] =
+                entries(&id, &registered_from(&["https://a.example"], delivery)).try_into().unwrap();
+            assert_eq!(of_client, registered(&id));
+            assert_eq!(delivery_of(&origin, &of_origin), Some(delivery));
+            assert_eq!(delivery_of(&"https://b.example".parse().unwrap(), &of_origin), None);
+        }
+    }
+
+    #[test]
+    fn only_what_a_change_makes_different_is_written_to_the_indexes() {
+        let id = "web".parse().unwrap();
+        let one = registered_from(&["https://a.example"], Delivery::Body);
+        let two = registered_from(&["https://a.example", "https://b.example"], Delivery::Body);
+        let of_b = entries(&id, &two).pop().unwrap();
+        assert_eq!(changes(&id, &one, &one), []);
+        assert_eq!(changes(&id, &one, &two), [RecordChange::Put(of_b.clone(), Vec::new())]);
+        assert_eq!(changes(&id, &two, &one), [RecordChange::Delete(of_b)]);
     }
 }

@@ -46,3 +46,19 @@ impl FromStr for SigningAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or(NotAnAlgorithm)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_algorithm_is_read_by_its_name_alone() {
+        for algorithm in SigningAlgorithm::ALL {
+            assert_eq!(algorithm.to_string(), algorithm.as_str());
+            assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
+        }
+        for other in ["", "rs256", "HS256", "none"] {
+            assert_eq!(other.parse::<SigningAlgorithm>(), Err(NotAnAlgorithm), "{other}");
+        }
+    }
+}

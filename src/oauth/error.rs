@@ -61,3 +61,22 @@ impl ErrorCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6749 §A.7: `error` has printable ASCII without quotes and backslashes.
+    #[test]
+    fn every_code_is_a_word_of_its_own() {
+        let mut codes = ErrorCode::ALL.map(ErrorCode::as_str).to_vec();
+        assert!(
+            codes
+                .iter()
+                .all(|code| code.contains('_') && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        );
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
+    }
+}

@@ -57,10 +57,8 @@ impl GrantType {
     #[must_use]
     pub fn listed(quote: &str) -> String {
         let names = Self::ALL.map(|grant| format!("{quote}{}{quote}", grant.as_str()));
-        match names.split_last() {
-            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-            Some(_) | None => names.concat(),
-        }
+        let [rest @ .., last] = &names;
+        format!("{} or {last}", rest.join(", "))
     }
 }
 
@@ -92,5 +90,10 @@ mod tests {
             assert!(GrantType::listed("").contains(grant.as_str()));
         }
         assert!("Password".parse::<GrantType>().is_err());
+    }
+
+    #[test]
+    fn the_list_of_grants_reads_as_a_sentence() {
+        assert_eq!(GrantType::listed("`"), "`password`, `refresh_token` or `client_credentials`");
     }
 }

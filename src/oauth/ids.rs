@@ -226,4 +226,13 @@ mod tests {
         let client: ClientId = "web".parse().unwrap();
         assert_eq!(minicbor::decode::<ClientId>(&minicbor::to_vec(&client).unwrap()).unwrap(), client);
     }
+
+    #[test]
+    fn the_longest_ids_are_taken_and_no_longer_ones() {
+        assert!("a".repeat(ClientId::MAX).parse::<ClientId>().is_ok());
+        assert!("a".repeat(Audience::MAX).parse::<Audience>().is_ok());
+        for text in ["", "two words", "ä", &"a".repeat(257), &"a".repeat(300)] {
+            assert!(text.parse::<Audience>().is_err(), "{text:?}");
+        }
+    }
 }

@@ -238,10 +238,26 @@ mod tests {
         let old = codec(1, &[1]).encode(&token()).unwrap();
         let both = codec(2, &[1, 2]);
         assert_eq!(both.decode(&old), Ok(token()));
+        assert_eq!((both.makes_new(), both.secrets()), (true, vec![1, 2]));
         let new = both.encode(&token()).unwrap();
         assert_ne!(new, old);
         let retired = codec(2, &[2]);
         assert_eq!(retired.decode(&old), Err(NotAToken));
         assert_eq!(retired.decode(&new), Ok(token()));
+    }
+
+    #[test]
+    fn without_a_secret_nothing_is_made_or_read() {
+        let text = codec(1, &[1]).encode(&token()).unwrap();
+        let nothing = RefreshTokenCodec::of_nothing();
+        assert_eq!((nothing.makes_new(), nothing.secrets()), (false, Vec::new()));
+        assert_eq!((nothing.encode(&token()), nothing.decode(&text)), (None, Err(NotAToken)));
+    }
+
+    #[test]
+    fn debug_shows_no_secret_and_no_nonce() {
+        assert_eq!(format!("{:?}", codec(7, &[1, 7])), "RefreshTokenCodec { current: Some(7), .. }");
+        assert_eq!(format!("{:?}", token().nonce), "Nonce(…)");
+        assert_eq!(token().generation.to_string(), "258");
     }
 }

@@ -175,4 +175,11 @@ mod tests {
             assert_eq!(text.parse::<Scope>(), Err(ScopeError::Characters), "{text:?}");
         }
     }
+
+    #[test]
+    fn scopes_are_joined_and_an_empty_one_is_known() {
+        let scope = |text: &str| text.parse::<Scope>().unwrap();
+        assert_eq!(scope("write read").union(&scope("admin read")), scope("admin read write"));
+        assert!(Scope::empty().is_empty() && scope("").is_empty() && !scope("read").is_empty());
+    }
 }

@@ -70,4 +70,11 @@ mod tests {
         assert_eq!(nearest("foo", known.into_iter()), None);
         assert_eq!(listed(["b", "a", "b"].into_iter()).as_deref(), Some("a, b"));
     }
+
+    #[test]
+    fn of_an_unknown_word_it_is_said_what_there_is_and_what_may_be_meant() {
+        let known = ["body", "cookie"];
+        assert_eq!(not_in("cooky", known.into_iter()), "It is one of: body, cookie. Did you mean `cookie`?");
+        assert_eq!(not_in("header", known.into_iter()), "It is one of: body, cookie.");
+    }
 }

@@ -143,11 +143,14 @@ fn after_an_end_the_next_request_begins_another_session_whose_tokens_are_told_ap
 fn what_ended_all_sessions_of_the_client_or_of_the_installation_begins_another() {
     let mut asking = Asking::new();
     asking.ask(0);
+    let of_installation = |asking: &Asking| asking.session.as_ref().unwrap().started.installation_epoch;
+    assert_eq!(of_installation(&asking), None, "the first is not recorded");
     asking.session_epoch = asking.session_epoch.raised(None);
     assert_eq!(asking.ask(1).0, BEGUN_ANEW);
     assert_eq!(asking.ask(2).0.len(), 0);
     asking.installation_epoch = 1;
     assert_eq!(asking.ask(3).0, BEGUN_ANEW);
+    assert_eq!(of_installation(&asking), Some(1));
     let ended = |event: &SessionEvent| {
         if let SessionEvent::Ended { reason, .. } = event { Some(*reason) } else { None }
     };
@@ -162,6 +165,8 @@ fn an_unused_session_expires_a_used_one_lasts_and_none_gives_a_token_that_outliv
         let events = asking.ask(day * DAY).0;
         assert_eq!(events.contains(&"session_started"), day == 0, "day {day}");
     }
+    let (events, granted) = asking.ask(60 * DAY - 10 * MINUTE);
+    assert_eq!((events, granted.access.exp), (vec!["access_token_issued"], T0 + 60 * DAY));
     // Nine minutes before its absolute expiry no whole token fits.
     let (events, granted) = asking.ask(60 * DAY - 9 * MINUTE);
     assert_eq!(events, BEGUN_ANEW);

@@ -359,6 +359,8 @@ fn a_generation_that_would_overflow_ends_the_family() {
     assert_eq!(decision.outcome, Err(Denied::Expired));
 }
 
+#[path = "decide_edge_tests.rs"]
+mod edges;
 #[path = "decide_expiry_tests.rs"]
 mod expiry;
 #[path = "decide_properties.rs"]

@@ -234,4 +234,16 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_device_that_tells_one_thing_is_not_unknown() {
+        let is_unknown = |agent, label| Device::new(agent, label).is_unknown();
+        assert!(is_unknown(None, None));
+        assert!(!is_unknown(Some("curl/8.5.0"), None) && !is_unknown(None, Some("my phone")));
+    }
+
+    #[test]
+    fn a_known_program_on_no_known_system_has_its_own_name() {
+        assert_eq!(name("Googlebot/2.1 (+http://www.google.com/bot.html)").as_deref(), Some("Googlebot"));
+    }
 }

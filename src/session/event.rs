@@ -311,3 +311,20 @@ impl SessionEvent {
         encoding::decode(FORMAT, bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_a_reason_of_its_own() {
+        use EndReason::{
+            Admin, ClientEpoch, Evicted, Expired, Logout, Restored, Reuse, Rollback, User, UserEpoch,
+        };
+        let all = [Reuse, Logout, User, Admin, UserEpoch, ClientEpoch, Expired, Evicted, Rollback, Restored];
+        let mut words = all.map(EndReason::as_str).to_vec();
+        words.sort_unstable();
+        words.dedup();
+        assert!(words.len() == all.len() && words.iter().all(|word| !word.is_empty()), "{words:?}");
+    }
+}

@@ -187,10 +187,13 @@ mod tests {
     #[test]
     fn a_session_that_may_rest_for_long_is_looked_at_after_a_month() {
         let mut session = started();
-        session.started.idle_expiry = session.started.at.after(FIRST_VISIT * 12);
+        session.started.idle_expiry = session.started.at.after(Duration::from_secs(365 * 86_400));
         session.started.absolute_expiry = session.started.idle_expiry;
         let id = SessionId::from([1; 16]);
-        assert!(entries(id, &session).contains(&queued(session.started.at.after(FIRST_VISIT), id)));
+        assert!(
+            entries(id, &session)
+                .contains(&queued(session.started.at.after(Duration::from_secs(31 * 86_400)), id))
+        );
     }
 
     #[test]

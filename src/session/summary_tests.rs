@@ -154,6 +154,24 @@ fn what_is_no_refresh_splits_and_short_rows_stay() {
 }
 
 #[test]
+fn a_session_has_many_rotations_from_those_that_are_never_summarized_and_a_summary_worth() {
+    let after = |number| fold(&history(&rotations(number, 60)));
+    assert!(!has_many(&after(WORTH + NAMED - 1)));
+    assert!(has_many(&after(WORTH + NAMED)) && has_many(&after(WORTH + NAMED + 1)));
+}
+
+#[test]
+fn old_access_tokens_of_a_client_that_acts_for_itself_become_one_event() {
+    let mut stream = history(&[(Step::Retry, 300); 40]);
+    let Some(SessionEvent::Started(started)) = &mut stream[0].1 else { panic!("{:?}", stream[0]) };
+    started.user = None;
+    assert!(has_many(&fold(&stream)));
+    assert_eq!(shorten(&mut stream, Timestamp::from_seconds(T0 + 300 * 31), 60), 30);
+    assert_eq!(counts(&stream), [0, 40]);
+    assert_eq!(stream.len(), 2 + 1 + 10);
+}
+
+#[test]
 fn it_says_when_there_will_be_enough() {
     let stream = history(&rotations(100, 60));
     let session = fold(&stream);

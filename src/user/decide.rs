@@ -187,6 +187,14 @@ mod tests {
     }
 
     #[test]
+    fn roles_that_are_set_are_those_from_then_on() {
+        let roles = vec!["moderator".to_owned()];
+        let user = given(&[registered(), Command::SetRoles { roles: roles.clone() }]).unwrap();
+        assert_eq!(user.roles, roles);
+        assert!(user.session_epoch.covers(SessionId::from([1; 16]), 0));
+    }
+
+    #[test]
     fn doing_it_again_changes_nothing() {
         let disabled = given(&[registered(), Command::Disable]);
         assert_eq!(decide(disabled.as_ref(), Command::Disable, AT), Ok(Vec::new()));

@@ -171,6 +171,26 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_address_is_taken_and_no_longer_one() {
+        let ascii = |local: usize, domain: usize| {
+            let labels = [63, 63, domain.saturating_sub(128 + 4)].map(|len| "d".repeat(len)).join(".");
+            format!("{}@{labels}.com", "a".repeat(local))
+        };
+        assert_eq!(ascii(64, 189).len(), Email::MAX);
+        assert!(parsed(&ascii(64, 189)).is_ok());
+        assert_eq!(parsed(&ascii(64, 190)), Err(EmailRefused::TooLong));
+        assert_eq!(parsed(&"a".repeat(255)), Err(EmailRefused::TooLong));
+        assert_eq!(parsed(&"a".repeat(300)), Err(EmailRefused::TooLong), "it is not looked at");
+        // `Ⱥ` has two bytes, and its lower case three: the address would do, its key would not.
+        let grows = ascii(64, 189).replace(&"a".repeat(64), &"\u{23A}".repeat(32));
+        assert_eq!((grows.len(), parsed(&grows)), (Email::MAX, Err(EmailRefused::TooLong)));
+        // The domain grows when it becomes ASCII, and the key is shorter than the address.
+        let labels = format!("{}{}", "b\u{FC}cher.".repeat(10), "d".repeat(56));
+        let shrinks = format!("{}@{labels}.com", "e\u{301}".repeat(21));
+        assert_eq!((shrinks.len(), parsed(&shrinks)), (204, Err(EmailRefused::TooLong)));
+    }
+
+    #[test]
     fn debug_shows_nothing() {
         assert_eq!(format!("{:?}", "ann@example.com".parse::<Email>().unwrap()), "Email(…)");
     }

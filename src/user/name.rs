@@ -166,6 +166,8 @@ mod tests {
         assert_eq!(name(" \u{3000} "), Err(NameRefused::Empty));
         assert_eq!(name(&"a".repeat(128)), Ok("a".repeat(128)));
         assert_eq!(name(&"a".repeat(129)), Err(NameRefused::TooLong));
+        assert_eq!(name(&format!("{:512}", "a")).as_deref(), Ok("a"));
+        assert_eq!(name(&format!("{:513}", "a")), Err(NameRefused::TooLong));
         assert_eq!(name(&format!("{:1000}", "a")), Err(NameRefused::TooLong));
     }
 

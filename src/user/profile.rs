@@ -129,7 +129,11 @@ mod tests {
             assert_eq!(name(bad), Err(DisplayNameRefused::Character), "{bad:?}");
         }
         assert_eq!(name(" \u{3000} "), Err(DisplayNameRefused::Empty));
+        assert_eq!(name(&"a".repeat(256)), Ok("a".repeat(256)));
         assert_eq!(name(&"a".repeat(257)), Err(DisplayNameRefused::TooLong));
+        assert_eq!(name(&format!("{:300}", "a")), Err(DisplayNameRefused::TooLong), "as typed");
+        // One character that is eighteen.
+        assert_eq!(name(&"\u{FDFA}".repeat(9)), Err(DisplayNameRefused::TooLong), "as kept");
     }
 
     #[test]
@@ -138,6 +142,6 @@ mod tests {
         let profile = Profile { email, display_name: Some("Ann Lee".parse().unwrap()) };
         assert_eq!(Profile::decode(&profile.encode()), Ok(profile.clone()));
         assert_eq!(Profile::decode(&Profile::default().encode()), Ok(Profile::default()));
-        assert!(!format!("{profile:?}").contains("Ann"));
+        assert_eq!(format!("{profile:?} {:?}", profile.display_name), "Profile(…) Some(DisplayName(…))");
     }
 }

@@ -34,3 +34,19 @@ pub fn registered_id(text: &str) -> Result<ClientId, MetadataError> {
     }
     Ok(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registered_id_needs_no_encoding_and_a_declared_one_may() {
+        for text in ["web-app", "A.b_c~9-"] {
+            assert_eq!(registered_id(text).unwrap().as_str(), text);
+        }
+        for text in ["a b", "a/b", "a%b"] {
+            assert_eq!(registered_id(text).unwrap_err().field, Field::ClientId, "{text}");
+            assert_eq!(declared_id(text).unwrap().as_str(), text);
+        }
+    }
+}

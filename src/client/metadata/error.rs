@@ -112,3 +112,15 @@ pub(super) fn sentence(text: &str) -> String {
     let (first, rest) = text.split_at_checked(1).unwrap_or((text, ""));
     format!("{}{rest}.", first.to_ascii_uppercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_told_with_what_to_do_about_it() {
+        let error = MetadataError::new(Field::Reuse, "not_permitted", "It is wrong.");
+        assert_eq!(error.to_string(), "It is wrong.");
+        assert_eq!(error.suggesting("Mend it.").to_string(), "It is wrong. Mend it.");
+    }
+}

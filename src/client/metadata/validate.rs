@@ -385,3 +385,7 @@ fn twice(field: Field, item: usize, value: &str) -> MetadataError {
     let problem = format!("{value} is listed twice.");
     MetadataError::new(field, "repeated", problem).suggesting("Leave one of them out.").at(item)
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

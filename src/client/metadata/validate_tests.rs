@@ -1,0 +1,169 @@
+//! The edges of the rules for client metadata. What is said of each mistake stands in
+//! `tests/front_door/client_metadata/table.rs`.
+
+use std::time::Duration;
+
+use super::super::raw::RawTime;
+use super::super::rules::TokenRules;
+use super::super::settings::RetryWindow;
+use super::*;
+
+/// What is wrong with `raw`, as field and rule, beside an issuer; none if it is good.
+fn mistakes(raw: &RawMetadata, issuer: Option<&str>, is_stored: bool) -> Vec<(Field, &'static str)> {
+    validated(raw, issuer, is_stored).err().unwrap_or_default().iter().map(|it| (it.field, it.rule)).collect()
+}
+
+fn validated(
+    raw: &RawMetadata,
+    issuer: Option<&str>,
+    is_stored: bool,
+) -> Result<ClientMetadata, Vec<MetadataError>> {
+    let (tokens, api): (_, Audience) = (TokenRules::default(), "api".parse().unwrap());
+    let rules = MetadataRules {
+        issuer: issuer.map(|issuer| issuer.parse().unwrap()),
+        grant_types: GrantType::ALL.to_vec(),
+        scopes: ["read", "write"].into(),
+        audiences: [&api].into(),
+        default_audience: api.clone(),
+        tokens: &tokens,
+        longest_access_token: Duration::from_mins(20),
+        is_stored,
+    };
+    raw.validate(&rules)
+}
+
+fn public() -> RawMetadata {
+    RawMetadata { token_endpoint_auth_method: Some("public".to_owned()), ..RawMetadata::default() }
+}
+
+fn confidential() -> RawMetadata {
+    RawMetadata { token_endpoint_auth_method: Some("confidential".to_owned()), ..RawMetadata::default() }
+}
+
+fn seconds(seconds: u64) -> Option<RawTime> {
+    Some(RawTime::Exact(Duration::from_secs(seconds)))
+}
+
+fn good(raw: &RawMetadata) -> ClientMetadata {
+    validated(raw, None, true).unwrap()
+}
+
+fn wrong(raw: &RawMetadata) -> Vec<(Field, &'static str)> {
+    mistakes(raw, None, true)
+}
+
+#[test]
+fn a_name_has_up_to_200_bytes() {
+    let named = |bytes| RawMetadata { client_name: Some("x".repeat(bytes)), ..public() };
+    assert_eq!(good(&named(200)).client_name.len(), 200);
+    assert_eq!(wrong(&named(201)), [(Field::ClientName, "not_permitted")]);
+}
+
+#[test]
+fn a_client_has_up_to_64_scopes() {
+    let scopes = |words| RawMetadata { scope: Some(vec!["read".to_owned(); words]), ..public() };
+    assert_eq!(good(&scopes(64)).scope, "read".parse().unwrap());
+    assert_eq!(wrong(&scopes(65)), [(Field::Scope, "not_permitted")]);
+}
+
+#[test]
+fn an_access_token_lives_as_long_as_the_longest_of_the_configuration() {
+    let lives = |time| RawMetadata { access_token: seconds(time), ..confidential() };
+    assert_eq!(good(&lives(1200)).lifetimes.access_token, Duration::from_mins(20));
+    for longer in [1201, 1300] {
+        assert_eq!(wrong(&lives(longer)), [(Field::AccessToken, "range")], "{longer}");
+    }
+}
+
+#[test]
+fn lifetimes_are_in_order_whichever_of_two_is_set() {
+    let idle = RawMetadata { refresh_idle: seconds(599), ..public() };
+    assert_eq!(wrong(&idle), [(Field::RefreshIdle, "too_short")], "an access token lives 600 s");
+    let idle = RawMetadata { refresh_idle: seconds(61 * 86_400), ..public() };
+    assert_eq!(wrong(&idle), [(Field::RefreshIdle, "too_short")], "a session lives 60 days");
+    let both = RawMetadata { refresh_absolute: seconds(600), refresh_idle: seconds(600), ..public() };
+    assert_eq!(good(&both).lifetimes.refresh_idle, Duration::from_mins(10));
+}
+
+#[test]
+fn a_registered_client_has_up_to_16_origins_and_a_declared_one_more() {
+    let with = |number| RawMetadata {
+        origins: Some((0..number).map(|n| format!("https://app{n}.example")).collect()),
+        ..public()
+    };
+    for (number, is_stored, is_good) in
+        [(16, true, true), (17, true, false), (18, true, false), (18, false, true)]
+    {
+        let told = mistakes(&with(number), None, is_stored);
+        let expected = if is_good { Vec::new() } else { vec![(Field::Origins, "too_many")] };
+        assert_eq!(told, expected, "{number} {is_stored}");
+    }
+}
+
+#[test]
+fn pages_without_tls_are_of_this_machine_beside_an_issuer_without_tls_on_it() {
+    let page = RawMetadata { origins: Some(vec!["http://localhost:3000".to_owned()]), ..public() };
+    for (issuer, is_good) in [
+        (None, true),
+        (Some("http://127.0.0.1:8080"), true),
+        (Some("https://localhost"), false),
+        (Some("http://id.example"), false),
+        (Some("https://id.example"), false),
+    ] {
+        let expected = if is_good { Vec::new() } else { vec![(Field::Origins, "not_https")] };
+        assert_eq!(mistakes(&page, issuer, true), expected, "{issuer:?}");
+    }
+}
+
+#[test]
+fn an_audience_that_is_listed_twice_is_introspected_once() {
+    let raw = RawMetadata { introspects: Some(vec!["api".to_owned(), "api".to_owned()]), ..confidential() };
+    assert_eq!(good(&raw).introspects, ["api".parse().unwrap()]);
+}
+
+#[test]
+fn words_and_times_are_checked_without_a_configuration() {
+    let text = |text: &str| Some(text.to_owned());
+    let raw = RawMetadata {
+        client_name: Some("\n".to_owned()),
+        token_endpoint_auth_method: text("pubic"),
+        grant_types: Some(vec!["password".to_owned(), "pasword".to_owned()]),
+        scope: Some(vec!["fly".to_owned()]),
+        refresh_tokens: text("sometimes"),
+        access_token: seconds(0),
+        refresh_idle: seconds(0),
+        refresh_absolute: seconds(0),
+        retry_window: seconds(86_401),
+        reuse: text("end"),
+        refresh_token_delivery: text("header"),
+        ..RawMetadata::default()
+    };
+    let told: Vec<_> = raw.check_alone().iter().map(|it| (it.field, it.item)).collect();
+    let expected = [
+        (Field::TokenEndpointAuthMethod, None),
+        (Field::GrantTypes, Some(1)),
+        (Field::RefreshTokens, None),
+        (Field::AccessToken, None),
+        (Field::RefreshIdle, None),
+        (Field::RefreshAbsolute, None),
+        (Field::RetryWindow, None),
+        (Field::Reuse, None),
+        (Field::RefreshTokenDelivery, None),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(public().check_alone(), []);
+}
+
+#[test]
+fn a_client_that_is_changed_keeps_its_method_and_what_is_set() {
+    let raw = RawMetadata { client_name: Some("TV".to_owned()), ..public() };
+    let changed = raw.of_registered(TokenEndpointAuthMethod::ClientSecret);
+    assert_eq!(changed.method(), Some(TokenEndpointAuthMethod::ClientSecret));
+    assert_eq!(changed.client_name.as_deref(), Some("TV"));
+}
+
+#[test]
+fn until_used_lasts_the_usual_window_for_earlier_generations() {
+    assert_eq!(RetryWindow::UntilUsed.duration(), Duration::from_secs(30));
+    assert_eq!(RetryWindow::For(Duration::from_secs(5)).duration(), Duration::from_secs(5));
+}
