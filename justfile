@@ -10,7 +10,7 @@ test *arguments:
 
 # Change the code that decides, one expression at a time, and report changes that no test notices: docs/testing.md
 mutants *arguments:
-    cargo mutants --output target --file 'src/session/**' --file 'src/oauth/**' --file 'src/user/**' --file 'src/client/**' {{arguments}} -- --lib
+    tests/mutants/run {{arguments}}
 
 # Everything that a change must pass
 check:

@@ -244,6 +244,7 @@ mod tests {
 
     #[test]
     fn a_known_program_on_no_known_system_has_its_own_name() {
-        assert_eq!(name("Googlebot/2.1 (+http://www.google.com/bot.html)").as_deref(), Some("Googlebot"));
+        const GOOGLEBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+        assert_eq!(name(GOOGLEBOT).as_deref(), Some("Googlebot"));
     }
 }
