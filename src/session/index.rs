@@ -187,12 +187,11 @@ mod tests {
     #[test]
     fn a_session_that_may_rest_for_long_is_looked_at_after_a_month() {
         let mut session = started();
-        session.started.idle_expiry = session.started.at.after(Duration::from_secs(365 * 86_400));
+        session.started.idle_expiry = session.started.at.after(Duration::from_hours(8760));
         session.started.absolute_expiry = session.started.idle_expiry;
         let id = SessionId::from([1; 16]);
         assert!(
-            entries(id, &session)
-                .contains(&queued(session.started.at.after(Duration::from_secs(31 * 86_400)), id))
+            entries(id, &session).contains(&queued(session.started.at.after(Duration::from_hours(744)), id))
         );
     }
 

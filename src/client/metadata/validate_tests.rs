@@ -40,8 +40,8 @@ fn confidential() -> RawMetadata {
     RawMetadata { token_endpoint_auth_method: Some("confidential".to_owned()), ..RawMetadata::default() }
 }
 
-fn seconds(seconds: u64) -> Option<RawTime> {
-    Some(RawTime::Exact(Duration::from_secs(seconds)))
+const fn seconds(seconds: u64) -> RawTime {
+    RawTime::Exact(Duration::from_secs(seconds))
 }
 
 fn good(raw: &RawMetadata) -> ClientMetadata {
@@ -68,7 +68,7 @@ fn a_client_has_up_to_64_scopes() {
 
 #[test]
 fn an_access_token_lives_as_long_as_the_longest_of_the_configuration() {
-    let lives = |time| RawMetadata { access_token: seconds(time), ..confidential() };
+    let lives = |time| RawMetadata { access_token: Some(seconds(time)), ..confidential() };
     assert_eq!(good(&lives(1200)).lifetimes.access_token, Duration::from_mins(20));
     for longer in [1201, 1300] {
         assert_eq!(wrong(&lives(longer)), [(Field::AccessToken, "range")], "{longer}");
@@ -77,11 +77,12 @@ fn an_access_token_lives_as_long_as_the_longest_of_the_configuration() {
 
 #[test]
 fn lifetimes_are_in_order_whichever_of_two_is_set() {
-    let idle = RawMetadata { refresh_idle: seconds(599), ..public() };
+    let idle = RawMetadata { refresh_idle: Some(seconds(599)), ..public() };
     assert_eq!(wrong(&idle), [(Field::RefreshIdle, "too_short")], "an access token lives 600 s");
-    let idle = RawMetadata { refresh_idle: seconds(61 * 86_400), ..public() };
+    let idle = RawMetadata { refresh_idle: Some(seconds(61 * 86_400)), ..public() };
     assert_eq!(wrong(&idle), [(Field::RefreshIdle, "too_short")], "a session lives 60 days");
-    let both = RawMetadata { refresh_absolute: seconds(600), refresh_idle: seconds(600), ..public() };
+    let both =
+        RawMetadata { refresh_absolute: Some(seconds(600)), refresh_idle: Some(seconds(600)), ..public() };
     assert_eq!(good(&both).lifetimes.refresh_idle, Duration::from_mins(10));
 }
 
@@ -130,10 +131,10 @@ fn words_and_times_are_checked_without_a_configuration() {
         grant_types: Some(vec!["password".to_owned(), "pasword".to_owned()]),
         scope: Some(vec!["fly".to_owned()]),
         refresh_tokens: text("sometimes"),
-        access_token: seconds(0),
-        refresh_idle: seconds(0),
-        refresh_absolute: seconds(0),
-        retry_window: seconds(86_401),
+        access_token: Some(seconds(0)),
+        refresh_idle: Some(seconds(0)),
+        refresh_absolute: Some(seconds(0)),
+        retry_window: Some(seconds(86_401)),
         reuse: text("end"),
         refresh_token_delivery: text("header"),
         ..RawMetadata::default()
