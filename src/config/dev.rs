@@ -129,24 +129,28 @@ impl Config {
             longest_access_token: LONGEST_ACCESS_TOKEN,
             is_stored: false,
         };
-        let metadata = |name: &str, method: TokenEndpointAuthMethod| ClientMetadata {
+        let metadata = |name: &str, method: TokenEndpointAuthMethod, id: &ClientId| ClientMetadata {
             client_name: name.to_owned(),
             scope: scopes.clone(),
             grant_types: (rules.grant_types.iter().copied())
-                .filter(|grant| !(grant.is_confidential() && method.is_public()))
+                .filter(|grant| !grant.is_confidential() || !(method.is_public() || id.is_uuid()))
                 .collect(),
             ..rules.usual(method)
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
         let public = Registration {
+            metadata: metadata("Demo (public)", TokenEndpointAuthMethod::None, &dev.public_client),
             id: dev.public_client,
-            metadata: metadata("Demo (public)", TokenEndpointAuthMethod::None),
             secrets: Vec::new(),
             disabled: false,
         };
         let confidential = Registration {
+            metadata: metadata(
+                "Demo (confidential)",
+                TokenEndpointAuthMethod::ClientSecret,
+                &dev.confidential_client,
+            ),
             id: dev.confidential_client,
-            metadata: metadata("Demo (confidential)", TokenEndpointAuthMethod::ClientSecret),
             secrets: vec![dev.secret],
             disabled: false,
         };

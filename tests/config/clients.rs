@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::folder::{Folder, SECRET, load, mistakes, refused};
-use heirloom::client::{Delivery, RefreshTokens, RetryWindow, ReusePolicy};
+use heirloom::client::{Delivery, RefreshTokens, RetryWindow, ReusePolicy, SecretDigest};
+use heirloom::config::{Config, Dev};
 use heirloom::oauth::GrantType;
 
 #[test]
@@ -130,4 +131,25 @@ fn client_credentials_are_for_a_confidential_client_that_lists_them() {
     assert_eq!(load(&confidential).clients[0].metadata.grant_types, [GrantType::RefreshToken]);
     let listed = load(&format!("{confidential}{grants}"));
     assert_eq!(listed.clients[0].metadata.grant_types, [GrantType::ClientCredentials]);
+}
+
+/// Its tokens would have the `sub` of a user.
+#[test]
+fn a_client_of_dev_with_the_id_of_a_user_has_no_client_credentials() {
+    let grants = |id: &str| {
+        let dev = Dev {
+            listen: Vec::new(),
+            port: 8080,
+            data: "data".into(),
+            keys: "keys".into(),
+            public_client: "public".parse().unwrap(),
+            confidential_client: id.parse().unwrap(),
+            secret: SecretDigest::of(SECRET),
+        };
+        Config::dev(dev).unwrap().clients[1].metadata.grant_types.clone()
+    };
+    assert_eq!(grants("demo"), GrantType::ALL);
+    let usual = [GrantType::Password, GrantType::RefreshToken];
+    assert_eq!(grants("01890a5d-ac96-774b-bcce-b302099a8057"), usual);
+    assert_eq!(grants("01890A5DAC96774BBCCEB302099A8057"), usual);
 }
