@@ -15,7 +15,7 @@ use crate::client::{
     ClientMetadata, Delivery, MetadataRules, Registration, SecretDigest, TokenEndpointAuthMethod, TokenRules,
 };
 use crate::oauth::ids::InvalidText;
-use crate::oauth::{ClientId, Origin, Scope, SigningAlgorithm};
+use crate::oauth::{ClientId, GrantType, Origin, Scope, SigningAlgorithm};
 
 /// What differs between two runs of `heirloom dev`.
 #[derive(Clone, Debug)]
@@ -111,6 +111,7 @@ impl Config {
     /// # Errors
     /// [`InvalidText`] if a fixed name were invalid, which does not happen.
     pub fn dev(dev: Dev) -> Result<Self, InvalidText> {
+        const CONFIDENTIAL: TokenEndpointAuthMethod = TokenEndpointAuthMethod::ClientSecret;
         let audience = AudienceRules {
             name: "demo-api".parse()?,
             scopes: ["read", "write"].into_iter().collect(),
@@ -132,9 +133,7 @@ impl Config {
         let metadata = |name: &str, method: TokenEndpointAuthMethod, id: &ClientId| ClientMetadata {
             client_name: name.to_owned(),
             scope: scopes.clone(),
-            grant_types: (rules.grant_types.iter().copied())
-                .filter(|grant| !grant.is_confidential() || !(method.is_public() || id.is_uuid()))
-                .collect(),
+            grant_types: grants_of(id, method),
             ..rules.usual(method)
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
@@ -145,11 +144,7 @@ impl Config {
             disabled: false,
         };
         let confidential = Registration {
-            metadata: metadata(
-                "Demo (confidential)",
-                TokenEndpointAuthMethod::ClientSecret,
-                &dev.confidential_client,
-            ),
+            metadata: metadata("Demo (confidential)", CONFIDENTIAL, &dev.confidential_client),
             id: dev.confidential_client,
             secrets: vec![dev.secret],
             disabled: false,
@@ -187,4 +182,10 @@ impl Config {
             exposed: Vec::new(),
         })
     }
+}
+
+/// Every grant that fits a demo client. One with the id of a user can't act for itself: its tokens would have a user's `sub`.
+fn grants_of(id: &ClientId, method: TokenEndpointAuthMethod) -> Vec<GrantType> {
+    let acts_for_itself = !method.is_public() && !id.is_uuid();
+    grant_types_on(true).into_iter().filter(|grant| acts_for_itself || !grant.is_confidential()).collect()
 }

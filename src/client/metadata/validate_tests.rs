@@ -29,7 +29,7 @@ fn validated(
         longest_access_token: Duration::from_mins(20),
         is_stored,
     };
-    raw.validate(&rules)
+    raw.validate(None, &rules)
 }
 
 fn public() -> RawMetadata {
