@@ -81,6 +81,10 @@ fn lifetimes_are_in_order_whichever_of_two_is_set() {
     assert_eq!(wrong(&idle), [(Field::RefreshIdle, "too_short")], "an access token lives 600 s");
     let idle = RawMetadata { refresh_idle: Some(seconds(61 * 86_400)), ..public() };
     assert_eq!(wrong(&idle), [(Field::RefreshIdle, "too_short")], "a session lives 60 days");
+    // The usual life is not compared with the idle time in the place of one that is wrong.
+    let wrong_life =
+        RawMetadata { access_token: Some(seconds(0)), refresh_idle: Some(seconds(599)), ..public() };
+    assert_eq!(wrong(&wrong_life), [(Field::AccessToken, "range")]);
     let both =
         RawMetadata { refresh_absolute: Some(seconds(600)), refresh_idle: Some(seconds(600)), ..public() };
     assert_eq!(good(&both).lifetimes.refresh_idle, Duration::from_mins(10));
