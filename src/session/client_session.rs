@@ -3,15 +3,23 @@
 //! There is one for each client, scope and audience, on a stream that is named by them ([`id`]). It never has a refresh
 //! token: who asks again gets the access token that was recorded last, as long as more than half of its life is left, and
 //! then another one. Once it is over, whatever the reason, the next request begins another session on the same stream.
+//!
+//! An end takes every token of the session with it. So a session that is used never ends by itself: it has no absolute
+//! limit, which would only take a good token from the client. It expires when nobody has asked for a while.
+
+use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
 
 use super::command::Policy;
 use super::decide::{Decision, Granted, Terms, has_half_its_life, issue};
-use super::event::{EndReason, SessionEvent, Started};
+use super::event::{EndReason, Issued, SessionEvent, Started};
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionEpoch, SessionId};
+
+/// A hundred years: how long a session lasts that is used all the time.
+const NO_LIMIT: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A client that has proved who it is asks for an access token of its own.
 #[derive(Clone, Debug)]
@@ -72,13 +80,12 @@ pub fn client_token(session: Option<&Session>, command: &ClientToken<'_>) -> Dec
     let scope = session.started.scope.intersection(command.permitted);
     let recorded = session.issued.as_ref().filter(|issued| {
         let same_scope = issued.scope.as_ref().unwrap_or(&session.started.scope) == &scope;
-        same_scope && has_half_its_life(issued, command.now)
+        same_scope && has_half_its_life(issued, command.now) && is_short_enough(issued, command.policy)
     });
     let (access, events) = if let Some(issued) = recorded {
         (issued.clone(), Vec::new())
     } else {
-        let absolute_expiry = session.started.absolute_expiry;
-        let access = issue(&terms(command, absolute_expiry), &scope, command.now);
+        let access = issue(&terms(command, session.started.idle_expiry_after(now)), &scope, command.now);
         (access.clone(), vec![SessionEvent::AccessTokenIssued { at: now, access }])
     };
     let retried = events.is_empty();
@@ -86,16 +93,22 @@ pub fn client_token(session: Option<&Session>, command: &ClientToken<'_>) -> Dec
     Decision { events, outcome }
 }
 
-/// Why a session that no event has ended is over: its client or the installation ended all, or no whole access token fits
-/// into what is left of it.
+/// Whether a token lasts no longer than new ones do: the operator may have shortened their life since.
+fn is_short_enough(issued: &Issued, policy: Policy) -> bool {
+    issued.exp.saturating_sub(issued.iat) <= policy.access_token.as_secs()
+}
+
+/// Why a session that no event has ended is over: its client or the installation ended all, or nobody asked for too long.
 fn over(session: &Session, command: &ClientToken<'_>, now: Timestamp) -> Option<EndReason> {
     let started = &session.started;
-    let next = now.after(command.policy.access_token);
+    let (id, epoch) = (command.session(), command.client.1);
+    // A session of a later epoch has begun since this request read the epoch: it stands.
+    let is_ended_with_all = started.client_epoch < epoch.epoch && !epoch.covers(id, started.client_epoch);
     if !started.is_in(command.installation_epoch) {
         Some(EndReason::Restored)
-    } else if !command.client.1.covers(command.session(), started.client_epoch) {
+    } else if is_ended_with_all {
         Some(EndReason::ClientEpoch)
-    } else if session.is_expired(now) || next > started.absolute_expiry {
+    } else if session.is_expired(now) {
         Some(EndReason::Expired)
     } else {
         None
@@ -104,9 +117,9 @@ fn over(session: &Session, command: &ClientToken<'_>, now: Timestamp) -> Option<
 
 fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestamp) -> Decision {
     let scope = command.scope.intersection(command.permitted);
-    let Policy { refresh_idle, refresh_absolute, access_token, .. } = command.policy;
-    let absolute_expiry = now.after(refresh_absolute.max(access_token));
-    let access = issue(&terms(command, absolute_expiry), &scope, command.now);
+    let Policy { refresh_idle, access_token, .. } = command.policy;
+    let idle_expiry = now.after(refresh_idle.max(access_token));
+    let access = issue(&terms(command, idle_expiry), &scope, command.now);
     events.push(SessionEvent::Started(Started {
         at: now,
         client: command.client.0.clone(),
@@ -115,8 +128,8 @@ fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestam
         user_epoch: 0,
         scope: command.scope.clone(),
         audience: command.audience.cloned(),
-        absolute_expiry,
-        idle_expiry: now.after(refresh_idle.max(access_token)).min(absolute_expiry),
+        absolute_expiry: now.after(NO_LIMIT),
+        idle_expiry,
         refreshable: false,
         installation_epoch: (command.installation_epoch > 0).then_some(command.installation_epoch),
     }));
@@ -125,8 +138,9 @@ fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestam
     Decision { events, outcome: Ok(Granted { refresh: None, generation, access, scope, retried: false }) }
 }
 
-fn terms<'a>(command: &'a ClientToken<'_>, absolute_expiry: Timestamp) -> Terms<'a> {
-    Terms { absolute_expiry, granted: command.scope, kid: command.kid, policy: command.policy }
+/// No token outlives the session, which expires at `expiry` unless it is used again.
+fn terms<'a>(command: &'a ClientToken<'_>, expiry: Timestamp) -> Terms<'a> {
+    Terms { absolute_expiry: expiry, granted: command.scope, kid: command.kid, policy: command.policy }
 }
 
 #[cfg(test)]

@@ -159,19 +159,52 @@ fn what_ended_all_sessions_of_the_client_or_of_the_installation_begins_another()
 }
 
 #[test]
-fn an_unused_session_expires_a_used_one_lasts_and_none_gives_a_token_that_outlives_it() {
+fn an_unused_session_expires_and_a_used_one_lasts_however_long() {
     let mut asking = Asking::new();
-    for day in 0..59 {
-        let events = asking.ask(day * DAY).0;
+    for day in (0..=730).step_by(10) {
+        let (events, granted) = asking.ask(day * DAY);
         assert_eq!(events.contains(&"session_started"), day == 0, "day {day}");
+        assert_eq!(granted.access.exp - granted.access.iat, 600);
     }
-    let (events, granted) = asking.ask(60 * DAY - 10 * MINUTE);
-    assert_eq!((events, granted.access.exp), (vec!["access_token_issued"], T0 + 60 * DAY));
-    // Nine minutes before its absolute expiry no whole token fits.
-    let (events, granted) = asking.ask(60 * DAY - 9 * MINUTE);
-    assert_eq!(events, BEGUN_ANEW);
-    assert_eq!(granted.access.exp - granted.access.iat, 600);
-    assert_eq!(asking.ask(60 * DAY + 15 * DAY).0, BEGUN_ANEW, "idle for a fortnight");
+    let last = asking.log.len();
+    assert_eq!(asking.ask(745 * DAY).0, BEGUN_ANEW, "idle for a fortnight");
+    assert!(matches!(asking.log[last], SessionEvent::Ended { reason: EndReason::Expired, .. }));
+}
+
+#[test]
+fn a_session_as_short_as_its_token_gives_none_that_outlives_it_and_ends_none_early() {
+    let mut asking = Asking::new();
+    (asking.policy.refresh_idle, asking.policy.refresh_absolute) =
+        (asking.policy.access_token, asking.policy.access_token);
+    asking.ask(0);
+    for at in (310..10 * 310).step_by(310) {
+        assert_eq!(asking.ask(at).0, ["access_token_issued"], "{at}");
+        assert!(asking.session.as_ref().unwrap().expiry().seconds() >= asking.ask(at + 1).1.access.exp);
+    }
+    // A longer life, set later: the session that began before caps it.
+    asking.policy.access_token *= 2;
+    let (_, granted) = asking.ask(9 * 310 + 301);
+    assert_eq!(granted.access.exp, asking.session.unwrap().expiry().seconds());
+}
+
+#[test]
+fn a_token_that_lasts_longer_than_new_ones_do_is_not_answered_again() {
+    let mut asking = Asking::new();
+    asking.ask(0);
+    asking.policy.access_token /= 10;
+    let (events, granted) = asking.ask(1);
+    assert_eq!((events, granted.access.exp), (vec!["access_token_issued"], T0 + 61));
+    assert_eq!(asking.ask(2).0.len(), 0);
+}
+
+#[test]
+fn a_request_that_read_the_epoch_before_it_was_raised_ends_nothing() {
+    let mut asking = Asking::new();
+    let before = asking.session_epoch;
+    asking.session_epoch = before.raised(None);
+    asking.ask(0);
+    asking.session_epoch = before;
+    assert_eq!(asking.ask(1).0.len(), 0);
 }
 
 #[test]
