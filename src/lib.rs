@@ -1,4 +1,4 @@
-//! heirloom is an OAuth 2 authorization server in one binary. It signs people in, hands out short-lived RS256 access
+//! heirloom is an OAuth 2 authorization server in one binary. It signs people in, hands out short-lived access
 //! tokens and long-lived rotating refresh tokens, and records everything that happens to a session as events in an
 //! embedded log. A refresh token is an heirloom: handed down from generation to generation in one family; and when
 //! embedded log. A refresh token is an heirloom: it is handed down from generation to generation in one family. Whoever

@@ -125,7 +125,7 @@ impl ScopeCatalogue {
         Ok(Grant { scope: requested.clone(), audience })
     }
 
-    /// The one resource server of the scopes `asked` and the resource `target`; `None` if they name none.
+    /// The one resource server of the scopes `requested` and the resource `target`; `None` if they name none.
     fn one_audience<'a>(
         &'a self,
         requested: &Scope,
@@ -161,7 +161,7 @@ impl ScopeCatalogue {
         }
     }
 
-    /// Why nothing of `asked` is permitted now, out of what was `granted` to an authenticated user.
+    /// Why nothing of `requested` is permitted now, out of what was `granted` to an authenticated user.
     #[must_use]
     pub fn not_permitted(
         &self,

@@ -5,7 +5,7 @@ use poem_openapi::Tags;
 /// The tags of the specification.
 #[derive(Tags)]
 pub(super) enum Tag {
-    /// Tokens: sign in and refresh.
+    /// Tokens: sign in, refresh, and tokens of a client itself.
     #[oai(rename = "tokens")]
     Tokens,
     /// What clients and resource servers discover.

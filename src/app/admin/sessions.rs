@@ -22,7 +22,7 @@ pub struct SessionDetails {
 }
 
 impl Administration {
-    /// At most `limit` sessions of a user or a client whose end is not in the log, in the order in which they began,
+    /// At most `limit` sessions of a user or a client whose end is not in the log, in the order of their ids,
     /// after `after`; and the one after which the next page begins.
     ///
     /// # Errors

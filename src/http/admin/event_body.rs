@@ -117,7 +117,7 @@ fn session(event: &SessionEvent) -> Value {
 }
 
 fn beginning(started: &Started) -> Value {
-    json!({
+    let mut body = json!({
         "client": started.client.as_str(),
         "client_epoch": started.client_epoch,
         "user": started.user.map(|user| user.to_string()),
@@ -127,7 +127,12 @@ fn beginning(started: &Started) -> Value {
         "absolute_expiry": started.absolute_expiry.to_string(),
         "idle_expiry": started.idle_expiry.to_string(),
         "refreshable": started.refreshable,
-    })
+    });
+    // A client that acts for itself has none.
+    if let (None, Some(fields)) = (started.user, body.as_object_mut()) {
+        fields.shift_remove("user");
+    }
+    body
 }
 
 fn issued(access: &Issued) -> Value {

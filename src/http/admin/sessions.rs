@@ -18,7 +18,7 @@ use crate::oauth::SessionId;
 /// The administration of sessions.
 pub(in crate::http) struct SessionsApi;
 
-/// A session: one sign-in on one device.
+/// A session: one sign-in on one device, or what a client has for itself.
 #[derive(Object, Clone)]
 #[oai(example)]
 pub(super) struct AdminSession {
@@ -34,7 +34,7 @@ pub(super) struct AdminSession {
     /// The resource server that the tokens are for; left out if only heirloom's own API is.
     #[oai(skip_serializing_if_is_none)]
     audience: Option<String>,
-    /// When the user signed in (RFC 3339).
+    /// When it began: when the user signed in, if there is one (RFC 3339).
     started_at: String,
     /// When it was last handed tokens (RFC 3339).
     last_seen_at: String,
@@ -97,7 +97,7 @@ impl From<SessionDetails> for AdminSession {
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct SessionPage {
-    /// The sessions, in the order in which they began.
+    /// The sessions, in the order of their ids.
     sessions: Vec<AdminSession>,
     /// What to send as `after` for the page behind this one; left out when there is none.
     #[oai(skip_serializing_if_is_none)]

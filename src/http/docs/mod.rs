@@ -71,7 +71,7 @@ pub(super) fn service(proxies: TrustedProxies, live: Live) -> OpenApiService<Api
         env!("CARGO_PKG_VERSION"),
     )
     .description(
-        "An OAuth 2 authorization server: it signs people in, hands out short-lived RS256 access tokens and rotating \
+        "An OAuth 2 authorization server: it signs people in, hands out short-lived access tokens and rotating \
          refresh tokens, and records what happens to a session in a durable log.",
     )
     .contact(ContactObject::new().name("Whoever operates this server"))
