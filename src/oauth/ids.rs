@@ -235,4 +235,11 @@ mod tests {
             assert!(text.parse::<Audience>().is_err(), "{text:?}");
         }
     }
+
+    /// The example of FIPS 180-4.
+    #[test]
+    fn what_stands_for_a_client_is_half_of_its_sha_256() {
+        let abc: ClientId = "abc".parse().unwrap();
+        assert_eq!(u128::from_be_bytes(abc.digest()), 0xba78_16bf_8f01_cfea_4141_40de_5dae_2223);
+    }
 }

@@ -121,6 +121,17 @@ fn pages_without_tls_are_of_this_machine_beside_an_issuer_without_tls_on_it() {
 }
 
 #[test]
+fn a_client_that_acts_for_itself_has_up_to_16_roles() {
+    let with = |number| RawMetadata {
+        grant_types: Some(vec!["client_credentials".to_owned()]),
+        roles: Some((0..number).map(|n| format!("role{n}")).collect()),
+        ..confidential()
+    };
+    assert_eq!(good(&with(16)).roles.len(), 16);
+    assert_eq!(wrong(&with(17)), [(Field::Roles, "too_many")]);
+}
+
+#[test]
 fn an_audience_that_is_listed_twice_is_introspected_once() {
     let raw = RawMetadata { introspects: Some(vec!["api".to_owned(), "api".to_owned()]), ..confidential() };
     assert_eq!(good(&raw).introspects, ["api".parse().unwrap()]);
