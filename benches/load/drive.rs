@@ -141,6 +141,10 @@ impl Stage {
             Kind::Spread => Work::Spread(Rc::clone(&self.pool)),
             Kind::SignIn => Work::SignIn(Vec::new()),
             Kind::Jwks => Work::Same(self.target.jwks.clone().context("no JWKS")?, [b"\"kid\"", b"\"keys\""]),
+            Kind::ClientCredentials => {
+                let request = self.target.client_credentials.clone().context("no client with a secret")?;
+                Work::Same(request, [b"\"access_token\":", b"\"access_token\" :"])
+            }
             Kind::Introspection => {
                 let access = self.access_token().await?;
                 let request = self.target.introspection(&access).context("no introspection")?;

@@ -31,7 +31,7 @@ impl Algorithm {
 pub(crate) const SEED: &str = "seed.json";
 /// The public client that signs in and refreshes.
 pub(crate) const CLIENT: &str = "phone-app";
-/// The client that introspects.
+/// The client that introspects, and gets tokens for itself.
 pub(crate) const API: (&str, &str) = ("api-server", "0123456789abcdef0123456789abcdef");
 
 /// A folder with everything that `heirloom serve` needs.
@@ -169,7 +169,8 @@ scopes = ["read", "write", "profile"]
 id = "{api}"
 type = "confidential"
 secret = "{secret}"
-grants = []
+grants = ["client_credentials"]
+scopes = ["read"]
 introspects = ["https://api.example.com"]
 "#
     )

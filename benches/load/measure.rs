@@ -120,7 +120,7 @@ impl Bench<'_> {
 
     /// Sends a row's request to another server once. It may have the endpoint and still refuse the client.
     async fn probe(&mut self, row: &Row) -> Result<(), String> {
-        let is_open = !matches!(row.kind, Kind::Introspection | Kind::Userinfo);
+        let is_open = !matches!(row.kind, Kind::ClientCredentials | Kind::Introspection | Kind::Userinfo);
         let Some(stage) = self.stages.get_mut(&row.place).filter(|_| !is_open) else { return Ok(()) };
         stage.once(row.kind).await.map_err(|error| format!("{error:#}"))
     }

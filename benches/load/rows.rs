@@ -91,6 +91,8 @@ pub(crate) enum Kind {
     Spread,
     /// Each signs in.
     SignIn,
+    /// Each gets an access token for the client itself: the same one again, signed anew.
+    ClientCredentials,
     /// Each introspects an access token.
     Introspection,
     /// Each fetches the JWKS.
@@ -139,6 +141,7 @@ pub(crate) fn of_target(target: &Target) -> Vec<Row> {
     };
     let mut rows = refreshes(Place::Target, &target.algorithm, limit);
     rows.extend(others(Place::Target, &target.algorithm, limit).into_iter().filter(|row| match row.kind {
+        Kind::ClientCredentials => target.client_credentials.is_some(),
         Kind::Introspection => target.introspects(),
         Kind::Userinfo => target.has_userinfo(),
         Kind::Jwks => target.jwks.is_some(),
@@ -186,6 +189,7 @@ fn others(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
             SIGN_INS,
             if place == Place::Target { Limit::None } else { Limit::Argon2 },
         ),
+        row("client credentials", Kind::ClientCredentials, FEW, limit),
         row("introspection", Kind::Introspection, FEW, Limit::None),
         row("JWKS", Kind::Jwks, FEW, Limit::None),
         row("userinfo", Kind::Userinfo, FEW, Limit::None),

@@ -37,6 +37,8 @@ pub(crate) struct Target {
     next_user: Cell<usize>,
     /// The whole request for the JWKS.
     pub(crate) jwks: Option<Vec<u8>>,
+    /// The whole request of a client that gets a token for itself.
+    pub(crate) client_credentials: Option<Vec<u8>>,
     /// The head of an introspection, up to the length.
     introspection_head: Option<String>,
     /// The head of a request to userinfo, up to the token.
@@ -63,6 +65,10 @@ impl Target {
             users: (0..CROWD).map(user_name).collect(),
             next_user: Cell::default(),
             jwks: Some(get("/.well-known/jwks.json", &address.to_string()).into_bytes()),
+            client_credentials: Some(with_body(
+                &post("/oauth/token", &address.to_string(), &basic),
+                "grant_type=client_credentials&scope=read",
+            )),
             introspection_head: Some(post("/oauth/introspect", &address.to_string(), &basic)),
             userinfo_head: Some(with_token("/oauth/userinfo", &address.to_string())),
         }
@@ -104,12 +110,17 @@ impl Target {
         let sign_in =
             format!("grant_type=password{client}{}&password={password}&username=", scope.unwrap_or_default());
         anyhow::ensure!(!options.username.is_empty(), "--username");
+        let token_head = post(token.path(), &host, &in_header);
+        // Without a secret no client gets a token for itself (RFC 6749 §4.4).
+        let client_credentials =
+            secret.map(|_| with_body(&token_head, &format!("grant_type=client_credentials{client}")));
         let path_of = |name: &str| anyhow::Ok(endpoint(name)?.map(|url| url.path().to_owned()));
         Ok(Self {
             address,
             is_heirloom: false,
             algorithm: String::new(),
-            token_head: post(token.path(), &host, &in_header),
+            token_head,
+            client_credentials,
             refresh: format!("grant_type=refresh_token{client}&refresh_token="),
             sign_in: [sign_in.clone(), sign_in],
             users: options.username.iter().map(|name| encoded(name)).collect(),
@@ -183,8 +194,7 @@ impl Target {
 
     /// An introspection of an access token; none without the endpoint.
     pub(crate) fn introspection(&self, access: &str) -> Option<Vec<u8>> {
-        let (head, token) = (self.introspection_head.as_ref()?, encoded(access));
-        Some(format!("{head}{}\r\n\r\ntoken={token}", "token=".len() + token.len()).into_bytes())
+        Some(with_body(self.introspection_head.as_ref()?, &format!("token={}", encoded(access))))
     }
 
     /// A request to userinfo; none without the endpoint.
@@ -202,6 +212,11 @@ impl Target {
         let _ = write!(request, "{length}\r\n\r\n{body}");
         request.extend(pieces());
     }
+}
+
+/// A whole request: a head up to the length, and its body.
+fn with_body(head: &str, body: &str) -> Vec<u8> {
+    format!("{head}{}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 fn get(path: &str, host: &str) -> String {
