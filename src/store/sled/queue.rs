@@ -130,7 +130,7 @@ mod tests {
     /// A queue where so many changes are under way that a group waits as long as it may: an hour.
     fn crowded() -> Queue {
         let mut delay = GroupDelay::new(HOUR);
-        delay.learn(1, HOUR);
+        delay.learn(1, Duration::from_millis(5));
         let queue = Queue::new(delay);
         queue.lock().under_way = 1 << 40;
         queue
