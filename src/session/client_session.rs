@@ -12,7 +12,7 @@ use std::time::Duration;
 use ring::digest::{Context, SHA256};
 
 use super::command::Policy;
-use super::decide::{Decision, Granted, Terms, has_half_its_life, issue};
+use super::decide::{Decision, Granted, TokenTerms, has_half_its_life, issue};
 use super::event::{EndReason, Issued, SessionEvent, Started};
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
@@ -139,8 +139,8 @@ fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestam
 }
 
 /// No token outlives the session, which expires at `expiry` unless it is used again.
-fn terms<'a>(command: &'a ClientToken<'_>, expiry: Timestamp) -> Terms<'a> {
-    Terms { absolute_expiry: expiry, granted: command.scope, kid: command.kid, policy: command.policy }
+fn terms<'a>(command: &'a ClientToken<'_>, expiry: Timestamp) -> TokenTerms<'a> {
+    TokenTerms { absolute_expiry: expiry, granted: command.scope, kid: command.kid, policy: command.policy }
 }
 
 #[cfg(test)]

@@ -101,8 +101,11 @@ pub fn start(command: Start) -> Decision {
     let scope = command.scope.intersection(&command.permitted);
     let lifetime = if command.refreshable { policy.refresh_absolute } else { policy.access_token };
     let absolute_expiry = now.after(lifetime);
-    let access =
-        issue(&Terms { absolute_expiry, granted: &command.scope, kid: command.kid, policy }, &scope, now);
+    let access = issue(
+        &TokenTerms { absolute_expiry, granted: &command.scope, kid: command.kid, policy },
+        &scope,
+        now,
+    );
     let idle_expiry = if command.refreshable { now.after(policy.refresh_idle) } else { absolute_expiry };
     let started = Started {
         at: now,
@@ -342,15 +345,15 @@ fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
 }
 
 /// The values on which an access token's expiry and record depend.
-pub(super) struct Terms<'a> {
+pub(super) struct TokenTerms<'a> {
     pub(super) absolute_expiry: Timestamp,
     pub(super) granted: &'a Scope,
     pub(super) kid: Kid,
     pub(super) policy: Policy,
 }
 
-fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> Terms<'a> {
-    Terms {
+fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> TokenTerms<'a> {
+    TokenTerms {
         absolute_expiry: session.started.absolute_expiry,
         granted: &session.started.scope,
         kid: command.kid,
@@ -360,7 +363,7 @@ fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> Terms<'a> {
 
 /// An access token with `scope` issued at `now`. `now` is the clock's time, not the session's, because resource servers
 /// compare it with theirs.
-pub(super) fn issue(terms: &Terms<'_>, scope: &Scope, now: Timestamp) -> Issued {
+pub(super) fn issue(terms: &TokenTerms<'_>, scope: &Scope, now: Timestamp) -> Issued {
     let expiry = now.seconds().saturating_add(terms.policy.access_token.as_secs());
     let scope = (scope != terms.granted).then(|| scope.clone());
     Issued { iat: now.seconds(), exp: expiry.min(terms.absolute_expiry.seconds()), scope, kid: terms.kid }

@@ -21,17 +21,17 @@ fn started(audience: Option<&str>, installation_epoch: u32) -> Session {
 }
 
 /// What is not as usual when the session's token is presented.
-struct Asked<'a> {
+struct RefreshCase<'a> {
     permitted: &'a str,
     requested: Option<&'a str>,
     resources: &'a [Audience],
     installation_epoch: u32,
 }
 
-const USUAL: Asked<'_> =
-    Asked { permitted: "read write", requested: None, resources: &[], installation_epoch: 0 };
+const USUAL: RefreshCase<'_> =
+    RefreshCase { permitted: "read write", requested: None, resources: &[], installation_epoch: 0 };
 
-fn presented(session: &Session, asked: &Asked<'_>) -> Decision {
+fn presented(session: &Session, asked: &RefreshCase<'_>) -> Decision {
     let requested = asked.requested.map(scope);
     decide(
         Some(session),
@@ -66,7 +66,7 @@ fn only_an_epoch_behind_the_first_is_recorded() {
 fn row_5_a_session_from_before_a_restore_ends() {
     for (then, now, holds) in [(0, 0, true), (2, 2, true), (0, 1, false), (2, 1, false), (1, 2, false)] {
         let session = started(None, then);
-        let decision = presented(&session, &Asked { installation_epoch: now, ..USUAL });
+        let decision = presented(&session, &RefreshCase { installation_epoch: now, ..USUAL });
         if holds {
             assert!(decision.outcome.is_ok(), "{then} {now}");
         } else {
@@ -90,7 +90,7 @@ fn a_resource_is_asked_for_that_the_session_is_for_or_none() {
         (None, vec![api], false),
     ] {
         let session = started(of_session, 0);
-        let decision = presented(&session, &Asked { resources: &resources, ..USUAL });
+        let decision = presented(&session, &RefreshCase { resources: &resources, ..USUAL });
         assert_eq!(decision.outcome.is_ok(), holds, "{of_session:?} {resources:?}");
         assert!(holds || decision == refuse(Denied::Target));
     }
@@ -100,7 +100,7 @@ fn a_resource_is_asked_for_that_the_session_is_for_or_none() {
 fn a_scope_of_which_nothing_is_permitted_is_refused_unless_nothing_was_asked() {
     let session = started(None, 0);
     let asked = |requested, permitted| {
-        presented(&session, &Asked { requested: Some(requested), permitted, ..USUAL })
+        presented(&session, &RefreshCase { requested: Some(requested), permitted, ..USUAL })
             .outcome
             .map(|it| it.scope)
     };
@@ -113,7 +113,7 @@ fn a_scope_of_which_nothing_is_permitted_is_refused_unless_nothing_was_asked() {
 fn an_access_token_records_its_scope_if_that_is_not_all_that_was_granted() {
     let session = started(None, 0);
     let recorded =
-        |permitted| presented(&session, &Asked { permitted, ..USUAL }).outcome.unwrap().access.scope;
+        |permitted| presented(&session, &RefreshCase { permitted, ..USUAL }).outcome.unwrap().access.scope;
     assert_eq!(recorded("read write"), None);
     assert_eq!(recorded("read"), Some(scope("read")));
     assert_eq!(session.issued.unwrap().scope, None);

@@ -16,7 +16,7 @@ use crate::contract::{Tested, key, stream, whole_log};
 
 /// What is asked of a store. Streams and records have few names, so that they meet again.
 #[derive(Clone, Debug)]
-enum Change {
+enum RandomChange {
     Append { stream: u8, expected: Version, events: usize, records: Vec<Record> },
     Remove { stream: u8, expected: Version, records: Vec<Record> },
     Summarize { stream: u8, expected: Version, range: (u64, u64), records: Vec<Record> },
@@ -39,7 +39,7 @@ enum Record {
     Delete(u8),
 }
 
-fn changes() -> impl Strategy<Value = Vec<Change>> {
+fn changes() -> impl Strategy<Value = Vec<RandomChange>> {
     let name = || 0..3_u8;
     let version = || prop_oneof![8 => Just(Version::Current), 1 => Just(Version::None), 1 => (0..9_u64).prop_map(Version::Exact)];
     let record = prop_oneof![
@@ -53,11 +53,11 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     let summarize = (name(), version(), (0..20_u64, 0..6_u64), records());
     let change = prop_oneof![
         6 => append.prop_map(|(stream, expected, events, records)| {
-            Change::Append { stream, expected, events, records }
+            RandomChange::Append { stream, expected, events, records }
         }),
-        1 => remove.prop_map(|(stream, expected, records)| Change::Remove { stream, expected, records }),
+        1 => remove.prop_map(|(stream, expected, records)| RandomChange::Remove { stream, expected, records }),
         3 => summarize.prop_map(|(stream, expected, (first, more), records)| {
-            Change::Summarize { stream, expected, range: (first, first + more), records }
+            RandomChange::Summarize { stream, expected, range: (first, first + more), records }
         }),
     ];
     vec(change, 1..60)
@@ -86,7 +86,7 @@ fn id(number: u8) -> StreamId {
 }
 
 /// Makes a change; says the version that came of it, and whether there is a position.
-async fn make(store: &dyn Store, change: &Change, number: usize) -> Result<(u64, bool), StoreError> {
+async fn make(store: &dyn Store, change: &RandomChange, number: usize) -> Result<(u64, bool), StoreError> {
     let text = |what: usize| format!("{number}.{what}").into_bytes();
     let records = |records: &[Record]| {
         let change = |(at, record): (usize, &Record)| match record {
@@ -96,9 +96,9 @@ async fn make(store: &dyn Store, change: &Change, number: usize) -> Result<(u64,
         };
         records.iter().enumerate().map(change).collect::<Vec<_>>()
     };
-    let (Change::Append { stream, expected, .. }
-    | Change::Remove { stream, expected, .. }
-    | Change::Summarize { stream, expected, .. }) = change;
+    let (RandomChange::Append { stream, expected, .. }
+    | RandomChange::Remove { stream, expected, .. }
+    | RandomChange::Summarize { stream, expected, .. }) = change;
     let stream = id(*stream);
     let expected = match expected {
         Version::None => Expected::NoStream,
@@ -109,18 +109,18 @@ async fn make(store: &dyn Store, change: &Change, number: usize) -> Result<(u64,
         },
     };
     match change {
-        Change::Append { events, records: changed, .. } => {
+        RandomChange::Append { events, records: changed, .. } => {
             let events = (0..*events).map(text).collect();
             let records = records(changed);
             let append = Append { stream, expected, events, snapshot: text(0), records };
             let Appended { version, position } = store.append(append).await?;
             Ok((version, position > 0))
         }
-        Change::Remove { records: changed, .. } => {
+        RandomChange::Remove { records: changed, .. } => {
             let records = records(changed);
             store.remove(Remove { stream, expected, records }).await.map(|()| (0, false))
         }
-        Change::Summarize { range: (first, last), records: changed, .. } => {
+        RandomChange::Summarize { range: (first, last), records: changed, .. } => {
             let (event, records) = (text(0), records(changed));
             let summarize = Summarize { stream, expected, first: *first, last: *last, event, records };
             store.summarize(summarize).await.map(|()| (0, false))

@@ -40,7 +40,7 @@ pub(super) fn refused(scene: &Scene, documented: &Documented) -> Option<RequestB
             carrying(bare(), operation, &example(operation)).bearer_auth(scene.token_for_others(operation))
         }
         (404, "not_found") => {
-            // There are no sessions of somebody unknown; an id that can't be read names nobody at all.
+            // There are no sessions of somebody unknown; an unparsable id is answered like an unknown one (404).
             let of_somebody = ["adminListUserSessions", "adminListClientSessions"].contains(&operation.id());
             let bare = scene.bare(operation, &operation.path_of(if of_somebody { "%00" } else { NOBODY }));
             authorized(scene, operation, carrying(bare, operation, &example(operation)))
