@@ -11,6 +11,7 @@ PAGE = HERE.parent.parent / "docs/interop.md"
 HEAD = "| | Library | Version | What was run | Result | What you must set |\n|---|---|---|---|---|---|\n"
 # Kinds of code blocks that need not be a part of a program.
 NOT_CODE = ("console", "text")
+ROLES = ("client", "machine client", "resource server", "browser client", "gateway", "application")
 SKIPPED_FOLDERS = {"node_modules", "target", "__pycache__", "build", "vendor"}
 
 
@@ -138,7 +139,7 @@ def fragment(folder):
     settings = {}
     for line in lines[table[0] + 2:end]:
         cells = cells_of(line)
-        role = next((role for role in ("resource server", "client", "browser client", "gateway", "application") if role in cells[1:-1]), None)
+        role = next((role for role in ROLES if role in cells[1:-1]), None)
         settings[cells[0].strip("`*"), role] = cells[-1]
     rest = "\n".join(lines[end:]).strip("\n") + "\n"
     check_code(folder, rest)

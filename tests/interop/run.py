@@ -28,14 +28,16 @@ CLIENT_CHECKS = ["sign in", "refresh", "refresh again", "concurrent refresh", "e
 RESOURCE_SERVER_CHECKS = ["accepts a token", "refuses an expired token", "refuses another audience",
                           "refuses another issuer", "refuses a changed signature", "reads scope and roles",
                           "key rotation with a warm cache"]
+MACHINE_CLIENT_CHECKS = ["token of its own", "same token again", "claims of the token", "wrong secret"]
 BROWSER_CLIENT_CHECKS = ["wrong password", "sign in", "refresh", "sign out"]
 GATEWAY_CHECKS = ["accepts a token", "refuses no token", "refuses another audience", "refuses a changed signature",
                   "refuses an expired token", "key rotation"]
-CHECKS = {"client": CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS, "browser client": BROWSER_CLIENT_CHECKS,
-          "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
+CHECKS = {"client": CLIENT_CHECKS, "machine client": MACHINE_CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS,
+          "browser client": BROWSER_CLIENT_CHECKS, "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
 # The servers that a program is run against: how each is started, and the `typ` that its results are listed under.
 SERVERS = {
     "client": [{"flags": [], "access_token": 4, "typ": "at+jwt"}],
+    "machine client": [{"flags": [], "typ": "at+jwt"}],
     "resource server": [{"flags": ["--lead-time", "1"], "typ": typ} for typ in ("at+jwt", "JWT")],
     "browser client": [{"flags": [], "typ": "at+jwt"}],
     "gateway": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],

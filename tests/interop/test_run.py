@@ -59,6 +59,12 @@ class Judgement(unittest.TestCase):
         self.assertEqual(list(run.judge(language, list(results()), False)), [])
         self.assertEqual(len(list(run.judge(language, list(results()), True))), len(run.GATEWAY_CHECKS))
 
+    def test_a_machine_client_has_checks_of_its_own(self):
+        language = {"name": "Some", "libraries": [{"library": "lib", "as": "machine client", "styles": ["basic"]}]}
+        found = [run.Result("lib", "1", "machine client", "basic", "", check, "passed", "") for check in run.MACHINE_CLIENT_CHECKS]
+        self.assertEqual(list(run.judge(language, found)), [])
+        self.assertEqual(list(run.judge(language, found[1:])), ["missing: lib (machine client, basic): token of its own"])
+
     def test_two_versions(self):
         self.assertIn("several versions", self.judged(lambda first: [first._replace(version="2")])[0])
 
@@ -87,6 +93,10 @@ class Page(unittest.TestCase):
     def test_code_that_was_not_run(self):
         with self.assertRaises(ValueError):
             self.readme("a = 2\n")
+
+    def test_the_rows_of_a_client_and_of_a_machine_client(self):
+        (self.folder / "README.md").write_text("| L | as | set |\n|---|---|---|\n| lib | client | this |\n| lib | machine client | that |\n")
+        self.assertEqual(page.fragment(self.folder)[0], {("lib", "client"): "this", ("lib", "machine client"): "that"})
 
     def test_a_row(self):
         found = [result for result in results() if result.role == "client"]

@@ -14,9 +14,10 @@ const patience = 2 * time.Minute
 
 func main() {
 	programs := map[string]func(context.Context, server){
-		"x-oauth2": runOAuth2,
-		"go-oidc":  runOIDC,
-		"jwx":      runJWX,
+		"x-oauth2":         runOAuth2,
+		"x-oauth2-machine": runClientCredentials,
+		"go-oidc":          runOIDC,
+		"jwx":              runJWX,
 	}
 	name := ""
 	if len(os.Args) == 2 {
