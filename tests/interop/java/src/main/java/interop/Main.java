@@ -20,6 +20,7 @@ final class Main {
                 "nimbus-sdk", NimbusClient::run,
                 "nimbus-jose", NimbusServer::run,
                 "spring-client", SpringClient::run,
+                "spring-machine", SpringMachine::run,
                 "spring-security", SpringServer::run);
         Program program = arguments.length == 1 ? programs.get(arguments[0]) : null;
         if (program == null) {
