@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The most CPU time that a change is taken to stand for. A process that took more did something else, such as hashing
-/// passwords: such a sample is dropped.
+/// passwords, or worked for changes that are still under way.
 const LONGEST_WORK: Duration = Duration::from_millis(5);
 /// After how long without a change nobody is expected.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ impl GroupDelay {
     /// Takes in that so many changes were answered, and what CPU time the process took since those before them.
     pub(super) fn learn(&mut self, answered: usize, took: Duration) {
         let answered = u32::try_from(answered).unwrap_or(u32::MAX);
-        let Some(each) = took.checked_div(answered).filter(|each| *each <= LONGEST_WORK) else { return };
+        let Some(each) = took.checked_div(answered).map(|each| each.min(LONGEST_WORK)) else { return };
         let known = if self.work.is_zero() { each } else { self.work };
         self.work = known.saturating_mul(7).saturating_add(each).checked_div(8).unwrap_or_default();
     }
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(delay.work, Duration::from_micros(900));
         // What takes long has done something else.
         delay.learn(1, Duration::from_hours(1));
-        assert_eq!(delay.work, Duration::from_micros(900));
+        assert_eq!(delay.work, (Duration::from_micros(900) * 7 + LONGEST_WORK) / 8);
     }
 
     #[test]
