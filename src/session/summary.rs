@@ -1,7 +1,9 @@
 //! Decides which refreshes of a session can be summarized, and makes the summary.
 //!
-//! A summary does not change the state folded from the stream, at any event that is left. Only rotations, and access
-//! tokens of retries between them, are summarized, and only old ones that the state does not remember one by one.
+//! A summary does not change the state folded from the stream, at any event that is left. (One exception: a client that
+//! acts for itself begins session after session on one stream, and a summary in an earlier one of them takes the idle
+//! expiry by the settings of the latest. That session has ended, and nothing reads it.) Only rotations, and access tokens
+//! of retries between them, are summarized, and only old ones that the state does not remember one by one.
 //! Events about reuse, another client, an end or administration stay, and split the refreshes before them from those
 //! after them.
 
