@@ -1,4 +1,5 @@
-//! Makes accounts: for people who sign up, where that is permitted, and for the operator. Invitations are in [`super::invitations`].
+//! Makes accounts: for people who sign up, where that is permitted, and for the operator. Invitations are in
+//! [`super::invitations`].
 
 use std::net::IpAddr;
 

@@ -92,7 +92,8 @@ impl FromStr for Audience {
     }
 }
 
-/// The id of a session: a UUID of version 7. It is the `sid` of access tokens.
+/// The id of a session: a UUID of version 7, or of version 8 where a client acts for itself. It is the `sid` of access
+/// tokens.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(uuid::Uuid);
 
@@ -104,7 +105,7 @@ impl SessionId {
     }
 }
 
-/// The id of a user: a UUID of version 7, never used twice. It is the `sub` of access tokens.
+/// The id of a user: a UUID of version 7, never used twice. It is the `sub` of the user's access tokens.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(uuid::Uuid);
 

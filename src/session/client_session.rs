@@ -1,8 +1,9 @@
 //! Sessions that a client has of its own, without a user (RFC 6749 §4.4).
 //!
 //! There is one for each client, scope and audience, on a stream that is named by them ([`id`]). It never has a refresh
-//! token: who asks again gets the access token that was recorded last, as long as more than half of its life is left, and
-//! then another one. Once it is over, whatever the reason, the next request begins another session on the same stream.
+//! token: who asks again gets the access token that was recorded last, as long as at least half of its life is left
+//! and it is as a new one would be, and then another one. Once it is over, whatever the reason, the next request begins
+//! another session on the same stream.
 //!
 //! An end takes every token of the session with it. So a session that is used never ends by itself: it has no absolute
 //! limit, which would only take a good token from the client. It expires when nobody has asked for a while.

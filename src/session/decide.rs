@@ -375,6 +375,7 @@ const fn lasts(issued: &Issued, now: Timestamp) -> bool {
     issued.exp > now.seconds()
 }
 
+/// Whether the token has at least half of its life left, and was not issued in the future of this clock.
 pub(super) fn has_half_its_life(issued: &Issued, now: Timestamp) -> bool {
     let left = issued.exp.saturating_sub(now.seconds());
     let life = issued.exp.saturating_sub(issued.iat);

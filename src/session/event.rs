@@ -104,10 +104,10 @@ pub enum SessionEvent {
 /// A summary of consecutive refreshes.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Summary {
-    /// How often the refresh token was rotated; at least once.
+    /// How often the refresh token was rotated; 0 in a session that a client has of its own, which has no refresh token.
     #[n(0)]
     pub rotations: u64,
-    /// How many further access tokens were issued for retries.
+    /// How many further access tokens were issued: for retries, or to a client for itself.
     #[n(1)]
     pub access_tokens: u64,
     /// When the first of them happened.
@@ -116,7 +116,7 @@ pub struct Summary {
     /// When the last of them happened.
     #[n(3)]
     pub last: Timestamp,
-    /// The generation after the last rotation.
+    /// The generation after the last rotation; the first one without a rotation.
     #[n(4)]
     pub generation: Generation,
     /// The last rotations, latest last: one more than a session's state remembers.

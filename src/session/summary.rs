@@ -3,7 +3,7 @@
 //! A summary does not change the state folded from the stream, at any event that is left. (One exception: a client that
 //! acts for itself begins session after session on one stream, and a summary in an earlier one of them takes the idle
 //! expiry by the settings of the latest. That session has ended, and nothing reads it.) Only rotations, and access tokens
-//! of retries between them, are summarized, and only old ones that the state does not remember one by one.
+//! of retries between them, or of a client for itself, are summarized, and only old ones that the state does not remember one by one.
 //! Events about reuse, another client, an end or administration stay, and split the refreshes before them from those
 //! after them.
 
@@ -82,7 +82,7 @@ pub fn summarizable(session: &Session, events: &[(u64, Option<SessionEvent>)], o
             }
         }
     }
-    // Access tokens of retries without a rotation stay: what was read of them is not to be read again.
+    // In a user's session, access tokens of retries without a rotation stay: what was read of them is not to be read again.
     let read = if run.events >= WORTH && run.reached().is_none() { last } else { after };
     run.part(after, last).unwrap_or(Part::ReadOn { after: read })
 }

@@ -1,4 +1,4 @@
-//! Token buckets, one a session or a user, in memory of a fixed size.
+//! Token buckets, one a session, a user or a client, in memory of a fixed size.
 //!
 //! A bucket is stored as one moment: when it will be full again (the "theoretical arrival time" of the generic cell
 //! rate algorithm, ITU-T I.371). A full bucket needs no memory, so a client that refreshes normally is forgotten after
@@ -27,7 +27,8 @@ impl Rate {
     }
 }
 
-/// The buckets of all keys: ids of 16 bytes that a client can't choose, with the last 8 bytes random.
+/// The buckets of all keys: 16 bytes, of which the last 8 are random or of a digest, so that nobody chooses
+/// whose place they share.
 pub struct Buckets {
     rate: Rate,
     sets: Mutex<Box<[Set]>>,

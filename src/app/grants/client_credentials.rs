@@ -1,9 +1,9 @@
 //! The client credentials grant (RFC 6749 §4.4): an access token that a client has of its own, without a user. `sub` is the
 //! client's id (RFC 9068 §2.2), and there is never a refresh token (RFC 6749 §4.4.3).
 //!
-//! A fleet that shares one client may ask as often as it likes: as long as the last token has more than half of its life,
-//! everybody gets that one, and nothing is written. A client that asks for ever-different scopes or audiences is refused
-//! after a while: each of them has a session of its own in the log.
+//! A fleet that shares one client may ask as often as it likes: as long as the last token has at least half of its life,
+//! and roles and lifetimes are the same, everybody gets that one, and nothing is written. A client that asks for
+//! ever-different scopes or audiences is refused after a while: each of them has a session of its own in the log.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct ClientCredentialsGrant {
     pub(in crate::app) installation: Arc<InstallationEpoch>,
     pub(in crate::app) keys: Arc<TokenKeys>,
     pub(in crate::app) mint: Arc<Mint>,
-    /// New tokens, by client: each stays in the log.
+    /// New tokens, by client: each is written to the log.
     pub(in crate::app) rate: Buckets,
     pub(in crate::app) settings: Arc<Settings>,
     pub(in crate::app) clock: Arc<dyn Clock>,

@@ -102,7 +102,8 @@ impl RawMetadata {
         faults.word(FIELD, text, TokenEndpointAuthMethod::None)
     }
 
-    /// Resource servers would take the `sub` of such a client for a user's (RFC 9068 §5).
+    /// A client whose id looks like a user's can't act for itself: resource servers would take its `sub` for the user's (RFC
+    /// 9068 §5).
     fn id_beside_grants(&self, id: Option<&ClientId>, faults: &mut Faults) {
         let mut listed = self.grant_types.iter().flatten();
         let item = listed.position(|text| GrantType::of(text) == Some(GrantType::ClientCredentials));
