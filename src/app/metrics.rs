@@ -205,7 +205,7 @@ impl Monitoring {
             head(&mut page, &name, "counter", help);
             sample(&mut page, &name, "", value);
         }
-        self.gauges(&mut page);
+        gauges(&mut page, &passwords, &sweeper, &store);
         self.certificate_gauges(&mut page);
         page
     }
@@ -228,46 +228,40 @@ impl Monitoring {
             sample(page, &name, "", value);
         }
     }
+}
 
-    /// The current values, and some maxima since the start.
-    fn gauges(&self, page: &mut String) {
-        let (passwords, sweeper) = (self.passwords.stats(), self.sweeper.stats());
-        let store = self.repository.store().stats();
-        for (name, help, value) in [
-            ("hashing_memory_bytes", "Memory held for hashing.", count(passwords.memory_bytes)),
-            ("store_largest_group", "Changes in the largest group.", store.largest_group),
-            (
-                "store_longest_group_microseconds",
-                "How long the slowest group took.",
-                micros(store.longest_group),
-            ),
-            (
-                "store_longest_read_microseconds",
-                "How long the longest read took; no group begins meanwhile.",
-                micros(store.longest_read),
-            ),
-            ("store_free_bytes", "Free space on the store's disk.", store.free_bytes),
-            (
-                "store_floor_bytes",
-                "The free space below which the disk is nearly full: nothing new is begun then.",
-                store.floor_bytes,
-            ),
-            (
-                "store_nearly_full",
-                "1 while the disk is nearly full, and nothing new is begun.",
-                u64::from(store.nearly_full.is_some()),
-            ),
-            ("store_purging_streams", "Removed streams whose events still take space.", count(store.purging)),
-            (
-                "sweeper_paused_seconds",
-                "For how long still nothing is swept.",
-                sweeper.paused.map_or(0, |wait| wait.as_secs()),
-            ),
-        ] {
-            let name = format!("heirloom_{name}");
-            head(page, &name, "gauge", help);
-            sample(page, &name, "", value);
-        }
+/// The current values, and some maxima since the start.
+fn gauges(page: &mut String, passwords: &PoolStats, sweeper: &SweeperStats, store: &StoreStats) {
+    for (name, help, value) in [
+        ("hashing_memory_bytes", "Memory held for hashing.", count(passwords.memory_bytes)),
+        ("store_largest_group", "Changes in the largest group.", store.largest_group),
+        ("store_longest_group_microseconds", "How long the slowest group took.", micros(store.longest_group)),
+        (
+            "store_longest_read_microseconds",
+            "How long the longest read took; no group begins meanwhile.",
+            micros(store.longest_read),
+        ),
+        ("store_free_bytes", "Free space on the store's disk.", store.free_bytes),
+        (
+            "store_floor_bytes",
+            "The free space below which the disk is nearly full: nothing new is begun then.",
+            store.floor_bytes,
+        ),
+        (
+            "store_nearly_full",
+            "1 while the disk is nearly full, and nothing new is begun.",
+            u64::from(store.nearly_full.is_some()),
+        ),
+        ("store_purging_streams", "Removed streams whose events still take space.", count(store.purging)),
+        (
+            "sweeper_paused_seconds",
+            "For how long still nothing is swept.",
+            sweeper.paused.map_or(0, |wait| wait.as_secs()),
+        ),
+    ] {
+        let name = format!("heirloom_{name}");
+        head(page, &name, "gauge", help);
+        sample(page, &name, "", value);
     }
 }
 
