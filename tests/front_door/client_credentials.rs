@@ -145,10 +145,17 @@ async fn only_a_confidential_client_that_is_registered_for_it_gets_one() {
 
 #[tokio::test]
 async fn what_is_about_a_person_is_not_given_to_a_client_for_itself() {
-    let server = Server::start().await;
+    // It may ask for all of them, for its users.
+    let wide = |setup: &mut Setup| {
+        let scopes = "read write account admin profile".parse().unwrap();
+        setup.client(CONFIDENTIAL, |client| client.metadata.scope = scopes);
+    };
+    let server = Server::with(wide).await;
     for scope in ["account", "admin", "profile", "offline_access", "read offline_access"] {
         let answer = ask_with(&server, &[("scope", scope)]).await;
         assert_eq!(answer.outcome(), (400, "invalid_scope"), "{scope}");
+        let sentence = answer.json["error_description"].as_str().unwrap();
+        assert!(sentence.ends_with("is about a user: no client has it for itself."), "{scope}: {sentence}");
     }
     assert_eq!(ask_with(&server, &[("scope", "no-such")]).await.outcome(), (400, "invalid_scope"));
     let other = ask_with(&server, &[("resource", "https://other.example")]).await;
@@ -215,6 +222,23 @@ async fn a_client_that_is_switched_off_gets_none_and_what_it_has_is_no_good() {
 }
 
 #[tokio::test]
+async fn ending_all_sessions_of_the_client_ends_its_own() {
+    let server = Server::with(with_a_resource_server).await;
+    let first = ask(&server).await.access_token();
+    let order = |command| async {
+        let id = CONFIDENTIAL.parse().unwrap();
+        server.app.administration.administer_client(&id, command, Actor::System).await.unwrap();
+    };
+    assert_eq!(ask(&server).await.access_token(), first);
+    order(Command::EndSessions).await;
+    assert!(!is_active(&server, &first).await);
+    let second = ask(&server).await;
+    assert_ne!(second.access_token(), first);
+    assert!(is_active(&server, &second.access_token()).await);
+    assert_eq!(reasons(&server, second.session()).await, [EndReason::ClientEpoch]);
+}
+
+#[tokio::test]
 async fn the_sweeper_ends_and_removes_it_and_the_next_request_begins_another() {
     const DAY: u64 = 24 * 60 * 60;
     let server = Server::with(with_a_resource_server).await;
@@ -267,10 +291,16 @@ async fn no_user_sees_it_in_a_list_and_an_administrator_sees_what_it_is() {
     let id = ask(&office.server).await.session().to_string();
     let user = office.server.sign_in().await.claims()["sub"].as_str().unwrap().to_owned();
     let of_user = office.get(&format!("/admin/users/{user}/sessions")).await;
-    assert!(!of_user.text.contains(&id));
+    let ids = |answer: &Answer| -> Vec<String> {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let sessions = answer.json["sessions"].as_array().unwrap();
+        sessions.iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(!ids(&of_user).is_empty() && !ids(&of_user).contains(&id), "{}", of_user.text);
     let account = office.server.sign_in_for_account().await.access_token();
     let devices = office.server.client.get(format!("{}/account/sessions", office.server.base));
-    assert!(!office.server.send(devices.bearer_auth(account)).await.text.contains(&id));
+    let devices = office.server.send(devices.bearer_auth(account)).await;
+    assert!(!ids(&devices).is_empty() && !ids(&devices).contains(&id), "{}", devices.text);
     let of_client = office.get(&format!("/admin/clients/{CONFIDENTIAL}/sessions")).await;
     let listed = &of_client.json["sessions"];
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
@@ -279,10 +309,11 @@ async fn no_user_sees_it_in_a_list_and_an_administrator_sees_what_it_is() {
     let timeline = office.get(&format!("/admin/sessions/{id}/events")).await;
     assert!(timeline.text.contains("began to act for itself"), "{}", timeline.text);
     let events = office.get(&format!("/admin/events?stream=session:{id}")).await;
-    assert_eq!(events.json["events"][0]["data"]["user"], json!(null));
+    let began = &events.json["events"][0]["data"];
+    assert_eq!((began["client"].as_str(), began.get("user")), (Some(CONFIDENTIAL), None), "{began}");
     let ended = office.send(Method::DELETE, &format!("/admin/sessions/{id}"), &json!(null)).await;
     assert_eq!(ended.status, 204);
-    assert_ne!(USER.0, CONFIDENTIAL);
+    assert_eq!(reasons(&office.server, id.parse().unwrap()).await, [EndReason::Admin]);
 }
 
 #[tokio::test]
