@@ -1,5 +1,5 @@
-//! No two files of `src` use each other, directly or through others, and no two of the load benchmark. So each file can be understood by reading those
-//! that it uses.
+//! No two files of `src` use each other, directly or through others, and no two of the load benchmark. So each file can
+//! be understood by reading those that it uses.
 //!
 //! A file's uses are read from its `use` lines. A name that a `mod.rs` only re-exports (`pub use`) counts as a use of
 //! the file that defines it.
