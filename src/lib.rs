@@ -1,8 +1,8 @@
 //! heirloom is an OAuth 2 authorization server in one binary. It signs people in, hands out short-lived access
 //! tokens and long-lived rotating refresh tokens, and records everything that happens to a session as events in an
-//! embedded log. A refresh token is an heirloom: handed down from generation to generation in one family; and when
 //! embedded log. A refresh token is an heirloom: it is handed down from generation to generation in one family. Whoever
 //! presents an old one ends that family.
+//!
 //! # The promises
 //!
 //! 1. **A lost answer doesn't sign anybody out.** A repeated refresh gets the current pair: with any of the last four
