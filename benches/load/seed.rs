@@ -13,7 +13,7 @@ use heirloom::app::{App, policy};
 use heirloom::client::Registration;
 use heirloom::clock::{Clock, Steps, SystemClock, Timestamp};
 use heirloom::oauth::{
-    Generation, Kid, Nonce, RefreshToken, RefreshTokenCodec, Scope, SessionEpoch, SessionId, UserId,
+    Generation, Kid, MacKeys, Nonce, RefreshToken, RefreshTokenCodec, Scope, SessionEpoch, SessionId, UserId,
 };
 use heirloom::password::Password;
 use heirloom::password::hash::Cost;
@@ -86,7 +86,7 @@ impl Seeded {
         let secrets = RefreshSecrets::open(KeysFolder::at(installation.keys()), IfMissing::Refuse, now)?;
         let (id, secret) = secrets.current().ok_or_else(|| secrets.missing())?;
         Ok(Self {
-            codec: RefreshTokenCodec::new((id, secret.as_bytes()), []),
+            codec: RefreshTokenCodec::new(Arc::new(MacKeys::new((id, secret.as_bytes()), []))),
             plan: Plan { salt: kept.salt, sessions: kept.sessions as u64, now },
             sessions: kept.sessions,
             position: kept.position,

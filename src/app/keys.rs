@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::error::TokenError;
 use super::{Repository, Settings};
 use crate::clock::Clock;
-use crate::oauth::{Kid, RefreshTokenCodec};
+use crate::oauth::{Kid, MacKeys, RefreshTokenCodec};
 use crate::token::{KeyError, KeysFolder, RefreshSecrets, SigningKey, SigningKeys};
 
 /// Which keys are in use, and what is wrong with the folder.
@@ -55,6 +55,12 @@ impl TokenKeys {
         Arc::clone(&self.codec.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What codes, cookies and requests are sealed with, as of now.
+    #[must_use]
+    pub fn mac_keys(&self) -> Arc<MacKeys> {
+        Arc::clone(self.codec().keys())
+    }
+
     /// The key that signs new tokens, if new refresh tokens can be made as well. Called before anything is decided,
     /// because what is recorded must then be answered.
     pub(super) fn signer(&self) -> Result<Arc<SigningKey>, TokenError> {
@@ -78,7 +84,7 @@ impl TokenKeys {
         KeysNow {
             signer: self.signing.signer().ok().map(|key| key.kid()),
             published: self.signing.published(),
-            refresh_secrets: self.codec().secrets(),
+            refresh_secrets: self.mac_keys().ids(),
             problems: self.problems(),
         }
     }
@@ -120,7 +126,7 @@ impl TokenKeys {
         let CheckedSecrets { good, foreign } = checked.as_ref().ok().cloned().unwrap_or_default();
         // The secrets are read under the lock, because another thread may have used newer ones.
         let mut current = self.codec.write().unwrap_or_else(PoisonError::into_inner);
-        let before = current.secrets();
+        let before = current.keys().ids();
         let usable = |id| (before.contains(&id) || good.contains(&id)) && !foreign.contains(&id);
         *current = Arc::new(codec(secrets, usable));
         checked.map(drop)
@@ -130,7 +136,9 @@ impl TokenKeys {
 /// A codec with the secrets for which `usable` is true.
 pub(super) fn codec(secrets: &RefreshSecrets, usable: impl Fn(u8) -> bool) -> RefreshTokenCodec {
     let usable: Vec<_> = secrets.all().into_iter().filter(|(id, _)| usable(*id)).collect();
-    let Some((current, newest)) = usable.last().cloned() else { return RefreshTokenCodec::of_nothing() };
-    let older = usable.into_iter().map(|(id, secret)| (id, Zeroizing::new(*secret.as_bytes())));
-    RefreshTokenCodec::new((current, newest.as_bytes()), older)
+    let keys = usable.last().cloned().map_or_else(MacKeys::of_nothing, |(current, newest)| {
+        let older = usable.iter().map(|(id, secret)| (*id, Zeroizing::new(*secret.as_bytes())));
+        MacKeys::new((current, newest.as_bytes()), older)
+    });
+    RefreshTokenCodec::new(Arc::new(keys))
 }

@@ -117,6 +117,19 @@ impl UserId {
     }
 }
 
+/// The id of a login, a person signed in at heirloom's own pages in one browser: a UUID of version 7. It is the `sid` of ID
+/// tokens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LoginId(uuid::Uuid);
+
+impl LoginId {
+    /// The 16 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
 /// Implements `Display` and `Debug` as the text, and CBOR as a text string.
 macro_rules! text_word {
     ($name:ident) => {
@@ -207,6 +220,7 @@ macro_rules! uuid_word {
 }
 uuid_word!(SessionId);
 uuid_word!(UserId);
+uuid_word!(LoginId);
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,12 @@
 
 pub mod actor;
 pub mod algorithm;
+pub mod authentication_method;
 pub mod error;
 pub mod grant_type;
 pub mod ids;
 pub mod kid;
+pub mod mac;
 pub mod origin;
 pub mod refresh_token;
 pub mod role;
@@ -15,10 +17,12 @@ pub mod word_list;
 
 pub use actor::Actor;
 pub use algorithm::{NotAnAlgorithm, SigningAlgorithm};
+pub use authentication_method::AuthenticationMethod;
 pub use error::ErrorCode;
 pub use grant_type::GrantType;
-pub use ids::{Audience, ClientId, SessionId, UserId};
+pub use ids::{Audience, ClientId, LoginId, SessionId, UserId};
 pub use kid::Kid;
+pub use mac::MacKeys;
 pub use origin::Origin;
 pub use refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenCodec};
 pub use scope::Scope;

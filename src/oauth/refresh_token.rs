@@ -4,24 +4,17 @@
 //! hrt_ base64url( key id: 1 ‖ session id: 16 ‖ generation: u32, big endian ‖ nonce: 16 ‖ MAC: 32 )
 //! ```
 //!
-//! The MAC is HMAC-SHA-256 under a refresh secret, over a fixed label and all bytes before it. So a forged or damaged
-//! token is refused without reading the store, every generation is recognised for ever although no token is stored, and
-//! the current token can be made again.
+//! It is sealed as [`super::mac`] says. So a forged or damaged token is refused without reading the store, every
+//! generation is recognised for ever although no token is stored, and the current token can be made again.
 
-use std::collections::BTreeMap;
 use std::fmt;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
-use zeroize::Zeroizing;
+use std::sync::Arc;
 
 use super::ids::SessionId;
+use super::mac::{MacKeys, Seal};
 
-const PREFIX: &str = "hrt_";
-const LABEL: &[u8] = b"heirloom refresh token v1";
-const SIGNED: usize = 1 + 16 + 4 + 16;
-const LEN: usize = SIGNED + 32;
+const SEAL: Seal = Seal { prefix: "hrt_", label: "heirloom refresh token v1" };
+const BODY: usize = 16 + 4 + 16;
 
 /// How often the token of a session has been rotated; the one from the sign-in is 0.
 #[derive(
@@ -86,58 +79,39 @@ pub struct RefreshToken {
 pub struct NotAToken;
 
 /// Encodes and decodes refresh tokens.
+#[derive(Debug)]
 pub struct RefreshTokenCodec {
-    /// The id and key of the secret for new tokens; `None` if the codec only decodes.
-    current: Option<(u8, hmac::Key)>,
-    older: BTreeMap<u8, hmac::Key>,
+    keys: Arc<MacKeys>,
 }
 
 impl RefreshTokenCodec {
-    /// A codec that encodes under the secret `current`, and decodes tokens made under it or under one of the `older`
-    /// ones.
+    /// A codec that encodes and decodes under these keys.
     #[must_use]
-    pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, Zeroizing<[u8; 32]>)>) -> Self {
-        let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let older = older.into_iter().map(|(id, secret)| (id, key(&secret))).collect();
-        Self { current: Some((current.0, key(current.1))), older }
+    pub const fn new(keys: Arc<MacKeys>) -> Self {
+        Self { keys }
     }
 
-    /// A codec that neither encodes nor decodes, because every secret is compromised.
+    /// The keys.
     #[must_use]
-    pub const fn of_nothing() -> Self {
-        Self { current: None, older: BTreeMap::new() }
+    pub const fn keys(&self) -> &Arc<MacKeys> {
+        &self.keys
     }
 
     /// Whether it can make new tokens.
     #[must_use]
-    pub const fn makes_new(&self) -> bool {
-        self.current.is_some()
-    }
-
-    /// The ids of the secrets whose tokens it accepts; the one that makes new tokens comes last.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<u8> {
-        let current = self.current.as_ref().map(|(id, _)| *id);
-        let older = self.older.keys().copied().filter(|id| Some(*id) != current);
-        older.chain(current).collect()
+    pub fn makes_new(&self) -> bool {
+        self.keys.can_seal()
     }
 
     /// The text of a token; `None` if there is no secret for new tokens. The same token under the same secret has the
     /// same text.
     #[must_use]
     pub fn encode(&self, token: &RefreshToken) -> Option<String> {
-        let mut bytes = Vec::with_capacity(LEN);
-        let (key_id, key) = self.current.as_ref()?;
-        bytes.push(*key_id);
-        bytes.extend_from_slice(token.session.as_bytes());
-        bytes.extend_from_slice(&token.generation.0.to_be_bytes());
-        bytes.extend_from_slice(&token.nonce.0);
-        let mac = hmac::sign(key, &labelled(&bytes));
-        bytes.extend_from_slice(mac.as_ref());
-        let mut text = String::with_capacity(PREFIX.len().saturating_add(LEN.saturating_mul(4).div_ceil(3)));
-        text.push_str(PREFIX);
-        URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
-        Some(text)
+        let mut body = Vec::with_capacity(BODY);
+        body.extend_from_slice(token.session.as_bytes());
+        body.extend_from_slice(&token.generation.0.to_be_bytes());
+        body.extend_from_slice(&token.nonce.0);
+        self.keys.seal_text(SEAL, &body)
     }
 
     /// Decodes a token strictly: exact length, canonical base64url without padding (RFC 4648 §3.5), and nothing after
@@ -146,18 +120,11 @@ impl RefreshTokenCodec {
     /// # Errors
     /// [`NotAToken`], whatever the reason.
     pub fn decode(&self, text: &str) -> Result<RefreshToken, NotAToken> {
-        let mut bytes = [0; LEN];
-        let encoded = text.strip_prefix(PREFIX).ok_or(NotAToken)?;
-        let len = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).map_err(|_| NotAToken)?;
-        if len != LEN {
+        if text.len() != SEAL.text_len(BODY) {
             return Err(NotAToken);
         }
-        let (signed, tag) = bytes.split_at_checked(SIGNED).ok_or(NotAToken)?;
-        let (key_id, fields) = signed.split_first().ok_or(NotAToken)?;
-        let current = self.current.as_ref().filter(|(current, _)| key_id == current);
-        let key = current.map(|(_, key)| key).or_else(|| self.older.get(key_id)).ok_or(NotAToken)?;
-        hmac::verify(key, &labelled(signed), tag).map_err(|_| NotAToken)?;
-        let (session, rest) = fields.split_first_chunk::<16>().ok_or(NotAToken)?;
+        let body = self.keys.open_text(SEAL, text).ok_or(NotAToken)?;
+        let (session, rest) = body.split_first_chunk::<16>().ok_or(NotAToken)?;
         let (generation, nonce) = rest.split_first_chunk::<4>().ok_or(NotAToken)?;
         Ok(RefreshToken {
             session: SessionId::from(*session),
@@ -167,26 +134,15 @@ impl RefreshTokenCodec {
     }
 }
 
-impl fmt::Debug for RefreshTokenCodec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshTokenCodec")
-            .field("current", &self.current.as_ref().map(|(id, _)| id))
-            .finish_non_exhaustive()
-    }
-}
-
-fn labelled(signed: &[u8]) -> Vec<u8> {
-    [LABEL, signed].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use zeroize::Zeroizing;
 
     fn codec(current: u8, ids: &[u8]) -> RefreshTokenCodec {
         let older = ids.iter().map(|id| (*id, Zeroizing::new([*id; 32])));
-        RefreshTokenCodec::new((current, &[current; 32]), older)
+        RefreshTokenCodec::new(Arc::new(MacKeys::new((current, &[current; 32]), older)))
     }
 
     fn token() -> RefreshToken {
@@ -238,7 +194,7 @@ mod tests {
         let old = codec(1, &[1]).encode(&token()).unwrap();
         let both = codec(2, &[1, 2]);
         assert_eq!(both.decode(&old), Ok(token()));
-        assert_eq!((both.makes_new(), both.secrets()), (true, vec![1, 2]));
+        assert_eq!((both.makes_new(), both.keys().ids()), (true, vec![1, 2]));
         let new = both.encode(&token()).unwrap();
         assert_ne!(new, old);
         let retired = codec(2, &[2]);
@@ -249,14 +205,17 @@ mod tests {
     #[test]
     fn without_a_secret_nothing_is_made_or_read() {
         let text = codec(1, &[1]).encode(&token()).unwrap();
-        let nothing = RefreshTokenCodec::of_nothing();
-        assert_eq!((nothing.makes_new(), nothing.secrets()), (false, Vec::new()));
+        let nothing = RefreshTokenCodec::new(Arc::new(MacKeys::of_nothing()));
+        assert!(!nothing.makes_new());
         assert_eq!((nothing.encode(&token()), nothing.decode(&text)), (None, Err(NotAToken)));
     }
 
     #[test]
     fn debug_shows_no_secret_and_no_nonce() {
-        assert_eq!(format!("{:?}", codec(7, &[1, 7])), "RefreshTokenCodec { current: Some(7), .. }");
+        assert_eq!(
+            format!("{:?}", codec(7, &[1, 7])),
+            "RefreshTokenCodec { keys: MacKeys { current: Some(7), .. } }"
+        );
         assert_eq!(format!("{:?}", token().nonce), "Nonce(…)");
         assert_eq!(token().generation.to_string(), "258");
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use heirloom::client::{Delivery, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod};
-use heirloom::oauth::{Actor, GrantType};
+use heirloom::oauth::{Actor, AuthenticationMethod, GrantType};
 use heirloom::session::{EndReason, Status as SessionStatus};
 use heirloom::user::Status as UserStatus;
 use minicbor::{Decode, Encode};
@@ -71,6 +71,10 @@ list!(user_status: UserStatus {
     Withdrawn => "withdrawn" = UserStatus::Withdrawn,
 });
 
+list!(method: AuthenticationMethod {
+    Password => "password" = AuthenticationMethod::Password,
+});
+
 list!(grant: GrantType {
     Password => "password" = GrantType::Password,
     RefreshToken => "refresh_token" = GrantType::RefreshToken,
@@ -110,6 +114,7 @@ fn every_variant_of_every_list_is_written_and_read_as_it_was() {
     actor::hold(&mut frozen);
     session_status::hold(&mut frozen);
     user_status::hold(&mut frozen);
+    method::hold(&mut frozen);
     grant::hold(&mut frozen);
     authentication::hold(&mut frozen);
     refresh_tokens::hold(&mut frozen);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every stored type with its module, except ids and names, which a macro encodes. `Stored` of `token` is a check value.
-const STORED_TYPES: [&str; 39] = [
+const STORED_TYPES: [&str; 40] = [
     "client::Client",
     "client::ClientEvent",
     "client::ClientMetadata",
@@ -22,6 +22,7 @@ const STORED_TYPES: [&str; 39] = [
     "installation::Installation",
     "installation::InstallationEvent",
     "oauth::Actor",
+    "oauth::AuthenticationMethod",
     "oauth::Generation",
     "oauth::GrantType",
     "oauth::Kid",

@@ -1,0 +1,75 @@
+//! How the grants are made.
+
+use std::sync::Arc;
+
+use super::parts::Parts;
+use crate::app::grants::client_credentials::ClientCredentialsGrant;
+use crate::app::grants::password::PasswordGrant;
+use crate::app::grants::refresh::RefreshGrant;
+use crate::app::metrics::TokenRequests;
+use crate::app::mint::Mint;
+use crate::app::overlap::Overlap;
+use crate::app::{Accounts, Grants, Sessions, Uptime};
+use crate::clock::StepWatch;
+use crate::config::Config;
+use crate::throttle::bucket::{Buckets, Rate};
+
+impl Parts {
+    pub(super) fn grants(
+        &self,
+        config: &Config,
+        (accounts, sessions): (&Arc<Accounts>, &Arc<Sessions>),
+        uptime: &Arc<Uptime>,
+        requests: &Arc<TokenRequests>,
+    ) -> Grants {
+        let mint = Arc::new(Mint {
+            keys: Arc::clone(&self.keys),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+        });
+        let throttle = &config.throttle;
+        Grants {
+            password: PasswordGrant {
+                repository: self.repository.clone(),
+                clients: Arc::clone(&self.clients),
+                accounts: Arc::clone(accounts),
+                sessions: Arc::clone(sessions),
+                installation: Arc::clone(&self.installation),
+                keys: Arc::clone(&self.keys),
+                mint: Arc::clone(&mint),
+                settings: Arc::clone(&self.settings),
+                clock: Arc::clone(&self.clock),
+                random: self.random.clone(),
+            },
+            refresh_token: RefreshGrant {
+                repository: self.repository.clone(),
+                clients: Arc::clone(&self.clients),
+                installation: Arc::clone(&self.installation),
+                keys: Arc::clone(&self.keys),
+                mint: Arc::clone(&mint),
+                rate: Buckets::new(Rate { burst: throttle.refresh_burst, every: throttle.refresh_every }),
+                overlap: Overlap::default(),
+                clock_steps: StepWatch::since(self.clock.now(), self.clock.monotonic()),
+                uptime: Arc::clone(uptime),
+                settings: Arc::clone(&self.settings),
+                clock: Arc::clone(&self.clock),
+                random: self.random.clone(),
+            },
+            client_credentials: ClientCredentialsGrant {
+                repository: self.repository.clone(),
+                clients: Arc::clone(&self.clients),
+                installation: Arc::clone(&self.installation),
+                keys: Arc::clone(&self.keys),
+                mint,
+                rate: Buckets::new(Rate {
+                    burst: throttle.client_token_burst,
+                    every: throttle.client_token_every,
+                }),
+                settings: Arc::clone(&self.settings),
+                clock: Arc::clone(&self.clock),
+                random: self.random.clone(),
+            },
+            requests: Arc::clone(requests),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What several services share, and how each service is made of it.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, RwLock};
+
+use super::keys::{hash_peppers, key_life};
+use super::settings::{limits, sign_up_limits};
+use super::{AssembleError, Environment};
+use crate::app::account_rate_limits::AccountRateLimits;
+use crate::app::keys::codec;
+use crate::app::metrics::TokenRequests;
+use crate::app::{
+    AccessTokens, Accounts, Clients, EventLog, InstallationEpoch, Monitoring, RefusalLog, Repository,
+    Sessions, Settings, Sweeper, TokenKeys,
+};
+use crate::clock::Clock;
+use crate::config::{AccessTokenType, Config};
+use crate::password::pool::{HashingPool, PoolOptions};
+use crate::random::Random;
+use crate::store::Store;
+use crate::throttle::Throttle;
+use crate::token::{IfMissing, KeysFolder, Peppers, RefreshSecrets, SigningKeys, Verifier};
+
+/// What several services share.
+pub(super) struct Parts {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) repository: Repository,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Random,
+    pub(super) passwords: Arc<HashingPool>,
+    pub(super) throttle: Arc<Throttle>,
+    pub(super) keys: Arc<TokenKeys>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) refusals: Arc<RefusalLog>,
+    pub(super) rate_limits: Arc<AccountRateLimits>,
+    pub(super) installation: Arc<InstallationEpoch>,
+}
+
+impl Parts {
+    pub(super) fn of(
+        config: &Config,
+        settings: &Arc<Settings>,
+        environment: Environment,
+    ) -> Result<Self, AssembleError> {
+        let Environment { store, clock, random, cost } = environment;
+        let repository = Repository::of(Arc::clone(&store));
+        let folder = || KeysFolder::at(&config.keys);
+        let signing = SigningKeys::open(folder(), key_life(config), None, Arc::clone(&clock))?;
+        let refresh_secrets = RefreshSecrets::open(folder(), IfMissing::Refuse, clock.now())?;
+        let peppers = Peppers::open(folder(), IfMissing::Refuse, clock.now())?;
+        let pool = PoolOptions {
+            threads: usize::try_from(config.passwords.threads).unwrap_or(usize::MAX),
+            queue: usize::try_from(config.passwords.queue).unwrap_or(usize::MAX),
+            cost,
+            ..PoolOptions::default()
+        };
+        Ok(Self {
+            passwords: Arc::new(HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?),
+            throttle: Arc::new(Throttle::new(limits(config), &random.bytes()?)),
+            keys: Arc::new(TokenKeys {
+                codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true))),
+                signing: Arc::new(signing),
+                refresh_secrets: Arc::new(refresh_secrets),
+                folder: folder(),
+                repository: repository.clone(),
+                settings: Arc::clone(settings),
+                clock: Arc::clone(&clock),
+            }),
+            clients: Arc::new(Clients {
+                declared: config.clients.iter().cloned().collect(),
+                repository: repository.clone(),
+                settings: Arc::clone(settings),
+                clock: Arc::clone(&clock),
+            }),
+            refusals: Arc::new(RefusalLog::new(Arc::clone(&clock))),
+            rate_limits: Arc::new(AccountRateLimits::new(&config.throttle, Arc::clone(&clock))),
+            installation: Arc::new(InstallationEpoch {
+                repository: repository.clone(),
+                clock: Arc::clone(&clock),
+                epoch: AtomicU32::default(),
+            }),
+            settings: Arc::clone(settings),
+            store,
+            repository,
+            clock,
+            random,
+        })
+    }
+
+    pub(super) fn sessions(&self) -> Arc<Sessions> {
+        Arc::new(Sessions {
+            repository: self.repository.clone(),
+            clients: Arc::clone(&self.clients),
+            installation: Arc::clone(&self.installation),
+            rate_limits: Arc::clone(&self.rate_limits),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    pub(super) fn accounts(
+        &self,
+        sessions: &Arc<Sessions>,
+        config: &Config,
+    ) -> Result<Arc<Accounts>, AssembleError> {
+        Ok(Arc::new(Accounts {
+            repository: self.repository.clone(),
+            sessions: Arc::clone(sessions),
+            passwords: Arc::clone(&self.passwords),
+            throttle: Arc::clone(&self.throttle),
+            sign_ups: Throttle::new(sign_up_limits(config), &self.random.bytes()?),
+            rate_limits: Arc::clone(&self.rate_limits),
+            refusals: Arc::clone(&self.refusals),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+        }))
+    }
+
+    pub(super) fn access_tokens(&self, sessions: &Arc<Sessions>, config: &Config) -> AccessTokens {
+        let plain_jwt = config.audiences.iter().any(|audience| audience.typ == AccessTokenType::Jwt);
+        let issuer = &config.issuer;
+        AccessTokens {
+            sessions: Arc::clone(sessions),
+            settings: Arc::clone(&self.settings),
+            signing: Arc::clone(&self.keys.signing),
+            own: Verifier::new(issuer, issuer).allow_plain_jwt(plain_jwt),
+            any: Verifier::for_any_audience(issuer).allow_plain_jwt(plain_jwt),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    pub(super) fn sweeper(&self, sessions: &Arc<Sessions>, events: &Arc<EventLog>) -> Sweeper {
+        Sweeper {
+            progress: Mutex::default(),
+            repository: self.repository.clone(),
+            sessions: Arc::clone(sessions),
+            events: Arc::clone(events),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    pub(super) fn monitoring(
+        &self,
+        token_requests: Arc<TokenRequests>,
+        sweeper: &Arc<Sweeper>,
+    ) -> Monitoring {
+        Monitoring {
+            token_requests,
+            passwords: Arc::clone(&self.passwords),
+            throttle: Arc::clone(&self.throttle),
+            sweeper: Arc::clone(sweeper),
+            repository: self.repository.clone(),
+            certificate: Mutex::default(),
+            process_started: self.clock.now(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
