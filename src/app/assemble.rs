@@ -1,55 +1,21 @@
 //! Assembles the services from the configuration and the keys folder.
 
+mod environment;
 mod grants;
 mod keys;
 mod parts;
 mod settings;
 
-use std::io;
 use std::sync::Arc;
 
+pub use self::environment::{AssembleError, Environment};
 pub use self::keys::{make_keys, read_keys};
 use self::parts::Parts;
 use self::settings::settings;
 use super::hint::Hint;
 use super::metrics::TokenRequests;
 use super::{Administration, App, EventLog, Indexes, Tokens, Uptime};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::oauth::ids::InvalidText;
-use crate::password::hash::Cost;
-use crate::random::{NoRandomness, Random};
-use crate::store::Store;
-use crate::token::KeyError;
-
-/// What the services need besides the configuration.
-pub struct Environment {
-    /// Streams and records.
-    pub store: Arc<dyn Store>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub random: Random,
-    /// The cost of a password's hash.
-    pub cost: Cost,
-}
-
-/// Why the services can't be assembled. For the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum AssembleError {
-    /// A key or a secret can't be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The hashing threads can't be started.
-    #[error("the password hashing threads can't be started: {0}")]
-    Threads(#[from] io::Error),
-    /// There is no randomness.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
-    /// A name in the configuration can't be used.
-    #[error(transparent)]
-    Word(#[from] InvalidText),
-}
 
 impl App {
     /// Assembles the services. Keys and secrets must exist: if an existing store has lost them, the operator must know.

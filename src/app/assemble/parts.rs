@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, RwLock};
 
+use super::environment::{AssembleError, Environment};
 use super::keys::{hash_peppers, key_life};
 use super::settings::{limits, sign_up_limits};
-use super::{AssembleError, Environment};
 use crate::app::account_rate_limits::AccountRateLimits;
 use crate::app::keys::codec;
 use crate::app::metrics::TokenRequests;
