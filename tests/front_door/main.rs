@@ -58,3 +58,4 @@ mod sweep;
 mod timeline;
 mod token_endpoint;
 mod transport;
+mod web_browser;
