@@ -19,6 +19,22 @@ pub enum ErrorCode {
     InvalidTarget,
     /// The server does not revoke tokens of this type (RFC 7009 §2.2.1).
     UnsupportedTokenType,
+    /// The server gives no such response (RFC 6749 §4.1.2.1).
+    UnsupportedResponseType,
+    /// The person refused (RFC 6749 §4.1.2.1).
+    AccessDenied,
+    /// The person must sign in, and no page may be shown (OpenID Connect Core §3.1.2.6).
+    LoginRequired,
+    /// The person must consent, and no page may be shown (OpenID Connect Core §3.1.2.6).
+    ConsentRequired,
+    /// The request URI has expired or was used (OpenID Connect Core §3.1.2.6).
+    InvalidRequestUri,
+    /// Request objects are not supported (OpenID Connect Core §3.1.2.6).
+    RequestNotSupported,
+    /// Only request URIs of this server are taken (OpenID Connect Core §3.1.2.6).
+    RequestUriNotSupported,
+    /// Clients don't register themselves in a request (OpenID Connect Core §3.1.2.6).
+    RegistrationNotSupported,
     /// Too many attempts: the client must wait (RFC 8628 §3.5 defines the code).
     SlowDown,
     /// The server can't answer now: the client must wait (RFC 6749 §4.1.2.1).
@@ -29,7 +45,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidRequest,
         Self::InvalidClient,
         Self::InvalidGrant,
@@ -38,6 +54,14 @@ impl ErrorCode {
         Self::InvalidScope,
         Self::InvalidTarget,
         Self::UnsupportedTokenType,
+        Self::UnsupportedResponseType,
+        Self::AccessDenied,
+        Self::LoginRequired,
+        Self::ConsentRequired,
+        Self::InvalidRequestUri,
+        Self::RequestNotSupported,
+        Self::RequestUriNotSupported,
+        Self::RegistrationNotSupported,
         Self::SlowDown,
         Self::TemporarilyUnavailable,
         Self::ServerError,
@@ -55,6 +79,14 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::AccessDenied => "access_denied",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
             Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",

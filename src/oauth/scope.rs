@@ -24,6 +24,9 @@ impl Scope {
     /// The most words.
     pub const MAX_WORDS: usize = 64;
 
+    /// The scope that asks for an ID token (OpenID Connect Core §3.1.2.1).
+    pub const OPENID: &'static str = "openid";
+
     /// The scope that asks for a refresh token (OpenID Connect Core §11).
     pub const OFFLINE_ACCESS: &'static str = "offline_access";
 

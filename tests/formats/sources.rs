@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every stored type with its module, except ids and names, which a macro encodes. `Stored` of `token` is a check value.
-const STORED_TYPES: [&str; 40] = [
+/// Every stored or sealed type with its module, except ids and names, which a macro encodes. `Stored` of `token` is a check value.
+const STORED_TYPES: [&str; 45] = [
     "client::Client",
     "client::ClientEvent",
     "client::ClientMetadata",
@@ -22,13 +22,18 @@ const STORED_TYPES: [&str; 40] = [
     "installation::Installation",
     "installation::InstallationEvent",
     "oauth::Actor",
+    "oauth::Answer",
     "oauth::AuthenticationMethod",
+    "oauth::AuthorizationRequest",
     "oauth::Generation",
     "oauth::GrantType",
     "oauth::Kid",
     "oauth::Nonce",
     "oauth::Origin",
+    "oauth::Prompts",
+    "oauth::ResponseMode",
     "oauth::Scope",
+    "oauth::SealedRequest",
     "oauth::SessionEpoch",
     "password::PasswordRecord",
     "session::Device",

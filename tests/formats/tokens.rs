@@ -1,8 +1,9 @@
-//! Refresh tokens, and the id of an access token.
+//! Refresh tokens, the id of an access token, and authorization requests on their way through a browser.
 
 use std::sync::Arc;
 
-use heirloom::oauth::{MacKeys, RefreshToken, RefreshTokenCodec};
+use heirloom::clock::Timestamp;
+use heirloom::oauth::{MacKeys, Parameters, PkceRule, RefreshToken, RefreshTokenCodec, SealedRequest};
 use heirloom::token::claims::jti;
 use zeroize::Zeroizing;
 
@@ -21,5 +22,49 @@ fn a_refresh_token_is_made_and_read_as_it_was() {
     let later = RefreshTokenCodec::new(Arc::new(MacKeys::new((4, &[0x99; 32]), older())));
     frozen.reads("refresh token", |text| assert_eq!(later.decode(text), Ok(token)));
     frozen.text("access token's id", &jti(session_id().as_bytes(), 70_000, 1_795_780_860, "read"));
+    sealed_requests(&mut frozen);
     frozen.finish();
+}
+
+/// They are out for an hour at most, so only requests that are under way during an upgrade are concerned.
+fn sealed_requests(frozen: &mut Frozen) {
+    let keys = MacKeys::new((3, &[0x88; 32]), []);
+    let usual = [
+        ("client_id", "web"),
+        ("redirect_uri", "https://app.example/cb"),
+        ("response_type", "code"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ];
+    let more = [
+        ("response_mode", "form_post"),
+        ("state", "a state"),
+        ("scope", "openid read"),
+        ("resource", "https://api.example"),
+        ("nonce", "a nonce"),
+        ("prompt", "login consent"),
+        ("max_age", "3600"),
+        ("ui_locales", "de fr"),
+        ("login_hint", "ann"),
+    ];
+    let request = |pairs: &[(&str, &str)], is_pushed, hinted| {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request = Parameters::new(pairs).request("web".parse().unwrap(), PkceRule::Required).unwrap();
+        let at = Timestamp::from_millis(1_795_780_860_123);
+        SealedRequest { request, at, session: session_id(), is_pushed, hinted }
+    };
+    let bare = request(&usual, false, None);
+    let full = request(&[&usual[..], &more].concat(), true, Some([0x22; 16].into()));
+    frozen.text("authorization request, bare", &bare.seal(&keys).unwrap());
+    frozen.reads("authorization request, bare", |text| {
+        assert_eq!(SealedRequest::open(&keys, text).as_ref(), Some(&bare));
+    });
+    frozen.text("authorization request, full", &full.seal(&keys).unwrap());
+    frozen.reads("authorization request, full", |text| {
+        assert_eq!(SealedRequest::open(&keys, text).as_ref(), Some(&full));
+    });
+    frozen.text("pushed request, full", &full.seal_pushed(&keys).unwrap());
+    frozen.reads("pushed request, full", |text| {
+        assert_eq!(SealedRequest::open_pushed(&keys, text).as_ref(), Some(&full));
+    });
 }
