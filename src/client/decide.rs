@@ -106,7 +106,9 @@ pub(super) mod tests {
 
     use super::*;
     use crate::client::TokenEndpointAuthMethod::{self, ClientSecret};
-    use crate::client::{Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy};
+    use crate::client::{
+        ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
+    };
     use crate::oauth::{GrantType, SessionId};
 
     const AT: Timestamp = Timestamp::from_seconds(1);
@@ -129,6 +131,15 @@ pub(super) mod tests {
             roles: vec!["reporter".to_owned()],
             origins: vec!["https://app.example.com".parse().unwrap()],
             refresh_token_delivery: Delivery::Cookie,
+            redirect_uris: vec!["https://app.example.com/callback".parse().unwrap()],
+            post_logout_redirect_uris: vec!["https://app.example.com/".parse().unwrap()],
+            require_pushed_authorization_requests: true,
+            pkce: PkcePolicy::Optional,
+            consent: ConsentPolicy::Implied,
+            backchannel_logout_uri: "https://app.example.com/logout".parse().ok(),
+            client_uri: "https://app.example.com".parse().ok(),
+            policy_uri: "https://app.example.com/privacy".parse().ok(),
+            tos_uri: "https://app.example.com/terms#all".parse().ok(),
         }
     }
 
