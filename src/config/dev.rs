@@ -173,17 +173,22 @@ impl Config {
                 ..Accounts::default()
             },
             passwords: Passwords::default(),
-            throttle: Throttle {
-                refresh_burst: 0,
-                sign_in_burst: 0,
-                client_token_burst: 0,
-                change_burst: 0,
-                ..Throttle::default()
-            },
+            throttle: without_bursts(),
             sessions: Sessions::default(),
             clients: vec![public, confidential],
             exposed: Vec::new(),
         })
+    }
+}
+
+/// The usual limits on guessing, and none on frequent requests.
+fn without_bursts() -> Throttle {
+    Throttle {
+        refresh_burst: 0,
+        sign_in_burst: 0,
+        client_token_burst: 0,
+        change_burst: 0,
+        ..Throttle::default()
     }
 }
 

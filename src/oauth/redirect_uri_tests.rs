@@ -40,11 +40,19 @@ fn what_clients_register_is_accepted() {
 
 #[test]
 fn every_mistake_has_its_message() {
+    for (text, error) in mistakes() {
+        assert_eq!(refused(&text), error, "{text}");
+        assert!(error.suggestion().ends_with('.'));
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn mistakes() -> Vec<(String, InvalidRedirectUri)> {
     use InvalidRedirectUri as No;
     let normal = |text: &str| No::NotNormal(Some(text.to_owned()));
     let scheme = |text: &str| No::Scheme(text.to_owned());
     let parameter = |text: &str| No::Parameter(text.to_owned());
-    for (text, error) in [
+    vec![
         (String::new(), No::Length),
         (format!("https://a.example/{}", "a".repeat(495)), No::Length),
         ("https://a.example/a b".to_owned(), No::Characters),
@@ -109,10 +117,7 @@ fn every_mistake_has_its_message() {
         ("https://a;b.example/".to_owned(), No::Host),
         ("https://a.example/?code=1".to_owned(), parameter("code")),
         ("https://a.example/?a&%73tate=1".to_owned(), parameter("state")),
-    ] {
-        assert_eq!(refused(&text), error, "{text}");
-        assert!(error.suggestion().ends_with('.'));
-    }
+    ]
 }
 
 #[test]

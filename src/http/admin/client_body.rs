@@ -85,8 +85,8 @@ pub(super) struct ClientSettings {
     /// How it gets its refresh tokens.
     #[oai(skip_serializing_if_is_none)]
     refresh_token_delivery: Option<DeliveryWord>,
-    /// Where authorization requests are answered: https, plain http on 127.0.0.1, [::1] or localhost, whose port is free, or an
-    /// app's own scheme.
+    /// Where authorization requests are answered: https, plain http on `127.0.0.1`, `[::1]` or `localhost`, whose port is free,
+    /// or an app's own scheme.
     #[oai(default, skip_serializing_if_is_empty)]
     redirect_uris: Vec<String>,
     /// Where a browser may be sent after signing out.
