@@ -77,7 +77,9 @@ pub fn decide(client: &Client, envelope: CommandEnvelope) -> Result<Vec<ClientEv
         (Command::Disable, _) => ClientEvent::Disabled { at, by },
         (Command::Enable, _) if !client.disabled => return Ok(Vec::new()),
         (Command::Enable, _) => ClientEvent::Enabled { at, by },
-        (Command::Register { metadata }, None) => ClientEvent::Registered { at, metadata, by },
+        (Command::Register { metadata }, None) => {
+            ClientEvent::Registered { at, metadata: Box::new(metadata), by }
+        }
         (Command::Register { .. }, Some(_)) => return Err(Denied::Exists),
         (_, None) => return Err(Denied::Unknown),
         (Command::Update { metadata }, Some(old)) => {
@@ -87,7 +89,7 @@ pub fn decide(client: &Client, envelope: CommandEnvelope) -> Result<Vec<ClientEv
             if metadata == *old {
                 return Ok(Vec::new());
             }
-            ClientEvent::Updated { at, metadata, by }
+            ClientEvent::Updated { at, metadata: Box::new(metadata), by }
         }
         (Command::RotateSecret { old_until }, Some(metadata)) => {
             if metadata.token_endpoint_auth_method.is_public() {

@@ -46,7 +46,6 @@ fn every_mistake_has_its_message() {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes() -> Vec<(String, InvalidRedirectUri)> {
     use InvalidRedirectUri as No;
     let normal = |text: &str| No::NotNormal(Some(text.to_owned()));

@@ -96,8 +96,8 @@ fn events(metadata: &ClientMetadata, by: Option<heirloom::oauth::Actor>) -> [Cli
         ClientEvent::Disabled { at, by },
         ClientEvent::Enabled { at, by },
         ClientEvent::SessionsEnded { at, by },
-        ClientEvent::Registered { at, metadata: metadata.clone(), by },
-        ClientEvent::Updated { at, metadata: metadata.clone(), by },
+        ClientEvent::Registered { at, metadata: Box::new(metadata.clone()), by },
+        ClientEvent::Updated { at, metadata: Box::new(metadata.clone()), by },
         ClientEvent::SecretRotated { at, old_until: crate::values::at(86_400), by },
         ClientEvent::Deleted { at, by },
     ]

@@ -55,20 +55,21 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     frozen.still_read("session, without earlier nonces", &once_rotated(), Session::decode);
     frozen.still_read(
         "client_registered, without usernames",
-        &ClientEvent::Registered { at: at(0), metadata: metadata(), by: None },
+        &ClientEvent::Registered { at: at(0), metadata: Box::new(metadata()), by: None },
         ClientEvent::decode,
     );
     let client =
         Client { session_epoch: SessionEpoch::default(), disabled: false, metadata: Some(metadata()) };
     frozen.still_read("client, without usernames", &client, Client::decode);
     let registered =
-        ClientEvent::Registered { at: at(0), metadata: without_roles(), by: Some(administrator()) };
+        ClientEvent::Registered { at: at(0), metadata: Box::new(without_roles()), by: Some(administrator()) };
     frozen.still_read("client_registered, without roles", &registered, ClientEvent::decode);
-    let updated = ClientEvent::Updated { at: at(0), metadata: without_roles(), by: Some(administrator()) };
+    let updated =
+        ClientEvent::Updated { at: at(0), metadata: Box::new(without_roles()), by: Some(administrator()) };
     frozen.still_read("client_updated, without roles", &updated, ClientEvent::decode);
-    let registered = ClientEvent::Registered { at: at(0), metadata: bare_metadata(), by: None };
+    let registered = ClientEvent::Registered { at: at(0), metadata: Box::new(bare_metadata()), by: None };
     frozen.still_read("client_registered, bare, without roles", &registered, ClientEvent::decode);
-    let updated = ClientEvent::Updated { at: at(0), metadata: bare_metadata(), by: None };
+    let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(bare_metadata()), by: None };
     frozen.still_read("client_updated, bare, without roles", &updated, ClientEvent::decode);
     let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id()) };
     let client = Client { session_epoch, disabled: true, metadata: Some(without_roles()) };
@@ -76,10 +77,10 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     for (kind, metadata, by) in
         [("", without_redirect_uris(), Some(administrator())), ("bare, ", bare_metadata(), None)]
     {
-        let registered = ClientEvent::Registered { at: at(0), metadata: metadata.clone(), by };
+        let registered = ClientEvent::Registered { at: at(0), metadata: Box::new(metadata.clone()), by };
         let name = format!("client_registered, {kind}without redirect URIs");
         frozen.still_read(&name, &registered, ClientEvent::decode);
-        let updated = ClientEvent::Updated { at: at(0), metadata, by };
+        let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(metadata), by };
         frozen.still_read(
             &format!("client_updated, {kind}without redirect URIs"),
             &updated,

@@ -36,7 +36,7 @@ pub enum Happened {
     /// To a user.
     User(UserEvent),
     /// To a client.
-    Client(Box<ClientEvent>),
+    Client(ClientEvent),
     /// To the whole installation.
     Installation(InstallationEvent),
     /// This version of heirloom can't read it.
@@ -132,9 +132,7 @@ impl From<RecordedEvent> for LogEvent {
         let read = match &subject {
             Some(Subject::Session(_)) => SessionEvent::decode(&data).map(Happened::Session),
             Some(Subject::User(_)) => UserEvent::decode(&data).map(Happened::User),
-            Some(Subject::Client(_)) => {
-                ClientEvent::decode(&data).map(|event| Happened::Client(Box::new(event)))
-            }
+            Some(Subject::Client(_)) => ClientEvent::decode(&data).map(Happened::Client),
             Some(Subject::Installation) => InstallationEvent::decode(&data).map(Happened::Installation),
             None => Ok(Happened::Unreadable),
         };
