@@ -53,6 +53,7 @@ pub mod tokens;
 pub mod uptime;
 pub mod users;
 
+pub use crate::config::{Colour, Image, Language, Pages as PageSettings};
 pub use access::AccessTokens;
 pub use accounts::Accounts;
 pub use admin::Administration;
@@ -138,6 +139,8 @@ pub struct Settings {
     pub accounts: AccountRules,
     /// How many sessions a user may have, and how long ended ones are kept.
     pub sessions: crate::config::Sessions,
+    /// How the pages look.
+    pub pages: PageSettings,
 }
 
 /// What a client's registration says of its sessions.

@@ -14,11 +14,13 @@ use crate::oauth::{Audience, GrantType, Origin, SigningAlgorithm};
 mod accounts;
 mod audiences;
 mod clients;
+mod colour;
 mod dev;
 mod folders;
 mod issuer;
 mod log;
 mod metadata;
+mod pages;
 mod passwords;
 mod problem;
 mod section;
@@ -32,8 +34,10 @@ mod tree;
 pub use accounts::{Accounts, SignUp};
 pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
+pub use colour::Colour;
 pub use dev::{Dev, TokenOverrides};
 pub use log::{Log, LogFormat};
+pub use pages::{Image, Language, Pages};
 pub use passwords::Passwords;
 pub use problem::{ConfigErrors, Place, Problem};
 pub use server::{Server, Tls};
@@ -77,6 +81,8 @@ pub struct Config {
     pub password_grant: bool,
     /// Who may make an account, and its first roles.
     pub accounts: Accounts,
+    /// How the pages look.
+    pub pages: Pages,
     /// The rules for passwords, and the hashing threads.
     pub passwords: Passwords,
     /// The limits on guessing and on frequent requests.
@@ -117,6 +123,7 @@ impl Config {
         let scope_roles = audiences::roles(&mut root, &catalogue);
         let password_grant = password_grant(&mut root);
         let accounts = accounts::accounts(&mut root);
+        let pages = pages::pages(&mut root);
         let passwords = passwords::passwords(&mut root);
         let throttle = throttle::throttle(&mut root);
         let sessions = sessions::sessions(&mut root);
@@ -149,6 +156,7 @@ impl Config {
             scope_roles,
             password_grant,
             accounts,
+            pages,
             passwords,
             throttle,
             sessions,

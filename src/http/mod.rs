@@ -8,6 +8,7 @@
 //! | [`oauth`] | the protocol's endpoints: token, revoke, introspect, userinfo, metadata, JWKS |
 //! | [`account`] | sign-up, the person's own account and devices |
 //! | [`admin`] | administration |
+//! | `pages` | the pages on which people sign in and see their account |
 //! | [`operations`] | health, metrics, the operators' socket |
 //! | [`docs`] | the specification and the pages that show it |
 //!
@@ -18,6 +19,7 @@ pub mod admin;
 mod allowed_methods;
 pub mod bearer;
 mod caller;
+mod cookies;
 pub mod docs;
 pub mod error;
 mod json_body;
@@ -25,6 +27,8 @@ mod json_values;
 mod layers;
 pub mod oauth;
 pub mod operations;
+#[expect(dead_code, reason = "the handlers of the pages use it")]
+mod pages;
 pub mod peer;
 pub mod problem;
 mod request_body;

@@ -1,15 +1,19 @@
-//! The outermost endpoint: gives every request what the endpoints need, and sends it to the documentation or to the
-//! API.
+//! The outermost endpoint: gives every request what the endpoints need, and sends it to the documentation, to a page or to
+//! the API.
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use poem::endpoint::{BoxEndpoint, DynEndpoint};
 use poem::{Endpoint, EndpointExt as _, IntoEndpoint as _, Request, Response, Route};
+use serde::de::Error as _;
 
 use super::admin::Live;
 use super::allowed_methods::AllowedMethods;
 use super::docs::{self, SPECIFICATION};
 use super::layers::{Cors, HostCheck, Hsts, IssuerPath, UniformAnswers};
+use super::pages::{self, PageEndpoint, Pages, is_page};
 use super::peer::TrustedProxies;
 use super::settings::HttpSettings;
 use crate::app::App;
@@ -19,18 +23,20 @@ use crate::app::App;
 pub(super) struct Router {
     documentation: BoxEndpoint<'static>,
     api: BoxEndpoint<'static>,
+    pages: PageEndpoint,
     app: Arc<App>,
     proxies: TrustedProxies,
 }
 
 impl Router {
     /// The endpoints of `app`.
-    pub(super) fn new(app: Arc<App>, settings: &HttpSettings) -> Self {
+    pub(super) fn new(app: Arc<App>, settings: &HttpSettings, pages: Arc<Pages>) -> Self {
         let HttpSettings { proxies, stopping, filled_in, .. } = settings;
         let documentation = docs::route(Route::new(), &app.settings.issuer, filled_in.as_ref());
         Self {
             documentation: documentation.at(SPECIFICATION, docs::spec_endpoint(&app.settings.issuer)).boxed(),
             api: docs::service(proxies.clone(), Live::new(stopping.clone())).into_endpoint(),
+            pages: PageEndpoint::new(pages),
             app,
             proxies: proxies.clone(),
         }
@@ -51,18 +57,23 @@ impl Endpoint for Router {
         if let Some(peer) = self.proxies.undeclared(&request) {
             self.app.refusals.note_undeclared_proxy(peer);
         }
-        let endpoint = if is_documentation(request.uri().path()) { &self.documentation } else { &self.api };
+        let path = request.uri().path();
+        let (is_documentation, is_page) = (is_documentation(path), is_page(path));
         let data = request.extensions_mut();
         data.insert(Arc::clone(&self.app));
         data.insert(self.proxies.clone());
-        DynEndpoint::call(&**endpoint, request)
+        if is_page {
+            return Either::Left(self.pages.call(request).boxed());
+        }
+        let endpoint = if is_documentation { &self.documentation } else { &self.api };
+        Either::Right(DynEndpoint::call(&**endpoint, request))
     }
 }
 
 /// All of heirloom as one endpoint, below the issuer's path.
 ///
 /// # Errors
-/// If the generated specification is not JSON, which would be a defect.
+/// If the generated specification is not JSON or a file of texts is broken, which would be a defect.
 pub fn endpoint(
     app: Arc<App>,
     settings: HttpSettings,
@@ -76,14 +87,16 @@ pub fn endpoint(
 /// All endpoints.
 ///
 /// # Errors
-/// If the generated specification is not JSON, which would be a defect.
+/// If the generated specification is not JSON or a file of texts is broken, which would be a defect.
 pub(super) fn answers(
     app: Arc<App>,
     settings: HttpSettings,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
     let clients = Arc::clone(&app.clients);
-    let methods = Arc::new(AllowedMethods(docs::methods()?));
-    let router = Router::new(app, &settings);
+    let pages = Pages::new(&app.settings.pages, &app.settings.issuer).map_err(serde_json::Error::custom)?;
+    let methods: Vec<_> = docs::methods()?.into_iter().chain(pages::methods(&pages)).collect();
+    let methods = Arc::new(AllowedMethods(methods));
+    let router = Router::new(app, &settings, Arc::new(pages));
     let answers = HostCheck::new(router, settings.hosts);
     let answers = UniformAnswers::new(answers, Arc::clone(&methods));
     Ok(Cors::new(answers, clients, methods, &settings.cors_headers))

@@ -18,15 +18,11 @@ pub enum GrantType {
     /// `client_credentials` (RFC 6749 §4.4).
     #[n(2)]
     ClientCredentials,
-    /// `authorization_code` (RFC 6749 §4.1).
-    #[n(3)]
-    AuthorizationCode,
 }
 
 impl GrantType {
     /// Every grant.
-    pub const ALL: [Self; 4] =
-        [Self::Password, Self::RefreshToken, Self::ClientCredentials, Self::AuthorizationCode];
+    pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
 
     /// The name, as in the `grant_type` of a request.
     #[must_use]
@@ -35,7 +31,6 @@ impl GrantType {
             Self::Password => "password",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
-            Self::AuthorizationCode => "authorization_code",
         }
     }
 
@@ -44,8 +39,7 @@ impl GrantType {
     pub const fn is_default(self) -> bool {
         match self {
             Self::Password | Self::RefreshToken => true,
-            // A client has the authorization code if it has a redirect URI.
-            Self::ClientCredentials | Self::AuthorizationCode => false,
+            Self::ClientCredentials => false,
         }
     }
 
@@ -53,7 +47,7 @@ impl GrantType {
     #[must_use]
     pub const fn is_confidential(self) -> bool {
         match self {
-            Self::Password | Self::RefreshToken | Self::AuthorizationCode => false,
+            Self::Password | Self::RefreshToken => false,
             // RFC 6749 §4.4: "MUST only be used by confidential clients".
             Self::ClientCredentials => true,
         }
@@ -100,7 +94,6 @@ mod tests {
 
     #[test]
     fn the_list_of_grants_reads_as_a_sentence() {
-        let listed = "`password`, `refresh_token`, `client_credentials` or `authorization_code`";
-        assert_eq!(GrantType::listed("`"), listed);
+        assert_eq!(GrantType::listed("`"), "`password`, `refresh_token` or `client_credentials`");
     }
 }

@@ -57,7 +57,7 @@ impl fmt::Display for Documented {
 
 #[tokio::test]
 async fn every_refusal_that_is_documented_is_sent_word_for_word() {
-    let scenes = Scenes::open().await;
+    let scenes = Box::pin(Scenes::open()).await;
     let all = Documented::all();
     assert!(all.len() > 300, "{}", all.len());
     let mut faults = Vec::new();

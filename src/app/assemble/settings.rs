@@ -31,6 +31,7 @@ pub(super) fn settings(config: &Config) -> Result<Settings, InvalidText> {
         longest_access_token: key_life(config).longest_access_token,
         accounts: config.accounts.clone(),
         sessions: config.sessions.clone(),
+        pages: config.pages.clone(),
     })
 }
 

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
 use crate::client::{Delivery, Registration};
+use crate::http::cookies;
 use crate::http::layers::issuer_path::path_of;
 use crate::oauth::{ClientId, Origin};
 
@@ -97,19 +98,8 @@ impl RefreshCookie {
     /// The most tokens that one request can sign out.
     const MOST: usize = 8;
 
-    /// The non-empty values of the cookies with this name, compared byte by byte (RFC 6265bis §4.2 and §5.7). A parser
-    /// with other rules for names than the browser's could take another host's cookie for one with the prefix
-    /// `__Host-`.
     fn values<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Zeroizing<String>> + 'a {
-        let lines = request.headers().get_all(header::COOKIE).iter();
-        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-        pairs.filter_map(|pair| {
-            let (name, value) = pair.split_at_checked(pair.iter().position(|byte| *byte == b'=')?)?;
-            let value = trimmed(value.strip_prefix(b"=")?);
-            let is_ours = trimmed(name) == self.name.as_bytes();
-            (is_ours && !value.is_empty())
-                .then(|| Zeroizing::new(String::from_utf8_lossy(value).into_owned()))
-        })
+        cookies::values(request, &self.name)
     }
 
     /// The error when the cookie is there more than once. With the prefix `__Host-` all of them are one cookie that can
@@ -143,14 +133,6 @@ impl RefreshCookie {
         let secure = if self.secure { "; Secure" } else { "" };
         format!("{}={value}; HttpOnly; SameSite=Strict{secure}; Path=/; Max-Age={seconds}", self.name)
     }
-}
-
-/// Removes the white space around it that RFC 6265bis §5.7 defines: spaces and tabs only.
-fn trimmed(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -1,0 +1,57 @@
+//! The pages as people see them: signing in, allowing an app, and one's own account. They work without any script.
+
+mod assets;
+mod brand;
+pub(super) mod cookie;
+mod durations;
+mod endpoint;
+pub(super) mod form_token;
+pub(super) mod headers;
+pub(super) mod render;
+mod texts;
+
+use poem::Request;
+use poem::http::header;
+
+use self::assets::Assets;
+use self::brand::Brand;
+use self::form_token::base_of;
+use self::render::Shell;
+use self::texts::{Languages, Texts};
+use crate::app::PageSettings;
+
+pub(super) use endpoint::{PageEndpoint, is_page, methods};
+
+/// What all pages share.
+pub(super) struct Pages {
+    languages: Languages,
+    brand: Brand,
+    assets: Assets,
+}
+
+impl Pages {
+    /// The pages of an issuer.
+    ///
+    /// # Errors
+    /// If a file of texts is not what it must be, which would be a defect.
+    pub(super) fn new(settings: &PageSettings, issuer: &str) -> Result<Self, toml::de::Error> {
+        let (brand, assets) = Brand::new(settings, base_of(issuer));
+        Ok(Self { languages: Languages::read(settings.language)?, brand, assets })
+    }
+
+    /// The texts in the language of who asks. `ui_locales` are the languages that a client named.
+    pub(super) fn texts(&self, request: &Request, ui_locales: Option<&str>) -> &Texts {
+        let accepted = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        self.languages.choose(ui_locales, accepted)
+    }
+
+    /// The paths of the files, for `GET`.
+    pub(super) fn files(&self) -> impl Iterator<Item = String> + '_ {
+        self.assets.paths()
+    }
+
+    /// What surrounds a page that is not one of the person's own.
+    pub(super) const fn shell<'a>(&'a self, texts: &'a Texts) -> Shell<'a> {
+        Shell { texts, brand: &self.brand, account: None }
+    }
+}
