@@ -1,9 +1,12 @@
-//! Refresh tokens, the id of an access token, and authorization requests on their way through a browser.
+//! Refresh tokens, authorization codes, the id of an access token, and authorization requests on their way through a
+//! browser.
 
 use std::sync::Arc;
 
 use heirloom::clock::Timestamp;
-use heirloom::oauth::{MacKeys, Parameters, PkceRule, RefreshToken, RefreshTokenCodec, SealedRequest};
+use heirloom::oauth::{
+    AuthorizationCode, MacKeys, Parameters, PkceRule, RefreshToken, RefreshTokenCodec, SealedRequest,
+};
 use heirloom::token::claims::jti;
 use zeroize::Zeroizing;
 
@@ -21,6 +24,12 @@ fn a_refresh_token_is_made_and_read_as_it_was() {
     // A codec with a later secret makes tokens by that, and still reads those of the older one.
     let later = RefreshTokenCodec::new(Arc::new(MacKeys::new((4, &[0x99; 32]), older())));
     frozen.reads("refresh token", |text| assert_eq!(later.decode(text), Ok(token)));
+    let code = AuthorizationCode { session: session_id(), nonce: nonce(0x77) };
+    let keys = MacKeys::new((3, &[0x88; 32]), older());
+    frozen.text("authorization code", &code.encode(&keys).unwrap());
+    frozen.reads("authorization code", |text| {
+        assert_eq!(AuthorizationCode::decode(later.keys(), text), Ok(code));
+    });
     frozen.text("access token's id", &jti(session_id().as_bytes(), 70_000, 1_795_780_860, "read"));
     sealed_requests(&mut frozen);
     frozen.finish();
