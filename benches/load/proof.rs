@@ -144,6 +144,7 @@ impl Line {
                 self.reused = true;
             }
             SessionEvent::Started(_)
+            | SessionEvent::Authorized(_)
             | SessionEvent::TokensIssued { .. }
             | SessionEvent::ReuseDetected { .. } => {}
             SessionEvent::AccessTokenIssued { .. }

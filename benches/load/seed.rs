@@ -278,6 +278,7 @@ impl Common {
                 client_epoch: Some(SessionEpoch::default()),
                 user_epoch: Some(SessionEpoch::default()),
                 installation_epoch: 0,
+                login_has_ended: false,
                 requested: None,
                 resources: &[],
                 permitted: &self.scope,

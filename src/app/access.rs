@@ -178,9 +178,9 @@ impl Sessions {
         let client_holds =
             client.usable().is_some_and(|client| client.covers(id, session.started.client_epoch));
         let user_holds = session.started.user.is_none()
-            || user.as_ref().is_some_and(|user| {
-                user.is_active() && user.session_epoch.covers(id, session.started.user_epoch)
-            });
+            || user
+                .as_ref()
+                .is_some_and(|user| user.is_active() && session.started.holds_in(id, user.session_epoch));
         let registration = client.registration;
         let live = LiveSession { id, session, expected: loaded.expected, user, registration };
         Ok((client_holds && user_holds).then_some(live))

@@ -148,7 +148,7 @@ impl Accounts {
         }
         let proved = self.prove(id, (&name, old), proof).await?;
         // A session that was ended meanwhile must not be kept.
-        if !proved.state.session_epoch.covers(live.id, live.session.started.user_epoch) {
+        if !live.session.started.holds_in(live.id, proved.state.session_epoch) {
             return Err(UserError::Unknown);
         }
         let record = self.passwords.hash(parsed, source).await?;

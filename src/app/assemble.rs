@@ -35,6 +35,7 @@ impl App {
         let requests = Arc::new(TokenRequests::default());
         let sweeper = Arc::new(parts.sweeper(&sessions, &events));
         let app = Self {
+            authorizations: Arc::new(parts.authorizations(config)),
             grants: Arc::new(parts.grants(config, (&accounts, &sessions), &uptime, &requests)),
             tokens: Arc::new(Tokens {
                 repository: repository.clone(),

@@ -261,7 +261,7 @@ impl Sessions {
             Some(user) => self.repository.user(user).await?.state,
             None => None,
         };
-        if user.is_some_and(|user| !user.session_epoch.covers(id, started.user_epoch)) {
+        if user.is_some_and(|user| !started.holds_in(id, user.session_epoch)) {
             return Ok(Some(EndReason::UserEpoch));
         }
         let client = self.repository.client(&started.client).await?.state.unwrap_or_default();

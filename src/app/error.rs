@@ -7,7 +7,7 @@ use crate::encoding::DecodeError;
 use crate::oauth::ErrorCode;
 use crate::password::pool::PoolError;
 use crate::random::NoRandomness;
-use crate::session::Denied;
+use crate::session::{CodeRefused, Denied};
 use crate::store::StoreError;
 use crate::token::KeyError;
 use crate::token::signing::SignError;
@@ -78,6 +78,18 @@ pub enum TokenError {
     /// The client's access tokens can't be revoked.
     #[error("the client is not set to revoke access tokens")]
     AccessTokenRevocation,
+    /// The authorization code is none of ours.
+    #[error("not an authorization code of this server")]
+    NotACode,
+    /// The authorization does not allow it.
+    #[error(transparent)]
+    Code(#[from] CodeRefused),
+    /// One login has let clients begin too often in a short time.
+    #[error("the login authorizes clients too often")]
+    TooManyAuthorizations {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// The session does not allow it.
     #[error(transparent)]
     Session(#[from] Denied),
@@ -155,11 +167,12 @@ impl TokenError {
             Self::Client => ErrorCode::InvalidClient,
             Self::GrantNotRegistered => ErrorCode::UnauthorizedClient,
             Self::PasswordGrantOff => ErrorCode::UnsupportedGrantType,
-            Self::Credentials | Self::NotAToken => ErrorCode::InvalidGrant,
+            Self::Credentials | Self::NotAToken | Self::NotACode => ErrorCode::InvalidGrant,
             Self::Throttled { .. }
             | Self::TooManyRefreshes { .. }
             | Self::TooManySignIns { .. }
             | Self::TooManyClientTokens { .. }
+            | Self::TooManyAuthorizations { .. }
             | Self::TooManyChanges { .. } => ErrorCode::SlowDown,
             Self::Busy { .. } | Self::NoKey => ErrorCode::TemporarilyUnavailable,
             Self::Scope(_) => ErrorCode::InvalidScope,
@@ -172,12 +185,31 @@ impl TokenError {
                 | Denied::Expired
                 | Denied::User
                 | Denied::Client
+                | Denied::Login
                 | Denied::Restored
                 | Denied::Rollback
                 | Denied::Straggler
                 | Denied::Reuse => ErrorCode::InvalidGrant,
                 Denied::Scope => ErrorCode::InvalidScope,
                 Denied::Target => ErrorCode::InvalidTarget,
+            },
+            // RFC 6749 §5.2: "invalid, expired, revoked, does not match the redirection URI used in the authorization
+            // request, or was issued to another client". RFC 7636 §4.6 says the same of the verifier.
+            Self::Code(refused) => match refused {
+                CodeRefused::Unknown
+                | CodeRefused::Ended(_)
+                | CodeRefused::ForeignClient
+                | CodeRefused::RedirectUri
+                | CodeRefused::Verifier
+                | CodeRefused::Expired
+                | CodeRefused::User
+                | CodeRefused::Client
+                | CodeRefused::Login
+                | CodeRefused::Restored
+                | CodeRefused::Twice
+                | CodeRefused::Reuse => ErrorCode::InvalidGrant,
+                CodeRefused::Scope => ErrorCode::InvalidScope,
+                CodeRefused::Target => ErrorCode::InvalidTarget,
             },
             Self::Store(error) => match error {
                 StoreError::Unavailable(_)
@@ -221,6 +253,10 @@ impl TokenError {
             Self::Scope(_) => "The scope is not given.",
             Self::Target => "The resource is unknown or not registered for the client.",
             Self::NotAToken => Self::BAD_REFRESH_TOKEN,
+            Self::NotACode => Self::BAD_CODE,
+            Self::TooManyAuthorizations { .. } => {
+                "This browser signs in to apps too often. Wait before the next one."
+            }
             Self::AccessTokenRevocation => {
                 "This client's access tokens cannot be revoked. Revoke the refresh token."
             }
@@ -231,12 +267,31 @@ impl TokenError {
                 | Denied::Expired
                 | Denied::User
                 | Denied::Client
+                | Denied::Login
                 | Denied::Restored
                 | Denied::Rollback
                 | Denied::Straggler
                 | Denied::Reuse => Self::BAD_REFRESH_TOKEN,
-                Denied::Scope => "The scope goes beyond what was granted.",
-                Denied::Target => "The resource goes beyond what was granted.",
+                Denied::Scope => Self::BEYOND_SCOPE,
+                Denied::Target => Self::BEYOND_RESOURCE,
+            },
+            Self::Code(refused) => match refused {
+                CodeRefused::Unknown
+                | CodeRefused::Ended(_)
+                | CodeRefused::ForeignClient
+                | CodeRefused::Expired
+                | CodeRefused::User
+                | CodeRefused::Client
+                | CodeRefused::Login
+                | CodeRefused::Restored
+                | CodeRefused::Twice
+                | CodeRefused::Reuse => Self::BAD_CODE,
+                CodeRefused::RedirectUri => "The redirect_uri is not the one of the authorization request.",
+                CodeRefused::Verifier => {
+                    "The code_verifier does not fit the code_challenge of the authorization request."
+                }
+                CodeRefused::Scope => Self::BEYOND_SCOPE,
+                CodeRefused::Target => Self::BEYOND_RESOURCE,
             },
             Self::Store(error) => match error {
                 StoreError::Unavailable(_) | StoreError::WrongExpectedVersion | StoreError::RecordExists => {
@@ -257,6 +312,7 @@ impl TokenError {
             | Self::TooManyRefreshes { retry_after }
             | Self::TooManySignIns { retry_after }
             | Self::TooManyClientTokens { retry_after }
+            | Self::TooManyAuthorizations { retry_after }
             | Self::TooManyChanges { retry_after }
             | Self::Busy { retry_after } => Some(*retry_after),
             Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
@@ -271,8 +327,10 @@ impl TokenError {
             | Self::Scope(_)
             | Self::Target
             | Self::NotAToken
+            | Self::NotACode
             | Self::AccessTokenRevocation
             | Self::Session(_)
+            | Self::Code(_)
             | Self::Store(StoreError::RecordExists | StoreError::TooLarge | StoreError::Corrupt(_))
             | Self::Undecodable(_)
             | Self::Internal(_) => None,
@@ -301,6 +359,10 @@ impl TokenError {
     /// To the client, every refused refresh token looks the same.
     const BAD_REFRESH_TOKEN: &'static str =
         "The refresh token is invalid, expired, revoked or was used before.";
+    /// To the client, most refused codes look the same.
+    const BAD_CODE: &'static str = "The code is invalid, expired or was used before.";
+    const BEYOND_SCOPE: &'static str = "The scope goes beyond what was granted.";
+    const BEYOND_RESOURCE: &'static str = "The resource goes beyond what was granted.";
     /// What a client is told that can come back soon.
     pub(crate) const UNAVAILABLE: &'static str = "The server cannot answer now. Try again in a moment.";
     /// What a client is told that can do nothing about it.

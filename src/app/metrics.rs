@@ -11,7 +11,7 @@ use super::error::TokenError;
 use super::sweep::{Sweeper, SweeperStats};
 use crate::clock::{Clock, Timestamp};
 use crate::password::pool::{HashingPool, PoolStats};
-use crate::session::{Denied, EndReason};
+use crate::session::{CodeRefused, Denied, EndReason};
 use crate::store::{RecordKey, StoreError, StoreStats};
 use crate::throttle::{Stats as ThrottleStats, Throttle};
 
@@ -44,30 +44,45 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
         TokenError::TooManyChanges { .. } => "too_many_changes",
         TokenError::Busy { .. } => "busy",
         TokenError::NoKey => "no_key",
-        TokenError::Scope(_) | TokenError::Session(Denied::Scope) => "scope",
-        TokenError::Target | TokenError::Session(Denied::Target) => "target",
+        TokenError::TooManyAuthorizations { .. } => "too_many_authorizations",
+        TokenError::Scope(_) | TokenError::Session(Denied::Scope) | TokenError::Code(CodeRefused::Scope) => {
+            "scope"
+        }
+        TokenError::Target | TokenError::Session(Denied::Target) | TokenError::Code(CodeRefused::Target) => {
+            "target"
+        }
         TokenError::NotAToken => "not_a_token",
-        TokenError::Session(Denied::Unknown) => "unknown",
-        TokenError::Session(Denied::Ended(reason)) => match reason {
-            EndReason::Reuse => "ended_reuse",
-            EndReason::Logout => "ended_logout",
-            EndReason::User => "ended_user",
-            EndReason::Admin => "ended_admin",
-            EndReason::UserEpoch => "ended_user_epoch",
-            EndReason::ClientEpoch => "ended_client_epoch",
-            EndReason::Expired => "ended_expired",
-            EndReason::Evicted => "ended_evicted",
-            EndReason::Rollback => "ended_rollback",
-            EndReason::Restored => "ended_restored",
-        },
-        TokenError::Session(Denied::ForeignClient) => "foreign_client",
-        TokenError::Session(Denied::Expired) => "expired",
-        TokenError::Session(Denied::User) => "user_epoch",
-        TokenError::Session(Denied::Client) => "client_epoch",
-        TokenError::Session(Denied::Restored) => "restored",
+        TokenError::NotACode => "not_a_code",
+        TokenError::Session(Denied::Unknown) | TokenError::Code(CodeRefused::Unknown) => "unknown",
+        TokenError::Session(Denied::Ended(reason)) | TokenError::Code(CodeRefused::Ended(reason)) => {
+            match reason {
+                EndReason::Reuse => "ended_reuse",
+                EndReason::Logout => "ended_logout",
+                EndReason::User => "ended_user",
+                EndReason::Admin => "ended_admin",
+                EndReason::UserEpoch => "ended_user_epoch",
+                EndReason::ClientEpoch => "ended_client_epoch",
+                EndReason::Expired => "ended_expired",
+                EndReason::Evicted => "ended_evicted",
+                EndReason::Rollback => "ended_rollback",
+                EndReason::Restored => "ended_restored",
+                EndReason::LoginEnded => "ended_login_ended",
+            }
+        }
+        TokenError::Session(Denied::ForeignClient) | TokenError::Code(CodeRefused::ForeignClient) => {
+            "foreign_client"
+        }
+        TokenError::Session(Denied::Expired) | TokenError::Code(CodeRefused::Expired) => "expired",
+        TokenError::Session(Denied::User) | TokenError::Code(CodeRefused::User) => "user_epoch",
+        TokenError::Session(Denied::Client) | TokenError::Code(CodeRefused::Client) => "client_epoch",
+        TokenError::Session(Denied::Login) | TokenError::Code(CodeRefused::Login) => "login_ended",
+        TokenError::Session(Denied::Restored) | TokenError::Code(CodeRefused::Restored) => "restored",
         TokenError::Session(Denied::Rollback) => "rollback",
         TokenError::Session(Denied::Straggler) => "straggler",
-        TokenError::Session(Denied::Reuse) => "reuse",
+        TokenError::Session(Denied::Reuse) | TokenError::Code(CodeRefused::Reuse) => "reuse",
+        TokenError::Code(CodeRefused::RedirectUri) => "redirect_uri",
+        TokenError::Code(CodeRefused::Verifier) => "verifier",
+        TokenError::Code(CodeRefused::Twice) => "code_twice",
         TokenError::Store(error) => match error {
             StoreError::Unavailable(_) => "store_unavailable",
             StoreError::NoRoom(_) => "store_no_room",

@@ -56,7 +56,7 @@ impl Mint {
             jti: &jti(&family, granted.generation.0, granted.access.iat, &scope),
             iat: granted.access.iat,
             exp: granted.access.exp,
-            auth_time: started.user.map(|_| started.at.seconds()),
+            auth_time: started.user.map(|_| started.auth_time().seconds()),
             roles: &roles,
         };
         // A retry is signed by the same key as before, unless that key is gone.

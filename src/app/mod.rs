@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Registration, TokenRules};
+use crate::client::{RefreshTokens, Registration, TokenRules};
 use crate::clock::Clock;
 use crate::config::Accounts as AccountRules;
-use crate::oauth::Audience;
+use crate::oauth::{Audience, GrantType, Scope};
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;
 use crate::store::Store;
@@ -21,6 +21,7 @@ pub mod admin;
 mod aggregate;
 pub mod assemble;
 pub mod authenticate;
+pub mod authorizations;
 mod believed_time;
 pub mod certificate;
 pub mod clients;
@@ -58,6 +59,7 @@ pub use access::AccessTokens;
 pub use accounts::Accounts;
 pub use admin::Administration;
 pub use admin::events::EventLog;
+pub use authorizations::Authorizations;
 pub use clients::Clients;
 pub use error::TokenError;
 pub use grants::Grants;
@@ -90,6 +92,8 @@ pub struct App {
     pub keys: Arc<TokenKeys>,
     /// Finds and authenticates clients.
     pub clients: Arc<Clients>,
+    /// Makes authorization codes.
+    pub authorizations: Arc<Authorizations>,
     /// Answers token requests.
     pub grants: Arc<Grants>,
     /// Revokes and introspects tokens.
@@ -141,6 +145,16 @@ pub struct Settings {
     pub sessions: crate::config::Sessions,
     /// How the pages look.
     pub pages: PageSettings,
+}
+
+/// Whether a client gets refresh tokens in a session with this scope.
+fn gets_refresh_tokens(registration: &Registration, scope: &Scope) -> bool {
+    let refreshable = match registration.metadata.refresh_tokens {
+        RefreshTokens::Always => true,
+        RefreshTokens::OfflineAccess => scope.contains(Scope::OFFLINE_ACCESS),
+        RefreshTokens::Never => false,
+    };
+    refreshable && registration.metadata.grant_types.contains(&GrantType::RefreshToken)
 }
 
 /// What a client's registration says of its sessions.

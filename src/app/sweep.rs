@@ -117,7 +117,7 @@ struct Place {
 }
 
 /// What became of one session.
-enum Settled {
+pub(super) enum Settled {
     Ended,
     QueuedAgain,
     /// This many of its refreshes were summarized.
@@ -252,9 +252,15 @@ impl Sweeper {
         let Place { key, value, session: id } = place;
         let Loaded { state, expected, .. } = self.repository.session(id).await?;
         let taken = RecordChange::Delete(key);
-        let Some(session) = state.filter(|session| session.status == Status::Live) else {
-            self.repository.change_guarded::<Session>(&id, expected, vec![taken]).await?;
-            return Ok(Settled::Dropped);
+        let session = match state {
+            Some(session) if matches!(session.status, Status::Authorized { .. }) => {
+                return self.drop_unredeemed(taken, id, (session, expected)).await;
+            }
+            Some(session) if session.status == Status::Live => session,
+            Some(_) | None => {
+                self.repository.change_guarded::<Session>(&id, expected, vec![taken]).await?;
+                return Ok(Settled::Dropped);
+            }
         };
         let Some(reason) = self.sessions.why_over(id, &session).await? else {
             let visit = self.visit(id, &session, &value).await?;

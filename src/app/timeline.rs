@@ -4,13 +4,15 @@
 //! rotation raises the generation by one, so if two rotations are as far apart in generation as in version, there are
 //! only rotations between them. A session of 100,000 refreshes takes some dozens of reads.
 
+use std::time::Duration;
+
 use super::Repository;
 use super::error::TokenError;
 use super::sessions::Sessions;
 use crate::clock::Timestamp;
 use crate::encoding::DecodeError;
 use crate::oauth::SessionId;
-use crate::session::{EndReason, Session, SessionEvent, Status, Summary};
+use crate::session::{Authorized, EndReason, Session, SessionEvent, Status, Summary};
 use crate::store::StreamId;
 
 /// How many events are read at a time.
@@ -77,6 +79,7 @@ impl Sessions {
         };
         let end = match session.status {
             Status::Ended { at, reason } => Some((reason, Some(at))),
+            Status::Authorized { .. } => None,
             Status::Live => self
                 .why_over(id, &session)
                 .await?
@@ -202,6 +205,11 @@ impl Line {
             SessionEvent::Started(started) => {
                 Self::once("signed_in", started.at, format!("Signed in with {}.", started.client))
             }
+            SessionEvent::Authorized(authorized) => {
+                let Authorized { started, .. } = &**authorized;
+                let text = format!("Signed in with {}, in a browser.", started.client);
+                Self::once("signed_in", started.at, text)
+            }
             // It belongs to the sign-in.
             SessionEvent::TokensIssued { .. } => return None,
             SessionEvent::TokensRotated { at, .. } | SessionEvent::AccessTokenIssued { at, .. } => {
@@ -214,8 +222,15 @@ impl Line {
                     ..Self::once(REFRESHED, *first, "")
                 }
             }
-            SessionEvent::ReuseDetected { at, presented, current, seconds_since } => {
-                let ago = humantime::format_duration(std::time::Duration::from_secs(*seconds_since));
+            SessionEvent::ReuseDetected { at, code_redeemed_at: Some(redeemed), .. } => {
+                let ago = humantime::format_duration(Duration::from_secs(at.since(*redeemed).as_secs()));
+                let text = format!(
+                    "The code that this sign-in began with was used again after {ago}: somebody else may have a copy of it."
+                );
+                Self::once("reuse_detected", *at, text)
+            }
+            SessionEvent::ReuseDetected { at, presented, current, seconds_since, .. } => {
+                let ago = humantime::format_duration(Duration::from_secs(*seconds_since));
                 let behind = current.0.saturating_sub(presented.0);
                 let text = format!(
                     "An old refresh token was used, {behind} behind the newest, which was {ago} old: somebody else may \
@@ -262,7 +277,7 @@ fn grouped(number: u64) -> String {
 const fn why(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Reuse => {
-            "an old refresh token was used again, so this session was ended in case somebody had stolen it."
+            "an old refresh token or a used code was used again, so this session was ended in case somebody had stolen it."
         }
         EndReason::Logout => "the app signed out.",
         EndReason::User => "it was ended from the list of devices.",
@@ -276,6 +291,7 @@ const fn why(reason: EndReason) -> &'static str {
         EndReason::Evicted => {
             "there were too many sessions of the account, and this one was seen longest ago."
         }
+        EndReason::LoginEnded => "the sign-in in the browser that it began from has ended.",
         EndReason::Restored => "the server was restored from a backup, and everybody was signed out.",
         EndReason::Rollback => {
             "a token was used that this server does not know: it was restored from a backup, or a secret has leaked."

@@ -13,8 +13,9 @@ use std::time::Duration;
 use ring::digest::{Context, SHA256};
 
 use super::command::Policy;
-use super::decide::{Decision, Granted, TokenTerms, has_half_its_life, issue};
+use super::decide::{Decision, Granted};
 use super::event::{EndReason, Issued, SessionEvent, Started};
+use super::issue::{TokenTerms, has_half_its_life, issue};
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionEpoch, SessionId};
@@ -133,6 +134,7 @@ fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestam
         idle_expiry,
         refreshable: false,
         installation_epoch: (command.installation_epoch > 0).then_some(command.installation_epoch),
+        login: None,
     }));
     events.push(SessionEvent::TokensIssued { at: now, nonce: command.nonce, access: access.clone() });
     let generation = Generation::default();

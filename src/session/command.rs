@@ -45,6 +45,8 @@ pub struct Refresh<'a> {
     pub client_epoch: Option<SessionEpoch>,
     /// The user's session epoch; `None` if the account is deleted or switched off.
     pub user_epoch: Option<SessionEpoch>,
+    /// Whether the login of an online session has ended.
+    pub login_has_ended: bool,
     /// The installation's epoch.
     pub installation_epoch: u32,
     /// The requested scope; `None` if none was requested.

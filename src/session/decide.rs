@@ -3,10 +3,10 @@
 //! | # | the token, the session | answer | events |
 //! |---|---|---|---|
 //! | 1 | malformed, MAC wrong, unknown or retired secret | `invalid_grant` | none: refused before this code and without reading the store |
-//! | 2 | session unknown, or ended | `invalid_grant` | none |
+//! | 2 | session unknown, not begun, or ended | `invalid_grant` | none |
 //! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
 //! | 4 | absolute or idle expiry reached | `invalid_grant` | none |
-//! | 5 | user or client gone or switched off, or its epoch or the installation's is newer | `invalid_grant` | `session_ended` |
+//! | 5 | user or client gone or switched off, or its epoch or the installation's is newer; the login of an online session has ended | `invalid_grant` | `session_ended` |
 //! | 6 | a later generation, or one whose nonce is known and is another | `invalid_grant` | `session_ended(rollback)` |
 //! | 7 | the current generation | a new pair | `tokens_rotated` |
 //! | 8 | an earlier generation that was rotated within the retry window, or the one before where it may be sent again until its successor is used | the current pair | none, or `access_token_issued` |
@@ -18,11 +18,12 @@
 
 use std::time::Duration;
 
-use super::command::{Policy, Presented, Refresh, Start};
+use super::command::{Presented, Refresh, Start};
 use super::event::{EndReason, Issued, SessionEvent, Started};
+use super::issue::{Beyond, Narrowing, TokenTerms, has_half_its_life, issue, lasts};
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
-use crate::oauth::{Actor, Generation, Kid, Nonce, Scope};
+use crate::oauth::{Actor, Generation, Nonce, Scope};
 
 /// How often reuse is recorded at most, in a session that is not ended by it.
 const REUSE_RECORDED_EVERY: Duration = Duration::from_hours(1);
@@ -30,11 +31,11 @@ const REUSE_RECORDED_EVERY: Duration = Duration::from_hours(1);
 /// The result of a command: the events to append, and the answer to send once they are durable. A refusal can have
 /// events: reuse ends the family and is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct Decision<E = Denied> {
     /// The events to append.
     pub events: Vec<SessionEvent>,
     /// The tokens for the client, or why it is refused.
-    pub outcome: Result<Granted, Denied>,
+    pub outcome: Result<Granted, E>,
 }
 
 /// The tokens that the client gets.
@@ -73,6 +74,9 @@ pub enum Denied {
     /// The client is gone or switched off, or all its sessions were ended.
     #[error("the client's sessions were ended")]
     Client,
+    /// The login that the session began from has ended.
+    #[error("the login that the session began from has ended")]
+    Login,
     /// The data were restored from a backup since.
     #[error("all sessions were ended after a restore from a backup")]
     Restored,
@@ -119,6 +123,7 @@ pub fn start(command: Start) -> Decision {
         idle_expiry: idle_expiry.min(absolute_expiry),
         refreshable: command.refreshable,
         installation_epoch: (command.installation_epoch > 0).then_some(command.installation_epoch),
+        login: None,
     };
     let first = Presented { generation: Generation::default(), nonce: command.nonce };
     let events = vec![
@@ -139,8 +144,10 @@ pub fn decide(session: Option<&Session>, command: &Refresh<'_>) -> Decision {
         Some(session) if !session.started.refreshable => return refuse(Denied::Unknown),
         Some(session) => session,
     };
-    if let Status::Ended { reason, .. } = session.status {
-        return refuse(Denied::Ended(reason));
+    match session.status {
+        Status::Live => {}
+        Status::Authorized { .. } => return refuse(Denied::Unknown),
+        Status::Ended { reason, .. } => return refuse(Denied::Ended(reason)),
     }
     // A clock that was set back must not revive an expired session.
     let now = command.now.max(session.last_event_at);
@@ -170,7 +177,7 @@ pub fn decide(session: Option<&Session>, command: &Refresh<'_>) -> Decision {
     }
 }
 
-/// Ends a live session; no events if it has ended already.
+/// Ends a session, also one that has not begun; no events if it has ended already.
 #[must_use]
 pub fn end(session: &Session, reason: EndReason, now: Timestamp) -> Vec<SessionEvent> {
     end_by(session, reason, None, now)
@@ -180,7 +187,9 @@ pub fn end(session: &Session, reason: EndReason, now: Timestamp) -> Vec<SessionE
 #[must_use]
 pub fn end_by(session: &Session, reason: EndReason, by: Option<Actor>, now: Timestamp) -> Vec<SessionEvent> {
     match session.status {
-        Status::Live => vec![SessionEvent::Ended { at: now.max(session.last_event_at), reason, by }],
+        Status::Live | Status::Authorized { .. } => {
+            vec![SessionEvent::Ended { at: now.max(session.last_event_at), reason, by }]
+        }
         Status::Ended { .. } => Vec::new(),
     }
 }
@@ -194,15 +203,16 @@ fn end_and_refuse(at: Timestamp, reason: EndReason, denied: Denied) -> Decision 
 }
 
 fn no_longer_stands(session: &Session, command: &Refresh<'_>) -> Option<(EndReason, Denied)> {
-    let holds = |session_epoch: Option<crate::oauth::SessionEpoch>, epoch: u32| {
-        session_epoch.is_some_and(|session_epoch| session_epoch.covers(command.session, epoch))
-    };
-    if !session.started.is_in(command.installation_epoch) {
+    let started = &session.started;
+    let (id, user, client) = (command.session, command.user_epoch, command.client_epoch);
+    if !started.is_in(command.installation_epoch) {
         Some((EndReason::Restored, Denied::Restored))
-    } else if !holds(command.user_epoch, session.started.user_epoch) {
+    } else if !user.is_some_and(|epoch| started.holds_in(id, epoch)) {
         Some((EndReason::UserEpoch, Denied::User))
-    } else if !holds(command.client_epoch, session.started.client_epoch) {
+    } else if !client.is_some_and(|epoch| epoch.covers(id, started.client_epoch)) {
         Some((EndReason::ClientEpoch, Denied::Client))
+    } else if command.login_has_ended {
+        Some((EndReason::LoginEnded, Denied::Login))
     } else {
         None
     }
@@ -219,9 +229,9 @@ fn is_from_another_history(session: &Session, presented: Presented) -> bool {
 
 /// Row 7.
 fn rotate(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
-    let scope = match narrowed(session, command) {
+    let scope = match narrowing(command).of(&session.started) {
         Ok(scope) => scope,
-        Err(denied) => return refuse(denied),
+        Err(beyond) => return refuse(beyond.into()),
     };
     let Some(generation) = session.generation.next() else {
         return end_and_refuse(now, EndReason::Expired, Denied::Expired);
@@ -284,9 +294,9 @@ fn is_open(session: &Session, command: &Refresh<'_>, rotated_at: Timestamp) -> b
 /// Row 8: the current pair. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither a theft
 /// nor the client's fault.
 fn retry(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
-    let scope = match narrowed(session, command) {
+    let scope = match narrowing(command).of(&session.started) {
         Ok(scope) => scope,
-        Err(denied) => return refuse(denied),
+        Err(beyond) => return refuse(beyond.into()),
     };
     let refresh = session.nonce.map(|nonce| Presented { generation: session.generation, nonce });
     let generation = session.generation;
@@ -313,6 +323,7 @@ fn reuse(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
         presented: command.presented.generation,
         current: session.generation,
         seconds_since: now.since(session.last_rotation()).as_secs(),
+        code_redeemed_at: None,
     };
     let recorded = |at| now.since(at) < REUSE_RECORDED_EVERY;
     let events = if command.policy.reuse_ends_family {
@@ -325,61 +336,22 @@ fn reuse(session: &Session, command: &Refresh<'_>, now: Timestamp) -> Decision {
     Decision { events, outcome: Err(Denied::Reuse) }
 }
 
-/// The scope of the access token: the requested one, within what was granted and what is permitted now.
-fn narrowed(session: &Session, command: &Refresh<'_>) -> Result<Scope, Denied> {
-    if command.resources.iter().any(|resource| Some(resource) != session.started.audience.as_ref()) {
-        return Err(Denied::Target);
-    }
-    let granted = &session.started.scope;
-    match command.requested {
-        None => Ok(granted.intersection(command.permitted)),
-        // RFC 6749 §6: the requested scope MUST NOT include any scope not originally granted.
-        Some(requested) if !requested.is_within(granted) => Err(Denied::Scope),
-        Some(requested) => {
-            let scope = requested.intersection(command.permitted);
-            // RFC 6749 §3.3: a granted scope that differs from the requested one must be sent, and an empty one can't
-            // be.
-            if scope.is_empty() && !requested.is_empty() { Err(Denied::Scope) } else { Ok(scope) }
+const fn narrowing<'a>(command: &Refresh<'a>) -> Narrowing<'a> {
+    let Refresh { requested, resources, permitted, .. } = *command;
+    Narrowing { requested, resources, permitted }
+}
+
+impl From<Beyond> for Denied {
+    fn from(beyond: Beyond) -> Self {
+        match beyond {
+            Beyond::Scope => Self::Scope,
+            Beyond::Target => Self::Target,
         }
     }
 }
 
-/// The values on which an access token's expiry and record depend.
-pub(super) struct TokenTerms<'a> {
-    pub(super) absolute_expiry: Timestamp,
-    pub(super) granted: &'a Scope,
-    pub(super) kid: Kid,
-    pub(super) policy: Policy,
-}
-
 fn terms<'a>(session: &'a Session, command: &Refresh<'_>) -> TokenTerms<'a> {
-    TokenTerms {
-        absolute_expiry: session.started.absolute_expiry,
-        granted: &session.started.scope,
-        kid: command.kid,
-        policy: command.policy,
-    }
-}
-
-/// An access token with `scope` issued at `now`. `now` is the clock's time, not the session's, because resource servers
-/// compare it with theirs.
-pub(super) fn issue(terms: &TokenTerms<'_>, scope: &Scope, now: Timestamp) -> Issued {
-    let expiry = now.seconds().saturating_add(terms.policy.access_token.as_secs());
-    let scope = (scope != terms.granted).then(|| scope.clone());
-    Issued { iat: now.seconds(), exp: expiry.min(terms.absolute_expiry.seconds()), scope, kid: terms.kid }
-}
-
-/// Whether the token has at least a second left. In its last second a session gives none, because some clients read an
-/// `expires_in` of 0 as "never expires".
-const fn lasts(issued: &Issued, now: Timestamp) -> bool {
-    issued.exp > now.seconds()
-}
-
-/// Whether the token has at least half of its life left, and was not issued in the future of this clock.
-pub(super) fn has_half_its_life(issued: &Issued, now: Timestamp) -> bool {
-    let left = issued.exp.saturating_sub(now.seconds());
-    let life = issued.exp.saturating_sub(issued.iat);
-    issued.iat <= now.seconds() && left > 0 && left.saturating_mul(2) >= life
+    TokenTerms::of(&session.started, command.kid, command.policy)
 }
 
 /// The current refresh token of a session, as the state knows it; for tests and tools.

@@ -42,6 +42,7 @@ fn presented(session: &Session, asked: &RefreshCase<'_>) -> Decision {
             client_epoch: Some(SessionEpoch::default()),
             user_epoch: Some(SessionEpoch::default()),
             installation_epoch: asked.installation_epoch,
+            login_has_ended: false,
             requested: requested.as_ref(),
             resources: asked.resources,
             permitted: &scope(asked.permitted),

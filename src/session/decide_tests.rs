@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::clock::Steps;
-use crate::oauth::{ClientId, SessionEpoch, SessionId, UserId};
+use crate::oauth::{ClientId, Kid, SessionEpoch, SessionId, UserId};
+use crate::session::Policy;
 
 const T0: u64 = 1_000_000;
 const WINDOW: u64 = 30;
@@ -133,6 +134,7 @@ impl Family {
                 client_epoch: self.client,
                 user_epoch: self.user,
                 installation_epoch: self.installation_epoch,
+                login_has_ended: false,
                 requested: requested.as_ref(),
                 resources: &[],
                 permitted: &self.permitted,
@@ -155,7 +157,7 @@ impl Family {
 
     fn ended(&self) -> Option<EndReason> {
         match self.session.as_ref().unwrap().status {
-            Status::Live => None,
+            Status::Live | Status::Authorized { .. } => None,
             Status::Ended { reason, .. } => Some(reason),
         }
     }
@@ -300,6 +302,7 @@ fn row_10_reuse_ends_the_family_and_is_recorded_once() {
         presented: Generation(0),
         current: Generation(2),
         seconds_since: 20,
+        code_redeemed_at: None,
     };
     assert_eq!(decision.events[0], detected);
     for token in family.tokens.clone() {
@@ -343,6 +346,7 @@ fn a_generation_that_would_overflow_ends_the_family() {
                 client_epoch: family.client,
                 user_epoch: family.user,
                 installation_epoch: 0,
+                login_has_ended: false,
                 requested: None,
                 resources: &[],
                 permitted: &family.permitted,

@@ -4,7 +4,11 @@ use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::{Actor, Audience, ClientId, Generation, Kid, Nonce, Scope, UserId};
+use crate::oauth::{
+    Actor, Audience, ClientId, Generation, Kid, LoginId, Nonce, Scope, SessionEpoch, SessionId, UserId,
+};
+
+pub use super::authorization::{Authorized, LoginReference};
 
 const FORMAT: u8 = 1;
 
@@ -57,13 +61,13 @@ pub enum SessionEvent {
         #[n(1)]
         access: Issued,
     },
-    /// `reuse_detected`: an earlier generation was used again.
+    /// `reuse_detected`: an earlier generation was used again, or the code.
     #[n(4)]
     ReuseDetected {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// The generation that was presented.
+        /// The generation that was presented; 0 if it was the code, which comes before.
         #[n(1)]
         presented: Generation,
         /// The generation that was current.
@@ -72,6 +76,9 @@ pub enum SessionEvent {
         /// Seconds since the current generation was issued.
         #[n(3)]
         seconds_since: u64,
+        /// When the code was redeemed, if it was the code that was used again.
+        #[n(4)]
+        code_redeemed_at: Option<Timestamp>,
     },
     /// `foreign_client_refused`: another client presented a token of this session. Recorded once a session.
     #[n(5)]
@@ -99,6 +106,10 @@ pub enum SessionEvent {
     /// `rotations_summarized`: replaces old refreshes by their summary.
     #[n(7)]
     RotationsSummarized(#[n(0)] Summary),
+    /// `session_authorized`: a person who is signed in let a client begin. The session begins once the client redeems the
+    /// code.
+    #[n(8)]
+    Authorized(#[n(0)] Box<Authorized>),
 }
 
 /// A summary of consecutive refreshes.
@@ -144,7 +155,7 @@ pub struct Rotation {
 /// How a session began.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Started {
-    /// When the user signed in: the `auth_time` of its access tokens.
+    /// When the user signed in with the client, or the client began to act for itself.
     #[n(0)]
     pub at: Timestamp,
     /// The client that the user signed in with, or that acts for itself.
@@ -177,9 +188,33 @@ pub struct Started {
     /// The installation's epoch at that time; `None` means 0.
     #[n(10)]
     pub installation_epoch: Option<u32>,
+    /// The login from which it began, if it began at heirloom's own pages.
+    #[n(11)]
+    pub login: Option<LoginReference>,
 }
 
 impl Started {
+    /// When the user proved who they are: the `auth_time` of its tokens.
+    #[must_use]
+    pub fn auth_time(&self) -> Timestamp {
+        self.login.as_ref().map_or(self.at, |login| login.auth_time)
+    }
+
+    /// The login that it ends with: that of an online session, which was not granted `offline_access`.
+    #[must_use]
+    pub fn online(&self) -> Option<LoginId> {
+        let is_offline = self.scope.contains(Scope::OFFLINE_ACCESS);
+        self.login.as_ref().filter(|_| !is_offline).map(|login| login.id)
+    }
+
+    /// Whether it is one of the user's sessions of `epoch`, or one that was kept: by itself, or with its login.
+    #[must_use]
+    pub fn holds_in(&self, session: SessionId, epoch: SessionEpoch) -> bool {
+        let login = self.login.as_ref().map(|login| login.id);
+        epoch.covers(session, self.user_epoch)
+            || login.is_some_and(|login| epoch.covers(SessionId::from(*login.as_bytes()), self.user_epoch))
+    }
+
     /// When the session of a client that acts for itself expires if it gets no further access token after `at`.
     #[must_use]
     pub fn idle_expiry_after(&self, at: Timestamp) -> Timestamp {
@@ -245,6 +280,9 @@ pub enum EndReason {
     /// The data were restored from a backup, and all sessions were ended then.
     #[n(9)]
     Restored,
+    /// The login that it began from has ended.
+    #[n(10)]
+    LoginEnded,
 }
 
 impl EndReason {
@@ -262,6 +300,7 @@ impl EndReason {
             Self::Evicted => "evicted",
             Self::Rollback => "rollback",
             Self::Restored => "restored",
+            Self::LoginEnded => "login_ended",
         }
     }
 }
@@ -279,6 +318,7 @@ impl SessionEvent {
             Self::ForeignClientRefused { .. } => "foreign_client_refused",
             Self::Ended { .. } => "session_ended",
             Self::RotationsSummarized(_) => "rotations_summarized",
+            Self::Authorized(_) => "session_authorized",
         }
     }
 
@@ -294,6 +334,7 @@ impl SessionEvent {
             | Self::ForeignClientRefused { at, .. }
             | Self::Ended { at, .. }
             | Self::RotationsSummarized(Summary { last: at, .. }) => *at,
+            Self::Authorized(authorized) => authorized.started.at,
         }
     }
 
@@ -319,9 +360,22 @@ mod tests {
     #[test]
     fn every_end_has_a_reason_of_its_own() {
         use EndReason::{
-            Admin, ClientEpoch, Evicted, Expired, Logout, Restored, Reuse, Rollback, User, UserEpoch,
+            Admin, ClientEpoch, Evicted, Expired, LoginEnded, Logout, Restored, Reuse, Rollback, User,
+            UserEpoch,
         };
-        let all = [Reuse, Logout, User, Admin, UserEpoch, ClientEpoch, Expired, Evicted, Rollback, Restored];
+        let all = [
+            Reuse,
+            Logout,
+            User,
+            Admin,
+            UserEpoch,
+            ClientEpoch,
+            Expired,
+            Evicted,
+            Rollback,
+            Restored,
+            LoginEnded,
+        ];
         let mut words = all.map(EndReason::as_str).to_vec();
         words.sort_unstable();
         words.dedup();

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `u`, user's id, session's id | nothing: the sessions of a user | is live, and has a user |
 //! | `c`, length and text of the client's id, session's id | nothing: the sessions of a client | is live |
-//! | `e`, time (milliseconds, big endian), session's id | the expiry queue: nothing, or the version of the session's stream behind which the sweeper goes on | is live |
+//! | `e`, time (milliseconds, big endian), session's id | the expiry queue: nothing, or the version of the session's stream behind which the sweeper goes on | is live, or authorized and not begun |
 //! | `r`, time (milliseconds, big endian), session's id | nothing: the removal queue, by when it ended | has ended |
 //!
 //! Here a session counts as live until an event ends it. One that has expired, or whose epoch was raised, stays in the
@@ -65,6 +65,8 @@ fn entries_of(id: SessionId, started: &Started, status: Status) -> Vec<RecordKey
                 ),
             ])
             .collect(),
+        // Nobody sees it before it begins.
+        Status::Authorized { until } => vec![queued(until, id)],
         Status::Ended { at, .. } => vec![removable(at, id)],
     }
 }
@@ -162,6 +164,7 @@ mod tests {
             idle_expiry: Timestamp::from_seconds(5000),
             refreshable: true,
             installation_epoch: None,
+            login: None,
         };
         Session::apply(None, &SessionEvent::Started(started)).unwrap()
     }

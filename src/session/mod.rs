@@ -3,18 +3,23 @@
 //! [`decide()`] answers a command with events and an outcome, and [`Session::apply`] folds the events. The time and
 //! random bytes come with the command.
 
+pub mod authorization;
 pub mod client_session;
 pub mod command;
 pub mod decide;
 pub mod device;
 pub mod event;
 pub mod index;
+mod issue;
+pub mod redeem;
 pub mod state;
 pub mod summary;
 
+pub use authorization::{AuthorizationUsed, Authorize, Authorized, Code, LoginReference, authorize};
 pub use client_session::{ClientToken, client_token};
 pub use command::{Policy, Presented, Refresh, Start};
 pub use decide::{Decision, Denied, Granted, decide, end, end_by, start};
 pub use device::Device;
 pub use event::{EndReason, Issued, SessionEvent, Summary};
+pub use redeem::{CodeRefused, Redeem, redeem};
 pub use state::{Session, Status};

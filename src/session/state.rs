@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::authorization::{Authorized, Code};
 use super::event::{EndReason, Issued, SessionEvent, Started, Summary};
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
@@ -57,9 +58,15 @@ pub struct Session {
     /// release that kept only the previous one.
     #[cbor(n(12), default)]
     earlier_nonces: Vec<Nonce>,
+    /// The code that it begins with, if it begins with one.
+    #[n(13)]
+    pub code: Option<Code>,
+    /// When the code was redeemed, in milliseconds since the Unix epoch.
+    #[n(14)]
+    pub code_redeemed_at: Option<Timestamp>,
 }
 
-/// Whether a session is live.
+/// Whether a session has begun, is live, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Status {
     /// It has not ended.
@@ -75,25 +82,38 @@ pub enum Status {
         #[n(1)]
         reason: EndReason,
     },
+    /// It has not begun: its code waits to be redeemed.
+    #[n(2)]
+    Authorized {
+        /// When the code expires.
+        #[n(0)]
+        until: Timestamp,
+    },
 }
 
 impl Session {
-    /// The state after `event`; `None` only before [`SessionEvent::Started`].
+    /// The state after `event`; `None` only before [`SessionEvent::Started`] or [`SessionEvent::Authorized`].
     #[must_use]
     pub fn apply(session: Option<Self>, event: &SessionEvent) -> Option<Self> {
-        let has_ended = session.as_ref().is_none_or(|session| session.status != Status::Live);
+        let has_ended = session.as_ref().is_none_or(|session| matches!(session.status, Status::Ended { .. }));
         let mut session = match (session, event) {
             // A client that acts for itself begins again where its last session ended.
             (_, SessionEvent::Started(started)) if has_ended => return Some(Self::new(started.clone())),
+            (None, SessionEvent::Authorized(authorized)) => {
+                return Some(Self::authorized((**authorized).clone()));
+            }
             (session, _) => session?,
         };
         session.last_event_at = session.last_event_at.max(event.at());
         match event {
             // What is live starts once.
-            SessionEvent::Started(_) => {}
-            SessionEvent::TokensIssued { nonce, access, .. } => {
+            SessionEvent::Started(_) | SessionEvent::Authorized(_) => {}
+            SessionEvent::TokensIssued { at, nonce, access } => {
                 session.nonce = Some(*nonce);
                 session.issued = Some(access.clone());
+                if matches!(session.status, Status::Authorized { .. }) {
+                    session.redeemed(*at);
+                }
             }
             SessionEvent::TokensRotated { at, generation, nonce, access, idle_expiry } => {
                 session.rotated_to(*generation, *nonce, *at);
@@ -110,7 +130,7 @@ impl Session {
             SessionEvent::ReuseDetected { at, .. } => session.reuse_detected_at = Some(*at),
             SessionEvent::ForeignClientRefused { .. } => session.foreign_client_refused = true,
             SessionEvent::Ended { at, reason, .. } => {
-                if session.status == Status::Live {
+                if !matches!(session.status, Status::Ended { .. }) {
                     session.status = Status::Ended { at: *at, reason: *reason };
                 }
             }
@@ -132,7 +152,22 @@ impl Session {
             last_event_at: started.at,
             confirmation: None,
             earlier_nonces: Vec::new(),
+            code: None,
+            code_redeemed_at: None,
             started,
+        }
+    }
+
+    fn authorized(authorized: Authorized) -> Self {
+        let Authorized { started, code, expiry } = authorized;
+        Self { status: Status::Authorized { until: expiry }, code: Some(code), ..Self::new(started) }
+    }
+
+    fn redeemed(&mut self, at: Timestamp) {
+        self.status = Status::Live;
+        self.code_redeemed_at = Some(at);
+        if let Some(code) = &mut self.code {
+            code.openid_nonce = None;
         }
     }
 

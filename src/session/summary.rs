@@ -94,6 +94,7 @@ const fn is_a_refresh(event: &SessionEvent) -> bool {
         | SessionEvent::AccessTokenIssued { .. }
         | SessionEvent::RotationsSummarized(_) => true,
         SessionEvent::Started(_)
+        | SessionEvent::Authorized(_)
         | SessionEvent::TokensIssued { .. }
         | SessionEvent::ReuseDetected { .. }
         | SessionEvent::ForeignClientRefused { .. }
@@ -109,6 +110,7 @@ fn is_remembered(session: &Session, event: &SessionEvent) -> bool {
             generation.0.saturating_add(named) > session.generation.0
         }
         SessionEvent::Started(_)
+        | SessionEvent::Authorized(_)
         | SessionEvent::TokensIssued { .. }
         | SessionEvent::AccessTokenIssued { .. }
         | SessionEvent::ReuseDetected { .. }
@@ -168,6 +170,7 @@ impl Run<'_> {
                 self.reached = Some((summary.generation, summary.idle_expiry));
             }
             SessionEvent::Started(_)
+            | SessionEvent::Authorized(_)
             | SessionEvent::TokensIssued { .. }
             | SessionEvent::ReuseDetected { .. }
             | SessionEvent::ForeignClientRefused { .. }

@@ -35,6 +35,7 @@ fn history(steps: &[(Step, u64)]) -> Stream {
         user: Some(UserId::from([7; 16])),
         user_epoch: 0,
         installation_epoch: None,
+        login: None,
         scope: "read".parse().unwrap(),
         audience: None,
         absolute_expiry: at.after(Duration::from_hours(9000)),
@@ -64,7 +65,13 @@ fn history(steps: &[(Step, u64)]) -> Stream {
             }
             Step::Reuse => {
                 let (presented, current) = (Generation(0), Generation(generation));
-                Some(SessionEvent::ReuseDetected { at, presented, current, seconds_since: 1 })
+                Some(SessionEvent::ReuseDetected {
+                    at,
+                    presented,
+                    current,
+                    seconds_since: 1,
+                    code_redeemed_at: None,
+                })
             }
             Step::Unreadable => None,
         });

@@ -49,6 +49,7 @@ list!(end_reason: EndReason {
     Evicted => "evicted" = EndReason::Evicted,
     Rollback => "rollback" = EndReason::Rollback,
     Restored => "restored" = EndReason::Restored,
+    LoginEnded => "login_ended" = EndReason::LoginEnded,
 });
 
 list!(actor: Actor {
@@ -61,6 +62,7 @@ list!(actor: Actor {
 list!(session_status: SessionStatus {
     Live => "live" = SessionStatus::Live,
     Ended => "ended" = SessionStatus::Ended { at: at(0), reason: EndReason::Admin },
+    Authorized => "authorized" = SessionStatus::Authorized { until: at(60) },
 });
 
 list!(user_status: UserStatus {

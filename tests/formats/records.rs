@@ -13,7 +13,7 @@ use heirloom::user::{self, Profile};
 
 use crate::client::full_metadata;
 use crate::frozen::Frozen;
-use crate::session::bare_start;
+use crate::session::{authorized_sessions, bare_start};
 use crate::values::{at, session_id, user_id};
 
 fn client_id() -> ClientId {
@@ -95,7 +95,8 @@ fn the_indexes_of_sessions_are_what_their_version_says() {
     let live = Session::apply(None, &SessionEvent::Started(start)).unwrap();
     let end = SessionEvent::Ended { at: at(60), reason: EndReason::User, by: None };
     let ended = Session::apply(Some(live.clone()), &end).unwrap();
-    for (status, session) in [("live", live), ("ended", ended)] {
+    let [authorized, _] = authorized_sessions();
+    for (status, session) in [("live", live), ("ended", ended), ("authorized", authorized)] {
         for (number, key) in index::entries(session_id(), &session).iter().enumerate() {
             frozen.bytes(&format!("{status} {number}"), key.as_bytes());
         }

@@ -1,7 +1,8 @@
 //! The events of sessions and their snapshot.
 
-use heirloom::oauth::Actor;
+use heirloom::oauth::{Actor, AuthenticationMethod, LoginId};
 use heirloom::session::event::{Rotation, Started};
+use heirloom::session::{Authorized, Code, LoginReference};
 use heirloom::session::{EndReason, Issued, Session, SessionEvent, Summary};
 
 use crate::frozen::Frozen;
@@ -17,6 +18,7 @@ kinds!(SessionEvent {
     ForeignClientRefused => "foreign_client_refused",
     Ended => "session_ended",
     RotationsSummarized => "rotations_summarized",
+    Authorized => "session_authorized",
 });
 
 fn full_access() -> Issued {
@@ -40,6 +42,7 @@ pub(crate) fn full_start() -> Started {
         idle_expiry: at(1_209_600),
         refreshable: true,
         installation_epoch: Some(1),
+        login: None,
     }
 }
 
@@ -58,6 +61,30 @@ pub(crate) fn bare_start() -> Started {
 /// A client began to act for itself.
 fn client_start() -> Started {
     Started { user: None, user_epoch: 0, refreshable: false, ..full_start() }
+}
+
+fn full_authorization() -> Authorized {
+    let login = LoginReference {
+        id: LoginId::from([0x77; 16]),
+        auth_time: at(0),
+        methods: vec![AuthenticationMethod::Password],
+    };
+    Authorized {
+        started: Started { login: Some(login), at: at(30), ..full_start() },
+        code: Code {
+            nonce: nonce(9),
+            redirect_uri: [0x66; 32],
+            challenge: Some([0x88; 32].into()),
+            openid_nonce: Some("n-0S6_WzA2Mj".to_owned()),
+        },
+        expiry: at(90),
+    }
+}
+
+fn bare_authorization() -> Authorized {
+    let Authorized { started, code, expiry } = full_authorization();
+    let started = Started { login: started.login, at: started.at, ..bare_start() };
+    Authorized { started, code: Code { challenge: None, openid_nonce: None, ..code }, expiry }
 }
 
 fn rotated(number: u8, access: Issued) -> SessionEvent {
@@ -106,8 +133,21 @@ fn events() -> Vec<(&'static str, SessionEvent)> {
                 presented: generation(1),
                 current: generation(70_000),
                 seconds_since: 4_000,
+                code_redeemed_at: None,
             },
         ),
+        (
+            "of a code",
+            SessionEvent::ReuseDetected {
+                at: at(100),
+                presented: generation(0),
+                current: generation(3),
+                seconds_since: 10,
+                code_redeemed_at: Some(at(40)),
+            },
+        ),
+        ("full", SessionEvent::Authorized(Box::new(full_authorization()))),
+        ("bare", SessionEvent::Authorized(Box::new(bare_authorization()))),
         ("full", SessionEvent::ForeignClientRefused { at: at(110), client: "other-app".parse().unwrap() }),
         ("full", ended(EndReason::User, Some(Actor::User(user_id())))),
         ("bare", ended(EndReason::Expired, None)),
@@ -125,6 +165,7 @@ fn full_session() -> Session {
         presented: generation(1),
         current: generation(6),
         seconds_since: 40,
+        code_redeemed_at: None,
     });
     events.push(SessionEvent::ForeignClientRefused { at: at(410), client: "other-app".parse().unwrap() });
     events.push(SessionEvent::Ended { at: at(420), reason: EndReason::Reuse, by: None });
@@ -142,6 +183,13 @@ pub(crate) fn once_rotated() -> Session {
         rotated(1, full_access()),
     ];
     events.iter().fold(None, Session::apply).unwrap()
+}
+
+/// A session whose code waits to be redeemed, and the same one afterwards.
+pub(crate) fn authorized_sessions() -> [Session; 2] {
+    let waits = Session::apply(None, &SessionEvent::Authorized(Box::new(full_authorization())));
+    let issued = SessionEvent::TokensIssued { at: at(40), nonce: nonce(0), access: bare_access() };
+    [waits.clone().unwrap(), Session::apply(waits, &issued).unwrap()]
 }
 
 fn bare_session() -> Session {
@@ -165,5 +213,8 @@ fn the_snapshot_of_a_session_is_written_and_read_as_it_was() {
     let mut frozen = Frozen::read("session-snapshots.txt");
     frozen.both_ways("session, full", &full_session(), Session::encode, Session::decode);
     frozen.both_ways("session, bare", &bare_session(), Session::encode, Session::decode);
+    let [waits, redeemed] = authorized_sessions();
+    frozen.both_ways("session, authorized", &waits, Session::encode, Session::decode);
+    frozen.both_ways("session, redeemed", &redeemed, Session::encode, Session::decode);
     frozen.finish();
 }

@@ -75,6 +75,7 @@ async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
                 client_epoch: Some(SessionEpoch::default()),
                 user_epoch: Some(SessionEpoch::default()),
                 installation_epoch: 0,
+                login_has_ended: false,
                 requested: None,
                 resources: &[],
                 permitted: &scope,

@@ -13,7 +13,7 @@ async fn ended(server: &Server, id: SessionId) -> Option<EndReason> {
     let snapshot = server.app.store.load(Session::stream(id).unwrap()).await.unwrap().unwrap();
     match Session::decode(&snapshot.data).unwrap().status {
         Status::Ended { reason, .. } => Some(reason),
-        Status::Live => None,
+        Status::Live | Status::Authorized { .. } => None,
     }
 }
 

@@ -84,7 +84,7 @@ async fn an_epoch_is_the_reason_when_it_is() {
     assert_eq!(sweep_all(&server).await.ended, 1);
     let reason = |status| match status {
         Some(Status::Ended { reason, .. }) => Some(reason),
-        Some(Status::Live) | None => None,
+        Some(Status::Live | Status::Authorized { .. }) | None => None,
     };
     assert_eq!(reason(status(&server, user.session()).await), Some(EndReason::UserEpoch));
 

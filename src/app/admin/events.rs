@@ -235,6 +235,7 @@ impl Happened {
             | Self::Installation(InstallationEvent::SessionsEndedByRestore { by, .. }) => *by,
             Self::Session(
                 SessionEvent::Started(_)
+                | SessionEvent::Authorized(_)
                 | SessionEvent::TokensIssued { .. }
                 | SessionEvent::TokensRotated { .. }
                 | SessionEvent::AccessTokenIssued { .. }

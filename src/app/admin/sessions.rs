@@ -52,6 +52,8 @@ impl Administration {
         let (over, ended_at) = match session.status {
             Status::Ended { at, reason } => (Some(reason), Some(at)),
             Status::Live => (self.no_longer_holds(id, &session).await?, None),
+            // Nobody is signed in by it yet.
+            Status::Authorized { .. } => return Ok(None),
         };
         Ok(Some(SessionDetails { id, session, over, ended_at }))
     }
@@ -84,7 +86,7 @@ impl Administration {
         }
         if let Some(user) = started.user {
             let user = self.repository.user(user).await?.state.filter(crate::user::User::is_active);
-            if !user.is_some_and(|user| user.session_epoch.covers(id, started.user_epoch)) {
+            if !user.is_some_and(|user| started.holds_in(id, user.session_epoch)) {
                 return Ok(Some(EndReason::UserEpoch));
             }
         }

@@ -9,12 +9,26 @@ use crate::app::grants::refresh::RefreshGrant;
 use crate::app::metrics::TokenRequests;
 use crate::app::mint::Mint;
 use crate::app::overlap::Overlap;
-use crate::app::{Accounts, Grants, Sessions, Uptime};
+use crate::app::{Accounts, Authorizations, Grants, Sessions, Uptime};
 use crate::clock::StepWatch;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::throttle::bucket::{Buckets, Rate};
 
 impl Parts {
+    pub(super) fn authorizations(&self, config: &Config) -> Authorizations {
+        let config::Throttle { sign_in_burst: burst, sign_in_every: every, .. } = config.throttle;
+        Authorizations {
+            repository: self.repository.clone(),
+            clients: Arc::clone(&self.clients),
+            installation: Arc::clone(&self.installation),
+            keys: Arc::clone(&self.keys),
+            rate: Buckets::new(Rate { burst, every }),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+        }
+    }
+
     pub(super) fn grants(
         &self,
         config: &Config,

@@ -19,8 +19,8 @@ use crate::app::repository::Loaded;
 use crate::app::restore::InstallationEpoch;
 use crate::app::scopes::Grant;
 use crate::app::sessions::Sessions;
-use crate::app::{Repository, Settings, policy};
-use crate::client::{RefreshTokens, Registration};
+use crate::app::{Repository, Settings, gets_refresh_tokens, policy};
+use crate::client::Registration;
 use crate::clock::Clock;
 use crate::oauth::{GrantType, Scope, SessionEpoch, SessionId};
 use crate::random::Random;
@@ -111,20 +111,15 @@ impl PasswordGrant {
         what: SignIn,
     ) -> Result<TokenResponse, TokenError> {
         let SignIn { grant, permitted, device } = what;
-        let refreshable = match client.metadata.refresh_tokens {
-            RefreshTokens::Always => true,
-            RefreshTokens::OfflineAccess => grant.scope.contains(Scope::OFFLINE_ACCESS),
-            RefreshTokens::Never => false,
-        };
         let now = self.clock.now();
         let id = SessionId::from(self.random.uuid(now)?);
         let decision = session::start(Start {
             client: (client.id.clone(), session_epoch),
             user: (account.id, account.state.session_epoch),
+            refreshable: gets_refresh_tokens(client, &grant.scope),
             scope: grant.scope,
             permitted,
             audience: grant.audience,
-            refreshable: refreshable && client.metadata.grant_types.contains(&GrantType::RefreshToken),
             policy: policy(client),
             nonce: self.random.bytes()?.into(),
             kid: self.keys.signer()?.kid(),

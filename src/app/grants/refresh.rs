@@ -166,6 +166,7 @@ impl RefreshGrant {
             presented: Presented { generation, nonce },
             client: &registration.id,
             client_epoch: Some(request.client_epoch),
+            login_has_ended: false,
             user_epoch: user.filter(|user| user.is_active()).map(|user| user.session_epoch),
             requested: request.scope,
             resources: &resources,

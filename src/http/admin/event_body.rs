@@ -9,7 +9,7 @@ use crate::client::{ClientEvent, ClientMetadata, Delivery, RetryWindow};
 use crate::oauth::word_list::Word as _;
 use crate::oauth::{Actor, Scope};
 use crate::session::event::Started;
-use crate::session::{Issued, SessionEvent};
+use crate::session::{Authorized, Issued, SessionEvent};
 use crate::user::UserEvent;
 
 /// An event of the log.
@@ -89,6 +89,7 @@ fn data(happened: &Happened) -> Value {
 fn session(event: &SessionEvent) -> Value {
     match event {
         SessionEvent::Started(started) => beginning(started),
+        SessionEvent::Authorized(authorized) => authorization(authorized),
         SessionEvent::TokensIssued { access, .. } | SessionEvent::AccessTokenIssued { access, .. } => {
             json!({"access_token": issued(access)})
         }
@@ -96,6 +97,10 @@ fn session(event: &SessionEvent) -> Value {
             "generation": generation.0,
             "access_token": issued(access),
             "idle_expiry": idle_expiry.to_string(),
+        }),
+        SessionEvent::ReuseDetected { code_redeemed_at: Some(redeemed), current, .. } => json!({
+            "code_redeemed_at": redeemed.to_string(),
+            "current": current.0,
         }),
         SessionEvent::ReuseDetected { presented, current, seconds_since, .. } => json!({
             "presented": presented.0,
@@ -131,6 +136,21 @@ fn beginning(started: &Started) -> Value {
     // A client that acts for itself has none.
     if let (None, Some(fields)) = (started.user, body.as_object_mut()) {
         fields.shift_remove("user");
+    }
+    if let (Some(login), Some(fields)) = (&started.login, body.as_object_mut()) {
+        let methods: Vec<&str> = login.methods.iter().map(|method| method.as_str()).collect();
+        fields.insert("login".to_owned(), json!(login.id.to_string()));
+        fields.insert("auth_time".to_owned(), json!(login.auth_time.to_string()));
+        fields.insert("amr".to_owned(), json!(methods));
+    }
+    body
+}
+
+fn authorization(authorized: &Authorized) -> Value {
+    let mut body = beginning(&authorized.started);
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("code_expiry".to_owned(), json!(authorized.expiry.to_string()));
+        fields.insert("pkce".to_owned(), json!(authorized.code.challenge.is_some()));
     }
     body
 }

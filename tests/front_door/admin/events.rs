@@ -104,6 +104,7 @@ async fn nonces(server: &Server, id: SessionId) -> Vec<String> {
     let events = server.events(id).await;
     let nonces = events.iter().flat_map(|event| match event {
         SessionEvent::TokensIssued { nonce, .. } | SessionEvent::TokensRotated { nonce, .. } => vec![*nonce],
+        SessionEvent::Authorized(authorized) => vec![authorized.code.nonce],
         SessionEvent::RotationsSummarized(summary) => {
             summary.newest.iter().map(|rotation| rotation.nonce).collect()
         }

@@ -80,6 +80,7 @@ fn begun(user: UserId, id: SessionId) -> Append {
         idle_expiry: at.after(Duration::from_hours(14 * 24)),
         refreshable: true,
         installation_epoch: None,
+        login: None,
     });
     let session = Session::apply(None, &started).unwrap();
     Append {

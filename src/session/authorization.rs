@@ -1,0 +1,172 @@
+//! What a session is before it begins: a person who is signed in at heirloom's own pages has let a client begin, and the
+//! client has a code for that (RFC 6749 §4.1.2).
+//!
+//! The code comes before generation 0: authorizing begins the session's stream, and redeeming the code is decided on that
+//! stream ([`super::redeem`]), so it happens once. An authorization whose code is never redeemed is removed whole.
+
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+use ring::digest::{SHA256, digest};
+
+use super::command::Policy;
+use super::event::{SessionEvent, Started};
+use super::state::{Session, Status};
+use crate::clock::Timestamp;
+use crate::oauth::{
+    Audience, AuthenticationMethod, ClientId, CodeChallenge, LoginId, Nonce, Scope, SessionEpoch, UserId,
+};
+
+/// How long a code lasts. RFC 6749 §4.1.2 recommends ten minutes at most.
+pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
+
+/// An authorization, as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Authorized {
+    /// How the session begins once the code is redeemed.
+    #[n(0)]
+    pub started: Started,
+    /// The code.
+    #[n(1)]
+    pub code: Code,
+    /// When the code expires, in milliseconds since the Unix epoch.
+    #[n(2)]
+    pub expiry: Timestamp,
+}
+
+/// What is known of a code. It can't be made from that without a refresh secret.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Code {
+    /// Its nonce.
+    #[n(0)]
+    pub nonce: Nonce,
+    /// The SHA-256 of the redirect URI.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub redirect_uri: [u8; 32],
+    /// The PKCE challenge; none if the client need not send one.
+    #[n(2)]
+    pub challenge: Option<CodeChallenge>,
+    /// The `nonce` of OpenID Connect, for the ID token; forgotten once the code is redeemed.
+    #[n(3)]
+    pub openid_nonce: Option<String>,
+}
+
+/// The login that a session began from.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LoginReference {
+    /// Its id.
+    #[n(0)]
+    pub id: LoginId,
+    /// When the person last proved who they are in it.
+    #[n(1)]
+    pub auth_time: Timestamp,
+    /// How.
+    #[n(2)]
+    pub methods: Vec<AuthenticationMethod>,
+}
+
+/// A person lets a client begin.
+#[derive(Clone, Debug)]
+pub struct Authorize {
+    /// The client, and its session epoch.
+    pub client: (ClientId, SessionEpoch),
+    /// The user, and the session epoch of the account.
+    pub user: (UserId, SessionEpoch),
+    /// The login.
+    pub login: LoginReference,
+    /// When the login ends at the latest.
+    pub login_expiry: Timestamp,
+    /// What the client is granted.
+    pub scope: Scope,
+    /// The resource server that the tokens are for.
+    pub audience: Option<Audience>,
+    /// Whether the client gets a refresh token.
+    pub refreshable: bool,
+    /// The code, with a fresh nonce.
+    pub code: Code,
+    /// The lifetimes of the client's sessions.
+    pub policy: Policy,
+    /// The installation's epoch.
+    pub installation_epoch: u32,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The answer to an authorization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizeDecision {
+    /// What to append.
+    pub events: Vec<SessionEvent>,
+    /// The nonce of the code.
+    pub code: Nonce,
+}
+
+/// The session's id is another authorization's already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the authorization request was used before")]
+pub struct AuthorizationUsed;
+
+/// Authorizes a session. What is asked a second time, as by a double click, is answered with the same code, as long as
+/// that is good.
+///
+/// # Errors
+/// [`AuthorizationUsed`].
+pub fn authorize(
+    session: Option<&Session>,
+    command: Authorize,
+) -> Result<AuthorizeDecision, AuthorizationUsed> {
+    let now = command.now;
+    let Some(session) = session else {
+        let (code, authorized) = (command.code.nonce, command.authorized());
+        return Ok(AuthorizeDecision { events: vec![SessionEvent::Authorized(Box::new(authorized))], code });
+    };
+    let now = now.max(session.last_event_at);
+    let is_good = matches!(session.status, Status::Authorized { until } if now < until);
+    let code = session.code.as_ref().filter(|code| is_good && command.repeats(&session.started, code));
+    code.map(|code| AuthorizeDecision { events: Vec::new(), code: code.nonce }).ok_or(AuthorizationUsed)
+}
+
+/// The digest of a redirect URI, by which a later one is compared.
+#[must_use]
+pub fn redirect_digest(uri: &str) -> [u8; 32] {
+    digest(&SHA256, uri.as_bytes()).as_ref().try_into().unwrap_or_default()
+}
+
+impl Authorize {
+    fn authorized(self) -> Authorized {
+        let Self { policy, now, refreshable, .. } = self;
+        let expiry = now.after(CODE_LIFETIME);
+        let is_online = !self.scope.contains(Scope::OFFLINE_ACCESS);
+        // The access token's life begins when the code is redeemed.
+        let lifetime = if refreshable { policy.refresh_absolute } else { policy.access_token };
+        let longest = expiry.after(lifetime);
+        let absolute_expiry = if is_online { longest.min(self.login_expiry) } else { longest };
+        let idle_expiry = if refreshable { expiry.after(policy.refresh_idle) } else { absolute_expiry };
+        let started = Started {
+            at: now,
+            client: self.client.0,
+            client_epoch: self.client.1.epoch,
+            user: Some(self.user.0),
+            user_epoch: self.user.1.epoch,
+            scope: self.scope,
+            audience: self.audience,
+            absolute_expiry,
+            idle_expiry: idle_expiry.min(absolute_expiry),
+            refreshable,
+            installation_epoch: (self.installation_epoch > 0).then_some(self.installation_epoch),
+            login: Some(self.login),
+        };
+        Authorized { started, code: self.code, expiry }
+    }
+
+    /// Whether it asks for what was authorized before.
+    fn repeats(&self, started: &Started, code: &Code) -> bool {
+        let asked =
+            (&self.client.0, Some(self.user.0), &self.scope, self.audience.as_ref(), self.refreshable);
+        let begun =
+            (&started.client, started.user, &started.scope, started.audience.as_ref(), started.refreshable);
+        asked == begun
+            && started.login.as_ref() == Some(&self.login)
+            && Code { nonce: code.nonce, ..self.code.clone() } == *code
+    }
+}
