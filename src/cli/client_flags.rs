@@ -62,6 +62,33 @@ pub(super) struct MetadataFlags {
     /// How the client gets its refresh tokens
     #[arg(long, value_name = "body|cookie")]
     refresh_token_delivery: Option<String>,
+    /// Where authorization requests are answered; may be given several times
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Vec<String>,
+    /// Where a browser may be sent after signing out; may be given several times
+    #[arg(long, value_name = "URI")]
+    post_logout_redirect_uri: Vec<String>,
+    /// The client must push its authorization requests
+    #[arg(long)]
+    require_pushed_authorization_requests: bool,
+    /// Whether authorization requests need a code challenge
+    #[arg(long, value_name = "required|optional")]
+    pkce: Option<String>,
+    /// Whether people are asked what the client may do
+    #[arg(long, value_name = "ask|implied")]
+    consent: Option<String>,
+    /// Where the client is told that a login has ended
+    #[arg(long, value_name = "https://…")]
+    backchannel_logout_uri: Option<String>,
+    /// The client's home page
+    #[arg(long, value_name = "https://…")]
+    client_uri: Option<String>,
+    /// The client's page about personal data
+    #[arg(long, value_name = "https://…")]
+    policy_uri: Option<String>,
+    /// The client's terms of service
+    #[arg(long, value_name = "https://…")]
+    tos_uri: Option<String>,
 }
 
 impl From<MetadataFlags> for RawMetadata {
@@ -88,6 +115,17 @@ impl From<MetadataFlags> for RawMetadata {
             introspects_usernames: flags.introspects_usernames.then_some(true),
             origins: list(flags.origin),
             refresh_token_delivery: flags.refresh_token_delivery,
+            redirect_uris: list(flags.redirect_uri),
+            post_logout_redirect_uris: list(flags.post_logout_redirect_uri),
+            require_pushed_authorization_requests: flags
+                .require_pushed_authorization_requests
+                .then_some(true),
+            pkce: flags.pkce,
+            consent: flags.consent,
+            backchannel_logout_uri: flags.backchannel_logout_uri,
+            client_uri: flags.client_uri,
+            policy_uri: flags.policy_uri,
+            tos_uri: flags.tos_uri,
         }
     }
 }
@@ -131,6 +169,15 @@ pub(super) fn metadata_json(raw: &RawMetadata) -> Outcome<Map<String, Value>> {
         (Field::IntrospectsUsernames, flag(raw.introspects_usernames)),
         (Field::Origins, list(&raw.origins)),
         (Field::RefreshTokenDelivery, text(&raw.refresh_token_delivery)),
+        (Field::RedirectUris, list(&raw.redirect_uris)),
+        (Field::PostLogoutRedirectUris, list(&raw.post_logout_redirect_uris)),
+        (Field::RequirePushedAuthorizationRequests, flag(raw.require_pushed_authorization_requests)),
+        (Field::Pkce, text(&raw.pkce)),
+        (Field::Consent, text(&raw.consent)),
+        (Field::BackchannelLogoutUri, text(&raw.backchannel_logout_uri)),
+        (Field::ClientUri, text(&raw.client_uri)),
+        (Field::PolicyUri, text(&raw.policy_uri)),
+        (Field::TosUri, text(&raw.tos_uri)),
     ];
     Ok(fields.into_iter().filter_map(|(field, value)| Some((field.name().to_owned(), value?))).collect())
 }
@@ -141,7 +188,9 @@ pub(super) fn flag(field: &str) -> String {
         "id" => "ID".to_owned(),
         "type" => "--public".to_owned(),
         // A list is set by a flag that may be given several times.
-        "scopes" | "grants" | "roles" | "origins" => format!("--{}", field.trim_end_matches('s')),
+        "scopes" | "grants" | "roles" | "origins" | "redirect_uris" | "post_logout_redirect_uris" => {
+            format!("--{}", field.trim_end_matches('s').replace('_', "-"))
+        }
         field => format!("--{}", field.replace('_', "-")),
     }
 }

@@ -77,7 +77,9 @@ pub fn decide(client: &Client, envelope: CommandEnvelope) -> Result<Vec<ClientEv
         (Command::Disable, _) => ClientEvent::Disabled { at, by },
         (Command::Enable, _) if !client.disabled => return Ok(Vec::new()),
         (Command::Enable, _) => ClientEvent::Enabled { at, by },
-        (Command::Register { metadata }, None) => ClientEvent::Registered { at, metadata, by },
+        (Command::Register { metadata }, None) => {
+            ClientEvent::Registered { at, metadata: Box::new(metadata), by }
+        }
         (Command::Register { .. }, Some(_)) => return Err(Denied::Exists),
         (_, None) => return Err(Denied::Unknown),
         (Command::Update { metadata }, Some(old)) => {
@@ -87,7 +89,7 @@ pub fn decide(client: &Client, envelope: CommandEnvelope) -> Result<Vec<ClientEv
             if metadata == *old {
                 return Ok(Vec::new());
             }
-            ClientEvent::Updated { at, metadata, by }
+            ClientEvent::Updated { at, metadata: Box::new(metadata), by }
         }
         (Command::RotateSecret { old_until }, Some(metadata)) => {
             if metadata.token_endpoint_auth_method.is_public() {
@@ -106,7 +108,9 @@ pub(super) mod tests {
 
     use super::*;
     use crate::client::TokenEndpointAuthMethod::{self, ClientSecret};
-    use crate::client::{Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy};
+    use crate::client::{
+        ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
+    };
     use crate::oauth::{GrantType, SessionId};
 
     const AT: Timestamp = Timestamp::from_seconds(1);
@@ -129,6 +133,15 @@ pub(super) mod tests {
             roles: vec!["reporter".to_owned()],
             origins: vec!["https://app.example.com".parse().unwrap()],
             refresh_token_delivery: Delivery::Cookie,
+            redirect_uris: vec!["https://app.example.com/callback".parse().unwrap()],
+            post_logout_redirect_uris: vec!["https://app.example.com/".parse().unwrap()],
+            require_pushed_authorization_requests: true,
+            pkce: PkcePolicy::Optional,
+            consent: ConsentPolicy::Implied,
+            backchannel_logout_uri: "https://app.example.com/logout".parse().ok(),
+            client_uri: "https://app.example.com".parse().ok(),
+            policy_uri: "https://app.example.com/privacy".parse().ok(),
+            tos_uri: "https://app.example.com/terms#all".parse().ok(),
         }
     }
 

@@ -50,7 +50,7 @@ pub enum ClientEvent {
         at: Timestamp,
         /// The registered metadata.
         #[n(1)]
-        metadata: ClientMetadata,
+        metadata: Box<ClientMetadata>,
         /// Who did it.
         #[n(9)]
         by: Option<Actor>,
@@ -63,7 +63,7 @@ pub enum ClientEvent {
         at: Timestamp,
         /// All metadata from now on.
         #[n(1)]
-        metadata: ClientMetadata,
+        metadata: Box<ClientMetadata>,
         /// Who did it.
         #[n(9)]
         by: Option<Actor>,

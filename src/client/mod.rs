@@ -11,8 +11,8 @@ pub mod vault;
 pub use decide::{Command, CommandEnvelope, Denied, decide};
 pub use event::ClientEvent;
 pub use metadata::{
-    ClientMetadata, Delivery, Lifetimes, MetadataError, MetadataRules, RawMetadata, RefreshTokens,
-    RetryWindow, ReusePolicy, TokenEndpointAuthMethod, TokenRules,
+    ClientMetadata, ConsentPolicy, Delivery, Lifetimes, MetadataError, MetadataRules, PkcePolicy,
+    RawMetadata, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod, TokenRules,
 };
 pub use registration::Registration;
 pub use secret::SecretDigest;

@@ -44,9 +44,9 @@ impl Client {
             ClientEvent::Registered { metadata, .. } => Self {
                 session_epoch: self.session_epoch.raised(None),
                 disabled: false,
-                metadata: Some(metadata.clone()),
+                metadata: Some((**metadata).clone()),
             },
-            ClientEvent::Updated { metadata, .. } => Self { metadata: Some(metadata.clone()), ..self },
+            ClientEvent::Updated { metadata, .. } => Self { metadata: Some((**metadata).clone()), ..self },
             ClientEvent::SecretRotated { .. } => self,
             ClientEvent::Deleted { .. } => {
                 Self { session_epoch: self.session_epoch.raised(None), disabled: false, metadata: None }

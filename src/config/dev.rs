@@ -15,7 +15,7 @@ use crate::client::{
     ClientMetadata, Delivery, MetadataRules, Registration, SecretDigest, TokenEndpointAuthMethod, TokenRules,
 };
 use crate::oauth::ids::InvalidText;
-use crate::oauth::{ClientId, GrantType, Origin, Scope, SigningAlgorithm};
+use crate::oauth::{ClientId, GrantType, Origin, RedirectUri, Scope, SigningAlgorithm};
 
 /// What differs between two runs of `heirloom dev`.
 #[derive(Clone, Debug)]
@@ -130,10 +130,14 @@ impl Config {
             longest_access_token: LONGEST_ACCESS_TOKEN,
             is_stored: false,
         };
+        // An address, because `localhost` is two addresses, one of which another program may use.
+        let issuer = format!("http://127.0.0.1:{}", dev.port);
+        let redirect_uris = redirect_uris(&issuer);
         let metadata = |name: &str, method: TokenEndpointAuthMethod, id: &ClientId| ClientMetadata {
             client_name: name.to_owned(),
             scope: scopes.clone(),
             grant_types: grants_of(id, method),
+            redirect_uris: redirect_uris.clone(),
             ..rules.usual(method)
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
@@ -150,8 +154,7 @@ impl Config {
             disabled: false,
         };
         Ok(Self {
-            // An address, because `localhost` is two addresses, one of which another program may use.
-            issuer: format!("http://127.0.0.1:{}", dev.port),
+            issuer,
             server: Server { listen: dev.listen, hosts: Some(hosts), ..Server::default() },
             data: dev.data,
             nearly_full: super::folders::nearly_full(None),
@@ -171,18 +174,30 @@ impl Config {
             },
             pages: Pages::default(),
             passwords: Passwords::default(),
-            throttle: Throttle {
-                refresh_burst: 0,
-                sign_in_burst: 0,
-                client_token_burst: 0,
-                change_burst: 0,
-                ..Throttle::default()
-            },
+            throttle: without_bursts(),
             sessions: Sessions::default(),
             clients: vec![public, confidential],
             exposed: Vec::new(),
         })
     }
+}
+
+/// The usual limits on guessing, and none on frequent requests.
+fn without_bursts() -> Throttle {
+    Throttle {
+        refresh_burst: 0,
+        sign_in_burst: 0,
+        client_token_burst: 0,
+        change_burst: 0,
+        ..Throttle::default()
+    }
+}
+
+/// Where the demo clients get their answers: any port of this machine.
+fn redirect_uris(issuer: &str) -> Vec<RedirectUri> {
+    let own = format!("{issuer}/demo");
+    let uris = ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback", &own];
+    uris.into_iter().filter_map(|uri| uri.parse().ok()).collect()
 }
 
 /// Every grant that fits a demo client. One with the id of a user can't act for itself: its tokens would have a user's `sub`.

@@ -42,6 +42,15 @@ impl<'s, 'p> Fields<'s, 'p> {
             introspects_usernames: self.flag(Field::IntrospectsUsernames),
             origins: self.list(Field::Origins),
             refresh_token_delivery: self.text(Field::RefreshTokenDelivery),
+            redirect_uris: self.list(Field::RedirectUris),
+            post_logout_redirect_uris: self.list(Field::PostLogoutRedirectUris),
+            require_pushed_authorization_requests: self.flag(Field::RequirePushedAuthorizationRequests),
+            pkce: self.text(Field::Pkce),
+            consent: self.text(Field::Consent),
+            backchannel_logout_uri: self.text(Field::BackchannelLogoutUri),
+            client_uri: self.text(Field::ClientUri),
+            policy_uri: self.text(Field::PolicyUri),
+            tos_uri: self.text(Field::TosUri),
         }
     }
 

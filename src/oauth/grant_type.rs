@@ -18,11 +18,15 @@ pub enum GrantType {
     /// `client_credentials` (RFC 6749 §4.4).
     #[n(2)]
     ClientCredentials,
+    /// `authorization_code` (RFC 6749 §4.1).
+    #[n(3)]
+    AuthorizationCode,
 }
 
 impl GrantType {
     /// Every grant.
-    pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] =
+        [Self::Password, Self::RefreshToken, Self::ClientCredentials, Self::AuthorizationCode];
 
     /// The name, as in the `grant_type` of a request.
     #[must_use]
@@ -31,6 +35,7 @@ impl GrantType {
             Self::Password => "password",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::AuthorizationCode => "authorization_code",
         }
     }
 
@@ -39,7 +44,8 @@ impl GrantType {
     pub const fn is_default(self) -> bool {
         match self {
             Self::Password | Self::RefreshToken => true,
-            Self::ClientCredentials => false,
+            // A client has the authorization code if it has a redirect URI.
+            Self::ClientCredentials | Self::AuthorizationCode => false,
         }
     }
 
@@ -47,7 +53,7 @@ impl GrantType {
     #[must_use]
     pub const fn is_confidential(self) -> bool {
         match self {
-            Self::Password | Self::RefreshToken => false,
+            Self::Password | Self::RefreshToken | Self::AuthorizationCode => false,
             // RFC 6749 §4.4: "MUST only be used by confidential clients".
             Self::ClientCredentials => true,
         }
@@ -94,6 +100,7 @@ mod tests {
 
     #[test]
     fn the_list_of_grants_reads_as_a_sentence() {
-        assert_eq!(GrantType::listed("`"), "`password`, `refresh_token` or `client_credentials`");
+        let listed = "`password`, `refresh_token`, `client_credentials` or `authorization_code`";
+        assert_eq!(GrantType::listed("`"), listed);
     }
 }

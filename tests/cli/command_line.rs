@@ -75,7 +75,7 @@ fn a_wrong_command_line_exits_with_2() {
         (&["user", "add"], "NAME"),
         (
             &["client", "add", "--grant", "implicit"],
-            "--grant: It is one of: password, refresh_token, client_credentials.",
+            "--grant: It is one of: password, refresh_token, client_credentials, authorization_code.",
         ),
         // A password is never accepted as an argument.
         (&["user", "add", "ada", "secret"], "secret"),

@@ -149,7 +149,7 @@ fn a_client_of_dev_with_the_id_of_a_user_has_no_client_credentials() {
         Config::dev(dev).unwrap().clients[1].metadata.grant_types.clone()
     };
     assert_eq!(grants("demo"), GrantType::ALL);
-    let usual = [GrantType::Password, GrantType::RefreshToken];
+    let usual = [GrantType::Password, GrantType::RefreshToken, GrantType::AuthorizationCode];
     assert_eq!(grants("01890a5d-ac96-774b-bcce-b302099a8057"), usual);
     assert_eq!(grants("01890A5DAC96774BBCCEB302099A8057"), usual);
 }

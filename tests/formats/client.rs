@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use heirloom::client::{
-    Client, ClientEvent, ClientMetadata, Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy,
-    TokenEndpointAuthMethod,
+    Client, ClientEvent, ClientMetadata, ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens,
+    RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
 };
 use heirloom::oauth::{GrantType, SessionEpoch};
 
@@ -44,6 +44,19 @@ pub(crate) fn full_metadata() -> ClientMetadata {
         refresh_token_delivery: Delivery::Cookie,
         introspects_usernames: true,
         roles: vec!["reporter".to_owned(), "auditor".to_owned()],
+        redirect_uris: vec![
+            "https://app.example.com/callback".parse().unwrap(),
+            "http://127.0.0.1/callback".parse().unwrap(),
+            "com.example.app:/callback".parse().unwrap(),
+        ],
+        post_logout_redirect_uris: vec!["https://app.example.com/".parse().unwrap()],
+        require_pushed_authorization_requests: true,
+        pkce: PkcePolicy::Optional,
+        consent: ConsentPolicy::Implied,
+        backchannel_logout_uri: "https://app.example.com/logout".parse().ok(),
+        client_uri: "https://app.example.com".parse().ok(),
+        policy_uri: "https://app.example.com/privacy".parse().ok(),
+        tos_uri: "https://app.example.com/terms#all".parse().ok(),
     }
 }
 
@@ -65,6 +78,15 @@ pub(crate) fn bare_metadata() -> ClientMetadata {
         refresh_token_delivery: Delivery::Body,
         introspects_usernames: false,
         roles: Vec::new(),
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
+        require_pushed_authorization_requests: false,
+        pkce: PkcePolicy::Required,
+        consent: ConsentPolicy::Ask,
+        backchannel_logout_uri: None,
+        client_uri: None,
+        policy_uri: None,
+        tos_uri: None,
     }
 }
 
@@ -74,8 +96,8 @@ fn events(metadata: &ClientMetadata, by: Option<heirloom::oauth::Actor>) -> [Cli
         ClientEvent::Disabled { at, by },
         ClientEvent::Enabled { at, by },
         ClientEvent::SessionsEnded { at, by },
-        ClientEvent::Registered { at, metadata: metadata.clone(), by },
-        ClientEvent::Updated { at, metadata: metadata.clone(), by },
+        ClientEvent::Registered { at, metadata: Box::new(metadata.clone()), by },
+        ClientEvent::Updated { at, metadata: Box::new(metadata.clone()), by },
         ClientEvent::SecretRotated { at, old_until: crate::values::at(86_400), by },
         ClientEvent::Deleted { at, by },
     ]

@@ -17,7 +17,30 @@ fn metadata() -> ClientMetadata {
 
 /// A registration from before clients had roles.
 fn without_roles() -> ClientMetadata {
-    ClientMetadata { roles: Vec::new(), ..full_metadata() }
+    ClientMetadata { roles: Vec::new(), ..without_redirect_uris() }
+}
+
+/// A registration from before people signed in on heirloom's pages.
+fn without_redirect_uris() -> ClientMetadata {
+    let (full, bare) = (full_metadata(), bare_metadata());
+    ClientMetadata {
+        client_name: full.client_name,
+        token_endpoint_auth_method: full.token_endpoint_auth_method,
+        grant_types: full.grant_types,
+        scope: full.scope,
+        default_audience: full.default_audience,
+        refresh_tokens: full.refresh_tokens,
+        lifetimes: full.lifetimes,
+        retry_window: full.retry_window,
+        reuse: full.reuse,
+        revoke_access_tokens: full.revoke_access_tokens,
+        introspects: full.introspects,
+        origins: full.origins,
+        refresh_token_delivery: full.refresh_token_delivery,
+        introspects_usernames: full.introspects_usernames,
+        roles: full.roles,
+        ..bare
+    }
 }
 
 #[test]
@@ -32,23 +55,39 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     frozen.still_read("session, without earlier nonces", &once_rotated(), Session::decode);
     frozen.still_read(
         "client_registered, without usernames",
-        &ClientEvent::Registered { at: at(0), metadata: metadata(), by: None },
+        &ClientEvent::Registered { at: at(0), metadata: Box::new(metadata()), by: None },
         ClientEvent::decode,
     );
     let client =
         Client { session_epoch: SessionEpoch::default(), disabled: false, metadata: Some(metadata()) };
     frozen.still_read("client, without usernames", &client, Client::decode);
     let registered =
-        ClientEvent::Registered { at: at(0), metadata: without_roles(), by: Some(administrator()) };
+        ClientEvent::Registered { at: at(0), metadata: Box::new(without_roles()), by: Some(administrator()) };
     frozen.still_read("client_registered, without roles", &registered, ClientEvent::decode);
-    let updated = ClientEvent::Updated { at: at(0), metadata: without_roles(), by: Some(administrator()) };
+    let updated =
+        ClientEvent::Updated { at: at(0), metadata: Box::new(without_roles()), by: Some(administrator()) };
     frozen.still_read("client_updated, without roles", &updated, ClientEvent::decode);
-    let registered = ClientEvent::Registered { at: at(0), metadata: bare_metadata(), by: None };
+    let registered = ClientEvent::Registered { at: at(0), metadata: Box::new(bare_metadata()), by: None };
     frozen.still_read("client_registered, bare, without roles", &registered, ClientEvent::decode);
-    let updated = ClientEvent::Updated { at: at(0), metadata: bare_metadata(), by: None };
+    let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(bare_metadata()), by: None };
     frozen.still_read("client_updated, bare, without roles", &updated, ClientEvent::decode);
     let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id()) };
     let client = Client { session_epoch, disabled: true, metadata: Some(without_roles()) };
     frozen.still_read("client, without roles", &client, Client::decode);
+    for (kind, metadata, by) in
+        [("", without_redirect_uris(), Some(administrator())), ("bare, ", bare_metadata(), None)]
+    {
+        let registered = ClientEvent::Registered { at: at(0), metadata: Box::new(metadata.clone()), by };
+        let name = format!("client_registered, {kind}without redirect URIs");
+        frozen.still_read(&name, &registered, ClientEvent::decode);
+        let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(metadata), by };
+        frozen.still_read(
+            &format!("client_updated, {kind}without redirect URIs"),
+            &updated,
+            ClientEvent::decode,
+        );
+    }
+    let client = Client { session_epoch, disabled: true, metadata: Some(without_redirect_uris()) };
+    frozen.still_read("client, without redirect URIs", &client, Client::decode);
     frozen.finish();
 }

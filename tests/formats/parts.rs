@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use heirloom::client::{Delivery, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod};
+use heirloom::client::{
+    ConsentPolicy, Delivery, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
+};
 use heirloom::oauth::{Actor, AuthenticationMethod, GrantType};
 use heirloom::session::{EndReason, Status as SessionStatus};
 use heirloom::user::Status as UserStatus;
@@ -81,6 +83,17 @@ list!(grant: GrantType {
     Password => "password" = GrantType::Password,
     RefreshToken => "refresh_token" = GrantType::RefreshToken,
     ClientCredentials => "client_credentials" = GrantType::ClientCredentials,
+    AuthorizationCode => "authorization_code" = GrantType::AuthorizationCode,
+});
+
+list!(pkce: PkcePolicy {
+    Required => "required" = PkcePolicy::Required,
+    Optional => "optional" = PkcePolicy::Optional,
+});
+
+list!(consent: ConsentPolicy {
+    Ask => "ask" = ConsentPolicy::Ask,
+    Implied => "implied" = ConsentPolicy::Implied,
 });
 
 list!(authentication: TokenEndpointAuthMethod {
@@ -123,5 +136,7 @@ fn every_variant_of_every_list_is_written_and_read_as_it_was() {
     delivery::hold(&mut frozen);
     retry_window::hold(&mut frozen);
     reuse_policy::hold(&mut frozen);
+    pkce::hold(&mut frozen);
+    consent::hold(&mut frozen);
     frozen.finish();
 }

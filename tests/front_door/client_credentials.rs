@@ -323,7 +323,7 @@ async fn the_metadata_names_the_grant() {
     let server = Server::start().await;
     let grants =
         server.get("/.well-known/oauth-authorization-server").await.json["grant_types_supported"].clone();
-    assert_eq!(grants, json!(["password", "refresh_token", "client_credentials"]));
+    assert_eq!(grants, json!(["password", "refresh_token", "client_credentials", "authorization_code"]));
 }
 
 /// `write` needs the role `editor`.

@@ -57,7 +57,7 @@ async fn every_operation_names_a_field_that_is_repeated_or_unknown_or_of_another
         let rest = rest.strip_prefix('{').unwrap();
         for (body, field, rule) in [
             (format!(r#"{{"{field}": {value}, {rest}"#), field.as_str(), "repeated"),
-            (format!(r#"{{"redirect_uris": [], {rest}"#), "redirect_uris", "unknown"),
+            (format!(r#"{{"jwks_uri": [], {rest}"#), "jwks_uri", "unknown"),
             (example.to_string().replacen(&value.to_string(), "{}", 1), field, "type"),
             ("[]".to_owned(), "", "type"),
         ] {
@@ -103,10 +103,9 @@ async fn a_field_that_is_missing_is_named() {
     let expected =
         [("username", "required"), ("password", "required"), ("id", "unknown"), ("email", "unknown")];
     assert_eq!(mistakes(&answer), expected);
-    let answer = office
-        .post("/admin/clients", json!({"type": "public", "redirect_uris": ["https://a.example"]}))
-        .await;
-    assert_eq!(mistakes(&answer), [("redirect_uris", "unknown")]);
+    let answer =
+        office.post("/admin/clients", json!({"type": "public", "jwks_uri": "https://a.example"})).await;
+    assert_eq!(mistakes(&answer), [("jwks_uri", "unknown")]);
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ async fn the_password_grant_may_be_off() {
     let metadata = server.get("/.well-known/oauth-authorization-server").await;
     assert_eq!(
         metadata.json["grant_types_supported"],
-        serde_json::json!(["refresh_token", "client_credentials"])
+        serde_json::json!(["refresh_token", "client_credentials", "authorization_code"])
     );
 }
 

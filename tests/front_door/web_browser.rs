@@ -77,12 +77,20 @@ set-cookie: browser=b1; Path=/; HttpOnly; SameSite=Lax
 <input type=\"radio\" name=\"how\" value=\"a\" checked><input type=\"radio\" name=\"how\" value=\"b\">
 <button name=\"go\" value=\"in\">Log in</button><button name=\"go\" value=\"out\">Cancel</button></form>";
 
+const CONSENT: &str = "200 OK
+content-type: text/html
+
+<form method=\"post\" action=\"/at/consent\"><button name=\"action\" value=\"deny\">No</button>
+<button name=\"action\" value=\"allow\">Yes</button></form>";
+
 const TO_CLIENT: &str = "303 See Other\nlocation: https://app.example/cb?code=hac_1&state=a%20b\n\n";
 
 const ANSWERS: &[(&str, &str)] = &[
     ("/at/oauth/authorize", "303 See Other\nlocation: /at/page\n\n"),
     ("/at/page", LOGIN),
-    ("/at/login", TO_CLIENT),
+    ("/at/login", "303 See Other\nlocation: /at/asked\n\n"),
+    ("/at/asked", CONSENT),
+    ("/at/consent", TO_CLIENT),
     ("/at/more", LOGIN),
     ("/at/odd", PAGE),
 ];
@@ -126,7 +134,10 @@ async fn it_fills_in_a_form_and_sends_what_a_browser_sends() {
     ] {
         assert!(request.contains(part), "{part} is not in {request}");
     }
-    assert_eq!(answer.leads_to().as_str(), "https://app.example/cb?code=hac_1&state=a%20b");
+    let consent = browser.follow(&answer).await;
+    let allowed = browser.submit(consent.form().press("action", "allow")).await;
+    assert!(allowed.answer.header("x-request").contains("|action=allow"));
+    assert_eq!(allowed.leads_to().as_str(), "https://app.example/cb?code=hac_1&state=a%20b");
     let more = browser.click(&page, "Read more").await;
     assert!(more.answer.header("x-request").contains("sec-fetch-site: same-origin"));
     assert_eq!(more.url, browser.url("/more?a=1&b=2"));

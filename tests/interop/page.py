@@ -11,7 +11,7 @@ PAGE = HERE.parent.parent / "docs/interop.md"
 HEAD = "| | Library | Version | What was run | Result | What you must set |\n|---|---|---|---|---|---|\n"
 # Kinds of code blocks that need not be a part of a program.
 NOT_CODE = ("console", "text")
-ROLES = ("client", "machine client", "resource server", "browser client", "gateway", "application")
+ROLES = ("client", "machine client", "resource server", "browser client", "sign-in", "gateway", "application")
 SKIPPED_FOLDERS = {"node_modules", "target", "__pycache__", "build", "vendor"}
 
 

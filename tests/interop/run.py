@@ -19,6 +19,7 @@ import time
 
 import first_look
 import page
+import sign_in
 from server import Server
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -33,13 +34,14 @@ BROWSER_CLIENT_CHECKS = ["wrong password", "sign in", "refresh", "sign out"]
 GATEWAY_CHECKS = ["accepts a token", "refuses no token", "refuses another audience", "refuses a changed signature",
                   "refuses an expired token", "key rotation"]
 CHECKS = {"client": CLIENT_CHECKS, "machine client": MACHINE_CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS,
-          "browser client": BROWSER_CLIENT_CHECKS, "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
+          "browser client": BROWSER_CLIENT_CHECKS, "sign-in": sign_in.CHECKS, "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
 # The servers that a program is run against: how each is started, and the `typ` that its results are listed under.
 SERVERS = {
     "client": [{"flags": [], "access_token": 4, "typ": "at+jwt"}],
     "machine client": [{"flags": [], "typ": "at+jwt"}],
     "resource server": [{"flags": ["--lead-time", "1"], "typ": typ} for typ in ("at+jwt", "JWT")],
     "browser client": [{"flags": [], "typ": "at+jwt"}],
+    "sign-in": [{"flags": [], "typ": "at+jwt"}],
     "gateway": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],
     "application": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],
 }
@@ -136,7 +138,7 @@ def programs(folder):
     for line in (folder / "programs").read_text().splitlines():
         if line.strip() and not line.startswith("#"):
             program, role, *full = line.split()
-            role = role.replace("-", " ")
+            role = role.replace("-", " ") if role != "sign-in" else role
             if role not in CHECKS or full not in ([], ["full"]):
                 raise Broken(f"{folder.name}/programs has the line {line!r}")
             yield program, role, bool(full)
@@ -147,11 +149,16 @@ def run_program(language, program, role, settings, binary):
     what = f"{language}/{program} ({settings['typ']})" if role == "resource server" else f"{language}/{program}"
     with Server(binary, **settings) as server:
         try:
-            out = command([HERE / language / "run", program], server.environment(), PROGRAM_TIME, what)
-            results = [parse(line, role, settings["typ"]) for line in out.splitlines()]
+            words = [HERE / language / "run", program]
+            # Apps in a browser do the checks themselves.
+            if role == "sign-in" and language != "browser":
+                lines = [json.dumps(said) for said in sign_in.run(server, words)]
+            else:
+                lines = command(words, server.environment(), PROGRAM_TIME, what).splitlines()
+            results = [parse(line, role, settings["typ"]) for line in lines]
         except Broken as error:
             raise Broken(f"{error}\n  the server's log ends: {tail(server.log.read_text(errors='replace'), 5)}") from error
-        against = server.broken_lines() if "client" in role else []
+        against = server.broken_lines() if "client" in role or role == "sign-in" else []
     if against:
         raise Broken("somebody was signed out: " + "; ".join(against))
     return results

@@ -21,10 +21,13 @@ PATIENCE = 30
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def ask(url, form=None, bearer=None):
-    """Sends a GET, or a POST of a form, and returns the JSON of a 2xx answer."""
+def ask(url, form=None, bearer=None, body=None):
+    """Sends a GET, or a POST of a form or of JSON, and returns the JSON of a 2xx answer."""
     data = urllib.parse.urlencode(form).encode() if form is not None else None
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    if body is not None:
+        data = json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
     with DIRECT.open(urllib.request.Request(url, data=data, headers=headers), timeout=PATIENCE) as answer:
         return json.load(answer)
 
@@ -108,15 +111,19 @@ class Server:
             "HEIRLOOM_ROTATE": shlex.join(rotate),
         }
 
+    def administrator(self):
+        """An access token for the administration."""
+        said = self.said
+        client, admin = said["public_client"]["client_id"], said["admin"]
+        return sign_in(said["issuer"], client, admin["username"], admin["password"], "admin")["access_token"]
+
     def broken_lines(self):
         """What the program did wrong, by the log of events: it used a token again when it should not have, or the
         generations of a family are not one line."""
-        said, issuer = self.said, self.said["issuer"]
-        client = said["public_client"]["client_id"]
-        admin = sign_in(issuer, client, said["admin"]["username"], said["admin"]["password"], "admin")
+        issuer, token = self.said["issuer"], self.administrator()
         found, generations, after = [], {}, 0
         while after is not None:
-            page = ask(f"{issuer}/admin/events?limit=100&after={after}", bearer=admin["access_token"])
+            page = ask(f"{issuer}/admin/events?limit=100&after={after}", bearer=token)
             for event in page["events"]:
                 stream, data = event.get("stream"), event["data"]
                 if event["type"] in ("reuse_detected", "foreign_client_refused"):

@@ -75,6 +75,7 @@ impl TokenRequest {
             GrantType::Password => Self::Password(PasswordRequest::parse(form, target)?),
             GrantType::RefreshToken => Self::RefreshToken(RefreshRequest::parse(form, target)?),
             GrantType::ClientCredentials => Self::ClientCredentials(ClientCredentialsRequest::of(target)),
+            GrantType::AuthorizationCode => return Err(FormError::GrantType.into()),
         })
     }
 

@@ -39,11 +39,29 @@ pub enum Field {
     Origins,
     /// How the client gets its refresh tokens.
     RefreshTokenDelivery,
+    /// Where authorization requests are answered.
+    RedirectUris,
+    /// Where a browser may be sent after signing out.
+    PostLogoutRedirectUris,
+    /// Whether the client must push its authorization requests.
+    RequirePushedAuthorizationRequests,
+    /// Whether it may leave out PKCE.
+    Pkce,
+    /// Whether people are asked what it may do.
+    Consent,
+    /// Where it is told that a login has ended.
+    BackchannelLogoutUri,
+    /// Its home page.
+    ClientUri,
+    /// What it does with personal data.
+    PolicyUri,
+    /// Its terms of service.
+    TosUri,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 27] = [
         Self::ClientId,
         Self::ClientName,
         Self::TokenEndpointAuthMethod,
@@ -62,6 +80,15 @@ impl Field {
         Self::IntrospectsUsernames,
         Self::Origins,
         Self::RefreshTokenDelivery,
+        Self::RedirectUris,
+        Self::PostLogoutRedirectUris,
+        Self::RequirePushedAuthorizationRequests,
+        Self::Pkce,
+        Self::Consent,
+        Self::BackchannelLogoutUri,
+        Self::ClientUri,
+        Self::PolicyUri,
+        Self::TosUri,
     ];
 
     /// The field's name in `[[clients]]` of the configuration and in the JSON of `/admin/clients`. The first five
@@ -87,6 +114,15 @@ impl Field {
             Self::IntrospectsUsernames => "introspects_usernames",
             Self::Origins => "origins",
             Self::RefreshTokenDelivery => "refresh_token_delivery",
+            Self::RedirectUris => "redirect_uris",
+            Self::PostLogoutRedirectUris => "post_logout_redirect_uris",
+            Self::RequirePushedAuthorizationRequests => "require_pushed_authorization_requests",
+            Self::Pkce => "pkce",
+            Self::Consent => "consent",
+            Self::BackchannelLogoutUri => "backchannel_logout_uri",
+            Self::ClientUri => "client_uri",
+            Self::PolicyUri => "policy_uri",
+            Self::TosUri => "tos_uri",
         }
     }
 }

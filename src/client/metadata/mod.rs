@@ -16,19 +16,22 @@
 //!
 //! 1. Here: the field in [`ClientMetadata`], under a number that was never used, with a default for what is stored
 //!    already (`#[cbor(default)]`); in [`RawMetadata`]; in [`Field`], under its RFC 7591 name if it has one. Its default is a
-//!    line of [`MetadataRules::usual`], its rules are a function of `validate.rs`, or of `time.rs`.
+//!    line of [`MetadataRules::usual`], its rules are a function of `validate.rs`, `browser.rs`,
+//!    `sign_in.rs` or `time.rs`.
 //! 2. The configuration: one line in `config::metadata`, and its description in `examples/heirloom.toml`.
 //! 3. The admin API: the field of `ClientSettings` in `http::admin::client_body`, which is its description in the
 //!    specification, and its line in each direction. A line in `http::admin::event_body` shows it in events.
 //! 4. The command line: the flag in `cli::client_flags`, its line in [`RawMetadata`], and in the JSON that is sent.
 //! 5. A row of bad values in `tests/front_door/client_metadata.rs`, which sends them through all three doors.
 
+mod browser;
 mod client_id;
 mod error;
 mod field;
 mod raw;
 mod rules;
 mod settings;
+mod sign_in;
 mod stored;
 mod time;
 mod validate;
@@ -38,6 +41,9 @@ pub use error::MetadataError;
 pub use field::Field;
 pub use raw::{RawMetadata, RawTime};
 pub use rules::{MetadataRules, TokenRules, grant_types_on, is_on};
-pub use settings::{Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod};
+pub use settings::{
+    ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
+    TokenEndpointAuthMethod,
+};
 pub use stored::ClientMetadata;
 pub use time::{LONGEST_ACCESS_TOKEN, lifetime, retry_window};

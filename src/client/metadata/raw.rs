@@ -42,6 +42,24 @@ pub struct RawMetadata {
     pub origins: Option<Vec<String>>,
     /// How the client gets its refresh tokens: a word of [`Delivery`](super::Delivery).
     pub refresh_token_delivery: Option<String>,
+    /// Where authorization requests are answered; by default nowhere.
+    pub redirect_uris: Option<Vec<String>>,
+    /// Where a browser may be sent after signing out; by default nowhere.
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// Whether the client must push its authorization requests; by default not.
+    pub require_pushed_authorization_requests: Option<bool>,
+    /// Whether it may leave out PKCE: a word of [`PkcePolicy`](super::PkcePolicy).
+    pub pkce: Option<String>,
+    /// Whether people are asked what it may do: a word of [`ConsentPolicy`](super::ConsentPolicy).
+    pub consent: Option<String>,
+    /// Where it is told that a login has ended.
+    pub backchannel_logout_uri: Option<String>,
+    /// Its home page.
+    pub client_uri: Option<String>,
+    /// What it does with personal data.
+    pub policy_uri: Option<String>,
+    /// Its terms of service.
+    pub tos_uri: Option<String>,
 }
 
 /// A duration before validation.

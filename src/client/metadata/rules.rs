@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::settings::{
-    Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
+    ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
+    TokenEndpointAuthMethod,
 };
 use super::stored::ClientMetadata;
 use crate::oauth::{Audience, GrantType, Origin, Scope};
@@ -51,7 +52,21 @@ impl MetadataRules<'_> {
             introspects_usernames: false,
             origins: Vec::new(),
             refresh_token_delivery: Delivery::default(),
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            require_pushed_authorization_requests: false,
+            pkce: PkcePolicy::default(),
+            consent: ConsentPolicy::default(),
+            backchannel_logout_uri: None,
+            client_uri: None,
+            policy_uri: None,
+            tos_uri: None,
         }
+    }
+
+    /// Whether the issuer is plain http on a loopback address, or not known: then other URLs may be so too.
+    pub(super) fn is_local(&self) -> bool {
+        self.issuer.as_ref().is_none_or(|issuer| !issuer.is_https() && issuer.is_loopback())
     }
 }
 
@@ -60,7 +75,7 @@ impl MetadataRules<'_> {
 pub const fn is_on(grant: GrantType, password_grant: bool) -> bool {
     match grant {
         GrantType::Password => password_grant,
-        GrantType::RefreshToken | GrantType::ClientCredentials => true,
+        GrantType::RefreshToken | GrantType::ClientCredentials | GrantType::AuthorizationCode => true,
     }
 }
 

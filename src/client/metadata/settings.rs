@@ -184,6 +184,54 @@ impl Word for ReusePolicy {
     }
 }
 
+/// Whether a client may leave out the proof key for code exchange (PKCE, RFC 7636).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PkcePolicy {
+    /// Every authorization request needs a challenge (RFC 9700 §2.1.1).
+    #[default]
+    #[n(0)]
+    Required,
+    /// A confidential client may leave it out in an OpenID Connect request, which then needs a `nonce`.
+    #[n(1)]
+    Optional,
+}
+
+impl Word for PkcePolicy {
+    const ALL: &'static [Self] = &[Self::Required, Self::Optional];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+        }
+    }
+}
+
+/// Whether a person is asked what a client may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ConsentPolicy {
+    /// The person is asked, and the answer is remembered.
+    #[default]
+    #[n(0)]
+    Ask,
+    /// Nobody is asked: it is the operator's own client.
+    #[n(1)]
+    Implied,
+}
+
+impl Word for ConsentPolicy {
+    const ALL: &'static [Self] = &[Self::Ask, Self::Implied];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Implied => "implied",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,9 +3,10 @@
 use minicbor::{Decode, Encode};
 
 use super::settings::{
-    Delivery, Lifetimes, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
+    ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
+    TokenEndpointAuthMethod,
 };
-use crate::oauth::{Audience, GrantType, Origin, Scope};
+use crate::oauth::{Audience, GrantType, Origin, RedirectUri, Scope, WebUrl};
 
 /// Everything registered of a client except its id and its secrets. Fields that RFC 7591 §2 defines have its names.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -56,4 +57,31 @@ pub struct ClientMetadata {
     /// Its roles, which count where it acts for itself (`client_credentials`).
     #[cbor(n(14), default)]
     pub roles: Vec<String>,
+    /// Where authorization requests are answered (RFC 6749 §3.1.2).
+    #[cbor(n(15), default)]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where a browser may be sent after signing out (OpenID Connect RP-Initiated Logout §3.1).
+    #[cbor(n(16), default)]
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Whether the client must push its authorization requests (RFC 9126 §6).
+    #[cbor(n(17), default)]
+    pub require_pushed_authorization_requests: bool,
+    /// Whether it may leave out PKCE.
+    #[cbor(n(18), default)]
+    pub pkce: PkcePolicy,
+    /// Whether people are asked what it may do.
+    #[cbor(n(19), default)]
+    pub consent: ConsentPolicy,
+    /// Where it is told that a login has ended (OpenID Connect Back-Channel Logout §2.2).
+    #[n(20)]
+    pub backchannel_logout_uri: Option<WebUrl>,
+    /// Its home page.
+    #[n(21)]
+    pub client_uri: Option<WebUrl>,
+    /// What it does with personal data.
+    #[n(22)]
+    pub policy_uri: Option<WebUrl>,
+    /// Its terms of service.
+    #[n(23)]
+    pub tos_uri: Option<WebUrl>,
 }

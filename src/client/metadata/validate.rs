@@ -5,16 +5,15 @@ use super::field::Field;
 use super::raw::RawMetadata;
 use super::rules::MetadataRules;
 use super::settings::{Delivery, RefreshTokens, ReusePolicy, TokenEndpointAuthMethod};
+use super::sign_in::check_words;
 use super::stored::ClientMetadata;
 use super::time::{lifetime, retry_window};
 use crate::oauth::role::is_role;
 use crate::oauth::word_list::{Word, missing};
-use crate::oauth::{Audience, ClientId, GrantType, Origin, Scope};
+use crate::oauth::{Audience, ClientId, GrantType, Scope};
 
 /// The longest `client_name`, in bytes.
 const LONGEST_NAME: usize = 200;
-/// The most origins of a client whose metadata are stored in an event.
-const MOST_ORIGINS: usize = 16;
 /// The most roles of a client.
 const MOST_ROLES: usize = 16;
 
@@ -33,7 +32,8 @@ impl RawMetadata {
         let method = self.auth_method(faults);
         let usual = rules.usual(method);
         let client_name = self.name(faults).unwrap_or(usual.client_name);
-        let grant_types = self.grants(method, rules, faults).unwrap_or(usual.grant_types);
+        let grant_types =
+            self.grants(method, rules, faults).unwrap_or_else(|| self.usual_grants(usual.grant_types));
         let scope = self.scopes(rules, faults).unwrap_or(usual.scope);
         let own_roles = self.roles(&grant_types, faults).unwrap_or(usual.roles);
         let default_audience = self.audience(rules, faults).unwrap_or(usual.default_audience);
@@ -45,6 +45,7 @@ impl RawMetadata {
         let introspects_usernames = self.introspects_usernames(faults);
         let origins = self.origins(rules, faults);
         let refresh_token_delivery = self.delivery(method, rules, faults);
+        let sign_in = self.sign_in(method, &grant_types, rules, faults);
         if !faults.0.is_empty() {
             faults.0.sort_by_key(|error| (error.field, error.item));
             return Err(std::mem::take(&mut faults.0));
@@ -65,6 +66,15 @@ impl RawMetadata {
             introspects_usernames,
             origins,
             refresh_token_delivery,
+            redirect_uris: sign_in.redirect_uris,
+            post_logout_redirect_uris: sign_in.post_logout_redirect_uris,
+            require_pushed_authorization_requests: sign_in.require_pushed_authorization_requests,
+            pkce: sign_in.pkce,
+            consent: sign_in.consent,
+            backchannel_logout_uri: sign_in.backchannel_logout_uri,
+            client_uri: sign_in.client_uri,
+            policy_uri: sign_in.policy_uri,
+            tos_uri: sign_in.tos_uri,
         })
     }
 
@@ -89,6 +99,7 @@ impl RawMetadata {
         faults.0.extend(self.retry_window.as_ref().and_then(|raw| retry_window(raw).err()));
         faults.word(Field::Reuse, self.reuse.as_deref(), ReusePolicy::default());
         faults.word(Field::RefreshTokenDelivery, self.refresh_token_delivery.as_deref(), Delivery::default());
+        check_words(self, faults);
         std::mem::take(&mut faults.0)
     }
 
@@ -126,6 +137,12 @@ impl RawMetadata {
             faults.add(error.suggesting("Write a short name on one line."));
         }
         Some(name.clone())
+    }
+
+    /// The grants of a client that lists none: the usual ones, and the authorization code if it has a redirect URI.
+    fn usual_grants(&self, usual: Vec<GrantType>) -> Vec<GrantType> {
+        let has_redirect = self.redirect_uris.as_ref().is_some_and(|listed| !listed.is_empty());
+        usual.into_iter().chain(has_redirect.then_some(GrantType::AuthorizationCode)).collect()
     }
 
     /// Left out, it means every usual grant that is on. Only a resource server may have no grants.
@@ -302,73 +319,6 @@ impl RawMetadata {
         }
         learns
     }
-
-    /// Origins must be `https`; `http` on a loopback address is allowed if the issuer is a loopback `http` address too.
-    fn origins(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Vec<Origin> {
-        const FIELD: Field = Field::Origins;
-        let listed = self.origins.as_deref().unwrap_or_default();
-        if rules.is_stored && listed.len() > MOST_ORIGINS {
-            let problem = format!("A registered client has at most {MOST_ORIGINS} origins.");
-            let error = MetadataError::new(FIELD, "too_many", problem);
-            faults.add(error.suggesting("Declare it in the configuration, where it may have more."));
-            return Vec::new();
-        }
-        let issuer = rules.issuer.as_ref();
-        let issuer_is_local = issuer.is_none_or(|issuer| !issuer.is_https() && issuer.is_loopback());
-        let mut origins: Vec<Origin> = Vec::new();
-        for (item, text) in listed.iter().enumerate() {
-            match text.parse::<Origin>() {
-                Ok(origin) if origins.contains(&origin) => faults.add(twice(FIELD, item, origin.as_str())),
-                Ok(origin) if origin.is_https() || (origin.is_loopback() && issuer_is_local) => {
-                    origins.push(origin);
-                }
-                Ok(origin) => {
-                    let problem = format!("The origin {origin} is not https.");
-                    let suggestion =
-                        "Use https; plain http is for a loopback address beside an issuer on one.";
-                    let error = MetadataError::new(FIELD, "not_https", problem);
-                    faults.add(error.suggesting(suggestion).at(item));
-                }
-                Err(error) => {
-                    let error = MetadataError::new(FIELD, "not_permitted", sentence(&error.to_string()));
-                    let suggestion = "Write for example https://app.example.com, without a slash at the end.";
-                    faults.add(error.suggesting(suggestion).at(item));
-                }
-            }
-        }
-        origins
-    }
-
-    /// Delivery in a cookie needs origins, a public client, and an issuer that is `https` or a loopback address.
-    fn delivery(
-        &self,
-        method: TokenEndpointAuthMethod,
-        rules: &MetadataRules<'_>,
-        faults: &mut Faults,
-    ) -> Delivery {
-        const FIELD: Field = Field::RefreshTokenDelivery;
-        let delivery = faults.word(FIELD, self.refresh_token_delivery.as_deref(), Delivery::default());
-        if delivery == Delivery::Body {
-            return delivery;
-        }
-        if !method.is_public() {
-            let error = MetadataError::new(FIELD, "confidential", "A confidential client has no cookie.");
-            faults.add(error.suggesting("An app in a browser can't keep a secret: it is public."));
-        }
-        if self.origins.as_ref().is_none_or(Vec::is_empty) {
-            let problem = "A client that gets its refresh tokens in a cookie has no origins.";
-            let error = MetadataError::new(Field::Origins, "empty", problem);
-            faults.add(error.suggesting("Write for example https://app.example.com."));
-        }
-        // Only a cookie that is sent over TLS alone can have a name with the `__Host-` prefix, which ties it to the
-        // host.
-        if rules.issuer.as_ref().is_some_and(|issuer| !issuer.is_https() && !issuer.is_loopback()) {
-            let problem = "The client has a cookie, and the issuer is not https.";
-            let error = MetadataError::new(FIELD, "not_https", problem);
-            faults.add(error.suggesting("Let the issuer be https."));
-        }
-        delivery
-    }
 }
 
 fn known_audience(field: Field, text: &str, rules: &MetadataRules<'_>) -> Result<Audience, MetadataError> {
@@ -382,7 +332,7 @@ fn known_audience(field: Field, text: &str, rules: &MetadataRules<'_>) -> Result
     Err(MetadataError::new(field, rule, problem).suggesting(instead(text, known)))
 }
 
-fn twice(field: Field, item: usize, value: &str) -> MetadataError {
+pub(super) fn twice(field: Field, item: usize, value: &str) -> MetadataError {
     let problem = format!("{value} is listed twice.");
     MetadataError::new(field, "repeated", problem).suggesting("Leave one of them out.").at(item)
 }

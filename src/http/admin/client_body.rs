@@ -8,6 +8,7 @@ use poem_openapi::{Enum, Object};
 use crate::app::admin::clients::{ClientDetails, SecretTimes};
 use crate::client::metadata::RawTime;
 use crate::client::{ClientMetadata, RawMetadata, RetryWindow, TokenEndpointAuthMethod};
+use crate::oauth::WebUrl;
 use crate::oauth::word_list::Word;
 
 /// A client.
@@ -84,6 +85,34 @@ pub(super) struct ClientSettings {
     /// How it gets its refresh tokens.
     #[oai(skip_serializing_if_is_none)]
     refresh_token_delivery: Option<DeliveryWord>,
+    /// Where authorization requests are answered: https, plain http on `127.0.0.1`, `[::1]` or `localhost`, whose port is free,
+    /// or an app's own scheme.
+    #[oai(default, skip_serializing_if_is_empty)]
+    redirect_uris: Vec<String>,
+    /// Where a browser may be sent after signing out.
+    #[oai(default, skip_serializing_if_is_empty)]
+    post_logout_redirect_uris: Vec<String>,
+    /// Whether it must push its authorization requests (RFC 9126); left out: it need not.
+    #[oai(skip_serializing_if_is_none)]
+    require_pushed_authorization_requests: Option<bool>,
+    /// Whether authorization requests need a code challenge (RFC 7636).
+    #[oai(skip_serializing_if_is_none)]
+    pkce: Option<PkceWord>,
+    /// Whether people are asked what it may do.
+    #[oai(skip_serializing_if_is_none)]
+    consent: Option<ConsentWord>,
+    /// Where it is told that a login has ended.
+    #[oai(skip_serializing_if_is_none)]
+    backchannel_logout_uri: Option<String>,
+    /// Its home page.
+    #[oai(skip_serializing_if_is_none)]
+    client_uri: Option<String>,
+    /// What it does with personal data.
+    #[oai(skip_serializing_if_is_none)]
+    policy_uri: Option<String>,
+    /// Its terms of service.
+    #[oai(skip_serializing_if_is_none)]
+    tos_uri: Option<String>,
 }
 
 /// How long a secret is good.
@@ -126,6 +155,8 @@ enum Grant {
     RefreshToken,
     /// RFC 6749 §4.4; only of a confidential client that asks for it.
     ClientCredentials,
+    /// RFC 6749 §4.1; of a client with a redirect URI.
+    AuthorizationCode,
 }
 
 /// Whether a sign-in gives a refresh token.
@@ -160,11 +191,31 @@ enum DeliveryWord {
     Cookie,
 }
 
+/// Whether authorization requests need a code challenge.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[oai(rename = "Pkce", rename_all = "lowercase")]
+enum PkceWord {
+    /// Every one.
+    Required,
+    /// Not those of a confidential client with `openid` and a `nonce`.
+    Optional,
+}
+
+/// Whether people are asked what a client may do.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[oai(rename = "Consent", rename_all = "lowercase")]
+enum ConsentWord {
+    /// They are, and the answer is remembered.
+    Ask,
+    /// They are not.
+    Implied,
+}
+
 impl Example for ClientSettings {
     fn example() -> Self {
         Self {
             name: "Our web app".to_owned(),
-            grants: Some(vec![Grant::Password, Grant::RefreshToken]),
+            grants: Some(vec![Grant::AuthorizationCode, Grant::RefreshToken]),
             scopes: vec!["account".to_owned()],
             refresh_tokens: Some(RefreshTokensWord::Always),
             access_token: Some(600),
@@ -172,6 +223,7 @@ impl Example for ClientSettings {
             refresh_absolute: Some(5_184_000),
             retry_window: Some("30".to_owned()),
             reuse: Some(ReuseWord::EndFamily),
+            redirect_uris: vec!["https://app.example.com/callback".to_owned()],
             ..Self::default()
         }
     }
@@ -247,6 +299,15 @@ impl From<ClientSettings> for RawMetadata {
             introspects_usernames: body.introspects_usernames,
             origins: Some(body.origins),
             refresh_token_delivery: body.refresh_token_delivery.as_ref().and_then(text),
+            redirect_uris: Some(body.redirect_uris),
+            post_logout_redirect_uris: Some(body.post_logout_redirect_uris),
+            require_pushed_authorization_requests: body.require_pushed_authorization_requests,
+            pkce: body.pkce.as_ref().and_then(text),
+            consent: body.consent.as_ref().and_then(text),
+            backchannel_logout_uri: body.backchannel_logout_uri,
+            client_uri: body.client_uri,
+            policy_uri: body.policy_uri,
+            tos_uri: body.tos_uri,
         }
     }
 }
@@ -270,7 +331,17 @@ impl From<&ClientMetadata> for ClientSettings {
             introspects_usernames,
             origins,
             refresh_token_delivery,
+            redirect_uris,
+            post_logout_redirect_uris,
+            require_pushed_authorization_requests,
+            pkce,
+            consent,
+            backchannel_logout_uri,
+            client_uri,
+            policy_uri,
+            tos_uri,
         } = metadata;
+        let url = |url: &Option<WebUrl>| url.as_ref().map(ToString::to_string);
         let seconds = |time: Duration| Some(time.as_secs());
         Self {
             name: client_name.clone(),
@@ -292,6 +363,15 @@ impl From<&ClientMetadata> for ClientSettings {
             introspects_usernames: introspects_usernames.then_some(true),
             origins: origins.iter().map(ToString::to_string).collect(),
             refresh_token_delivery: word(*refresh_token_delivery),
+            redirect_uris: redirect_uris.iter().map(ToString::to_string).collect(),
+            post_logout_redirect_uris: post_logout_redirect_uris.iter().map(ToString::to_string).collect(),
+            require_pushed_authorization_requests: require_pushed_authorization_requests.then_some(true),
+            pkce: word(*pkce),
+            consent: word(*consent),
+            backchannel_logout_uri: url(backchannel_logout_uri),
+            client_uri: url(client_uri),
+            policy_uri: url(policy_uri),
+            tos_uri: url(tos_uri),
         }
     }
 }
@@ -313,74 +393,5 @@ fn window(text: String) -> RawTime {
 }
 
 #[cfg(test)]
-mod tests {
-    use poem_openapi::registry::Registry;
-
-    use super::*;
-    use crate::client::metadata::LONGEST_ACCESS_TOKEN;
-    use crate::client::{Delivery, Lifetimes, MetadataRules, RefreshTokens, ReusePolicy, TokenRules};
-    use crate::oauth::{Audience, GrantType};
-
-    /// Whether JSON has every word of a list, and no other.
-    fn has_all<W: Word, J: ToJSON + ParseFromJSON>() -> bool {
-        let written = |one: &W| word::<J>(*one).as_ref().and_then(text);
-        let schema = J::schema_ref();
-        let mut registry = Registry::new();
-        J::register(&mut registry);
-        let words = registry.schemas[schema.unwrap_reference()].enum_items.len();
-        words == W::ALL.len() && W::ALL.iter().all(|one| written(one).as_deref() == Some(one.as_str()))
-    }
-
-    #[test]
-    fn json_has_every_word_of_the_closed_lists() {
-        assert!(has_all::<TokenEndpointAuthMethod, ClientType>());
-        assert!(has_all::<GrantType, Grant>());
-        assert!(has_all::<RefreshTokens, RefreshTokensWord>());
-        assert!(has_all::<ReusePolicy, ReuseWord>());
-        assert!(has_all::<Delivery, DeliveryWord>());
-    }
-
-    #[test]
-    fn what_is_shown_can_be_sent_back_and_is_the_same() {
-        let method = TokenEndpointAuthMethod::ClientSecret;
-        let audience: Audience = "api".parse().unwrap();
-        let tokens = TokenRules::default();
-        let rules = MetadataRules {
-            issuer: None,
-            grant_types: GrantType::ALL.to_vec(),
-            scopes: ["read", "write"].into(),
-            audiences: [&audience].into(),
-            default_audience: audience.clone(),
-            tokens: &tokens,
-            longest_access_token: LONGEST_ACCESS_TOKEN,
-            is_stored: true,
-        };
-        let all = ClientMetadata {
-            client_name: "TV".to_owned(),
-            token_endpoint_auth_method: method,
-            grant_types: vec![GrantType::RefreshToken, GrantType::ClientCredentials],
-            roles: vec!["reporter".to_owned()],
-            scope: "read write".parse().unwrap(),
-            default_audience: audience.clone(),
-            refresh_tokens: RefreshTokens::Never,
-            lifetimes: Lifetimes {
-                access_token: Duration::from_secs(61),
-                refresh_idle: Duration::from_secs(62),
-                refresh_absolute: Duration::from_secs(63),
-            },
-            retry_window: RetryWindow::For(Duration::from_millis(1500)),
-            reuse: ReusePolicy::Refuse,
-            revoke_access_tokens: false,
-            introspects: vec![audience.clone()],
-            introspects_usernames: true,
-            origins: vec!["https://app.example.com".parse().unwrap()],
-            refresh_token_delivery: Delivery::Body,
-        };
-        for metadata in [all, rules.usual(method)] {
-            let raw = RawMetadata::from(ClientSettings::from(&metadata)).of_registered(method);
-            assert_eq!(raw.validate(None, &rules), Ok(metadata));
-        }
-        let nothing = RawMetadata::default().of_registered(method);
-        assert_eq!(nothing.validate(None, &rules), Ok(rules.usual(method)), "what is left out is as usual");
-    }
-}
+#[path = "client_body_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::admin::events::{Happened, LogEvent};
 use crate::client::{ClientEvent, ClientMetadata, Delivery, RetryWindow};
 use crate::oauth::word_list::Word as _;
-use crate::oauth::{Actor, Scope};
+use crate::oauth::{Actor, RedirectUri, Scope, WebUrl};
 use crate::session::event::Started;
 use crate::session::{Authorized, Issued, SessionEvent};
 use crate::user::UserEvent;
@@ -209,7 +209,18 @@ fn registration(metadata: &ClientMetadata) -> Value {
         introspects_usernames,
         origins,
         refresh_token_delivery,
+        redirect_uris,
+        post_logout_redirect_uris,
+        require_pushed_authorization_requests,
+        pkce,
+        consent,
+        backchannel_logout_uri,
+        client_uri,
+        policy_uri,
+        tos_uri,
     } = metadata;
+    let texts = |list: &[RedirectUri]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let url = |url: &Option<WebUrl>| url.as_ref().map(WebUrl::as_str).map(str::to_owned);
     let window = match retry_window {
         RetryWindow::For(window) => json!(window.as_secs_f64()),
         RetryWindow::UntilUsed => json!(RetryWindow::UNTIL_USED),
@@ -233,5 +244,14 @@ fn registration(metadata: &ClientMetadata) -> Value {
         "introspects": introspects.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "origins": origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "cookie": *refresh_token_delivery == Delivery::Cookie,
+        "redirect_uris": texts(redirect_uris),
+        "post_logout_redirect_uris": texts(post_logout_redirect_uris),
+        "require_pushed_authorization_requests": require_pushed_authorization_requests,
+        "pkce": pkce.as_str(),
+        "consent": consent.as_str(),
+        "backchannel_logout_uri": url(backchannel_logout_uri),
+        "client_uri": url(client_uri),
+        "policy_uri": url(policy_uri),
+        "tos_uri": url(tos_uri),
     })
 }

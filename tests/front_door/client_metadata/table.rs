@@ -55,7 +55,10 @@ const TABLE: &[Row<&str>] = &[
     (
         r#"{"grants": ["pasword", "refresh_token"]}"#,
         ALL,
-        &[("grants", "It is one of: password, refresh_token, client_credentials. Did you mean `password`?")],
+        &[(
+            "grants",
+            "It is one of: password, refresh_token, client_credentials, authorization_code. Did you mean `password`?",
+        )],
     ),
     (
         r#"{"grants": ["refresh_token", "client_credentials"]}"#,

@@ -132,9 +132,7 @@ fn answered(page: &Page, (name, password): (&str, &str)) -> Form {
     let with = |kind| forms.iter().find(|form| form.has_kind(kind)).cloned();
     let Some(form) = with("password") else {
         let form = with("submit").unwrap_or_else(|| panic!("{} asks nothing: {}", page.url, page.text()));
-        let first = form.buttons()[0];
-        let (name, value) = (first.0.to_owned(), first.1.to_owned());
-        return form.press(&name, &value);
+        return form.press("action", "allow");
     };
     // Whoever is asked for the password again may not be asked for the name.
     let form = if form.has_kind("text") { form.set("username", name) } else { form };

@@ -1,0 +1,152 @@
+"""The checks of an app that signs people in: the app is a program of a language folder, and a `Person` uses it."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+
+from person import PATIENCE, Person
+from server import ask
+
+CHECKS = ["sign in", "signed in already", "password again", "refresh", "person refuses", "sign out"]
+# The clients that are registered for the app.
+CONFIDENTIAL, PUBLIC = "sign-in-app", "sign-in-public"
+SCOPE = "openid profile email offline_access read"
+
+
+class Failed(Exception):
+    """A check has failed."""
+
+
+def register(server, port):
+    """Registers the clients of an app at a port, and returns the environment variables that name them."""
+    base = f"http://127.0.0.1:{port}"
+    token = server.administrator()
+    shared = {"scopes": SCOPE.split()[1:], "redirect_uris": [f"{base}/callback"],
+              "post_logout_redirect_uris": [f"{base}/"]}
+    registered = ask(f"{server.said['issuer']}/admin/clients", bearer=token,
+                     body={"id": CONFIDENTIAL, "type": "confidential", **shared})
+    ask(f"{server.said['issuer']}/admin/clients", bearer=token, body={"id": PUBLIC, "type": "public", **shared})
+    return {"HEIRLOOM_CLIENT_ID": CONFIDENTIAL, "HEIRLOOM_CLIENT_SECRET": registered["secret"],
+            "HEIRLOOM_PUBLIC_CLIENT_ID": PUBLIC, "HEIRLOOM_APP": base, "HEIRLOOM_APP_PORT": str(port),
+            "HEIRLOOM_APP_SCOPE": SCOPE, "HEIRLOOM_APP_SECRET": secrets.token_hex(16)}
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(command, environment, port, log):
+    """Runs an app until it listens, and ends it afterwards with all of its processes."""
+    with log.open("ab") as out, subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                                                 stderr=out, start_new_session=True) as process:
+        try:
+            until = time.monotonic() + PATIENCE
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                if process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError(f"the app does not listen: {log.read_text(errors='replace')[-3000:]}")
+                time.sleep(0.05)
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+class App:
+    """An app and the people who use it."""
+
+    def __init__(self, server, base):
+        said = server.said
+        self.base = base
+        who = (said["issuer"], said["user"]["username"], said["user"]["password"])
+        self.name = said["user"]["username"]
+        self.person, self.refuser = Person(*who), Person(*who, refuses=True)
+        self.before = None
+
+    def about(self):
+        """What the app says of itself: `library`, `version`, and what it has no API for (`cannot`)."""
+        return json.loads(self.person.go(f"{self.base}/about").text)
+
+    def run(self, check):
+        return getattr(self, check.replace(" ", "_"))()
+
+    def sign_in(self):
+        self.before = self.shown("/login", ["password", "consent"])
+        expect(self.before.get("name"), self.name, "the name")
+        expect(len(self.before.get("sub", "")), 36, "the length of `sub`")
+
+    def signed_in_already(self):
+        self.same_person(self.shown("/login", []), "auth_time")
+
+    def password_again(self):
+        # `auth_time` counts seconds.
+        time.sleep(max(0.0, self.before.get("auth_time", 0) + 1.1 - time.time()))
+        again = self.shown("/login?prompt=login", ["password"])
+        self.same_person(again)
+        if "auth_time" in again and again["auth_time"] <= self.before["auth_time"]:
+            raise Failed(f"auth_time {again['auth_time']} is not later than {self.before['auth_time']}")
+
+    def refresh(self):
+        for _ in range(2):
+            after = self.shown("/refresh", [])
+            expect(after.get("changed"), True, "whether the access token is another one")
+            self.same_person(after)
+
+    def person_refuses(self):
+        page = self.refuser.go(f"{self.base}/login")
+        expect(page.asked, ["password", "consent"], "what the person was asked")
+        if "access_denied" not in page.text:
+            raise Failed(f"the app shows no access_denied: {page}")
+
+    def sign_out(self):
+        page = self.person.go(f"{self.base}/logout")
+        expect(page.url.split("?")[0], f"{self.base}/", "where signing out ends")
+        self.same_person(self.shown("/login", ["password"]))
+
+    def shown(self, path, asked):
+        """What the app shows to the person, as JSON."""
+        page = self.person.go(self.base + path)
+        if page.status != 200 or urllib.parse.urlsplit(page.url)[:2] != urllib.parse.urlsplit(self.base)[:2]:
+            raise Failed(str(page))
+        expect(page.asked, asked, "what the person was asked")
+        return json.loads(page.text)
+
+    def same_person(self, shown, *members):
+        for member in ("sub", *members):
+            expect(shown.get(member), self.before.get(member), member)
+
+
+def expect(found, wanted, what):
+    if found != wanted:
+        raise Failed(f"{what}: {found!r}, not {wanted!r}")
+
+
+def run(server, command):
+    """Runs an app and does every check. Yields the results, as the lines that other programs print."""
+    port = free_port()
+    environment = {**server.environment(), **register(server, port)}
+    log = server.folder / "app.log"
+    with running(command, environment, port, log):
+        app = App(server, f"http://127.0.0.1:{port}")
+        about = app.about()
+        cannot = about.pop("cannot", {})
+        for check in CHECKS:
+            said = {**about, "as": "sign-in", "check": check, "result": "passed"}
+            if check in cannot:
+                said |= {"result": "not supported", "note": cannot[check]}
+            else:
+                try:
+                    app.run(check)
+                except Exception as error:  # what a check finds is said, whatever it is
+                    said |= {"result": "failed", "note": f"{error}\n{log.read_text(errors='replace')[-1500:]}"}
+            yield said
