@@ -25,8 +25,8 @@
 //!                         render ◄────── 4 mint and sign ◄─────┘ token
 //! ```
 //!
-//! Dependencies go one way, without callbacks: `cli → http → app → {session, user, client, installation, token,
-//! password, throttle, store} → oauth`. A test checks it.
+//! Dependencies go one way, without callbacks: `cli → http → app → {session, login, consent, user, client,
+//! installation, token, password, throttle, store} → oauth`. A test checks it.
 //!
 //! # The modules
 //!
@@ -37,6 +37,7 @@
 //! | [`http`] | the listener with its limits, the layers that every request goes through, and the endpoints, a folder a family; the only place that knows status codes |
 //! | [`app`] | the use cases, in services that own only what they use: [`app::grants`], [`app::tokens`], [`app::clients`], [`app::accounts`], [`app::sessions`], [`app::admin`], [`app::sweep`], [`app::keys`], [`app::metrics`]; how aggregates are loaded and appended, [`app::repository`]; how everything is put together, [`app::assemble`] |
 //! | [`session`] | the aggregate of one sign-in on one device; the ten rows of its rules are in [`session::decide`](mod@session::decide) |
+//! | [`login`], [`consent`] | the aggregates of a person signed in at the own pages, and of what a person allowed a client |
 //! | [`user`], [`client`], [`installation`] | the other aggregates |
 //! | [`store`] | the contract of streams, snapshots and records; [`store::sled`] implements it on disk, [`store::memory`] in memory |
 //! | [`token`] | the keys folder, signing keys and their life cycle, access tokens, JWKS |
@@ -46,7 +47,7 @@
 //! | `files` | safe files in folders that another user owns |
 //! | [`clock`], [`random`] | time and randomness as arguments |
 //!
-//! `session`, `user`, `client`, `installation` and `oauth` are pure: no async, no clock, no random numbers, no I/O.
+//! `session`, `login`, `consent`, `user`, `client`, `installation` and `oauth` are pure: no async, no clock, no random numbers, no I/O.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "tests may panic"))]
 
 pub mod app;
@@ -54,6 +55,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod consent;
 pub mod encoding;
 mod files;
 #[cfg(test)]
@@ -62,6 +64,7 @@ mod files;
 mod frozen;
 pub mod http;
 pub mod installation;
+pub mod login;
 pub mod oauth;
 pub mod password;
 pub mod random;

@@ -136,7 +136,7 @@ impl Accounts {
         let id = live.user_id().ok_or(UserError::Unknown)?;
         let OwnAccount { name, profile, .. } = self.own_account(id).await?;
         let name: Username = name.parse()?;
-        let proof = Proof { of: Secret::PasswordToChange, client: &live.registration.id, peer };
+        let proof = Proof { of: Secret::PasswordToChange, client: Some(&live.registration.id), peer };
         self.rate_limits.has_password_changes_left(id, live.id)?;
         // The new password is checked before the old one, because that needs no hash.
         let source = self.source_of_owner(&name, peer);
@@ -155,7 +155,7 @@ impl Accounts {
         self.rate_limits.count_change(proved.id, AccountChange::Password)?;
         let decide = |loaded: Loaded<User>| async {
             still_as_proved(&loaded, Some(proved.state.session_epoch))?;
-            let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id) }, self.clock.now())?;
+            let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id.into()) }, self.clock.now())?;
             let records = vec![password_record(proved.id, &record)];
             Ok(repository::Change::of(loaded, events, ()).with(records))
         };
@@ -176,7 +176,7 @@ impl Accounts {
     ) -> Result<(), UserError> {
         let id = live.user_id().ok_or(UserError::Unknown)?;
         let name: Username = self.name_of(id).await?.ok_or(UserError::Unknown)?.parse()?;
-        let proof = Proof { of: Secret::PasswordToDelete, client: &live.registration.id, peer };
+        let proof = Proof { of: Secret::PasswordToDelete, client: Some(&live.registration.id), peer };
         let proved = self.prove(id, (&name, password), proof).await?;
         self.erase(id, Some(proved.state.session_epoch), None).await
     }

@@ -127,7 +127,7 @@ impl Sessions {
     /// # Errors
     /// [`UserError`], and none has ended.
     pub async fn end_all_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<(), UserError> {
-        let command = Command::EndSessions { keep };
+        let command = Command::EndSessions { keep: keep.map(Into::into) };
         let Some(keep) = keep else {
             self.rate_limits.count_change(user, AccountChange::Sessions)?;
             let end = |loaded: Loaded<User>| async {

@@ -24,8 +24,8 @@ use crate::user::{self, Command, User, vault};
 pub(super) struct Proof<'a> {
     /// The purpose.
     pub(super) of: Secret,
-    /// The client.
-    pub(super) client: &'a ClientId,
+    /// The client; none at heirloom's own pages.
+    pub(super) client: Option<&'a ClientId>,
     /// The client's address.
     pub(super) peer: IpAddr,
 }
@@ -54,7 +54,7 @@ impl Accounts {
             self.refusals.note(RefusedSecret {
                 secret: of,
                 reason: error.reason(),
-                client: Some(client),
+                client,
                 user: named,
                 peer,
             });

@@ -4,7 +4,7 @@ use super::accounts::Accounts;
 use super::error::TokenError;
 use super::repository::{Change, Loaded};
 use crate::clock::Timestamp;
-use crate::oauth::{Actor, SessionId, UserId};
+use crate::oauth::{Actor, KeptId, UserId};
 use crate::password::hash::PasswordRecord;
 use crate::password::policy::PolicyRefused;
 use crate::password::pool::{NewPassword, PoolError, Source};
@@ -71,7 +71,7 @@ impl Accounts {
         &self,
         name: &str,
         password: &str,
-        keep: Option<SessionId>,
+        keep: Option<KeptId>,
     ) -> Result<(), UserError> {
         self.set_password_as(name, password, keep, None).await
     }
@@ -84,7 +84,7 @@ impl Accounts {
         &self,
         name: &str,
         password: &str,
-        keep: Option<SessionId>,
+        keep: Option<KeptId>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
         let name: Username = name.parse()?;
@@ -97,7 +97,7 @@ impl Accounts {
         &self,
         (id, name): (UserId, &Username),
         password: &str,
-        keep: Option<SessionId>,
+        keep: Option<KeptId>,
         by: Option<Actor>,
     ) -> Result<(), UserError> {
         let about = about(name, &self.profile(id).await?);

@@ -130,6 +130,23 @@ impl LoginId {
     }
 }
 
+/// The id of what stays valid when all sessions of a user are ended: of a session, or of a login, which keeps the sessions
+/// that began from it too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeptId(uuid::Uuid);
+
+impl From<SessionId> for KeptId {
+    fn from(id: SessionId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<LoginId> for KeptId {
+    fn from(id: LoginId) -> Self {
+        Self(id.0)
+    }
+}
+
 /// Implements `Display` and `Debug` as the text, and CBOR as a text string.
 macro_rules! text_word {
     ($name:ident) => {
@@ -221,6 +238,7 @@ macro_rules! uuid_word {
 uuid_word!(SessionId);
 uuid_word!(UserId);
 uuid_word!(LoginId);
+uuid_word!(KeptId);
 
 #[cfg(test)]
 mod tests {

@@ -31,7 +31,7 @@ pub use authorization_error::{AuthorizationError, PageError};
 pub use authorization_request::{AuthorizationRequest, Parameters, PkceRule, ResponseMode};
 pub use error::ErrorCode;
 pub use grant_type::GrantType;
-pub use ids::{Audience, ClientId, LoginId, SessionId, UserId};
+pub use ids::{Audience, ClientId, KeptId, LoginId, SessionId, UserId};
 pub use kid::Kid;
 pub use mac::MacKeys;
 pub use origin::Origin;

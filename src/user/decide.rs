@@ -3,7 +3,7 @@
 use super::event::UserEvent;
 use super::state::{Status, User};
 use crate::clock::Timestamp;
-use crate::oauth::SessionId;
+use crate::oauth::KeptId;
 
 /// A command on a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub enum Command {
     ChangeProfile,
     /// Change the password, which ends all sessions but `keep`.
     ChangePassword {
-        /// The session that stays valid.
-        keep: Option<SessionId>,
+        /// The session or login that stays valid.
+        keep: Option<KeptId>,
     },
     /// Record that the same password was hashed again.
     Rehash,
@@ -42,8 +42,8 @@ pub enum Command {
     },
     /// End all sessions but `keep`.
     EndSessions {
-        /// The session that stays valid.
-        keep: Option<SessionId>,
+        /// The session or login that stays valid.
+        keep: Option<KeptId>,
     },
     /// Delete the account.
     Delete,
@@ -116,7 +116,7 @@ fn withdraw(user: &User, at: Timestamp) -> Result<Vec<UserEvent>, Denied> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::Actor;
+    use crate::oauth::{Actor, SessionId};
 
     const AT: Timestamp = Timestamp::from_seconds(1);
 
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_password_change_keeps_the_session_that_made_it() {
         let keep = SessionId::from([1; 16]);
-        let user = given(&[registered(), Command::ChangePassword { keep: Some(keep) }]).unwrap();
+        let user = given(&[registered(), Command::ChangePassword { keep: Some(keep.into()) }]).unwrap();
         assert!(user.session_epoch.covers(keep, 0));
         assert!(!user.session_epoch.covers(SessionId::from([2; 16]), 0));
     }
@@ -210,7 +210,7 @@ mod tests {
     fn state_and_events_survive_their_encoding() {
         let user = given(&[registered(), Command::Disable]).unwrap();
         assert_eq!(User::decode(&user.encode()), Ok(user));
-        let event = UserEvent::PasswordChanged { at: AT, kept: Some(SessionId::from([1; 16])), by: None };
+        let event = UserEvent::PasswordChanged { at: AT, kept: Some(KeptId::from([1; 16])), by: None };
         assert_eq!(UserEvent::decode(&event.encode()), Ok(event));
     }
 

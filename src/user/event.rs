@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::{Actor, SessionId};
+use crate::oauth::{Actor, KeptId};
 
 const FORMAT: u8 = 1;
 
@@ -30,9 +30,9 @@ pub enum UserEvent {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// The session that stays valid.
+        /// The session or login that stays valid.
         #[n(1)]
-        kept: Option<SessionId>,
+        kept: Option<KeptId>,
         /// Who did it, if it was not the user.
         #[n(9)]
         by: Option<Actor>,
@@ -86,9 +86,9 @@ pub enum UserEvent {
         /// When it happened, in milliseconds since the Unix epoch.
         #[n(0)]
         at: Timestamp,
-        /// The session that stays valid.
+        /// The session or login that stays valid.
         #[n(1)]
-        kept: Option<SessionId>,
+        kept: Option<KeptId>,
         /// Who did it, if it was not the user.
         #[n(9)]
         by: Option<Actor>,

@@ -9,7 +9,7 @@ const ALL: [&str; 4] = ["clock", "random", "encoding", "files"];
 
 /// Each module, and the modules that it may use besides itself. The aggregates use only the store's names of streams
 /// and records; the store does not use OAuth types.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     (
         "cli",
         &[
@@ -17,6 +17,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "http",
             "app",
             "session",
+            "login",
+            "consent",
             "user",
             "client",
             "installation",
@@ -27,12 +29,14 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "oauth",
         ],
     ),
-    ("config", &["session", "user", "client", "oauth"]),
+    ("config", &["session", "login", "user", "client", "oauth"]),
     (
         "http",
         &[
             "app",
             "session",
+            "login",
+            "consent",
             "user",
             "client",
             "installation",
@@ -48,6 +52,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         &[
             "config",
             "session",
+            "login",
+            "consent",
             "user",
             "client",
             "installation",
@@ -59,6 +65,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         ],
     ),
     ("session", &["oauth", "store"]),
+    ("login", &["oauth", "store"]),
+    ("consent", &["oauth", "store"]),
     ("user", &["oauth", "store"]),
     ("client", &["oauth", "store"]),
     ("installation", &["oauth", "store"]),
@@ -73,7 +81,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("files", &[]),
 ];
 
-const PURE: [&str; 5] = ["session", "user", "client", "installation", "oauth"];
+const PURE: [&str; 7] = ["session", "login", "consent", "user", "client", "installation", "oauth"];
 
 /// What a pure module must not mention: waiting, the wall clock, randomness, input and output, a store.
 const IMPURE: [&str; 11] = [

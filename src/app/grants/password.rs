@@ -91,7 +91,7 @@ impl PasswordGrant {
         let catalogue = &self.settings.scopes;
         let grant = catalogue.grant(request.target.scope.as_ref(), &request.target.resources, client)?;
         let session_epoch = self.clients.session_epoch(authenticated).await?;
-        let proof = Proof { of: Secret::Password, client: &client.id, peer: request.peer };
+        let proof = Proof { of: Secret::Password, client: Some(&client.id), peer: request.peer };
         let account = self.accounts.check_password(&request.username, &request.password, proof).await?;
         let permitted = catalogue.permitted(&grant.scope, client, &account.state.roles);
         // RFC 6749 §3.3: a granted scope that differs from the requested one must be sent, and an empty one can't be.

@@ -1,0 +1,268 @@
+//! The service for logins: signing in at heirloom's own pages, and out. Browsers have a cookie for it.
+
+mod sweep;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::accounts::Accounts;
+use super::error::TokenError;
+use super::keys::TokenKeys;
+use super::metrics::outcome;
+use super::password_check::{Account, Proof};
+use super::refusals::Secret;
+use super::repository::{Change, Loaded};
+use super::restore::InstallationEpoch;
+use super::{Repository, Settings};
+use crate::clock::{Clock, Timestamp};
+use crate::login::decide::{self, LogIn, Standing};
+use crate::login::{Login, LoginCookie, LogoutReason};
+use crate::oauth::{Actor, AuthenticationMethod, ClientId, LoginId, SessionEpoch, UserId};
+use crate::random::Random;
+
+/// Begins logins, finds the one of a browser, and ends them.
+pub struct Logins {
+    pub(super) repository: Repository,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) installation: Arc<InstallationEpoch>,
+    pub(super) keys: Arc<TokenKeys>,
+    pub(super) outcomes: Arc<LoginOutcomes>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Random,
+}
+
+/// A live login, as a browser's cookie shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentLogin {
+    /// Its id.
+    pub id: LoginId,
+    /// Who is signed in.
+    pub user: UserId,
+    /// When they last proved who they are.
+    pub auth_time: Timestamp,
+    /// How they proved it.
+    pub methods: Vec<AuthenticationMethod>,
+    /// When it is over however much it is used.
+    pub absolute_expiry: Timestamp,
+    /// Whether its cookie stays when the browser is closed.
+    pub persistent: bool,
+    cookie: LoginCookie,
+}
+
+/// A name and a password that somebody typed at heirloom's own pages. No `Debug`, since it has secrets.
+#[derive(Clone, Copy)]
+pub struct TypedPassword<'a> {
+    /// The name, or the e-mail address where people may sign in with it.
+    pub name: &'a str,
+    /// The password.
+    pub password: &'a str,
+    /// Whether the person wants to stay signed in when the browser is closed. A login that is live already stays as it is.
+    pub persistent: bool,
+    /// The login that the browser had until now.
+    pub current: Option<&'a CurrentLogin>,
+    /// The client that sent the browser here.
+    pub client: Option<&'a ClientId>,
+    /// The browser's address.
+    pub peer: IpAddr,
+}
+
+/// How sign-ins at heirloom's own pages ended, counted.
+#[derive(Debug, Default)]
+pub struct LoginOutcomes(Mutex<BTreeMap<&'static str, u64>>);
+
+impl LoginOutcomes {
+    fn count(&self, outcome: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(outcome).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// The numbers, by outcome.
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Logins {
+    /// The login of a browser that has this cookie; `None` if the cookie is not accepted, whatever the reason. That is no
+    /// reason to delete the cookie: the browser may have got a newer one meanwhile.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn current(&self, cookie: &str) -> Result<Option<CurrentLogin>, TokenError> {
+        let Some(cookie) = LoginCookie::open(&self.keys.mac_keys(), cookie) else { return Ok(None) };
+        let Some(login) = self.repository.login(cookie.login).await?.state else { return Ok(None) };
+        let standing = self.standing(login.begun.user).await?;
+        let accepted = decide::accepts(&login, &cookie, &standing, self.settings.logins.idle);
+        Ok(accepted.then(|| CurrentLogin::of(&login, cookie)))
+    }
+
+    /// Signs somebody in who has typed a name and a password. If the browser's login is live and the same person's, they
+    /// have proved again who they are; else a new login begins, and the one before is logged out. Returns the login and
+    /// its cookie's value.
+    ///
+    /// # Errors
+    /// [`TokenError`], and nothing began. A wrong password, an unknown name and a switched-off account get the same
+    /// [`TokenError::Credentials`] after the same work.
+    pub async fn log_in(&self, typed: TypedPassword<'_>) -> Result<(CurrentLogin, String), TokenError> {
+        let logged_in = self.log_in_uncounted(typed).await;
+        self.outcomes.count(logged_in.as_ref().map_or_else(outcome, |_| "ok"));
+        logged_in
+    }
+
+    async fn log_in_uncounted(&self, typed: TypedPassword<'_>) -> Result<(CurrentLogin, String), TokenError> {
+        self.can_begin()?;
+        let proof = Proof { of: Secret::Password, client: typed.client, peer: typed.peer };
+        let account = self.accounts.check_password(typed.name, typed.password, proof).await?;
+        if let Some(current) = typed.current.filter(|current| current.user == account.id)
+            && let Some(again) = self.reauthenticate(current.id, &account).await?
+        {
+            return self.with_cookie(again);
+        }
+        self.begin((account.id, account.state.session_epoch), typed.persistent, typed.current).await
+    }
+
+    /// Signs in the person who has just made this account.
+    ///
+    /// # Errors
+    /// [`TokenError`], and nothing began; [`TokenError::Credentials`] if the account is not active.
+    pub async fn log_in_after_sign_up(
+        &self,
+        user: UserId,
+        current: Option<&CurrentLogin>,
+    ) -> Result<(CurrentLogin, String), TokenError> {
+        self.can_begin()?;
+        let state = self.repository.user(user).await?.state.filter(crate::user::User::is_active);
+        let state = state.ok_or(TokenError::Credentials)?;
+        self.begin((user, state.session_epoch), false, current).await
+    }
+
+    /// The value of the cookie that replaces the one of `current`, if that is due: when a login was last used stands in its
+    /// cookie.
+    ///
+    /// # Errors
+    /// [`TokenError::NoKey`] if there is no secret to seal it with.
+    pub fn renewed(&self, current: &CurrentLogin) -> Result<Option<String>, TokenError> {
+        let now = self.clock.now();
+        if !current.cookie.is_due(now) {
+            return Ok(None);
+        }
+        self.sealed(LoginCookie { used: now, ..current.cookie }).map(Some)
+    }
+
+    /// Ends a login; changes nothing if it has ended. Sessions without `offline_access` that began from it end with it.
+    ///
+    /// # Errors
+    /// [`TokenError`], and whether it ended is unknown.
+    pub async fn log_out(
+        &self,
+        id: LoginId,
+        reason: LogoutReason,
+        by: Option<Actor>,
+    ) -> Result<(), TokenError> {
+        let end = |loaded: Loaded<Login>| async move {
+            let now = self.clock.now();
+            let events = loaded.state.as_ref().map(|login| decide::log_out(login, reason, by, now));
+            Ok::<_, TokenError>(Change::of(loaded, events.unwrap_or_default(), ()))
+        };
+        self.repository.execute(&id, end).await
+    }
+
+    /// Whether people may stay signed in when they close the browser.
+    #[must_use]
+    pub fn may_persist(&self) -> bool {
+        self.settings.logins.persistent.is_some()
+    }
+
+    /// What begins must have room, and a cookie.
+    fn can_begin(&self) -> Result<(), TokenError> {
+        self.repository.has_room()?;
+        if self.keys.mac_keys().can_seal() { Ok(()) } else { Err(TokenError::NoKey) }
+    }
+
+    async fn begin(
+        &self,
+        user: (UserId, SessionEpoch),
+        persistent: bool,
+        before: Option<&CurrentLogin>,
+    ) -> Result<(CurrentLogin, String), TokenError> {
+        let now = self.clock.now();
+        let id = LoginId::from(self.random.uuid(now)?);
+        let events = decide::log_in(LogIn {
+            user,
+            installation_epoch: self.installation.current(),
+            methods: vec![AuthenticationMethod::Password],
+            nonce: self.random.bytes()?.into(),
+            persistent,
+            bounds: self.settings.logins,
+            now,
+        });
+        let login = self.repository.append(&id, Loaded::new(), &events, Vec::new()).await?;
+        if let Some(before) = before {
+            // The new login stands all the same: its cookie takes the place of the old one's.
+            if let Err(error) = self.log_out(before.id, LogoutReason::Replaced, None).await {
+                tracing::warn!(login.id = %before.id, error = %error, "a replaced login was not logged out");
+            }
+        }
+        self.with_cookie((id, login))
+    }
+
+    /// Records that the person of a login has proved again who they are; `None` if it is over.
+    async fn reauthenticate(
+        &self,
+        id: LoginId,
+        account: &Account,
+    ) -> Result<Option<(LoginId, Login)>, TokenError> {
+        let nonce = self.random.bytes()?.into();
+        let again = |loaded: Loaded<Login>| async move {
+            let now = self.clock.now();
+            let standing = Standing {
+                user: Some(account.state.session_epoch),
+                installation_epoch: self.installation.current(),
+                now,
+            };
+            let live = loaded.state.clone();
+            let Some(login) = live.filter(|login| decide::why_over(id, login, &standing).is_none()) else {
+                return Ok::<_, TokenError>(Change::none(loaded, None));
+            };
+            let events = decide::reauthenticate(&login, vec![AuthenticationMethod::Password], nonce, now);
+            let after = events.iter().fold(Some(login), Login::apply);
+            Ok(Change::of(loaded, events, after.map(|login| (id, login))))
+        };
+        self.repository.execute(&id, again).await
+    }
+
+    fn with_cookie(&self, (id, login): (LoginId, Login)) -> Result<(CurrentLogin, String), TokenError> {
+        let cookie = LoginCookie { login: id, nonce: login.nonce, used: self.clock.now() };
+        Ok((CurrentLogin::of(&login, cookie), self.sealed(cookie)?))
+    }
+
+    fn sealed(&self, cookie: LoginCookie) -> Result<String, TokenError> {
+        cookie.seal(&self.keys.mac_keys()).ok_or(TokenError::NoKey)
+    }
+
+    async fn standing(&self, user: UserId) -> Result<Standing, TokenError> {
+        let user = self.repository.user(user).await?.state;
+        Ok(Standing {
+            user: user.filter(crate::user::User::is_active).map(|user| user.session_epoch),
+            installation_epoch: self.installation.current(),
+            now: self.clock.now(),
+        })
+    }
+}
+
+impl CurrentLogin {
+    fn of(login: &Login, cookie: LoginCookie) -> Self {
+        Self {
+            id: cookie.login,
+            user: login.begun.user,
+            auth_time: login.auth_time,
+            methods: login.methods.clone(),
+            absolute_expiry: login.begun.absolute_expiry,
+            persistent: login.begun.persistent,
+            cookie,
+        }
+    }
+}

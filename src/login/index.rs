@@ -1,0 +1,99 @@
+//! The queues of logins: store records derived from a login's events.
+//!
+//! | key | value | while the login |
+//! |---|---|---|
+//! | `le`, time (milliseconds, big endian), login's id | nothing: the expiry queue, by the absolute expiry | is live |
+//! | `lr`, time (milliseconds, big endian), login's id | nothing: the removal queue, by when it ended | has ended |
+//!
+//! As with sessions, a login counts as live here until an event ends it.
+
+use super::state::{Login, Status};
+use crate::clock::Timestamp;
+use crate::oauth::LoginId;
+use crate::store::{RecordChange, RecordKey};
+
+/// The version of these functions.
+pub const VERSION: u8 = 1;
+
+/// The record changes that belong to events which take a login from the status `before` (`None`: it did not exist) to the
+/// state `after`.
+#[must_use]
+pub fn changes(id: LoginId, before: Option<Status>, after: &Login) -> Vec<RecordChange> {
+    if before == Some(after.status) {
+        return Vec::new();
+    }
+    let old = before.map(|status| RecordChange::Delete(entry_of(id, after, status)));
+    old.into_iter().chain([RecordChange::Put(entry_of(id, after, after.status), Vec::new())]).collect()
+}
+
+/// The entry follows from its beginning, which never changes, and its status.
+fn entry_of(id: LoginId, login: &Login, status: Status) -> RecordKey {
+    match status {
+        Status::Live => queued(login.begun.absolute_expiry, id),
+        Status::Ended { at, .. } => removable(at, id),
+    }
+}
+
+/// The entry of a login in the expiry queue.
+#[must_use]
+pub fn queued(expiry: Timestamp, id: LoginId) -> RecordKey {
+    RecordKey::index(VERSION, &[b"le", &expiry.millis().to_be_bytes(), id.as_bytes()])
+}
+
+/// The expiry queue, earliest first.
+#[must_use]
+pub fn expiry_queue() -> RecordKey {
+    RecordKey::index(VERSION, &[b"le"])
+}
+
+/// The entry of a login in the removal queue.
+#[must_use]
+pub fn removable(ended: Timestamp, id: LoginId) -> RecordKey {
+    RecordKey::index(VERSION, &[b"lr", &ended.millis().to_be_bytes(), id.as_bytes()])
+}
+
+/// The removal queue, earliest first.
+#[must_use]
+pub fn removal_queue() -> RecordKey {
+    RecordKey::index(VERSION, &[b"lr"])
+}
+
+/// The time and login of an entry in one of the queues.
+#[must_use]
+pub fn place_of(key: &RecordKey) -> Option<(Timestamp, LoginId)> {
+    let (time, id) = key.as_bytes().get(4..)?.split_first_chunk::<8>()?;
+    let id = <[u8; 16]>::try_from(id).ok()?;
+    Some((Timestamp::from_millis(u64::from_be_bytes(*time)), LoginId::from(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::event::{LoggedIn, LoginEvent, LogoutReason};
+
+    #[test]
+    fn a_login_is_in_one_queue_at_a_time_and_its_place_leads_back_to_it() {
+        let (id, at) = (LoginId::from([1; 16]), Timestamp::from_seconds);
+        let begun = LoggedIn {
+            at: at(10),
+            user: [2; 16].into(),
+            user_epoch: 0,
+            installation_epoch: 0,
+            methods: Vec::new(),
+            nonce: [3; 16].into(),
+            persistent: false,
+            absolute_expiry: at(100),
+        };
+        let live = Login::apply(None, &LoginEvent::LoggedIn(begun)).unwrap();
+        let queued = queued(at(100), id);
+        assert_eq!(changes(id, None, &live), [RecordChange::Put(queued.clone(), Vec::new())]);
+        assert_eq!(changes(id, Some(live.status), &live), []);
+        let out = LoginEvent::LoggedOut { at: at(50), reason: LogoutReason::Logout, by: None };
+        let ended = Login::apply(Some(live.clone()), &out).unwrap();
+        let removable = removable(at(50), id);
+        let moved = [RecordChange::Delete(queued.clone()), RecordChange::Put(removable.clone(), Vec::new())];
+        assert_eq!(changes(id, Some(live.status), &ended), moved);
+        assert_eq!((place_of(&queued), place_of(&removable)), (Some((at(100), id)), Some((at(50), id))));
+        assert_eq!(place_of(&expiry_queue()), None);
+    }
+}
