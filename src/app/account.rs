@@ -155,7 +155,8 @@ impl Accounts {
         self.rate_limits.count_change(proved.id, AccountChange::Password)?;
         let decide = |loaded: Loaded<User>| async {
             still_as_proved(&loaded, Some(proved.state.session_epoch))?;
-            let events = decided(&loaded, Command::ChangePassword { keep: Some(live.id.into()) }, self.clock.now())?;
+            let events =
+                decided(&loaded, Command::ChangePassword { keep: Some(live.id.into()) }, self.clock.now())?;
             let records = vec![password_record(proved.id, &record)];
             Ok(repository::Change::of(loaded, events, ()).with(records))
         };
@@ -192,7 +193,8 @@ impl Accounts {
         self.sessions.forget_devices(id).await?;
         self.erase_account(id, session_epoch, by).await?;
         // Erased again, for sessions that were started meanwhile.
-        Ok(self.sessions.forget_devices(id).await?)
+        self.sessions.forget_devices(id).await?;
+        Ok(self.consents.forget(id, by).await?)
     }
 
     async fn erase_account(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::account_rate_limits::AccountRateLimits;
+use super::consents::Consents;
 use super::refusals::RefusalLog;
 use super::sessions::Sessions;
 use super::{Repository, Settings};
@@ -15,6 +16,7 @@ use crate::throttle::Throttle;
 pub struct Accounts {
     pub(super) repository: Repository,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) consents: Arc<Consents>,
     pub(super) passwords: Arc<HashingPool>,
     /// Counts failed sign-ins.
     pub(super) throttle: Arc<Throttle>,

@@ -2,9 +2,11 @@
 //! indexes.
 
 use crate::client::{self, Client, ClientEvent};
+use crate::consent::{self, Consent, ConsentEvent, ConsentId};
 use crate::encoding::DecodeError;
 use crate::installation::{Installation, InstallationEvent};
-use crate::oauth::{ClientId, SessionId, UserId};
+use crate::login::{self, Login, LoginEvent};
+use crate::oauth::{ClientId, LoginId, SessionId, UserId};
 use crate::session::{Session, SessionEvent, index};
 use crate::store::{RecordChange, StreamId};
 use crate::user::{self, User, UserEvent};
@@ -65,6 +67,66 @@ impl Aggregate for Session {
         let status = before.as_ref().map(|session| session.status);
         let after = events.iter().fold(before, Self::apply)?;
         let records = index::changes(*id, status, &after);
+        Some((after, records))
+    }
+}
+
+impl Aggregate for Login {
+    type Id = LoginId;
+    type Event = LoginEvent;
+
+    fn stream(id: &LoginId) -> Option<StreamId> {
+        Self::stream(*id)
+    }
+
+    fn decode(snapshot: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(snapshot)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn encode_event(event: &LoginEvent) -> Vec<u8> {
+        event.encode()
+    }
+
+    fn after(id: &LoginId, before: Option<Self>, events: &[LoginEvent]) -> Option<(Self, Vec<RecordChange>)> {
+        let status = before.as_ref().map(|login| login.status);
+        let after = events.iter().fold(before, Self::apply)?;
+        let records = login::index::changes(*id, status, &after);
+        Some((after, records))
+    }
+}
+
+impl Aggregate for Consent {
+    type Id = ConsentId;
+    type Event = ConsentEvent;
+
+    fn stream(id: &ConsentId) -> Option<StreamId> {
+        id.stream()
+    }
+
+    fn decode(snapshot: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(snapshot)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn encode_event(event: &ConsentEvent) -> Vec<u8> {
+        event.encode()
+    }
+
+    fn after(
+        _: &ConsentId,
+        before: Option<Self>,
+        events: &[ConsentEvent],
+    ) -> Option<(Self, Vec<RecordChange>)> {
+        let status = before.as_ref().map(|consent| consent.status);
+        let after = events.iter().fold(before, Self::apply)?;
+        let records = consent::index::changes(status, &after);
         Some((after, records))
     }
 }

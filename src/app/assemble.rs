@@ -28,7 +28,8 @@ impl App {
         let parts = Parts::of(config, &settings, environment)?;
         let Parts { repository, clock, random, .. } = &parts;
         let (sessions, keys) = (parts.sessions(), &parts.keys);
-        let accounts = parts.accounts(&sessions, config)?;
+        let consents = parts.consents(&sessions);
+        let accounts = parts.accounts((&sessions, &consents), config)?;
         let access_tokens = Arc::new(parts.access_tokens(&sessions, config));
         let uptime = Arc::new(Uptime::new(Arc::clone(clock)));
         let events = Arc::new(EventLog { repository: repository.clone() });
@@ -58,10 +59,12 @@ impl App {
                 random: random.clone(),
             }),
             monitoring: Arc::new(parts.monitoring(requests, &sweeper)),
+            logins: parts.logins(&accounts),
             indexes: Indexes { repository: repository.clone() },
             access_tokens,
             accounts,
             sessions,
+            consents,
             events,
             sweeper,
             uptime,

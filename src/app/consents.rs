@@ -126,3 +126,66 @@ impl Consents {
         Ok(client.session_epoch.epoch)
     }
 }
+
+impl Consents {
+    /// Withdraws all that the owner of a deleted account has allowed.
+    pub(super) async fn forget(&self, user: UserId, by: Option<Actor>) -> Result<(), TokenError> {
+        for client in self.clients_of(user).await? {
+            self.withdraw_consent(&ConsentId { user, client }, by).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Sweeper {
+    /// Removes consents that were withdrawn before `oldest_kept`: at most `limit`. Returns whether more may be due.
+    pub(super) async fn sweep_consents(
+        &self,
+        oldest_kept: Timestamp,
+        limit: usize,
+        swept: &mut Swept,
+    ) -> Result<bool, TokenError> {
+        let front = self.repository.scan(index::removal_queue(), None, limit).await?;
+        let due: Vec<_> = front
+            .into_iter()
+            .map_while(|(place, client)| {
+                let (time, id) = index::place_of(&place, &client)?;
+                (time <= oldest_kept).then_some((place, id))
+            })
+            .collect();
+        let more = due.len() == limit;
+        for (place, id) in due {
+            match self.remove_consent(place, &id, oldest_kept).await {
+                Ok(()) => swept.consents = swept.consents.saturating_add(1),
+                // It is given again at this moment, which takes its place out of the queue.
+                Err(TokenError::Store(StoreError::WrongExpectedVersion)) => {}
+                Err(error) => {
+                    if error.should_log() {
+                        let ConsentId { user, client } = &id;
+                        tracing::error!(user.id = %user, client.id = %client, error = %error, "a consent can't be swept");
+                    }
+                    swept.failed = swept.failed.saturating_add(1);
+                }
+            }
+        }
+        Ok(more)
+    }
+
+    async fn remove_consent(
+        &self,
+        place: RecordKey,
+        id: &ConsentId,
+        oldest_kept: Timestamp,
+    ) -> Result<(), TokenError> {
+        let Loaded { state, expected, .. } = self.repository.consent(id).await?;
+        let taken = vec![RecordChange::Delete(place)];
+        match state.map(|consent| consent.status) {
+            Some(Status::Withdrawn { at }) if at <= oldest_kept => {
+                Ok(self.repository.remove::<Consent>(id, expected, taken).await?)
+            }
+            Some(Status::Withdrawn { .. } | Status::Given { .. }) | None => {
+                Ok(self.repository.change_guarded::<Consent>(id, expected, taken).await?)
+            }
+        }
+    }
+}

@@ -155,6 +155,24 @@ impl Sessions {
         self.repository.execute(&user, end).await
     }
 
+    /// Ends a client's sessions of one user, who has withdrawn a consent.
+    pub(super) async fn end_all_of_client(&self, user: UserId, client: &ClientId) -> Result<(), TokenError> {
+        let keys = self.repository.scan(index::all_of_user(user), None, self.most_sessions()).await?;
+        for id in keys.iter().filter_map(|(key, _)| index::session_of(key)) {
+            let end = |loaded: Loaded<Session>| async move {
+                let Some(session) = loaded.state.as_ref().filter(|session| session.started.client == *client)
+                else {
+                    return Ok::<_, TokenError>(Change::none(loaded, ()));
+                };
+                let reason = self.why_over(id, session).await?.unwrap_or(EndReason::User);
+                let events = session::end(session, reason, self.clock.now());
+                Ok(Change::of(loaded, events, ()))
+            };
+            self.repository.execute(&id, end).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a user has a live session besides `keep`. It reads as many as there can be; if there are more, it
     /// assumes that one is live.
     async fn has_others(&self, user: UserId, keep: SessionId) -> Result<bool, TokenError> {

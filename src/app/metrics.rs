@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Repository;
 use super::certificate::CertificateStatus;
 use super::error::TokenError;
+use super::logins::LoginOutcomes;
 use super::sweep::{Sweeper, SweeperStats};
 use crate::clock::{Clock, Timestamp};
 use crate::password::pool::{HashingPool, PoolStats};
@@ -96,6 +97,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
 /// The service for monitoring: metrics and health.
 pub struct Monitoring {
     pub(super) token_requests: Arc<TokenRequests>,
+    pub(super) logins: Arc<LoginOutcomes>,
     pub(super) passwords: Arc<HashingPool>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) sweeper: Arc<Sweeper>,
@@ -169,6 +171,10 @@ impl Monitoring {
             let labels = format!(r#"{{grant="{grant}",outcome="{outcome}"}}"#);
             sample(&mut page, "heirloom_token_requests_total", &labels, *count);
         }
+        head(&mut page, "heirloom_logins_total", "counter", "Sign-ins at heirloom's own pages by outcome.");
+        for (outcome, count) in self.logins.counts() {
+            sample(&mut page, "heirloom_logins_total", &format!(r#"{{outcome="{outcome}"}}"#), count);
+        }
         let passwords = self.passwords.stats();
         let throttle = self.throttle.stats();
         let sweeper = self.sweeper.stats();
@@ -208,11 +214,17 @@ impl Monitoring {
                 "Invitations that the sweeper found expired, or removed.",
                 sweeper.total.invitations,
             ),
+            ("logins_swept_total", "Logins that the sweeper found over, or removed.", sweeper.total.logins),
+            (
+                "consents_removed_total",
+                "Withdrawn consents removed after the retention.",
+                sweeper.total.consents,
+            ),
             ("store_groups_total", "Groups of changes that were written and synced.", store.groups),
             ("store_changes_total", "Changes in all groups, refused ones included.", store.changes),
             (
                 "sweeper_failures_total",
-                "Sessions and invitations that the sweeper could not settle.",
+                "Sessions, logins, invitations and consents that the sweeper could not settle.",
                 sweeper.total.failed,
             ),
         ] {

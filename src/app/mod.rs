@@ -26,6 +26,7 @@ mod believed_time;
 pub mod certificate;
 pub mod clients;
 pub mod clock_guard;
+pub mod consents;
 pub mod devices;
 pub mod error;
 pub mod grants;
@@ -34,6 +35,7 @@ pub mod introspect;
 pub mod invitations;
 pub mod key_checks;
 pub mod keys;
+pub mod logins;
 pub mod metrics;
 pub mod mint;
 pub mod outage;
@@ -61,9 +63,11 @@ pub use admin::Administration;
 pub use admin::events::EventLog;
 pub use authorizations::Authorizations;
 pub use clients::Clients;
+pub use consents::Consents;
 pub use error::TokenError;
 pub use grants::Grants;
 pub use keys::TokenKeys;
+pub use logins::Logins;
 pub use metrics::Monitoring;
 pub use mint::TokenResponse;
 pub use refusals::RefusalLog;
@@ -104,6 +108,10 @@ pub struct App {
     pub accounts: Arc<Accounts>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// Logins at heirloom's own pages.
+    pub logins: Arc<Logins>,
+    /// What people have allowed clients.
+    pub consents: Arc<Consents>,
     /// What administrators and operators do.
     pub administration: Arc<Administration>,
     /// Reads the log.
@@ -145,6 +153,8 @@ pub struct Settings {
     pub sessions: crate::config::Sessions,
     /// How the pages look.
     pub pages: PageSettings,
+    /// For how long people stay signed in at heirloom's own pages.
+    pub logins: crate::login::Bounds,
 }
 
 /// Whether a client gets refresh tokens in a session with this scope.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use super::aggregate::Aggregate;
 use super::error::TokenError;
 use crate::client::Client;
-use crate::oauth::{ClientId, SessionId, UserId};
+use crate::consent::{Consent, ConsentId};
+use crate::login::Login;
+use crate::oauth::{ClientId, LoginId, SessionId, UserId};
 use crate::session::Session;
 use crate::store::{
     Append, Expected, RecordChange, RecordKey, Remove, Store, StoreError, StreamId, Summarize,
@@ -108,6 +110,16 @@ impl Repository {
     /// Loads a session.
     pub(super) async fn session(&self, id: SessionId) -> Result<Loaded<Session>, TokenError> {
         self.load(&id).await
+    }
+
+    /// Loads a login.
+    pub(super) async fn login(&self, id: LoginId) -> Result<Loaded<Login>, TokenError> {
+        self.load(&id).await
+    }
+
+    /// Loads a consent.
+    pub(super) async fn consent(&self, id: &ConsentId) -> Result<Loaded<Consent>, TokenError> {
+        self.load(id).await
     }
 
     /// Loads a user.

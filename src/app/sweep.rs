@@ -1,5 +1,5 @@
-//! The sweeper: ends expired sessions in the log, and removes sessions that ended long ago; likewise unused
-//! invitations.
+//! The sweeper: ends expired sessions in the log, and removes sessions that ended long ago; likewise logins, unused
+//! invitations and withdrawn consents.
 //!
 //! The sweeper reads only what is due, from the fronts of queues (see [`index`] and [`super::invitations`]), in
 //! batches; it never reads all sessions. Nothing depends on it: whether a session has expired is computed for each
@@ -49,7 +49,11 @@ pub struct Swept {
     pub removed: u64,
     /// Invitations that had expired, or whose rest was removed.
     pub invitations: u64,
-    /// Sessions and invitations that could not be swept; the log says why.
+    /// Logins that were over, or that were removed.
+    pub logins: u64,
+    /// Withdrawn consents that were removed.
+    pub consents: u64,
+    /// Sessions, logins, invitations and consents that could not be swept; the log says why.
     pub failed: u64,
     /// Whether more may be due.
     pub more: bool,
@@ -100,6 +104,8 @@ impl SweeperStats {
             (&mut total.dropped, swept.dropped),
             (&mut total.removed, swept.removed),
             (&mut total.invitations, swept.invitations),
+            (&mut total.logins, swept.logins),
+            (&mut total.consents, swept.consents),
             (&mut total.failed, swept.failed),
         ] {
             *sum = sum.saturating_add(more);
@@ -228,9 +234,12 @@ impl Sweeper {
             swept.count(session, self.remove_ended(key, session, oldest_kept).await);
         }
         swept.more |= self.sweep_invitations(now, limit, &mut swept).await?;
+        swept.more |= self.sweep_logins((now, oldest_kept), limit, &mut swept).await?;
+        swept.more |= self.sweep_consents(oldest_kept, limit, &mut swept).await?;
         // What only fails is not tried again at once.
-        let Swept { ended, queued_again, summarized, dropped, removed, invitations, .. } = swept;
-        let done = [ended, queued_again, summarized, dropped, removed, invitations];
+        let Swept { ended, queued_again, summarized, dropped, removed, .. } = swept;
+        let Swept { invitations, logins, consents, .. } = swept;
+        let done = [ended, queued_again, summarized, dropped, removed, invitations, logins, consents];
         swept.more &= done.iter().any(|done| *done > 0);
         self.note(|stats| stats.add(&swept, now));
         Ok(swept)

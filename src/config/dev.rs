@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::audiences::usual_roles;
+use super::logins;
 use super::{
     AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Pages, Passwords, Server,
     Sessions, SignUp, Throttle,
@@ -176,6 +177,7 @@ impl Config {
             passwords: Passwords::default(),
             throttle: without_bursts(),
             sessions: Sessions::default(),
+            logins: logins::usual(),
             clients: vec![public, confidential],
             exposed: Vec::new(),
         })

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::client::metadata::{LONGEST_ACCESS_TOKEN, grant_types_on};
 use crate::client::{MetadataRules, Registration, TokenRules};
+use crate::login::Bounds;
 use crate::oauth::{Audience, GrantType, Origin, SigningAlgorithm};
 
 mod accounts;
@@ -19,6 +20,7 @@ mod dev;
 mod folders;
 mod issuer;
 mod log;
+mod logins;
 mod metadata;
 mod pages;
 mod passwords;
@@ -89,6 +91,8 @@ pub struct Config {
     pub throttle: Throttle,
     /// How many sessions a user may have, and how long ended ones are kept.
     pub sessions: Sessions,
+    /// For how long people stay signed in at heirloom's own pages.
+    pub logins: Bounds,
     /// The clients that the configuration declares.
     pub clients: Vec<Registration>,
     /// Warnings about files with secrets that other users may read.
@@ -127,6 +131,7 @@ impl Config {
         let passwords = passwords::passwords(&mut root);
         let throttle = throttle::throttle(&mut root);
         let sessions = sessions::sessions(&mut root);
+        let logins = logins::logins(&mut root);
         // Without a default audience there is an error, and the clients read below are not used.
         let default_audience = catalogue.default.clone().or_else(|| "none".parse().ok())?;
         let metadata_rules = MetadataRules {
@@ -160,6 +165,7 @@ impl Config {
             passwords,
             throttle,
             sessions,
+            logins,
             clients,
             exposed: Vec::new(),
         })

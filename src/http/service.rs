@@ -7,8 +7,8 @@ use poem::http::StatusCode;
 use poem::{FromRequest, Request, RequestBody};
 
 use crate::app::{
-    AccessTokens, Accounts, Administration, App, Clients, Grants, Monitoring, RefusalLog, Sessions, Settings,
-    TokenKeys, Tokens,
+    AccessTokens, Accounts, Administration, App, Clients, Consents, Grants, Logins, Monitoring, RefusalLog,
+    Sessions, Settings, TokenKeys, Tokens,
 };
 
 /// A service, borrowed for the duration of a request.
@@ -59,6 +59,8 @@ shared! {
     access_tokens: AccessTokens,
     accounts: Accounts,
     sessions: Sessions,
+    logins: Logins,
+    consents: Consents,
     administration: Administration,
     monitoring: Monitoring,
     refusals: RefusalLog,

@@ -88,7 +88,9 @@ mod tests {
     fn a_cookie_is_due_a_minute_after_its_last_use() {
         let used = Timestamp::from_seconds(1_000);
         let cookie = LoginCookie { login: [1; 16].into(), nonce: [2; 16].into(), used };
-        assert!(!cookie.is_due(Timestamp::from_seconds(1_059)) && cookie.is_due(Timestamp::from_seconds(1_060)));
+        assert!(
+            !cookie.is_due(Timestamp::from_seconds(1_059)) && cookie.is_due(Timestamp::from_seconds(1_060))
+        );
         assert!(!cookie.is_due(Timestamp::from_seconds(1)));
         assert_eq!(cookie.seal(&MacKeys::of_nothing()), None);
     }

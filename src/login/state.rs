@@ -100,8 +100,9 @@ impl Login {
         match self.status {
             Status::Ended { reason, .. } => Some(reason),
             // A clock that was set back must not revive an expired login.
-            Status::Live => (now.max(self.last_event_at) >= self.begun.absolute_expiry)
-                .then_some(LogoutReason::Expired),
+            Status::Live => {
+                (now.max(self.last_event_at) >= self.begun.absolute_expiry).then_some(LogoutReason::Expired)
+            }
         }
     }
 

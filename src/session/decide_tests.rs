@@ -195,7 +195,7 @@ fn row_3_another_client_is_refused_and_recorded_once_and_the_session_lives() {
 #[test]
 fn row_5_a_raised_epoch_ends_the_session_unless_it_was_kept() {
     let mut family = Family::new();
-    family.user = Some(SessionEpoch::default().raised(Some(id())));
+    family.user = Some(SessionEpoch::default().raised(Some(id().into())));
     let kept = family.rotate(T0);
     family.user = Some(family.user.unwrap().raised(None));
     let decision = family.present(kept, &at(T0));

@@ -40,6 +40,7 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(config.throttle, plain.throttle);
     assert_eq!(config.accounts, plain.accounts);
     assert_eq!(config.sessions, plain.sessions);
+    assert_eq!(config.logins, plain.logins);
     assert_eq!(config.lead_time, plain.lead_time);
     assert_eq!(config.data, folder.path().join("data"));
     assert_eq!((config.nearly_full, plain.nearly_full), (256 << 20, 256 << 20));

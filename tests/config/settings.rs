@@ -89,6 +89,18 @@ fn old_refreshes_are_kept_for_a_month_for_another_time_or_all() {
 }
 
 #[test]
+fn logins_last_for_the_set_times_and_persistent_ones_may_be_off() {
+    let hours = Duration::from_hours;
+    let text = "[logins]\nidle = \"1h\"\nabsolute = \"8h\"\npersistent = \"7d\"";
+    let logins = load(text).logins;
+    assert_eq!((logins.idle, logins.absolute, logins.persistent), (hours(1), hours(8), Some(hours(168))));
+    assert_eq!(load("[logins]\npersistent = \"off\"").logins.persistent, None);
+    refused("[logins]\nidle = \"1m\"", 3, "write a duration from \"5m\" to");
+    refused("[logins]\nabsolute = \"500d\"", 3, "write a duration from \"5m\" to");
+    refused("[logins]\npersistent = \"never\"", 3, "is no duration");
+}
+
+#[test]
 fn a_scope_belongs_to_one_audience_and_the_built_in_ones_to_none() {
     refused(
         "default_audience = \"a\"\n[audiences.a]\nscopes = [\"x\"]\n[audiences.b]\nscopes = [\"x\"]",

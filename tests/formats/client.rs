@@ -119,7 +119,7 @@ fn every_event_of_a_client_is_written_and_read_as_it_was() {
 #[test]
 fn the_snapshot_of_a_client_is_written_and_read_as_it_was() {
     let mut frozen = Frozen::read("client-snapshots.txt");
-    let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id()) };
+    let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id().into()) };
     let full = Client { session_epoch, disabled: true, metadata: Some(full_metadata()) };
     frozen.both_ways("client, full", &full, Client::encode, Client::decode);
     frozen.both_ways("client, bare", &Client::default(), Client::encode, Client::decode);

@@ -9,11 +9,13 @@
 )]
 
 mod client;
+mod consent;
 mod folder;
 mod frozen;
 mod installation;
 mod keys;
 mod kinds;
+mod login;
 mod older;
 mod parts;
 mod recorded;

@@ -71,7 +71,7 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     frozen.still_read("client_registered, bare, without roles", &registered, ClientEvent::decode);
     let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(bare_metadata()), by: None };
     frozen.still_read("client_updated, bare, without roles", &updated, ClientEvent::decode);
-    let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id()) };
+    let session_epoch = SessionEpoch { epoch: 3, kept: Some(session_id().into()) };
     let client = Client { session_epoch, disabled: true, metadata: Some(without_roles()) };
     frozen.still_read("client, without roles", &client, Client::decode);
     for (kind, metadata, by) in

@@ -5,6 +5,8 @@ use std::time::Duration;
 use heirloom::client::{
     ConsentPolicy, Delivery, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
 };
+use heirloom::consent::Status as ConsentStatus;
+use heirloom::login::{LogoutReason, Status as LoginStatus};
 use heirloom::oauth::{Actor, AuthenticationMethod, GrantType};
 use heirloom::session::{EndReason, Status as SessionStatus};
 use heirloom::user::Status as UserStatus;
@@ -65,6 +67,24 @@ list!(session_status: SessionStatus {
     Live => "live" = SessionStatus::Live,
     Ended => "ended" = SessionStatus::Ended { at: at(0), reason: EndReason::Admin },
     Authorized => "authorized" = SessionStatus::Authorized { until: at(60) },
+});
+
+list!(logout_reason: LogoutReason {
+    Logout => "logout" = LogoutReason::Logout,
+    Replaced => "replaced" = LogoutReason::Replaced,
+    UserEpoch => "user_epoch" = LogoutReason::UserEpoch,
+    Expired => "expired" = LogoutReason::Expired,
+    Restored => "restored" = LogoutReason::Restored,
+});
+
+list!(login_status: LoginStatus {
+    Live => "live" = LoginStatus::Live,
+    Ended => "ended" = LoginStatus::Ended { at: at(0), reason: LogoutReason::Logout },
+});
+
+list!(consent_status: ConsentStatus {
+    Given => "given" = ConsentStatus::Given { since: at(0) },
+    Withdrawn => "withdrawn" = ConsentStatus::Withdrawn { at: at(0) },
 });
 
 list!(user_status: UserStatus {
@@ -128,6 +148,9 @@ fn every_variant_of_every_list_is_written_and_read_as_it_was() {
     end_reason::hold(&mut frozen);
     actor::hold(&mut frozen);
     session_status::hold(&mut frozen);
+    logout_reason::hold(&mut frozen);
+    login_status::hold(&mut frozen);
+    consent_status::hold(&mut frozen);
     user_status::hold(&mut frozen);
     method::hold(&mut frozen);
     grant::hold(&mut frozen);

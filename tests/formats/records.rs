@@ -3,7 +3,9 @@
 
 use heirloom::client::vault::{self as client_vault, Secrets};
 use heirloom::client::{Client, SecretDigest};
+use heirloom::consent::ConsentId;
 use heirloom::installation::Installation;
+use heirloom::login::Login;
 use heirloom::oauth::ClientId;
 use heirloom::session::event::Started;
 use heirloom::session::{Device, EndReason, Session, SessionEvent, device, index};
@@ -14,7 +16,7 @@ use heirloom::user::{self, Profile};
 use crate::client::full_metadata;
 use crate::frozen::Frozen;
 use crate::session::{authorized_sessions, bare_start};
-use crate::values::{at, session_id, user_id};
+use crate::values::{at, login_id, session_id, user_id};
 
 fn client_id() -> ClientId {
     "web-app".parse().unwrap()
@@ -110,6 +112,8 @@ fn every_stream_has_the_name_that_it_had() {
     for (name, stream) in [
         ("session", Session::stream(session_id())),
         ("user", user::stream(user_id())),
+        ("login", Login::stream(login_id())),
+        ("consent", ConsentId { user: user_id(), client: client_id() }.stream()),
         ("client", Client::stream(&client_id())),
         ("installation", Installation::stream()),
     ] {

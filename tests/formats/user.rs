@@ -45,11 +45,11 @@ fn full() -> Vec<UserEvent> {
     let with_all = |event| match event {
         UserEvent::Registered { at, by, .. } => UserEvent::Registered { at, roles: all_roles(), by },
         UserEvent::PasswordChanged { at, by, .. } => {
-            UserEvent::PasswordChanged { at, kept: Some(session_id()), by }
+            UserEvent::PasswordChanged { at, kept: Some(session_id().into()), by }
         }
         UserEvent::RolesChanged { at, by, .. } => UserEvent::RolesChanged { at, roles: all_roles(), by },
         UserEvent::SessionsEnded { at, by, .. } => {
-            UserEvent::SessionsEnded { at, kept: Some(session_id()), by }
+            UserEvent::SessionsEnded { at, kept: Some(session_id().into()), by }
         }
         UserEvent::Invited { at, until, by, .. } => UserEvent::Invited { at, roles: all_roles(), until, by },
         UserEvent::PasswordRehashed { .. }
@@ -79,7 +79,7 @@ fn the_snapshot_of_a_user_is_written_and_read_as_it_was() {
     let mut frozen = Frozen::read("user-snapshots.txt");
     let full = User {
         status: Status::Disabled,
-        session_epoch: SessionEpoch { epoch: 300, kept: Some(session_id()) },
+        session_epoch: SessionEpoch { epoch: 300, kept: Some(session_id().into()) },
         roles: vec!["admin".to_owned(), "user".to_owned()],
     };
     frozen.both_ways("user, full", &full, User::encode, User::decode);

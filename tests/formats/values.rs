@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use heirloom::clock::Timestamp;
-use heirloom::oauth::{Actor, Generation, Kid, Nonce, Scope, SessionId, UserId};
+use heirloom::oauth::{Actor, Generation, Kid, LoginId, Nonce, Scope, SessionId, UserId};
 
 /// `seconds` after 2026-11-27T12:00:00.250Z.
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -16,6 +16,10 @@ pub(crate) fn user_id() -> UserId {
 
 pub(crate) fn session_id() -> SessionId {
     SessionId::from([0x22; 16])
+}
+
+pub(crate) fn login_id() -> LoginId {
+    LoginId::from([0x55; 16])
 }
 
 pub(crate) fn nonce(number: u8) -> Nonce {

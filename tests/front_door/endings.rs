@@ -37,7 +37,12 @@ async fn a_changed_password_and_a_switched_off_or_deleted_user_end_all_families(
     }
     let server = Server::start().await;
     let (kept, other) = (server.sign_in().await, server.sign_in().await);
-    server.app.accounts.set_password(USER.0, "velvet-ocean-22-marble", Some(kept.session())).await.unwrap();
+    server
+        .app
+        .accounts
+        .set_password(USER.0, "velvet-ocean-22-marble", Some(kept.session().into()))
+        .await
+        .unwrap();
     assert_eq!(server.refresh(&kept.refresh_token()).await.status, 200);
     assert_eq!(server.refresh(&other.refresh_token()).await.outcome(), REFUSED);
     assert_eq!(server.sign_in().await.outcome(), REFUSED, "the old password is gone");

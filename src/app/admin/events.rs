@@ -4,8 +4,10 @@ use crate::app::Repository;
 use crate::app::error::TokenError;
 use crate::client::{ClientEvent, state as client_state};
 use crate::clock::Timestamp;
+use crate::consent::{ConsentEvent, state as consent_state};
 use crate::installation::{self, Installation, InstallationEvent};
-use crate::oauth::{Actor, ClientId, SessionId, UserId};
+use crate::login::{LoginEvent, state as login_state};
+use crate::oauth::{Actor, ClientId, LoginId, SessionId, UserId};
 use crate::session::{SessionEvent, state as session_state};
 use crate::store::{RecordedEvent, StreamId};
 use crate::user::{UserEvent, state as user_state};
@@ -20,6 +22,10 @@ const LOOKED_AT: usize = 1000;
 pub enum Subject {
     /// A session's.
     Session(SessionId),
+    /// A login's.
+    Login(LoginId),
+    /// A consent's: a user's for a client, of whose id the stream has a digest.
+    Consent(UserId, [u8; 16]),
     /// A user's.
     User(UserId),
     /// A client's.
@@ -33,6 +39,10 @@ pub enum Subject {
 pub enum Happened {
     /// To a session.
     Session(SessionEvent),
+    /// To a login.
+    Login(LoginEvent),
+    /// To a consent.
+    Consent(ConsentEvent),
     /// To a user.
     User(UserEvent),
     /// To a client.
@@ -80,6 +90,10 @@ impl Subject {
     pub fn stream(&self) -> Option<StreamId> {
         match self {
             Self::Session(id) => StreamId::new(session_state::CATEGORY, id.as_bytes()),
+            Self::Login(id) => StreamId::new(login_state::CATEGORY, id.as_bytes()),
+            Self::Consent(user, client) => {
+                StreamId::new(consent_state::CATEGORY, &[*user.as_bytes(), *client].concat())
+            }
             Self::User(id) => StreamId::new(user_state::CATEGORY, id.as_bytes()),
             Self::Client(id) => StreamId::new(client_state::CATEGORY, id.as_str().as_bytes()),
             Self::Installation => Installation::stream(),
@@ -90,6 +104,11 @@ impl Subject {
         let key = stream.key();
         match stream.category() {
             session_state::CATEGORY => Some(Self::Session(SessionId::from(<[u8; 16]>::try_from(key).ok()?))),
+            login_state::CATEGORY => Some(Self::Login(LoginId::from(<[u8; 16]>::try_from(key).ok()?))),
+            consent_state::CATEGORY => {
+                let (user, client) = key.split_first_chunk::<16>()?;
+                Some(Self::Consent(UserId::from(*user), client.try_into().ok()?))
+            }
             user_state::CATEGORY => Some(Self::User(UserId::from(<[u8; 16]>::try_from(key).ok()?))),
             client_state::CATEGORY => std::str::from_utf8(key).ok()?.parse().ok().map(Self::Client),
             installation::CATEGORY => key.is_empty().then_some(Self::Installation),
@@ -102,6 +121,8 @@ impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Session(id) => write!(f, "session:{id}"),
+            Self::Login(id) => write!(f, "login:{id}"),
+            Self::Consent(user, client) => write!(f, "consent:{user}/{:032x}", u128::from_be_bytes(*client)),
             Self::User(id) => write!(f, "user:{id}"),
             Self::Client(id) => write!(f, "client:{id}"),
             Self::Installation => f.write_str("installation"),
@@ -118,6 +139,12 @@ impl std::str::FromStr for Subject {
         }
         match text.split_once(':') {
             Some(("session", id)) => id.parse().map(Self::Session).map_err(|_| ()),
+            Some(("login", id)) => id.parse().map(Self::Login).map_err(|_| ()),
+            Some(("consent", id)) => {
+                let (user, client) = id.split_once('/').ok_or(())?;
+                let client = u128::from_str_radix(client, 16).ok().filter(|_| client.len() == 32).ok_or(())?;
+                Ok(Self::Consent(user.parse().map_err(|_| ())?, client.to_be_bytes()))
+            }
             Some(("user", id)) => id.parse().map(Self::User).map_err(|_| ()),
             Some(("client", id)) => id.parse().map(Self::Client).map_err(|_| ()),
             _ => Err(()),
@@ -131,6 +158,8 @@ impl From<RecordedEvent> for LogEvent {
         let subject = Subject::of(&stream);
         let read = match &subject {
             Some(Subject::Session(_)) => SessionEvent::decode(&data).map(Happened::Session),
+            Some(Subject::Login(_)) => LoginEvent::decode(&data).map(Happened::Login),
+            Some(Subject::Consent(..)) => ConsentEvent::decode(&data).map(Happened::Consent),
             Some(Subject::User(_)) => UserEvent::decode(&data).map(Happened::User),
             Some(Subject::Client(_)) => ClientEvent::decode(&data).map(Happened::Client),
             Some(Subject::Installation) => InstallationEvent::decode(&data).map(Happened::Installation),
@@ -146,6 +175,8 @@ impl Happened {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Session(event) => event.name(),
+            Self::Login(event) => event.name(),
+            Self::Consent(event) => event.name(),
             Self::User(event) => match event {
                 UserEvent::Registered { .. } => "user_registered",
                 UserEvent::PasswordChanged { .. } => "user_password_changed",
@@ -178,6 +209,8 @@ impl Happened {
     pub const fn at(&self) -> Option<Timestamp> {
         match self {
             Self::Session(event) => Some(event.at()),
+            Self::Login(event) => Some(event.at()),
+            Self::Consent(event) => Some(event.at()),
             Self::User(
                 UserEvent::Registered { at, .. }
                 | UserEvent::PasswordChanged { at, .. }
@@ -210,6 +243,8 @@ impl Happened {
     pub const fn by(&self) -> Option<Actor> {
         match self {
             Self::Session(SessionEvent::Ended { by, .. })
+            | Self::Login(LoginEvent::LoggedOut { by, .. })
+            | Self::Consent(ConsentEvent::Withdrawn { by, .. })
             | Self::User(
                 UserEvent::Registered { by, .. }
                 | UserEvent::PasswordChanged { by, .. }
@@ -243,6 +278,8 @@ impl Happened {
                 | SessionEvent::ForeignClientRefused { .. }
                 | SessionEvent::RotationsSummarized(_),
             )
+            | Self::Login(LoginEvent::LoggedIn(_) | LoginEvent::Reauthenticated { .. })
+            | Self::Consent(ConsentEvent::Given(_))
             | Self::Unreadable => None,
         }
     }

@@ -8,10 +8,11 @@ use super::keys::{hash_peppers, key_life};
 use super::settings::{limits, sign_up_limits};
 use crate::app::account_rate_limits::AccountRateLimits;
 use crate::app::keys::codec;
+use crate::app::logins::LoginOutcomes;
 use crate::app::metrics::TokenRequests;
 use crate::app::{
-    AccessTokens, Accounts, Clients, EventLog, InstallationEpoch, Monitoring, RefusalLog, Repository,
-    Sessions, Settings, Sweeper, TokenKeys,
+    AccessTokens, Accounts, Clients, Consents, EventLog, InstallationEpoch, Logins, Monitoring, RefusalLog,
+    Repository, Sessions, Settings, Sweeper, TokenKeys,
 };
 use crate::clock::Clock;
 use crate::config::{AccessTokenType, Config};
@@ -35,6 +36,7 @@ pub(super) struct Parts {
     pub(super) refusals: Arc<RefusalLog>,
     pub(super) rate_limits: Arc<AccountRateLimits>,
     pub(super) installation: Arc<InstallationEpoch>,
+    pub(super) login_outcomes: Arc<LoginOutcomes>,
 }
 
 impl Parts {
@@ -80,6 +82,7 @@ impl Parts {
                 clock: Arc::clone(&clock),
                 epoch: AtomicU32::default(),
             }),
+            login_outcomes: Arc::default(),
             settings: Arc::clone(settings),
             store,
             repository,
@@ -99,14 +102,37 @@ impl Parts {
         })
     }
 
+    pub(super) fn consents(&self, sessions: &Arc<Sessions>) -> Arc<Consents> {
+        Arc::new(Consents {
+            repository: self.repository.clone(),
+            clients: Arc::clone(&self.clients),
+            sessions: Arc::clone(sessions),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    pub(super) fn logins(&self, accounts: &Arc<Accounts>) -> Arc<Logins> {
+        Arc::new(Logins {
+            repository: self.repository.clone(),
+            accounts: Arc::clone(accounts),
+            installation: Arc::clone(&self.installation),
+            keys: Arc::clone(&self.keys),
+            outcomes: Arc::clone(&self.login_outcomes),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+        })
+    }
+
     pub(super) fn accounts(
         &self,
-        sessions: &Arc<Sessions>,
+        (sessions, consents): (&Arc<Sessions>, &Arc<Consents>),
         config: &Config,
     ) -> Result<Arc<Accounts>, AssembleError> {
         Ok(Arc::new(Accounts {
             repository: self.repository.clone(),
             sessions: Arc::clone(sessions),
+            consents: Arc::clone(consents),
             passwords: Arc::clone(&self.passwords),
             throttle: Arc::clone(&self.throttle),
             sign_ups: Throttle::new(sign_up_limits(config), &self.random.bytes()?),
@@ -149,6 +175,7 @@ impl Parts {
     ) -> Monitoring {
         Monitoring {
             token_requests,
+            logins: Arc::clone(&self.login_outcomes),
             passwords: Arc::clone(&self.passwords),
             throttle: Arc::clone(&self.throttle),
             sweeper: Arc::clone(sweeper),

@@ -32,6 +32,7 @@ pub(super) fn settings(config: &Config) -> Result<Settings, InvalidText> {
         accounts: config.accounts.clone(),
         sessions: config.sessions.clone(),
         pages: config.pages.clone(),
+        logins: config.logins,
     })
 }
 

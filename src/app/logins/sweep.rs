@@ -53,7 +53,7 @@ impl Sweeper {
         let user = self.repository.user(login.begun.user).await?.state;
         let standing = Standing {
             user: user.filter(crate::user::User::is_active).map(|user| user.session_epoch),
-            installation_epoch: self.installation.current(),
+            installation_epoch: self.sessions.installation.current(),
             now,
         };
         let reason = decide::why_over(id, login, &standing).unwrap_or(LogoutReason::Expired);

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use crate::app::admin::events::{Happened, LogEvent};
 use crate::client::{ClientEvent, ClientMetadata, Delivery, RetryWindow};
+use crate::consent::{ConsentEvent, Given};
+use crate::login::{LoggedIn, LoginEvent};
 use crate::oauth::word_list::Word as _;
-use crate::oauth::{Actor, RedirectUri, Scope, WebUrl};
+use crate::oauth::{Actor, AuthenticationMethod, RedirectUri, Scope, WebUrl};
 use crate::session::event::Started;
 use crate::session::{Authorized, Issued, SessionEvent};
 use crate::user::UserEvent;
@@ -18,7 +20,7 @@ use crate::user::UserEvent;
 pub(super) struct Event {
     /// Where it stands in the log. Positions grow, with gaps.
     pub(super) position: u64,
-    /// Whose it is: `session:…`, `user:…`, `client:…` or `installation`.
+    /// Whose it is: `session:…`, `login:…`, `consent:…`, `user:…`, `client:…` or `installation`.
     #[oai(skip_serializing_if_is_none)]
     stream: Option<String>,
     /// Where it stands on its stream; from 1, with gaps where refreshes of long ago were summarized.
@@ -80,6 +82,8 @@ impl From<&LogEvent> for Event {
 fn data(happened: &Happened) -> Value {
     match happened {
         Happened::Session(event) => session(event),
+        Happened::Login(event) => login(event),
+        Happened::Consent(event) => consent(event),
         Happened::User(event) => user(event),
         Happened::Client(event) => client(event),
         Happened::Installation(_) | Happened::Unreadable => json!({}),
@@ -158,6 +162,38 @@ fn authorization(authorized: &Authorized) -> Value {
 fn issued(access: &Issued) -> Value {
     let scope = access.scope.as_ref().map(Scope::to_string);
     json!({"iat": access.iat, "exp": access.exp, "scope": scope, "kid": access.kid.to_string()})
+}
+
+fn login(event: &LoginEvent) -> Value {
+    let amr =
+        |methods: &[AuthenticationMethod]| methods.iter().map(|method| method.as_str()).collect::<Vec<_>>();
+    match event {
+        LoginEvent::LoggedIn(LoggedIn { user, user_epoch, methods, persistent, absolute_expiry, .. }) => {
+            json!({
+                "user": user.to_string(),
+                "user_epoch": user_epoch,
+                "amr": amr(methods),
+                "persistent": persistent,
+                "absolute_expiry": absolute_expiry.to_string(),
+            })
+        }
+        LoginEvent::Reauthenticated { methods, .. } => json!({"amr": amr(methods)}),
+        LoginEvent::LoggedOut { reason, .. } => json!({"reason": reason.as_str()}),
+    }
+}
+
+fn consent(event: &ConsentEvent) -> Value {
+    match event {
+        ConsentEvent::Given(Given { user, client, client_epoch, allowed, .. }) => json!({
+            "user": user.to_string(),
+            "client": client.as_str(),
+            "client_epoch": client_epoch,
+            "scope": allowed.scope.to_string(),
+            "resource": allowed.resource.as_ref().map(ToString::to_string),
+            "redirect_host": allowed.redirect_host,
+        }),
+        ConsentEvent::Withdrawn { client, .. } => json!({"client": client.as_str()}),
+    }
 }
 
 fn user(event: &UserEvent) -> Value {

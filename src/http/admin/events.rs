@@ -63,7 +63,7 @@ impl EventsApi {
     /// Read the log
     ///
     /// What happened, in the order in which it was written down: a page at a time, of everything or of one session,
-    /// user or client.
+    /// login, consent, user or client.
     #[oai(path = "/admin/events", method = "get", tag = "Tag::Admin", operation_id = "adminListEvents")]
     async fn list(
         &self,
@@ -71,7 +71,8 @@ impl EventsApi {
         /// Where the page begins: behind this position, or, with `stream`, behind this version.
         #[oai(default)]
         Query(after): Query<u64>,
-        /// Only the events of `session:<id>`, `user:<id>` or `client:<id>`.
+        /// Only the events of `session:<id>`, `login:<id>`, `consent:<user>/<digest of the client>`, `user:<id>` or
+        /// `client:<id>`.
         Query(stream): Query<Option<String>>,
         /// Only events of these types, separated by commas.
         #[oai(name = "type")]
@@ -136,7 +137,11 @@ fn listed(types: Option<&str>) -> Vec<String> {
 
 /// The error for a malformed stream.
 pub(in crate::http) fn bad_stream() -> ApiError {
-    ApiError::field("stream", "not_permitted", "It is session:…, user:…, client:… or installation.")
+    ApiError::field(
+        "stream",
+        "not_permitted",
+        "It is session:…, login:…, consent:…, user:…, client:… or installation.",
+    )
 }
 
 /// The error for a malformed position.
