@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::Repository;
 use super::certificate::CertificateStatus;
 use super::error::TokenError;
-use super::logins::LoginOutcomes;
 use super::sweep::{Sweeper, SweeperStats};
 use crate::clock::{Clock, Timestamp};
 use crate::password::pool::{HashingPool, PoolStats};
@@ -26,6 +25,19 @@ impl TokenRequests {
         let outcome = answer.map_or_else(outcome, |_| "ok");
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry((grant, outcome)).or_default();
+        *count = count.saturating_add(1);
+    }
+}
+
+/// How sign-ins at heirloom's own pages ended.
+#[derive(Debug, Default)]
+pub struct LoginOutcomes(Mutex<BTreeMap<&'static str, u64>>);
+
+impl LoginOutcomes {
+    /// Counts a sign-in.
+    pub(super) fn count<T>(&self, answer: Result<&T, &TokenError>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(answer.map_or_else(outcome, |_| "ok")).or_default();
         *count = count.saturating_add(1);
     }
 }
@@ -172,8 +184,8 @@ impl Monitoring {
             sample(&mut page, "heirloom_token_requests_total", &labels, *count);
         }
         head(&mut page, "heirloom_logins_total", "counter", "Sign-ins at heirloom's own pages by outcome.");
-        for (outcome, count) in self.logins.counts() {
-            sample(&mut page, "heirloom_logins_total", &format!(r#"{{outcome="{outcome}"}}"#), count);
+        for (outcome, count) in &*self.logins.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            sample(&mut page, "heirloom_logins_total", &format!(r#"{{outcome="{outcome}"}}"#), *count);
         }
         let passwords = self.passwords.stats();
         let throttle = self.throttle.stats();

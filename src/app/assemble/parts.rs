@@ -8,8 +8,7 @@ use super::keys::{hash_peppers, key_life};
 use super::settings::{limits, sign_up_limits};
 use crate::app::account_rate_limits::AccountRateLimits;
 use crate::app::keys::codec;
-use crate::app::logins::LoginOutcomes;
-use crate::app::metrics::TokenRequests;
+use crate::app::metrics::{LoginOutcomes, TokenRequests};
 use crate::app::{
     AccessTokens, Accounts, Clients, Consents, EventLog, InstallationEpoch, Logins, Monitoring, RefusalLog,
     Repository, Sessions, Settings, Sweeper, TokenKeys,

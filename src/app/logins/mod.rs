@@ -2,14 +2,13 @@
 
 mod sweep;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::accounts::Accounts;
 use super::error::TokenError;
 use super::keys::TokenKeys;
-use super::metrics::outcome;
+use super::metrics::LoginOutcomes;
 use super::password_check::{Account, Proof};
 use super::refusals::Secret;
 use super::repository::{Change, Loaded};
@@ -68,23 +67,6 @@ pub struct TypedPassword<'a> {
     pub peer: IpAddr,
 }
 
-/// How sign-ins at heirloom's own pages ended, counted.
-#[derive(Debug, Default)]
-pub struct LoginOutcomes(Mutex<BTreeMap<&'static str, u64>>);
-
-impl LoginOutcomes {
-    fn count(&self, outcome: &'static str) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(outcome).or_default();
-        *count = count.saturating_add(1);
-    }
-
-    /// The numbers, by outcome.
-    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 impl Logins {
     /// The login of a browser that has this cookie; `None` if the cookie is not accepted, whatever the reason. That is no
     /// reason to delete the cookie: the browser may have got a newer one meanwhile.
@@ -108,7 +90,7 @@ impl Logins {
     /// [`TokenError::Credentials`] after the same work.
     pub async fn log_in(&self, typed: TypedPassword<'_>) -> Result<(CurrentLogin, String), TokenError> {
         let logged_in = self.log_in_uncounted(typed).await;
-        self.outcomes.count(logged_in.as_ref().map_or_else(outcome, |_| "ok"));
+        self.outcomes.count(logged_in.as_ref());
         logged_in
     }
 
