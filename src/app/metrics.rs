@@ -40,6 +40,13 @@ impl LoginOutcomes {
         let count = counts.entry(answer.map_or_else(outcome, |_| "ok")).or_default();
         *count = count.saturating_add(1);
     }
+
+    fn write(&self, page: &mut String) {
+        head(page, "heirloom_logins_total", "counter", "Sign-ins at heirloom's own pages by outcome.");
+        for (outcome, count) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            sample(page, "heirloom_logins_total", &format!(r#"{{outcome="{outcome}"}}"#), *count);
+        }
+    }
 }
 
 /// The outcome as a label: some errors that look the same to a client are distinguished.
@@ -183,10 +190,7 @@ impl Monitoring {
             let labels = format!(r#"{{grant="{grant}",outcome="{outcome}"}}"#);
             sample(&mut page, "heirloom_token_requests_total", &labels, *count);
         }
-        head(&mut page, "heirloom_logins_total", "counter", "Sign-ins at heirloom's own pages by outcome.");
-        for (outcome, count) in &*self.logins.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            sample(&mut page, "heirloom_logins_total", &format!(r#"{{outcome="{outcome}"}}"#), *count);
-        }
+        self.logins.write(&mut page);
         let passwords = self.passwords.stats();
         let throttle = self.throttle.stats();
         let sweeper = self.sweeper.stats();
