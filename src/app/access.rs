@@ -65,7 +65,7 @@ pub enum AccessError {
     /// It has expired: `invalid_token`.
     #[error("the access token has expired")]
     Expired,
-    /// It does not have the scope: `insufficient_scope`.
+    /// It does not have the scope, or none of those of which it needs one: `insufficient_scope`.
     #[error("the access token does not have the scope {0}")]
     Scope(&'static str),
     /// Whether it is valid could not be found out.
@@ -86,11 +86,12 @@ pub struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// Verifies an access token for heirloom's own API: it must have `scope`, and its session must be live.
+    /// Verifies an access token for heirloom's own API: it must have one of `scopes`, and its session must be live. If it has
+    /// none of them, the first is what the error names.
     ///
     /// # Errors
     /// [`AccessError`].
-    pub async fn access(&self, token: &str, scope: &'static str) -> Result<Access, AccessError> {
+    pub async fn access(&self, token: &str, scopes: &[&'static str]) -> Result<Access, AccessError> {
         let now = self.clock.now();
         let verified = match self.own.verify(&self.signing, token, now) {
             // Only a scope of heirloom's own API brings the issuer into `aud`: this token has none of them.
@@ -113,12 +114,13 @@ impl AccessTokens {
         if !live.is_of(&token) {
             return Err(AccessError::Invalid);
         }
-        if !token.scope.split(' ').any(|word| word == scope) {
-            return Err(AccessError::Scope(scope));
+        let refused = || AccessError::Scope(scopes.first().copied().unwrap_or_default());
+        if !token.scope.split(' ').any(|word| scopes.contains(&word)) {
+            return Err(refused());
         }
         // No client gets such a scope for itself.
         let (Some(user), Some(id)) = (&mut live.user, live.session.started.user) else {
-            return Err(AccessError::Scope(scope));
+            return Err(refused());
         };
         let roles = std::mem::take(&mut user.roles);
         Ok(Access { token, live, user: id, roles })

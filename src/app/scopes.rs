@@ -33,7 +33,7 @@ pub struct Grant {
 
 impl ScopeCatalogue {
     /// The scopes of heirloom's own API. Only they bring the issuer into `aud`.
-    pub const OWN: [&'static str; 3] = ["account", "admin", "profile"];
+    pub const OWN: [&'static str; 5] = ["account", "admin", "email", "openid", "profile"];
 
     /// A catalogue with heirloom's own scopes, under the audience `issuer`. A token for which nothing names another
     /// audience is for `default_audience`.
@@ -239,10 +239,11 @@ impl ScopeCatalogue {
     }
 
     fn may_have(registration: &Registration, word: &str) -> bool {
-        if word == Scope::OFFLINE_ACCESS {
-            registration.metadata.refresh_tokens != RefreshTokens::Never
-        } else {
-            registration.metadata.scope.contains(word)
+        match word {
+            // It says no more than `sub`, which is in every token.
+            Scope::OPENID => true,
+            Scope::OFFLINE_ACCESS => registration.metadata.refresh_tokens != RefreshTokens::Never,
+            word => registration.metadata.scope.contains(word),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::section::{At, Section, suggest};
 use crate::oauth::{Audience, Scope};
 
 /// The scopes of heirloom's own API. Its audience is the issuer.
-pub const OWN_SCOPES: [&str; 3] = ["account", "admin", "profile"];
+pub const OWN_SCOPES: [&str; 5] = ["account", "admin", "email", "openid", "profile"];
 
 /// A resource server: an audience of access tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,6 @@ fn audience(
 /// Why an audience can't have this scope; `None` if it can.
 fn reserved(word: &str) -> Option<&'static str> {
     match word {
-        "openid" => Some("heirloom has no ID tokens yet: leave `openid` out"),
         Scope::OFFLINE_ACCESS => Some("it is built in: it asks for a refresh token; leave it out here"),
         word if OWN_SCOPES.contains(&word) => {
             Some("it is built in: it belongs to heirloom's own API; leave it out here")

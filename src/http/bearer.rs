@@ -6,6 +6,7 @@ use poem::http::header;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OAuthScopes};
+use zeroize::Zeroizing;
 
 use super::caller::Caller;
 use super::problem::ApiError;
@@ -24,15 +25,23 @@ pub(super) enum ApiScope {
     /// Administration, for who has the role of an administrator
     #[oai(rename = "admin")]
     Admin,
-    /// Who the user is
+    /// The user's e-mail address
+    #[oai(rename = "email")]
+    #[expect(dead_code, reason = "no operation needs it; the specification lists it")]
+    Email,
+    /// Who has signed in: an ID token, and the id of the user
+    #[oai(rename = "openid")]
+    OpenId,
+    /// The user's names and roles
     #[oai(rename = "profile")]
+    #[expect(dead_code, reason = "no operation needs it; the specification lists it")]
     Profile,
 }
 
 /// The token of the `Authorization` header, not verified yet.
 pub(super) struct Bearer {
     access_tokens: Arc<AccessTokens>,
-    token: Option<String>,
+    token: Option<Zeroizing<String>>,
     caller: Option<Caller>,
 }
 
@@ -42,9 +51,17 @@ impl Bearer {
     /// # Errors
     /// [`ApiError`]: 401 without a valid token, 403 without the scope.
     pub(super) async fn access(&self, scope: &'static str) -> Result<Access, ApiError> {
-        let token = self.token.as_deref().ok_or_else(ApiError::no_token)?;
+        self.access_by(&[scope]).await
+    }
+
+    /// As [`Bearer::access`], with one of several scopes.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub(super) async fn access_by(&self, scopes: &[&'static str]) -> Result<Access, ApiError> {
+        let token = self.token.as_deref().map(String::as_str).ok_or_else(ApiError::no_token)?;
         let access =
-            self.access_tokens.access(token, scope).await.map_err(|error| ApiError::access(&error))?;
+            self.access_tokens.access(token, scopes).await.map_err(|error| ApiError::access(&error))?;
         if let Some(caller) = &self.caller {
             caller.is(Arc::clone(&access.live.registration));
         }
@@ -60,6 +77,30 @@ impl Bearer {
     pub(super) async fn administrator(&self) -> Result<Actor, ApiError> {
         let access = self.access(SCOPE).await?;
         self.access_tokens.administrator(&access).map_err(|error| ApiError::access(&error))
+    }
+}
+
+impl Bearer {
+    /// The token of a form's `access_token`, if the header has none (RFC 6750 §2.2).
+    ///
+    /// # Errors
+    /// [`TwoTokens`] if there are two: "Clients MUST NOT use more than one method to transmit the token" (RFC 6750 §2).
+    pub(super) fn or_in_form(self, in_form: Option<Zeroizing<String>>) -> Result<Self, TwoTokens> {
+        match (&self.token, in_form) {
+            (_, None) => Ok(self),
+            (None, in_form) => Ok(Self { token: in_form, ..self }),
+            (Some(_), Some(_)) => Err(TwoTokens),
+        }
+    }
+}
+
+/// The access token is in the header and in the body.
+pub(super) struct TwoTokens;
+
+impl From<TwoTokens> for ApiError {
+    fn from(_: TwoTokens) -> Self {
+        let detail = "The access token is in the Authorization header and in the body: send one of them.";
+        Self::malformed(detail, Vec::new())
     }
 }
 
@@ -105,7 +146,7 @@ impl<'a> ApiExtractor<'a> for Bearer {
     ) -> poem::Result<Self> {
         let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+            scheme.eq_ignore_ascii_case("bearer").then(|| Zeroizing::new(token.trim().to_owned()))
         });
         let access_tokens = Arc::clone(service(request)?);
         Ok(Self { access_tokens, token, caller: Caller::of(request) })

@@ -27,6 +27,12 @@ impl Scope {
     /// The scope that asks for an ID token (OpenID Connect Core §3.1.2.1).
     pub const OPENID: &'static str = "openid";
 
+    /// The scope that asks for the user's names and roles (OpenID Connect Core §5.4).
+    pub const PROFILE: &'static str = "profile";
+
+    /// The scope that asks for the user's e-mail address (OpenID Connect Core §5.4).
+    pub const EMAIL: &'static str = "email";
+
     /// The scope that asks for a refresh token (OpenID Connect Core §11).
     pub const OFFLINE_ACCESS: &'static str = "offline_access";
 

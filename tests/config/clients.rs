@@ -104,7 +104,6 @@ fn a_client_that_does_not_hold_together_is_refused() {
             7,
             "Did you mean `read`?",
         ),
-        (format!("{public}scopes = [\"openid\"]"), 7, "no ID tokens"),
         (format!("{public}default_audience = \"nowhere\""), 7, "There is no audience nowhere."),
         (format!("{public}[[clients]]\nid = \"a\"\ntype = \"public\""), 8, "declared twice"),
         (format!("{public}colour = \"red\""), 7, "unknown key `colour`"),

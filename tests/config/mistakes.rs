@@ -6,7 +6,7 @@ use crate::folder::{Folder, mistakes, refused};
 
 #[test]
 fn a_mistake_in_a_list_is_told_by_the_line_of_its_item() {
-    let client = "[[clients]]\nid = \"a\"\ntype = \"public\"\nscopes = [\n\"profile\",\n\"raed write\",\n\"openid\"]\n";
+    let client = "[[clients]]\nid = \"a\"\ntype = \"public\"\nscopes = [\n\"profile\",\n\"raed write\",\n\"digital\"]\n";
     let found = mistakes(client);
     let lines: Vec<_> = found.iter().map(|mistake| mistake.split(". |").next().unwrap()).collect();
     assert_eq!(
@@ -14,7 +14,7 @@ fn a_mistake_in_a_list_is_told_by_the_line_of_its_item() {
         [
             "7: `scopes`: No audience has a scope raed",
             "7: `scopes`: No audience has a scope write",
-            "8: `scopes`: The scope openid is not supported",
+            "8: `scopes`: No audience has a scope digital",
         ]
     );
 }

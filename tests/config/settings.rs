@@ -107,7 +107,7 @@ fn a_scope_belongs_to_one_audience_and_the_built_in_ones_to_none() {
         6,
         "belongs to the audience \"a\" already",
     );
-    for scope in ["openid", "offline_access", "account", "admin", "profile"] {
+    for scope in ["openid", "offline_access", "account", "admin", "profile", "email"] {
         refused(&format!("[audiences.a]\nscopes = [\"{scope}\"]"), 3, "can't be declared");
     }
     refused("[audiences.\"https://id.example.com\"]", 2, "called like the issuer");

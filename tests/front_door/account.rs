@@ -48,6 +48,88 @@ async fn userinfo_is_answered_by_post_as_by_get() {
     assert_eq!(server.send(server.client.post(&url)).await.status, 401);
 }
 
+/// OpenID Connect Core §5.4. RFC 9700 §2.3: no token tells more than it was asked for.
+#[tokio::test]
+async fn userinfo_has_the_claims_of_the_token_s_scopes_and_no_others() {
+    let server = Server::start().await;
+    let own = sign_in_for(&server, "account").await;
+    let profile = json!({"email": "ann@example.com", "display_name": "Ann Lee"});
+    assert_eq!(crate::own_account::patch(&server, &own.access_token(), profile).await.status, 200);
+    let sub = &own.claims()["sub"];
+    let names = json!({"sub": sub, "preferred_username": "ann", "name": "Ann Lee", "roles": ["user"]});
+    let address = json!({"sub": sub, "email": "ann@example.com", "email_verified": false});
+    let mut all = names.clone();
+    all.as_object_mut().unwrap().extend(address.as_object().unwrap().clone());
+    for (scope, claims) in [
+        ("openid", json!({"sub": sub})),
+        ("openid read", json!({"sub": sub})),
+        ("openid profile", names.clone()),
+        ("profile", names),
+        ("openid email", address.clone()),
+        ("email", address),
+        ("email profile openid", all),
+    ] {
+        let token = sign_in_for(&server, scope).await.access_token();
+        assert_eq!(userinfo(&server, &token).await.json, claims, "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn any_client_may_ask_for_openid_which_opens_userinfo_and_nothing_else() {
+    let server = Server::with(|setup| {
+        setup.client(PUBLIC, |client| client.metadata.scope = "read".parse().unwrap());
+    })
+    .await;
+    let signed_in = sign_in_for(&server, "openid").await;
+    assert_eq!((signed_in.status, &signed_in.json["scope"]), (200, &json!("openid")));
+    assert_eq!(signed_in.claims()["aud"], json!(server.base));
+    let token = signed_in.access_token();
+    assert_eq!(userinfo(&server, &token).await.status, 200);
+    for path in ["/account", "/account/sessions", "/admin/users"] {
+        let refused =
+            server.send(server.client.get(format!("{}{path}", server.base)).bearer_auth(&token)).await;
+        assert_eq!(refused.status, 403, "{path}: {}", refused.text);
+    }
+    for scope in ["profile", "openid email"] {
+        assert_eq!(sign_in_for(&server, scope).await.outcome(), (400, "invalid_scope"), "{scope}");
+    }
+    // Nobody has it who does not ask for it.
+    assert_eq!(server.sign_in().await.json["scope"], "read");
+}
+
+/// RFC 6750 §2 and §2.2.
+#[tokio::test]
+async fn the_access_token_may_stand_in_the_form_of_a_post_and_only_once() {
+    let server = Server::start().await;
+    let token = sign_in_for(&server, "openid").await.access_token();
+    let url = format!("{}/oauth/userinfo", server.base);
+    let form = [("access_token", token.as_str())];
+    let by_form = server.send(server.client.post(&url).form(&form)).await;
+    let by_header = userinfo(&server, &token).await;
+    assert_eq!((by_form.status, by_form.json), (200, by_header.json));
+    let wrong = server.send(server.client.post(&url).form(&[("access_token", "x")])).await;
+    assert_eq!((wrong.status, &wrong.json["type"]), (401, &json!("urn:heirloom:problem:invalid-token")));
+    let twice = format!("access_token={token}&access_token={token}");
+    let form_type = ("content-type", "application/x-www-form-urlencoded");
+    let post = || server.client.post(&url).header(form_type.0, form_type.1);
+    for (request, status) in [
+        (server.client.post(&url).form(&form).bearer_auth(&token), 400),
+        (post().body(twice), 400),
+        (post().body("access_token=%"), 400),
+        (post().body(format!("access_token={token}")).header("content-encoding", "gzip"), 400),
+        // Only the body of a POST, only as a form, and never the URL, which is logged.
+        (server.client.post(&url).json(&json!({"access_token": token})), 401),
+        (server.client.post(format!("{url}?access_token={token}")), 401),
+        (server.client.get(format!("{url}?access_token={token}")), 401),
+        (server.client.get(&url).header(form_type.0, form_type.1).body(format!("access_token={token}")), 401),
+        (post().body("access_token="), 401),
+    ] {
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert!(!answer.text.contains(&token));
+    }
+}
+
 #[tokio::test]
 async fn an_access_token_must_be_there_ours_for_us_in_time_and_have_the_scope() {
     let server = Server::start().await;
@@ -68,7 +150,7 @@ async fn an_access_token_must_be_there_ours_for_us_in_time_and_have_the_scope() 
             challenge.starts_with("Bearer ") && challenge.contains(&format!("error=\"{error}\"")),
             "{answer:?}"
         );
-        assert_eq!(challenge.contains(r#"scope="profile""#), status == 403, "{challenge}");
+        assert_eq!(challenge.contains(r#"scope="openid""#), status == 403, "{challenge}");
     }
     // After its session has ended, a token is refused with 401, also if it was for another resource server.
     server.app.accounts.change(crate::support::USER.0, Command::EndSessions { keep: None }).await.unwrap();

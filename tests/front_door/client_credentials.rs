@@ -153,7 +153,7 @@ async fn what_is_about_a_person_is_not_given_to_a_client_for_itself() {
         setup.client(CONFIDENTIAL, |client| client.metadata.scope = scopes);
     };
     let server = Server::with(wide).await;
-    for scope in ["account", "admin", "profile", "offline_access", "read offline_access"] {
+    for scope in ["account", "admin", "openid", "profile", "email", "offline_access", "read offline_access"] {
         let answer = ask_with(&server, &[("scope", scope)]).await;
         assert_eq!(answer.outcome(), (400, "invalid_scope"), "{scope}");
         let sentence = answer.json["error_description"].as_str().unwrap();

@@ -31,7 +31,7 @@ async fn the_metadata_says_what_is_supported() {
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "userinfo_endpoint": format!("{base}/oauth/userinfo"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
-        "scopes_supported": ["account", "admin", "offline_access", "profile", "read", "write"],
+        "scopes_supported": ["account", "admin", "email", "offline_access", "openid", "profile", "read", "write"],
         "response_types_supported": [],
         "grant_types_supported": ["password", "refresh_token", "client_credentials", "authorization_code"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],

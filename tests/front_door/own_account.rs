@@ -17,7 +17,7 @@ pub(crate) async fn sign_in(server: &Server, name: &str, password: &str) -> Answ
         ("client_id", PUBLIC),
         ("username", name),
         ("password", password),
-        ("scope", "account profile read"),
+        ("scope", "account email profile read"),
     ];
     server.post(&form).await
 }

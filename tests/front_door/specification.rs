@@ -119,7 +119,11 @@ fn provoked(
         media["example"].to_string()
     };
     let is_form = operation.content() == Some("application/x-www-form-urlencoded");
+    let is_form = is_form && operation.id() != "userinfoByPost";
     Some(match status {
+        400 if operation.id() == "userinfoByPost" => {
+            typed(bare(&path).bearer_auth(token), "access_token=x".to_owned())
+        }
         400 if is_form => typed(bare(&format!("{path}?token=x")), "token=x".to_owned()),
         400 if operation.content().is_some() => typed(bare(&path).bearer_auth(token), "{".to_owned()),
         400 if operation.id() == "endSessions" => bare(&format!("{path}?all=perhaps")).bearer_auth(token),

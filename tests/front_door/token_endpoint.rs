@@ -179,7 +179,7 @@ async fn a_scope_that_is_too_long_or_not_the_clients_is_invalid_scope() {
     })
     .await;
     let words = vec!["read"; 65].join(" ");
-    for scope in ["write", "openid", "nothing", "read\"", &words, &"r".repeat(1025)] {
+    for scope in ["write", "profile", "nothing", "read\"", &words, &"r".repeat(1025)] {
         let answer = raw(&server, FORM, sign_in_body(&format!("&scope={scope}"))).await;
         assert_refused(&answer, 400, "invalid_scope");
     }

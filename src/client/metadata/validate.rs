@@ -198,11 +198,7 @@ impl RawMetadata {
                 }
             };
             for word in scope.words() {
-                if word == "openid" {
-                    let error = MetadataError::new(FIELD, "unknown", "The scope openid is not supported.");
-                    let suggestion = "heirloom has no ID tokens yet: leave openid out.";
-                    faults.add(error.suggesting(suggestion).at(item));
-                } else if !rules.scopes.contains(word) {
+                if !rules.scopes.contains(word) {
                     let known = rules.scopes.iter().copied();
                     faults.add(MetadataError::unknown_scope(word, known).at(item));
                 }

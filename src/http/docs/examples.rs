@@ -8,7 +8,8 @@ const REFRESH_TOKEN: &str =
     "hrt_AQGb0cXQ8HOagFqd1Xe8lwAAAAAAc2FtcGxlLW5vbmNlLTE2YsK3bm90LWEtcmVhbC1tYWMtMzItYnl0ZXMtbG9uZy4u";
 
 /// The scopes of the server that the examples are of.
-pub(super) const SCOPES: [&str; 6] = ["account", "admin", "offline_access", "profile", "read", "write"];
+pub(super) const SCOPES: [&str; 8] =
+    ["account", "admin", "email", "offline_access", "openid", "profile", "read", "write"];
 
 /// Example requests of an operation.
 pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {

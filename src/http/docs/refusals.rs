@@ -16,6 +16,7 @@ use crate::app::grants::form::FormError;
 use crate::app::users::UserError;
 use crate::client::MetadataError;
 use crate::http::admin::{bad_position, bad_stream};
+use crate::http::bearer::TwoTokens;
 use crate::http::error::{ErrorBody, status};
 use crate::http::json_body::{NOT_JSON_MEDIA, WRONG_FIELDS, no_json, unknown_field};
 use crate::http::layers::misdirected;
@@ -23,7 +24,7 @@ use crate::http::oauth::client_auth::ClaimError;
 use crate::http::problem::{ApiError, FieldError};
 use crate::http::request_body::Unreadable;
 use crate::http::server::BODY_TOO_LARGE;
-use crate::oauth::ErrorCode;
+use crate::oauth::{ErrorCode, Scope};
 use crate::password::policy::{Policy, PolicyRefused};
 use crate::store::StoreError;
 use crate::user::email::EmailRefused;
@@ -45,12 +46,20 @@ pub(super) struct Shape {
     pub(super) family: Family,
     /// Whether it needs an access token.
     pub(super) needs_token: bool,
-    has_json: bool,
+    body: BodyKind,
     names_something: bool,
     /// The message about its first parameter that can be malformed.
     malformed: Option<String>,
     /// The fields of its JSON body.
     fields: Vec<String>,
+}
+
+/// What an operation reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BodyKind {
+    Nothing,
+    Json,
+    Form,
 }
 
 /// The format of an operation's errors.
@@ -74,8 +83,8 @@ impl Shape {
         let has_json = body.is_some() && !is_form;
         let own = ["/account", "/admin", "/oauth/userinfo"];
         let family = match path {
-            _ if is_form => Family::OAuth,
             path if own.iter().any(|own| path.starts_with(own)) => Family::Own,
+            _ if is_form => Family::OAuth,
             path if path.starts_with("/health/") => Family::Health,
             _ => Family::Discovery,
         };
@@ -84,7 +93,12 @@ impl Shape {
         let malformed = has_json.then(of_body).flatten().or_else(|| malformed_parameter(operation));
         let security = operation.get("security").and_then(Value::as_array);
         let needs_token = security.into_iter().flatten().any(|way| way.get("user").is_some());
-        Self { family, needs_token, has_json, names_something: path.contains("{id}"), malformed, fields }
+        let body = match body {
+            None => BodyKind::Nothing,
+            Some(_) if is_form => BodyKind::Form,
+            Some(_) => BodyKind::Json,
+        };
+        Self { family, needs_token, body, names_something: path.contains("{id}"), malformed, fields }
     }
 }
 
@@ -177,7 +191,7 @@ pub(super) fn refusals(id: &str, shape: &Shape) -> Vec<RefusalExample> {
         Family::Own => refusals.extend(of_own_api(id, shape).iter().map(RefusalExample::own)),
         Family::Health | Family::Discovery => {}
     }
-    if shape.family == Family::OAuth || shape.has_json {
+    if shape.body != BodyKind::Nothing {
         let body = ErrorBody::new(ErrorCode::InvalidRequest, BODY_TOO_LARGE);
         refusals.push(RefusalExample::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -247,7 +261,7 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
     }
     if shape.needs_token {
         let scope = match id {
-            "userinfo" | "userinfoByPost" => "profile",
+            "userinfo" | "userinfoByPost" => Scope::OPENID,
             id if id.starts_with("admin") => "admin",
             _ => "account",
         };
@@ -258,7 +272,7 @@ fn of_own_api(id: &str, shape: &Shape) -> Vec<ApiError> {
     if shape.names_something {
         refusals.push(ApiError::not_found());
     }
-    if shape.has_json {
+    if shape.body == BodyKind::Json {
         let known: Vec<&str> = shape.fields.iter().map(String::as_str).collect();
         let unknown = FieldError::new("e_mail", "unknown", unknown_field("e_mail", &known));
         refusals.push(ApiError::malformed(WRONG_FIELDS, vec![unknown]));
@@ -303,6 +317,7 @@ fn of_operation(id: &str) -> Vec<ApiError> {
         ApiError::client(&ClientError::Metadata(vec![MetadataError::unknown_scope("fly", known)]))
     };
     match id {
+        "userinfoByPost" => vec![TwoTokens.into()],
         "signUp" => vec![
             user(UserError::Closed),
             user(UserError::Taken),

@@ -106,7 +106,8 @@ impl OauthForm {
 const NOT_IN_THE_URL: [&str; 8] =
     ["client_id", "client_secret", "grant_type", "password", "refresh_token", "scope", "token", "username"];
 
-const FORM: &str = "application/x-www-form-urlencoded";
+/// The media type of forms.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 async fn read_form(request: &Request, body: Option<Body>) -> Result<Form, Refusal> {
     if let Some(query) = request.uri().query()

@@ -97,7 +97,7 @@ const TABLE: &[Row<&str>] = &[
         ALL,
         &[(
             "scopes",
-            "No audience has a scope fly. There are: account, admin, offline_access, profile, read, write.",
+            "No audience has a scope fly. There are: account, admin, email, offline_access, openid, profile, read, write.",
         )],
     ),
     (
@@ -107,11 +107,6 @@ const TABLE: &[Row<&str>] = &[
             "scopes",
             "A scope has words of printable ASCII without quotes and backslashes, separated by spaces.",
         )],
-    ),
-    (
-        r#"{"scopes": ["openid"]}"#,
-        ALL,
-        &[("scopes", "The scope openid is not supported. heirloom has no ID tokens yet: leave openid out.")],
     ),
     (
         r#"{"roles": ["two words"], "grants": ["client_credentials"], "type": "confidential"}"#,
@@ -285,7 +280,7 @@ const TABLE: &[Row<&str>] = &[
         ALL,
         &[(
             "scopes",
-            "No audience has a scope fly. There are: account, admin, offline_access, profile, read, write.",
+            "No audience has a scope fly. There are: account, admin, email, offline_access, openid, profile, read, write.",
         )],
     ),
     // All mistakes are reported at once, in the order of the fields.
@@ -300,7 +295,7 @@ const TABLE: &[Row<&str>] = &[
             ("name", LONG_NAME),
             (
                 "scopes",
-                "No audience has a scope fly. There are: account, admin, offline_access, profile, read, write.",
+                "No audience has a scope fly. There are: account, admin, email, offline_access, openid, profile, read, write.",
             ),
             ("scopes", "No audience has a scope raed. Did you mean `read`?"),
             ("default_audience", "There is no audience demo. There are: demo-api."),

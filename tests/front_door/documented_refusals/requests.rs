@@ -19,6 +19,7 @@ pub(super) fn refused(scene: &Scene, documented: &Documented) -> Option<RequestB
     let typed = |body: &str| authorized(scene, operation, typed(bare(), operation, body.to_owned()));
     let is_form = operation.content().is_some_and(|content| content.contains("form"));
     Some(match (documented.status, documented.name) {
+        (400, "malformed") if operation.id() == "userinfoByPost" => typed("access_token=x"),
         (400, "malformed") if operation.content().is_some() => typed("{"),
         (400, "malformed") if operation.id() == "endSessions" => {
             with(scene, operation, &json!("all=perhaps"))
