@@ -14,7 +14,7 @@ use super::demo::{Demo, User};
 use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
 use crate::config::{AccessTokenType, TokenOverrides};
-use crate::oauth::{ClientId, Origin};
+use crate::oauth::{Audience, ClientId, Origin};
 use crate::random::Random;
 
 /// The help's heading above the options for trying one's own apps.
@@ -55,6 +55,9 @@ pub(super) struct Arguments {
         value_parser = clap::builder::NonEmptyStringValueParser::new()
     )]
     client_secret: Option<String>,
+    /// The audience of the scopes read and write, instead of demo-api; for example an API's URL
+    #[arg(long, help_heading = TRIALS, value_name = "AUDIENCE")]
+    audience: Option<Audience>,
     /// How many seconds access tokens of every client last
     #[arg(long, help_heading = TRIALS, value_name = "SECONDS", value_parser = seconds(1))]
     access_token: Option<u16>,
@@ -117,6 +120,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             )));
         }
         config = config.with_browser_client(id.clone(), origin.clone());
+    }
+    if let Some(audience) = &arguments.audience {
+        config = config.with_audience(audience);
     }
     config = config.with_overrides(arguments.trial());
     log::start(&config.log)?;

@@ -16,7 +16,7 @@ use crate::client::{
     ClientMetadata, Delivery, MetadataRules, Registration, SecretDigest, TokenEndpointAuthMethod, TokenRules,
 };
 use crate::oauth::ids::InvalidText;
-use crate::oauth::{ClientId, GrantType, Origin, RedirectUri, Scope, SigningAlgorithm};
+use crate::oauth::{Audience, ClientId, GrantType, Origin, RedirectUri, Scope, SigningAlgorithm};
 
 /// What differs between two runs of `heirloom dev`.
 #[derive(Clone, Debug)]
@@ -85,6 +85,19 @@ impl Config {
             ..public
         });
         self.clients.extend(browser);
+        self
+    }
+
+    /// Gives the demo's audience another name, such as the URL of a resource server (RFC 8707 §2).
+    #[must_use]
+    pub fn with_audience(mut self, name: &Audience) -> Self {
+        for audience in &mut self.audiences {
+            audience.name = name.clone();
+        }
+        for client in &mut self.clients {
+            client.metadata.default_audience = name.clone();
+        }
+        self.default_audience = name.clone();
         self
     }
 

@@ -42,6 +42,17 @@ async fn access_tokens_last_as_long_as_asked_and_have_the_type_asked() {
 }
 
 #[tokio::test]
+async fn the_demos_audience_can_be_the_url_of_a_resource_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = start(folder.path(), &["--audience", "http://127.0.0.1:3000/mcp"]);
+    for client in [dev.public(), dev.confidential()] {
+        let claims = part(&dev.caller.sign_in(client, dev.user()).await, 1);
+        assert!(claims["aud"].to_string().contains("\"http://127.0.0.1:3000/mcp\""), "{claims}");
+        assert!(!claims.to_string().contains("demo-api"), "{claims}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_lead_time_a_new_key_signs_at_once_and_the_old_one_stays_published() {
     let folder = tempfile::tempdir().unwrap();
     let dev = start(folder.path(), &["--lead-time", "0"]);
@@ -62,7 +73,7 @@ async fn without_a_lead_time_a_new_key_signs_at_once_and_the_old_one_stays_publi
 
 #[test]
 fn what_is_not_a_trial_is_refused() {
-    for flags in [["--access-token", "0"], ["--typ", "jwt"], ["--lead-time", "soon"]] {
+    for flags in [["--access-token", "0"], ["--typ", "jwt"], ["--lead-time", "soon"], ["--audience", "a b"]] {
         let folder = tempfile::tempdir().unwrap();
         let refused = run(&[&["dev", "--port", "0", "--data", text(folder.path())][..], &flags].concat());
         assert_eq!(refused.code, Some(2), "{refused:?}");
