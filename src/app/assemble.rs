@@ -35,8 +35,10 @@ impl App {
         let events = Arc::new(EventLog { repository: repository.clone() });
         let requests = Arc::new(TokenRequests::default());
         let sweeper = Arc::new(parts.sweeper(&sessions, &events));
+        let authorizations = Arc::new(parts.authorizations(config));
         let app = Self {
-            authorizations: Arc::new(parts.authorizations(config)),
+            authorization_requests: Arc::new(parts.authorization_requests(&authorizations, &consents)),
+            authorizations,
             grants: Arc::new(parts.grants(config, (&accounts, &sessions), &uptime, &requests)),
             tokens: Arc::new(Tokens {
                 repository: repository.clone(),
@@ -71,6 +73,7 @@ impl App {
             settings,
             store: parts.store,
             clock: parts.clock,
+            random: parts.random,
             passwords: parts.passwords,
             throttle: parts.throttle,
             keys: parts.keys,

@@ -10,6 +10,7 @@ use crate::config::Accounts as AccountRules;
 use crate::oauth::{Audience, GrantType, Scope};
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;
+use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
 
@@ -22,6 +23,7 @@ mod aggregate;
 pub mod assemble;
 pub mod authenticate;
 pub mod authorizations;
+pub mod authorize;
 mod believed_time;
 pub mod certificate;
 pub mod clients;
@@ -62,6 +64,7 @@ pub use accounts::Accounts;
 pub use admin::Administration;
 pub use admin::events::EventLog;
 pub use authorizations::Authorizations;
+pub use authorize::AuthorizationRequests;
 pub use clients::Clients;
 pub use consents::Consents;
 pub use error::TokenError;
@@ -86,6 +89,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Random,
     /// Streams and records.
     pub store: Arc<dyn Store>,
     /// Hashes passwords.
@@ -106,6 +111,8 @@ pub struct App {
     pub access_tokens: Arc<AccessTokens>,
     /// Accounts.
     pub accounts: Arc<Accounts>,
+    /// Leads from a client's request to its answer.
+    pub authorization_requests: Arc<AuthorizationRequests>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Logins at heirloom's own pages.

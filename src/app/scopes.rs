@@ -49,6 +49,12 @@ impl ScopeCatalogue {
         }
     }
 
+    /// Whether a scope is heirloom's own: of its API, or about the person and the sign-in.
+    #[must_use]
+    pub fn is_own(word: &str) -> bool {
+        Self::OWN.contains(&word) || matches!(word, Scope::OPENID | Scope::OFFLINE_ACCESS | "email")
+    }
+
     /// Adds a resource server and its scopes.
     pub fn declare(&mut self, audience: &Audience, typ: TokenType, scopes: &Scope) {
         self.audiences.insert(audience.clone(), typ);

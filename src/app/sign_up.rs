@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
+use super::Settings;
 use super::accounts::Accounts;
 use super::error::TokenError;
 use super::invitations;
@@ -48,6 +49,20 @@ pub(super) struct Draft<'a> {
     pub(super) by: Option<Actor>,
     /// The source of the hashing job for its password.
     pub(super) source: Source,
+}
+
+impl Settings {
+    /// Whether people may sign up.
+    #[must_use]
+    pub fn may_sign_up(&self) -> bool {
+        self.accounts.registration != SignUp::Closed
+    }
+
+    /// Whether they need an invitation.
+    #[must_use]
+    pub fn needs_invitation(&self) -> bool {
+        self.accounts.registration == SignUp::Invite
+    }
 }
 
 impl Accounts {

@@ -7,8 +7,8 @@ use poem::http::StatusCode;
 use poem::{FromRequest, Request, RequestBody};
 
 use crate::app::{
-    AccessTokens, Accounts, Administration, App, Clients, Consents, Grants, Logins, Monitoring, RefusalLog,
-    Sessions, Settings, TokenKeys, Tokens,
+    AccessTokens, Accounts, Administration, App, AuthorizationRequests, Clients, Consents, Grants, Logins,
+    Monitoring, RefusalLog, Sessions, Settings, TokenKeys, Tokens,
 };
 
 /// A service, borrowed for the duration of a request.
@@ -28,10 +28,15 @@ pub(super) trait Shared: Sized + Send + Sync + 'static {
     fn of(app: &App) -> &Arc<Self>;
 }
 
+/// All services.
+pub(super) fn app(request: &Request) -> poem::Result<&Arc<App>> {
+    let app = request.data::<Arc<App>>();
+    app.ok_or_else(|| poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
 /// The service `T`, for an extractor that needs it.
 pub(super) fn service<T: Shared>(request: &Request) -> poem::Result<&Arc<T>> {
-    let app = request.data::<Arc<App>>();
-    Ok(T::of(app.ok_or_else(|| poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR))?))
+    Ok(T::of(app(request)?))
 }
 
 impl<'a, T: Shared> FromRequest<'a> for Service<'a, T> {
@@ -57,6 +62,7 @@ shared! {
     grants: Grants,
     tokens: Tokens,
     access_tokens: AccessTokens,
+    authorization_requests: AuthorizationRequests,
     accounts: Accounts,
     sessions: Sessions,
     logins: Logins,

@@ -5,12 +5,11 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use minicbor::{Decode, Encode};
 
 use super::authorization_error::{AuthorizationError, PageError};
 use super::ids::{Audience, ClientId};
+use super::pkce::CodeChallenge;
 use super::prompt::{Prompt, Prompts};
 use super::scope::Scope;
 
@@ -186,7 +185,7 @@ impl Parameters {
     }
 
     /// RFC 7636 §4.3, with S256 only: `plain` shows the verifier to whoever sees the URL (RFC 9700 §2.1.1).
-    fn challenge(&self) -> Result<Option<[u8; 32]>, AuthorizationError> {
+    fn challenge(&self) -> Result<Option<CodeChallenge>, AuthorizationError> {
         let method = self.one("code_challenge_method");
         let Some(challenge) = self.one("code_challenge") else {
             return if method.is_some() { Err(AuthorizationError::MethodAlone) } else { Ok(None) };
@@ -194,8 +193,7 @@ impl Parameters {
         if method != Some("S256") {
             return Err(AuthorizationError::ChallengeMethod);
         }
-        let bytes = URL_SAFE_NO_PAD.decode(challenge).map_err(|_| AuthorizationError::Challenge)?;
-        bytes.try_into().map(Some).map_err(|_| AuthorizationError::Challenge)
+        challenge.parse().map(Some).map_err(|_| AuthorizationError::Challenge)
     }
 
     fn prompts(&self) -> Result<Prompts, AuthorizationError> {
@@ -271,8 +269,8 @@ pub struct AuthorizationRequest {
     #[n(4)]
     pub resources: Vec<Audience>,
     /// The challenge of PKCE: the SHA-256 of the verifier (RFC 7636 §4.2).
-    #[cbor(n(5), with = "minicbor::bytes")]
-    pub challenge: Option<[u8; 32]>,
+    #[n(5)]
+    pub challenge: Option<CodeChallenge>,
     /// The nonce for the ID token, byte for byte (OpenID Connect Core §3.1.2.1).
     #[n(6)]
     pub nonce: Option<Box<str>>,

@@ -56,7 +56,7 @@ fn a_request_has_what_was_asked_for_and_unknown_parameters_are_ignored() {
     assert_eq!(request.login_hint.as_deref(), Some("ann"));
     let asked = Prompt::ALL.map(|prompt| request.prompts.contains(prompt));
     assert_eq!(asked, [false, true, true, false, false]);
-    assert_eq!(request.challenge.map(|challenge| challenge[..2].to_vec()), Some(vec![0x13, 0xd3]));
+    assert_eq!(request.challenge, CHALLENGE.parse().ok());
 }
 
 /// RFC 6749 §3.1.

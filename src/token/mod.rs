@@ -14,6 +14,7 @@
 pub mod claims;
 pub mod error;
 pub mod folder;
+pub mod id_token_hint;
 mod jwk;
 pub mod jwks;
 pub mod keys;

@@ -167,10 +167,10 @@ impl Verifier {
 /// verification are refused as unknown; serde refuses a duplicate member.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    kid: String,
-    typ: String,
+pub(super) struct Header {
+    pub(super) alg: String,
+    pub(super) kid: String,
+    pub(super) typ: String,
 }
 
 /// Exactly the claims that heirloom writes. Numbers are `u64`: a string, a fraction or a sign is refused, not rounded.
@@ -231,7 +231,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     })
 }
 
-fn parse_header(token: &str) -> Result<Header, VerifyError> {
+pub(super) fn parse_header(token: &str) -> Result<Header, VerifyError> {
     if token.len() > MAX_TOKEN {
         return Err(VerifyError::Malformed);
     }
@@ -244,7 +244,7 @@ fn parse_header(token: &str) -> Result<Header, VerifyError> {
 }
 
 /// Translates the library's errors. Its list may grow, so an unknown error refuses the token too.
-fn refused(error: &ErrorKind) -> VerifyError {
+pub(super) fn refused(error: &ErrorKind) -> VerifyError {
     if matches!(error, ErrorKind::InvalidSignature) {
         VerifyError::Signature
     } else if matches!(error, ErrorKind::InvalidIssuer) {

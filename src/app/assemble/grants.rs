@@ -9,7 +9,7 @@ use crate::app::grants::refresh::RefreshGrant;
 use crate::app::metrics::TokenRequests;
 use crate::app::mint::Mint;
 use crate::app::overlap::Overlap;
-use crate::app::{Accounts, Authorizations, Grants, Sessions, Uptime};
+use crate::app::{Accounts, AuthorizationRequests, Authorizations, Consents, Grants, Sessions, Uptime};
 use crate::clock::StepWatch;
 use crate::config::{self, Config};
 use crate::throttle::bucket::{Buckets, Rate};
@@ -23,6 +23,22 @@ impl Parts {
             installation: Arc::clone(&self.installation),
             keys: Arc::clone(&self.keys),
             rate: Buckets::new(Rate { burst, every }),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+        }
+    }
+
+    pub(super) fn authorization_requests(
+        &self,
+        authorizations: &Arc<Authorizations>,
+        consents: &Arc<Consents>,
+    ) -> AuthorizationRequests {
+        AuthorizationRequests {
+            clients: Arc::clone(&self.clients),
+            consents: Arc::clone(consents),
+            authorizations: Arc::clone(authorizations),
+            keys: Arc::clone(&self.keys),
             settings: Arc::clone(&self.settings),
             clock: Arc::clone(&self.clock),
             random: self.random.clone(),

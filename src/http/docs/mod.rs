@@ -21,6 +21,7 @@ use super::admin::{AdminApis, Live};
 use super::oauth::introspect::IntrospectApi;
 use super::oauth::jwks::JwksApi;
 use super::oauth::metadata::MetadataApi;
+use super::oauth::par::ParApi;
 use super::oauth::revoke::RevokeApi;
 use super::oauth::token::TokenApi;
 use super::oauth::userinfo::UserinfoApi;
@@ -41,6 +42,7 @@ pub use served::FilledIn;
 /// Every endpoint.
 type Apis = (
     TokenApi,
+    ParApi,
     RevokeApi,
     IntrospectApi,
     UserinfoApi,
@@ -57,6 +59,7 @@ pub(super) fn service(proxies: TrustedProxies, live: Live) -> OpenApiService<Api
     OpenApiService::new(
         (
             TokenApi,
+            ParApi,
             RevokeApi,
             IntrospectApi,
             UserinfoApi,

@@ -41,13 +41,11 @@ impl Form {
     /// [`FormError`].
     pub fn parse(body: &[u8]) -> Result<Self, FormError> {
         let mut form = Self::default();
-        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        for (name, value) in encoded_pairs(body) {
             if form.0.len() >= MAX_PARAMETERS {
                 return Err(FormError::TooMany);
             }
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let name = decode(halves.next().unwrap_or_default())?;
-            let value = decode(halves.next().unwrap_or_default())?;
+            let (name, value) = (decode(name)?, decode(value)?);
             if *name != "resource" && form.0.iter().any(|(known, _)| *known == name) {
                 return Err(FormError::Repeated);
             }
@@ -68,6 +66,12 @@ impl Form {
         std::iter::from_fn(|| self.take(name)).collect()
     }
 
+    /// Every parameter with its value.
+    #[must_use]
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0.into_iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
     /// Whether the parameter is there with a value.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -75,17 +79,44 @@ impl Form {
     }
 }
 
-/// Decodes one name or value.
+/// The parameters of an authorization request, as they are: what is there twice, and what has control characters, is told
+/// to the client by whoever knows where it is. `state` is kept byte for byte.
 ///
 /// # Errors
 /// [`FormError`].
-pub fn decode(encoded: &[u8]) -> Result<Zeroizing<String>, FormError> {
+pub fn pairs(query: &[u8]) -> Result<Vec<(String, String)>, FormError> {
+    let mut pairs = Vec::new();
+    for (name, value) in encoded_pairs(query) {
+        if pairs.len() >= MAX_PARAMETERS {
+            return Err(FormError::TooMany);
+        }
+        pairs.push((text(name)?, text(value)?));
+    }
+    Ok(pairs)
+}
+
+fn encoded_pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let mut halves = pair.splitn(2, |byte| *byte == b'=');
+        (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
+    })
+}
+
+fn text(encoded: &[u8]) -> Result<String, FormError> {
     let decoded = if encoded.contains(&b'%') || encoded.contains(&b'+') {
         unescape(encoded)?
     } else {
         encoded.to_vec()
     };
-    let text = String::from_utf8(decoded).map_err(|_| FormError::Utf8)?;
+    String::from_utf8(decoded).map_err(|_| FormError::Utf8)
+}
+
+/// Decodes one name or value.
+///
+/// # Errors
+/// [`FormError`].
+pub fn decode(encoded: &[u8]) -> Result<Zeroizing<String>, FormError> {
+    let text = text(encoded)?;
     if text.bytes().any(|byte| matches!(byte, b'\0' | b'\r' | b'\n')) {
         return Err(FormError::Control);
     }
@@ -154,6 +185,21 @@ mod tests {
         let mut form = Form::parse(b"resource=x&resource=y&zz=1").unwrap();
         assert_eq!(form.take_all("resource").len(), 2);
         assert!(form.has("zz") && !form.has("resource"));
+    }
+
+    /// `state` goes back byte for byte.
+    #[test]
+    fn pairs_are_kept_as_they_are_with_repeats_and_control_characters() {
+        let pairs = super::pairs(b"state=a%00%0d%0a%2B+b&state=&%00=x&y").unwrap();
+        let expected = [("state", "a\0\r\n+ b"), ("state", ""), ("\0", "x"), ("y", "")];
+        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        for (query, error) in [
+            (&b"state=%f"[..], FormError::Percent),
+            (b"state=%ff", FormError::Utf8),
+            (&b"a=b&".repeat(65), FormError::TooMany),
+        ] {
+            assert_eq!(super::pairs(query).err(), Some(error));
+        }
     }
 
     /// A flood of form keys.

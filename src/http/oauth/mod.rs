@@ -8,6 +8,7 @@ pub mod introspect;
 pub mod jwks;
 pub mod metadata;
 mod oauth_form;
+pub mod par;
 mod refusal;
 pub mod revoke;
 pub mod token;

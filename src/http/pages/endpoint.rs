@@ -7,23 +7,24 @@ use poem::error::NotFoundError;
 use poem::http::{HeaderMap, StatusCode, header};
 use poem::{Endpoint, EndpointExt as _, Request, Response, Route, get};
 
-use super::Pages;
 use super::headers::{FormTarget, answer};
 use super::render::error::{ErrorKind, ErrorPage, Way};
+use super::{Pages, sign_in};
 
 /// The pages' paths besides the files, each with its methods as `Allow` lists them.
-const PATHS: [(&str, &str); 0] = [];
+const PATHS: [&[(&str, &str)]; 1] = [&sign_in::PATHS];
 
 /// Whether a path is a page's or below one.
 pub(in crate::http) fn is_page(path: &str) -> bool {
     let is_below =
         |page: &str| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    is_below("/assets") || PATHS.iter().any(|(page, _)| is_below(page))
+    is_below("/assets") || PATHS.iter().copied().flatten().any(|(page, _)| is_below(page))
 }
 
 /// The paths of pages and files, with their methods.
 pub(in crate::http) fn methods(pages: &Pages) -> impl Iterator<Item = (String, String)> + '_ {
-    let listed = PATHS.iter().map(|(path, methods)| ((*path).to_owned(), (*methods).to_owned()));
+    let listed =
+        PATHS.iter().copied().flatten().map(|(path, methods)| ((*path).to_owned(), (*methods).to_owned()));
     listed.chain(pages.files().map(|path| (path, "GET, HEAD".to_owned())))
 }
 
@@ -41,6 +42,7 @@ impl PageEndpoint {
             files.assets.answer(&request).ok_or_else(|| poem::Error::from(NotFoundError))
         });
         let route = Route::new().at("/assets/:file", get(file.map_to_response()));
+        let route = sign_in::route(route);
         Self { pages, route }
     }
 

@@ -8,6 +8,7 @@ mod endpoint;
 pub(super) mod form_token;
 pub(super) mod headers;
 pub(super) mod render;
+mod sign_in;
 mod texts;
 
 use poem::Request;

@@ -1,0 +1,284 @@
+//! The authorization endpoint's use case (RFC 6749 §4.1): what a client asks for, what the person is asked next, and what
+//! the client is answered. Nothing is stored until the person lets the client begin: a request under way is in the URLs
+//! and forms of the pages, sealed.
+//!
+//! | File | What it says |
+//! |---|---|
+//! | [`begin`] | which requests are good, and where errors go |
+//! | `question` | what the person is asked next |
+//! | [`answer`] | how the client is answered |
+
+use std::sync::Arc;
+
+use super::Settings;
+use super::authorizations::{Authorizations, Authorize, AuthorizeError, Authorizer};
+use super::clients::Clients;
+use super::consents::Consents;
+use super::error::TokenError;
+use super::keys::TokenKeys;
+use super::logins::CurrentLogin;
+use super::scopes::Grant;
+use crate::client::{ConsentPolicy, Registration};
+use crate::clock::Clock;
+use crate::consent::{Allowed, ConsentId};
+use crate::oauth::{AuthorizationError, ErrorCode, PageError, Prompt, RedirectUri, SealedRequest, SessionId};
+use crate::random::Random;
+use crate::session::LoginReference;
+
+pub mod answer;
+pub mod begin;
+mod question;
+
+pub use answer::ClientAnswer;
+use question::Asked;
+pub use question::LogInReason;
+
+/// Leads from a client's request to its answer.
+pub struct AuthorizationRequests {
+    pub(super) clients: Arc<Clients>,
+    pub(super) consents: Arc<Consents>,
+    pub(super) authorizations: Arc<Authorizations>,
+    pub(super) keys: Arc<TokenKeys>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Random,
+}
+
+/// A request whose client and redirect URI are good.
+#[derive(Clone, Debug)]
+pub struct OpenRequest {
+    /// What is asked for.
+    pub sealed: SealedRequest,
+    /// The client.
+    pub client: Arc<Registration>,
+    /// Where it is answered.
+    pub redirect_uri: RedirectUri,
+    /// What it would be granted.
+    pub grant: Grant,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Next {
+    /// The person signs in.
+    LogIn(LogInReason),
+    /// The person is asked what the client may do.
+    Consent,
+    /// The client is answered.
+    Answer(ClientAnswer),
+}
+
+/// Why there is no next step.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpen {
+    /// The person sees a page, since nothing may be sent to a client.
+    #[error(transparent)]
+    Page(#[from] PageError),
+    /// The request is good in all else, but too old. The client is told of where it can be reached.
+    #[error("the request is too old")]
+    Expired(Arc<Registration>),
+    /// The client is told.
+    #[error("the client is told why")]
+    Answer(Box<ClientAnswer>),
+    /// The server failed before it knew the client.
+    #[error(transparent)]
+    Failed(#[from] TokenError),
+}
+
+/// Whom a code is for, besides the login.
+#[derive(Clone, Copy, Debug)]
+pub struct Device<'a> {
+    /// The browser's `User-Agent` header.
+    pub user_agent: Option<&'a str>,
+}
+
+impl AuthorizationRequests {
+    /// What comes next for a person who is signed in with `login`, or not at all. `is_first` says that the request has
+    /// just come from the client: then the person has done nothing for it yet.
+    ///
+    /// # Errors
+    /// [`NotOpen`].
+    pub async fn next(
+        &self,
+        open: &OpenRequest,
+        login: Option<&CurrentLogin>,
+        is_first: bool,
+        device: Device<'_>,
+    ) -> Result<Next, NotOpen> {
+        let is_quiet = open.sealed.request.prompts.contains(Prompt::None);
+        let login = match question::log_in(&open.sealed, login, is_first) {
+            Asked::Nothing(login) => login,
+            Asked::LogIn(_) if is_quiet => {
+                return Ok(Next::Answer(
+                    open.refused(ErrorCode::LoginRequired, "Nobody is signed in as asked for."),
+                ));
+            }
+            Asked::LogIn(reason) => return Ok(Next::LogIn(reason)),
+            Asked::SomebodyElse => {
+                let said = "Another person has signed in than the id_token_hint names.";
+                return Ok(Next::Answer(open.refused(ErrorCode::LoginRequired, said)));
+            }
+        };
+        if self.asks_for_consent(open, login).await.map_err(|error| open.failed(&error))? {
+            return Ok(if is_quiet {
+                Next::Answer(open.refused(ErrorCode::ConsentRequired, "The person has not allowed this yet."))
+            } else {
+                Next::Consent
+            });
+        }
+        self.code(open, login, device).await.map(Next::Answer)
+    }
+
+    /// Why a person who is signed in with `login`, or not at all, must sign in before anything else.
+    #[must_use]
+    pub fn why_log_in(&self, open: &OpenRequest, login: Option<&CurrentLogin>) -> Option<LogInReason> {
+        match question::log_in(&open.sealed, login, false) {
+            Asked::Nothing(_) => None,
+            Asked::LogIn(reason) => Some(reason),
+            Asked::SomebodyElse => Some(LogInReason::SomebodyElse),
+        }
+    }
+
+    /// The person lets the client begin.
+    ///
+    /// # Errors
+    /// [`NotOpen`].
+    pub async fn allow(
+        &self,
+        open: &OpenRequest,
+        login: &CurrentLogin,
+        device: Device<'_>,
+    ) -> Result<ClientAnswer, NotOpen> {
+        let (id, allowed) = open.consent(login);
+        if let Err(error) = self.consents.give(&id, &allowed).await {
+            if error.should_log() {
+                tracing::error!(client.id = %id.client, user.id = %id.user, error = %error, "a consent was not remembered");
+            }
+            return Err(open.failed(&error));
+        }
+        self.code(open, login, device).await
+    }
+
+    /// The same request, for a person who wants to sign in as somebody else.
+    ///
+    /// # Errors
+    /// [`NotOpen::Failed`].
+    pub fn with_another_account(&self, open: &OpenRequest) -> Result<String, NotOpen> {
+        let mut sealed = open.sealed.clone();
+        sealed.at = self.clock.now();
+        sealed.request.prompts = sealed.request.prompts.with(Prompt::SelectAccount);
+        self.seal(&sealed)
+    }
+
+    /// The text of a request for URLs and forms.
+    ///
+    /// # Errors
+    /// [`NotOpen::Failed`] if there is no secret to seal with.
+    pub fn seal(&self, sealed: &SealedRequest) -> Result<String, NotOpen> {
+        Ok(sealed.seal(&self.keys.mac_keys()).ok_or(TokenError::NoKey)?)
+    }
+
+    async fn asks_for_consent(&self, open: &OpenRequest, login: &CurrentLogin) -> Result<bool, TokenError> {
+        if open.sealed.request.prompts.contains(Prompt::Consent) {
+            return Ok(true);
+        }
+        match open.client.metadata.consent {
+            ConsentPolicy::Implied => Ok(false),
+            ConsentPolicy::Ask => {
+                let (id, allowed) = open.consent(login);
+                Ok(!self.consents.covers(&id, &allowed).await?)
+            }
+        }
+    }
+
+    /// Starts the session and answers with its code.
+    async fn code(
+        &self,
+        open: &OpenRequest,
+        login: &CurrentLogin,
+        device: Device<'_>,
+    ) -> Result<ClientAnswer, NotOpen> {
+        let code = match self.authorize(open, open.sealed.session, login, device).await {
+            // RFC 9126 §7.3: a pushed request is good once.
+            Err(AuthorizeError::Used(_)) if open.sealed.is_pushed => {
+                return Err(NotOpen::Answer(Box::new(open.invalid(AuthorizationError::RequestUri))));
+            }
+            // The person went back and lets the client begin once more.
+            Err(AuthorizeError::Used(_)) => {
+                let id = self.random.uuid(self.clock.now()).map_err(|error| open.failed(&error.into()))?;
+                self.authorize(open, SessionId::from(id), login, device).await
+            }
+            authorized => authorized,
+        };
+        match code {
+            Ok(code) => Ok(open.answered(Ok(code))),
+            Err(AuthorizeError::User | AuthorizeError::Used(_)) => {
+                Ok(open.refused(ErrorCode::LoginRequired, "The person is no longer signed in."))
+            }
+            Err(AuthorizeError::Failed(TokenError::Client)) => Err(PageError::UnknownClient.into()),
+            Err(AuthorizeError::Failed(error)) => Err(open.failed(&error)),
+        }
+    }
+
+    async fn authorize(
+        &self,
+        open: &OpenRequest,
+        id: SessionId,
+        login: &CurrentLogin,
+        device: Device<'_>,
+    ) -> Result<String, AuthorizeError> {
+        let request = &open.sealed.request;
+        let login_reference =
+            LoginReference { id: login.id, auth_time: login.auth_time, methods: login.methods.clone() };
+        let by = Authorizer { user: login.user, login: login_reference, login_expiry: login.absolute_expiry };
+        let asked = Authorize {
+            id,
+            by,
+            client: &open.client,
+            grant: open.grant.clone(),
+            redirect_uri: &request.redirect_uri,
+            challenge: request.challenge,
+            nonce: request.nonce.as_deref(),
+            user_agent: device.user_agent,
+        };
+        self.authorizations.authorize(asked).await
+    }
+}
+
+impl OpenRequest {
+    /// The person refuses.
+    #[must_use]
+    pub fn denied(&self) -> ClientAnswer {
+        self.refused(ErrorCode::AccessDenied, "The person refused.")
+    }
+
+    /// What is remembered if the person agrees.
+    fn consent(&self, login: &CurrentLogin) -> (ConsentId, Allowed) {
+        let Grant { scope, audience } = self.grant.clone();
+        let id = ConsentId { user: login.user, client: self.client.id.clone() };
+        (id, Allowed { scope, resource: audience, redirect_host: self.redirect_uri.host().to_owned() })
+    }
+
+    fn refused(&self, code: ErrorCode, description: &str) -> ClientAnswer {
+        self.answered(Err((code, description.to_owned())))
+    }
+
+    fn invalid(&self, error: AuthorizationError) -> ClientAnswer {
+        self.answered(Err((error.code(), error.to_string())))
+    }
+
+    fn answered(&self, outcome: Result<String, (ErrorCode, String)>) -> ClientAnswer {
+        let request = &self.sealed.request;
+        ClientAnswer {
+            client: Arc::clone(&self.client),
+            redirect_uri: request.redirect_uri.clone(),
+            answer: request.answer.clone(),
+            outcome,
+        }
+    }
+
+    /// A failure of the server's, told to the client.
+    fn failed(&self, error: &TokenError) -> NotOpen {
+        NotOpen::Answer(Box::new(self.answered(Err(answer::told(error)))))
+    }
+}

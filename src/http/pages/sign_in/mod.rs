@@ -1,0 +1,71 @@
+//! The pages that lead a person through a client's request: signing in, making an account, allowing the client, logging
+//! out; and the endpoints where clients send the browser.
+//!
+//! | Path | What it does |
+//! |---|---|
+//! | `/oauth/authorize` | takes a client's request (RFC 6749 §3.1) and sends the browser on |
+//! | `/login`, `/signup` | the person proves who they are |
+//! | `/consent` | the person allows the client what it asks for |
+//! | `/oauth/logout` | takes a client's request to log out (OpenID Connect RP-Initiated Logout 1.0 §2) |
+//! | `/logout` | the person logs out |
+//!
+//! A request under way is in the URL and in the form, sealed: nothing is stored before somebody signs in.
+
+use std::sync::Arc;
+
+use poem::error::MethodNotAllowedError;
+use poem::http::{Method, StatusCode};
+use poem::{Endpoint, Request, RequestBody, Response, Route};
+
+use self::visit::Visit;
+use super::Pages;
+use crate::http::service;
+
+mod authorize;
+mod consent;
+mod login;
+mod visit;
+
+/// The paths, with their methods as `Allow` lists them.
+pub(super) const PATHS: [(&str, &str); 3] =
+    [("/oauth/authorize", METHODS), ("/login", METHODS), ("/consent", METHODS)];
+const METHODS: &str = "GET, HEAD, POST";
+
+/// Adds the paths.
+pub(super) fn route(route: Route) -> Route {
+    PATHS.iter().fold(route, |route, (path, _)| route.at(*path, SignIn))
+}
+
+/// All of these paths.
+struct SignIn;
+
+impl Endpoint for SignIn {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let is_post = match *request.method() {
+            Method::GET | Method::HEAD => false,
+            Method::POST => true,
+            _ => return Err(MethodNotAllowedError.into()),
+        };
+        let (request, body) = request.split();
+        let pages = request.data::<Arc<Pages>>();
+        let pages = pages.ok_or_else(|| poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+        Ok(answer(Visit::new(&request, service::app(&request)?, pages), is_post.then_some(body)).await)
+    }
+}
+
+/// Answers a request; with a body if it was sent by POST.
+async fn answer(mut visit: Visit<'_>, body: Option<RequestBody>) -> Response {
+    let answered = match (visit.request.uri().path(), body) {
+        ("/oauth/authorize", None) => authorize::begin(&mut visit).await,
+        ("/oauth/authorize", Some(body)) => authorize::begin_by_form(&mut visit, body).await,
+        ("/consent", None) => consent::show(&mut visit).await,
+        ("/consent", Some(body)) => consent::submit(&mut visit, body).await,
+        (_, None) => login::show(&mut visit).await,
+        (_, Some(body)) => login::submit(&mut visit, body).await,
+    };
+    let mut response = answered.unwrap_or_else(|refused| visit.refuse(refused));
+    visit.finish(&mut response);
+    response
+}
