@@ -6,11 +6,12 @@ use super::access::LiveSession;
 use super::account_rate_limits::AccountChange;
 use super::accounts::Accounts;
 use super::error::TokenError;
+use super::logins::CurrentLogin;
 use super::password_check::{Account, Proof, source};
 use super::refusals::Secret;
 use super::repository::{self, Loaded};
 use super::users::{UserError, about, decided, password_record};
-use crate::oauth::{Actor, SessionEpoch, UserId};
+use crate::oauth::{Actor, KeptId, SessionEpoch, UserId};
 use crate::password::Password;
 use crate::password::pool::Source;
 use crate::store::{RecordChange, StoreError};
@@ -122,41 +123,67 @@ impl Accounts {
         })
     }
 
-    /// Sets another password, which ends all sessions but `live`.
+    /// Sets another password, which ends all sessions and logins but `live`.
     ///
     /// # Errors
     /// [`UserError::WrongPassword`] if `old` is not the password; any other [`UserError`]. Nothing was changed then.
     pub async fn change_password(
         &self,
         live: &LiveSession,
-        (old, new): (&str, &str),
+        passwords: (&str, &str),
         peer: IpAddr,
     ) -> Result<(), UserError> {
-        let parsed = Password::parse(new)?;
         let id = live.user_id().ok_or(UserError::Unknown)?;
+        let proof = Proof { of: Secret::PasswordToChange, client: Some(&live.registration.id), peer };
+        let is_kept = |epoch| live.session.started.holds_in(live.id, epoch);
+        self.change_password_but((id, live.id.into()), passwords, proof, is_kept).await
+    }
+
+    /// Sets another password at heirloom's own pages, which ends all sessions and logins but this login and the sessions
+    /// that began from it.
+    ///
+    /// # Errors
+    /// As [`Accounts::change_password`].
+    pub async fn change_password_in(
+        &self,
+        login: &CurrentLogin,
+        passwords: (&str, &str),
+        peer: IpAddr,
+    ) -> Result<(), UserError> {
+        let proof = Proof { of: Secret::PasswordToChange, client: None, peer };
+        let is_kept = |epoch| login.holds_in(epoch);
+        self.change_password_but((login.user, login.id.into()), passwords, proof, is_kept).await
+    }
+
+    async fn change_password_but(
+        &self,
+        (id, keep): (UserId, KeptId),
+        (old, new): (&str, &str),
+        proof: Proof<'_>,
+        is_kept: impl Fn(SessionEpoch) -> bool,
+    ) -> Result<(), UserError> {
+        let parsed = Password::parse(new)?;
         let OwnAccount { name, profile, .. } = self.own_account(id).await?;
         let name: Username = name.parse()?;
-        let proof = Proof { of: Secret::PasswordToChange, client: Some(&live.registration.id), peer };
-        self.rate_limits.has_password_changes_left(id, live.id)?;
+        self.rate_limits.has_password_changes_left(id, keep)?;
         // The new password is checked before the old one, because that needs no hash.
-        let source = self.source_of_owner(&name, peer);
+        let source = self.source_of_owner(&name, proof.peer);
         if let Err(refused) = self.judge_new(about(&name, &profile), new, source).await {
             if matches!(refused, UserError::Weak(_)) {
-                self.rate_limits.count_refused_password(live.id);
+                self.rate_limits.count_refused_password(keep);
             }
             return Err(refused);
         }
         let proved = self.prove(id, (&name, old), proof).await?;
-        // A session that was ended meanwhile must not be kept.
-        if !live.session.started.holds_in(live.id, proved.state.session_epoch) {
+        // What was ended meanwhile must not be kept.
+        if !is_kept(proved.state.session_epoch) {
             return Err(UserError::Unknown);
         }
         let record = self.passwords.hash(parsed, source).await?;
         self.rate_limits.count_change(proved.id, AccountChange::Password)?;
         let decide = |loaded: Loaded<User>| async {
             still_as_proved(&loaded, Some(proved.state.session_epoch))?;
-            let events =
-                decided(&loaded, Command::ChangePassword { keep: Some(live.id.into()) }, self.clock.now())?;
+            let events = decided(&loaded, Command::ChangePassword { keep: Some(keep) }, self.clock.now())?;
             let records = vec![password_record(proved.id, &record)];
             Ok(repository::Change::of(loaded, events, ()).with(records))
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::TokenError;
 use crate::clock::Clock;
 use crate::config;
-use crate::oauth::{SessionId, UserId};
+use crate::oauth::{KeptId, UserId};
 use crate::throttle::bucket::{Buckets, Rate};
 
 /// Token buckets of users, a separate one for each kind of change. So whoever has stolen an access token can't use up
@@ -17,7 +17,7 @@ pub struct AccountRateLimits {
     profiles: Buckets,
     endings: Buckets,
     passwords: Buckets,
-    /// New passwords that were refused, by session.
+    /// New passwords that were refused, by session or login.
     refused_passwords: Buckets,
     clock: Arc<dyn Clock>,
 }
@@ -61,15 +61,11 @@ impl AccountRateLimits {
         }
     }
 
-    /// Checks whether one more change of the password is permitted in this session; counts nothing.
+    /// Checks whether one more change of the password is permitted in this session or login; counts nothing.
     ///
     /// # Errors
     /// [`TokenError::TooManyChanges`] if not.
-    pub(super) fn has_password_changes_left(
-        &self,
-        user: UserId,
-        session: SessionId,
-    ) -> Result<(), TokenError> {
+    pub(super) fn has_password_changes_left(&self, user: UserId, session: KeptId) -> Result<(), TokenError> {
         let now = self.clock.now();
         let changes = self.passwords.wait(user.as_bytes(), now);
         let refused = self.refused_passwords.wait(session.as_bytes(), now);
@@ -79,9 +75,9 @@ impl AccountRateLimits {
         }
     }
 
-    /// Counts a new password that was too weak, because checking it takes processor time. It is counted by session, so
-    /// that whoever has stolen an access token can't prevent a change of the password in another session.
-    pub(super) fn count_refused_password(&self, session: SessionId) {
+    /// Counts a new password that was too weak, because checking it takes processor time. It is counted by session
+    /// or login, so that whoever has stolen an access token can't prevent a change of the password in another one.
+    pub(super) fn count_refused_password(&self, session: KeptId) {
         self.refused_passwords.take(session.as_bytes(), self.clock.now());
     }
 

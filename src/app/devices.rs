@@ -164,7 +164,7 @@ impl Sessions {
                 else {
                     return Ok::<_, TokenError>(Change::none(loaded, ()));
                 };
-                let reason = self.why_over(id, session).await?.unwrap_or(EndReason::User);
+                let reason = self.why_over(id, session).await?.unwrap_or(EndReason::ConsentWithdrawn);
                 let events = session::end(session, reason, self.clock.now());
                 Ok(Change::of(loaded, events, ()))
             };

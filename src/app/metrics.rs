@@ -87,6 +87,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
                 EndReason::Rollback => "ended_rollback",
                 EndReason::Restored => "ended_restored",
                 EndReason::LoginEnded => "ended_login_ended",
+                EndReason::ConsentWithdrawn => "ended_consent_withdrawn",
             }
         }
         TokenError::Session(Denied::ForeignClient) | TokenError::Code(CodeRefused::ForeignClient) => {

@@ -291,6 +291,7 @@ const fn why(reason: EndReason) -> &'static str {
         EndReason::Evicted => {
             "there were too many sessions of the account, and this one was seen longest ago."
         }
+        EndReason::ConsentWithdrawn => "you withdrew what you had allowed the app.",
         EndReason::LoginEnded => "the sign-in in the browser that it began from has ended.",
         EndReason::Restored => "the server was restored from a backup, and everybody was signed out.",
         EndReason::Rollback => {

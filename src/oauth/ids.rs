@@ -135,6 +135,14 @@ impl LoginId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeptId(uuid::Uuid);
 
+impl KeptId {
+    /// The 16 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
 impl From<SessionId> for KeptId {
     fn from(id: SessionId) -> Self {
         Self(id.0)

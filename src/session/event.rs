@@ -212,7 +212,7 @@ impl Started {
     pub fn holds_in(&self, session: SessionId, epoch: SessionEpoch) -> bool {
         let login = self.login.as_ref().map(|login| login.id);
         epoch.covers(session, self.user_epoch)
-            || login.is_some_and(|login| epoch.covers(SessionId::from(*login.as_bytes()), self.user_epoch))
+            || login.is_some_and(|login| epoch.covers(login, self.user_epoch))
     }
 
     /// When the session of a client that acts for itself expires if it gets no further access token after `at`.
@@ -283,6 +283,9 @@ pub enum EndReason {
     /// The login that it began from has ended.
     #[n(10)]
     LoginEnded,
+    /// The user withdrew what the client had been allowed.
+    #[n(11)]
+    ConsentWithdrawn,
 }
 
 impl EndReason {
@@ -301,6 +304,7 @@ impl EndReason {
             Self::Rollback => "rollback",
             Self::Restored => "restored",
             Self::LoginEnded => "login_ended",
+            Self::ConsentWithdrawn => "consent_withdrawn",
         }
     }
 }
@@ -360,8 +364,8 @@ mod tests {
     #[test]
     fn every_end_has_a_reason_of_its_own() {
         use EndReason::{
-            Admin, ClientEpoch, Evicted, Expired, LoginEnded, Logout, Restored, Reuse, Rollback, User,
-            UserEpoch,
+            Admin, ClientEpoch, ConsentWithdrawn, Evicted, Expired, LoginEnded, Logout, Restored, Reuse,
+            Rollback, User, UserEpoch,
         };
         let all = [
             Reuse,
@@ -375,6 +379,7 @@ mod tests {
             Rollback,
             Restored,
             LoginEnded,
+            ConsentWithdrawn,
         ];
         let mut words = all.map(EndReason::as_str).to_vec();
         words.sort_unstable();

@@ -54,6 +54,7 @@ list!(end_reason: EndReason {
     Rollback => "rollback" = EndReason::Rollback,
     Restored => "restored" = EndReason::Restored,
     LoginEnded => "login_ended" = EndReason::LoginEnded,
+    ConsentWithdrawn => "consent_withdrawn" = EndReason::ConsentWithdrawn,
 });
 
 list!(actor: Actor {

@@ -47,6 +47,7 @@ pub struct CurrentLogin {
     pub absolute_expiry: Timestamp,
     /// Whether its cookie stays when the browser is closed.
     pub persistent: bool,
+    user_epoch: u32,
     cookie: LoginCookie,
 }
 
@@ -244,7 +245,13 @@ impl CurrentLogin {
             methods: login.methods.clone(),
             absolute_expiry: login.begun.absolute_expiry,
             persistent: login.begun.persistent,
+            user_epoch: login.begun.user_epoch,
             cookie,
         }
+    }
+
+    /// Whether it stays valid in this epoch of its user.
+    pub(super) fn holds_in(&self, epoch: SessionEpoch) -> bool {
+        epoch.covers(self.id, self.user_epoch)
     }
 }
