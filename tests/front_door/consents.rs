@@ -1,0 +1,131 @@
+//! What people have allowed clients: remembered, withdrawn, forgotten.
+
+use heirloom::app::admin::events::Subject;
+use heirloom::app::consents::ListedConsent;
+use heirloom::consent::{Allowed, ConsentEvent, ConsentId};
+use heirloom::oauth::UserId;
+use heirloom::session::SessionEvent;
+
+use crate::admin::Office;
+use crate::devices::lives;
+use crate::own_account;
+use crate::support::{CONFIDENTIAL, PUBLIC, Server, USER};
+
+const DAY: u64 = 86_400;
+
+fn read() -> Allowed {
+    Allowed { scope: "read".parse().unwrap(), resource: None, redirect_host: "app.example.com".to_owned() }
+}
+
+async fn user(server: &Server) -> UserId {
+    server.app.accounts.account_named(USER.0).await.unwrap().unwrap()
+}
+
+async fn id(server: &Server, client: &str) -> ConsentId {
+    ConsentId { user: user(server).await, client: client.parse().unwrap() }
+}
+
+async fn events(server: &Server, id: &ConsentId) -> Vec<ConsentEvent> {
+    let recorded = server.app.store.read_stream(id.stream().unwrap(), 0, 100).await.unwrap();
+    recorded.iter().map(|event| ConsentEvent::decode(&event.data).unwrap()).collect()
+}
+
+async fn covers(server: &Server, id: &ConsentId) -> bool {
+    server.app.consents.covers(id, &read()).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_allowed_is_remembered_once_and_listed_until_it_is_withdrawn() {
+    let server = Server::start().await;
+    let (web, other) = (id(&server, PUBLIC).await, id(&server, CONFIDENTIAL).await);
+    assert!(!covers(&server, &web).await);
+    server.app.consents.give(&web, &read()).await.unwrap();
+    server.app.consents.give(&web, &read()).await.unwrap();
+    assert!(covers(&server, &web).await && !covers(&server, &other).await);
+    let elsewhere = Allowed { redirect_host: "evil.example".to_owned(), ..read() };
+    assert!(!server.app.consents.covers(&web, &elsewhere).await.unwrap());
+    assert_eq!(events(&server, &web).await.len(), 1, "it is not written twice");
+    let listed = server.app.consents.all_of(web.user).await.unwrap();
+    let [ListedConsent { client, scope, since, .. }] = listed.as_slice() else { panic!("{listed:?}") };
+    assert_eq!((client.as_str(), scope.as_str(), *since), (PUBLIC, "read", server.now()));
+
+    server.app.consents.withdraw(&web, None).await.unwrap();
+    server.app.consents.withdraw(&web, None).await.unwrap();
+    assert!(!covers(&server, &web).await);
+    assert!(server.app.consents.all_of(web.user).await.unwrap().is_empty());
+    assert_eq!(events(&server, &web).await.len(), 2);
+}
+
+#[tokio::test]
+async fn withdrawing_ends_the_sessions_of_that_client_and_no_others() {
+    let server = Server::start().await;
+    let (mut app, mut other) = (server.sign_in().await, server.sign_in_confidential().await);
+    let id = id(&server, PUBLIC).await;
+    // Also where nobody was asked.
+    server.app.consents.withdraw(&id, None).await.unwrap();
+    assert!(!lives(&server, &mut app).await);
+    let events = server.events(app.session()).await;
+    let Some(SessionEvent::Ended { reason, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(reason.as_str(), "consent_withdrawn");
+    assert_eq!(server.refresh_confidential(&other.refresh_token()).await.status, 200);
+    other = server.sign_in_confidential().await;
+    assert_eq!(other.status, 200);
+}
+
+#[tokio::test]
+async fn what_a_client_was_allowed_ends_with_all_its_sessions() {
+    let office = Office::open().await;
+    let server = &office.server;
+    let id = id(server, PUBLIC).await;
+    server.app.consents.give(&id, &read()).await.unwrap();
+    assert_eq!(office.delete(&format!("/admin/clients/{PUBLIC}/sessions")).await.status, 204);
+    assert!(!covers(server, &id).await);
+    assert!(server.app.consents.all_of(id.user).await.unwrap().is_empty());
+    server.app.consents.give(&id, &read()).await.unwrap();
+    assert!(covers(server, &id).await);
+}
+
+#[tokio::test]
+async fn a_withdrawn_consent_and_those_of_a_deleted_account_are_removed_after_the_retention() {
+    let server = Server::start().await;
+    let (web, other) = (id(&server, PUBLIC).await, id(&server, CONFIDENTIAL).await);
+    for id in [&web, &other] {
+        server.app.consents.give(id, &read()).await.unwrap();
+    }
+    server.app.consents.withdraw(&web, None).await.unwrap();
+    server.wait(DAY);
+    server.app.consents.give(&web, &read()).await.unwrap();
+    server.wait(90 * DAY);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().consents, 0, "it was given again");
+    let token = own_account::sign_in(&server, USER.0, USER.1).await.access_token();
+    assert_eq!(own_account::delete(&server, &token, USER.1).await.status, 204);
+    assert!(server.app.consents.all_of(web.user).await.unwrap().is_empty());
+    server.wait(90 * DAY - 1);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().consents, 0, "the retention is not over");
+    server.wait(1);
+    assert_eq!(server.app.sweeper.sweep(10).await.unwrap().consents, 2);
+    assert!(events(&server, &web).await.is_empty() && events(&server, &other).await.is_empty());
+}
+
+#[tokio::test]
+async fn administrators_see_what_was_allowed() {
+    let office = Office::open().await;
+    let id = id(&office.server, PUBLIC).await;
+    office.server.app.consents.give(&id, &read()).await.unwrap();
+    office.server.app.consents.withdraw(&id, None).await.unwrap();
+    let stream = Subject::Consent(id.user, id.client.digest()).to_string();
+    let page = office.get(&format!("/admin/events?stream={stream}")).await;
+    let [given, withdrawn] = page.json["events"].as_array().unwrap().as_slice() else {
+        panic!("{}", page.text)
+    };
+    assert_eq!((&given["type"], &given["stream"]), (&"consent_given".into(), &stream.clone().into()));
+    assert_eq!((&given["data"]["client"], &given["data"]["scope"]), (&PUBLIC.into(), &"read".into()));
+    assert_eq!(given["data"]["redirect_host"], "app.example.com");
+    assert_eq!(
+        (&withdrawn["type"], &withdrawn["data"]["client"]),
+        (&"consent_withdrawn".into(), &PUBLIC.into())
+    );
+    for strange in ["consent:x", &stream[..stream.len() - 1], &format!("{stream}0")] {
+        assert_eq!(office.get(&format!("/admin/events?stream={strange}")).await.status, 400, "{strange}");
+    }
+}
