@@ -5,6 +5,7 @@ use super::error::TokenError;
 use super::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
 use super::sessions::Sessions;
 use super::users::{UserError, decided};
+use crate::login;
 use crate::oauth::{ClientId, SessionId, UserId};
 use crate::session::{self, Device, EndReason, Session, Status, device, index};
 use crate::store::{RecordChange, RecordKey, StoreError};
@@ -173,8 +174,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether a user has a live session besides `keep`. It reads as many as there can be; if there are more, it
-    /// assumes that one is live.
+    /// Whether a user has a live session besides `keep`, or a live login. It reads as many as there can be; if there are
+    /// more, it assumes that one is live.
     async fn has_others(&self, user: UserId, keep: SessionId) -> Result<bool, TokenError> {
         let most = self.most_sessions();
         let keys = self.repository.scan(index::all_of_user(user), None, most).await?;
@@ -183,6 +184,24 @@ impl Sessions {
             let over = self.why_over(id, &session).await?;
             // An expired session may become live again if the clock is corrected.
             if session.status == Status::Live && (over.is_none() || over == Some(EndReason::Expired)) {
+                return Ok(true);
+            }
+        }
+        if keys.len() == most { Ok(true) } else { self.has_login(user).await }
+    }
+
+    async fn has_login(&self, user: UserId) -> Result<bool, TokenError> {
+        let most = self.most_sessions();
+        let keys = self.repository.scan(login::index::all_of_user(user), None, most).await?;
+        let standing = login::Standing {
+            user: self.repository.user(user).await?.state.map(|user| user.session_epoch),
+            installation_epoch: self.installation.current(),
+            now: self.clock.now(),
+        };
+        for id in keys.iter().filter_map(|(key, _)| login::index::login_of(key)) {
+            let Some(login) = self.repository.login(id).await?.state else { continue };
+            let over = login::decide::why_over(id, &login, &standing);
+            if over.is_none() || over == Some(login::LogoutReason::Expired) {
                 return Ok(true);
             }
         }

@@ -1,7 +1,8 @@
-//! The queues of logins: store records derived from a login's events.
+//! The indexes of logins: store records derived from a login's events.
 //!
 //! | key | value | while the login |
 //! |---|---|---|
+//! | `lu`, user's id, login's id | nothing: the logins of a user | is live |
 //! | `le`, time (milliseconds, big endian), login's id | nothing: the expiry queue, by the absolute expiry | is live |
 //! | `lr`, time (milliseconds, big endian), login's id | nothing: the removal queue, by when it ended | has ended |
 //!
@@ -9,7 +10,7 @@
 
 use super::state::{Login, Status};
 use crate::clock::Timestamp;
-use crate::oauth::LoginId;
+use crate::oauth::{LoginId, UserId};
 use crate::store::{RecordChange, RecordKey};
 
 /// The version of these functions.
@@ -22,16 +23,30 @@ pub fn changes(id: LoginId, before: Option<Status>, after: &Login) -> Vec<Record
     if before == Some(after.status) {
         return Vec::new();
     }
-    let old = before.map(|status| RecordChange::Delete(entry_of(id, after, status)));
-    old.into_iter().chain([RecordChange::Put(entry_of(id, after, after.status), Vec::new())]).collect()
+    let old = before.map(|status| entries_of(id, after, status)).unwrap_or_default();
+    let new = entries_of(id, after, after.status).into_iter();
+    let dropped = old.into_iter().map(RecordChange::Delete);
+    dropped.chain(new.map(|key| RecordChange::Put(key, Vec::new()))).collect()
 }
 
-/// The entry follows from its beginning, which never changes, and its status.
-fn entry_of(id: LoginId, login: &Login, status: Status) -> RecordKey {
+/// The entries follow from its beginning, which never changes, and its status.
+fn entries_of(id: LoginId, login: &Login, status: Status) -> Vec<RecordKey> {
     match status {
-        Status::Live => queued(login.begun.absolute_expiry, id),
-        Status::Ended { at, .. } => removable(at, id),
+        Status::Live => vec![of_user(login.begun.user, id), queued(login.begun.absolute_expiry, id)],
+        Status::Ended { at, .. } => vec![removable(at, id)],
     }
+}
+
+/// A live login of a user.
+#[must_use]
+pub fn of_user(user: UserId, id: LoginId) -> RecordKey {
+    RecordKey::index(VERSION, &[b"lu", user.as_bytes(), id.as_bytes()])
+}
+
+/// The live logins of a user, in the order in which they began.
+#[must_use]
+pub fn all_of_user(user: UserId) -> RecordKey {
+    RecordKey::index(VERSION, &[b"lu", user.as_bytes()])
 }
 
 /// The entry of a login in the expiry queue.
@@ -58,6 +73,12 @@ pub fn removal_queue() -> RecordKey {
     RecordKey::index(VERSION, &[b"lr"])
 }
 
+/// The login of a key of any of these indexes.
+#[must_use]
+pub fn login_of(key: &RecordKey) -> Option<LoginId> {
+    key.as_bytes().last_chunk().copied().map(LoginId::from)
+}
+
 /// The time and login of an entry in one of the queues.
 #[must_use]
 pub fn place_of(key: &RecordKey) -> Option<(Timestamp, LoginId)> {
@@ -72,7 +93,7 @@ mod tests {
     use crate::login::event::{LoggedIn, LoginEvent, LogoutReason};
 
     #[test]
-    fn a_login_is_in_one_queue_at_a_time_and_its_place_leads_back_to_it() {
+    fn a_login_is_listed_while_it_is_live_and_in_one_queue_at_a_time_and_its_place_leads_back_to_it() {
         let (id, at) = (LoginId::from([1; 16]), Timestamp::from_seconds);
         let begun = LoggedIn {
             at: at(10),
@@ -85,14 +106,16 @@ mod tests {
             absolute_expiry: at(100),
         };
         let live = Login::apply(None, &LoginEvent::LoggedIn(begun)).unwrap();
-        let queued = queued(at(100), id);
-        assert_eq!(changes(id, None, &live), [RecordChange::Put(queued.clone(), Vec::new())]);
+        let (listed, queued) = (of_user([2; 16].into(), id), queued(at(100), id));
+        let put = |key: &RecordKey| RecordChange::Put(key.clone(), Vec::new());
+        assert_eq!(changes(id, None, &live), [put(&listed), put(&queued)]);
         assert_eq!(changes(id, Some(live.status), &live), []);
         let out = LoginEvent::LoggedOut { at: at(50), reason: LogoutReason::Logout, by: None };
         let ended = Login::apply(Some(live.clone()), &out).unwrap();
         let removable = removable(at(50), id);
-        let moved = [RecordChange::Delete(queued.clone()), RecordChange::Put(removable.clone(), Vec::new())];
-        assert_eq!(changes(id, Some(live.status), &ended), moved);
+        let gone = [&listed, &queued].map(|key| RecordChange::Delete(key.clone())).to_vec();
+        assert_eq!(changes(id, Some(live.status), &ended), [gone, vec![put(&removable)]].concat());
+        assert_eq!(login_of(&listed), Some(id));
         assert_eq!((place_of(&queued), place_of(&removable)), (Some((at(100), id)), Some((at(50), id))));
         assert_eq!(place_of(&expiry_queue()), None);
     }

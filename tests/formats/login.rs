@@ -72,9 +72,10 @@ fn the_snapshot_of_a_login_is_written_and_read_as_it_was() {
 }
 
 #[test]
-fn the_queues_of_logins_have_the_keys_that_they_had() {
+fn the_indexes_of_logins_have_the_keys_that_they_had() {
     assert_eq!(index::VERSION, 1, "other functions: let the file say what the new version makes");
     let mut frozen = Frozen::read("login-indexes.txt");
+    frozen.bytes("of a user", index::of_user(user_id(), login_id()).as_bytes());
     frozen.bytes("expiry queue", index::queued(at(0), login_id()).as_bytes());
     frozen.bytes("removal queue", index::removable(at(0), login_id()).as_bytes());
     frozen.finish();

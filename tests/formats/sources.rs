@@ -96,6 +96,7 @@ const RECORDS: &[&str] = &[
     r#"index VERSION b"k""#,
     r#"index VERSION b"le""#,
     r#"index VERSION b"lr""#,
+    r#"index VERSION b"lu""#,
     r#"index VERSION b"o""#,
     r#"index VERSION b"r""#,
     r#"index VERSION b"u""#,

@@ -281,5 +281,5 @@ async fn administrators_see_the_events_of_a_login_without_its_nonce() {
     let found = office.get("/admin/events?type=logged_out").await;
     assert_eq!(found.json["events"].as_array().unwrap().len(), 1);
     let strange = office.send(Method::GET, "/admin/events?stream=login:x", &serde_json::Value::Null).await;
-    assert_eq!(strange.status, 400);
+    assert_eq!(strange.status, 422);
 }
