@@ -263,3 +263,7 @@ impl From<Beyond> for CodeRefused {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "redeem_tests.rs"]
+mod tests;
