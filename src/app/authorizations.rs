@@ -129,7 +129,9 @@ impl Authorizations {
         };
         // If the append may have succeeded, the same question finds its answer.
         let nonce = self.repository.execute_with(OutcomeUnknown::IsLookedAt, &asked.id, decide).await?;
-        self.rate.take(asked.by.login.id.as_bytes(), command.now);
+        if nonce == command.code.nonce {
+            self.rate.take(asked.by.login.id.as_bytes(), command.now);
+        }
         let code = AuthorizationCode { session: asked.id, nonce };
         Ok(code.encode(&self.keys.mac_keys()).ok_or(TokenError::NoKey)?)
     }

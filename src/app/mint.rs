@@ -6,9 +6,11 @@ use super::Settings;
 use super::error::TokenError;
 use super::keys::TokenKeys;
 use crate::clock::Clock;
-use crate::oauth::{RefreshToken, SessionId};
+use crate::oauth::{RefreshToken, Scope, SessionId};
 use crate::session::{Granted, Session};
 use crate::token::claims::{AccessTokenClaims, jti};
+use crate::token::id_token::{ACR, IdTokenClaims, at_hash};
+use crate::token::{SigningKey, TokenType};
 
 /// A successful answer of the token endpoint (RFC 6749 §5.1). Has no `Debug`: it holds tokens.
 pub struct TokenResponse {
@@ -22,6 +24,8 @@ pub struct TokenResponse {
     pub refresh_expires_in: u64,
     /// The access token's scope; empty if there is none.
     pub scope: String,
+    /// The ID token, if the session has the scope `openid`.
+    pub id_token: Option<String>,
 }
 
 /// Makes access and refresh tokens.
@@ -39,6 +43,18 @@ impl Mint {
         session: &Session,
         granted: &Granted,
         roles: &[String],
+    ) -> Result<TokenResponse, TokenError> {
+        // OpenID Connect Core §12.2: at a refresh, the ID token "SHOULD NOT have a nonce Claim".
+        self.mint_first((id, session), granted, roles, None)
+    }
+
+    /// As [`Mint::mint`], at the sign-in: its ID token has the `nonce` of the authorization request.
+    pub(super) fn mint_first(
+        &self,
+        (id, session): (SessionId, &Session),
+        granted: &Granted,
+        roles: &[String],
+        nonce: Option<&str>,
     ) -> Result<TokenResponse, TokenError> {
         let started = &session.started;
         let scope = granted.scope.to_string();
@@ -64,14 +80,21 @@ impl Mint {
             self.keys.signing.find(granted.access.kid).map_or_else(|| self.keys.signing.signer(), Ok)?;
         let typ = self.settings.scopes.token_type(started.audience.as_ref());
         let access_token = key.sign(typ, &claims)?;
+        let id_token = id_token(&key, session, &claims, (&access_token, nonce))?;
         let codec = self.keys.codec();
         let refresh_token = granted.refresh.map(|place| {
             let token = RefreshToken { session: id, generation: place.generation, nonce: place.nonce };
             codec.encode(&token).ok_or(TokenError::NoKey)
         });
         let refresh_token = refresh_token.transpose()?;
-        let mut minted =
-            TokenResponse { access_token, expires_in: 0, refresh_token, refresh_expires_in: 0, scope };
+        let mut minted = TokenResponse {
+            access_token,
+            expires_in: 0,
+            refresh_token,
+            refresh_expires_in: 0,
+            scope,
+            id_token,
+        };
         self.count_down(&mut minted, session, granted);
         Ok(minted)
     }
@@ -83,4 +106,33 @@ impl Mint {
         let expiry = session.idle_expiry.min(session.started.absolute_expiry);
         minted.refresh_expires_in = expiry.since(now).as_secs();
     }
+}
+
+/// The ID token beside an access token: in sessions that began from a login, with the scope `openid`.
+fn id_token(
+    key: &SigningKey,
+    session: &Session,
+    access: &AccessTokenClaims<'_>,
+    (access_token, nonce): (&str, Option<&str>),
+) -> Result<Option<String>, TokenError> {
+    let login = session.started.login.as_ref();
+    let Some(login) = login.filter(|_| session.started.scope.contains(Scope::OPENID)) else {
+        return Ok(None);
+    };
+    let methods: Vec<&str> = login.methods.iter().map(|method| method.as_str()).collect();
+    let claims = IdTokenClaims {
+        iss: access.iss,
+        sub: access.sub,
+        aud: access.client_id,
+        exp: access.exp,
+        iat: access.iat,
+        auth_time: login.auth_time.seconds(),
+        nonce,
+        acr: ACR,
+        amr: &methods,
+        azp: access.client_id,
+        sid: &login.id.to_string(),
+        at_hash: &at_hash(access_token, key.algorithm()),
+    };
+    Ok(Some(key.sign(TokenType::Jwt, &claims)?))
 }

@@ -277,7 +277,7 @@ fn grouped(number: u64) -> String {
 const fn why(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Reuse => {
-            "an old refresh token or a used code was used again, so this session was ended in case somebody had stolen it."
+            "an old refresh token was used again, so this session was ended in case somebody had stolen it."
         }
         EndReason::Logout => "the app signed out.",
         EndReason::User => "it was ended from the list of devices.",

@@ -1,11 +1,11 @@
-//! Keys, secrets and access tokens.
+//! Keys, secrets, access tokens and ID tokens.
 //!
 //! All secrets are in the keys folder ([`folder`]) and nowhere else: keys that sign access tokens, secrets for refresh
 //! tokens, peppers for passwords. A file's name ([`name`]) says what it is and when it was made; what a signing key
 //! does at a moment depends on those names alone ([`life`]).
 //!
 //! - [`keys::SigningKeys`]: the current signing keys, watched while the server runs; [`jwks`]: their public halves.
-//! - [`signing::SigningKey`]: one key and how it signs; [`claims`]: what it signs.
+//! - [`signing::SigningKey`]: one key and how it signs; [`claims`] and [`id_token`]: what it signs.
 //! - [`secrets`]: the refresh secrets and the peppers.
 //! - [`known`]: check values of those, by which a start notices the keys folder of other data.
 //! - [`verify`]: verifies heirloom's access tokens for its own API.
@@ -14,6 +14,7 @@
 pub mod claims;
 pub mod error;
 pub mod folder;
+pub mod id_token;
 pub mod id_token_hint;
 mod jwk;
 pub mod jwks;
@@ -33,6 +34,7 @@ pub use crate::oauth::{Kid, SigningAlgorithm};
 pub use claims::AccessTokenClaims;
 pub use error::KeyError;
 pub use folder::{IfMissing, KeysFolder};
+pub use id_token::IdTokenClaims;
 pub use jwks::JwksDocument;
 pub use keys::SigningKeys;
 pub use known::{KnownSecret, SecretsInUse};

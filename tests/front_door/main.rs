@@ -23,6 +23,7 @@
 mod account;
 mod account_rate_limits;
 mod admin;
+mod authorization_code;
 mod authorize;
 mod browser;
 mod client_credentials;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::parts::Parts;
+use crate::app::grants::authorization_code::CodeGrant;
 use crate::app::grants::client_credentials::ClientCredentialsGrant;
 use crate::app::grants::password::PasswordGrant;
 use crate::app::grants::refresh::RefreshGrant;
@@ -45,6 +46,20 @@ impl Parts {
         }
     }
 
+    fn code_grant(&self, sessions: &Arc<Sessions>, mint: &Arc<Mint>) -> CodeGrant {
+        CodeGrant {
+            repository: self.repository.clone(),
+            clients: Arc::clone(&self.clients),
+            sessions: Arc::clone(sessions),
+            installation: Arc::clone(&self.installation),
+            keys: Arc::clone(&self.keys),
+            mint: Arc::clone(mint),
+            settings: Arc::clone(&self.settings),
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+        }
+    }
+
     pub(super) fn grants(
         &self,
         config: &Config,
@@ -57,6 +72,7 @@ impl Parts {
             settings: Arc::clone(&self.settings),
             clock: Arc::clone(&self.clock),
         });
+        let authorization_code = self.code_grant(sessions, &mint);
         let throttle = &config.throttle;
         Grants {
             password: PasswordGrant {
@@ -99,6 +115,7 @@ impl Parts {
                 clock: Arc::clone(&self.clock),
                 random: self.random.clone(),
             },
+            authorization_code,
             requests: Arc::clone(requests),
         }
     }

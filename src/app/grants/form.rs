@@ -53,6 +53,9 @@ pub enum FormError {
     /// A resource is no audience: `invalid_target`.
     #[error("The resource is no name of a resource server.")]
     Resource,
+    /// The verifier of PKCE is none (RFC 7636 §4.1): `invalid_request`.
+    #[error("The code_verifier must have 43 to 128 characters of A-Z, a-z, 0-9 and -._~")]
+    Verifier,
 }
 
 /// The parameters that every grant has: what the token is for.

@@ -3,18 +3,21 @@
 
 use std::sync::Arc;
 
+use self::authorization_code::{CodeGrant, CodeRequest};
 use self::client_credentials::{ClientCredentialsGrant, ClientCredentialsRequest};
 use self::form::{FormError, Target, TokenForm};
 use self::password::{PasswordGrant, PasswordRequest};
 use self::refresh::{RefreshGrant, RefreshRequest};
-use super::Settings;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::metrics::TokenRequests;
 use super::mint::TokenResponse;
+use super::{Repository, Settings};
 use crate::client::metadata::is_on;
-use crate::oauth::GrantType;
+use crate::clock::Timestamp;
+use crate::oauth::{GrantType, LoginId};
 
+pub mod authorization_code;
 pub mod client_credentials;
 pub mod form;
 pub mod password;
@@ -28,6 +31,8 @@ pub enum TokenRequest {
     RefreshToken(RefreshRequest),
     /// `grant_type=client_credentials`.
     ClientCredentials(ClientCredentialsRequest),
+    /// `grant_type=authorization_code`.
+    AuthorizationCode(CodeRequest),
 }
 
 /// Answers token requests.
@@ -35,6 +40,7 @@ pub struct Grants {
     pub(super) password: PasswordGrant,
     pub(super) refresh_token: RefreshGrant,
     pub(super) client_credentials: ClientCredentialsGrant,
+    pub(super) authorization_code: CodeGrant,
     pub(super) requests: Arc<TokenRequests>,
 }
 
@@ -56,6 +62,9 @@ impl Grants {
             TokenRequest::ClientCredentials(request) => {
                 Box::pin(self.client_credentials.token(client, request)).await
             }
+            TokenRequest::AuthorizationCode(request) => {
+                Box::pin(self.authorization_code.redeem(client, request)).await
+            }
         };
         self.requests.count(grant.as_str(), answer.as_ref());
         answer
@@ -75,7 +84,7 @@ impl TokenRequest {
             GrantType::Password => Self::Password(PasswordRequest::parse(form, target)?),
             GrantType::RefreshToken => Self::RefreshToken(RefreshRequest::parse(form, target)?),
             GrantType::ClientCredentials => Self::ClientCredentials(ClientCredentialsRequest::of(target)),
-            GrantType::AuthorizationCode => return Err(FormError::GrantType.into()),
+            GrantType::AuthorizationCode => Self::AuthorizationCode(CodeRequest::parse(form, target)?),
         })
     }
 
@@ -86,8 +95,20 @@ impl TokenRequest {
             Self::Password(_) => GrantType::Password,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
         }
     }
+}
+
+/// Whether the login that a session began from has ended; `false` where there is none to ask.
+async fn login_has_ended(
+    repository: &Repository,
+    login: Option<LoginId>,
+    now: Timestamp,
+) -> Result<bool, TokenError> {
+    let Some(login) = login else { return Ok(false) };
+    let login = repository.login(login).await?.state;
+    Ok(login.is_none_or(|login| login.ended(now).is_some()))
 }
 
 impl Settings {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::form::{Target, TokenForm};
+use super::login_has_ended;
 use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
 use crate::app::error::TokenError;
@@ -101,7 +102,9 @@ impl RefreshGrant {
             }
             Some(_) | None => None,
         };
-        let decision = self.decide_refresh(request, session.state.as_ref(), user.as_ref());
+        let online = session.state.as_ref().and_then(|session| session.started.online());
+        let login_has_ended = login_has_ended(&self.repository, online, self.clock.now()).await?;
+        let decision = self.decide_refresh(request, session.state.as_ref(), (user.as_ref(), login_has_ended));
         if let (Err(Denied::Scope), Some(scope), Some(state)) =
             (&decision.outcome, request.scope, &session.state)
         {
@@ -152,7 +155,7 @@ impl RefreshGrant {
         &self,
         request: &ParsedRefresh<'_>,
         session: Option<&Session>,
-        user: Option<&User>,
+        (user, login_has_ended): (Option<&User>, bool),
     ) -> Decision {
         let registration = request.client;
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
@@ -166,7 +169,7 @@ impl RefreshGrant {
             presented: Presented { generation, nonce },
             client: &registration.id,
             client_epoch: Some(request.client_epoch),
-            login_has_ended: false,
+            login_has_ended,
             user_epoch: user.filter(|user| user.is_active()).map(|user| user.session_epoch),
             requested: request.scope,
             resources: &resources,
@@ -200,7 +203,7 @@ struct ParsedRefresh<'a> {
 }
 
 /// Logs what an operator should know at once. The refusal itself is logged at the boundary.
-fn report(id: SessionId, session: &Session, events: &[SessionEvent]) {
+pub(super) fn report(id: SessionId, session: &Session, events: &[SessionEvent]) {
     for event in events {
         let SessionEvent::Ended { reason, .. } = event else { continue };
         let (user, client, generation) = (

@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::oauth::GrantType;
 
+const CODE: &str =
+    "hac_AQGb0cXQ8HOagFqd1Xe8l3NhbXBsZS1ub25jZS0xNrfN8Y7u2sQk0b3R5ZWxvbmctbm90LWEtcmVhbC1tYWMtMzI";
 const REFRESH_TOKEN: &str =
     "hrt_AQGb0cXQ8HOagFqd1Xe8lwAAAAAAc2FtcGxlLW5vbmNlLTE2YsK3bm90LWEtcmVhbC1tYWMtMzItYnl0ZXMtbG9uZy4u";
 
@@ -15,6 +17,14 @@ pub(super) const SCOPES: [&str; 8] =
 pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
     match id {
         "token" => vec![
+            (
+                "redeem_a_code",
+                json!({
+                    "grant_type": "authorization_code", "client_id": "phone-app", "code": CODE,
+                    "redirect_uri": "com.example.app:/callback",
+                    "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+                }),
+            ),
             (
                 "sign_in",
                 json!({

@@ -26,6 +26,7 @@ use crate::http::request_body::Unreadable;
 use crate::http::server::BODY_TOO_LARGE;
 use crate::oauth::{ErrorCode, Scope};
 use crate::password::policy::{Policy, PolicyRefused};
+use crate::session::CodeRefused;
 use crate::store::StoreError;
 use crate::user::email::EmailRefused;
 use crate::user::name::NameRefused;
@@ -218,6 +219,15 @@ fn of_oauth(id: &str) -> Vec<RefusalExample> {
             RefusalExample {
                 name: "bad_refresh_token".to_owned(),
                 ..RefusalExample::app(&TokenError::NotAToken)
+            },
+            RefusalExample { name: "bad_code".to_owned(), ..RefusalExample::app(&TokenError::NotACode) },
+            RefusalExample {
+                name: "wrong_redirect_uri".to_owned(),
+                ..RefusalExample::app(&CodeRefused::RedirectUri.into())
+            },
+            RefusalExample {
+                name: "wrong_verifier".to_owned(),
+                ..RefusalExample::app(&CodeRefused::Verifier.into())
             },
             missing("username"),
             RefusalExample::app(&TokenError::GrantNotRegistered),

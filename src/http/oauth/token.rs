@@ -38,9 +38,16 @@ struct TokenRequestBody {
     password: Option<String>,
     /// With `refresh_token`: the newest refresh token. Left out by a client that has it in a cookie.
     refresh_token: Option<String>,
+    /// With `authorization_code`: the code.
+    code: Option<String>,
+    /// With `authorization_code`: the redirect URI of the authorization request. May be left out with a `code_verifier`.
+    redirect_uri: Option<String>,
+    /// With `authorization_code`: the verifier of the `code_challenge` (RFC 7636).
+    #[oai(validator(min_length = 43, max_length = 128))]
+    code_verifier: Option<String>,
     /// The scope, separated by spaces. Left out: at sign-in, all that the client may have of one resource server, without
     /// `offline_access` and heirloom's own `account`, `admin` and `profile` (so too with `client_credentials`); at a refresh, all
-    /// that was granted.
+    /// that was granted; with a code likewise.
     #[oai(validator(max_length = 1024))]
     scope: Option<String>,
     /// The resource server that the access token is for (RFC 8707).
@@ -58,7 +65,8 @@ struct TokenRequestBody {
 impl TokenApi {
     /// Sign in, refresh, or get a token for the client itself
     ///
-    /// `grant_type=password` signs a user in; `grant_type=refresh_token` hands the refresh token down to its successor;
+    /// `grant_type=authorization_code` redeems the code that a browser brought; `grant_type=password` signs a user in by
+    /// name and password; `grant_type=refresh_token` hands the refresh token down to its successor;
     /// `grant_type=client_credentials` gives a confidential client an access token of its own.
     /// Send a refresh again if its answer was lost: within the retry window the current pair is returned.
     ///
@@ -174,7 +182,7 @@ impl From<FormError> for Refusal {
     fn from(error: FormError) -> Self {
         let text = error.to_string();
         match error {
-            FormError::Missing(_) => Self::request(text),
+            FormError::Missing(_) | FormError::Verifier => Self::request(text),
             FormError::GrantType => Self::code(ErrorCode::UnsupportedGrantType, &text),
             FormError::Scope => Self::code(ErrorCode::InvalidScope, &text),
             FormError::Resource => Self::code(ErrorCode::InvalidTarget, &text),
@@ -200,6 +208,10 @@ struct TokenBody {
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// The ID token (OpenID Connect Core §2), if the scope has `openid`.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
 }
 
 impl poem_openapi::types::Example for TokenBody {
@@ -214,6 +226,7 @@ impl poem_openapi::types::Example for TokenBody {
                     .to_owned(),
             ),
             scope: Some("read write".to_owned()),
+            id_token: None,
         }
     }
 }
@@ -226,6 +239,7 @@ impl From<TokenResponse> for TokenBody {
             expires_in: response.expires_in,
             refresh_token: response.refresh_token,
             scope: Some(response.scope).filter(|scope| !scope.is_empty()),
+            id_token: response.id_token,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Documented;
 use super::scenes::{RADIO, SWITCHED_OFF, Scene, TV};
 use crate::sign_up::{PASSWORD, person};
 use crate::specification::{NOBODY, Operation};
+use crate::support::codes::{REDIRECT_URI, VERIFIER};
 use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, USER};
 
 /// What a request carries: a JSON object as its body; a text as its form or, where there is none, as its query.
@@ -97,6 +98,13 @@ pub(super) fn wrong_password(id: &str) -> Value {
     }
 }
 
+fn redeem(code: &str, redirect_uri: &str, verifier: &str) -> Carried {
+    let form = "grant_type=authorization_code";
+    json!(format!(
+        "{form}&client_id={PUBLIC}&code={code}&redirect_uri={redirect_uri}&code_verifier={verifier}"
+    ))
+}
+
 pub(super) fn sign_in(client: &str, password: &str, more: &str) -> Carried {
     json!(format!("grant_type=password&client_id={client}&username={}&password={password}{more}", USER.0))
 }
@@ -149,6 +157,9 @@ fn carried(scene: &Scene, id: &str, name: &str) -> Option<Carried> {
         ("token", "bad_refresh_token") => {
             json!(format!("grant_type=refresh_token&client_id={PUBLIC}&refresh_token=x"))
         }
+        ("token", "bad_code") => redeem("x", "", ""),
+        ("token", "wrong_redirect_uri") => redeem(&scene.code, "https://evil.example", VERIFIER),
+        ("token", "wrong_verifier") => redeem(&scene.code, REDIRECT_URI, &VERIFIER.to_lowercase()),
         ("token", "invalid_request") => json!(format!("grant_type=password&client_id={PUBLIC}&password=x")),
         ("token", "unauthorized_client") => sign_in(TV, USER.1, ""),
         ("token", "unsupported_grant_type") => json!(format!("grant_type=x&client_id={PUBLIC}")),

@@ -14,6 +14,7 @@ use crate::admin::{Office, sign_in_for};
 use crate::faults::{Failing, Fault};
 use crate::sign_up::{PASSWORD, person, sign_up};
 use crate::specification::Operation;
+use crate::support::codes::Ask;
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 /// A client of the administration's that may only refresh.
@@ -30,6 +31,8 @@ pub(super) struct Scene {
     pub(super) account: String,
     /// One that has expired.
     pub(super) expired: String,
+    /// An authorization code that nobody has redeemed.
+    pub(super) code: String,
     /// One that the radio got.
     pub(super) of_radio: String,
     user: String,
@@ -58,11 +61,12 @@ impl Scene {
         assert_eq!(sign_up(&office.server, &bob).await.status, 201);
         let signed_in = sign_in_for(&office.server, USER, "account profile").await;
         let of_radio = form(&office.server, &sign_in(RADIO, USER.1, "")).await.access_token();
+        let code = office.server.code(Ask::default()).await;
         let claims = signed_in.claims();
         let named = |claim: &str| claims[claim].as_str().unwrap().to_owned();
         let (user, session) = (named("sub"), named("sid"));
         let invited = invitation["user"].as_str().unwrap().to_owned();
-        Self { office, account: signed_in.access_token(), expired, of_radio, user, session, invited }
+        Self { office, account: signed_in.access_token(), expired, code, of_radio, user, session, invited }
     }
 
     /// The same, on a server that was set up otherwise meanwhile.

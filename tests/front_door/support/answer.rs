@@ -41,6 +41,10 @@ impl Answer {
         self.field("refresh_token")
     }
 
+    pub(crate) fn id_token(&self) -> String {
+        self.field("id_token")
+    }
+
     fn field(&self, name: &str) -> String {
         assert_eq!(self.status, 200, "{}", self.text);
         self.json[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text)).to_owned()
@@ -48,10 +52,14 @@ impl Answer {
 
     /// The claims of the access token; the signature is not verified.
     pub(crate) fn claims(&self) -> Value {
+        Self::part(&self.access_token(), 1)
+    }
+
+    /// A part of a JWT: 0 is the header, 1 the claims. The signature is not verified.
+    pub(crate) fn part(token: &str, number: usize) -> Value {
         use base64::Engine as _;
-        let token = self.access_token();
-        let payload = token.split('.').nth(1).unwrap();
-        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+        let encoded = token.split('.').nth(number).unwrap();
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(encoded).unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 

@@ -1,6 +1,7 @@
 //! A real server on a real listener, in this process, with a clock that moves only when a test moves it.
 
 mod answer;
+pub(crate) mod codes;
 pub(crate) mod web_browser;
 
 use std::path::Path;

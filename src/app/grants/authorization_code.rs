@@ -1,0 +1,173 @@
+//! The authorization code grant (RFC 6749 §4.1.3): a client redeems the code that a person's browser brought it.
+
+use std::sync::{Arc, OnceLock};
+
+use zeroize::Zeroizing;
+
+use super::form::{FormError, Target, TokenForm};
+use super::login_has_ended;
+use super::refresh::report;
+use crate::app::authenticate::AuthenticatedClient;
+use crate::app::clients::Clients;
+use crate::app::error::TokenError;
+use crate::app::keys::TokenKeys;
+use crate::app::mint::{Mint, TokenResponse};
+use crate::app::repository::{Failed, OutcomeUnknown, retry};
+use crate::app::restore::InstallationEpoch;
+use crate::app::sessions::Sessions;
+use crate::app::{Repository, Settings, policy};
+use crate::client::Registration;
+use crate::clock::Clock;
+use crate::oauth::{AuthorizationCode, CodeVerifier, GrantType, Kid, Nonce, SessionEpoch};
+use crate::random::Random;
+use crate::session::{CodeRefused, Decision, Redeem, Session, redeem};
+use crate::user::User;
+
+/// `grant_type=authorization_code` (RFC 6749 §4.1.3). Has no `Debug`: it holds a code.
+pub struct CodeRequest {
+    code: Zeroizing<String>,
+    redirect_uri: Option<Zeroizing<String>>,
+    verifier: Option<CodeVerifier>,
+    target: Target,
+}
+
+impl CodeRequest {
+    pub(super) fn parse(form: &mut impl TokenForm, target: Target) -> Result<Self, FormError> {
+        let code = form.required("code")?;
+        let redirect_uri = form.take("redirect_uri");
+        let verifier = form.take("code_verifier").map(|verifier| verifier.parse()).transpose();
+        Ok(Self { code, redirect_uri, verifier: verifier.map_err(|_| FormError::Verifier)?, target })
+    }
+}
+
+/// Answers requests of the authorization code grant.
+pub struct CodeGrant {
+    pub(in crate::app) repository: Repository,
+    pub(in crate::app) clients: Arc<Clients>,
+    pub(in crate::app) sessions: Arc<Sessions>,
+    pub(in crate::app) installation: Arc<InstallationEpoch>,
+    pub(in crate::app) keys: Arc<TokenKeys>,
+    pub(in crate::app) mint: Arc<Mint>,
+    pub(in crate::app) settings: Arc<Settings>,
+    pub(in crate::app) clock: Arc<dyn Clock>,
+    pub(in crate::app) random: Random,
+}
+
+impl CodeGrant {
+    /// Answers a code: begins its session and makes the first tokens.
+    ///
+    /// # Errors
+    /// [`TokenError`]. No answer is sent before the events that it depends on are durable.
+    pub async fn redeem(
+        &self,
+        client: &AuthenticatedClient,
+        request: CodeRequest,
+    ) -> Result<TokenResponse, TokenError> {
+        let registration = &*client.registration;
+        if !registration.metadata.grant_types.contains(&GrantType::AuthorizationCode) {
+            return Err(TokenError::GrantNotRegistered);
+        }
+        // Row 1: decided without reading the store.
+        let code = AuthorizationCode::decode(&self.keys.mac_keys(), &request.code);
+        let presented = Presented {
+            code: code.map_err(|_| TokenError::NotACode)?,
+            client: registration,
+            client_epoch: self.clients.session_epoch(client).await?,
+            request: &request,
+            // All attempts use one nonce, by which an append whose outcome was unknown is recognised as this request's
+            // own.
+            nonce: self.random.bytes()?.into(),
+            // What is recorded must be answered: without a key nothing is decided.
+            kid: self.keys.signer()?.kid(),
+            openid_nonce: OnceLock::new(),
+        };
+        // If the append may have succeeded, loading again shows whether it has.
+        retry(OutcomeUnknown::IsLookedAt, |_| self.redeem_once(&presented)).await
+    }
+
+    async fn redeem_once(&self, presented: &Presented<'_>) -> Result<TokenResponse, Failed<TokenError>> {
+        let id = presented.code.session;
+        let loaded = self.repository.session(id).await?;
+        let started = loaded.state.as_ref().map(|session| &session.started);
+        let user = match started.and_then(|started| started.user) {
+            Some(user) => self.repository.user(user).await?.state,
+            None => None,
+        };
+        let login = started.and_then(|started| started.login.as_ref()).map(|login| login.id);
+        let login_has_ended = login_has_ended(&self.repository, login, self.clock.now()).await?;
+        if let Some(nonce) =
+            loaded.state.as_ref().and_then(|session| session.code.as_ref()?.openid_nonce.clone())
+        {
+            // It is not kept beyond the redemption, which may be found to have happened at the second look.
+            presented.openid_nonce.get_or_init(|| nonce);
+        }
+        let decision = self.decide(presented, loaded.state.as_ref(), (user.as_ref(), login_has_ended));
+        if let (Err(CodeRefused::Scope), Some(scope), Some(started)) =
+            (&decision.outcome, &presented.request.target.scope, started)
+        {
+            let refused = self.settings.scopes.not_permitted(scope, &started.scope, presented.client);
+            return Err(TokenError::from(refused).into());
+        }
+        let session = if decision.events.is_empty() {
+            loaded.state
+        } else {
+            let appended = self.repository.append(&id, loaded, &decision.events, Vec::new()).await;
+            let session = appended.map_err(Failed::Append)?;
+            report(id, &session, &decision.events);
+            Some(session)
+        };
+        let granted = decision.outcome.map_err(TokenError::from)?;
+        let session = session.ok_or(TokenError::from(CodeRefused::Unknown))?;
+        if let Some(user) = session.started.user {
+            self.sessions.evict_beyond_the_limit(user, id).await;
+        }
+        let roles = user.map(|user| user.roles).unwrap_or_default();
+        let nonce = presented.openid_nonce.get().map(String::as_str);
+        Ok(self.mint.mint_first((id, &session), &granted, &roles, nonce)?)
+    }
+
+    fn decide(
+        &self,
+        presented: &Presented<'_>,
+        session: Option<&Session>,
+        (user, login_has_ended): (Option<&User>, bool),
+    ) -> Decision<CodeRefused> {
+        let Presented { client, request, .. } = *presented;
+        let catalogue = &self.settings.scopes;
+        let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
+        let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
+        let permitted = catalogue.permitted(&granted, client, roles);
+        let resources = catalogue.resource_servers(request.target.resources.clone(), &granted);
+        let command = Redeem {
+            session: presented.code.session,
+            code: presented.code.nonce,
+            client: &client.id,
+            client_epoch: Some(presented.client_epoch),
+            user_epoch: user.filter(|user| user.is_active()).map(|user| user.session_epoch),
+            login_has_ended,
+            installation_epoch: self.installation.current(),
+            redirect_uri: request.redirect_uri.as_ref().map(|uri| uri.as_str()),
+            verifier: request.verifier.as_ref(),
+            requested: request.target.scope.as_ref(),
+            resources: &resources,
+            permitted: &permitted,
+            policy: policy(client),
+            nonce: presented.nonce,
+            kid: presented.kid,
+            now: self.clock.now(),
+        };
+        redeem(session, &command)
+    }
+}
+
+/// A code that was presented; the same for all attempts.
+struct Presented<'a> {
+    code: AuthorizationCode,
+    client: &'a Registration,
+    client_epoch: SessionEpoch,
+    request: &'a CodeRequest,
+    nonce: Nonce,
+    kid: Kid,
+    /// The `nonce` of OpenID Connect, once it is known.
+    openid_nonce: OnceLock<String>,
+}
