@@ -4,8 +4,8 @@
 //! cargo run --release --example resource_server -- --issuer http://127.0.0.1:8080 [--audience demo-api] [--port 8090]
 //! ```
 //!
-//! `verify.rs` verifies the access tokens, in about a hundred lines. This file has the content. `/` serves the page of
-//! `examples/browser`.
+//! `verify.rs` verifies the access tokens, in about a hundred lines. This file has the content. `/` and `/code` serve the
+//! two pages of `examples/browser`; for the second, run `npm ci` there first.
 
 #![expect(clippy::needless_pass_by_value, reason = "poem's handlers take their arguments by value")]
 
@@ -32,6 +32,8 @@ async fn main() -> anyhow::Result<()> {
     let verifier = Verifier::new(&issuer, &argument("--audience", "demo-api"))?;
     let app = Route::new()
         .at("/", get(page))
+        .at("/code", get(code_page))
+        .at("/oauth4webapi.js", get(library))
         .at("/config.json", get(config))
         .at("/public", get(public))
         .at("/user", get(for_users))
@@ -58,6 +60,21 @@ struct Settings {
 #[handler]
 fn page() -> Html<&'static str> {
     Html(include_str!("../browser/index.html"))
+}
+
+#[handler]
+fn code_page() -> Html<&'static str> {
+    Html(include_str!("../browser/code.html"))
+}
+
+/// The library that the second page uses.
+#[handler]
+async fn library() -> Response {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/browser/node_modules/oauth4webapi/build/index.js");
+    match std::fs::read(path) {
+        Ok(script) => Response::builder().content_type("text/javascript").body(script),
+        Err(_) => Response::builder().status(StatusCode::NOT_FOUND).body("run `npm ci` in examples/browser"),
+    }
 }
 
 #[handler]
