@@ -72,12 +72,16 @@ impl Config {
     /// `origin`.
     #[must_use]
     pub fn with_browser_client(mut self, id: ClientId, origin: Origin) -> Self {
+        // The two pages of examples/browser.
+        let pages = ["/", "/code"].map(|path| format!("{origin}{path}").parse());
         let public =
             self.clients.iter().find(|client| client.metadata.token_endpoint_auth_method.is_public());
         let browser = public.cloned().map(|public| Registration {
             id,
             metadata: ClientMetadata {
                 client_name: "Demo (browser)".to_owned(),
+                redirect_uris: pages.iter().flatten().cloned().collect(),
+                post_logout_redirect_uris: pages.into_iter().flatten().collect(),
                 origins: vec![origin],
                 refresh_token_delivery: Delivery::Cookie,
                 ..public.metadata
