@@ -20,6 +20,10 @@ pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     /// The value of `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
+    /// The value of `Location`.
+    pub(crate) location: Option<String>,
+    /// The cookies that are set, each with its name and value.
+    pub(crate) cookies: Vec<String>,
     pub(crate) body: &'a [u8],
 }
 
@@ -27,6 +31,8 @@ pub(crate) struct Answer<'a> {
 struct Head {
     status: u16,
     retry_after: Option<Duration>,
+    location: Option<String>,
+    cookies: Vec<String>,
     /// The length of the head.
     len: usize,
     /// The length of the body; none if the body is chunked.
@@ -48,7 +54,8 @@ impl Connection {
         loop {
             let read = self.stream.read_buf(&mut self.read).await?;
             anyhow::ensure!(read > 0, "the server closed the connection");
-            let Some(Head { status, retry_after, len, body }) = Head::parse(&self.read)? else { continue };
+            let Some(head) = Head::parse(&self.read)? else { continue };
+            let Head { status, retry_after, location, cookies, len, body } = head;
             let rest = self.read.get(len..).unwrap_or_default();
             let complete = match body {
                 Some(body) => (rest.len() >= body).then_some(body),
@@ -57,7 +64,8 @@ impl Connection {
             if let Some(body_len) = complete {
                 anyhow::ensure!(rest.len() == body_len, "more than one answer");
                 let answer = if body.is_some() { self.read.get(len..) } else { Some(&*self.whole) };
-                return Ok(Answer { status, retry_after, body: answer.unwrap_or_default() });
+                let body = answer.unwrap_or_default();
+                return Ok(Answer { status, retry_after, location, cookies, body });
             }
         }
     }
@@ -88,7 +96,8 @@ impl Head {
         let mut response = httparse::Response::new(&mut headers);
         let httparse::Status::Complete(len) = response.parse(bytes)? else { return Ok(None) };
         let status = response.code.context("no status")?;
-        let mut head = Self { status, retry_after: None, len, body: None };
+        let mut head =
+            Self { status, retry_after: None, location: None, cookies: Vec::new(), len, body: None };
         let mut chunked = false;
         for header in &*response.headers {
             let number = || anyhow::Ok(std::str::from_utf8(header.value)?.trim().parse::<u64>()?);
@@ -96,6 +105,11 @@ impl Head {
                 head.body = Some(usize::try_from(number()?)?);
             } else if header.name.eq_ignore_ascii_case("retry-after") {
                 head.retry_after = number().ok().map(Duration::from_secs);
+            } else if header.name.eq_ignore_ascii_case("location") {
+                head.location = Some(String::from_utf8_lossy(header.value).into_owned());
+            } else if header.name.eq_ignore_ascii_case("set-cookie") {
+                let cookie = String::from_utf8_lossy(header.value);
+                head.cookies.extend(cookie.split(';').next().map(str::to_owned));
             } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
                 chunked = header.value.eq_ignore_ascii_case(b"chunked");
             }

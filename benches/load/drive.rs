@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
+use super::browser::Browser;
 use super::chain::{Chain, Given, Pool, digest};
 use super::connection::Connection;
 use super::groups::Groups;
@@ -14,7 +15,7 @@ use super::installation::Installation;
 use super::rows::{Kind, Row};
 use super::server::{Server, machine_cpu_seconds, own_cpu_seconds};
 use super::target::Target;
-use super::work::{Done, Work, sign_in};
+use super::work::{Done, Work, redeem, sign_in};
 
 /// What a row measured.
 pub(crate) struct Measured {
@@ -140,6 +141,14 @@ impl Stage {
             }
             Kind::Spread => Work::Spread(Rc::clone(&self.pool)),
             Kind::SignIn => Work::SignIn(Vec::new()),
+            Kind::Authorize => Work::Authorize(Browser::log_in(&self.target).await?),
+            Kind::Redeem => Work::Redeem(Browser::log_in(&self.target).await?, Vec::new()),
+            Kind::OpenidRefresh => {
+                let browser = Browser::log_in(&self.target).await?;
+                let mut connection = Connection::open(self.target.address).await?;
+                let first = redeem(&browser, &self.target, &mut connection, &mut String::new()).await?;
+                Work::OpenidRefresh(Chain::of(first))
+            }
             Kind::Jwks => Work::Same(self.target.jwks.clone().context("no JWKS")?, [b"\"kid\"", b"\"keys\""]),
             Kind::ClientCredentials => {
                 let request = self.target.client_credentials.clone().context("no client with a secret")?;
@@ -189,8 +198,9 @@ impl Stage {
     fn take_back(&mut self, work: Work) {
         match work {
             Work::Refresh(chain) | Work::Again(chain, _) => self.pool.borrow_mut().resting.push_back(chain),
-            Work::SignIn(tokens) => self.given.extend(tokens),
-            Work::Spread(_) | Work::Same(..) => {}
+            Work::SignIn(tokens) | Work::Redeem(_, tokens) => self.given.extend(tokens),
+            Work::OpenidRefresh(chain) => self.given.extend(chain.given),
+            Work::Authorize(_) | Work::Spread(_) | Work::Same(..) => {}
         }
     }
 }

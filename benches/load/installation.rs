@@ -31,6 +31,10 @@ impl Algorithm {
 pub(crate) const SEED: &str = "seed.json";
 /// The public client that signs in and refreshes.
 pub(crate) const CLIENT: &str = "phone-app";
+/// The public client that people sign in to on the pages; it needs no consent.
+pub(crate) const APP: &str = "web-app";
+/// Where its codes go. Nobody follows the redirect.
+pub(crate) const REDIRECT_URI: &str = "https://app.example.com/callback";
 /// The client that introspects, and gets tokens for itself.
 pub(crate) const API: (&str, &str) = ("api-server", "0123456789abcdef0123456789abcdef");
 
@@ -130,7 +134,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A configuration as in production, except that one chain may be refreshed without a limit.
+/// A configuration as in production, except that one chain may be refreshed, and one person sign in, without a limit.
 fn config(port: u16, metrics: u16) -> String {
     let (api, secret) = API;
     format!(
@@ -152,6 +156,7 @@ password = true
 
 [throttle]
 refresh_burst = 0
+sign_in_burst = 0
 
 # All sign-ins come from one network, which may have half of these places.
 [passwords]
@@ -164,6 +169,13 @@ scopes = ["read", "write"]
 id = "{CLIENT}"
 type = "public"
 scopes = ["read", "write", "profile"]
+
+[[clients]]
+id = "{APP}"
+type = "public"
+redirect_uris = ["{REDIRECT_URI}"]
+consent = "implied"
+scopes = ["openid", "read", "write"]
 
 [[clients]]
 id = "{api}"

@@ -14,6 +14,7 @@
 //! | [`server`] | the server's process: start, kill, CPU time, memory |
 //! | [`target`] | where requests are sent, and how they are written |
 //! | [`connection`] | one keep-alive connection |
+//! | [`browser`] | a person who is signed in on the pages |
 //! | [`chain`] | chains of refresh tokens |
 //! | [`work`] | what a connection repeats; a new kind of row begins here |
 //! | [`rows`] | the rows of the table |
@@ -36,6 +37,7 @@
 
 mod bare;
 mod bars;
+mod browser;
 mod chain;
 mod connection;
 mod drive;

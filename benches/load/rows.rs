@@ -91,6 +91,12 @@ pub(crate) enum Kind {
     Spread,
     /// Each signs in.
     SignIn,
+    /// Each gets codes in a browser in which a person is signed in.
+    Authorize,
+    /// Each gets a code like that and redeems it for an access token, a refresh token and an ID token.
+    Redeem,
+    /// Each refreshes its own chain of such a sign-in, and gets an ID token too.
+    OpenidRefresh,
     /// Each gets an access token for the client itself: the same one again, signed anew.
     ClientCredentials,
     /// Each introspects an access token.
@@ -145,6 +151,8 @@ pub(crate) fn of_target(target: &Target) -> Vec<Row> {
         Kind::Introspection => target.introspects(),
         Kind::Userinfo => target.has_userinfo(),
         Kind::Jwks => target.jwks.is_some(),
+        // Every server has pages of its own.
+        Kind::Authorize | Kind::Redeem | Kind::OpenidRefresh => false,
         Kind::Refresh | Kind::Again | Kind::Signature | Kind::Spread | Kind::SignIn => true,
     }));
     rows
@@ -189,6 +197,9 @@ fn others(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
             SIGN_INS,
             if place == Place::Target { Limit::None } else { Limit::Argon2 },
         ),
+        row("authorize with a login", Kind::Authorize, FEW, Limit::None),
+        row("authorize and redeem", Kind::Redeem, FEW, limit),
+        row("refresh with an ID token", Kind::OpenidRefresh, FEW, limit),
         row("client credentials", Kind::ClientCredentials, FEW, limit),
         row("introspection", Kind::Introspection, FEW, Limit::None),
         row("JWKS", Kind::Jwks, FEW, Limit::None),

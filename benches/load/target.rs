@@ -10,8 +10,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+use super::browser::{CHALLENGE, VERIFIER};
 use super::connection::Connection;
-use super::installation::{API, CLIENT};
+use super::installation::{API, APP, CLIENT, REDIRECT_URI};
 use super::options::TargetOptions;
 use super::seed::{CROWD, PASSWORD, user_name};
 
@@ -173,10 +174,34 @@ impl Target {
         self.write(request, wide, self.next_user());
     }
 
-    fn next_user(&self) -> &str {
+    /// The name of the next user.
+    pub(crate) fn next_user(&self) -> &str {
         let next = self.next_user.get();
         self.next_user.set((next + 1) % self.users.len());
         self.users.get(next).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Where a browser is sent to sign in to [`APP`].
+    pub(crate) fn authorize_path(&self) -> String {
+        let (scope, redirect_uri) = (encoded("openid read write"), encoded(REDIRECT_URI));
+        format!(
+            "/oauth/authorize?response_type=code&client_id={APP}&scope={scope}&redirect_uri={redirect_uri}\
+             &code_challenge_method=S256&code_challenge={CHALLENGE}&state=xyz&nonce=n-0S6_WzA2Mj"
+        )
+    }
+
+    /// Writes the redemption of a code into `request`.
+    pub(crate) fn write_redemption(&self, request: &mut String, code: &str) {
+        let redirect_uri = encoded(REDIRECT_URI);
+        let body = format!(
+            "grant_type=authorization_code&client_id={APP}&redirect_uri={redirect_uri}&code_verifier={VERIFIER}&code="
+        );
+        self.write(request, &body, code);
+    }
+
+    /// Writes a refresh of a session of [`APP`] into `request`.
+    pub(crate) fn write_openid_refresh(&self, request: &mut String, token: &str) {
+        self.write(request, &format!("grant_type=refresh_token&client_id={APP}&refresh_token="), token);
     }
 
     /// Writes a refresh into `request`.
@@ -264,6 +289,6 @@ async fn metadata(url: &Url, address: SocketAddr) -> anyhow::Result<serde_json::
     anyhow::bail!("no metadata")
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, FORM).to_string()
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::browser::Browser;
 use super::chain::{Chain, Given, Pool, digest};
 use super::connection::Connection;
 use super::target::Target;
@@ -23,6 +24,12 @@ pub(crate) enum Work {
     Spread(Rc<RefCell<Pool>>),
     /// Signs in, each time as another user.
     SignIn(Given),
+    /// Gets codes in a browser.
+    Authorize(Browser),
+    /// Gets codes in a browser and redeems them.
+    Redeem(Browser, Given),
+    /// Refreshes a chain that began by a code.
+    OpenidRefresh(Chain),
     /// Sends the same request again; the answer must contain one of the texts.
     Same(Vec<u8>, [&'static [u8]; 2]),
 }
@@ -70,6 +77,19 @@ impl Work {
                 target.check_access_token(answer.string("access_token")?)?;
                 given.push(digest(answer.string("refresh_token")?));
             }
+            Self::Authorize(browser) => drop(browser.authorize(connection).await?),
+            Self::Redeem(browser, given) => {
+                let refresh = redeem(browser, target, connection, request).await?;
+                given.push(digest(&refresh));
+            }
+            Self::OpenidRefresh(chain) => {
+                target.write_openid_refresh(request, &chain.last);
+                let answer = connection.exchange(request.as_bytes()).await?.expect(200)?;
+                target.check_access_token(answer.string("access_token")?)?;
+                target.check_access_token(answer.string("id_token")?)?;
+                answer.string("refresh_token")?.clone_into(&mut chain.last);
+                chain.given.push(digest(&chain.last));
+            }
             Self::Same(request, texts) => {
                 let answer = connection.exchange(request).await?.expect(200)?;
                 let has = |text: &[u8]| answer.body.windows(text.len()).any(|window| window == text);
@@ -78,6 +98,21 @@ impl Work {
         }
         Ok(Done::Well)
     }
+}
+
+/// Signs in to the app in a browser in which a person is signed in. Returns the refresh token.
+pub(crate) async fn redeem(
+    browser: &Browser,
+    target: &Target,
+    connection: &mut Connection,
+    request: &mut String,
+) -> anyhow::Result<String> {
+    let code = browser.authorize(connection).await?;
+    target.write_redemption(request, &code);
+    let answer = connection.exchange(request.as_bytes()).await?.expect(200)?;
+    target.check_access_token(answer.string("access_token")?)?;
+    target.check_access_token(answer.string("id_token")?)?;
+    Ok(answer.string("refresh_token")?.to_owned())
 }
 
 /// Signs in with every scope that a row needs. Returns an access token and a refresh token.

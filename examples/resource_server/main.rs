@@ -70,7 +70,8 @@ fn code_page() -> Html<&'static str> {
 /// The library that the second page uses.
 #[handler]
 async fn library() -> Response {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/browser/node_modules/oauth4webapi/build/index.js");
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/examples/browser/node_modules/oauth4webapi/build/index.js");
     match std::fs::read(path) {
         Ok(script) => Response::builder().content_type("text/javascript").body(script),
         Err(_) => Response::builder().status(StatusCode::NOT_FOUND).body("run `npm ci` in examples/browser"),

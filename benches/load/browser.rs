@@ -1,0 +1,108 @@
+//! A browser in which a person is signed in: it logs in on the pages once, and then only authorizes clients.
+
+use anyhow::Context as _;
+
+use super::connection::{Answer, Connection};
+use super::seed::PASSWORD;
+use super::target::{Target, encoded};
+
+/// The verifier of every sign-in, and its challenge: those of RFC 7636 §B.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw_cM";
+/// The most pages on the way to a code.
+const STEPS: usize = 8;
+
+/// A browser. Its cookies are as in a `Cookie` header.
+pub(crate) struct Browser {
+    cookies: Vec<(String, String)>,
+    /// The request that authorizes, once the person is signed in.
+    authorize: Vec<u8>,
+}
+
+impl Browser {
+    /// Signs a person in on the pages.
+    pub(crate) async fn log_in(target: &Target) -> anyhow::Result<Self> {
+        let mut browser = Self { cookies: Vec::new(), authorize: Vec::new() };
+        let mut connection = Connection::open(target.address).await?;
+        let mut path = target.authorize_path();
+        for _ in 0..STEPS {
+            let request = browser.get(target, &path);
+            let answer = connection.exchange(&request).await?;
+            browser.keep(&answer);
+            if let Some(location) = answer.location {
+                if has_code(&location) {
+                    browser.authorize = browser.get(target, &target.authorize_path());
+                    return Ok(browser);
+                }
+                path = path_of(target, &location)?;
+                continue;
+            }
+            let page = std::str::from_utf8(answer.expect(200)?.body)?.to_owned();
+            let request = browser.submit(target, &page)?;
+            let answer = connection.exchange(&request).await?;
+            browser.keep(&answer);
+            path = path_of(target, &answer.location.context("the form was not accepted")?)?;
+        }
+        anyhow::bail!("no code after {STEPS} pages")
+    }
+
+    /// Gets a code.
+    pub(crate) async fn authorize(&self, connection: &mut Connection) -> anyhow::Result<String> {
+        let answer = connection.exchange(&self.authorize).await?.expect(303)?;
+        let location = answer.location.context("no Location")?;
+        let code = location.split(['?', '&']).find_map(|parameter| parameter.strip_prefix("code="));
+        Ok(code.with_context(|| format!("no code in {location}"))?.to_owned())
+    }
+
+    fn get(&self, target: &Target, path: &str) -> Vec<u8> {
+        let (host, cookies) = (target.address, self.cookie());
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookies}\r\n\r\n").into_bytes()
+    }
+
+    /// Sends the first form of a page, with the name and the password filled in.
+    fn submit(&self, target: &Target, page: &str) -> anyhow::Result<Vec<u8>> {
+        let form = page.split_once("<form").context("no form")?.1;
+        let action = attribute(form, "action").context("a form without an action")?;
+        let mut body = format!("action=log_in&username={}&password={PASSWORD}", encoded(target.next_user()));
+        for input in form.split("<input").filter(|input| input.contains("type=\"hidden\"")) {
+            let (name, value) =
+                attribute(input, "name").zip(attribute(input, "value")).context("an input")?;
+            body.push_str(&format!("&{name}={}", encoded(value)));
+        }
+        let (host, cookies, length) = (target.address, self.cookie(), body.len());
+        let head = format!(
+            "POST {action} HTTP/1.1\r\nhost: {host}\r\norigin: http://{host}\r\ncookie: {cookies}\r\ncontent-type: \
+             application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n"
+        );
+        Ok((head + &body).into_bytes())
+    }
+
+    fn keep(&mut self, answer: &Answer<'_>) {
+        for (name, value) in answer.cookies.iter().filter_map(|cookie| cookie.split_once('=')) {
+            self.cookies.retain(|(kept, _)| kept != name);
+            self.cookies.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    fn cookie(&self) -> String {
+        let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
+    }
+}
+
+fn has_code(location: &str) -> bool {
+    location.contains("?code=") || location.contains("&code=")
+}
+
+/// The path of a place on the server itself.
+fn path_of(target: &Target, location: &str) -> anyhow::Result<String> {
+    let own = location.strip_prefix(&format!("http://{}", target.address)).unwrap_or(location);
+    anyhow::ensure!(own.starts_with('/'), "sent to {location}");
+    Ok(own.to_owned())
+}
+
+/// The value of an attribute of the tag that `html` begins with. The values here need no decoding.
+fn attribute<'a>(html: &'a str, name: &str) -> Option<&'a str> {
+    let tag = html.split('>').next()?;
+    tag.split_once(&format!(" {name}=\""))?.1.split('"').next()
+}
