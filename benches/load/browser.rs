@@ -1,10 +1,12 @@
 //! A browser in which a person is signed in: it logs in on the pages once, and then only authorizes clients.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 
 use super::connection::{Answer, Connection};
 use super::seed::PASSWORD;
-use super::target::{Target, encoded};
+use super::target::{Target, authorize_path, encoded};
 
 /// The verifier of every sign-in, and its challenge: those of RFC 7636 §B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -24,14 +26,14 @@ impl Browser {
     pub(crate) async fn log_in(target: &Target) -> anyhow::Result<Self> {
         let mut browser = Self { cookies: Vec::new(), authorize: Vec::new() };
         let mut connection = Connection::open(target.address).await?;
-        let mut path = target.authorize_path();
+        let mut path = authorize_path();
         for _ in 0..STEPS {
             let request = browser.get(target, &path);
             let answer = connection.exchange(&request).await?;
             browser.keep(&answer);
             if let Some(location) = answer.location {
                 if has_code(&location) {
-                    browser.authorize = browser.get(target, &target.authorize_path());
+                    browser.authorize = browser.get(target, &authorize_path());
                     return Ok(browser);
                 }
                 path = path_of(target, &location)?;
@@ -67,7 +69,7 @@ impl Browser {
         for input in form.split("<input").filter(|input| input.contains("type=\"hidden\"")) {
             let (name, value) =
                 attribute(input, "name").zip(attribute(input, "value")).context("an input")?;
-            body.push_str(&format!("&{name}={}", encoded(value)));
+            write!(body, "&{name}={}", encoded(value))?;
         }
         let (host, cookies, length) = (target.address, self.cookie(), body.len());
         let head = format!(

@@ -181,15 +181,6 @@ impl Target {
         self.users.get(next).map(String::as_str).unwrap_or_default()
     }
 
-    /// Where a browser is sent to sign in to [`APP`].
-    pub(crate) fn authorize_path(&self) -> String {
-        let (scope, redirect_uri) = (encoded("openid read write"), encoded(REDIRECT_URI));
-        format!(
-            "/oauth/authorize?response_type=code&client_id={APP}&scope={scope}&redirect_uri={redirect_uri}\
-             &code_challenge_method=S256&code_challenge={CHALLENGE}&state=xyz&nonce=n-0S6_WzA2Mj"
-        )
-    }
-
     /// Writes the redemption of a code into `request`.
     pub(crate) fn write_redemption(&self, request: &mut String, code: &str) {
         let redirect_uri = encoded(REDIRECT_URI);
@@ -237,6 +228,15 @@ impl Target {
         let _ = write!(request, "{length}\r\n\r\n{body}");
         request.extend(pieces());
     }
+}
+
+/// Where a browser is sent to sign in to [`APP`].
+pub(crate) fn authorize_path() -> String {
+    let (scope, redirect_uri) = (encoded("openid read write"), encoded(REDIRECT_URI));
+    format!(
+        "/oauth/authorize?response_type=code&client_id={APP}&scope={scope}&redirect_uri={redirect_uri}\
+         &code_challenge_method=S256&code_challenge={CHALLENGE}&state=xyz&nonce=n-0S6_WzA2Mj"
+    )
 }
 
 /// A whole request: a head up to the length, and its body.
