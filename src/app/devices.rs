@@ -2,6 +2,7 @@
 
 use super::account_rate_limits::AccountChange;
 use super::error::TokenError;
+use super::logins::CurrentLogin;
 use super::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
 use super::sessions::Sessions;
 use super::users::{UserError, decided};
@@ -92,6 +93,28 @@ impl Sessions {
         Ok((listed, next))
     }
 
+    /// A session of a user, also an ended one until it is removed; `None` if the user has no such session.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn own_session(
+        &self,
+        user: UserId,
+        id: SessionId,
+    ) -> Result<Option<ListedSession>, TokenError> {
+        let state = self.repository.session(id).await?.state;
+        let Some(session) = state.filter(|session| session.started.user == Some(user)) else {
+            return Ok(None);
+        };
+        let client = self.clients.known(&session.started.client).await?;
+        let client_name = client.map_or_else(
+            || session.started.client.to_string(),
+            |client| client.registration.metadata.client_name.clone(),
+        );
+        let device = self.device(user, id).await?;
+        Ok(Some(ListedSession { id, session, client_name, device }))
+    }
+
     /// What the device of a session sent about itself.
     ///
     /// # Errors
@@ -154,6 +177,27 @@ impl Sessions {
             Ok(Change::of(loaded, events, ()))
         };
         self.repository.execute(&user, end).await
+    }
+
+    /// Ends all sessions and logins of a user but this login and the sessions that began from it, by one event.
+    ///
+    /// # Errors
+    /// [`UserError`], and none has ended. [`UserError::Unknown`] if the login itself was ended.
+    pub async fn end_all_but_login(&self, login: &CurrentLogin) -> Result<(), UserError> {
+        let end = |loaded: Loaded<User>| async move {
+            // Checked for the version that is appended to, as above.
+            let epoch = loaded.state.as_ref().map(|user| user.session_epoch);
+            if !epoch.is_some_and(|epoch| login.holds_in(epoch)) {
+                return Err(UserError::Unknown);
+            }
+            if !loaded.is_retry {
+                self.rate_limits.count_change(login.user, AccountChange::Sessions)?;
+            }
+            let command = Command::EndSessions { keep: Some(login.id.into()) };
+            let events = decided(&loaded, command, self.clock.now())?;
+            Ok(Change::of(loaded, events, ()))
+        };
+        self.repository.execute(&login.user, end).await
     }
 
     /// Ends a client's sessions of one user, who has withdrawn a consent.

@@ -22,6 +22,12 @@ impl Policy {
         (Self::FEWEST..=Self::MOST).contains(&min_chars).then_some(Self { min_chars })
     }
 
+    /// The fewest characters of a password.
+    #[must_use]
+    pub const fn min_chars(&self) -> usize {
+        self.min_chars
+    }
+
     /// Checks `password` as a new password of a person. `about` has words that are not secret: the person's name, an
     /// address, the product's name.
     ///

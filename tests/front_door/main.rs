@@ -45,6 +45,7 @@ mod log;
 mod logins;
 mod metrics;
 mod own_account;
+mod own_pages;
 mod pages;
 mod personal;
 mod properties;

@@ -66,3 +66,53 @@ fn largest(seconds: u64, units: [(u64, &Text, &Text); 5]) -> Option<String> {
 fn counted(count: u64, one: &Text, many: &Text) -> String {
     if count == 1 { one.as_str().to_owned() } else { many.with("count", count) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Language;
+    use crate::http::pages::texts::Languages;
+
+    const NOW: Timestamp = Timestamp::from_seconds(4_102_444_800);
+
+    #[test]
+    fn times_are_told_by_the_largest_unit_that_fits() {
+        let languages = Languages::read(Language::English).unwrap();
+        let texts = languages.choose(None, None);
+        for (seconds, ago, ahead) in [
+            (0, "just now", "just now"),
+            (59, "just now", "in 1 minute"),
+            (60, "1 minute ago", "in 1 minute"),
+            (3599, "59 minutes ago", "in 59 minutes"),
+            (3600, "1 hour ago", "in 1 hour"),
+            (86_399, "23 hours ago", "in 23 hours"),
+            (86_400, "1 day ago", "in 1 day"),
+            (29 * 86_400, "29 days ago", "in 29 days"),
+            (30 * 86_400, "1 month ago", "in 1 month"),
+            (364 * 86_400, "12 months ago", "in 12 months"),
+            (365 * 86_400, "1 year ago", "in 1 year"),
+            (1000 * 86_400, "2 years ago", "in 2 years"),
+        ] {
+            let time = Duration::from_secs(seconds);
+            assert_eq!(texts.relative(NOW.before(time), NOW), ago);
+            assert_eq!(texts.relative(NOW.after(time), NOW), ahead);
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_come_back_too_early() {
+        let languages = Languages::read(Language::English).unwrap();
+        let texts = languages.choose(None, None);
+        for (millis, said) in [
+            (0, "1 second"),
+            (1_001, "2 seconds"),
+            (59_000, "59 seconds"),
+            (60_000, "1 minute"),
+            (61_000, "2 minutes"),
+            (3_600_000, "1 hour"),
+            (3_601_000, "2 hours"),
+        ] {
+            assert_eq!(texts.duration(Duration::from_millis(millis)), said);
+        }
+    }
+}

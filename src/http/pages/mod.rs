@@ -1,5 +1,6 @@
 //! The pages as people see them: signing in, allowing an app, and one's own account. They work without any script.
 
+mod account;
 mod assets;
 mod brand;
 pub(super) mod cookie;
@@ -7,9 +8,11 @@ mod durations;
 mod endpoint;
 pub(super) mod form_token;
 pub(super) mod headers;
+mod refused;
 pub(super) mod render;
 mod sign_in;
 mod texts;
+mod visit;
 
 use poem::Request;
 use poem::http::header;

@@ -109,7 +109,7 @@ macro_rules! texts {
 texts! {
     shell: ShellTexts {
         skip account profile password devices apps log_out signed_in_as about imprint privacy help error
-        problem optional done
+        problem optional
     }
     login: LoginTexts {
         title to_app to_account username username_or_email password keep keep_hint submit again_title again
@@ -135,9 +135,9 @@ texts! {
         openid profile email offline_access account admin other other_at
     }
     error: ErrorTexts {
-        title client_title client redirect_title redirect request_title request expired_title expired
-        form_title form not_found_title not_found method_title method busy_title busy failed_title failed
-        details to_app to_account retry
+        client_title client redirect_title redirect request_title request expired_title expired form_title
+        form not_found_title not_found method_title method busy_title busy failed_title failed details to_app
+        to_account retry
     }
     logout: LogoutTexts {
         title question submit stay done_title done to_app sign_in
@@ -152,17 +152,17 @@ texts! {
         title consequence old new new_hint submit changed
     }
     devices: DevicesTexts {
-        title intro apps browsers this unknown unknown_browser used since history history_of end end_of none
-        more end_others end_all ended ended_others all_title all_hint
+        title intro this unknown used since history_of end end_of none more end_others end_all ended ended_others
+        all_title all_hint
     }
     device: DeviceTexts {
-        title app device label scope since used expires live over why history drawing list back more first
+        app label scope since used expires live over why history drawing back more first
     }
     timeline: TimelineTexts {
-        signed_in began refreshed refreshed_times reuse reuse_detail foreign foreign_detail ended until
+        signed_in refreshed refreshed_times reuse reuse_detail foreign foreign_detail ended until
     }
     end: EndTexts {
-        reuse logout user admin user_epoch client_epoch expired evicted restored rollback
+        reuse logout user admin user_epoch client_epoch login_ended consent_withdrawn expired evicted restored rollback
     }
     apps: AppsTexts {
         title intro none may since withdraw withdraw_of consequence withdrawn
@@ -273,3 +273,7 @@ fn weight(parameter: &str) -> u32 {
     let digits: String = thousandths.chars().chain("000".chars()).take(3).collect();
     if whole == "0" { digits.parse().unwrap_or(0) } else { 0 }
 }
+
+#[cfg(test)]
+#[path = "texts_tests.rs"]
+mod tests;

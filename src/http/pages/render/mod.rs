@@ -1,17 +1,22 @@
 //! The pages as HTML: one struct a page, each with its template in `templates/`. Everything that they show is escaped
 //! where it stands.
 
+pub(in crate::http) mod apps;
 pub(in crate::http) mod consent;
+pub(in crate::http) mod devices;
+pub(in crate::http) mod drawing;
 pub(in crate::http) mod error;
 pub(in crate::http) mod form_post;
 pub(in crate::http) mod login;
 pub(in crate::http) mod logout;
+pub(in crate::http) mod own;
 pub(in crate::http) mod sign_up;
 
 use askama::Template;
 
 use super::brand::Brand;
 use super::texts::Texts;
+use crate::clock::Timestamp;
 
 /// What surrounds each page.
 pub(in crate::http) struct Shell<'a> {
@@ -46,6 +51,18 @@ pub(in crate::http) enum Tab {
     Apps,
 }
 
+impl Tab {
+    /// Its path, without the slash.
+    pub(in crate::http) const fn word(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Password => "password",
+            Self::Devices => "devices",
+            Self::Apps => "apps",
+        }
+    }
+}
+
 impl Shell<'_> {
     const fn has_links(&self) -> bool {
         self.brand.imprint.is_some() || self.brand.privacy.is_some() || self.brand.help.is_some()
@@ -73,6 +90,34 @@ impl FormFields<'_> {
             (Some(request), _) => format!("?request={request}"),
             (None, Some(to)) => format!("?to={to}"),
             (None, None) => String::new(),
+        }
+    }
+}
+
+/// A time, in words and exactly.
+pub(in crate::http) struct When {
+    at: Timestamp,
+    /// How long ago it was, or in how long it will be.
+    pub(in crate::http) words: String,
+}
+
+impl When {
+    /// A time, as it looks from `now`.
+    pub(in crate::http) fn new(at: Timestamp, now: Timestamp, texts: &Texts) -> Self {
+        Self { at, words: texts.relative(at, now) }
+    }
+
+    /// For programs: RFC 3339.
+    fn iso(&self) -> String {
+        self.at.to_string()
+    }
+
+    /// For people: to the second, in UTC.
+    fn exact(&self) -> String {
+        let text = self.at.to_string();
+        match (text.get(..10), text.get(11..19)) {
+            (Some(day), Some(time)) => format!("{day} {time} UTC"),
+            (_, _) => text,
         }
     }
 }
@@ -124,3 +169,6 @@ fn rendered(page: &impl Template) -> String {
         String::new()
     })
 }
+
+#[cfg(test)]
+mod tests;

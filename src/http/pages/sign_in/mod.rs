@@ -18,13 +18,12 @@ use poem::http::{Method, StatusCode};
 use poem::{Endpoint, Request, RequestBody, Response, Route};
 
 use self::visit::Visit;
-use super::Pages;
+use super::{Pages, visit};
 use crate::http::service;
 
 mod authorize;
 mod consent;
 mod login;
-mod visit;
 
 /// The paths, with their methods as `Allow` lists them.
 pub(super) const PATHS: [(&str, &str); 3] =

@@ -137,6 +137,12 @@ impl<'a> Visit<'a> {
         self.cookies.push(cookie);
     }
 
+    /// The answer takes the cookie of a login away.
+    pub(super) fn logged_out(&mut self) {
+        let cookie = self.login_cookie().clear();
+        self.cookies.push(cookie);
+    }
+
     fn login_cookie(&self) -> PageCookie {
         PageCookie::login(self.issuer())
     }
@@ -260,7 +266,8 @@ impl<'a> Visit<'a> {
         response
     }
 
-    fn error(
+    /// A page that says what went wrong.
+    pub(super) fn error(
         &self,
         status: StatusCode,
         kind: ErrorKind,
