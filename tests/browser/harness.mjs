@@ -82,11 +82,11 @@ export function check(text, expected, what) {
   console.log(`ok: ${what}`)
 }
 
-export async function screenshot(page, name) {
+export async function screenshot(page, name, options = {}) {
   mkdirSync(screenshots, { recursive: true })
   // Chromium draws only the tab in front.
   await page.bringToFront()
-  await page.screenshot({ path: join(screenshots, `${name}.png`) })
+  await page.screenshot({ path: join(screenshots, `${name}.png`), ...options })
 }
 
 // Runs a test, and stops and removes everything that it started.

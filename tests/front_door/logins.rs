@@ -234,6 +234,23 @@ async fn guesses_at_the_pages_and_at_the_token_endpoint_are_counted_together() {
 }
 
 #[tokio::test]
+async fn whoever_signs_in_in_a_loop_with_the_right_password_is_slowed_down() {
+    let server = Server::with(|setup| setup.config.throttle.sign_in_burst = 5).await;
+    let mut signed_in = 0;
+    while server.app.logins.log_in(typed()).await.is_ok() {
+        signed_in += 1;
+        assert!(signed_in < 10, "each sign-in is written to the log");
+    }
+    let refused = server.app.logins.log_in(typed()).await;
+    assert!(
+        matches!(refused, Err(TokenError::TooManySignIns { .. })),
+        "{:?}",
+        refused.map(|(login, _)| login)
+    );
+    assert_eq!(server.sign_in().await.status, 429, "the token endpoint counts the same");
+}
+
+#[tokio::test]
 async fn the_sweeper_writes_down_that_a_login_is_over_and_removes_it_after_the_retention() {
     let server = Server::start().await;
     let (expired, _) = log_in(&server).await;
