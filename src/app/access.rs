@@ -158,7 +158,7 @@ pub(super) fn is_of(id: SessionId, session: &Session, token: &AccessToken) -> bo
 }
 
 impl Sessions {
-    /// A session, unless it has ended by an event, its expiry, or a raised epoch of its user or client.
+    /// A session, unless it has ended by an event, its expiry, a raised epoch of its user or client, or with its login.
     ///
     /// # Errors
     /// [`TokenError`] if that could not be found out.
@@ -170,6 +170,9 @@ impl Sessions {
             || session.is_expired(now)
             || self.installation.is_from_before_a_restore(&session)
         {
+            return Ok(None);
+        }
+        if self.login_end(&session).await?.is_some() {
             return Ok(None);
         }
         let user = match session.started.user {

@@ -325,7 +325,8 @@ impl Sessions {
     }
 
     /// Why a session has ended without an event of its own: an epoch of the installation, its user or its client was
-    /// raised, or it has expired. A client that the configuration lacks at the moment does not end a session for ever.
+    /// raised, its login has ended, or it has expired. A client that the configuration lacks at the moment does not end a
+    /// session for ever.
     pub(super) async fn why_over(
         &self,
         id: SessionId,
@@ -349,7 +350,11 @@ impl Sessions {
         if !client.session_epoch.covers(id, started.client_epoch) {
             return Ok(Some(EndReason::ClientEpoch));
         }
+        let login = self.login_end(session).await?;
+        if login.is_some_and(|reason| reason != login::LogoutReason::Expired) {
+            return Ok(Some(EndReason::LoginEnded));
+        }
         let now = self.clock.now().max(session.last_event_at);
-        Ok(session.is_expired(now).then_some(EndReason::Expired))
+        Ok((session.is_expired(now) || login.is_some()).then_some(EndReason::Expired))
     }
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::account_rate_limits::AccountRateLimits;
 use super::clients::Clients;
+use super::error::TokenError;
 use super::restore::InstallationEpoch;
 use super::{Repository, Settings};
 use crate::clock::Clock;
+use crate::login::LogoutReason;
+use crate::session::Session;
 
 /// Its methods are in [`super::access`], [`super::devices`] and [`super::timeline`].
 pub struct Sessions {
@@ -16,4 +19,14 @@ pub struct Sessions {
     pub(super) rate_limits: Arc<AccountRateLimits>,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Sessions {
+    /// Why the login has ended with which an online session ends; `None` if it lives, or there is none to ask. A login that
+    /// was removed has expired.
+    pub(super) async fn login_end(&self, session: &Session) -> Result<Option<LogoutReason>, TokenError> {
+        let Some(login) = session.started.online() else { return Ok(None) };
+        let login = self.repository.login(login).await?.state;
+        Ok(login.map_or(Some(LogoutReason::Expired), |login| login.ended(self.clock.now())))
+    }
 }

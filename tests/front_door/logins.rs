@@ -6,13 +6,17 @@ use heirloom::app::logins::{CurrentLogin, TypedPassword};
 use heirloom::app::sweep::Swept;
 use heirloom::clock::Timestamp;
 use heirloom::login::{LoginEvent, LogoutReason};
-use heirloom::oauth::{Actor, LoginId};
+use heirloom::oauth::{Actor, LoginId, SessionId};
+use heirloom::random::Random;
+use heirloom::session::event::Started;
+use heirloom::session::{EndReason, LoginReference, Session, SessionEvent};
+use heirloom::store::{Append, Expected};
 use heirloom::user::Command;
 use reqwest::Method;
 
 use crate::admin::Office;
 use crate::own_account;
-use crate::support::{NOW, Server, USER};
+use crate::support::{NOW, PUBLIC, Server, USER};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -299,4 +303,81 @@ async fn administrators_see_the_events_of_a_login_without_its_nonce() {
     assert_eq!(found.json["events"].as_array().unwrap().len(), 1);
     let strange = office.send(Method::GET, "/admin/events?stream=login:x", &serde_json::Value::Null).await;
     assert_eq!(strange.status, 422);
+}
+
+/// Begins a session of the public client from a login, as a code that is redeemed does.
+async fn begin_from(server: &Server, login: &CurrentLogin, scope: &str) -> SessionId {
+    let id = SessionId::from(Random::system().uuid(server.now()).unwrap());
+    let reference =
+        LoginReference { id: login.id, auth_time: login.auth_time, methods: login.methods.clone() };
+    let user = server.app.accounts.account_named(USER.0).await.unwrap();
+    let started = SessionEvent::Started(Started {
+        at: server.now(),
+        client: PUBLIC.parse().unwrap(),
+        client_epoch: 0,
+        user,
+        user_epoch: 0,
+        scope: scope.parse().unwrap(),
+        audience: None,
+        absolute_expiry: login.absolute_expiry,
+        idle_expiry: login.absolute_expiry,
+        refreshable: true,
+        installation_epoch: None,
+        login: Some(reference),
+    });
+    let session = Session::apply(None, &started).unwrap();
+    let append = Append {
+        stream: Session::stream(id).unwrap(),
+        expected: Expected::NoStream,
+        events: vec![started.encode()],
+        snapshot: session.encode(),
+        records: heirloom::session::index::changes(id, None, &session),
+    };
+    server.app.store.append(append).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_session_without_offline_access_ends_with_its_login_and_another_lives_on() {
+    let office = Office::open().await;
+    let server = &office.server;
+    let (login, _) = log_in(server).await;
+    let online = begin_from(server, &login, "read").await;
+    let offline = begin_from(server, &login, "offline_access read").await;
+    let lives = async |id| server.app.sessions.live(id).await.unwrap().is_some();
+    assert!(lives(online).await && lives(offline).await);
+    server.app.logins.log_out(login.id, LogoutReason::Logout, None).await.unwrap();
+    assert!(!lives(online).await, "at once");
+    assert!(lives(offline).await);
+    let seen = office.get(&format!("/admin/sessions/{online}")).await;
+    assert!(seen.text.contains("login_ended"), "{}", seen.text);
+    server.wait(DAY);
+    server.app.sweeper.sweep(10).await.unwrap();
+    let ended = server.events(online).await;
+    assert!(
+        matches!(ended.last(), Some(SessionEvent::Ended { reason: EndReason::LoginEnded, .. })),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_is_kept_when_all_others_are_ended_lives_on_without_its_login() {
+    let server = Server::start().await;
+    let (login, cookie) = log_in(&server).await;
+    let (kept, other) =
+        (begin_from(&server, &login, "read").await, begin_from(&server, &login, "read").await);
+    server.app.sessions.end_all_sessions(login.user, Some(kept)).await.unwrap();
+    let lives = async |id| server.app.sessions.live(id).await.unwrap().is_some();
+    assert!(lives(kept).await && !lives(other).await && !is_current(&server, &cookie).await);
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_at_the_pages_keeps_the_sessions_of_its_login() {
+    let server = Server::start().await;
+    let ((here, _), (there, _)) = (log_in(&server).await, log_in(&server).await);
+    let (own, foreign) =
+        (begin_from(&server, &here, "read").await, begin_from(&server, &there, "read").await);
+    server.app.accounts.change_password_in(&here, (USER.1, NEW), typed().peer).await.unwrap();
+    let lives = async |id| server.app.sessions.live(id).await.unwrap().is_some();
+    assert!(lives(own).await && !lives(foreign).await);
 }

@@ -92,6 +92,9 @@ impl Administration {
         }
         let client = self.clients.known(&started.client).await?.and_then(|client| client.usable());
         let holds = client.is_some_and(|session_epoch| session_epoch.covers(id, started.client_epoch));
-        Ok((!holds).then_some(EndReason::ClientEpoch))
+        if !holds {
+            return Ok(Some(EndReason::ClientEpoch));
+        }
+        Ok(self.sessions.login_end(session).await?.map(|_| EndReason::LoginEnded))
     }
 }
