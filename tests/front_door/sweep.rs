@@ -179,14 +179,14 @@ async fn a_sweep_takes_its_batch_and_reads_nothing_that_is_not_due() {
     }
     counts.take();
     server.app.sweeper.sweep(10).await.unwrap();
-    assert_eq!(counts.take(), (3, 10), "a look at the front of each queue");
+    assert_eq!(counts.take(), (6, 10), "a look at the front of each queue");
     server.wait(1);
     let mut ended = Vec::new();
     loop {
         counts.take();
         let swept = server.app.sweeper.sweep(10).await.unwrap();
         let (reads, rows) = counts.take();
-        assert!(reads <= 3 + 10 * 4 && rows <= 20, "{reads} reads, {rows} rows");
+        assert!(reads <= 6 + 10 * 4 && rows <= 20, "{reads} reads, {rows} rows");
         ended.push(swept.ended);
         if !swept.more {
             break;
