@@ -175,10 +175,10 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.exposed.clone();
-        let refreshing = self
-            .clients
-            .iter()
-            .filter(|client| client.metadata.grant_types.contains(&GrantType::RefreshToken));
+        let refreshing = self.clients.iter().filter(|client| {
+            let has = |grant| client.metadata.grant_types.contains(&grant);
+            has(GrantType::RefreshToken) && !has(GrantType::AuthorizationCode)
+        });
         let refreshing: Vec<&str> = refreshing.map(|client| client.id.as_str()).collect();
         if self.password_grant {
             warnings.push(
@@ -187,12 +187,12 @@ impl Config {
                     .to_owned(),
             );
         } else if self.clients.is_empty() {
-            warnings
-                .push("no client is declared and the password grant is off: nobody can sign in".to_owned());
+            warnings.push(
+                "no client is declared: only those that an administrator registers can be used".to_owned(),
+            );
         } else if !refreshing.is_empty() {
             warnings.push(format!(
-                "the password grant is off, and it is the only way to sign in so far: nobody gets tokens through {}. Write \
-                 password = true in [grants] if you mean to",
+                "nobody gets tokens through {}: give it redirect_uris, so that people sign in on heirloom's pages",
                 refreshing.join(", ")
             ));
         }

@@ -4,7 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use crate::folder::{Folder, SECRET, load};
-use heirloom::client::{Delivery, RetryWindow, SecretDigest, TokenEndpointAuthMethod};
+use heirloom::client::{
+    ConsentPolicy, Delivery, PkcePolicy, RetryWindow, SecretDigest, TokenEndpointAuthMethod,
+};
 use heirloom::oauth::GrantType;
 
 #[test]
@@ -55,7 +57,11 @@ fn the_example_holds_and_its_defaults_are_the_defaults() {
     assert_eq!(web.metadata.token_endpoint_auth_method, TokenEndpointAuthMethod::ClientSecret);
     assert_eq!(web.secrets, [SecretDigest::of(SECRET)]);
     assert_eq!(web.metadata.retry_window, RetryWindow::UntilUsed);
-    assert_eq!(web.metadata.grant_types, [GrantType::Password, GrantType::RefreshToken]);
+    let grants = [GrantType::RefreshToken, GrantType::AuthorizationCode];
+    assert_eq!(web.metadata.grant_types, grants);
+    assert_eq!(web.metadata.redirect_uris, ["https://www.example.com/callback".parse().unwrap()]);
+    assert_eq!((web.metadata.pkce, web.metadata.consent), (PkcePolicy::Required, ConsentPolicy::Implied));
+    assert_eq!((phone.metadata.redirect_uris.len(), phone.metadata.consent), (2, ConsentPolicy::Ask));
     assert!(web.metadata.revoke_access_tokens && phone.metadata.revoke_access_tokens);
     assert_eq!(
         (web.metadata.refresh_token_delivery, &web.metadata.origins[..], &web.metadata.introspects[..]),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::super::raw::RawTime;
 use super::super::rules::TokenRules;
-use super::super::settings::RetryWindow;
+use super::super::settings::{ConsentPolicy, PkcePolicy, RetryWindow};
 use super::*;
+use crate::oauth::RedirectUri;
 
 /// What is wrong with `raw`, as field and rule, beside an issuer; none if it is good.
 fn mistakes(raw: &RawMetadata, issuer: Option<&str>, is_stored: bool) -> Vec<(Field, &'static str)> {
@@ -152,6 +153,8 @@ fn words_and_times_are_checked_without_a_configuration() {
         retry_window: Some(seconds(86_401)),
         reuse: text("end"),
         refresh_token_delivery: text("header"),
+        pkce: text("plain"),
+        consent: text("never"),
         ..RawMetadata::default()
     };
     let told: Vec<_> = raw.check_alone().iter().map(|it| (it.field, it.item)).collect();
@@ -165,6 +168,8 @@ fn words_and_times_are_checked_without_a_configuration() {
         (Field::RetryWindow, None),
         (Field::Reuse, None),
         (Field::RefreshTokenDelivery, None),
+        (Field::Pkce, None),
+        (Field::Consent, None),
     ];
     assert_eq!(told, expected);
     assert_eq!(public().check_alone(), []);
@@ -176,6 +181,64 @@ fn a_client_that_is_changed_keeps_its_method_and_what_is_set() {
     let changed = raw.of_registered(TokenEndpointAuthMethod::ClientSecret);
     assert_eq!(changed.method(), Some(TokenEndpointAuthMethod::ClientSecret));
     assert_eq!(changed.client_name.as_deref(), Some("TV"));
+}
+
+/// As programs that speak the Model Context Protocol register: one client for an app, a page and this machine.
+#[test]
+fn an_app_s_scheme_a_page_and_this_machine_stand_in_one_registration() {
+    let uris = [
+        "cursor://anysphere.cursor-mcp/callback",
+        "https://app.example/callback",
+        "http://localhost/callback",
+    ];
+    let raw = RawMetadata { redirect_uris: Some(uris.map(str::to_owned).to_vec()), ..public() };
+    let metadata = validated(&raw, Some("https://id.example"), true).unwrap();
+    assert_eq!(metadata.redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>(), uris);
+}
+
+#[test]
+fn a_client_with_a_redirect_uri_has_the_code_unless_it_lists_its_grants() {
+    let redirect = || Some(vec!["https://app.example/callback".to_owned()]);
+    let usual = [GrantType::Password, GrantType::RefreshToken];
+    assert_eq!(good(&public()).grant_types, usual);
+    assert_eq!(good(&RawMetadata { redirect_uris: Some(Vec::new()), ..public() }).grant_types, usual);
+    let coded = good(&RawMetadata { redirect_uris: redirect(), ..public() });
+    assert_eq!(coded.grant_types, [usual[0], usual[1], GrantType::AuthorizationCode]);
+    assert_eq!((coded.pkce, coded.consent), (PkcePolicy::Required, ConsentPolicy::Ask));
+    let listed = Some(vec!["authorization_code".to_owned()]);
+    let listed = good(&RawMetadata { redirect_uris: redirect(), grant_types: listed, ..public() });
+    assert_eq!(listed.grant_types, [GrantType::AuthorizationCode]);
+}
+
+#[test]
+fn a_registered_client_has_up_to_16_redirect_uris_and_a_declared_one_more() {
+    let with = |number| RawMetadata {
+        redirect_uris: Some((0..number).map(|n| format!("https://app.example/{n}")).collect()),
+        ..public()
+    };
+    for (number, is_stored, is_good) in [(16, true, true), (17, true, false), (17, false, true)] {
+        let told = mistakes(&with(number), None, is_stored);
+        let expected = if is_good { Vec::new() } else { vec![(Field::RedirectUris, "too_many")] };
+        assert_eq!(told, expected, "{number} {is_stored}");
+    }
+}
+
+#[test]
+fn where_a_client_is_told_of_a_logout_is_https_or_on_this_machine_beside_an_issuer_on_it() {
+    let told = |url: &str| RawMetadata {
+        redirect_uris: Some(vec!["https://app.example/callback".to_owned()]),
+        backchannel_logout_uri: Some(url.to_owned()),
+        ..confidential()
+    };
+    for (url, issuer, is_good) in [
+        ("https://app.example/logout", "https://id.example", true),
+        ("http://127.0.0.1:9/logout", "http://127.0.0.1:8080", true),
+        ("http://127.0.0.1:9/logout", "https://id.example", false),
+        ("http://app.example/logout", "http://127.0.0.1:8080", false),
+    ] {
+        let expected = if is_good { Vec::new() } else { vec![(Field::BackchannelLogoutUri, "not_https")] };
+        assert_eq!(mistakes(&told(url), Some(issuer), true), expected, "{url} {issuer}");
+    }
 }
 
 #[test]
