@@ -24,6 +24,8 @@ async fn the_metadata_says_what_is_supported() {
     let base = &server.base;
     let expected = json!({
         "issuer": base,
+        "authorization_endpoint": format!("{base}/oauth/authorize"),
+        "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
         "token_endpoint": format!("{base}/oauth/token"),
         "revocation_endpoint": format!("{base}/oauth/revoke"),
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
@@ -32,18 +34,73 @@ async fn the_metadata_says_what_is_supported() {
         "userinfo_endpoint": format!("{base}/oauth/userinfo"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "scopes_supported": ["account", "admin", "email", "offline_access", "openid", "profile", "read", "write"],
-        "response_types_supported": [],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["password", "refresh_token", "client_credentials", "authorization_code"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "require_pushed_authorization_requests": false,
+        "ui_locales_supported": ["en", "de", "fr", "es", "ja"],
         "service_documentation": format!("{base}/docs"),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": [
+            "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash",
+            "preferred_username", "name", "email", "email_verified", "roles",
+        ],
+        "acr_values_supported": ["1"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
     });
     assert_eq!(metadata.json, expected);
     assert_eq!(metadata.header("access-control-allow-origin"), "*");
-    // Nimbus, pac4j and Spring's clients need the first member; go-oidc and fastapi-oidc verify by the second.
-    let mut openid = expected;
-    openid["subject_types_supported"] = json!(["public"]);
-    openid["id_token_signing_alg_values_supported"] = json!(["RS256"]);
-    assert_eq!(server.get("/.well-known/openid-configuration").await.json, openid);
+    assert_eq!(server.get("/.well-known/openid-configuration").await.json, expected);
+}
+
+/// OpenID Foundation, Config OP: `oidcc-discovery-endpoint-verification`.
+#[tokio::test]
+async fn discovery_endpoint_verification() {
+    let server = Server::with(|setup| {
+        "https://id.example.com".clone_into(&mut setup.config.issuer);
+        setup.config.accounts.registration = heirloom::config::SignUp::Closed;
+    })
+    .await;
+    let answer = server.get("/.well-known/openid-configuration").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json; charset=utf-8"));
+    let metadata = &answer.json;
+    assert_eq!(metadata["issuer"], "https://id.example.com");
+    let is_there = |name: &str, word: &str| metadata[name].as_array().unwrap().contains(&json!(word));
+    for (name, word) in [
+        ("response_types_supported", "code"),
+        ("subject_types_supported", "public"),
+        ("id_token_signing_alg_values_supported", "RS256"),
+        ("grant_types_supported", "authorization_code"),
+        ("claims_supported", "sub"),
+        ("scopes_supported", "openid"),
+        ("code_challenge_methods_supported", "S256"),
+        ("token_endpoint_auth_methods_supported", "client_secret_basic"),
+    ] {
+        assert!(is_there(name, word), "{name} {word}: {metadata}");
+    }
+    assert!(!is_there("prompt_values_supported", "create"), "nobody can sign up");
+    for name in
+        ["request_parameter_supported", "request_uri_parameter_supported", "claims_parameter_supported"]
+    {
+        assert!(metadata[name].is_boolean(), "{name}");
+    }
+    for (name, value) in metadata.as_object().unwrap() {
+        let Some(url) = value.as_str().filter(|_| name != "issuer") else { continue };
+        let path = url.strip_prefix("https://id.example.com").unwrap_or_else(|| panic!("{name}: {url}"));
+        assert_ne!(server.get(path).await.status, 404, "{name}: {url}");
+    }
+    let jwks = server.get("/.well-known/jwks.json").await.json;
+    for key in jwks["keys"].as_array().unwrap() {
+        let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+        assert!(private.iter().all(|member| key.get(*member).is_none()), "{key}");
+    }
 }
 
 #[tokio::test]

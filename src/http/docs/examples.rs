@@ -86,6 +86,8 @@ pub(super) fn header(name: &str) -> Option<&'static str> {
 fn metadata() -> Value {
     json!({
         "issuer": "https://id.example.com",
+        "authorization_endpoint": "https://id.example.com/oauth/authorize",
+        "pushed_authorization_request_endpoint": "https://id.example.com/oauth/par",
         "token_endpoint": "https://id.example.com/oauth/token",
         "revocation_endpoint": "https://id.example.com/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
@@ -94,10 +96,26 @@ fn metadata() -> Value {
         "userinfo_endpoint": "https://id.example.com/oauth/userinfo",
         "jwks_uri": "https://id.example.com/.well-known/jwks.json",
         "scopes_supported": SCOPES,
-        "response_types_supported": [],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "require_pushed_authorization_requests": false,
+        "ui_locales_supported": ["en", "de", "fr", "es", "ja"],
         "service_documentation": "https://id.example.com/docs",
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": [
+            "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash",
+            "preferred_username", "name", "email", "email_verified", "roles",
+        ],
+        "acr_values_supported": ["1"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
     })
 }
 
