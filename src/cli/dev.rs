@@ -13,7 +13,7 @@ use super::accepted::Accepted;
 use super::demo::{Demo, User};
 use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
-use crate::config::{AccessTokenType, TokenOverrides};
+use crate::config::{AccessTokenType, TokenOverrides, demo_redirect_uris};
 use crate::oauth::{Audience, ClientId, Origin};
 use crate::random::Random;
 
@@ -180,7 +180,13 @@ impl Announcement {
     /// # Errors
     /// If it can't be written as JSON, which does not happen.
     pub fn json(&self) -> io::Result<String> {
-        let mut line = serde_json::to_string(self)?;
+        let mut said = serde_json::to_value(self)?;
+        let uris: Vec<_> = demo_redirect_uris(&self.issuer).iter().map(ToString::to_string).collect();
+        for client in ["public_client", "confidential_client"] {
+            let client = said.get_mut(client).and_then(serde_json::Value::as_object_mut);
+            client.and_then(|client| client.insert("redirect_uris".to_owned(), uris.clone().into()));
+        }
+        let mut line = said.to_string();
         line.push('\n');
         Ok(line)
     }
@@ -211,6 +217,10 @@ impl Announcement {
              Refresh (paste it after that, as often as you like):\n\
              \n\
              {}\n\
+             \n\
+             Or sign in in a browser, on heirloom's own pages (open this link):\n\
+             \n\
+             {issuer}/demo?sign-in\n\
              \n",
             user.username,
             user.password,

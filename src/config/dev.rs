@@ -150,12 +150,13 @@ impl Config {
         };
         // An address, because `localhost` is two addresses, one of which another program may use.
         let issuer = format!("http://127.0.0.1:{}", dev.port);
-        let redirect_uris = redirect_uris(&issuer);
+        let redirect_uris = demo_redirect_uris(&issuer);
         let metadata = |name: &str, method: TokenEndpointAuthMethod, id: &ClientId| ClientMetadata {
             client_name: name.to_owned(),
             scope: scopes.clone(),
             grant_types: grants_of(id, method),
             redirect_uris: redirect_uris.clone(),
+            post_logout_redirect_uris: redirect_uris.clone(),
             ..rules.usual(method)
         };
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", dev.port)).to_vec();
@@ -212,11 +213,15 @@ fn without_bursts() -> Throttle {
     }
 }
 
-/// Where the demo clients get their answers: any port of this machine.
-fn redirect_uris(issuer: &str) -> Vec<RedirectUri> {
-    let own = format!("{issuer}/demo");
-    let uris = ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback", &own];
-    uris.into_iter().filter_map(|uri| uri.parse().ok()).collect()
+/// Where the demo clients get their answers: the demo's own pages, and any port of this machine.
+#[must_use]
+pub fn demo_redirect_uris(issuer: &str) -> Vec<RedirectUri> {
+    let own = ["/demo", "/docs/oauth2-redirect"].map(|path| format!("{issuer}{path}"));
+    let any = ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"];
+    // The documentation may be open by this name.
+    let docs = "http://localhost/docs/oauth2-redirect";
+    let uris = own.iter().map(String::as_str).chain(any).chain([docs]);
+    uris.filter_map(|uri| uri.parse().ok()).collect()
 }
 
 /// Every grant that fits a demo client. One with the id of a user can't act for itself: its tokens would have a user's `sub`.

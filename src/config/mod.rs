@@ -37,7 +37,7 @@ pub use accounts::{Accounts, SignUp};
 pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
 pub use colour::Colour;
-pub use dev::{Dev, TokenOverrides};
+pub use dev::{Dev, TokenOverrides, demo_redirect_uris};
 pub use log::{Log, LogFormat};
 pub use pages::{Image, Language, Pages};
 pub use passwords::Passwords;

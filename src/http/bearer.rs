@@ -110,6 +110,12 @@ impl<'a> ApiExtractor<'a> for Bearer {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
+        let code = MetaOAuthFlow {
+            authorization_url: Some("oauth/authorize"),
+            token_url: Some("oauth/token"),
+            refresh_url: Some("oauth/token"),
+            scopes: <ApiScope as OAuthScopes>::meta(),
+        };
         let password = MetaOAuthFlow {
             authorization_url: None,
             token_url: Some("oauth/token"),
@@ -120,7 +126,7 @@ impl<'a> ApiExtractor<'a> for Bearer {
             implicit: None,
             password: Some(password),
             client_credentials: None,
-            authorization_code: None,
+            authorization_code: Some(code),
         };
         let scheme = MetaSecurityScheme {
             ty: "oauth2",

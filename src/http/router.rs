@@ -46,7 +46,9 @@ impl Router {
 fn is_documentation(path: &str) -> bool {
     path == SPECIFICATION
         || path == "/"
-        || path.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        || ["/docs", "/demo"]
+            .iter()
+            .any(|page| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 impl Endpoint for Router {
@@ -94,7 +96,8 @@ pub(super) fn answers(
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
     let clients = Arc::clone(&app.clients);
     let pages = Pages::new(&app.settings.pages, &app.settings.issuer).map_err(serde_json::Error::custom)?;
-    let methods: Vec<_> = docs::methods()?.into_iter().chain(pages::methods(&pages)).collect();
+    let methods: Vec<_> =
+        docs::methods(settings.filled_in.is_some())?.into_iter().chain(pages::methods(&pages)).collect();
     let methods = Arc::new(AllowedMethods(methods));
     let router = Router::new(app, &settings, Arc::new(pages));
     let answers = HostCheck::new(router, settings.hosts);

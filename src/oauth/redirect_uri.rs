@@ -165,19 +165,6 @@ impl RedirectUri {
         }
     }
 
-    /// The source that a content security policy must allow, so that a form's answer may lead here: the origin, or the
-    /// scheme with its colon.
-    #[must_use]
-    pub fn csp_source(&self) -> &str {
-        if self.has_private_scheme() {
-            return self.host();
-        }
-        let end = self.0.split_once("://").map_or(0, |(scheme, rest)| {
-            scheme.len().saturating_add("://".len()).saturating_add(authority(rest).len())
-        });
-        self.0.get(..end).unwrap_or_default()
-    }
-
     /// Scheme and host of a loopback URI, and what comes behind the port.
     fn loopback(&self) -> Option<(&'static str, &str)> {
         LOOPBACK.into_iter().find_map(|origin| {

@@ -150,6 +150,15 @@ async fn the_docs_the_specification_and_the_health_are_there() {
     assert_eq!(ready, json!({"status": "ok", "sweeper": sweeper}));
 }
 
+/// It is a page of `heirloom dev`.
+#[tokio::test]
+async fn there_is_no_demo_page() {
+    let server = Server::start().await;
+    for path in ["/demo", "/demo/page.js", "/demo/page.css", "/demo?sign-in"] {
+        assert_eq!(server.get(path).await.status, 404, "{path}");
+    }
+}
+
 /// Every path of the specification and of the documentation page accepts its own methods and no others. Other paths
 /// don't exist.
 #[tokio::test]
@@ -176,9 +185,15 @@ async fn each_path_takes_its_methods_and_no_other() {
         let head = send("HEAD", path).await;
         assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
     }
-    for file in
-        ["", "/swagger-ui-bundle.js", "/swagger-ui.css", "/favicon-32x32.png", "/page.js", "/page.css"]
-    {
+    for file in [
+        "",
+        "/swagger-ui-bundle.js",
+        "/swagger-ui.css",
+        "/page.js",
+        "/page.css",
+        "/oauth2-redirect",
+        "/oauth2-redirect.js",
+    ] {
         paths.push((format!("/docs{file}"), vec!["GET".to_owned(), "HEAD".to_owned()]));
         let head = send("HEAD", &format!("/docs{file}")).await;
         assert_eq!((head.status, head.text.as_str()), (200, ""), "{file}");

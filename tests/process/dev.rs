@@ -31,9 +31,15 @@ async fn one_json_line_says_all_that_a_script_needs() {
     for user in ["user", "admin"] {
         assert_eq!(keys(&said[user]), ["username", "password"]);
     }
-    assert_eq!(keys(&said["public_client"]), ["client_id"]);
-    assert_eq!(keys(&said["confidential_client"]), ["client_id", "client_secret"]);
+    assert_eq!(keys(&said["public_client"]), ["client_id", "redirect_uris"]);
+    assert_eq!(keys(&said["confidential_client"]), ["client_id", "client_secret", "redirect_uris"]);
     let base = &dev.caller.base;
+    for client in ["public_client", "confidential_client"] {
+        let uris = said[client]["redirect_uris"].as_array().unwrap();
+        for uri in [format!("{base}/demo"), "http://127.0.0.1/callback".to_owned()] {
+            assert!(uris.contains(&uri.clone().into()), "{uri}: {uris:?}");
+        }
+    }
     assert_eq!(said["token_endpoint"], format!("{base}/oauth/token"));
     assert_eq!(said["jwks_uri"], format!("{base}/.well-known/jwks.json"));
     assert_eq!(said["docs"], format!("{base}/docs"));
@@ -45,6 +51,23 @@ async fn one_json_line_says_all_that_a_script_needs() {
         assert_ne!(first.access_token(), second.access_token());
     }
     dev.process.assert_no_more_lines();
+}
+
+#[tokio::test]
+async fn the_demo_page_is_there_under_a_strict_policy_and_has_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path());
+    for path in ["/demo", "/demo/page.js", "/demo/page.css", "/docs/oauth2-redirect"] {
+        let answer = dev.caller.http.get(format!("{}{path}", dev.caller.base)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let page = answer.text().await.unwrap();
+        for secret in [&dev.said["user"]["password"], &dev.said["confidential_client"]["client_secret"]] {
+            assert!(!page.contains(secret.as_str().unwrap()), "{path}");
+        }
+    }
 }
 
 #[tokio::test]

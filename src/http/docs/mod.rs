@@ -28,6 +28,7 @@ use super::oauth::userinfo::UserinfoApi;
 use super::operations::health::HealthApi;
 use super::peer::TrustedProxies;
 
+mod demo;
 mod examples;
 mod generators;
 mod home;
@@ -112,11 +113,11 @@ struct Methods(
     BTreeMap<String, IgnoredAny>,
 );
 
-/// The methods of each path in the specification, and of the page, as `Allow` lists them.
+/// The methods of each path in the specification, and of the pages, as `Allow` lists them.
 ///
 /// # Errors
 /// If the specification can't be parsed, which would be a defect.
-pub(super) fn methods() -> Result<Vec<(String, String)>, serde_json::Error> {
+pub(super) fn methods(is_demo: bool) -> Result<Vec<(String, String)>, serde_json::Error> {
     let Paths { paths } = serde_json::from_str(SERVED)?;
     let listed = |Methods(operations): Methods| {
         let mut methods: Vec<_> = operations.keys().map(|name| name.to_uppercase()).collect();
@@ -128,7 +129,7 @@ pub(super) fn methods() -> Result<Vec<(String, String)>, serde_json::Error> {
     };
     let described = paths.into_iter().map(|(path, operations)| (path, listed(operations)));
     let own = (SPECIFICATION.to_owned(), "GET, HEAD".to_owned());
-    Ok(described.chain([own]).chain(page::methods()).collect())
+    Ok(described.chain([own]).chain(page::methods(is_demo)).collect())
 }
 
 /// The specification, with the issuer as its server.

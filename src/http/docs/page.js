@@ -12,14 +12,16 @@
 
   const guide = `
 
-To try an endpoint out, **Authorize** first. Of the three forms there you need one, \`user\`: it signs a user in and sends the access
-token with every request. Tick the scopes that you want: \`account\` for your own account, \`admin\` for administration.
-\`access_token\` takes an access token that you have already, \`client_basic\` the id and the secret of a confidential client for the
+To try an endpoint out, **Authorize** first. Of the four forms there you need one, the first, \`user (OAuth2, authorizationCode)\`: it
+opens heirloom's own page, where a user signs in, and sends the access token with every request. Tick the scopes that you want:
+\`account\` for your own account, \`admin\` for administration. The client must be registered with this page's redirect URI, which is
+this page's address with \`/oauth2-redirect\` behind it. The second form does the same with a password, for clients that may
+still use it. \`access_token\` takes an access token that you have already, \`client_basic\` the id and the secret of a confidential client for the
 token endpoints.${clientId ? ' The terminal that this demo runs in shows its users, passwords and clients.' : ''}
 
 An open lock: nothing would be sent with the request yet. A closed one: what you authorized is sent. No lock: nothing is needed.`
   const forms = {
-    user: 'The form to use: it signs a user in, and sends the access token with every request. A public client has no secret.',
+    user: 'It signs a user in, and sends the access token with every request. Use the form with authorizationCode, if the client has this page as a redirect URI; the form with password shows the password to the client. A public client has no secret.',
     access_token: 'Instead of `user`: an access token that you have already.',
     client_basic: 'For the token endpoints only: the `client_id` and the secret of a confidential client.',
   }
@@ -30,7 +32,10 @@ An open lock: nothing would be sent with the request yet. A closed one: what you
     const at = (relative) => new URL(relative, specification).href
     said.servers = [{ url: at('.').replace(/\/$/, '') }]
     for (const { flows = {} } of Object.values(said.components.securitySchemes)) {
-      for (const flow of Object.values(flows)) Object.assign(flow, { tokenUrl: at(flow.tokenUrl), refreshUrl: at(flow.refreshUrl) })
+      for (const flow of Object.values(flows)) {
+        Object.assign(flow, { tokenUrl: at(flow.tokenUrl), refreshUrl: at(flow.refreshUrl) })
+        if (flow.authorizationUrl) flow.authorizationUrl = at(flow.authorizationUrl)
+      }
     }
     said.info.description += guide
     for (const [name, description] of Object.entries(forms)) Object.assign(said.components.securitySchemes[name] ?? {}, { description })
@@ -92,6 +97,7 @@ An open lock: nothing would be sent with the request yet. A closed one: what you
     deepLinking: true,
     displayRequestDuration: true,
     docExpansion: 'list',
+    oauth2RedirectUrl: new URL('docs/oauth2-redirect', document.baseURI).href,
     defaultModelsExpandDepth: 0,
     validatorUrl: null,
     // On a refused `Basic`, a browser would ask for a password in a window of its own if cookies were allowed.
@@ -100,5 +106,7 @@ An open lock: nothing would be sent with the request yet. A closed one: what you
       return request
     },
   })
-  if (clientId) ui.initOAuth({ clientId, scopes: ['account', 'profile'] })
+  // RFC 7636: without a challenge heirloom gives no code.
+  const pkce = { usePkceWithAuthorizationCodeGrant: true }
+  ui.initOAuth(clientId ? { ...pkce, clientId, scopes: ['account', 'profile'] } : pkce)
 })()

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use poem::{Route, get};
 
-use super::home;
 use super::served::{FilledIn, Served, attribute};
+use super::{demo, home};
 
 /// A file of the page.
 struct File {
@@ -17,7 +17,7 @@ struct File {
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
-const FILES: [File; 6] = [
+const FILES: [File; 7] = [
     File {
         name: "swagger-ui-bundle.js",
         media_type: JAVASCRIPT,
@@ -37,6 +37,12 @@ const FILES: [File; 6] = [
         content: include_bytes!("../../../assets/swagger-ui/favicon-32x32.png"),
     },
     File { name: "page.js", media_type: JAVASCRIPT, is_gzip: false, content: include_bytes!("page.js") },
+    File {
+        name: "oauth2-redirect.js",
+        media_type: JAVASCRIPT,
+        is_gzip: false,
+        content: include_bytes!("oauth2-redirect.js"),
+    },
     File { name: "page.css", media_type: CSS, is_gzip: false, content: include_bytes!("page.css") },
     File { name: "home.css", media_type: CSS, is_gzip: false, content: include_bytes!("home.css") },
 ];
@@ -45,6 +51,12 @@ const FILES: [File; 6] = [
 pub(in crate::http) fn route(route: Route, issuer: &str, filled_in: Option<&FilledIn>) -> Route {
     let home = home::endpoint(issuer, filled_in);
     let route = route.at("/", get(home)).at("/docs", get(Served::page(page(filled_in)).endpoint()));
+    let back = Served::page(include_str!("oauth2-redirect.html").to_owned());
+    let route = route.at(OAUTH2_REDIRECT, get(back.endpoint()));
+    let route = match filled_in {
+        Some(filled_in) => demo::route(route, filled_in),
+        None => route,
+    };
     FILES.iter().fold(route, |route, file| {
         let content = Bytes::from_static(file.content);
         let (media_type, is_gzip) = (file.media_type, file.is_gzip);
@@ -53,10 +65,15 @@ pub(in crate::http) fn route(route: Route, issuer: &str, filled_in: Option<&Fill
     })
 }
 
-/// The pages' paths, and their methods as `Allow` lists them.
-pub(in crate::http) fn methods() -> impl Iterator<Item = (String, String)> {
+/// The page to which a sign-in from the documentation returns.
+const OAUTH2_REDIRECT: &str = "/docs/oauth2-redirect";
+
+/// The pages' paths, and their methods as `Allow` lists them; with the demo's page if `is_demo`.
+pub(in crate::http) fn methods(is_demo: bool) -> impl Iterator<Item = (String, String)> {
     let files = FILES.iter().map(|file| format!("/docs/{}", file.name));
-    ["/".to_owned(), "/docs".to_owned()].into_iter().chain(files).map(|path| (path, "GET, HEAD".to_owned()))
+    let demo = demo::PATHS.into_iter().filter(move |_| is_demo);
+    let pages = ["/", "/docs", OAUTH2_REDIRECT].into_iter().chain(demo).map(str::to_owned);
+    pages.chain(files).map(|path| (path, "GET, HEAD".to_owned()))
 }
 
 fn page(filled_in: Option<&FilledIn>) -> String {

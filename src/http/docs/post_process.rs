@@ -59,8 +59,13 @@ fn complete_components(components: &mut Map<String, Value>) {
             "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description,
         });
         schemes.insert("access_token".to_owned(), bearer);
-        // The scheme that most people use comes first.
+        // The scheme and the way to use it that most people need come first.
         in_order(schemes, &["user"]);
+        let flows =
+            schemes.get_mut("user").and_then(|user| user.get_mut("flows")).and_then(Value::as_object_mut);
+        if let Some(flows) = flows {
+            in_order(flows, &["authorizationCode"]);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub struct MetadataApi;
 
 /// What the server supports (RFC 8414 §2, OpenID Connect Discovery §3).
 #[derive(Object)]
+#[expect(clippy::struct_excessive_bools, reason = "the standards have them so")]
 struct Metadata {
     /// The issuer, as in `iss`.
     issuer: String,
