@@ -35,7 +35,8 @@ fn page(issuer: &str, filled_in: Option<&FilledIn>) -> String {
 }
 
 const DEMO: &str = "<aside>It is a demo (<code>heirloom dev</code>), for this machine only. The terminal in which it runs shows \
-                    the demo's users, their passwords and clients, and two lines to paste.</aside>\n";
+                    the demo's users, their passwords and clients, and two lines to paste. <a href=\"demo\">A page of the \
+                    demo</a> signs in by the browser.</aside>\n";
 
 /// RFC 9110 §12.5.1: without `Accept`, everything is accepted.
 fn takes_html(headers: &HeaderMap) -> bool {

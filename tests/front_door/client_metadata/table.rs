@@ -278,7 +278,7 @@ const TABLE: &[Row<&str>] = &[
         )],
     ),
     (
-        r##"{"redirect_uris": ["https://a.example/", "https://a.example/#x"]}"##,
+        r#"{"redirect_uris": ["https://a.example/", "https://a.example/#x"]}"#,
         ALL,
         &[(
             "redirect_uris",
@@ -368,7 +368,7 @@ const TABLE: &[Row<&str>] = &[
     (r#"{"pkce": "plain"}"#, ALL, &[("pkce", "It is one of: required, optional.")]),
     (r#"{"consent": "implicit"}"#, ALL, &[("consent", "It is one of: ask, implied.")]),
     (
-        r##"{"redirect_uris": ["https://a.example/"], "backchannel_logout_uri": "https://a.example/#x"}"##,
+        r#"{"redirect_uris": ["https://a.example/"], "backchannel_logout_uri": "https://a.example/#x"}"#,
         ALL,
         &[("backchannel_logout_uri", "It has a fragment. Leave out what begins with #.")],
     ),
