@@ -55,7 +55,7 @@ async function headersAreStrict(dev) {
 async function authorizeByCode(dev, browser) {
   const page = await openDocs(dev.docs)
   await dialog(page)
-  const scheme = await schemeOf(page, 'user (OAuth2, authorizationCode)')
+  const scheme = await schemeOf(page, 'user (OAuth2, authorizationCode')
   check(await page.$$eval('.dialog-ux h4', (titles) => titles[0].innerText), /authorizationCode/, 'the form that people need comes first')
   check(await scheme.$eval('[id^=client_id]', ({ value }) => value), new RegExp(`^${dev.public_client.client_id}$`), 'the demo client is filled in')
   await screenshot(page, 'docs-authorize-code')

@@ -12,7 +12,7 @@
 
   const guide = `
 
-To try an endpoint out, **Authorize** first. Of the four forms there you need one, the first, \`user (OAuth2, authorizationCode)\`: it
+To try an endpoint out, **Authorize** first. Of the four forms there you need one, the first, \`user (OAuth2, authorizationCode with PKCE)\`: it
 opens heirloom's own page, where a user signs in, and sends the access token with every request. Tick the scopes that you want:
 \`account\` for your own account, \`admin\` for administration. The client must be registered with this page's redirect URI, which is
 this page's address with \`/oauth2-redirect\` behind it. The second form does the same with a password, for clients that may
