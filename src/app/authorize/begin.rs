@@ -70,6 +70,7 @@ impl AuthorizationRequests {
         client: &Registration,
         parameters: &Parameters,
     ) -> Result<Pushed, (ErrorCode, String)> {
+        must_have_the_grant(client).map_err(Refused::code)?;
         let invalid = |error: PageError| (ErrorCode::InvalidRequest, error.to_string());
         let redirect_uri = parameters.redirect_uri().map_err(invalid)?;
         registered(client, redirect_uri).ok_or_else(|| invalid(PageError::RedirectUri))?;
@@ -160,9 +161,7 @@ impl AuthorizationRequests {
         client: &Registration,
         request: &AuthorizationRequest,
     ) -> Result<crate::app::scopes::Grant, Refused> {
-        if !client.metadata.grant_types.contains(&GrantType::AuthorizationCode) {
-            return Err(Refused::Token(TokenError::GrantNotRegistered));
-        }
+        must_have_the_grant(client)?;
         let catalogue = &self.settings.scopes;
         catalogue.grant(request.scope.as_ref(), &request.resources, client).map_err(Refused::Token)
     }
@@ -185,6 +184,11 @@ fn registered(client: &Registration, presented: &str) -> Option<RedirectUri> {
     let presented: RedirectUri = presented.parse().ok()?;
     let is_public = client.metadata.token_endpoint_auth_method.is_public();
     client.metadata.redirect_uris.iter().any(|own| own.matches(&presented, is_public)).then_some(presented)
+}
+
+fn must_have_the_grant(client: &Registration) -> Result<(), Refused> {
+    let has = client.metadata.grant_types.contains(&GrantType::AuthorizationCode);
+    if has { Ok(()) } else { Err(Refused::Token(TokenError::GrantNotRegistered)) }
 }
 
 fn pkce_rule(client: &Registration) -> PkceRule {

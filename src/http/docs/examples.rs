@@ -46,6 +46,14 @@ pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
                 }),
             ),
         ],
+        "pushAuthorizationRequest" => vec![(
+            "push",
+            json!({
+                "client_id": "phone-app", "response_type": "code", "redirect_uri": "https://app.example.com/callback",
+                "scope": "openid read", "state": "af0ifjsldkj", "code_challenge_method": "S256",
+                "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            }),
+        )],
         "revoke" => vec![("sign_out", json!({ "client_id": "phone-app", "token": REFRESH_TOKEN }))],
         "introspect" => vec![("ask", json!({ "token": REFRESH_TOKEN }))],
         _ => Vec::new(),

@@ -47,6 +47,7 @@ fn complete_components(components: &mut Map<String, Value>) {
         schemas.extend(examples::jwk_schemas());
         for (name, operation) in [
             ("TokenRequest", "token"),
+            ("PushRequest", "pushAuthorizationRequest"),
             ("RevocationRequest", "revoke"),
             ("IntrospectionRequest", "introspect"),
         ] {

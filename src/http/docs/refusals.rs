@@ -24,7 +24,7 @@ use crate::http::oauth::client_auth::ClaimError;
 use crate::http::problem::{ApiError, FieldError};
 use crate::http::request_body::Unreadable;
 use crate::http::server::BODY_TOO_LARGE;
-use crate::oauth::{ErrorCode, Scope};
+use crate::oauth::{AuthorizationError, ErrorCode, Scope};
 use crate::password::policy::{Policy, PolicyRefused};
 use crate::session::CodeRefused;
 use crate::store::StoreError;
@@ -247,6 +247,14 @@ fn of_oauth(id: &str) -> Vec<RefusalExample> {
                 name: "too_many_client_tokens".to_owned(),
                 ..RefusalExample::app(&TokenError::TooManyClientTokens { retry_after: Duration::ZERO })
             },
+        ],
+        "pushAuthorizationRequest" => vec![
+            missing("redirect_uri"),
+            code(ErrorCode::UnsupportedResponseType, &AuthorizationError::ResponseType.to_string()),
+            code(ErrorCode::RequestNotSupported, &AuthorizationError::RequestObject.to_string()),
+            RefusalExample::app(&ScopeRefused::NotRegistered("write".into()).into()),
+            RefusalExample::app(&TokenError::Target),
+            RefusalExample::app(&TokenError::GrantNotRegistered),
         ],
         "revoke" => vec![missing("token"), RefusalExample::app(&TokenError::AccessTokenRevocation)],
         _ => vec![missing("token")],

@@ -70,6 +70,8 @@ pub(super) fn whole(scene: &Scene, operation: &Operation) -> RequestBuilder {
     let carried = match operation.id() {
         "token" => sign_in(PUBLIC, USER.1, ""),
         "revoke" => json!(format!("client_id={PUBLIC}&token={}", scene.account)),
+        // Of a client that is not declared, which must be looked for.
+        "pushAuthorizationRequest" => pushed("client_id=nobody"),
         "introspect" => json!(format!("token={}", scene.account)),
         _ => example(operation),
     };
@@ -105,6 +107,20 @@ fn redeem(code: &str, redirect_uri: &str, verifier: &str) -> Carried {
     ))
 }
 
+fn pushed(more: &str) -> Carried {
+    let redirect_uri = "http%3A%2F%2F127.0.0.1%2Fcallback";
+    let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    let usual = [
+        ("response_type", "code"),
+        ("redirect_uri", redirect_uri),
+        ("code_challenge", challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let kept = usual.iter().filter(|(name, _)| !more.contains(&format!("{name}=")));
+    let kept = kept.map(|(name, value)| format!("&{name}={value}")).collect::<String>();
+    json!(format!("{more}{kept}"))
+}
+
 pub(super) fn sign_in(client: &str, password: &str, more: &str) -> Carried {
     json!(format!("grant_type=password&client_id={client}&username={}&password={password}{more}", USER.0))
 }
@@ -118,7 +134,7 @@ pub(super) fn with(scene: &Scene, operation: &Operation, carried: &Carried) -> R
 /// With the credentials of somebody who may make it.
 pub(super) fn authorized(scene: &Scene, operation: &Operation, request: RequestBuilder) -> RequestBuilder {
     match operation.id() {
-        "token" | "revoke" | "signUp" => request,
+        "token" | "revoke" | "pushAuthorizationRequest" | "signUp" => request,
         "introspect" => request.basic_auth(CONFIDENTIAL, Some(SECRET)),
         _ => request.bearer_auth(scene.token(operation)),
     }
@@ -166,6 +182,21 @@ fn carried(scene: &Scene, id: &str, name: &str) -> Option<Carried> {
         ("token", "invalid_scope") => sign_in(RADIO, USER.1, "&scope=write"),
         ("token", "invalid_target") => sign_in(PUBLIC, USER.1, "&resource=other-api"),
         ("token", "invalid_client") => json!("grant_type=password"),
+        ("pushAuthorizationRequest", "invalid_request") => {
+            pushed(&format!("client_id={PUBLIC}&redirect_uri="))
+        }
+        ("pushAuthorizationRequest", "unsupported_response_type") => {
+            pushed(&format!("client_id={PUBLIC}&response_type=token"))
+        }
+        ("pushAuthorizationRequest", "request_not_supported") => {
+            pushed(&format!("client_id={PUBLIC}&request=x"))
+        }
+        ("pushAuthorizationRequest", "invalid_scope") => pushed(&format!("client_id={RADIO}&scope=write")),
+        ("pushAuthorizationRequest", "invalid_target") => {
+            pushed(&format!("client_id={PUBLIC}&resource=other-api"))
+        }
+        ("pushAuthorizationRequest", "unauthorized_client") => pushed(&format!("client_id={TV}")),
+        ("pushAuthorizationRequest", "invalid_client") => pushed("x=y"),
         ("revoke", "invalid_request") => json!(format!("client_id={PUBLIC}")),
         ("revoke", "unsupported_token_type") => json!(format!("client_id={RADIO}&token={}", scene.of_radio)),
         ("revoke", "invalid_client") => json!("token=x"),
