@@ -25,7 +25,7 @@ const MAX_LOCALES: usize = 256;
 pub const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// The parameters by name. Of those that are not in it, an error message says no name: they can be anything.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "acr_values",
     "claims",
     "claims_locales",
@@ -37,6 +37,7 @@ const KNOWN: [&str; 22] = [
     "login_hint",
     "max_age",
     "nonce",
+    "post_logout_redirect_uri",
     "prompt",
     "redirect_uri",
     "registration",
@@ -100,6 +101,18 @@ impl Parameters {
         self.one("id_token_hint")
     }
 
+    /// A parameter, as it came.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.one(name)
+    }
+
+    /// A parameter that is there more than once (RFC 6749 §3.1).
+    #[must_use]
+    pub fn repeated(&self) -> Option<&'static str> {
+        self.repeated.first().copied()
+    }
+
     /// How the client is answered, as far as its parameters say so: an error of [`Parameters::request`] goes there too.
     #[must_use]
     pub fn answer(&self) -> Answer {
@@ -120,7 +133,7 @@ impl Parameters {
         client: ClientId,
         pkce: PkceRule,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
-        if let Some(name) = self.repeated.first() {
+        if let Some(name) = self.repeated() {
             return Err(AuthorizationError::Repeated(name));
         }
         self.refuse_what_is_not_supported()?;

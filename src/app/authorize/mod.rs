@@ -7,6 +7,7 @@
 //! | [`begin`] | which requests are good, and where errors go |
 //! | `question` | what the person is asked next |
 //! | [`answer`] | how the client is answered |
+//! | [`log_out`] | which requests to log out are good |
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::session::LoginReference;
 
 pub mod answer;
 pub mod begin;
+pub mod log_out;
 mod question;
 
 pub use answer::ClientAnswer;

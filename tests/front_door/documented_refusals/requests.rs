@@ -117,8 +117,8 @@ fn pushed(more: &str) -> Carried {
         ("code_challenge_method", "S256"),
     ];
     let kept = usual.iter().filter(|(name, _)| !more.contains(&format!("{name}=")));
-    let kept = kept.map(|(name, value)| format!("&{name}={value}")).collect::<String>();
-    json!(format!("{more}{kept}"))
+    let kept: Vec<_> = kept.map(|(name, value)| format!("{name}={value}")).collect();
+    json!(format!("{more}&{}", kept.join("&")))
 }
 
 pub(super) fn sign_in(client: &str, password: &str, more: &str) -> Carried {

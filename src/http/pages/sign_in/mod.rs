@@ -24,10 +24,16 @@ use crate::http::service;
 mod authorize;
 mod consent;
 mod login;
+mod logout;
 
 /// The paths, with their methods as `Allow` lists them.
-pub(super) const PATHS: [(&str, &str); 3] =
-    [("/oauth/authorize", METHODS), ("/login", METHODS), ("/consent", METHODS)];
+pub(super) const PATHS: [(&str, &str); 5] = [
+    ("/oauth/authorize", METHODS),
+    ("/login", METHODS),
+    ("/consent", METHODS),
+    ("/oauth/logout", METHODS),
+    ("/logout", METHODS),
+];
 const METHODS: &str = "GET, HEAD, POST";
 
 /// Adds the paths.
@@ -61,6 +67,10 @@ async fn answer(mut visit: Visit<'_>, body: Option<RequestBody>) -> Response {
         ("/oauth/authorize", Some(body)) => authorize::begin_by_form(&mut visit, body).await,
         ("/consent", None) => consent::show(&mut visit).await,
         ("/consent", Some(body)) => consent::submit(&mut visit, body).await,
+        ("/oauth/logout", None) => logout::begin(&mut visit).await,
+        ("/oauth/logout", Some(body)) => logout::begin_by_form(&mut visit, body).await,
+        ("/logout", None) => logout::show(&mut visit).await,
+        ("/logout", Some(body)) => logout::submit(&mut visit, body).await,
         (_, None) => login::show(&mut visit).await,
         (_, Some(body)) => login::submit(&mut visit, body).await,
     };
