@@ -41,6 +41,7 @@ const STORED_TYPES: &[&str] = &[
     "oauth::Generation",
     "oauth::GrantType",
     "oauth::Kid",
+    "oauth::LogoutRequest",
     "oauth::Nonce",
     "oauth::Origin",
     "oauth::Prompts",

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use heirloom::clock::Timestamp;
 use heirloom::oauth::{
-    AuthorizationCode, MacKeys, Parameters, PkceRule, RefreshToken, RefreshTokenCodec, SealedRequest,
+    AuthorizationCode, LogoutRequest, MacKeys, Parameters, PkceRule, RefreshToken, RefreshTokenCodec,
+    SealedRequest,
 };
 use heirloom::token::claims::jti;
 use zeroize::Zeroizing;
@@ -75,5 +76,17 @@ fn sealed_requests(frozen: &mut Frozen) {
     frozen.text("pushed request, full", &full.seal_pushed(&keys).unwrap());
     frozen.reads("pushed request, full", |text| {
         assert_eq!(SealedRequest::open_pushed(&keys, text).as_ref(), Some(&full));
+    });
+    let logout = LogoutRequest {
+        client: "web".parse().unwrap(),
+        user: [0x22; 16].into(),
+        login: Some([0x33; 16].into()),
+        redirect_uri: Some("https://app.example/goodbye".into()),
+        state: Some("a state".into()),
+        at: Timestamp::from_millis(1_795_780_860_123),
+    };
+    frozen.text("logout request", &logout.seal(&keys).unwrap());
+    frozen.reads("logout request", |text| {
+        assert_eq!(LogoutRequest::open(&keys, text).as_ref(), Some(&logout));
     });
 }
