@@ -28,6 +28,7 @@ mod authorize;
 mod browser;
 mod client_credentials;
 mod client_metadata;
+mod conformance;
 mod consents;
 mod counting;
 mod devices;

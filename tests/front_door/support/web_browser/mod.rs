@@ -16,7 +16,7 @@ pub(crate) mod cookies;
 pub(crate) mod csp;
 mod html;
 mod page;
-mod signing_in;
+pub(crate) mod signing_in;
 
 use std::sync::Arc;
 
@@ -81,6 +81,14 @@ impl Browser {
         let from = Some(Url::parse(site).unwrap());
         let navigation = Navigation { site: "cross-site", form_action: None, from };
         self.navigate(Method::GET, url, &[], navigation).await
+    }
+
+    /// Sends a form that stands on another site's page. Follows no redirect.
+    pub(crate) async fn post_from(&mut self, site: &str, url: &Url, fields: &[(&str, &str)]) -> Page {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let from = Some(Url::parse(site).unwrap());
+        let navigation = Navigation { site: "cross-site", form_action: None, from };
+        self.navigate(Method::POST, url, &fields, navigation).await
     }
 
     /// Follows a redirect, by one step.

@@ -70,7 +70,12 @@ impl Delivery {
 impl Browser {
     /// Goes from an authorization URL to the client's answer: logs in where it is asked to, and allows what is asked.
     pub(crate) async fn sign_in(&mut self, url: &Url, person: (&str, &str)) -> Delivery {
-        let mut arrival = self.begin(url).await;
+        let arrival = self.begin(url).await;
+        self.finish(arrival, person).await
+    }
+
+    /// Goes on to the client's answer, as [`Browser::sign_in`].
+    pub(crate) async fn finish(&mut self, mut arrival: Arrival, person: (&str, &str)) -> Delivery {
         for _ in 0..STEPS {
             match arrival {
                 Arrival::Client(delivery) => return delivery,
@@ -82,7 +87,7 @@ impl Browser {
                 }
             }
         }
-        panic!("{url} leads in a circle: {arrival:?}");
+        panic!("the pages lead in a circle: {arrival:?}");
     }
 
     /// Opens an authorization URL from the client's site, and follows the redirects.

@@ -1,0 +1,5 @@
+//! The plan "Basic OP".
+
+use super::plan::Mode;
+
+super::every_module!(Mode::Query);
