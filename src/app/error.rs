@@ -254,9 +254,7 @@ impl TokenError {
             Self::Target => "The resource is unknown or not registered for the client.",
             Self::NotAToken => Self::BAD_REFRESH_TOKEN,
             Self::NotACode => Self::BAD_CODE,
-            Self::TooManyAuthorizations { .. } => {
-                "This browser signs in to apps too often. Wait before the next one."
-            }
+            Self::TooManyAuthorizations { .. } => "This browser signs in to apps too often. Wait a moment.",
             Self::AccessTokenRevocation => {
                 "This client's access tokens cannot be revoked. Revoke the refresh token."
             }

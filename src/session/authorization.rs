@@ -6,64 +6,15 @@
 
 use std::time::Duration;
 
-use minicbor::{Decode, Encode};
-use ring::digest::{SHA256, digest};
-
+use super::code::{Code, LoginReference};
 use super::command::Policy;
-use super::event::{SessionEvent, Started};
+use super::event::{Authorized, SessionEvent, Started};
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
-use crate::oauth::{
-    Audience, AuthenticationMethod, ClientId, CodeChallenge, LoginId, Nonce, Scope, SessionEpoch, UserId,
-};
+use crate::oauth::{Audience, ClientId, Nonce, Scope, SessionEpoch, UserId};
 
 /// How long a code lasts. RFC 6749 §4.1.2 recommends ten minutes at most.
 pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
-
-/// An authorization, as it is recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Authorized {
-    /// How the session begins once the code is redeemed.
-    #[n(0)]
-    pub started: Started,
-    /// The code.
-    #[n(1)]
-    pub code: Code,
-    /// When the code expires, in milliseconds since the Unix epoch.
-    #[n(2)]
-    pub expiry: Timestamp,
-}
-
-/// What is known of a code. It can't be made from that without a refresh secret.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Code {
-    /// Its nonce.
-    #[n(0)]
-    pub nonce: Nonce,
-    /// The SHA-256 of the redirect URI.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub redirect_uri: [u8; 32],
-    /// The PKCE challenge; none if the client need not send one.
-    #[n(2)]
-    pub challenge: Option<CodeChallenge>,
-    /// The `nonce` of OpenID Connect, for the ID token; forgotten once the code is redeemed.
-    #[n(3)]
-    pub openid_nonce: Option<String>,
-}
-
-/// The login that a session began from.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct LoginReference {
-    /// Its id.
-    #[n(0)]
-    pub id: LoginId,
-    /// When the person last proved who they are in it.
-    #[n(1)]
-    pub auth_time: Timestamp,
-    /// How.
-    #[n(2)]
-    pub methods: Vec<AuthenticationMethod>,
-}
 
 /// A person lets a client begin.
 #[derive(Clone, Debug)]
@@ -124,12 +75,6 @@ pub fn authorize(
     let is_good = matches!(session.status, Status::Authorized { until } if now < until);
     let code = session.code.as_ref().filter(|code| is_good && command.repeats(&session.started, code));
     code.map(|code| AuthorizeDecision { events: Vec::new(), code: code.nonce }).ok_or(AuthorizationUsed)
-}
-
-/// The digest of a redirect URI, by which a later one is compared.
-#[must_use]
-pub fn redirect_digest(uri: &str) -> [u8; 32] {
-    digest(&SHA256, uri.as_bytes()).as_ref().try_into().unwrap_or_default()
 }
 
 impl Authorize {

@@ -2,13 +2,12 @@
 
 use minicbor::{Decode, Encode};
 
+use super::code::{Code, LoginReference};
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::{
     Actor, Audience, ClientId, Generation, Kid, LoginId, Nonce, Scope, SessionEpoch, SessionId, UserId,
 };
-
-pub use super::authorization::{Authorized, LoginReference};
 
 const FORMAT: u8 = 1;
 
@@ -106,8 +105,7 @@ pub enum SessionEvent {
     /// `rotations_summarized`: replaces old refreshes by their summary.
     #[n(7)]
     RotationsSummarized(#[n(0)] Summary),
-    /// `session_authorized`: a person who is signed in let a client begin. The session begins once the client redeems the
-    /// code.
+    /// `session_authorized`: a person let a client begin. The session begins once the client redeems the code.
     #[n(8)]
     Authorized(#[n(0)] Box<Authorized>),
 }
@@ -203,8 +201,7 @@ impl Started {
     /// The login that it ends with: that of an online session, which was not granted `offline_access`.
     #[must_use]
     pub fn online(&self) -> Option<LoginId> {
-        let is_offline = self.scope.contains(Scope::OFFLINE_ACCESS);
-        self.login.as_ref().filter(|_| !is_offline).map(|login| login.id)
+        self.login.as_ref().filter(|_| !self.scope.contains(Scope::OFFLINE_ACCESS)).map(|login| login.id)
     }
 
     /// Whether it is one of the user's sessions of `epoch`, or one that was kept: by itself, or with its login.
@@ -226,6 +223,20 @@ impl Started {
     pub fn is_in(&self, installation_epoch: u32) -> bool {
         self.installation_epoch.unwrap_or_default() == installation_epoch
     }
+}
+
+/// An authorization, as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Authorized {
+    /// How the session begins once the code is redeemed.
+    #[n(0)]
+    pub started: Started,
+    /// The code.
+    #[n(1)]
+    pub code: Code,
+    /// When the code expires, in milliseconds since the Unix epoch.
+    #[n(2)]
+    pub expiry: Timestamp,
 }
 
 /// The data that identify an issued access token: together with the session's state, they give all its claims.

@@ -5,6 +5,7 @@
 
 pub mod authorization;
 pub mod client_session;
+pub mod code;
 pub mod command;
 pub mod decide;
 pub mod device;
@@ -15,11 +16,12 @@ pub mod redeem;
 pub mod state;
 pub mod summary;
 
-pub use authorization::{AuthorizationUsed, Authorize, Authorized, Code, LoginReference, authorize};
+pub use authorization::{AuthorizationUsed, Authorize, authorize};
 pub use client_session::{ClientToken, client_token};
+pub use code::{Code, LoginReference};
 pub use command::{Policy, Presented, Refresh, Start};
 pub use decide::{Decision, Denied, Granted, decide, end, end_by, start};
 pub use device::Device;
-pub use event::{EndReason, Issued, SessionEvent, Summary};
+pub use event::{Authorized, EndReason, Issued, SessionEvent, Summary};
 pub use redeem::{CodeRefused, Redeem, redeem};
 pub use state::{Session, Status};

@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use super::authorization::{Code, redirect_digest};
+use super::code::{Code, redirect_digest};
 use super::command::{Policy, Presented};
 use super::decide::{Decision, Granted};
 use super::event::{EndReason, Issued, SessionEvent};

@@ -2,8 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
-use super::authorization::{Authorized, Code};
-use super::event::{EndReason, Issued, SessionEvent, Started, Summary};
+use super::code::Code;
+use super::event::{Authorized, EndReason, Issued, SessionEvent, Started, Summary};
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::{Generation, Nonce, SessionId};

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
 
 use super::form::{FormError, Target, TokenForm};
-use super::login_has_ended;
+use super::login_check::login_has_ended;
 use super::refresh::report;
 use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;

@@ -8,18 +8,18 @@ use self::client_credentials::{ClientCredentialsGrant, ClientCredentialsRequest}
 use self::form::{FormError, Target, TokenForm};
 use self::password::{PasswordGrant, PasswordRequest};
 use self::refresh::{RefreshGrant, RefreshRequest};
+use super::Settings;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::metrics::TokenRequests;
 use super::mint::TokenResponse;
-use super::{Repository, Settings};
 use crate::client::metadata::is_on;
-use crate::clock::Timestamp;
-use crate::oauth::{GrantType, LoginId};
+use crate::oauth::GrantType;
 
 pub mod authorization_code;
 pub mod client_credentials;
 pub mod form;
+mod login_check;
 pub mod password;
 pub mod refresh;
 
@@ -98,17 +98,6 @@ impl TokenRequest {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
         }
     }
-}
-
-/// Whether the login that a session began from has ended; `false` where there is none to ask.
-async fn login_has_ended(
-    repository: &Repository,
-    login: Option<LoginId>,
-    now: Timestamp,
-) -> Result<bool, TokenError> {
-    let Some(login) = login else { return Ok(false) };
-    let login = repository.login(login).await?.state;
-    Ok(login.is_none_or(|login| login.ended(now).is_some()))
 }
 
 impl Settings {
