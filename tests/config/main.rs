@@ -10,6 +10,7 @@ mod clients;
 mod example;
 mod folder;
 mod mistakes;
+mod pages;
 mod secrets;
 mod settings;
 mod sources;
