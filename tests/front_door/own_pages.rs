@@ -351,3 +351,37 @@ async fn below_an_issuers_path_all_links_and_forms_stay_there() {
     assert_eq!(page.leads_to().as_str(), "https://example.com/auth/id/profile?done=saved");
     assert_eq!(browser.cookie_names().len(), 2, "{:?}", browser.cookie_names());
 }
+
+#[tokio::test]
+async fn who_makes_an_account_is_signed_in_with_it() {
+    let server = Server::start().await;
+    let mut browser = Browser::of(&server);
+    let page = open(&mut browser, "/login").await;
+    let page = browser.click(&page, "Create an account").await;
+    let fill = |page: &Page, name: &str, password: &str| {
+        let filled = page.form().set("username", name).set("email", "cy@example.com");
+        filled.set("display_name", "Cy <i>").set("password", password)
+    };
+    for (name, password, status, said) in [
+        ("", NEW, 422, "Enter a username"),
+        (USER.0, NEW, 409, "This username is already taken"),
+        ("cy", "short", 422, "The password needs at least 8 characters"),
+    ] {
+        let page = browser.submit(fill(&page, name, password)).await;
+        assert!(page.status() == status && page.text().contains(said), "{}: {}", page.status(), page.text());
+        assert_eq!(page.form().value("display_name"), "Cy <i>", "what was typed stands there");
+        assert!(!page.answer.text.contains(NEW), "no password comes back");
+    }
+    let foreign = browser.submit_from("https://evil.example/", fill(&page, "cy", NEW)).await;
+    assert_eq!(foreign.status(), 403);
+    let stale = browser.submit(fill(&page, "cy", NEW).set("form_token", "hft_x")).await;
+    assert!(stale.status() == 403 && stale.text().contains("open too long"), "{}", stale.text());
+    let page = submit(&mut browser, fill(&page, "cy", NEW)).await;
+    assert!(page.url.path() == "/profile" && page.text().contains("Signed in as cy"), "{}", page.text());
+
+    let closed =
+        server.restart(|setup| setup.config.accounts.registration = heirloom::config::SignUp::Closed).await;
+    let mut browser = Browser::of(&closed);
+    let page = open(&mut browser, "/signup").await;
+    assert!(page.forms().is_empty() && page.text().contains("New accounts are not open"), "{}", page.text());
+}

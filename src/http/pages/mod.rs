@@ -11,6 +11,7 @@ pub(super) mod headers;
 mod refused;
 pub(super) mod render;
 mod sign_in;
+mod sign_up;
 mod texts;
 mod visit;
 
