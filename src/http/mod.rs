@@ -27,7 +27,6 @@ mod json_values;
 mod layers;
 pub mod oauth;
 pub mod operations;
-#[cfg_attr(not(test), expect(dead_code, reason = "the handlers of the pages use it"))]
 mod pages;
 pub mod peer;
 pub mod problem;

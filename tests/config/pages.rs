@@ -60,7 +60,7 @@ fn a_logo_is_a_small_image() {
         let logo = setup(name, content).load().unwrap().pages.logo.unwrap();
         assert_eq!((logo.media_type, &*logo.content), (media_type, content), "{name}");
     }
-    let large = [&b"\x89PNG\r\n\x1a\n"[..], &[0; 256 * 1024]].concat();
+    let large = [b"\x89PNG\r\n\x1a\n".to_vec(), vec![0; 256 * 1024]].concat();
     for (content, part) in [
         (&b"GIF89a"[..], "is no PNG, JPEG, WebP or SVG"),
         (b"<!doctype html><svg>", "is no PNG, JPEG, WebP or SVG"),
