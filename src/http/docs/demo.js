@@ -56,11 +56,9 @@
     pretty('userinfo', await userinfo.json())
     for (const id of ['shown', 'refresh', 'devices', 'sign-out']) place(id).hidden = false
     place('sign-in').hidden = true
-    if (metadata.end_session_endpoint) {
-      const url = new URL(metadata.end_session_endpoint)
-      url.search = new URLSearchParams({ id_token_hint: tokens.id_token, client_id: clientId, post_logout_redirect_uri: redirectUri })
-      place('sign-out').href = url
-    }
+    const signOut = new URL(metadata.end_session_endpoint)
+    signOut.search = new URLSearchParams({ id_token_hint: tokens.id_token, client_id: clientId, post_logout_redirect_uri: redirectUri })
+    place('sign-out').href = signOut
   }
   const finish = async () => {
     const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? '{}')

@@ -76,7 +76,7 @@ An open lock: nothing would be sent with the request yet. A closed one: what you
         componentDidMount() {
           this.showUsername()
           // Every field of the dialog wants to be the first: this one is.
-          requestAnimationFrame(() => place.querySelector(this.state.username ? '#oauth_password' : '#oauth_username')?.focus())
+          requestAnimationFrame(() => place.querySelector('#client_id_authorizationCode')?.focus())
         }
 
         componentDidUpdate() { this.showUsername() }

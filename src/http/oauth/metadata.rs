@@ -35,6 +35,8 @@ struct Metadata {
     introspection_endpoint_auth_methods_supported: Vec<String>,
     /// Where an access token with the scope `openid` tells who the user is.
     userinfo_endpoint: String,
+    /// Where a client sends a browser to sign out (OpenID Connect RP-Initiated Logout §2.1).
+    end_session_endpoint: String,
     /// Where the public keys are.
     jwks_uri: String,
     /// The scopes.
@@ -179,6 +181,7 @@ fn metadata(settings: &Settings, algorithms: &[&str]) -> Metadata {
         introspection_endpoint: at("/oauth/introspect"),
         introspection_endpoint_auth_methods_supported: words(&CONFIDENTIAL),
         userinfo_endpoint: at("/oauth/userinfo"),
+        end_session_endpoint: at("/oauth/logout"),
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: settings.scopes.words().into_iter().map(str::to_owned).collect(),
         response_types_supported: words(&["code"]),
