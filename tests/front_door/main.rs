@@ -57,6 +57,7 @@ mod restore;
 mod revocation;
 mod sign_in;
 mod sign_up;
+mod sign_up_page;
 mod specification;
 mod summaries;
 mod support;

@@ -106,7 +106,7 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
     match visit.app.logins.log_in(typed).await {
         Ok((login, cookie)) => {
             visit.signed_in(&login, &cookie);
-            signed_in(visit, &subject, &login).await
+            signed_in(visit, subject.open.as_ref().map(|(open, _)| open), subject.to, &login).await
         }
         Err(error) => {
             let username = name.map(|name| name.to_string()).unwrap_or_default();
@@ -115,13 +115,15 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
     }
 }
 
-async fn signed_in(
+/// Where somebody goes who has just signed in.
+pub(super) async fn signed_in(
     visit: &mut Visit<'_>,
-    subject: &Subject,
+    open: Option<&OpenRequest>,
+    to: Option<&'static str>,
     login: &CurrentLogin,
 ) -> Result<Response, Refused> {
-    let Some((open, _)) = &subject.open else {
-        return Ok(redirect(&format!("/{}", subject.to.unwrap_or(HOME))));
+    let Some(open) = open else {
+        return Ok(redirect(&format!("/{}", to.unwrap_or(HOME))));
     };
     match visit.go_on(open, Some(login), false).await? {
         Onward::LogIn(reason) => visit.to_log_in(open, reason),
@@ -219,6 +221,6 @@ impl Subject {
 const HOME: &str = "profile";
 
 /// One of the person's own pages: a word of a closed list, never a URL.
-fn own_page(word: &str) -> Option<&'static str> {
+pub(super) fn own_page(word: &str) -> Option<&'static str> {
     ["profile", "password", "devices", "apps"].into_iter().find(|page| *page == word)
 }

@@ -25,11 +25,13 @@ mod authorize;
 mod consent;
 mod login;
 mod logout;
+mod sign_up;
 
 /// The paths, with their methods as `Allow` lists them.
-pub(super) const PATHS: [(&str, &str); 5] = [
+pub(super) const PATHS: [(&str, &str); 6] = [
     ("/oauth/authorize", METHODS),
     ("/login", METHODS),
+    ("/signup", METHODS),
     ("/consent", METHODS),
     ("/oauth/logout", METHODS),
     ("/logout", METHODS),
@@ -71,6 +73,8 @@ async fn answer(mut visit: Visit<'_>, body: Option<RequestBody>) -> Response {
         ("/oauth/logout", Some(body)) => logout::begin_by_form(&mut visit, body).await,
         ("/logout", None) => logout::show(&mut visit).await,
         ("/logout", Some(body)) => logout::submit(&mut visit, body).await,
+        ("/signup", None) => sign_up::show(&mut visit).await,
+        ("/signup", Some(body)) => sign_up::submit(&mut visit, body).await,
         (_, None) => login::show(&mut visit).await,
         (_, Some(body)) => login::submit(&mut visit, body).await,
     };
