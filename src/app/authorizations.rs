@@ -62,6 +62,8 @@ pub struct Authorizer {
     pub user: UserId,
     /// The login.
     pub login: LoginReference,
+    /// The user's epoch when the login began.
+    pub user_epoch: u32,
     /// When the login ends at the latest.
     pub login_expiry: Timestamp,
 }
@@ -72,8 +74,8 @@ pub enum AuthorizeError {
     /// The session's id was used for something else, or its code was redeemed or has expired.
     #[error(transparent)]
     Used(#[from] AuthorizationUsed),
-    /// The account was deleted or switched off.
-    #[error("the account is gone or switched off")]
+    /// The account was deleted or switched off, or its logins were ended.
+    #[error("the account is gone or switched off, or its logins were ended")]
     User,
     /// Anything else.
     #[error(transparent)]
@@ -90,7 +92,10 @@ impl Authorizations {
         let client = self.clients.known(&asked.client.id).await?.and_then(|client| client.usable());
         let client_epoch = client.ok_or(TokenError::Client)?;
         let user = self.repository.user(asked.by.user).await?.state.filter(User::is_active);
-        let user = user.ok_or(AuthorizeError::User)?;
+        // The password may have been changed while it was being checked: the login must hold in the epoch that the session
+        // gets.
+        let holds = |user: &User| user.session_epoch.covers(asked.by.login.id, asked.by.user_epoch);
+        let user = user.filter(holds).ok_or(AuthorizeError::User)?;
         let Grant { scope, audience } = &asked.grant;
         // RFC 6749 §3.3: a granted scope that differs from the requested one must be sent, and an empty one can't be.
         let catalogue = &self.settings.scopes;

@@ -8,6 +8,7 @@ use super::sessions::Sessions;
 use super::users::{UserError, decided};
 use crate::login;
 use crate::oauth::{ClientId, SessionId, UserId};
+use crate::session::event::Started;
 use crate::session::{self, Device, EndReason, Session, Status, device, index};
 use crate::store::{RecordChange, RecordKey, StoreError};
 use crate::user::{Command, User};
@@ -275,15 +276,20 @@ impl Sessions {
 
     /// Ends the sessions beyond the user's limit, after `new` has begun. If that fails, the sign-in still succeeds, and
     /// the next sign-in ends them.
-    pub(super) async fn evict_beyond_the_limit(&self, user: UserId, new: SessionId) {
-        let evicted = retry(OutcomeUnknown::Fails, |_| self.evict(user, new)).await;
+    pub(super) async fn evict_beyond_the_limit(&self, user: UserId, (new, began): (SessionId, &Started)) {
+        let evicted = retry(OutcomeUnknown::Fails, |_| self.evict(user, (new, began))).await;
         if let Err(error) = evicted {
             tracing::warn!(user.id = %user, error = %error, "no session was evicted");
         }
     }
 
-    /// Sessions that have ended anyway go first, then those that were used longest ago.
-    async fn evict(&self, user: UserId, new: SessionId) -> Result<(), Failed<TokenError>> {
+    /// Sessions that have ended anyway go first; then older ones of the same client in the same browser, which an app leaves
+    /// behind that signs in anew whenever its page opens; then those that were used longest ago.
+    async fn evict(
+        &self,
+        user: UserId,
+        (new, began): (SessionId, &Started),
+    ) -> Result<(), Failed<TokenError>> {
         let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
         let keys = self.repository.scan(index::all_of_user(user), None, self.most_sessions()).await;
         let keys = keys.map_err(TokenError::from)?;
@@ -296,10 +302,12 @@ impl Sessions {
             let loaded = self.repository.session(id).await?;
             let Some(session) = &loaded.state else { continue };
             let over = self.why_over(id, session).await?;
-            candidates.push((over.is_none(), session.last_seen(), id, over, loaded));
+            let login = began.online().filter(|login| session.started.online() == Some(*login));
+            let is_left_behind = login.is_some() && session.started.client == began.client;
+            candidates.push((over.is_none(), !is_left_behind, session.last_seen(), id, over, loaded));
         }
-        candidates.sort_by_key(|(live, seen, id, ..)| (*live, *seen, *id));
-        for (_, _, id, over, loaded) in candidates.into_iter().take(excess) {
+        candidates.sort_by_key(|(live, other, seen, id, ..)| (*live, *other, *seen, *id));
+        for (.., id, over, loaded) in candidates.into_iter().take(excess) {
             let reason = over.unwrap_or(EndReason::Evicted);
             self.end_loaded(id, loaded, reason).await.map_err(Failed::Append)?;
             tracing::info!(

@@ -6,9 +6,11 @@
 //! | 2 | it has ended | refused |
 //! | 3 | the data were restored since, or an epoch of the user does not cover it, or the account is not active | refused |
 //! | 4 | it is past its absolute expiry | refused |
-//! | 5 | the nonce is not the current one: the person has proved again since who they are | refused |
+//! | 5 | the nonce is neither the current one nor, within a minute of the person's proving again who they are, the one before | refused |
 //! | 6 | it was last used longer ago than the idle time | refused |
 //! | 7 | any other | accepted |
+//!
+//! The minute of row 5 is for answers that are lost or come late: another tab may put the cookie of before back.
 //!
 //! A refused cookie changes nothing: the sweeper writes down the end of a login whose absolute expiry has passed.
 
@@ -19,6 +21,9 @@ use super::event::{LoggedIn, LoginEvent, LogoutReason};
 use super::state::{Login, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, AuthenticationMethod, LoginId, Nonce, SessionEpoch, UserId};
+
+/// How long the cookie of before is accepted after the person has proved again who they are.
+const LATE: Duration = Duration::from_mins(1);
 
 /// For how long logins last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +126,9 @@ pub fn why_over(id: LoginId, login: &Login, standing: &Standing) -> Option<Logou
 pub fn accepts(login: &Login, cookie: &LoginCookie, standing: &Standing, idle: Duration) -> bool {
     let now = standing.now.max(login.last_event_at);
     let is_idle = !login.begun.persistent && now >= cookie.used.after(idle);
-    why_over(cookie.login, login, standing).is_none() && cookie.nonce == login.nonce && !is_idle
+    let is_previous = login.previous_nonce == Some(cookie.nonce) && now.since(login.auth_time) < LATE;
+    let is_known = cookie.nonce == login.nonce || is_previous;
+    why_over(cookie.login, login, standing).is_none() && is_known && !is_idle
 }
 
 #[cfg(test)]

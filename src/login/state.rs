@@ -33,6 +33,9 @@ pub struct Login {
     /// When the last event happened.
     #[n(5)]
     pub last_event_at: Timestamp,
+    /// The nonce before the person last proved again who they are.
+    #[cbor(n(6), default)]
+    pub previous_nonce: Option<Nonce>,
 }
 
 /// Whether a login is live.
@@ -70,7 +73,7 @@ impl Login {
             LoginEvent::Reauthenticated { at, methods, nonce } => {
                 login.auth_time = *at;
                 login.methods.clone_from(methods);
-                login.nonce = *nonce;
+                login.previous_nonce = Some(std::mem::replace(&mut login.nonce, *nonce));
             }
             LoginEvent::LoggedOut { at, reason, .. } => {
                 if login.status == Status::Live {
@@ -88,6 +91,7 @@ impl Login {
             methods: begun.methods.clone(),
             nonce: begun.nonce,
             last_event_at: begun.at,
+            previous_nonce: None,
             begun,
         }
     }

@@ -198,11 +198,16 @@ fn no_longer_stands(session: &Session, command: &Redeem<'_>) -> Option<(EndReaso
         Some((EndReason::UserEpoch, CodeRefused::User))
     } else if !client.is_some_and(|epoch| epoch.covers(id, started.client_epoch)) {
         Some((EndReason::ClientEpoch, CodeRefused::Client))
-    } else if command.login_has_ended {
+    } else if command.login_has_ended && needs_login(session) {
         Some((EndReason::LoginEnded, CodeRefused::Login))
     } else {
         None
     }
+}
+
+/// What was authorized needs its login until it is redeemed, and after that if it has no `offline_access`.
+fn needs_login(session: &Session) -> bool {
+    matches!(session.status, Status::Authorized { .. }) || session.started.online().is_some()
 }
 
 /// Row 7.

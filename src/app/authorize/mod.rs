@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::Settings;
-use super::authorizations::{Authorizations, Authorize, AuthorizeError, Authorizer};
+use super::authorizations::{Authorizations, Authorize, AuthorizeError};
 use super::clients::Clients;
 use super::consents::Consents;
 use super::error::TokenError;
@@ -24,7 +24,6 @@ use crate::clock::Clock;
 use crate::consent::{Allowed, ConsentId};
 use crate::oauth::{AuthorizationError, ErrorCode, PageError, Prompt, RedirectUri, SealedRequest, SessionId};
 use crate::random::Random;
-use crate::session::LoginReference;
 
 pub mod answer;
 pub mod begin;
@@ -230,9 +229,7 @@ impl AuthorizationRequests {
         device: Device<'_>,
     ) -> Result<String, AuthorizeError> {
         let request = &open.sealed.request;
-        let login_reference =
-            LoginReference { id: login.id, auth_time: login.auth_time, methods: login.methods.clone() };
-        let by = Authorizer { user: login.user, login: login_reference, login_expiry: login.absolute_expiry };
+        let by = login.authorizer();
         let asked = Authorize {
             id,
             by,

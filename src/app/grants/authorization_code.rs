@@ -119,7 +119,7 @@ impl CodeGrant {
         let granted = decision.outcome.map_err(TokenError::from)?;
         let session = session.ok_or(TokenError::from(CodeRefused::Unknown))?;
         if let Some(user) = session.started.user {
-            self.sessions.evict_beyond_the_limit(user, id).await;
+            self.sessions.evict_beyond_the_limit(user, (id, &session.started)).await;
         }
         let roles = user.map(|user| user.roles).unwrap_or_default();
         let nonce = presented.openid_nonce.get().map(String::as_str);

@@ -130,7 +130,7 @@ impl PasswordGrant {
             .then(|| RecordChange::Put(device::record(account.id, id), device.encode()));
         let records = recorded.into_iter().collect();
         let session = self.repository.append(&id, Loaded::new(), &decision.events, records).await?;
-        self.sessions.evict_beyond_the_limit(account.id, id).await;
+        self.sessions.evict_beyond_the_limit(account.id, (id, &session.started)).await;
         self.mint.mint(id, &session, &decision.outcome?, &account.state.roles)
     }
 }

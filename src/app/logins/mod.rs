@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
+use super::authorizations::Authorizer;
 use super::error::TokenError;
 use super::keys::TokenKeys;
 use super::metrics::LoginOutcomes;
@@ -19,6 +20,7 @@ use crate::login::decide::{self, LogIn, Standing};
 use crate::login::{Login, LoginCookie, LogoutReason};
 use crate::oauth::{Actor, AuthenticationMethod, ClientId, LoginId, SessionEpoch, UserId};
 use crate::random::Random;
+use crate::session::LoginReference;
 
 /// Begins logins, finds the one of a browser, and ends them.
 pub struct Logins {
@@ -49,6 +51,7 @@ pub struct CurrentLogin {
     pub persistent: bool,
     user_epoch: u32,
     cookie: LoginCookie,
+    is_outdated: bool,
 }
 
 /// A name and a password that somebody typed at heirloom's own pages. No `Debug`, since it has secrets.
@@ -129,7 +132,7 @@ impl Logins {
     /// [`TokenError::NoKey`] if there is no secret to seal it with.
     pub fn renewed(&self, current: &CurrentLogin) -> Result<Option<String>, TokenError> {
         let now = self.clock.now();
-        if !current.cookie.is_due(now) {
+        if !current.cookie.is_due(now) && !current.is_outdated {
             return Ok(None);
         }
         self.sealed(LoginCookie { used: now, ..current.cookie }).map(Some)
@@ -237,6 +240,7 @@ impl Logins {
 }
 
 impl CurrentLogin {
+    /// A cookie from before the person has proved again who they are is replaced by the current one.
     fn of(login: &Login, cookie: LoginCookie) -> Self {
         Self {
             id: cookie.login,
@@ -246,7 +250,18 @@ impl CurrentLogin {
             absolute_expiry: login.begun.absolute_expiry,
             persistent: login.begun.persistent,
             user_epoch: login.begun.user_epoch,
-            cookie,
+            is_outdated: cookie.nonce != login.nonce,
+            cookie: LoginCookie { nonce: login.nonce, ..cookie },
+        }
+    }
+
+    /// Who lets a client begin.
+    pub(super) fn authorizer(&self) -> Authorizer {
+        Authorizer {
+            user: self.user,
+            login: LoginReference { id: self.id, auth_time: self.auth_time, methods: self.methods.clone() },
+            user_epoch: self.user_epoch,
+            login_expiry: self.absolute_expiry,
         }
     }
 

@@ -5,6 +5,7 @@
 //! the client is unknown (a malformed request, an expired access token), the answer is an error that contains nothing
 //! personal, and the pages of all clients can read it. Public answers (`/.well-known/`, the specification) already
 //! permit every origin; the pages of clients are named in them, so that they can request these with cookies as well.
+//! heirloom's own pages permit nobody: they are for people, and whoever could read them could take codes.
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use crate::client::{Delivery, Registration};
 use crate::http::allowed_methods::AllowedMethods;
 use crate::http::caller::Caller;
 use crate::http::docs::SPECIFICATION;
+use crate::http::pages::is_page;
 
 /// The permissions of an origin's pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +135,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Cors<E> {
 
     // Not an async fn: its future would hold the request a second time.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
-        match request.headers().get(ORIGIN).cloned() {
+        let origin = request.headers().get(ORIGIN).filter(|_| !is_page(request.uri().path())).cloned();
+        match origin {
             None => Either::Left(self.inner.call(request).map_ok(varying)),
             // Boxed, so that the larger future of a request from a page does not enlarge that of all other requests.
             Some(origin) => Either::Right(self.of_page(request, origin).map_ok(varying).boxed()),

@@ -30,7 +30,7 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
     let login = visit.login().await?;
     // The person who agrees must be the one who was asked.
     let Some(login) = login else { return ask(visit, &open, None, &text).await };
-    if !visit.has_token(&mut form, Step::Consent, &about(&text, &login)) {
+    if !visit.has_token(&mut form, Step::Consent, &about(&text, &login, &open)) {
         return ask(visit, &open, Some(login), &text).await;
     }
     match form.take("action").as_ref().map(|action| action.as_str()) {
@@ -52,9 +52,11 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
     }
 }
 
-/// What the form's token is about: the request, and who is asked.
-fn about(text: &str, login: &CurrentLogin) -> String {
-    format!("{text} {}", login.id)
+/// What the form's token is about: the request, who is asked, and what for. The client's registration may change before the
+/// person answers.
+fn about(text: &str, login: &CurrentLogin, open: &OpenRequest) -> String {
+    let resource = open.grant.audience.as_ref().map(Audience::as_str).unwrap_or_default();
+    format!("{text} {} {resource} {}", login.id, open.grant.scope)
 }
 
 async fn ask(
@@ -81,7 +83,7 @@ async fn page(
     text: &str,
 ) -> Result<Response, Refused> {
     let name = visit.app.accounts.name_of(login.user).await?.unwrap_or_default();
-    let token = visit.form_token(Step::Consent, &about(text, login))?;
+    let token = visit.form_token(Step::Consent, &about(text, login, open))?;
     let metadata = &open.client.metadata;
     let resource = open.grant.audience.as_ref().map(Audience::as_str);
     let page = ConsentPage {
