@@ -24,7 +24,7 @@ use crate::client::Registration;
 use crate::clock::Clock;
 use crate::oauth::{GrantType, Scope, SessionEpoch, SessionId};
 use crate::random::Random;
-use crate::session::{self, Device, Start, device};
+use crate::session::{self, Device, Session, Start, device};
 use crate::store::RecordChange;
 
 /// `grant_type=password` (RFC 6749 §4.3.2). Has no `Debug`: it holds a password.
@@ -129,7 +129,7 @@ impl PasswordGrant {
         let recorded = (!device.is_unknown())
             .then(|| RecordChange::Put(device::record(account.id, id), device.encode()));
         let records = recorded.into_iter().collect();
-        let session = self.repository.append(&id, Loaded::new(), &decision.events, records).await?;
+        let session: Session = self.repository.append(&id, Loaded::new(), &decision.events, records).await?;
         self.sessions.evict_beyond_the_limit(account.id, (id, &session.started)).await;
         self.mint.mint(id, &session, &decision.outcome?, &account.state.roles)
     }

@@ -256,7 +256,8 @@ impl CurrentLogin {
     }
 
     /// Who lets a client begin.
-    pub(super) fn authorizer(&self) -> Authorizer {
+    #[must_use]
+    pub fn authorizer(&self) -> Authorizer {
         Authorizer {
             user: self.user,
             login: LoginReference { id: self.id, auth_time: self.auth_time, methods: self.methods.clone() },

@@ -9,10 +9,10 @@ use poem::{Endpoint, EndpointExt as _, Request, Response, Route, get};
 
 use super::headers::{FormTarget, answer};
 use super::render::error::{ErrorKind, ErrorPage, Way};
-use super::{Pages, account, sign_in, sign_up};
+use super::{Pages, account, sign_in};
 
 /// The pages' paths besides the files, each with its methods as `Allow` lists them.
-const PATHS: [&[(&str, &str)]; 3] = [&sign_in::PATHS, &sign_up::PATHS, &account::PATHS];
+const PATHS: [&[(&str, &str)]; 2] = [&sign_in::PATHS, &account::PATHS];
 
 /// Whether a path is a page's or below one.
 pub(in crate::http) fn is_page(path: &str) -> bool {
@@ -42,7 +42,7 @@ impl PageEndpoint {
             files.assets.answer(&request).ok_or_else(|| poem::Error::from(NotFoundError))
         });
         let route = Route::new().at("/assets/:file", get(file.map_to_response()));
-        let route = account::route(sign_in::route(route)).at("/signup", sign_up::SignUpEndpoint);
+        let route = account::route(sign_in::route(route));
         Self { pages, route }
     }
 

@@ -11,7 +11,6 @@ pub(super) mod headers;
 mod refused;
 pub(super) mod render;
 mod sign_in;
-mod sign_up;
 mod texts;
 mod visit;
 

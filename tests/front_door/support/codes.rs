@@ -1,9 +1,8 @@
 //! Codes, for tests of what a client does with them: a person who is signed in at heirloom's own pages lets it begin.
 
-use heirloom::app::authorizations::{Authorize, AuthorizeError, Authorizer};
+use heirloom::app::authorizations::{Authorize, AuthorizeError};
 use heirloom::app::logins::{CurrentLogin, TypedPassword};
 use heirloom::oauth::SessionId;
-use heirloom::session::LoginReference;
 
 use super::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 
@@ -62,11 +61,9 @@ impl Server {
             self.app.clients.known(&ask.client.parse().unwrap()).await.unwrap().unwrap().registration;
         let (scope, resource) = (ask.scope.parse().unwrap(), ask.resource.map(|name| name.parse().unwrap()));
         let grant = self.app.settings.scopes.grant(Some(&scope), resource.as_slice(), &client).unwrap();
-        let reference =
-            LoginReference { id: login.id, auth_time: login.auth_time, methods: login.methods.clone() };
         let asked = Authorize {
             id: ask.id(),
-            by: Authorizer { user: login.user, login: reference, login_expiry: login.absolute_expiry },
+            by: login.authorizer(),
             client: &client,
             grant,
             redirect_uri: REDIRECT_URI,

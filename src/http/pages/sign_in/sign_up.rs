@@ -71,7 +71,8 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
     }
     let new = NewAccount {
         name: typed.username.to_string(),
-        email: Some(typed.email.to_string()).filter(|email| !email.is_empty()),
+        // As at the JSON API, an address is needed.
+        email: Some(typed.email.to_string()),
         display_name: Some(typed.display_name.to_string()).filter(|name| !name.is_empty()),
         password,
         invitation: Some(typed.invitation.clone()).filter(|code| !code.is_empty()),
