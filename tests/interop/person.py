@@ -71,7 +71,7 @@ class Person:
     def send(self, method, url, form, origin):
         """One request."""
         parts = urllib.parse.urlsplit(url)
-        headers = {"Accept": "text/html", "Accept-Language": "en", "Sec-Fetch-Mode": "navigate"}
+        headers = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "en", "Sec-Fetch-Mode": "navigate"}
         if origin:
             headers |= {"Origin": origin, "Content-Type": "application/x-www-form-urlencoded",
                         "Sec-Fetch-Site": "same-origin" if origin == origin_of(url) else "cross-site"}

@@ -147,12 +147,15 @@ def programs(folder):
 def run_program(language, program, role, settings, binary):
     """Runs a program against a server of its own, and reads its results."""
     what = f"{language}/{program} ({settings['typ']})" if role == "resource server" else f"{language}/{program}"
+    is_app = role == "sign-in" and language != "browser"  # apps in a browser do the checks themselves
+    port = sign_in.free_port()
+    if is_app:
+        settings = {**settings, "audience": sign_in.audience(port)}
     with Server(binary, **settings) as server:
         try:
             words = [HERE / language / "run", program]
-            # Apps in a browser do the checks themselves.
-            if role == "sign-in" and language != "browser":
-                lines = [json.dumps(said) for said in sign_in.run(server, words)]
+            if is_app:
+                lines = [json.dumps(said) for said in sign_in.run(server, words, port)]
             else:
                 lines = command(words, server.environment(), PROGRAM_TIME, what).splitlines()
             results = [parse(line, role, settings["typ"]) for line in lines]

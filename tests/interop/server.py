@@ -47,15 +47,16 @@ def kid_of(token):
 class Server:
     """A server that runs during the `with` block."""
 
-    def __init__(self, binary, flags, access_token=600, typ="at+jwt"):
+    def __init__(self, binary, flags, access_token=600, typ="at+jwt", audience="demo-api"):
         self.binary = binary
         self.access_token = access_token
         self.typ = typ
+        self.audience = audience
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="heirloom-interop-"))
         self.log = self.folder / "log"
         command = [binary, "dev", "--json", "--port", "0", "--data", self.folder,
                    "--client-id", CLIENT[0], "--client-secret", CLIENT[1],
-                   "--access-token", str(access_token), "--typ", typ, *flags]
+                   "--access-token", str(access_token), "--typ", typ, "--audience", audience, *flags]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         try:
@@ -105,7 +106,7 @@ class Server:
             "HEIRLOOM_PASSWORD": said["user"]["password"],
             "HEIRLOOM_ADMIN": said["admin"]["username"],
             "HEIRLOOM_ADMIN_PASSWORD": said["admin"]["password"],
-            "HEIRLOOM_AUDIENCE": "demo-api",
+            "HEIRLOOM_AUDIENCE": self.audience,
             "HEIRLOOM_ACCESS_TOKEN_SECONDS": str(self.access_token),
             "HEIRLOOM_TYP": self.typ,
             "HEIRLOOM_ROTATE": shlex.join(rotate),

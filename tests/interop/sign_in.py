@@ -3,19 +3,20 @@
 import contextlib
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.parse
 
 from person import PATIENCE, Person
 from server import ask
 
-CHECKS = ["sign in", "signed in already", "password again", "refresh", "person refuses", "sign out"]
+# A person refuses first, since what is allowed once is not asked again.
+CHECKS = ["person refuses", "sign in", "signed in already", "password again", "refresh", "sign out"]
 # The clients that are registered for the app.
-CONFIDENTIAL, PUBLIC = "sign-in-app", "sign-in-public"
+CONFIDENTIAL, PUBLIC, WITHOUT_PKCE = "sign-in-app", "sign-in-public", "sign-in-without-pkce"
 SCOPE = "openid profile email offline_access read"
 
 
@@ -27,14 +28,23 @@ def register(server, port):
     """Registers the clients of an app at a port, and returns the environment variables that name them."""
     base = f"http://127.0.0.1:{port}"
     token = server.administrator()
-    shared = {"scopes": SCOPE.split()[1:], "redirect_uris": [f"{base}/callback"],
-              "post_logout_redirect_uris": [f"{base}/"]}
-    registered = ask(f"{server.said['issuer']}/admin/clients", bearer=token,
-                     body={"id": CONFIDENTIAL, "type": "confidential", **shared})
-    ask(f"{server.said['issuer']}/admin/clients", bearer=token, body={"id": PUBLIC, "type": "public", **shared})
-    return {"HEIRLOOM_CLIENT_ID": CONFIDENTIAL, "HEIRLOOM_CLIENT_SECRET": registered["secret"],
-            "HEIRLOOM_PUBLIC_CLIENT_ID": PUBLIC, "HEIRLOOM_APP": base, "HEIRLOOM_APP_PORT": str(port),
-            "HEIRLOOM_APP_SCOPE": SCOPE, "HEIRLOOM_APP_SECRET": secrets.token_hex(16)}
+
+    def registered(client, **more):
+        body = {"id": client, "type": "confidential", "scopes": SCOPE.split()[1:],
+                "redirect_uris": [f"{base}/callback"], "post_logout_redirect_uris": [f"{base}/"], **more}
+        return ask(f"{server.said['issuer']}/admin/clients", bearer=token, body=body).get("client_secret", "")
+
+    registered(PUBLIC, type="public")
+    return {"HEIRLOOM_CLIENT_ID": CONFIDENTIAL, "HEIRLOOM_CLIENT_SECRET": registered(CONFIDENTIAL),
+            "HEIRLOOM_PUBLIC_CLIENT_ID": PUBLIC,
+            "HEIRLOOM_CLIENT_ID_WITHOUT_PKCE": WITHOUT_PKCE,
+            "HEIRLOOM_CLIENT_SECRET_WITHOUT_PKCE": registered(WITHOUT_PKCE, pkce="optional"),
+            "HEIRLOOM_APP": base, "HEIRLOOM_APP_PORT": str(port), "HEIRLOOM_APP_SCOPE": SCOPE}
+
+
+def audience(port):
+    """The audience of the scopes `read` and `write`, which an app may be itself."""
+    return f"http://127.0.0.1:{port}/mcp"
 
 
 def free_port():
@@ -58,6 +68,9 @@ def running(command, environment, port, log):
                 time.sleep(0.05)
             yield
         finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -71,27 +84,32 @@ class App:
         who = (said["issuer"], said["user"]["username"], said["user"]["password"])
         self.name = said["user"]["username"]
         self.person, self.refuser = Person(*who), Person(*who, refuses=True)
-        self.before = None
+        self.before, self.login, self.knows_names = None, "/login", True
 
     def about(self):
-        """What the app says of itself: `library`, `version`, and what it has no API for (`cannot`)."""
-        return json.loads(self.person.go(f"{self.base}/about").text)
+        """What the app says of itself: `library`, `version`, what it has no API for (`cannot`), where the person begins
+        (`login`), and whether it shows names (`knows_names`)."""
+        said = json.loads(self.person.go(f"{self.base}/about").text)
+        self.login = said.pop("login", self.login)
+        self.knows_names = said.pop("knows_names", True)
+        return said
 
     def run(self, check):
         return getattr(self, check.replace(" ", "_"))()
 
     def sign_in(self):
-        self.before = self.shown("/login", ["password", "consent"])
-        expect(self.before.get("name"), self.name, "the name")
+        self.before = self.shown(self.login, ["password", "consent"])
+        if self.knows_names:
+            expect(self.before.get("name"), self.name, "the name")
         expect(len(self.before.get("sub", "")), 36, "the length of `sub`")
 
     def signed_in_already(self):
-        self.same_person(self.shown("/login", []), "auth_time")
+        self.same_person(self.shown(self.login, []), "auth_time")
 
     def password_again(self):
         # `auth_time` counts seconds.
         time.sleep(max(0.0, self.before.get("auth_time", 0) + 1.1 - time.time()))
-        again = self.shown("/login?prompt=login", ["password"])
+        again = self.shown(f"{self.login}?prompt=login", ["password"])
         self.same_person(again)
         if "auth_time" in again and again["auth_time"] <= self.before["auth_time"]:
             raise Failed(f"auth_time {again['auth_time']} is not later than {self.before['auth_time']}")
@@ -103,7 +121,7 @@ class App:
             self.same_person(after)
 
     def person_refuses(self):
-        page = self.refuser.go(f"{self.base}/login")
+        page = self.refuser.go(self.base + self.login)
         expect(page.asked, ["password", "consent"], "what the person was asked")
         if "access_denied" not in page.text:
             raise Failed(f"the app shows no access_denied: {page}")
@@ -111,7 +129,7 @@ class App:
     def sign_out(self):
         page = self.person.go(f"{self.base}/logout")
         expect(page.url.split("?")[0], f"{self.base}/", "where signing out ends")
-        self.same_person(self.shown("/login", ["password"]))
+        self.same_person(self.shown(self.login, ["password"]))
 
     def shown(self, path, asked):
         """What the app shows to the person, as JSON."""
@@ -131,9 +149,8 @@ def expect(found, wanted, what):
         raise Failed(f"{what}: {found!r}, not {wanted!r}")
 
 
-def run(server, command):
+def run(server, command, port):
     """Runs an app and does every check. Yields the results, as the lines that other programs print."""
-    port = free_port()
     environment = {**server.environment(), **register(server, port)}
     log = server.folder / "app.log"
     with running(command, environment, port, log):
@@ -148,5 +165,6 @@ def run(server, command):
                 try:
                     app.run(check)
                 except Exception as error:  # what a check finds is said, whatever it is
-                    said |= {"result": "failed", "note": f"{error}\n{log.read_text(errors='replace')[-1500:]}"}
+                    print(f"{about['library']}: {check}:\n{log.read_text(errors='replace')[-3000:]}", file=sys.stderr)
+                    said |= {"result": "failed", "note": f"{type(error).__name__}: {error}"}
             yield said

@@ -23,12 +23,12 @@ export const version = (name) =>
   JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), 'utf8')).version
 
 /** Runs checks, one after another, and prints their results. */
-export async function report(library, installed, checks, cannot = {}) {
+export async function report(library, installed, checks, cannot = {}, role = 'browser client') {
   for (const [check, note] of Object.entries(cannot)) {
-    console.log(JSON.stringify({ library, version: installed, as: 'browser client', check, result: 'not supported', note }))
+    console.log(JSON.stringify({ library, version: installed, as: role, check, result: 'not supported', note }))
   }
   for (const [check, run] of Object.entries(checks)) {
-    const said = { library, version: installed, as: 'browser client', check }
+    const said = { library, version: installed, as: role, check }
     try {
       await run()
       console.log(JSON.stringify({ ...said, result: 'passed' }))
@@ -49,11 +49,11 @@ export async function post(path, body, token) {
   })
 }
 
-/** Registers a public client whose pages come from `origin`. */
-export async function register(id, origin) {
+/** Registers a public client whose pages come from `origin`; `more` says what else is registered. */
+export async function register(id, origin, more = {}) {
   const form = { grant_type: 'password', client_id: server.publicId, username: server.admin, password: server.adminPassword, scope: 'admin' }
   const signedIn = await (await post('/oauth/token', new URLSearchParams(form))).json()
-  const client = { id, type: 'public', scopes: ['profile', 'read', 'write'], origins: [origin] }
+  const client = { id, type: 'public', scopes: ['profile', 'offline_access', 'read', 'write'], origins: [origin], ...more }
   const registered = await post('/admin/clients', client, signedIn.access_token)
   assert.equal(registered.status, 201, await registered.text())
 }

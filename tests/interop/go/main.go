@@ -18,6 +18,8 @@ func main() {
 		"x-oauth2-machine": runClientCredentials,
 		"go-oidc":          runOIDC,
 		"jwx":              runJWX,
+		"sign-in":          runSignIn,
+		"zitadel":          runZitadel,
 	}
 	name := ""
 	if len(os.Args) == 2 {

@@ -1,5 +1,6 @@
 package interop;
 
+import interop.signin.SpringSignIn;
 import interop.spring.SpringServer;
 import java.util.Map;
 
@@ -21,6 +22,7 @@ final class Main {
                 "nimbus-jose", NimbusServer::run,
                 "spring-client", SpringClient::run,
                 "spring-machine", SpringMachine::run,
+                "spring-sign-in", server -> SpringSignIn.run(),
                 "spring-security", SpringServer::run);
         Program program = arguments.length == 1 ? programs.get(arguments[0]) : null;
         if (program == null) {

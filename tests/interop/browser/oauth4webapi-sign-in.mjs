@@ -1,0 +1,4 @@
+// oauth4webapi in an app that signs people in, in Chromium.
+import { signIn } from './sign-in.mjs'
+
+await signIn('oauth4webapi')
