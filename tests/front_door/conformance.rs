@@ -3,9 +3,11 @@
 //! Basic and Form Post have the same modules: they are in [`modules`], and each plan runs all of them.
 
 mod basic;
+mod config;
 mod form_post;
 mod modules;
 mod plan;
+mod rp_initiated_logout;
 
 /// Makes a test of each module that Basic and Form Post have, for a `response_mode`.
 macro_rules! every_module {
