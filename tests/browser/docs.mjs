@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { binaries, check, drive, folder, freePort, launch, open, screenshot, start } from './harness.mjs'
+import { authorizeByCode, demoShowsItsTokens } from './docs_code.mjs'
+import { authorize, authorized, bearer, close, dialog, expand, form, logOut, openDocs, refusal, schemeOf, tooWide, tryOut } from './swagger.mjs'
 
 const heirloom = join(binaries, 'heirloom')
 
@@ -49,71 +51,6 @@ async function headersAreStrict(dev) {
     const again = await fetch(dev.issuer + path, { headers: { 'If-None-Match': answer.headers.get('etag') } })
     check(`${answer.status} ${again.status}`, /^200 304$/, `${path} is cached by its ETag`)
   }
-}
-
-// Authorization code and PKCE: a window opens, a person signs in there, and it closes by itself.
-async function authorizeByCode(dev, browser) {
-  const page = await openDocs(dev.docs)
-  await dialog(page)
-  const scheme = await schemeOf(page, 'user (OAuth2, authorizationCode')
-  check(await page.$$eval('.dialog-ux h4', (titles) => titles[0].innerText), /authorizationCode/, 'the form that people need comes first')
-  check(await scheme.$eval('[id^=client_id]', ({ value }) => value), new RegExp(`^${dev.public_client.client_id}$`), 'the demo client is filled in')
-  await screenshot(page, 'docs-authorize-code')
-  const opened = new Promise((done) => browser.once('targetcreated', done))
-  await scheme.$eval('.auth-btn-wrapper .authorize', (button) => button.click())
-  const popup = await (await opened).page()
-  await signIn(popup, dev.user)
-  await allow(popup)
-  await authorized(page)
-  check(popup.isClosed(), /^true$/, 'the window closes by itself')
-  check(await page.$$eval('.dialog-ux h6', (titles) => titles.map(({ innerText }) => innerText).join(' ')), /Authorized/, 'authorized by code and PKCE')
-  await close(page)
-  const answer = await tryOut(page, 'account', 'account')
-  check(`${answer.status} ${answer.body}`, /^200 [^]*"username": "demo"/, 'and its access token works')
-  await dialog(page)
-  await logOut(page, 'user')
-  await page.assertClean('Authorize by code')
-  await page.close()
-}
-
-// The page of the demo: from its link to a refresh.
-async function demoShowsItsTokens(dev) {
-  const page = await open(`${dev.issuer}/demo?sign-in`)
-  // The documentation has signed the person in already, and another client's consent is not this one's.
-  await page.waitForSelector('button[value=allow], #shown:not([hidden])')
-  if (await page.$('button[value=allow]')) await allow(page)
-  await page.waitForSelector('#shown:not([hidden])')
-  const shown = (id) => page.$eval(`#${id}`, ({ innerText }) => innerText)
-  check(await shown('status'), /^You are signed in/, 'the demo page is signed in')
-  check(await shown('id-token'), new RegExp(`"aud": "${dev.public_client.client_id}"`), 'it shows the claims of the ID token')
-  check(await shown('userinfo'), /"preferred_username": "demo"/, 'and what userinfo says')
-  check(page.url(), /\/demo$/, 'and no code stays in the address')
-  const before = await shown('access-token')
-  await page.click('#refresh')
-  await page.waitForFunction((before) => document.getElementById('access-token').innerText !== before, {}, before)
-  check(await shown('status'), /^Refreshed/, 'it refreshes')
-  for (const [name, width, colours] of [['phone', 320, 'light'], ['desktop', 1280, 'dark']]) {
-    await page.setViewport({ width, height: 844 })
-    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: colours }])
-    check(await tooWide(page), /^$/, `the demo page fits a ${name}`)
-    await screenshot(page, `demo-${name}`)
-  }
-  check(await page.$eval('#devices', ({ href }) => href), /\/devices$/, 'it leads to the devices')
-  await page.assertClean('the demo page')
-  await page.close()
-}
-
-async function signIn(page, { username, password }) {
-  await page.waitForSelector('#username')
-  await page.type('#username', username)
-  await page.type('#password', password)
-  await Promise.all([page.waitForNavigation(), page.click('button[value=log_in]')])
-}
-
-// The page may be gone before the click is answered.
-async function allow(page) {
-  await page.waitForSelector('button[value=allow]')
-  await page.click('button[value=allow]').catch(() => {})
 }
 
 async function authorizeInEveryWay(dev) {
@@ -223,16 +160,6 @@ async function fitsEveryScreen(dev) {
   }
 }
 
-// The elements that are wider than the page and don't scroll by themselves.
-function tooWide(page) {
-  return page.evaluate(() => {
-    const width = document.documentElement.clientWidth
-    const scrolls = (element) => element && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement))
-    const wide = [...document.querySelectorAll('body *')].filter((element) => element.getBoundingClientRect().right > width + 1 && !scrolls(element.parentElement))
-    return wide.slice(0, 3).map(({ tagName, className }) => `${tagName}.${className}`).join(' ')
-  })
-}
-
 // Before Authorize every lock is open. Afterwards the locks of those operations are closed that the token is sent to.
 async function locksSayWhatIsSent(dev) {
   const page = await openDocs(dev.docs)
@@ -309,126 +236,4 @@ async function servesNothingFilledIn() {
   check(JSON.stringify(await form(page)), /^{"client":"","secret":"","username":"","password":"","scopes":\[\]}$/, 'heirloom serve fills nothing in')
   await page.assertClean('heirloom serve')
   await page.close()
-}
-
-// --- Swagger UI's page
-
-async function openDocs(url) {
-  const page = await open(url)
-  await page.setViewport({ width: 1280, height: 1100 })
-  await page.waitForSelector('.opblock')
-  return page
-}
-
-async function dialog(page) {
-  await page.evaluate(() => document.querySelector('.auth-wrapper .btn.authorize').click())
-  await page.waitForSelector('.dialog-ux #oauth_username, .dialog-ux .auth-container')
-}
-
-async function close(page) {
-  await page.evaluate(() => document.querySelector('.dialog-ux .close-modal').click())
-  await page.waitForFunction(() => !document.querySelector('.dialog-ux'))
-}
-
-// The part of the dialog that belongs to a security scheme; of `user`, the form with the password.
-async function schemeOf(page, name) {
-  const wanted = name === 'user' ? 'user (OAuth2, password)' : name
-  const places = await page.$$('.dialog-ux .auth-container')
-  for (const place of places) {
-    if (await place.evaluate((place, name) => [...place.querySelectorAll('h4')].some((title) => title.innerText.trim().replace(/\s+/g, ' ').startsWith(name)), wanted)) return place
-  }
-  throw new Error(`the dialog has no ${name}`)
-}
-
-async function form(page) {
-  return (await schemeOf(page, 'user')).evaluate((place) => {
-    const value = (id) => place.querySelector(`#${id}`).value
-    return {
-      client: value('client_id_password'),
-      secret: value('client_secret_password'),
-      username: value('oauth_username'),
-      password: value('oauth_password'),
-      scopes: [...place.querySelectorAll('.scopes input[type=checkbox]:checked')].map((box) => box.dataset.value).sort(),
-    }
-  })
-}
-
-// Fills in the form of the OAuth scheme, as a person does, and sends it.
-async function authorize(page, { client = '', secret = '', username = '', password = '', place = 'basic', scopes }) {
-  const scheme = await schemeOf(page, 'user')
-  await scheme.$eval('select', (select) => select.value).then(async (value) => {
-    if (value !== place) await page.select('.dialog-ux #password_type', place)
-  })
-  for (const [id, text] of Object.entries({ client_id_password: client, client_secret_password: secret, oauth_username: username, oauth_password: password })) {
-    const input = await scheme.$(`#${id}`)
-    await input.click({ count: 3 })
-    await input.press('Backspace')
-    if (text) await input.type(text)
-  }
-  if (scopes) {
-    for (const box of await scheme.$$('.scopes input[type=checkbox]')) {
-      const { value, checked } = await box.evaluate(({ dataset, checked }) => ({ value: dataset.value, checked }))
-      if (checked !== scopes.includes(value)) await box.evaluate((box) => box.click())
-    }
-  }
-  const answered = page.waitForResponse((response) => response.url().endsWith('/oauth/token'))
-  await scheme.$eval('.auth-btn-wrapper .authorize', (button) => button.click())
-  await answered
-}
-
-function refusal(page) {
-  return page.waitForSelector('.dialog-ux .errors', { timeout: 5_000 }).then((errors) => errors.evaluate(({ innerText }) => innerText))
-}
-
-function authorized(page) {
-  return page.waitForFunction(() => [...document.querySelectorAll('.dialog-ux h6')].some(({ innerText }) => innerText === 'Authorized'), { timeout: 5_000 })
-}
-
-async function logOut(page, name) {
-  const scheme = await schemeOf(page, name)
-  await scheme.evaluate((place) => [...(place.closest('form') ?? place).querySelectorAll('.auth-btn-wrapper button')].find(({ innerText }) => innerText === 'Logout').click())
-  await page.waitForFunction(() => ![...document.querySelectorAll('.dialog-ux h6')].some(({ innerText }) => innerText === 'Authorized'))
-}
-
-async function bearer(page, token) {
-  const scheme = await schemeOf(page, 'access_token')
-  await (await scheme.$('input')).type(token)
-  await scheme.evaluate((place) => place.querySelector('.auth-btn-wrapper .authorize').click())
-  await authorized(page)
-}
-
-async function expand(page, id) {
-  const open = () => page.$eval(`#${id}`, ({ classList }) => classList.contains('is-open'))
-  if (!(await open())) await page.$eval(`#${id} .opblock-summary-control`, (summary) => summary.click())
-  await page.waitForSelector(`#${id}.is-open .opblock-body`)
-}
-
-// Tries an operation out, with these parameters, and resolves with what the page shows of the answer.
-async function tryOut(page, tag, operation, parameters = {}, after = async () => {}) {
-  const id = `operations-${tag}-${operation}`
-  await expand(page, id)
-  await page.waitForSelector(`#${id} .try-out__btn`)
-  if (!(await page.$(`#${id} .btn.execute`))) await page.$eval(`#${id} .try-out__btn`, (button) => button.click())
-  await page.waitForSelector(`#${id} .btn.execute`)
-  if (Object.keys(parameters).length > 0) {
-    for (const row of await page.$$(`#${id} .opblock-section-request-body tr.parameters`)) {
-      const name = await row.$eval('.parameter__name', ({ innerText }) => innerText.split(/[\s*]/)[0])
-      const input = await row.$('input[type=text], input[type=password], textarea, select')
-      await input.click({ count: 3 })
-      await input.press('Backspace')
-      if (parameters[name]) await input.type(parameters[name])
-      // Swagger UI reads the field when it loses the focus.
-      await input.press('Tab')
-    }
-  }
-  // Removes the answer of an earlier try.
-  await page.evaluate((id) => document.querySelector(`#${id} .btn-clear`)?.click(), id)
-  await page.waitForFunction((id) => !document.querySelector(`#${id} .live-responses-table`), {}, id)
-  const answered = page.waitForResponse((response) => response.request().method() !== 'OPTIONS' && !response.url().includes('/docs'))
-  await page.$eval(`#${id} .btn.execute`, (button) => button.click())
-  const status = String((await answered).status())
-  await page.waitForFunction((id, status) => document.querySelector(`#${id} .live-responses-table tbody .response-col_status`)?.innerText.trim().startsWith(status), { timeout: 10_000 }, id, status)
-  await page.$eval(`#${id}`, (block) => block.scrollIntoView())
-  await after()
-  return page.$eval(`#${id} .live-responses-table tbody`, (table, status) => ({ status, body: table.querySelector('.response-col_description pre')?.innerText ?? '' }), status)
 }

@@ -1,11 +1,10 @@
 //! Validates what concerns clients in a browser: the origins of their pages, and delivery in a cookie.
 
-use super::error::{Faults, MetadataError, sentence};
+use super::error::{Faults, MetadataError, sentence, twice};
 use super::field::Field;
 use super::raw::RawMetadata;
 use super::rules::MetadataRules;
 use super::settings::{Delivery, TokenEndpointAuthMethod};
-use super::validate::twice;
 use crate::oauth::Origin;
 
 /// The most origins of a client whose metadata are stored in an event.

@@ -107,6 +107,12 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
+/// The error about an item that its list has already.
+pub(super) fn twice(field: Field, item: usize, value: &str) -> MetadataError {
+    let problem = format!("{value} is listed twice.");
+    MetadataError::new(field, "repeated", problem).suggesting("Leave one of them out.").at(item)
+}
+
 /// Turns the message of another error into a sentence.
 pub(super) fn sentence(text: &str) -> String {
     let (first, rest) = text.split_at_checked(1).unwrap_or((text, ""));

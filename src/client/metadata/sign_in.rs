@@ -1,11 +1,10 @@
 //! Validates what concerns signing in on heirloom's own pages: redirect URIs, PKCE, consent, logout, links.
 
-use super::error::{Faults, MetadataError, sentence, shown};
+use super::error::{Faults, MetadataError, sentence, shown, twice};
 use super::field::Field;
 use super::raw::RawMetadata;
 use super::rules::MetadataRules;
 use super::settings::{ConsentPolicy, PkcePolicy, TokenEndpointAuthMethod};
-use super::validate::twice;
 use crate::oauth::word_list::Word;
 use crate::oauth::{GrantType, RedirectUri, WebUrl};
 

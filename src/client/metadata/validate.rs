@@ -1,6 +1,6 @@
 //! Validates client metadata, wherever they come from.
 
-use super::error::{Faults, MetadataError, instead, sentence, shown};
+use super::error::{Faults, MetadataError, instead, sentence, shown, twice};
 use super::field::Field;
 use super::raw::RawMetadata;
 use super::rules::MetadataRules;
@@ -326,11 +326,6 @@ fn known_audience(field: Field, text: &str, rules: &MetadataRules<'_>) -> Result
     let known = rules.audiences.iter().map(|audience| audience.as_str());
     let problem = format!("There is no audience {}.", shown(text));
     Err(MetadataError::new(field, rule, problem).suggesting(instead(text, known)))
-}
-
-pub(super) fn twice(field: Field, item: usize, value: &str) -> MetadataError {
-    let problem = format!("{value} is listed twice.");
-    MetadataError::new(field, "repeated", problem).suggesting("Leave one of them out.").at(item)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A table of invalid client metadata, and the error messages about it.
 
+mod sign_in;
+
 use serde_json::{Value, json};
 
 /// A way to register a client.
@@ -33,9 +35,6 @@ const PUBLIC: &str = "A public client can't introspect tokens. A resource server
                       it is nothing else.";
 const LONG_NAME: &str =
     "The name has more than 200 bytes or a control character. Write a short name on one line.";
-
-const NO_CODE: &str = "It is set for a client without the authorization_code grant. Add authorization_code to its \
-                       grants, and a redirect URI.";
 
 const TABLE: &[Row<&str>] = &[
     (r#"{"id": ".."}"#, ALL, &[("id", IN_A_URL)]),
@@ -277,126 +276,6 @@ const TABLE: &[Row<&str>] = &[
             "A confidential client has no cookie. An app in a browser can't keep a secret: it is public.",
         )],
     ),
-    (
-        r#"{"redirect_uris": ["https://a.example/", "https://a.example/#x"]}"#,
-        ALL,
-        &[(
-            "redirect_uris",
-            "A redirect URI has no fragment. Write for example https://app.example.com/callback.",
-        )],
-    ),
-    (
-        r#"{"redirect_uris": ["http://app.example.com/callback"]}"#,
-        ALL,
-        &[(
-            "redirect_uris",
-            "A redirect URI is https, or plain http on 127.0.0.1, [::1] or localhost, or has an app's scheme with a dot. Use \
-             https.",
-        )],
-    ),
-    (
-        r#"{"redirect_uris": ["https://A.example/a/../b"]}"#,
-        ALL,
-        &[(
-            "redirect_uris",
-            "The redirect URI is not written in its normal form. Write https://a.example/b, as the client sends it.",
-        )],
-    ),
-    (
-        r#"{"redirect_uris": ["https://*.example.com/"]}"#,
-        ALL,
-        &[(
-            "redirect_uris",
-            "A redirect URI has no wildcard: it is compared character by character. List every redirect URI.",
-        )],
-    ),
-    (
-        r#"{"redirect_uris": ["https://a.example/", "https://a.example/"]}"#,
-        ALL,
-        &[("redirect_uris", "https://a.example/ is listed twice. Leave one of them out.")],
-    ),
-    (
-        r#"{"redirect_uris": ["com.example.app:/callback"], "type": "confidential"}"#,
-        ALL,
-        &[(
-            "redirect_uris",
-            "A confidential client can't have com.example.app:, an app's own scheme. An app on a device can't keep a secret: \
-             it is public.",
-        )],
-    ),
-    (
-        r#"{"grants": ["authorization_code"]}"#,
-        ALL,
-        &[(
-            "redirect_uris",
-            "A client with the authorization_code grant has no redirect URI. Write for example \
-             https://app.example.com/callback.",
-        )],
-    ),
-    (
-        r#"{"redirect_uris": ["https://a.example/"], "post_logout_redirect_uris": ["javascript:alert(1)"]}"#,
-        ALL,
-        &[(
-            "post_logout_redirect_uris",
-            "The scheme javascript opens no client. Write for example https://app.example.com/callback.",
-        )],
-    ),
-    (
-        r#"{
-            "grants": ["refresh_token"], "redirect_uris": ["https://a.example/"],
-            "post_logout_redirect_uris": ["https://a.example/"], "require_pushed_authorization_requests": true,
-            "consent": "implied", "backchannel_logout_uri": "https://a.example/logout"
-        }"#,
-        ALL,
-        &[
-            ("redirect_uris", NO_CODE),
-            ("post_logout_redirect_uris", NO_CODE),
-            ("require_pushed_authorization_requests", NO_CODE),
-            ("consent", NO_CODE),
-            ("backchannel_logout_uri", NO_CODE),
-        ],
-    ),
-    (r#"{"pkce": "optional", "type": "confidential"}"#, ALL, &[("pkce", NO_CODE)]),
-    (
-        r#"{"redirect_uris": ["https://a.example/"], "pkce": "optional"}"#,
-        ALL,
-        &[(
-            "pkce",
-            "A public client can't leave PKCE out. Leave the setting out, or make the client confidential.",
-        )],
-    ),
-    (r#"{"pkce": "plain"}"#, ALL, &[("pkce", "It is one of: required, optional.")]),
-    (r#"{"consent": "implicit"}"#, ALL, &[("consent", "It is one of: ask, implied.")]),
-    (
-        r#"{"redirect_uris": ["https://a.example/"], "backchannel_logout_uri": "https://a.example/#x"}"#,
-        ALL,
-        &[("backchannel_logout_uri", "It has a fragment. Leave out what begins with #.")],
-    ),
-    (
-        r#"{
-            "backchannel_logout_uri": "http://a.example/logout", "client_uri": "a.example",
-            "policy_uri": "javascript:alert(1)", "tos_uri": "https://me@a.example/"
-        }"#,
-        ALL,
-        &[
-            (
-                "backchannel_logout_uri",
-                "http://a.example/logout is not https. Use https; plain http is for a loopback address beside an issuer on one.",
-            ),
-            (
-                "client_uri",
-                "a.example is no https URL in its normal form. Write for example https://app.example.com/about.",
-            ),
-            (
-                "policy_uri",
-                "javascript:alert(1) is no https URL in its normal form. Write for example https://app.example.com/about.",
-            ),
-            (
-                "tos_uri",
-                "https://me@a.example/ is no https URL in its normal form. Write for example https://app.example.com/about.",
-            ),
-        ],
-    ),
     // A rule that depends on a wrong field is not checked.
     (
         r#"{"refresh_tokens": "offline_access", "scopes": ["fly"]}"#,
@@ -431,8 +310,10 @@ const TABLE: &[Row<&str>] = &[
 /// All rows.
 pub(super) fn table() -> Vec<Row<Value>> {
     let origins: Vec<String> = (0..17).map(|number| format!("https://app{number}.example.com")).collect();
-    let fixed =
-        TABLE.iter().map(|(fields, doors, told)| (serde_json::from_str(fields).unwrap(), *doors, *told));
+    let fixed = TABLE
+        .iter()
+        .chain(sign_in::ROWS)
+        .map(|(fields, doors, told)| (serde_json::from_str(fields).unwrap(), *doors, *told));
     let roles: Vec<String> = (0..17).map(|number| format!("r{number}")).collect();
     let uris: Vec<String> = (0..17).map(|number| format!("https://app.example.com/{number}")).collect();
     let long: [Row<Value>; 5] = [
