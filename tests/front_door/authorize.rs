@@ -1,6 +1,7 @@
 //! The authorization endpoint and the pages that it leads to: from a client's request to its answer.
 
 mod answers;
+mod flow;
 mod log_out;
 mod refusals;
 
