@@ -28,6 +28,18 @@ async fn a_code_lasts_a_minute() {
     assert_eq!(server.redeem(&late).await.outcome(), REFUSED);
 }
 
+/// The password may be changed while the old one is being checked.
+#[tokio::test]
+async fn a_login_of_before_the_epoch_was_raised_authorizes_nothing() {
+    let server = Server::start().await;
+    let login = server.log_in().await;
+    let account = server.sign_in_for_account().await.access_token();
+    let end_all = server.client.delete(format!("{}/account/sessions", server.base)).bearer_auth(account);
+    assert_eq!(server.send(end_all).await.status, 204);
+    let refused = server.authorize(&login, Ask { scope: OFFLINE, ..Ask::default() }).await;
+    assert!(matches!(refused, Err(AuthorizeError::User)), "{refused:?}");
+}
+
 #[tokio::test]
 async fn an_authorization_that_is_never_redeemed_is_removed_whole() {
     let server = Server::start().await;

@@ -188,3 +188,24 @@ async fn our_own_api_answers_the_pages_of_the_tokens_client() {
     );
     assert!(expired.header("access-control-expose-headers").contains("WWW-Authenticate"));
 }
+
+/// Otherwise the app's page could read the codes of every other client for which the person needs no consent.
+#[tokio::test]
+async fn no_page_of_a_client_reads_the_pages_of_heirloom_itself() {
+    let server = Server::with(with_browser).await;
+    for path in
+        ["/oauth/authorize?client_id=x", "/login", "/consent", "/logout", "/profile", "/devices", "/signup"]
+    {
+        let url = format!("{}{path}", server.base);
+        for origin in [APP, SPA] {
+            let answer = server.send(server.client.get(&url).header("origin", origin)).await;
+            assert_ne!(answer.status, 404, "{path}");
+            let preflight = server.client.request(Method::OPTIONS, &url).header("origin", origin);
+            let preflight = server.send(preflight.header("access-control-request-method", "GET")).await;
+            for answer in [answer, preflight] {
+                assert_eq!(answer.header("access-control-allow-origin"), "", "{path} from {origin}");
+                assert_eq!(answer.header("access-control-allow-credentials"), "", "{path} from {origin}");
+            }
+        }
+    }
+}
