@@ -8,9 +8,6 @@ use super::connection::{Answer, Connection};
 use super::seed::PASSWORD;
 use super::target::{Target, authorize_path, encoded};
 
-/// The verifier of every sign-in, and its challenge: those of RFC 7636 §B.
-pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// The most pages on the way to a code.
 const STEPS: usize = 8;
 

@@ -35,6 +35,9 @@ pub(crate) const CLIENT: &str = "phone-app";
 pub(crate) const APP: &str = "web-app";
 /// Where its codes go. Nobody follows the redirect.
 pub(crate) const REDIRECT_URI: &str = "https://app.example.com/callback";
+/// The verifier of every sign-in, and its challenge: those of RFC 7636 §B.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// The client that introspects, and gets tokens for itself.
 pub(crate) const API: (&str, &str) = ("api-server", "0123456789abcdef0123456789abcdef");
 

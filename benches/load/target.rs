@@ -10,9 +10,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::browser::{CHALLENGE, VERIFIER};
 use super::connection::Connection;
-use super::installation::{API, APP, CLIENT, REDIRECT_URI};
+use super::installation::{API, APP, CHALLENGE, CLIENT, REDIRECT_URI, VERIFIER};
 use super::options::TargetOptions;
 use super::seed::{CROWD, PASSWORD, user_name};
 

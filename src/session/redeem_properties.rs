@@ -197,3 +197,13 @@ proptest! {
         prop_assert!(begun.count() <= 1);
     }
 }
+
+#[test]
+fn a_login_that_ended_later_does_not_end_what_lives_without_it() {
+    for (scope, refused) in [("openid", CodeRefused::Login), ("openid offline_access", CodeRefused::Twice)] {
+        let mut authorization = Authorization::of(Authorize { scope: scope.parse().unwrap(), ..asked() });
+        authorization.present(at(T0)).outcome.unwrap();
+        authorization.login_has_ended = true;
+        assert_eq!(authorization.present(at(T0 + 1)).outcome, Err(refused), "{scope}");
+    }
+}

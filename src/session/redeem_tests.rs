@@ -333,16 +333,6 @@ fn row_9_a_code_that_comes_twice_within_five_seconds_ends_nothing() {
 }
 
 #[test]
-fn a_login_that_ended_later_does_not_end_what_lives_without_it() {
-    for (scope, refused) in [("openid", CodeRefused::Login), ("openid offline_access", CodeRefused::Twice)] {
-        let mut authorization = Authorization::of(Authorize { scope: scope.parse().unwrap(), ..asked() });
-        authorization.present(at(T0)).outcome.unwrap();
-        authorization.login_has_ended = true;
-        assert_eq!(authorization.present(at(T0 + 1)).outcome, Err(refused), "{scope}");
-    }
-}
-
-#[test]
 fn row_10_a_code_that_is_replayed_ends_the_session_however_late() {
     for later in [5, LIFE - 1, LIFE + 1, 3600] {
         let mut authorization = Authorization::new();

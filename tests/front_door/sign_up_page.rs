@@ -13,7 +13,7 @@ async fn open(browser: &mut Browser, path: &str) -> Page {
 }
 
 fn filled(page: &Page, name: &str) -> Form {
-    page.form_to("/signup").set("username", name).set("password", PASSWORD)
+    page.form_to("/signup").set("username", name).set("email", "bob@example.com").set("password", PASSWORD)
 }
 
 async fn is_signed_in(browser: &mut Browser) -> bool {

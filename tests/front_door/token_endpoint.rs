@@ -105,7 +105,7 @@ async fn malformed_and_repeated_parameters_are_refused_and_unknown_ones_ignored(
     let mut body = sign_in_body("&x=").into_bytes();
     body.push(0xff);
     assert_refused(&raw(&server, FORM, body).await, 400, "invalid_request");
-    for grant in ["authorization_code", "implicit", "PASSWORD"] {
+    for grant in ["token", "implicit", "PASSWORD"] {
         let answer = raw(&server, FORM, format!("grant_type={grant}&client_id={PUBLIC}")).await;
         assert_refused(&answer, 400, "unsupported_grant_type");
     }

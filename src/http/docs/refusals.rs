@@ -252,6 +252,7 @@ fn of_oauth(id: &str) -> Vec<RefusalExample> {
             missing("redirect_uri"),
             code(ErrorCode::UnsupportedResponseType, &AuthorizationError::ResponseType.to_string()),
             code(ErrorCode::RequestNotSupported, &AuthorizationError::RequestObject.to_string()),
+            code(ErrorCode::RequestUriNotSupported, &AuthorizationError::ForeignRequestUri.to_string()),
             RefusalExample::app(&ScopeRefused::NotRegistered("write".into()).into()),
             RefusalExample::app(&TokenError::Target),
             RefusalExample::app(&TokenError::GrantNotRegistered),

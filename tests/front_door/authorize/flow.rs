@@ -193,7 +193,8 @@ async fn a_consent_page_of_one_person_is_not_answered_by_another() {
     let page = page_of(&mut browser, &[]).await;
     let next = browser.submit(page.form_to("/login").set("username", USER.0).set("password", USER.1)).await;
     let of_ann = browser.settle(next).await.page();
-    // In another tab Bob signs in.
+    // In another tab, a moment later, Bob signs in.
+    server.wait(1);
     let switched = browser.submit(of_ann.form_to("/consent").press("action", "switch")).await;
     let page = browser.settle(switched).await.page();
     assert_eq!(page.url.path(), "/login");

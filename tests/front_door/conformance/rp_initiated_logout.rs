@@ -70,7 +70,7 @@ async fn oidcc_rp_initiated_logout() {
     let (mut plan, hint) = signed_in().await;
     let more =
         [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", SIGNED_OUT), ("state", "a b+c")];
-    sent_back(&mut plan, &more, &format!("{SIGNED_OUT}?state=a+b%2Bc")).await;
+    sent_back(&mut plan, &more, &format!("{SIGNED_OUT}?state=a%20b%2Bc")).await;
 }
 
 #[tokio::test]

@@ -191,6 +191,9 @@ fn carried(scene: &Scene, id: &str, name: &str) -> Option<Carried> {
         ("pushAuthorizationRequest", "request_not_supported") => {
             pushed(&format!("client_id={PUBLIC}&request=x"))
         }
+        ("pushAuthorizationRequest", "request_uri_not_supported") => {
+            pushed(&format!("client_id={PUBLIC}&request_uri=https://app.example/request"))
+        }
         ("pushAuthorizationRequest", "invalid_scope") => pushed(&format!("client_id={RADIO}&scope=write")),
         ("pushAuthorizationRequest", "invalid_target") => {
             pushed(&format!("client_id={PUBLIC}&resource=other-api"))
