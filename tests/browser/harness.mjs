@@ -109,6 +109,7 @@ export async function drive(name, driver) {
     clearTimeout(late)
     await browser?.close()
     for (const child of started) child.kill()
-    rmSync(folder, { recursive: true, force: true })
+    // A program that is stopping may still write something.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
   }
 }
