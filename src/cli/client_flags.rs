@@ -77,7 +77,7 @@ pub(super) struct MetadataFlags {
     /// Whether people are asked what the client may do
     #[arg(long, value_name = "ask|implied")]
     consent: Option<String>,
-    /// Where the client is told that a login has ended
+    /// Where the client is to be told that a login has ended (nothing is sent there yet)
     #[arg(long, value_name = "https://…")]
     backchannel_logout_uri: Option<String>,
     /// The client's home page

@@ -101,7 +101,7 @@ pub(super) struct ClientSettings {
     /// Whether people are asked what it may do.
     #[oai(skip_serializing_if_is_none)]
     consent: Option<ConsentWord>,
-    /// Where it is told that a login has ended.
+    /// Where it is to be told that a login has ended. heirloom sends nothing there yet.
     #[oai(skip_serializing_if_is_none)]
     backchannel_logout_uri: Option<String>,
     /// Its home page.
