@@ -13,7 +13,7 @@ const FORMAT: u8 = 1;
 pub const CATEGORY: u8 = b'g';
 /// How many pairs of a resource and a host are remembered.
 pub(super) const MOST: usize = 32;
-/// How many bytes of them: a snapshot has at most [`crate::store::change::MAX_VALUE`].
+/// How many bytes of them: a snapshot has at most [`crate::store::MAX_VALUE`].
 pub(super) const MOST_BYTES: usize = 6 * 1024;
 
 /// Whose consent for which client.

@@ -2,7 +2,7 @@
 //! client has a code for that (RFC 6749 §4.1.2).
 //!
 //! The code comes before generation 0: authorizing begins the session's stream, and redeeming the code is decided on that
-//! stream ([`super::redeem`]), so it happens once. An authorization whose code is never redeemed is removed whole.
+//! stream ([`mod@super::redeem`]), so it happens once. An authorization whose code is never redeemed is removed whole.
 
 use std::time::Duration;
 

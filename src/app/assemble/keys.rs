@@ -19,7 +19,7 @@ pub fn make_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError
     Ok(())
 }
 
-/// Reads the keys folder of an existing store as [`App::assemble`] does, to find out before the store is opened whether
+/// Reads the keys folder of an existing store as [`crate::app::App::assemble`] does, to find out before the store is opened whether
 /// it can be used.
 ///
 /// # Errors
