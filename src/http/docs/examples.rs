@@ -56,6 +56,9 @@ pub(super) fn request(id: &str) -> Vec<(&'static str, Value)> {
         )],
         "revoke" => vec![("sign_out", json!({ "client_id": "phone-app", "token": REFRESH_TOKEN }))],
         "introspect" => vec![("ask", json!({ "token": REFRESH_TOKEN }))],
+        "userinfoByPost" => {
+            vec![("ask", json!({ "access_token": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIifQ.c2ln" }))]
+        }
         _ => Vec::new(),
     }
 }
