@@ -11,15 +11,15 @@ public final class Main {
         var client = new ApiClient().setBasePath(System.getenv("ISSUER"));
         var tokens = new TokensApi(client);
         var id = System.getenv("CLIENT_ID");
-        var signedIn = tokens.token("password", System.getenv("USERNAME"), System.getenv("PASSWORD"), null, "account", null, null, id, null);
+        var signedIn = tokens.token("password", System.getenv("USERNAME"), System.getenv("PASSWORD"), null, null, null, null, "account", null, null, id, null);
         client.setAccessToken(signedIn.getAccessToken());
         var sessions = new AccountApi(client).listSessions(null, 10).getSessions();
         expect(sessions.stream().anyMatch(session -> session.getCurrent() && session.getClientId().equals(id)), "lists the sessions");
-        var refreshed = tokens.token("refresh_token", null, null, signedIn.getRefreshToken(), null, null, null, id, null);
+        var refreshed = tokens.token("refresh_token", null, null, signedIn.getRefreshToken(), null, null, null, null, null, null, id, null);
         expect(!refreshed.getRefreshToken().equals(signedIn.getRefreshToken()), "refreshes");
         tokens.revoke(refreshed.getRefreshToken(), null, id, null);
         try {
-            tokens.token("refresh_token", null, null, refreshed.getRefreshToken(), null, null, null, id, null);
+            tokens.token("refresh_token", null, null, refreshed.getRefreshToken(), null, null, null, null, null, null, id, null);
             expect(false, "is signed out");
         } catch (ApiException error) {
             expect(error.getCode() == 400, "is signed out");
