@@ -28,19 +28,21 @@ impl Browser {
             let request = browser.get(target, &path);
             let answer = connection.exchange(&request).await?;
             browser.keep(&answer);
-            if let Some(location) = answer.location {
-                if has_code(&location) {
-                    browser.authorize = browser.get(target, &authorize_path());
-                    return Ok(browser);
+            let location = match answer.location {
+                Some(location) => location,
+                None => {
+                    let page = std::str::from_utf8(answer.expect(200)?.body)?.to_owned();
+                    let request = browser.submit(target, &page)?;
+                    let answer = connection.exchange(&request).await?;
+                    browser.keep(&answer);
+                    answer.location.context("the form was not accepted")?
                 }
-                path = path_of(target, &location)?;
-                continue;
+            };
+            if has_code(&location) {
+                browser.authorize = browser.get(target, &authorize_path());
+                return Ok(browser);
             }
-            let page = std::str::from_utf8(answer.expect(200)?.body)?.to_owned();
-            let request = browser.submit(target, &page)?;
-            let answer = connection.exchange(&request).await?;
-            browser.keep(&answer);
-            path = path_of(target, &answer.location.context("the form was not accepted")?)?;
+            path = path_of(target, &location)?;
         }
         anyhow::bail!("no code after {STEPS} pages")
     }

@@ -143,10 +143,8 @@ impl Line {
                 ensure!(*reason == EndReason::Reuse && !self.reused, "ended: {}", reason.as_str());
                 self.reused = true;
             }
-            SessionEvent::Started(_)
-            | SessionEvent::Authorized(_)
-            | SessionEvent::TokensIssued { .. }
-            | SessionEvent::ReuseDetected { .. } => {}
+            SessionEvent::TokensIssued { .. } => self.generation = Some(0),
+            SessionEvent::Started(_) | SessionEvent::Authorized(_) | SessionEvent::ReuseDetected { .. } => {}
             SessionEvent::AccessTokenIssued { .. }
             | SessionEvent::ForeignClientRefused { .. }
             | SessionEvent::RotationsSummarized(_) => {
