@@ -10,8 +10,9 @@ use std::sync::Arc;
 use super::aggregate::Aggregate;
 use super::error::TokenError;
 use crate::client::Client;
+use crate::clock::Timestamp;
 use crate::consent::{Consent, ConsentId};
-use crate::login::Login;
+use crate::login::{Login, LogoutReason};
 use crate::oauth::{ClientId, LoginId, SessionId, UserId};
 use crate::session::Session;
 use crate::store::{
@@ -125,6 +126,17 @@ impl Repository {
     /// Loads a user.
     pub(super) async fn user(&self, id: UserId) -> Result<Loaded<User>, TokenError> {
         self.load(&id).await
+    }
+
+    /// Why a login has ended; `None` if it lives, or there is none to ask. One that was removed has expired.
+    pub(super) async fn login_end(
+        &self,
+        login: Option<LoginId>,
+        now: Timestamp,
+    ) -> Result<Option<LogoutReason>, TokenError> {
+        let Some(login) = login else { return Ok(None) };
+        let login = self.login(login).await?.state;
+        Ok(login.map_or(Some(LogoutReason::Expired), |login| login.ended(now)))
     }
 
     /// Loads the events and state that the log has of a client.

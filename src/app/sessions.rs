@@ -22,11 +22,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Why the login has ended with which an online session ends; `None` if it lives, or there is none to ask. A login that
-    /// was removed has expired.
+    /// Why the login has ended with which an online session ends; `None` if it lives, or there is none to ask.
     pub(super) async fn login_end(&self, session: &Session) -> Result<Option<LogoutReason>, TokenError> {
-        let Some(login) = session.started.online() else { return Ok(None) };
-        let login = self.repository.login(login).await?.state;
-        Ok(login.map_or(Some(LogoutReason::Expired), |login| login.ended(self.clock.now())))
+        self.repository.login_end(session.started.online(), self.clock.now()).await
     }
 }

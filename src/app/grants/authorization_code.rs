@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
 
 use super::form::{FormError, Target, TokenForm};
-use super::login_check::login_has_ended;
 use super::refresh::report;
 use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
@@ -94,7 +93,7 @@ impl CodeGrant {
             None => None,
         };
         let login = started.and_then(|started| started.login.as_ref()).map(|login| login.id);
-        let login_has_ended = login_has_ended(&self.repository, login, self.clock.now()).await?;
+        let login_has_ended = self.repository.login_end(login, self.clock.now()).await?.is_some();
         if let Some(nonce) =
             loaded.state.as_ref().and_then(|session| session.code.as_ref()?.openid_nonce.clone())
         {

@@ -19,7 +19,6 @@ use crate::oauth::GrantType;
 pub mod authorization_code;
 pub mod client_credentials;
 pub mod form;
-mod login_check;
 pub mod password;
 pub mod refresh;
 

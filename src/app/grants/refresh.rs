@@ -5,7 +5,6 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::form::{Target, TokenForm};
-use super::login_check::login_has_ended;
 use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
 use crate::app::error::TokenError;
@@ -103,7 +102,7 @@ impl RefreshGrant {
             Some(_) | None => None,
         };
         let online = session.state.as_ref().and_then(|session| session.started.online());
-        let login_has_ended = login_has_ended(&self.repository, online, self.clock.now()).await?;
+        let login_has_ended = self.repository.login_end(online, self.clock.now()).await?.is_some();
         let decision = self.decide_refresh(request, session.state.as_ref(), (user.as_ref(), login_has_ended));
         if let (Err(Denied::Scope), Some(scope), Some(state)) =
             (&decision.outcome, request.scope, &session.state)
