@@ -4,6 +4,7 @@ mod answers;
 mod flow;
 mod log_out;
 mod refusals;
+mod widened;
 
 use url::Url;
 

@@ -181,3 +181,16 @@ async fn after_a_restart_codes_are_good_and_what_they_began_is_known() {
     assert_eq!(server.refresh(&answer.refresh_token()).await.outcome(), REFUSED, "it was replayed");
     assert_eq!(answer.claims()["client_id"], PUBLIC);
 }
+
+#[tokio::test]
+async fn an_app_that_signs_in_again_and_again_evicts_itself_and_no_other_device() {
+    let server = Server::with(|setup| setup.config.sessions.per_user = 3).await;
+    let phone = server.sign_in().await;
+    let login = server.log_in().await;
+    for session in 1..=6 {
+        server.wait(1);
+        let code = server.authorize(&login, Ask { session, ..Ask::default() }).await.unwrap();
+        assert_eq!(server.redeem(&code).await.status, 200, "{session}");
+    }
+    assert_eq!(server.refresh(&phone.refresh_token()).await.status, 200);
+}
