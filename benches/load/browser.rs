@@ -28,15 +28,14 @@ impl Browser {
             let request = browser.get(target, &path);
             let answer = connection.exchange(&request).await?;
             browser.keep(&answer);
-            let location = match answer.location {
-                Some(location) => location,
-                None => {
-                    let page = std::str::from_utf8(answer.expect(200)?.body)?.to_owned();
-                    let request = browser.submit(target, &page)?;
-                    let answer = connection.exchange(&request).await?;
-                    browser.keep(&answer);
-                    answer.location.context("the form was not accepted")?
-                }
+            let location = if let Some(location) = answer.location {
+                location
+            } else {
+                let page = std::str::from_utf8(answer.expect(200)?.body)?.to_owned();
+                let request = browser.submit(target, &page)?;
+                let answer = connection.exchange(&request).await?;
+                browser.keep(&answer);
+                answer.location.context("the form was not accepted")?
             };
             if has_code(&location) {
                 browser.authorize = browser.get(target, &authorize_path());
