@@ -58,7 +58,7 @@ pub mod tokens;
 pub mod uptime;
 pub mod users;
 
-pub use crate::config::{Colour, Image, Language, Pages as PageSettings, SignUp};
+pub use crate::config::{Colour, Image, Language, Pages as PageSettings};
 pub use access::AccessTokens;
 pub use accounts::Accounts;
 pub use admin::Administration;

@@ -1,8 +1,10 @@
 //! One request for a page: who asks, and what every answer has in common.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::error::MethodNotAllowedError;
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Request, RequestBody, Response};
 use zeroize::Zeroizing;
 
@@ -20,6 +22,7 @@ use crate::http::pages::render::form_post::FormPostPage;
 use crate::http::pages::texts::Texts;
 use crate::http::peer::TrustedProxies;
 use crate::http::request_body;
+use crate::http::service;
 use crate::oauth::{PageError, Parameters, ResponseMode};
 
 /// One request for a page.
@@ -70,8 +73,10 @@ impl From<FormError> for Refused {
 
 impl<'a> Visit<'a> {
     /// A visit to one of the pages.
-    pub(super) const fn new(request: &'a Request, app: &'a App, pages: &'a Pages) -> Self {
-        Self { request, app, pages, ui_locales: None, cookies: Vec::new() }
+    pub(super) fn of(request: &'a Request) -> poem::Result<Self> {
+        let pages = request.data::<Arc<Pages>>();
+        let pages = pages.ok_or_else(|| poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+        Ok(Self { request, app: service::app(request)?, pages, ui_locales: None, cookies: Vec::new() })
     }
 
     /// The parameters of the URL, as a client sends them.
@@ -278,13 +283,15 @@ impl<'a> Visit<'a> {
         answer(status, page.html(), FormTarget::Own)
     }
 
-    /// Adds the cookies.
-    pub(super) fn finish(self, response: &mut Response) {
+    /// The answer, with the cookies.
+    pub(super) fn finished(self, answered: Result<Response, Refused>) -> Response {
+        let mut response = answered.unwrap_or_else(|refused| self.refuse(refused));
         for cookie in self.cookies {
             if let Ok(cookie) = HeaderValue::try_from(cookie) {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }
         }
+        response
     }
 
     /// Whether people may make accounts.
@@ -302,6 +309,15 @@ pub(super) enum Onward {
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Whether a page is asked for with a form.
+pub(super) fn is_post(method: &Method) -> poem::Result<bool> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(false),
+        Method::POST => Ok(true),
+        _ => Err(MethodNotAllowedError.into()),
+    }
+}
 
 pub(super) fn user_agent(request: &Request) -> Option<String> {
     let value = request.headers().get(header::USER_AGENT)?;

@@ -17,18 +17,13 @@ mod password;
 mod person;
 mod profile;
 
-use std::sync::Arc;
-
 use poem::error::MethodNotAllowedError;
-use poem::http::{Method, StatusCode};
 use poem::{Endpoint, Request, RequestBody, Response, Route};
 
 use self::person::Person;
-use super::Pages;
 use super::headers::redirect;
 use super::render::Tab;
-use super::visit::{Refused, Visit};
-use crate::http::service;
+use super::visit::{Refused, Visit, is_post};
 
 /// The paths, with their methods as `Allow` lists them.
 pub(super) const PATHS: [(&str, &str); 5] = [
@@ -57,15 +52,11 @@ impl Endpoint for OwnPage {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let is_post = match *request.method() {
-            Method::GET | Method::HEAD => false,
-            Method::POST => true,
-            _ => return Err(MethodNotAllowedError.into()),
-        };
+        let is_post = is_post(request.method())?;
         let (request, body) = request.split();
-        let mut visit = visit(&request)?;
+        let mut visit = Visit::of(&request)?;
         let answered = answer(&mut visit, self.0, is_post.then_some(body)).await;
-        Ok(finished(visit, answered))
+        Ok(visit.finished(answered))
     }
 }
 
@@ -76,30 +67,18 @@ impl Endpoint for Device {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        if is_post(request.method())? {
             return Err(MethodNotAllowedError.into());
         }
         let id = request.raw_path_param("id").unwrap_or_default().to_owned();
-        let mut visit = visit(&request)?;
+        let mut visit = Visit::of(&request)?;
         let answered = match Person::of(&mut visit, Tab::Devices).await {
             Ok(Some(person)) => device::show(&visit, &person, &id).await,
             Ok(None) => Ok(to_log_in(Tab::Devices)),
             Err(refused) => Err(refused),
         };
-        Ok(finished(visit, answered))
+        Ok(visit.finished(answered))
     }
-}
-
-fn visit(request: &Request) -> poem::Result<Visit<'_>> {
-    let pages = request.data::<Arc<Pages>>();
-    let pages = pages.ok_or_else(|| poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR))?;
-    Ok(Visit::new(request, service::app(request)?, pages))
-}
-
-fn finished(visit: Visit<'_>, answered: Result<Response, Refused>) -> Response {
-    let mut response = answered.unwrap_or_else(|refused| visit.refuse(refused));
-    visit.finish(&mut response);
-    response
 }
 
 /// Answers a request; with a body if it was sent by POST.

@@ -11,15 +11,10 @@
 //!
 //! A request under way is in the URL and in the form, sealed: nothing is stored before somebody signs in.
 
-use std::sync::Arc;
-
-use poem::error::MethodNotAllowedError;
-use poem::http::{Method, StatusCode};
 use poem::{Endpoint, Request, RequestBody, Response, Route};
 
-use self::visit::Visit;
-use super::{Pages, visit};
-use crate::http::service;
+use self::visit::{Visit, is_post};
+use super::visit;
 
 mod authorize;
 mod consent;
@@ -50,15 +45,9 @@ impl Endpoint for SignIn {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let is_post = match *request.method() {
-            Method::GET | Method::HEAD => false,
-            Method::POST => true,
-            _ => return Err(MethodNotAllowedError.into()),
-        };
+        let is_post = is_post(request.method())?;
         let (request, body) = request.split();
-        let pages = request.data::<Arc<Pages>>();
-        let pages = pages.ok_or_else(|| poem::Error::from_status(StatusCode::INTERNAL_SERVER_ERROR))?;
-        Ok(answer(Visit::new(&request, service::app(&request)?, pages), is_post.then_some(body)).await)
+        Ok(answer(Visit::of(&request)?, is_post.then_some(body)).await)
     }
 }
 
@@ -78,7 +67,5 @@ async fn answer(mut visit: Visit<'_>, body: Option<RequestBody>) -> Response {
         (_, None) => login::show(&mut visit).await,
         (_, Some(body)) => login::submit(&mut visit, body).await,
     };
-    let mut response = answered.unwrap_or_else(|refused| visit.refuse(refused));
-    visit.finish(&mut response);
-    response
+    visit.finished(answered)
 }
