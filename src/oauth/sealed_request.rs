@@ -4,7 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use super::authorization_request::AuthorizationRequest;
-use super::ids::{SessionId, UserId};
+use super::ids::{LoginId, SessionId, UserId};
 use super::mac::{MacKeys, Seal};
 use crate::clock::Timestamp;
 
@@ -31,6 +31,21 @@ pub struct SealedRequest {
     /// The user whom an `id_token_hint` named.
     #[n(4)]
     pub hinted: Option<UserId>,
+    /// The log in that the person did for this request.
+    #[n(5)]
+    pub authentication: Option<Authentication>,
+}
+
+/// Somebody proved who they are. It is recognised by its login, not by comparing the readings of a clock, which may have
+/// been set back in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Authentication {
+    /// The login.
+    #[n(0)]
+    pub login: LoginId,
+    /// Its `auth_time` then.
+    #[n(1)]
+    pub auth_time: Timestamp,
 }
 
 impl SealedRequest {
@@ -103,6 +118,10 @@ mod tests {
             session: [1; 16].into(),
             is_pushed: false,
             hinted: Some([2; 16].into()),
+            authentication: Some(Authentication {
+                login: [3; 16].into(),
+                auth_time: Timestamp::from_seconds(9),
+            }),
         }
     }
 

@@ -35,6 +35,7 @@ const STORED_TYPES: &[&str] = &[
     "login::Status",
     "oauth::Actor",
     "oauth::Answer",
+    "oauth::Authentication",
     "oauth::AuthenticationMethod",
     "oauth::AuthorizationRequest",
     "oauth::CodeChallenge",

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use heirloom::clock::Timestamp;
+use heirloom::oauth::sealed_request::Authentication;
 use heirloom::oauth::{
     AuthorizationCode, LogoutRequest, MacKeys, Parameters, PkceRule, RefreshToken, RefreshTokenCodec,
     SealedRequest,
@@ -12,7 +13,7 @@ use heirloom::token::claims::jti;
 use zeroize::Zeroizing;
 
 use crate::frozen::Frozen;
-use crate::values::{generation, nonce, session_id};
+use crate::values::{at, generation, login_id, nonce, session_id};
 
 #[test]
 fn a_refresh_token_is_made_and_read_as_it_was() {
@@ -61,7 +62,7 @@ fn sealed_requests(frozen: &mut Frozen) {
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request = Parameters::new(pairs).request("web".parse().unwrap(), PkceRule::Required).unwrap();
         let at = Timestamp::from_millis(1_795_780_860_123);
-        SealedRequest { request, at, session: session_id(), is_pushed, hinted }
+        SealedRequest { request, at, session: session_id(), is_pushed, hinted, authentication: None }
     };
     let bare = request(&usual, false, None);
     let full = request(&[&usual[..], &more].concat(), true, Some([0x22; 16].into()));
@@ -72,6 +73,12 @@ fn sealed_requests(frozen: &mut Frozen) {
     frozen.text("authorization request, full", &full.seal(&keys).unwrap());
     frozen.reads("authorization request, full", |text| {
         assert_eq!(SealedRequest::open(&keys, text).as_ref(), Some(&full));
+    });
+    let authentication = Some(Authentication { login: login_id(), auth_time: at(60) });
+    let authenticated = SealedRequest { authentication, ..full.clone() };
+    frozen.text("authorization request, authenticated", &authenticated.seal(&keys).unwrap());
+    frozen.reads("authorization request, authenticated", |text| {
+        assert_eq!(SealedRequest::open(&keys, text).as_ref(), Some(&authenticated));
     });
     frozen.text("pushed request, full", &full.seal_pushed(&keys).unwrap());
     frozen.reads("pushed request, full", |text| {

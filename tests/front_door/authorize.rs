@@ -3,6 +3,7 @@
 mod answers;
 mod flow;
 mod log_out;
+mod native;
 mod refusals;
 mod widened;
 

@@ -153,7 +153,8 @@ impl AuthorizationRequests {
             }
         };
         let session = self.random.uuid(now).map_err(|error| Refused::Token(error.into()))?;
-        Ok(SealedRequest { request, at: now, session: SessionId::from(session), is_pushed: false, hinted })
+        let session = SessionId::from(session);
+        Ok(SealedRequest { request, at: now, session, is_pushed: false, hinted, authentication: None })
     }
 
     fn grant(

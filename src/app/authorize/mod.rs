@@ -19,9 +19,10 @@ use super::error::TokenError;
 use super::keys::TokenKeys;
 use super::logins::CurrentLogin;
 use super::scopes::Grant;
-use crate::client::{ConsentPolicy, Registration};
+use crate::client::Registration;
 use crate::clock::Clock;
 use crate::consent::{Allowed, ConsentId};
+use crate::oauth::sealed_request::Authentication;
 use crate::oauth::{AuthorizationError, ErrorCode, PageError, Prompt, RedirectUri, SealedRequest, SessionId};
 use crate::random::Random;
 
@@ -31,8 +32,8 @@ pub mod log_out;
 mod question;
 
 pub use answer::ClientAnswer;
-use question::Asked;
 pub use question::LogInReason;
+use question::{Asked, ConsentRule};
 
 /// Leads from a client's request to its answer.
 pub struct AuthorizationRequests {
@@ -94,8 +95,7 @@ pub struct Device<'a> {
 }
 
 impl AuthorizationRequests {
-    /// What comes next for a person who is signed in with `login`, or not at all. `is_first` says that the request has
-    /// just come from the client: then the person has done nothing for it yet.
+    /// What comes next for a person who is signed in with `login`, or not at all.
     ///
     /// # Errors
     /// [`NotOpen`].
@@ -103,11 +103,10 @@ impl AuthorizationRequests {
         &self,
         open: &OpenRequest,
         login: Option<&CurrentLogin>,
-        is_first: bool,
         device: Device<'_>,
     ) -> Result<Next, NotOpen> {
         let is_quiet = open.sealed.request.prompts.contains(Prompt::None);
-        let login = match question::log_in(&open.sealed, login, is_first) {
+        let login = match question::log_in(&open.sealed, login) {
             Asked::Nothing(login) => login,
             Asked::LogIn(_) if is_quiet => {
                 return Ok(Next::Answer(
@@ -133,7 +132,7 @@ impl AuthorizationRequests {
     /// Why a person who is signed in with `login`, or not at all, must sign in before anything else.
     #[must_use]
     pub fn why_log_in(&self, open: &OpenRequest, login: Option<&CurrentLogin>) -> Option<LogInReason> {
-        match question::log_in(&open.sealed, login, false) {
+        match question::log_in(&open.sealed, login) {
             Asked::Nothing(_) => None,
             Asked::LogIn(reason) => Some(reason),
             Asked::SomebodyElse => Some(LogInReason::SomebodyElse),
@@ -167,6 +166,7 @@ impl AuthorizationRequests {
     pub fn with_another_account(&self, open: &OpenRequest) -> Result<String, NotOpen> {
         let mut sealed = open.sealed.clone();
         sealed.at = self.clock.now();
+        sealed.authentication = None;
         sealed.request.prompts = sealed.request.prompts.with(Prompt::SelectAccount);
         self.seal(&sealed)
     }
@@ -180,12 +180,11 @@ impl AuthorizationRequests {
     }
 
     async fn asks_for_consent(&self, open: &OpenRequest, login: &CurrentLogin) -> Result<bool, TokenError> {
-        if open.sealed.request.prompts.contains(Prompt::Consent) {
-            return Ok(true);
-        }
-        match open.client.metadata.consent {
-            ConsentPolicy::Implied => Ok(false),
-            ConsentPolicy::Ask => {
+        let policy = open.client.metadata.consent;
+        match question::consent(&open.sealed, login, policy, open.is_native()) {
+            ConsentRule::Now => Ok(true),
+            ConsentRule::Implied => Ok(false),
+            ConsentRule::Remembered => {
                 let (id, allowed) = open.consent(login);
                 Ok(!self.consents.covers(&id, &allowed).await?)
             }
@@ -249,6 +248,22 @@ impl OpenRequest {
     #[must_use]
     pub fn denied(&self) -> ClientAnswer {
         self.refused(ErrorCode::AccessDenied, "The person refused.")
+    }
+
+    /// The same request, for which the person has just typed the password.
+    #[must_use]
+    pub fn authenticated_by(&self, login: &CurrentLogin) -> Self {
+        let mut open = self.clone();
+        open.sealed.authentication = Some(Authentication { login: login.id, auth_time: login.auth_time });
+        open
+    }
+
+    /// Whether the answer goes to an app on the person's device: by a scheme of its own, or to a port that the client has
+    /// not registered (RFC 8252 §7.1, §7.3). A page that is developed on this machine has its port registered.
+    fn is_native(&self) -> bool {
+        let (metadata, uri) = (&self.client.metadata, &self.redirect_uri);
+        let has_free_port = uri.is_loopback() && !metadata.redirect_uris.contains(uri);
+        metadata.token_endpoint_auth_method.is_public() && (uri.has_private_scheme() || has_free_port)
     }
 
     /// What is remembered if the person agrees.

@@ -241,7 +241,7 @@ impl Logins {
 
 impl CurrentLogin {
     /// A cookie from before the person has proved again who they are is replaced by the current one.
-    fn of(login: &Login, cookie: LoginCookie) -> Self {
+    pub(in crate::app) fn of(login: &Login, cookie: LoginCookie) -> Self {
         Self {
             id: cookie.login,
             user: login.begun.user,

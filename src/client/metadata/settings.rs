@@ -216,7 +216,8 @@ pub enum ConsentPolicy {
     #[default]
     #[n(0)]
     Ask,
-    /// Nobody is asked: it is the operator's own client.
+    /// Nobody is asked: it is the operator's own client. At the redirect URI of an app on a device, it is asked all the
+    /// same unless the person has just typed the password (RFC 8252 §8.6).
     #[n(1)]
     Implied,
 }

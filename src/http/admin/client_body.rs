@@ -98,7 +98,8 @@ pub(super) struct ClientSettings {
     /// Whether authorization requests need a code challenge (RFC 7636).
     #[oai(skip_serializing_if_is_none)]
     pkce: Option<PkceWord>,
-    /// Whether people are asked what it may do.
+    /// Whether people are asked what it may do. An app on a device asks in any case unless the person has just typed the
+    /// password (RFC 8252 §8.6).
     #[oai(skip_serializing_if_is_none)]
     consent: Option<ConsentWord>,
     /// Where it is to be told that a login has ended. heirloom sends nothing there yet.

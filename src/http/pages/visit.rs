@@ -189,11 +189,10 @@ impl<'a> Visit<'a> {
         &mut self,
         open: &OpenRequest,
         login: Option<&CurrentLogin>,
-        is_first: bool,
     ) -> Result<Onward, Refused> {
         let agent = user_agent(self.request);
         let device = Device { user_agent: agent.as_deref() };
-        Ok(match self.app.authorization_requests.next(open, login, is_first, device).await? {
+        Ok(match self.app.authorization_requests.next(open, login, device).await? {
             Next::LogIn(reason) => Onward::LogIn(reason),
             Next::Consent => Onward::Answer(self.to("consent", open)?),
             Next::Answer(answer) => Onward::Answer(self.answer_client(&answer)),

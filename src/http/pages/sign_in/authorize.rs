@@ -11,7 +11,7 @@ pub(super) async fn begin(visit: &mut Visit<'_>) -> Result<Response, Refused> {
     let open = visit.app.authorization_requests.begin(&parameters).await?;
     visit.speaks(&open);
     let login = visit.login().await?;
-    match visit.go_on(&open, login.as_ref(), true).await? {
+    match visit.go_on(&open, login.as_ref()).await? {
         Onward::LogIn(reason) => visit.to_log_in(&open, reason),
         Onward::Answer(response) => Ok(response),
     }

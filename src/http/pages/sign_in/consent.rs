@@ -67,7 +67,7 @@ async fn ask(
 ) -> Result<Response, Refused> {
     let agent = user_agent(visit.request);
     let device = Device { user_agent: agent.as_deref() };
-    let next = visit.app.authorization_requests.next(open, login.as_ref(), false, device).await?;
+    let next = visit.app.authorization_requests.next(open, login.as_ref(), device).await?;
     match (next, login) {
         (Next::Answer(answered), _) => Ok(visit.answer_client(&answered)),
         (Next::LogIn(reason), _) => visit.to_log_in(open, reason),

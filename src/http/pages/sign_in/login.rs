@@ -47,7 +47,7 @@ pub(super) async fn show(visit: &mut Visit<'_>) -> Result<Response, Refused> {
     };
     let open = visit.open(&text).await?;
     let login = visit.login().await?;
-    match visit.go_on(&open, login.as_ref(), false).await? {
+    match visit.go_on(&open, login.as_ref()).await? {
         Onward::LogIn(reason) => {
             let subject = Subject { open: Some((open, text.to_string())), to, reason };
             page(visit, &subject, login.as_ref(), Before::default()).await
@@ -125,8 +125,9 @@ pub(super) async fn signed_in(
     let Some(open) = open else {
         return Ok(redirect(&format!("/{}", to.unwrap_or(HOME))));
     };
-    match visit.go_on(open, Some(login), false).await? {
-        Onward::LogIn(reason) => visit.to_log_in(open, reason),
+    let open = open.authenticated_by(login);
+    match visit.go_on(&open, Some(login)).await? {
+        Onward::LogIn(reason) => visit.to_log_in(&open, reason),
         Onward::Answer(response) => Ok(response),
     }
 }
