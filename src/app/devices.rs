@@ -3,18 +3,16 @@
 use super::account_rate_limits::AccountChange;
 use super::error::TokenError;
 use super::logins::CurrentLogin;
-use super::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
+use super::repository::{Change, Loaded};
 use super::sessions::Sessions;
 use super::users::{UserError, decided};
+use super::why_over::Surroundings;
 use crate::login;
 use crate::oauth::{ClientId, SessionId, UserId};
-use crate::session::event::Started;
 use crate::session::{self, Device, EndReason, Session, Status, device, index};
-use crate::store::{RecordChange, RecordKey, StoreError};
+use crate::store::{RecordChange, RecordKey};
 use crate::user::{Command, User};
 
-/// The most sessions that one sign-in ends. There are more only after the limit was lowered.
-const EVICTED_AT_ONCE: usize = 8;
 /// How many records are deleted at a time.
 const FORGOTTEN_AT_ONCE: usize = 100;
 
@@ -224,9 +222,10 @@ impl Sessions {
     async fn has_others(&self, user: UserId, keep: SessionId) -> Result<bool, TokenError> {
         let most = self.most_sessions();
         let keys = self.repository.scan(index::all_of_user(user), None, most).await?;
+        let mut surroundings = Surroundings::of(self);
         for id in keys.iter().filter_map(|(key, _)| index::session_of(key)).filter(|id| *id != keep) {
             let Loaded { state: Some(session), .. } = self.repository.session(id).await? else { continue };
-            let over = self.why_over(id, &session).await?;
+            let over = surroundings.why_over(id, &session).await?;
             // An expired session may become live again if the clock is corrected.
             if session.status == Status::Live && (over.is_none() || over == Some(EndReason::Expired)) {
                 return Ok(true);
@@ -253,12 +252,6 @@ impl Sessions {
         Ok(keys.len() == most)
     }
 
-    /// The most sessions of one user, apart from some that begin at the same moment.
-    fn most_sessions(&self) -> usize {
-        let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
-        limit.saturating_add(EVICTED_AT_ONCE)
-    }
-
     /// Deletes what the devices of a user said of themselves.
     ///
     /// # Errors
@@ -272,97 +265,5 @@ impl Sessions {
             let deleted = found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect();
             self.repository.change_records(deleted).await?;
         }
-    }
-
-    /// Ends the sessions beyond the user's limit, after `new` has begun. If that fails, the sign-in still succeeds, and
-    /// the next sign-in ends them.
-    pub(super) async fn evict_beyond_the_limit(&self, user: UserId, (new, began): (SessionId, &Started)) {
-        let evicted = retry(OutcomeUnknown::Fails, |_| self.evict(user, (new, began))).await;
-        if let Err(error) = evicted {
-            tracing::warn!(user.id = %user, error = %error, "no session was evicted");
-        }
-    }
-
-    /// Sessions that have ended anyway go first; then older ones of the same client in the same browser, which an app leaves
-    /// behind that signs in anew whenever its page opens; then those that were used longest ago.
-    async fn evict(
-        &self,
-        user: UserId,
-        (new, began): (SessionId, &Started),
-    ) -> Result<(), Failed<TokenError>> {
-        let limit = usize::try_from(self.settings.sessions.per_user).unwrap_or(usize::MAX);
-        let keys = self.repository.scan(index::all_of_user(user), None, self.most_sessions()).await;
-        let keys = keys.map_err(TokenError::from)?;
-        let excess = keys.len().saturating_sub(limit);
-        if excess == 0 {
-            return Ok(());
-        }
-        let mut candidates = Vec::with_capacity(keys.len());
-        for id in keys.iter().filter_map(|(key, _)| index::session_of(key)).filter(|id| *id != new) {
-            let loaded = self.repository.session(id).await?;
-            let Some(session) = &loaded.state else { continue };
-            let over = self.why_over(id, session).await?;
-            let login = began.online().filter(|login| session.started.online() == Some(*login));
-            let is_left_behind = login.is_some() && session.started.client == began.client;
-            candidates.push((over.is_none(), !is_left_behind, session.last_seen(), id, over, loaded));
-        }
-        candidates.sort_by_key(|(live, other, seen, id, ..)| (*live, *other, *seen, *id));
-        for (.., id, over, loaded) in candidates.into_iter().take(excess) {
-            let reason = over.unwrap_or(EndReason::Evicted);
-            self.end_loaded(id, loaded, reason).await.map_err(Failed::Append)?;
-            tracing::info!(
-                session.id = %id, user.id = %user, session.end = reason.as_str(), "session ended at a sign-in beyond \
-                 the limit"
-            );
-        }
-        Ok(())
-    }
-
-    /// Ends a session that was loaded, unless it has ended.
-    async fn end_loaded(
-        &self,
-        id: SessionId,
-        loaded: Loaded<Session>,
-        reason: EndReason,
-    ) -> Result<(), StoreError> {
-        let events = loaded.state.as_ref().map(|session| session::end(session, reason, self.clock.now()));
-        match events.filter(|events| !events.is_empty()) {
-            Some(events) => self.repository.append(&id, loaded, &events, Vec::new()).await.map(drop),
-            None => Ok(()),
-        }
-    }
-
-    /// Why a session has ended without an event of its own: an epoch of the installation, its user or its client was
-    /// raised, its login has ended, or it has expired. A client that the configuration lacks at the moment does not end a
-    /// session for ever.
-    pub(super) async fn why_over(
-        &self,
-        id: SessionId,
-        session: &Session,
-    ) -> Result<Option<EndReason>, TokenError> {
-        if session.status != Status::Live {
-            return Ok(None);
-        }
-        if self.installation.is_from_before_a_restore(session) {
-            return Ok(Some(EndReason::Restored));
-        }
-        let started = &session.started;
-        let user = match started.user {
-            Some(user) => self.repository.user(user).await?.state,
-            None => None,
-        };
-        if user.is_some_and(|user| !started.holds_in(id, user.session_epoch)) {
-            return Ok(Some(EndReason::UserEpoch));
-        }
-        let client = self.repository.client(&started.client).await?.state.unwrap_or_default();
-        if !client.session_epoch.covers(id, started.client_epoch) {
-            return Ok(Some(EndReason::ClientEpoch));
-        }
-        let login = self.login_end(session).await?;
-        if login.is_some_and(|reason| reason != login::LogoutReason::Expired) {
-            return Ok(Some(EndReason::LoginEnded));
-        }
-        let now = self.clock.now().max(session.last_event_at);
-        Ok((session.is_expired(now) || login.is_some()).then_some(EndReason::Expired))
     }
 }

@@ -31,6 +31,7 @@ pub mod clock_guard;
 pub mod consents;
 pub mod devices;
 pub mod error;
+mod eviction;
 pub mod grants;
 mod hint;
 pub mod introspect;
@@ -57,6 +58,7 @@ pub mod timeline;
 pub mod tokens;
 pub mod uptime;
 pub mod users;
+mod why_over;
 
 pub use crate::config::{Colour, Image, Language, Pages as PageSettings};
 pub use access::AccessTokens;

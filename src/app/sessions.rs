@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::login::LogoutReason;
 use crate::session::Session;
 
-/// Its methods are in [`super::access`], [`super::devices`] and [`super::timeline`].
+/// Its methods are in [`super::access`], [`super::devices`], `eviction`, [`super::timeline`] and `why_over`.
 pub struct Sessions {
     pub(super) repository: Repository,
     pub(super) clients: Arc<Clients>,
