@@ -21,8 +21,16 @@ pub(crate) struct Browser {
 impl Browser {
     /// Signs a person in on the pages.
     pub(crate) async fn log_in(target: &Target) -> anyhow::Result<Self> {
-        let mut browser = Self { cookies: Vec::new(), authorize: Vec::new() };
         let mut connection = Connection::open(target.address).await?;
+        Ok(Self::log_in_by(target, &mut connection).await?.0)
+    }
+
+    /// Signs a person in on the pages, by a connection. Returns the code that the app gets, too.
+    pub(crate) async fn log_in_by(
+        target: &Target,
+        connection: &mut Connection,
+    ) -> anyhow::Result<(Self, String)> {
+        let mut browser = Self { cookies: Vec::new(), authorize: Vec::new() };
         let mut path = authorize_path();
         for _ in 0..STEPS {
             let request = browser.get(target, &path);
@@ -37,9 +45,9 @@ impl Browser {
                 browser.keep(&answer);
                 answer.location.context("the form was not accepted")?
             };
-            if has_code(&location) {
+            if let Some(code) = code_in(&location) {
                 browser.authorize = browser.get(target, &authorize_path());
-                return Ok(browser);
+                return Ok((browser, code));
             }
             path = path_of(target, &location)?;
         }
@@ -50,8 +58,7 @@ impl Browser {
     pub(crate) async fn authorize(&self, connection: &mut Connection) -> anyhow::Result<String> {
         let answer = connection.exchange(&self.authorize).await?.expect(303)?;
         let location = answer.location.context("no Location")?;
-        let code = location.split(['?', '&']).find_map(|parameter| parameter.strip_prefix("code="));
-        Ok(code.with_context(|| format!("no code in {location}"))?.to_owned())
+        code_in(&location).with_context(|| format!("no code in {location}"))
     }
 
     fn get(&self, target: &Target, path: &str) -> Vec<u8> {
@@ -90,8 +97,8 @@ impl Browser {
     }
 }
 
-fn has_code(location: &str) -> bool {
-    location.contains("?code=") || location.contains("&code=")
+fn code_in(location: &str) -> Option<String> {
+    location.split(['?', '&']).find_map(|parameter| parameter.strip_prefix("code=")).map(str::to_owned)
 }
 
 /// The path of a place on the server itself.

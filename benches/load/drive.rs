@@ -13,8 +13,8 @@ use super::connection::Connection;
 use super::groups::Groups;
 use super::installation::Installation;
 use super::rows::{Kind, Row};
-use super::server::{Server, machine_cpu_seconds, own_cpu_seconds};
-use super::target::Target;
+use super::server::{Server, disk, machine_cpu_seconds, own_cpu_seconds};
+use super::target::{Target, authorize_path};
 use super::work::{Done, Work, redeem, sign_in};
 
 /// What a row measured.
@@ -24,7 +24,7 @@ pub(crate) struct Measured {
     /// The connections that sign in at the same time (the storm).
     pub(crate) storm: Option<Tally>,
     pub(crate) seconds: f64,
-    /// CPU seconds of the server.
+    /// CPU seconds of the server; in the row about signing in on the pages without those of the hashes.
     pub(crate) server_cpu: Option<f64>,
     /// CPU seconds of this program.
     pub(crate) own_cpu: f64,
@@ -32,6 +32,8 @@ pub(crate) struct Measured {
     pub(crate) other_cpu: f64,
     /// The average number of changes in a group of the store.
     pub(crate) group: Option<f64>,
+    /// By how many bytes the server's store and its memory have grown, if it is heirloom.
+    pub(crate) growth: Option<(i64, i64)>,
 }
 
 /// What was measured of some connections.
@@ -81,7 +83,8 @@ impl Stage {
             ready.push((storms, work, Connection::open(self.target.address).await?));
         }
         let groups = self.groups().await?;
-        let before = self.cpu()?;
+        let size = self.size()?;
+        let before = self.cpu(row.kind)?;
         let began = Instant::now();
         let mut tasks = JoinSet::new();
         for (storms, work, connection) in ready {
@@ -99,7 +102,7 @@ impl Stage {
             done.push(work);
             rest -= usize::from(!storms);
             if rest == 0 && after.is_none() {
-                after = Some((began.elapsed().as_secs_f64(), self.cpu()?));
+                after = Some((began.elapsed().as_secs_f64(), self.cpu(row.kind)?));
             }
         }
         for work in done {
@@ -113,7 +116,8 @@ impl Stage {
         let own_cpu = after.own - before.own;
         let other_cpu = (after.machine - before.machine - server_cpu.unwrap_or_default() - own_cpu).max(0.0);
         let storm = (row.storm > 0).then_some(storm);
-        Ok(Measured { tally, storm, seconds, server_cpu, own_cpu, other_cpu, group })
+        let growth = size.zip(self.size()?).map(|(before, after)| (after.0 - before.0, after.1 - before.1));
+        Ok(Measured { tally, storm, seconds, server_cpu, own_cpu, other_cpu, group, growth })
     }
 
     /// Does the work of one connection of a row once.
@@ -141,6 +145,11 @@ impl Stage {
             }
             Kind::Spread => Work::Spread(Rc::clone(&self.pool)),
             Kind::SignIn => Work::SignIn(Vec::new()),
+            Kind::PageSignIn => Work::PageSignIn(Vec::new()),
+            Kind::Anonymous => {
+                let host = self.target.address;
+                Work::Anonymous(format!("GET {} HTTP/1.1\r\nhost: {host}\r\n\r\n", authorize_path()).into())
+            }
             Kind::Authorize => Work::Authorize(Browser::log_in(&self.target).await?),
             Kind::Redeem => Work::Redeem(Browser::log_in(&self.target).await?, Vec::new()),
             Kind::OpenidRefresh => {
@@ -187,9 +196,17 @@ impl Stage {
         }
     }
 
-    fn cpu(&self) -> anyhow::Result<Cpu> {
+    /// The bytes of the store on disk and those of the server's memory, if it is heirloom.
+    fn size(&self) -> anyhow::Result<Option<(i64, i64)>> {
+        let Some(installation) = &self.installation else { return Ok(None) };
+        let memory = self.server.memory()?.context("no process")?;
+        Ok(Some((disk(&installation.data())?.try_into()?, memory.now.try_into()?)))
+    }
+
+    fn cpu(&self, kind: Kind) -> anyhow::Result<Cpu> {
+        let hashes = if kind == Kind::PageSignIn { self.server.hashing_cpu_seconds()? } else { 0.0 };
         Ok(Cpu {
-            server: self.server.cpu_seconds()?,
+            server: self.server.cpu_seconds()?.map(|seconds| seconds - hashes),
             own: own_cpu_seconds()?,
             machine: machine_cpu_seconds()?,
         })
@@ -198,9 +215,11 @@ impl Stage {
     fn take_back(&mut self, work: Work) {
         match work {
             Work::Refresh(chain) | Work::Again(chain, _) => self.pool.borrow_mut().resting.push_back(chain),
-            Work::SignIn(tokens) | Work::Redeem(_, tokens) => self.given.extend(tokens),
+            Work::SignIn(tokens) | Work::PageSignIn(tokens) | Work::Redeem(_, tokens) => {
+                self.given.extend(tokens);
+            }
             Work::OpenidRefresh(chain) => self.given.extend(chain.given),
-            Work::Authorize(_) | Work::Spread(_) | Work::Same(..) => {}
+            Work::Authorize(_) | Work::Anonymous(_) | Work::Spread(_) | Work::Same(..) => {}
         }
     }
 }

@@ -181,6 +181,8 @@ impl Round {
             "errors": tally.errors, "first_error": tally.first_error, "storm": storm,
             "server_cpu_ms_each": self.server_cpu(), "generator_cpu_ms_each": self.own_cpu(),
             "other_cpu_cores": self.others(), "changes_a_group": self.measured.group,
+            "store_growth_bytes": self.measured.growth.map(|(store, _)| store),
+            "memory_growth_bytes": self.measured.growth.map(|(_, memory)| memory),
             "limit_per_second": self.limit.per_second, "limit_cpu_ms_each": self.limit.cpu_each * 1000.0,
             "one_signature_ms": self.units.signature, "one_commit_ms": self.units.commit,
             "rsa_cpu_ms": self.units.rsa_cpu, "openssl_rsa2048_per_second": self.units.openssl,

@@ -8,7 +8,7 @@ use super::bars;
 use super::figures::{DiskFacts, MB, Report, Round, Series, cell, median};
 use super::groups::Groups;
 use super::options::size_text;
-use super::rows::{Limit, Place};
+use super::rows::{Kind, Limit, Place};
 use super::server::Memory;
 
 /// When other programs use more cores than this, the table warns. The kernel's work for server and generator counts as
@@ -85,6 +85,17 @@ impl Report {
             writeln!(
                 out,
                 "    meanwhile {connections} conn. signed in {rate:.0} times a second and were told to come back {busy:.0} times"
+            )?;
+        }
+        let grown = |part: fn((i64, i64)) -> i64| {
+            row.rounds.iter().filter_map(|round| round.measured.growth).map(part).sum::<i64>()
+        };
+        if row.row.kind == Kind::Anonymous {
+            let (disk, memory) = (grown(|growth| growth.0), grown(|growth| growth.1));
+            writeln!(
+                out,
+                "    the store grew by {disk} bytes, the server's memory by {} KiB",
+                memory / 1024
             )?;
         }
         let busy: u64 = row.rounds.iter().map(|round| round.measured.tally.busy).sum();

@@ -91,6 +91,11 @@ pub(crate) enum Kind {
     Spread,
     /// Each signs in.
     SignIn,
+    /// Each signs in on the pages in a new browser, each time as another user, and redeems the code. The password's hash is
+    /// not counted as the server's CPU time.
+    PageSignIn,
+    /// Each asks for a code in a browser in which nobody is signed in, and is sent to log in.
+    Anonymous,
     /// Each gets codes in a browser in which a person is signed in.
     Authorize,
     /// Each gets a code like that and redeems it for an access token, a refresh token and an ID token.
@@ -152,7 +157,7 @@ pub(crate) fn of_target(target: &Target) -> Vec<Row> {
         Kind::Userinfo => target.has_userinfo(),
         Kind::Jwks => target.jwks.is_some(),
         // Every server has pages of its own.
-        Kind::Authorize | Kind::Redeem | Kind::OpenidRefresh => false,
+        Kind::PageSignIn | Kind::Anonymous | Kind::Authorize | Kind::Redeem | Kind::OpenidRefresh => false,
         Kind::Refresh | Kind::Again | Kind::Signature | Kind::Spread | Kind::SignIn => true,
     }));
     rows
@@ -197,6 +202,8 @@ fn others(place: Place, algorithm: &str, limit: Limit) -> Vec<Row> {
             SIGN_INS,
             if place == Place::Target { Limit::None } else { Limit::Argon2 },
         ),
+        row("sign-in on the pages, no hash", Kind::PageSignIn, SIGN_INS, limit),
+        row("authorize without a login", Kind::Anonymous, FEW, Limit::None),
         row("authorize with a login", Kind::Authorize, FEW, Limit::None),
         row("authorize and redeem", Kind::Redeem, FEW, limit),
         row("refresh with an ID token", Kind::OpenidRefresh, FEW, limit),

@@ -101,6 +101,22 @@ impl Server {
         self.pid().map(|pid| cpu_seconds(&pid.to_string())).transpose()
     }
 
+    /// The CPU time that its threads for password hashes have used so far, in seconds.
+    pub(crate) fn hashing_cpu_seconds(&self) -> anyhow::Result<f64> {
+        let pid = self.pid().context("the process is unknown")?;
+        let mut seconds = 0.0;
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let thread = thread?.file_name().into_string().ok().context("a thread's id")?;
+            let task = format!("{pid}/task/{thread}");
+            // A thread may have ended during the walk.
+            let Ok(name) = fs::read_to_string(format!("/proc/{task}/comm")) else { continue };
+            if name.starts_with("hashing-") {
+                seconds += cpu_seconds(&task)?;
+            }
+        }
+        Ok(seconds)
+    }
+
     /// The memory that it uses now and the most that it has used, in bytes.
     pub(crate) fn memory(&self) -> anyhow::Result<Option<Memory>> {
         let Some(pid) = self.pid() else { return Ok(None) };

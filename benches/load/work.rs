@@ -24,12 +24,16 @@ pub(crate) enum Work {
     Spread(Rc<RefCell<Pool>>),
     /// Signs in, each time as another user.
     SignIn(Given),
+    /// Signs in on the pages, each time in a new browser, and redeems the code.
+    PageSignIn(Given),
     /// Gets codes in a browser.
     Authorize(Browser),
     /// Gets codes in a browser and redeems them.
     Redeem(Browser, Given),
     /// Refreshes a chain that began by a code.
     OpenidRefresh(Chain),
+    /// Asks for a code where nobody is signed in.
+    Anonymous(Vec<u8>),
     /// Sends the same request again; the answer must contain one of the texts.
     Same(Vec<u8>, [&'static [u8]; 2]),
 }
@@ -77,7 +81,16 @@ impl Work {
                 target.check_access_token(answer.string("access_token")?)?;
                 given.push(digest(answer.string("refresh_token")?));
             }
+            Self::PageSignIn(given) => {
+                let (_, code) = Browser::log_in_by(target, connection).await?;
+                given.push(digest(&redeem_code(&code, target, connection, request).await?));
+            }
             Self::Authorize(browser) => drop(browser.authorize(connection).await?),
+            Self::Anonymous(request) => {
+                let answer = connection.exchange(request).await?.expect(303)?;
+                let location = answer.location.context("no Location")?;
+                anyhow::ensure!(location.contains("/login?"), "sent to {location}");
+            }
             Self::Redeem(browser, given) => {
                 let refresh = redeem(browser, target, connection, request).await?;
                 given.push(digest(&refresh));
@@ -108,7 +121,16 @@ pub(crate) async fn redeem(
     request: &mut String,
 ) -> anyhow::Result<String> {
     let code = browser.authorize(connection).await?;
-    target.write_redemption(request, &code);
+    redeem_code(&code, target, connection, request).await
+}
+
+async fn redeem_code(
+    code: &str,
+    target: &Target,
+    connection: &mut Connection,
+    request: &mut String,
+) -> anyhow::Result<String> {
+    target.write_redemption(request, code);
     let answer = connection.exchange(request.as_bytes()).await?.expect(200)?;
     target.check_access_token(answer.string("access_token")?)?;
     target.check_access_token(answer.string("id_token")?)?;
