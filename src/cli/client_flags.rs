@@ -68,6 +68,9 @@ pub(super) struct MetadataFlags {
     /// Where a browser may be sent after signing out; may be given several times
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
+    /// What an authorization request is answered with; follows from the grants
+    #[arg(long, value_name = "code")]
+    response_type: Vec<String>,
     /// The client must push its authorization requests
     #[arg(long)]
     require_pushed_authorization_requests: bool,
@@ -117,6 +120,7 @@ impl From<MetadataFlags> for RawMetadata {
             refresh_token_delivery: flags.refresh_token_delivery,
             redirect_uris: list(flags.redirect_uri),
             post_logout_redirect_uris: list(flags.post_logout_redirect_uri),
+            response_types: list(flags.response_type),
             require_pushed_authorization_requests: flags
                 .require_pushed_authorization_requests
                 .then_some(true),
@@ -171,6 +175,7 @@ pub(super) fn metadata_json(raw: &RawMetadata) -> Outcome<Map<String, Value>> {
         (Field::RefreshTokenDelivery, text(&raw.refresh_token_delivery)),
         (Field::RedirectUris, list(&raw.redirect_uris)),
         (Field::PostLogoutRedirectUris, list(&raw.post_logout_redirect_uris)),
+        (Field::ResponseTypes, list(&raw.response_types)),
         (Field::RequirePushedAuthorizationRequests, flag(raw.require_pushed_authorization_requests)),
         (Field::Pkce, text(&raw.pkce)),
         (Field::Consent, text(&raw.consent)),
@@ -188,9 +193,8 @@ pub(super) fn flag(field: &str) -> String {
         "id" => "ID".to_owned(),
         "type" => "--public".to_owned(),
         // A list is set by a flag that may be given several times.
-        "scopes" | "grants" | "roles" | "origins" | "redirect_uris" | "post_logout_redirect_uris" => {
-            format!("--{}", field.trim_end_matches('s').replace('_', "-"))
-        }
+        "scopes" | "grants" | "roles" | "origins" | "redirect_uris" | "post_logout_redirect_uris"
+        | "response_types" => format!("--{}", field.trim_end_matches('s').replace('_', "-")),
         field => format!("--{}", field.replace('_', "-")),
     }
 }

@@ -12,7 +12,7 @@ pub use decide::{Command, CommandEnvelope, Denied, decide};
 pub use event::ClientEvent;
 pub use metadata::{
     ClientMetadata, ConsentPolicy, Delivery, Lifetimes, MetadataError, MetadataRules, PkcePolicy,
-    RawMetadata, RefreshTokens, RetryWindow, ReusePolicy, TokenEndpointAuthMethod, TokenRules,
+    RawMetadata, RefreshTokens, ResponseType, RetryWindow, ReusePolicy, TokenEndpointAuthMethod, TokenRules,
 };
 pub use registration::Registration;
 pub use secret::SecretDigest;

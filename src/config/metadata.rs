@@ -44,6 +44,7 @@ impl<'s, 'p> Fields<'s, 'p> {
             refresh_token_delivery: self.text(Field::RefreshTokenDelivery),
             redirect_uris: self.list(Field::RedirectUris),
             post_logout_redirect_uris: self.list(Field::PostLogoutRedirectUris),
+            response_types: self.list(Field::ResponseTypes),
             require_pushed_authorization_requests: self.flag(Field::RequirePushedAuthorizationRequests),
             pkce: self.text(Field::Pkce),
             consent: self.text(Field::Consent),

@@ -25,9 +25,8 @@ fn by_command_line(folder: &Path, fields: &Value) -> Vec<(String, String)> {
     let flag = |field: &str| match field {
         "id" => "ID".to_owned(),
         "type" => "--public".to_owned(),
-        "scopes" | "grants" | "roles" | "origins" | "redirect_uris" | "post_logout_redirect_uris" => {
-            format!("--{}", field.trim_end_matches('s').replace('_', "-"))
-        }
+        "scopes" | "grants" | "roles" | "origins" | "redirect_uris" | "post_logout_redirect_uris"
+        | "response_types" => format!("--{}", field.trim_end_matches('s').replace('_', "-")),
         field => format!("--{}", field.replace('_', "-")),
     };
     let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));

@@ -43,6 +43,8 @@ pub enum Field {
     RedirectUris,
     /// Where a browser may be sent after signing out.
     PostLogoutRedirectUris,
+    /// `response_types`.
+    ResponseTypes,
     /// Whether the client must push its authorization requests.
     RequirePushedAuthorizationRequests,
     /// Whether it may leave out PKCE.
@@ -61,7 +63,7 @@ pub enum Field {
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::ClientId,
         Self::ClientName,
         Self::TokenEndpointAuthMethod,
@@ -82,6 +84,7 @@ impl Field {
         Self::RefreshTokenDelivery,
         Self::RedirectUris,
         Self::PostLogoutRedirectUris,
+        Self::ResponseTypes,
         Self::RequirePushedAuthorizationRequests,
         Self::Pkce,
         Self::Consent,
@@ -116,6 +119,7 @@ impl Field {
             Self::RefreshTokenDelivery => "refresh_token_delivery",
             Self::RedirectUris => "redirect_uris",
             Self::PostLogoutRedirectUris => "post_logout_redirect_uris",
+            Self::ResponseTypes => "response_types",
             Self::RequirePushedAuthorizationRequests => "require_pushed_authorization_requests",
             Self::Pkce => "pkce",
             Self::Consent => "consent",

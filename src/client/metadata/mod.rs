@@ -42,7 +42,7 @@ pub use field::Field;
 pub use raw::{RawMetadata, RawTime};
 pub use rules::{MetadataRules, TokenRules, grant_types_on, is_on};
 pub use settings::{
-    ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
+    ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, ResponseType, RetryWindow, ReusePolicy,
     TokenEndpointAuthMethod,
 };
 pub use stored::ClientMetadata;

@@ -46,6 +46,9 @@ pub struct RawMetadata {
     pub redirect_uris: Option<Vec<String>>,
     /// Where a browser may be sent after signing out; by default nowhere.
     pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// What an authorization request is answered with (RFC 7591 §2): words of [`ResponseType`](super::ResponseType). It
+    /// follows from the grants, so it can only be said, not chosen.
+    pub response_types: Option<Vec<String>>,
     /// Whether the client must push its authorization requests; by default not.
     pub require_pushed_authorization_requests: Option<bool>,
     /// Whether it may leave out PKCE: a word of [`PkcePolicy`](super::PkcePolicy).

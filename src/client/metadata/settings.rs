@@ -184,6 +184,23 @@ impl Word for ReusePolicy {
     }
 }
 
+/// What an authorization request is answered with (RFC 7591 §2, `response_types`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseType {
+    /// With a code.
+    Code,
+}
+
+impl Word for ResponseType {
+    const ALL: &'static [Self] = &[Self::Code];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+        }
+    }
+}
+
 /// Whether a client may leave out the proof key for code exchange (PKCE, RFC 7636).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]

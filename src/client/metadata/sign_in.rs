@@ -4,7 +4,7 @@ use super::error::{Faults, MetadataError, sentence, shown, twice};
 use super::field::Field;
 use super::raw::RawMetadata;
 use super::rules::MetadataRules;
-use super::settings::{ConsentPolicy, PkcePolicy, TokenEndpointAuthMethod};
+use super::settings::{ConsentPolicy, PkcePolicy, ResponseType, TokenEndpointAuthMethod};
 use crate::oauth::word_list::Word;
 use crate::oauth::{GrantType, RedirectUri, WebUrl};
 
@@ -64,10 +64,28 @@ impl RawMetadata {
             let error = MetadataError::new(Field::Pkce, "public", "A public client can't leave PKCE out.");
             faults.add(error.suggesting("Leave the setting out, or make the client confidential."));
         }
+        response_type_words(self.response_types.as_deref(), faults);
         if !faults.any(&[Field::GrantTypes]) {
             sign_in.check_grant(grants, faults);
+            self.check_response_types(grants, faults);
         }
         sign_in
+    }
+
+    /// RFC 7591 §2.1: "the authorization_code grant type and the code response type" belong together. So what is said must
+    /// be what follows from the grants, and is not stored.
+    fn check_response_types(&self, grants: &[GrantType], faults: &mut Faults) {
+        const FIELD: Field = Field::ResponseTypes;
+        let Some(listed) = self.response_types.as_ref().filter(|_| !faults.any(&[FIELD])) else { return };
+        match (grants.contains(&GrantType::AuthorizationCode), listed.is_empty()) {
+            (true, true) => {
+                let problem = "A client with the authorization_code grant is answered with a code.";
+                let error = MetadataError::new(FIELD, "empty", problem);
+                faults.add(error.suggesting("Write code, or leave the setting out."));
+            }
+            (false, false) => faults.add(no_grant(FIELD)),
+            (true, false) | (false, true) => {}
+        }
     }
 
     fn backchannel_logout_uri(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Option<WebUrl> {
@@ -105,9 +123,25 @@ impl SignIn {
             if !is_set || faults.any(&[field]) {
                 continue;
             }
-            let problem = "It is set for a client without the authorization_code grant.";
-            let error = MetadataError::new(field, "no_grant", problem);
-            faults.add(error.suggesting("Add authorization_code to its grants, and a redirect URI."));
+            faults.add(no_grant(field));
+        }
+    }
+}
+
+fn no_grant(field: Field) -> MetadataError {
+    let problem = "It is set for a client without the authorization_code grant.";
+    MetadataError::new(field, "no_grant", problem)
+        .suggesting("Add authorization_code to its grants, and a redirect URI.")
+}
+
+fn response_type_words(listed: Option<&[String]>, faults: &mut Faults) {
+    const FIELD: Field = Field::ResponseTypes;
+    let listed = listed.unwrap_or_default();
+    for (item, text) in listed.iter().enumerate() {
+        if ResponseType::of(text).is_none() {
+            faults.add(MetadataError::not_one_of::<ResponseType>(FIELD, text).at(item));
+        } else if listed.iter().take(item).any(|before| before == text) {
+            faults.add(twice(FIELD, item, text));
         }
     }
 }
@@ -173,6 +207,7 @@ pub(super) fn check_words(raw: &RawMetadata, faults: &mut Faults) {
     fn check<W: Word + Default>(field: Field, text: Option<&str>, faults: &mut Faults) {
         faults.word(field, text, W::default());
     }
+    response_type_words(raw.response_types.as_deref(), faults);
     check::<PkcePolicy>(Field::Pkce, raw.pkce.as_deref(), faults);
     check::<ConsentPolicy>(Field::Consent, raw.consent.as_deref(), faults);
 }

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::settings::{
-    ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
+    ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, ResponseType, RetryWindow, ReusePolicy,
     TokenEndpointAuthMethod,
 };
 use crate::oauth::{Audience, GrantType, Origin, RedirectUri, Scope, WebUrl};
@@ -84,4 +84,13 @@ pub struct ClientMetadata {
     /// Its terms of service.
     #[n(23)]
     pub tos_uri: Option<WebUrl>,
+}
+
+impl ClientMetadata {
+    /// What its authorization requests are answered with (RFC 7591 §2.1): it follows from the grants.
+    #[must_use]
+    pub fn response_types(&self) -> Vec<ResponseType> {
+        let has_code = self.grant_types.contains(&GrantType::AuthorizationCode);
+        has_code.then_some(ResponseType::Code).into_iter().collect()
+    }
 }

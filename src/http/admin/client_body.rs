@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
+use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
+use super::client_words::{
+    ConsentWord, DeliveryWord, Grant, PkceWord, RefreshTokensWord, ResponseTypeWord, ReuseWord, text, word,
+};
 use crate::app::admin::clients::{ClientDetails, SecretTimes};
 use crate::client::metadata::RawTime;
 use crate::client::{ClientMetadata, RawMetadata, RetryWindow, TokenEndpointAuthMethod};
 use crate::oauth::WebUrl;
-use crate::oauth::word_list::Word;
 
 /// A client.
 #[derive(Object, Clone)]
@@ -92,6 +94,9 @@ pub(super) struct ClientSettings {
     /// Where a browser may be sent after signing out.
     #[oai(default, skip_serializing_if_is_empty)]
     post_logout_redirect_uris: Vec<String>,
+    /// What an authorization request is answered with (RFC 7591 §2.1): it follows from the grants.
+    #[oai(skip_serializing_if_is_none)]
+    response_types: Option<Vec<ResponseTypeWord>>,
     /// Whether it must push its authorization requests (RFC 9126); left out: it need not.
     #[oai(skip_serializing_if_is_none)]
     require_pushed_authorization_requests: Option<bool>,
@@ -144,72 +149,6 @@ pub(super) enum ClientStatus {
     Active,
     /// Not until it is enabled.
     Disabled,
-}
-
-/// A grant.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[oai(rename_all = "snake_case")]
-enum Grant {
-    /// RFC 6749 §4.3.
-    Password,
-    /// RFC 6749 §6.
-    RefreshToken,
-    /// RFC 6749 §4.4; only of a confidential client that asks for it.
-    ClientCredentials,
-    /// RFC 6749 §4.1; of a client with a redirect URI.
-    AuthorizationCode,
-}
-
-/// Whether a sign-in gives a refresh token.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[oai(rename = "RefreshTokens", rename_all = "snake_case")]
-enum RefreshTokensWord {
-    /// Every one.
-    Always,
-    /// When the scope `offline_access` is asked for.
-    OfflineAccess,
-    /// None.
-    Never,
-}
-
-/// What an old refresh token does.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[oai(rename = "Reuse", rename_all = "kebab-case")]
-enum ReuseWord {
-    /// It ends the family.
-    EndFamily,
-    /// It is refused.
-    Refuse,
-}
-
-/// How a client gets its refresh tokens.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[oai(rename = "RefreshTokenDelivery", rename_all = "lowercase")]
-enum DeliveryWord {
-    /// In the body of the answer.
-    Body,
-    /// In a cookie that scripts can't read.
-    Cookie,
-}
-
-/// Whether authorization requests need a code challenge.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[oai(rename = "Pkce", rename_all = "lowercase")]
-enum PkceWord {
-    /// Every one.
-    Required,
-    /// Not those of a confidential client with `openid` and a `nonce`.
-    Optional,
-}
-
-/// Whether people are asked what a client may do.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[oai(rename = "Consent", rename_all = "lowercase")]
-enum ConsentWord {
-    /// They are, and the answer is remembered.
-    Ask,
-    /// They are not.
-    Implied,
 }
 
 impl Example for ClientSettings {
@@ -302,6 +241,7 @@ impl From<ClientSettings> for RawMetadata {
             refresh_token_delivery: body.refresh_token_delivery.as_ref().and_then(text),
             redirect_uris: Some(body.redirect_uris),
             post_logout_redirect_uris: Some(body.post_logout_redirect_uris),
+            response_types: body.response_types.map(|types| types.iter().filter_map(text).collect()),
             require_pushed_authorization_requests: body.require_pushed_authorization_requests,
             pkce: body.pkce.as_ref().and_then(text),
             consent: body.consent.as_ref().and_then(text),
@@ -366,6 +306,7 @@ impl From<&ClientMetadata> for ClientSettings {
             refresh_token_delivery: word(*refresh_token_delivery),
             redirect_uris: redirect_uris.iter().map(ToString::to_string).collect(),
             post_logout_redirect_uris: post_logout_redirect_uris.iter().map(ToString::to_string).collect(),
+            response_types: Some(metadata.response_types().into_iter().filter_map(word).collect()),
             require_pushed_authorization_requests: require_pushed_authorization_requests.then_some(true),
             pkce: word(*pkce),
             consent: word(*consent),
@@ -375,16 +316,6 @@ impl From<&ClientMetadata> for ClientSettings {
             tos_uri: url(tos_uri),
         }
     }
-}
-
-/// The text of a word as JSON has it.
-fn text(word: &impl ToJSON) -> Option<String> {
-    word.to_json()?.as_str().map(str::to_owned)
-}
-
-/// A word as JSON has it. A test sees to it that there is one for each.
-fn word<J: ParseFromJSON>(word: impl Word) -> Option<J> {
-    J::parse_from_json(Some(word.as_str().into())).ok()
 }
 
 /// Seconds, perhaps with a fraction, as a window is shown; what is none of these is looked at later.

@@ -1,12 +1,15 @@
 //! Clients as JSON, there and back.
 
 use poem_openapi::registry::Registry;
+use poem_openapi::types::{ParseFromJSON, ToJSON};
 
 use super::*;
 use crate::client::metadata::LONGEST_ACCESS_TOKEN;
 use crate::client::{
-    ConsentPolicy, Delivery, Lifetimes, MetadataRules, PkcePolicy, RefreshTokens, ReusePolicy, TokenRules,
+    ConsentPolicy, Delivery, Lifetimes, MetadataRules, PkcePolicy, RefreshTokens, ResponseType, ReusePolicy,
+    TokenRules,
 };
+use crate::oauth::word_list::Word;
 use crate::oauth::{Audience, GrantType};
 
 /// Whether JSON has every word of a list, and no other.
@@ -26,6 +29,7 @@ fn json_has_every_word_of_the_closed_lists() {
     assert!(has_all::<RefreshTokens, RefreshTokensWord>());
     assert!(has_all::<ReusePolicy, ReuseWord>());
     assert!(has_all::<Delivery, DeliveryWord>());
+    assert!(has_all::<ResponseType, ResponseTypeWord>());
     assert!(has_all::<PkcePolicy, PkceWord>());
     assert!(has_all::<ConsentPolicy, ConsentWord>());
 }

@@ -2,6 +2,7 @@
 
 mod administrator;
 mod client_body;
+mod client_words;
 mod clients;
 mod event_body;
 #[expect(clippy::too_many_arguments, reason = "each is a parameter of the endpoint")]

@@ -1,6 +1,6 @@
 //! Mistakes in what concerns signing in on heirloom's own pages.
 
-use super::{ALL, Row};
+use super::{ALL, NO_FLAG, Row};
 
 const NO_CODE: &str = "It is set for a client without the authorization_code grant. Add authorization_code to its \
                        grants, and a redirect URI.";
@@ -86,6 +86,26 @@ pub(super) const ROWS: &[Row<&str>] = &[
             ("backchannel_logout_uri", NO_CODE),
         ],
     ),
+    (r#"{"response_types": ["token"]}"#, ALL, &[("response_types", "It is one of: code.")]),
+    (
+        r#"{"redirect_uris": ["https://a.example/"], "response_types": ["code", "code id_token"]}"#,
+        ALL,
+        &[("response_types", "It is one of: code.")],
+    ),
+    (
+        r#"{"redirect_uris": ["https://a.example/"], "response_types": ["code", "code"]}"#,
+        ALL,
+        &[("response_types", "code is listed twice. Leave one of them out.")],
+    ),
+    (
+        r#"{"redirect_uris": ["https://a.example/"], "response_types": []}"#,
+        NO_FLAG,
+        &[(
+            "response_types",
+            "A client with the authorization_code grant is answered with a code. Write code, or leave the setting out.",
+        )],
+    ),
+    (r#"{"response_types": ["code"]}"#, ALL, &[("response_types", NO_CODE)]),
     (r#"{"pkce": "optional", "type": "confidential"}"#, ALL, &[("pkce", NO_CODE)]),
     (
         r#"{"redirect_uris": ["https://a.example/"], "pkce": "optional"}"#,
