@@ -92,6 +92,9 @@ pub(super) struct MetadataFlags {
     /// The client's terms of service
     #[arg(long, value_name = "https://…")]
     tos_uri: Option<String>,
+    /// The client's logo: the name of a file in the folder that the configuration names
+    #[arg(long, value_name = "FILE")]
+    logo: Option<String>,
 }
 
 impl From<MetadataFlags> for RawMetadata {
@@ -130,6 +133,7 @@ impl From<MetadataFlags> for RawMetadata {
             client_uri: flags.client_uri,
             policy_uri: flags.policy_uri,
             tos_uri: flags.tos_uri,
+            logo: flags.logo,
         }
     }
 }
@@ -183,6 +187,7 @@ pub(super) fn metadata_json(raw: &RawMetadata) -> Outcome<Map<String, Value>> {
         (Field::ClientUri, text(&raw.client_uri)),
         (Field::PolicyUri, text(&raw.policy_uri)),
         (Field::TosUri, text(&raw.tos_uri)),
+        (Field::Logo, text(&raw.logo)),
     ];
     Ok(fields.into_iter().filter_map(|(field, value)| Some((field.name().to_owned(), value?))).collect())
 }
@@ -193,7 +198,12 @@ pub(super) fn flag(field: &str) -> String {
         "id" => "ID".to_owned(),
         "type" => "--public".to_owned(),
         // A list is set by a flag that may be given several times.
-        "scopes" | "grants" | "roles" | "origins" | "redirect_uris" | "post_logout_redirect_uris"
+        "scopes"
+        | "grants"
+        | "roles"
+        | "origins"
+        | "redirect_uris"
+        | "post_logout_redirect_uris"
         | "response_types" => format!("--{}", field.trim_end_matches('s').replace('_', "-")),
         field => format!("--{}", field.replace('_', "-")),
     }

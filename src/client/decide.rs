@@ -142,6 +142,7 @@ pub(super) mod tests {
             client_uri: "https://app.example.com".parse().ok(),
             policy_uri: "https://app.example.com/privacy".parse().ok(),
             tos_uri: "https://app.example.com/terms#all".parse().ok(),
+            logo: Some("app.png".to_owned()),
         }
     }
 

@@ -146,6 +146,7 @@ impl Config {
             default_audience: audience.name.clone(),
             tokens: &tokens,
             longest_access_token: LONGEST_ACCESS_TOKEN,
+            logos: None,
             is_stored: false,
         };
         // An address, because `localhost` is two addresses, one of which another program may use.

@@ -52,6 +52,7 @@ impl<'s, 'p> Fields<'s, 'p> {
             client_uri: self.text(Field::ClientUri),
             policy_uri: self.text(Field::PolicyUri),
             tos_uri: self.text(Field::TosUri),
+            logo: self.text(Field::Logo),
         }
     }
 

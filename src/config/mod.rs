@@ -21,6 +21,7 @@ mod folders;
 mod issuer;
 mod log;
 mod logins;
+mod logos;
 mod metadata;
 mod pages;
 mod passwords;
@@ -39,6 +40,7 @@ pub use clients::{MAX_SECRET, MIN_SECRET};
 pub use colour::Colour;
 pub use dev::{Dev, TokenOverrides, demo_redirect_uris};
 pub use log::{Log, LogFormat};
+pub use logos::Logos;
 pub use pages::{Image, Language, Pages};
 pub use passwords::Passwords;
 pub use problem::{ConfigErrors, Place, Problem};
@@ -142,6 +144,7 @@ impl Config {
             default_audience,
             tokens: &rules,
             longest_access_token: LONGEST_ACCESS_TOKEN,
+            logos: pages.logos.as_ref().map(Logos::found),
             is_stored: false,
         };
         let clients = clients::clients(&mut root, &metadata_rules, short_secrets);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use url::Url;
 
 use super::colour::Colour;
+use super::logos::{self, Logos};
 use super::section::{At, Section};
 
 /// The largest logo or icon, in bytes.
-const LARGEST_IMAGE: usize = 256 * 1024;
+pub(super) const LARGEST_IMAGE: usize = 256 * 1024;
 /// The longest name.
 const LONGEST_NAME: usize = 64;
 
@@ -21,6 +22,8 @@ pub struct Pages {
     pub logo: Option<Image>,
     /// Stands in the browser's tab.
     pub icon: Option<Image>,
+    /// The logos of clients; `None` if no folder of logos is set.
+    pub logos: Option<Logos>,
     /// The colour of buttons and links.
     pub accent: Colour,
     /// Who is responsible for the pages: a URL.
@@ -71,6 +74,7 @@ impl Default for Pages {
             name: "heirloom".to_owned(),
             logo: None,
             icon: None,
+            logos: None,
             accent: Colour([0x22, 0x57, 0x7a]),
             imprint: None,
             privacy: None,
@@ -112,6 +116,7 @@ pub(super) fn pages(root: &mut Section<'_>) -> Pages {
         name: name(&mut section).unwrap_or(usual.name),
         logo: image(&mut section, "logo"),
         icon: image(&mut section, "icon"),
+        logos: logos::logos(&mut section),
         accent: accent(&mut section).unwrap_or(usual.accent),
         imprint: link(&mut section, "imprint", &["https", "http"]),
         privacy: link(&mut section, "privacy", &["https", "http"]),
@@ -175,7 +180,7 @@ fn image(section: &mut Section<'_>, key: &'static str) -> Option<Image> {
 }
 
 /// The media type of an image, by its first bytes.
-fn media_type(content: &[u8]) -> Option<&'static str> {
+pub(super) fn media_type(content: &[u8]) -> Option<&'static str> {
     if content.starts_with(b"\x89PNG\r\n\x1a\n") {
         return Some("image/png");
     }

@@ -97,7 +97,7 @@ pub(super) fn answers(
     let clients = Arc::clone(&app.clients);
     let pages = Pages::new(&app.settings.pages, &app.settings.issuer).map_err(serde_json::Error::custom)?;
     let methods: Vec<_> =
-        docs::methods(settings.filled_in.is_some())?.into_iter().chain(pages::methods(&pages)).collect();
+        docs::methods(settings.filled_in.is_some())?.into_iter().chain(pages::methods()).collect();
     let methods = Arc::new(AllowedMethods(methods));
     let router = Router::new(app, &settings, Arc::new(pages));
     let answers = HostCheck::new(router, settings.hosts);

@@ -72,3 +72,40 @@ fn a_logo_is_a_small_image() {
     }
     refused("[pages]\nlogo = \"missing.png\"", 3, "can't be read");
 }
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n...";
+
+/// A folder of logos with these files, and a client that has the logo `app.png`.
+fn with_logos(files: &[(&str, &[u8])]) -> super::folder::Folder {
+    let client = "[[clients]]\nid = \"app\"\ntype = \"public\"\nlogo = \"app.png\"";
+    let folder = with(&format!("[pages]\nlogos = \"logos\"\n{client}"));
+    fs::create_dir(folder.path().join("logos")).unwrap();
+    for (name, content) in files {
+        fs::write(folder.path().join("logos").join(name), content).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_clients_logo_is_a_small_image_in_the_folder_of_logos() {
+    let config = with_logos(&[("app.png", PNG), ("x.svg", b"<svg/>"), ("text.png", b"text")]).load().unwrap();
+    assert_eq!(config.clients[0].metadata.logo.as_deref(), Some("app.png"));
+    let found: Vec<_> = config.pages.logos.as_ref().unwrap().found().into_iter().collect();
+    assert_eq!(found, [("app.png", None), ("text.png", Some("is no PNG, JPEG or WebP image"))]);
+    let large = [PNG.to_vec(), vec![0; 256 * 1024]].concat();
+    for (files, part) in [
+        (&[][..], "`logo`: There is no logo app.png."),
+        (&[("apps.png", PNG)], "Did you mean `apps.png`?"),
+        (&[("app.png", b"<svg/>")], "`logo`: The logo app.png is no PNG, JPEG or WebP image."),
+        (&[("app.png", large.as_slice())], "`logo`: The logo app.png is larger than 256 KiB."),
+    ] {
+        let errors = with_logos(files).load().unwrap_err().to_string();
+        assert!(errors.contains(part) && errors.contains("heirloom.toml:7"), "{errors}");
+    }
+    refused("[pages]\nlogos = \"missing\"", 3, "`logos`: ");
+    refused(
+        "[[clients]]\nid = \"app\"\ntype = \"public\"\nlogo = \"app.png\"",
+        5,
+        "The configuration names no folder of logos.",
+    );
+}

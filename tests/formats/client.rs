@@ -57,6 +57,7 @@ pub(crate) fn full_metadata() -> ClientMetadata {
         client_uri: "https://app.example.com".parse().ok(),
         policy_uri: "https://app.example.com/privacy".parse().ok(),
         tos_uri: "https://app.example.com/terms#all".parse().ok(),
+        logo: Some("app.png".to_owned()),
     }
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn bare_metadata() -> ClientMetadata {
         client_uri: None,
         policy_uri: None,
         tos_uri: None,
+        logo: None,
     }
 }
 

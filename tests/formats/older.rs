@@ -89,5 +89,12 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     }
     let client = Client { session_epoch, disabled: true, metadata: Some(without_redirect_uris()) };
     frozen.still_read("client, without redirect URIs", &client, Client::decode);
+    let (by, without_logo) = (Some(administrator()), ClientMetadata { logo: None, ..full_metadata() });
+    let registered = ClientEvent::Registered { at: at(0), metadata: Box::new(without_logo.clone()), by };
+    frozen.still_read("client_registered, without a logo", &registered, ClientEvent::decode);
+    let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(without_logo.clone()), by };
+    frozen.still_read("client_updated, without a logo", &updated, ClientEvent::decode);
+    let client = Client { session_epoch, disabled: true, metadata: Some(without_logo) };
+    frozen.still_read("client, without a logo", &client, Client::decode);
     frozen.finish();
 }

@@ -25,7 +25,12 @@ fn by_command_line(folder: &Path, fields: &Value) -> Vec<(String, String)> {
     let flag = |field: &str| match field {
         "id" => "ID".to_owned(),
         "type" => "--public".to_owned(),
-        "scopes" | "grants" | "roles" | "origins" | "redirect_uris" | "post_logout_redirect_uris"
+        "scopes"
+        | "grants"
+        | "roles"
+        | "origins"
+        | "redirect_uris"
+        | "post_logout_redirect_uris"
         | "response_types" => format!("--{}", field.trim_end_matches('s').replace('_', "-")),
         field => format!("--{}", field.replace('_', "-")),
     };

@@ -44,6 +44,7 @@ mod json_bodies;
 mod jwks;
 mod log;
 mod logins;
+mod logos;
 mod metrics;
 mod own_account;
 mod own_pages;

@@ -59,11 +59,13 @@ pub enum Field {
     PolicyUri,
     /// Its terms of service.
     TosUri,
+    /// The name of its logo.
+    Logo,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::ClientId,
         Self::ClientName,
         Self::TokenEndpointAuthMethod,
@@ -92,6 +94,7 @@ impl Field {
         Self::ClientUri,
         Self::PolicyUri,
         Self::TosUri,
+        Self::Logo,
     ];
 
     /// The field's name in `[[clients]]` of the configuration and in the JSON of `/admin/clients`. The first five
@@ -127,6 +130,7 @@ impl Field {
             Self::ClientUri => "client_uri",
             Self::PolicyUri => "policy_uri",
             Self::TosUri => "tos_uri",
+            Self::Logo => "logo",
         }
     }
 }

@@ -17,7 +17,7 @@
 //! 1. Here: the field in [`ClientMetadata`], under a number that was never used, with a default for what is stored
 //!    already (`#[cbor(default)]`); in [`RawMetadata`]; in [`Field`], under its RFC 7591 name if it has one. Its default is a
 //!    line of [`MetadataRules::usual`], its rules are a function of `validate.rs`, `browser.rs`,
-//!    `sign_in.rs` or `time.rs`.
+//!    `sign_in.rs`, `logo.rs` or `time.rs`.
 //! 2. The configuration: one line in `config::metadata`, and its description in `examples/heirloom.toml`.
 //! 3. The admin API: the field of `ClientSettings` in `http::admin::client_body`, which is its description in the
 //!    specification, and its line in each direction. A line in `http::admin::event_body` shows it in events.
@@ -28,6 +28,7 @@ mod browser;
 mod client_id;
 mod error;
 mod field;
+mod logo;
 mod raw;
 mod rules;
 mod settings;
@@ -39,6 +40,7 @@ mod validate;
 pub use client_id::{declared_id, registered_id};
 pub use error::MetadataError;
 pub use field::Field;
+pub use logo::is_logo;
 pub use raw::{RawMetadata, RawTime};
 pub use rules::{MetadataRules, TokenRules, grant_types_on, is_on};
 pub use settings::{

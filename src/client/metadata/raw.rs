@@ -63,6 +63,8 @@ pub struct RawMetadata {
     pub policy_uri: Option<String>,
     /// Its terms of service.
     pub tos_uri: Option<String>,
+    /// The name of its logo.
+    pub logo: Option<String>,
 }
 
 /// A duration before validation.

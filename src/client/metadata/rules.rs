@@ -1,6 +1,6 @@
 //! The parts of the configuration that client metadata are validated against, and the defaults of a client.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::settings::{
@@ -28,6 +28,9 @@ pub struct MetadataRules<'a> {
     pub tokens: &'a TokenRules,
     /// The longest life of an access token: signing keys stay published that long, and no longer.
     pub longest_access_token: Duration,
+    /// The files in the folder of logos, and what is wrong with each, if anything is; `None` if the configuration names no
+    /// such folder.
+    pub logos: Option<BTreeMap<&'a str, Option<&'static str>>>,
     /// Whether the metadata will be stored in an event, as a registered client's are, and so must not be too large.
     pub is_stored: bool,
 }
@@ -61,6 +64,7 @@ impl MetadataRules<'_> {
             client_uri: None,
             policy_uri: None,
             tos_uri: None,
+            logo: None,
         }
     }
 

@@ -84,6 +84,9 @@ pub struct ClientMetadata {
     /// Its terms of service.
     #[n(23)]
     pub tos_uri: Option<WebUrl>,
+    /// The name of its logo, a file in the folder of logos.
+    #[n(24)]
+    pub logo: Option<String>,
 }
 
 impl ClientMetadata {

@@ -2,6 +2,7 @@
 
 use super::error::{Faults, MetadataError, instead, sentence, shown, twice};
 use super::field::Field;
+use super::logo::named;
 use super::raw::RawMetadata;
 use super::rules::MetadataRules;
 use super::settings::{Delivery, RefreshTokens, ReusePolicy, TokenEndpointAuthMethod};
@@ -45,6 +46,7 @@ impl RawMetadata {
         let introspects_usernames = self.introspects_usernames(faults);
         let origins = self.origins(rules, faults);
         let refresh_token_delivery = self.delivery(method, rules, faults);
+        let logo = self.logo(rules, faults);
         let sign_in = self.sign_in(method, &grant_types, rules, faults);
         if !faults.0.is_empty() {
             faults.0.sort_by_key(|error| (error.field, error.item));
@@ -75,6 +77,7 @@ impl RawMetadata {
             client_uri: sign_in.client_uri,
             policy_uri: sign_in.policy_uri,
             tos_uri: sign_in.tos_uri,
+            logo,
         })
     }
 
@@ -100,6 +103,7 @@ impl RawMetadata {
         faults.word(Field::Reuse, self.reuse.as_deref(), ReusePolicy::default());
         faults.word(Field::RefreshTokenDelivery, self.refresh_token_delivery.as_deref(), Delivery::default());
         check_words(self, faults);
+        let _ = named(self, faults);
         std::mem::take(&mut faults.0)
     }
 

@@ -28,6 +28,7 @@ fn validated(
         default_audience: api.clone(),
         tokens: &tokens,
         longest_access_token: Duration::from_mins(20),
+        logos: None,
         is_stored,
     };
     raw.validate(None, &rules)

@@ -119,6 +119,9 @@ pub(super) struct ClientSettings {
     /// Its terms of service.
     #[oai(skip_serializing_if_is_none)]
     tos_uri: Option<String>,
+    /// Its logo: the name of a PNG, JPEG or WebP file in the folder that the configuration names.
+    #[oai(skip_serializing_if_is_none)]
+    logo: Option<String>,
 }
 
 /// How long a secret is good.
@@ -249,6 +252,7 @@ impl From<ClientSettings> for RawMetadata {
             client_uri: body.client_uri,
             policy_uri: body.policy_uri,
             tos_uri: body.tos_uri,
+            logo: body.logo,
         }
     }
 }
@@ -281,6 +285,7 @@ impl From<&ClientMetadata> for ClientSettings {
             client_uri,
             policy_uri,
             tos_uri,
+            logo,
         } = metadata;
         let url = |url: &Option<WebUrl>| url.as_ref().map(ToString::to_string);
         let seconds = |time: Duration| Some(time.as_secs());
@@ -314,6 +319,7 @@ impl From<&ClientMetadata> for ClientSettings {
             client_uri: url(client_uri),
             policy_uri: url(policy_uri),
             tos_uri: url(tos_uri),
+            logo: logo.clone(),
         }
     }
 }

@@ -47,6 +47,7 @@ fn what_is_shown_can_be_sent_back_and_is_the_same() {
         default_audience: audience.clone(),
         tokens: &tokens,
         longest_access_token: LONGEST_ACCESS_TOKEN,
+        logos: Some([("tv.png", None)].into()),
         is_stored: true,
     };
     let all = ClientMetadata {
@@ -78,6 +79,7 @@ fn what_is_shown_can_be_sent_back_and_is_the_same() {
         client_uri: "https://app.example.com".parse().ok(),
         policy_uri: "https://app.example.com/privacy".parse().ok(),
         tos_uri: "https://app.example.com/terms#all".parse().ok(),
+        logo: Some("tv.png".to_owned()),
     };
     for metadata in [all, rules.usual(method)] {
         let raw = RawMetadata::from(ClientSettings::from(&metadata)).of_registered(method);

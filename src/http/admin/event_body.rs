@@ -254,6 +254,7 @@ fn registration(metadata: &ClientMetadata) -> Value {
         client_uri,
         policy_uri,
         tos_uri,
+        logo,
     } = metadata;
     let texts = |list: &[RedirectUri]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let url = |url: &Option<WebUrl>| url.as_ref().map(WebUrl::as_str).map(str::to_owned);
@@ -289,5 +290,6 @@ fn registration(metadata: &ClientMetadata) -> Value {
         "client_uri": url(client_uri),
         "policy_uri": url(policy_uri),
         "tos_uri": url(tos_uri),
+        "logo": logo,
     })
 }

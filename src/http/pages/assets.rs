@@ -1,5 +1,7 @@
-//! The files of the pages: style, icon, logo. Each has the digest of its content in its name, so that browsers may keep
+//! The files of the pages: style, icon, logos. Each has the digest of its content in its name, so that browsers may keep
 //! it for ever.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use poem::http::{HeaderValue, StatusCode, header};
@@ -38,9 +40,9 @@ fn extension(media_type: &str) -> &'static str {
     }
 }
 
-/// All files.
+/// All files, by their paths.
 #[derive(Default)]
-pub(in crate::http) struct Assets(Vec<(String, Asset)>);
+pub(in crate::http) struct Assets(BTreeMap<String, Asset>);
 
 /// An image may be SVG, which is a document: one that may load and run nothing.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -51,19 +53,14 @@ impl Assets {
     /// Adds a file and returns its path below the pages' base.
     pub(in crate::http) fn add(&mut self, name: &str, asset: Asset) -> String {
         let path = format!("assets/{name}.{}.{}", digest(&asset.content), asset.extension);
-        self.0.push((path.clone(), asset));
+        self.0.insert(path.clone(), asset);
         path
-    }
-
-    /// The paths of all files, with a slash in front.
-    pub(in crate::http) fn paths(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().map(|(path, _)| format!("/{path}"))
     }
 
     /// The answer to a request for a file; `None` if there is no such file.
     pub(in crate::http) fn answer(&self, request: &Request) -> Option<Response> {
         let wanted = request.uri().path().strip_prefix('/')?;
-        let (path, asset) = self.0.iter().find(|(path, _)| path == wanted)?;
+        let (path, asset) = self.0.get_key_value(wanted)?;
         // The name says which content it is.
         let etag = format!("\"{path}\"");
         let answer = Response::builder()

@@ -1,5 +1,7 @@
 //! Whose pages they are: name, logo, colours and links, from `[pages]` of the configuration.
 
+use std::collections::BTreeMap;
+
 use super::assets::{Asset, Assets};
 use crate::app::{Colour, PageSettings};
 
@@ -15,6 +17,8 @@ pub(in crate::http) struct Brand {
     pub(in crate::http) icon: String,
     /// The path of the logo, if there is one.
     pub(in crate::http) logo: Option<String>,
+    /// The paths of the clients' logos, by the names of their files.
+    pub(in crate::http) logos: BTreeMap<String, String>,
     /// Who is responsible.
     pub(in crate::http) imprint: Option<String>,
     /// What happens with personal data.
@@ -41,12 +45,17 @@ impl Brand {
         };
         let icon = assets.add("icon", icon);
         let logo = settings.logo.as_ref().map(|image| assets.add("logo", Asset::image(image)));
+        let images = settings.logos.iter().flat_map(|logos| logos.images());
+        // No name is in the path: whoever has not seen a logo can't guess where it is.
+        let logos = images.map(|(name, image)| (name.to_owned(), assets.add("client", Asset::image(image))));
+        let logos: Vec<_> = logos.collect();
         let below = |path: &str| format!("{base}{path}");
         let brand = Self {
             name: settings.name.clone(),
             style: below(&style),
             icon: below(&icon),
             logo: logo.map(|logo| below(&logo)),
+            logos: logos.into_iter().map(|(name, path)| (name, below(&path))).collect(),
             imprint: settings.imprint.clone(),
             privacy: settings.privacy.clone(),
             help: settings.help.clone(),

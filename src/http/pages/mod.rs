@@ -23,6 +23,7 @@ use self::form_token::base_of;
 use self::render::Shell;
 use self::texts::{Languages, Texts};
 use crate::app::PageSettings;
+use crate::client::Registration;
 
 pub(super) use endpoint::{PageEndpoint, is_page, methods};
 
@@ -49,9 +50,9 @@ impl Pages {
         self.languages.choose(ui_locales, accepted)
     }
 
-    /// The paths of the files, for `GET`.
-    pub(super) fn files(&self) -> impl Iterator<Item = String> + '_ {
-        self.assets.paths()
+    /// The path of a client's logo, if it has one.
+    pub(super) fn logo_of(&self, client: &Registration) -> Option<&str> {
+        self.brand.logos.get(client.metadata.logo.as_ref()?).map(String::as_str)
     }
 
     /// What surrounds a page that is not one of the person's own.

@@ -53,7 +53,8 @@ async fn a_registered_client_signs_users_in_and_survives_a_restart() {
         "grants": ["password", "refresh_token"], "scopes": ["read"], "default_audience": "demo-api",
         "refresh_tokens": "always", "access_token": 300, "refresh_idle": 1_209_600,
         "refresh_absolute": 5_184_000, "retry_window": "until-used", "reuse": "end-family",
-        "revoke_access_tokens": true, "refresh_token_delivery": "body", "pkce": "required", "consent": "ask",
+        "revoke_access_tokens": true, "refresh_token_delivery": "body", "response_types": [], "pkce": "required",
+        "consent": "ask",
         "secrets": [{"made_at": office.server.now().to_string()}],
     });
     assert_eq!(shown.json, expected);

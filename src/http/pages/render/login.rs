@@ -15,6 +15,8 @@ pub(in crate::http) struct LoginPage<'a> {
     pub(in crate::http) form: FormFields<'a>,
     /// The client that the person goes on to; then there is a button to cancel.
     pub(in crate::http) client_name: Option<&'a str>,
+    /// The path of the client's logo.
+    pub(in crate::http) client_logo: Option<&'a str>,
     /// What stands in the field of the name: what was typed before, or the client's hint.
     pub(in crate::http) username: &'a str,
     /// Whether people may sign in with their e-mail address.

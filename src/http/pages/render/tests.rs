@@ -82,6 +82,7 @@ impl<'a> Gallery<'a> {
             shell: self.shell(),
             form: self.form(Some(self.text)),
             client_name: Some(self.text),
+            client_logo: Some(self.text),
             username: self.text,
             with_email: true,
             keep: true,

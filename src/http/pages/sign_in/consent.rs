@@ -91,7 +91,7 @@ async fn page(
         form: FormFields { action: "consent", request: Some(text), to: None, token: &token },
         client: ConsentClient {
             name: name_of(&open.client),
-            logo: None,
+            logo: visit.pages.logo_of(&open.client),
             website: metadata.client_uri.as_ref().map(WebUrl::as_str),
             privacy: metadata.policy_uri.as_ref().map(WebUrl::as_str),
             terms: metadata.tos_uri.as_ref().map(WebUrl::as_str),

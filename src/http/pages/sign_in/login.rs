@@ -190,6 +190,7 @@ async fn page(
             token: &token,
         },
         client_name: open.map(|open| name_of(&open.client)),
+        client_logo: open.and_then(|open| visit.pages.logo_of(&open.client)),
         username,
         with_email: visit.app.settings.accounts.login_with_email,
         keep: before.keep,

@@ -118,6 +118,20 @@ pub(super) const ROWS: &[Row<&str>] = &[
     (r#"{"pkce": "plain"}"#, ALL, &[("pkce", "It is one of: required, optional.")]),
     (r#"{"consent": "implicit"}"#, ALL, &[("consent", "It is one of: ask, implied.")]),
     (
+        r#"{"logo": "../app.png"}"#,
+        ALL,
+        &[(
+            "logo",
+            "../app.png is no name of a logo. Write the name of a .png, .jpg, .jpeg or .webp file in the folder of logos: \
+             letters, digits or any of . _ -.",
+        )],
+    ),
+    (
+        r#"{"logo": "app.png"}"#,
+        ALL,
+        &[("logo", "The configuration names no folder of logos. Set logos in [pages] of the configuration.")],
+    ),
+    (
         r#"{"redirect_uris": ["https://a.example/"], "backchannel_logout_uri": "https://a.example/#x"}"#,
         ALL,
         &[("backchannel_logout_uri", "It has a fragment. Leave out what begins with #.")],
