@@ -60,7 +60,7 @@ pub mod uptime;
 pub mod users;
 mod why_over;
 
-pub use crate::config::{Colour, Image, Language, Pages as PageSettings};
+pub use crate::config::{Colour, Image, Language, Logos, Pages as PageSettings};
 pub use access::AccessTokens;
 pub use accounts::Accounts;
 pub use admin::Administration;

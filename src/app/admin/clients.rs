@@ -152,7 +152,7 @@ impl Administration {
             default_audience: settings.default_audience.clone(),
             tokens: &settings.tokens,
             longest_access_token: settings.longest_access_token,
-            logos: settings.pages.logos.as_ref().map(crate::config::Logos::found),
+            logos: settings.pages.logos.as_ref().map(crate::app::Logos::found),
             is_stored: true,
         }
     }

@@ -72,8 +72,8 @@ impl RawMetadata {
         sign_in
     }
 
-    /// RFC 7591 §2.1: "the authorization_code grant type and the code response type" belong together. So what is said must
-    /// be what follows from the grants, and is not stored.
+    /// RFC 7591 §2.1: the grant `authorization_code` and the response type `code` belong together. So what is said must be
+    /// what follows from the grants, and is not stored.
     fn check_response_types(&self, grants: &[GrantType], faults: &mut Faults) {
         const FIELD: Field = Field::ResponseTypes;
         let Some(listed) = self.response_types.as_ref().filter(|_| !faults.any(&[FIELD])) else { return };

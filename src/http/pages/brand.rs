@@ -45,7 +45,7 @@ impl Brand {
         };
         let icon = assets.add("icon", icon);
         let logo = settings.logo.as_ref().map(|image| assets.add("logo", Asset::image(image)));
-        let images = settings.logos.iter().flat_map(|logos| logos.images());
+        let images = settings.logos.iter().flat_map(crate::app::Logos::images);
         // No name is in the path: whoever has not seen a logo can't guess where it is.
         let logos = images.map(|(name, image)| (name.to_owned(), assets.add("client", Asset::image(image))));
         let logos: Vec<_> = logos.collect();
