@@ -23,6 +23,7 @@ const LIFE: KeyLife = KeyLife {
     lead_time: Duration::from_hours(2),
     longest_access_token: Duration::from_mins(10),
     grace: Duration::from_hours(2),
+    id_tokens_alone: None,
 };
 
 struct Server {
@@ -73,6 +74,37 @@ impl Server {
 fn open(folder: &KeysFolder, clock: &Arc<ManualClock>) -> Result<SigningKeys, KeyError> {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     SigningKeys::open(folder.clone(), LIFE, Some(SigningAlgorithm::Rs256), clock)
+}
+
+#[test]
+fn keys_for_id_tokens_alone_sign_no_access_tokens_and_are_replaced_after_the_lead_time() {
+    const ES256: SigningAlgorithm = SigningAlgorithm::Es256;
+    let Server { clock, folder, keys: without, _temp } = Server::start();
+    let rsa = without.signer().unwrap().kid();
+    assert_eq!(without.id_token_signer(ES256).unwrap().kid(), rsa, "there is no other");
+    folder.create_signing_key_for(ES256, START).unwrap();
+    folder.create_signing_key_for(ES256, START).unwrap();
+    let life = KeyLife { id_tokens_alone: Some(ES256), ..LIFE };
+    let keys = SigningKeys::open(folder.clone(), life, None, Arc::<ManualClock>::clone(&clock)).unwrap();
+    let signers = || {
+        let by = |algorithm| keys.id_token_signer(algorithm).unwrap().kid();
+        assert_eq!((keys.signer().unwrap().kid(), by(SigningAlgorithm::Rs256)), (rsa, rsa));
+        by(ES256)
+    };
+    let first = signers();
+    assert_eq!(keys.published(), [rsa, first], "the first one signs at once");
+    let second = folder.rotate_signing(ES256, START).unwrap().kid;
+    assert!(keys.reload().is_empty());
+    assert_eq!((signers(), keys.published().len()), (first, 3));
+    clock.advance(Duration::from_hours(2) + Duration::from_secs(2));
+    assert_eq!((signers(), keys.published().len()), (second, 3));
+    clock.advance(Duration::from_hours(3));
+    assert_eq!((signers(), keys.published()), (second, vec![rsa, second]));
+    // A compromised one is replaced at once.
+    let third = folder.compromised_signing(second, clock.now()).unwrap().kid;
+    assert!(keys.reload().is_empty());
+    assert_eq!(signers(), third);
+    assert!(!keys.published().contains(&second));
 }
 
 fn kids(jwks: &JwksDocument) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::client::{RefreshTokens, Registration, TokenRules};
 use crate::clock::Clock;
 use crate::config::Accounts as AccountRules;
-use crate::oauth::{Audience, GrantType, Scope};
+use crate::oauth::{Audience, GrantType, Scope, SigningAlgorithm};
 use crate::password::policy::Policy;
 use crate::password::pool::HashingPool;
 use crate::random::Random;
@@ -152,6 +152,8 @@ pub struct Settings {
     pub password_policy: Policy,
     /// What holds for a client that sets nothing itself.
     pub tokens: TokenRules,
+    /// What ID tokens can be signed by.
+    pub id_token_algorithms: Vec<SigningAlgorithm>,
     /// The resource server of a client that names none.
     pub default_audience: Audience,
     /// The longest life of an access token: signing keys are published no longer.

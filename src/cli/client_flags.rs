@@ -80,6 +80,9 @@ pub(super) struct MetadataFlags {
     /// Whether people are asked what the client may do
     #[arg(long, value_name = "ask|implied")]
     consent: Option<String>,
+    /// What the client's ID tokens are signed by [default: RS256]
+    #[arg(long, value_name = "RS256|ES256")]
+    id_token_signed_response_alg: Option<String>,
     /// Where the client is to be told that a login has ended (nothing is sent there yet)
     #[arg(long, value_name = "https://…")]
     backchannel_logout_uri: Option<String>,
@@ -129,6 +132,7 @@ impl From<MetadataFlags> for RawMetadata {
                 .then_some(true),
             pkce: flags.pkce,
             consent: flags.consent,
+            id_token_signed_response_alg: flags.id_token_signed_response_alg,
             backchannel_logout_uri: flags.backchannel_logout_uri,
             client_uri: flags.client_uri,
             policy_uri: flags.policy_uri,
@@ -183,6 +187,7 @@ pub(super) fn metadata_json(raw: &RawMetadata) -> Outcome<Map<String, Value>> {
         (Field::RequirePushedAuthorizationRequests, flag(raw.require_pushed_authorization_requests)),
         (Field::Pkce, text(&raw.pkce)),
         (Field::Consent, text(&raw.consent)),
+        (Field::IdTokenSignedResponseAlg, text(&raw.id_token_signed_response_alg)),
         (Field::BackchannelLogoutUri, text(&raw.backchannel_logout_uri)),
         (Field::ClientUri, text(&raw.client_uri)),
         (Field::PolicyUri, text(&raw.policy_uri)),

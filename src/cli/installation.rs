@@ -33,6 +33,8 @@ pub struct Installation {
     pub lead_time: Duration,
     /// The algorithm of new signing keys.
     pub algorithm: SigningAlgorithm,
+    /// The algorithm whose keys sign ID tokens alone.
+    pub id_tokens_alone: Option<SigningAlgorithm>,
     /// The longest life of an access token of any client: a key that no longer signs stays published that long.
     pub longest_access_token: Duration,
 }
@@ -67,6 +69,7 @@ impl InstallationFlags {
         let lives = config.clients.iter().map(|client| client.metadata.lifetimes.access_token);
         Ok(Installation {
             longest_access_token: lives.chain([usual]).max().unwrap_or(usual),
+            id_tokens_alone: config.id_tokens_alone(),
             data: config.data,
             keys: config.keys,
             lead_time: config.lead_time,
@@ -85,6 +88,7 @@ impl Installation {
             keys: folder.join("keys"),
             lead_time: crate::config::LEAD_TIME,
             algorithm: SigningAlgorithm::default(),
+            id_tokens_alone: None,
             longest_access_token: crate::client::Lifetimes::default().access_token,
         }
     }

@@ -105,6 +105,7 @@ fn line(key: &KeyInfo) -> String {
     let state = match key.state {
         KeyState::Pending { signs_at } => format!("published, signs from {signs_at}"),
         KeyState::Signing => "signs".to_owned(),
+        KeyState::SigningIdTokens => "signs ID tokens".to_owned(),
         KeyState::Published { until } => format!("published until {until}"),
         KeyState::Retired => format!("retired: {} may be deleted", key.file),
         KeyState::Compromised => "compromised: destroyed".to_owned(),

@@ -81,6 +81,7 @@ fn life(installation: &Installation) -> KeyLife {
     KeyLife {
         lead_time: installation.lead_time,
         longest_access_token: installation.longest_access_token,
+        id_tokens_alone: installation.id_tokens_alone,
         ..KeyLife::default()
     }
 }

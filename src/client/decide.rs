@@ -111,7 +111,7 @@ pub(super) mod tests {
     use crate::client::{
         ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, RetryWindow, ReusePolicy,
     };
-    use crate::oauth::{GrantType, SessionId};
+    use crate::oauth::{GrantType, SessionId, SigningAlgorithm};
 
     const AT: Timestamp = Timestamp::from_seconds(1);
 
@@ -143,6 +143,7 @@ pub(super) mod tests {
             policy_uri: "https://app.example.com/privacy".parse().ok(),
             tos_uri: "https://app.example.com/terms#all".parse().ok(),
             logo: Some("app.png".to_owned()),
+            id_token_signed_response_alg: SigningAlgorithm::Es256,
         }
     }
 

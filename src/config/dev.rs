@@ -147,6 +147,7 @@ impl Config {
             tokens: &tokens,
             longest_access_token: LONGEST_ACCESS_TOKEN,
             logos: None,
+            id_token_algorithms: &[SigningAlgorithm::Rs256],
             is_stored: false,
         };
         // An address, because `localhost` is two addresses, one of which another program may use.
@@ -181,17 +182,14 @@ impl Config {
             keys: dev.keys,
             lead_time: LEAD_TIME,
             algorithm: SigningAlgorithm::default(),
+            id_token_algorithms: vec![SigningAlgorithm::default()],
             log: Log::default(),
             tokens,
             default_audience: audience.name.clone(),
             audiences: vec![audience],
             scope_roles: usual_roles(),
             password_grant: true,
-            accounts: Accounts {
-                registration: SignUp::Open,
-                roles: vec!["user".to_owned()],
-                ..Accounts::default()
-            },
+            accounts: anybody_may_sign_up(),
             pages: Pages::default(),
             passwords: Passwords::default(),
             throttle: without_bursts(),
@@ -201,6 +199,10 @@ impl Config {
             exposed: Vec::new(),
         })
     }
+}
+
+fn anybody_may_sign_up() -> Accounts {
+    Accounts { registration: SignUp::Open, roles: vec!["user".to_owned()], ..Accounts::default() }
 }
 
 /// The usual limits on guessing, and none on frequent requests.

@@ -15,9 +15,12 @@ pub(super) fn nearly_full(mib: Option<u32>) -> u64 {
     u64::from(mib.unwrap_or(NEARLY_FULL)).saturating_mul(1 << 20)
 }
 
+/// The algorithm of access tokens, and those of ID tokens.
+type Algorithms = (SigningAlgorithm, Vec<SigningAlgorithm>);
+
 /// Reads `[data]` and `[keys]`: the data folder with the free space to keep on its disk, the keys folder, how long a
-/// signing key is published before it signs, and the algorithm of new ones.
-pub(super) fn folders(root: &mut Section<'_>) -> ((PathBuf, u64), PathBuf, Duration, SigningAlgorithm) {
+/// signing key is published before it signs, and the algorithms of access tokens and of ID tokens.
+pub(super) fn folders(root: &mut Section<'_>) -> ((PathBuf, u64), PathBuf, Duration, Algorithms) {
     let mut section = root.section("data");
     let data = section.path("folder").unwrap_or_else(|| section.beside_the_file("data"));
     let nearly_full = nearly_full(section.number("nearly_full_mib", 16..=1_048_576).map(|at| at.value));
@@ -29,10 +32,16 @@ pub(super) fn folders(root: &mut Section<'_>) -> ((PathBuf, u64), PathBuf, Durat
     let algorithms = SigningAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
     let algorithm =
         section.choice("algorithm", &algorithms).map_or(SigningAlgorithm::default(), |at| at.value);
+    let listed = section.choices("id_token_algorithms", &algorithms);
+    // OpenID Connect Discovery §3: "The algorithm RS256 MUST be included."
+    let of_id_tokens = SigningAlgorithm::ALL
+        .into_iter()
+        .filter(|one| *one == SigningAlgorithm::Rs256 || *one == algorithm || listed.contains(one));
+    let algorithms = (algorithm, of_id_tokens.collect());
     if keys.value.starts_with(&data.value) || data.value.starts_with(&keys.value) {
         let suggestion = "keep them apart: who gets a copy of the data must not get the keys with it";
         section.problems.note(&keys.place, "the keys' folder and the data's lie in one another", suggestion);
     }
     section.finish();
-    ((data.value, nearly_full), keys.value, lead_time, algorithm)
+    ((data.value, nearly_full), keys.value, lead_time, algorithms)
 }

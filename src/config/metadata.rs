@@ -48,6 +48,7 @@ impl<'s, 'p> Fields<'s, 'p> {
             require_pushed_authorization_requests: self.flag(Field::RequirePushedAuthorizationRequests),
             pkce: self.text(Field::Pkce),
             consent: self.text(Field::Consent),
+            id_token_signed_response_alg: self.text(Field::IdTokenSignedResponseAlg),
             backchannel_logout_uri: self.text(Field::BackchannelLogoutUri),
             client_uri: self.text(Field::ClientUri),
             policy_uri: self.text(Field::PolicyUri),

@@ -69,8 +69,10 @@ pub struct Config {
     pub keys: PathBuf,
     /// How long a signing key is published before it signs.
     pub lead_time: Duration,
-    /// The algorithm of new signing keys.
+    /// The algorithm of new signing keys: it signs access tokens.
     pub algorithm: SigningAlgorithm,
+    /// What ID tokens can be signed by: `algorithm`, RS256, and what else is set.
+    pub id_token_algorithms: Vec<SigningAlgorithm>,
     /// The log's settings.
     pub log: Log,
     /// The token settings of a client that sets none itself. They are already applied to every [`Registration`].
@@ -122,7 +124,8 @@ impl Config {
     fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
         let issuer = issuer::issuer(&mut root);
         let server = server::server(&mut root, issuer.as_deref());
-        let ((data, nearly_full), keys, lead_time, algorithm) = folders::folders(&mut root);
+        let ((data, nearly_full), keys, lead_time, (algorithm, id_token_algorithms)) =
+            folders::folders(&mut root);
         let log = log::log(&mut root);
         let rules = tokens::tokens(&mut root);
         let catalogue = audiences::audiences(&mut root, issuer.as_deref());
@@ -145,6 +148,7 @@ impl Config {
             tokens: &rules,
             longest_access_token: LONGEST_ACCESS_TOKEN,
             logos: pages.logos.as_ref().map(Logos::found),
+            id_token_algorithms: &id_token_algorithms,
             is_stored: false,
         };
         let clients = clients::clients(&mut root, &metadata_rules, short_secrets);
@@ -157,6 +161,7 @@ impl Config {
             keys,
             lead_time,
             algorithm,
+            id_token_algorithms,
             log,
             tokens: rules,
             audiences: catalogue.audiences,
@@ -172,6 +177,12 @@ impl Config {
             clients,
             exposed: Vec::new(),
         })
+    }
+
+    /// The algorithm by which ID tokens are signed and access tokens are not, if there is one.
+    #[must_use]
+    pub fn id_tokens_alone(&self) -> Option<SigningAlgorithm> {
+        self.id_token_algorithms.iter().copied().find(|algorithm| *algorithm != self.algorithm)
     }
 
     /// Warnings for the operator at the start.

@@ -118,6 +118,16 @@ impl<'a> Section<'a> {
     /// Reads a text that must be in a closed list.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<At<T>> {
         let text = self.text(key)?;
+        self.choice_of(text, key, choices)
+    }
+
+    /// Reads a list of texts that must be in a closed list.
+    pub(super) fn choices<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Vec<T> {
+        let texts = self.texts(key).unwrap_or_default();
+        texts.into_iter().filter_map(|text| Some(self.choice_of(text, key, choices)?.value)).collect()
+    }
+
+    fn choice_of<T: Copy>(&self, text: At<String>, key: &str, choices: &[(&str, T)]) -> Option<At<T>> {
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text.value) {
             return Some(At { value: *choice, place: text.place });
         }

@@ -1,16 +1,23 @@
-//! The algorithms by which heirloom signs access tokens.
+//! The algorithms by which heirloom signs access tokens and ID tokens.
 
 use std::fmt;
 use std::str::FromStr;
 
+use minicbor::{Decode, Encode};
+
+use super::word_list::Word;
+
 /// The algorithm of a signing key (RFC 7518 §3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum SigningAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3): every resource server knows it.
     #[default]
+    #[n(0)]
     Rs256,
     /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4): a fraction of the work of RS256, and a quarter of its signature's
     /// length.
+    #[n(1)]
     Es256,
 }
 
@@ -30,6 +37,14 @@ impl SigningAlgorithm {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
         }
+    }
+}
+
+impl Word for SigningAlgorithm {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        Self::as_str(self)
     }
 }
 

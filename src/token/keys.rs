@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::error::KeyError;
 use super::folder::KeysFolder;
 use super::jwks::JwksDocument;
-use super::life::{Birth, KeyLife};
+use super::life::{Birth, KeyLife, KeyState};
 use super::name::SigningFile;
 use super::signing::SigningKey;
 use crate::clock::{Clock, Timestamp};
 use crate::oauth::{Kid, SigningAlgorithm};
 
-/// The signing keys of a folder: which one signs, and which are published. That depends only on the folder and the
+/// The signing keys of a folder: which ones sign, and which are published. That depends only on the folder and the
 /// time; there is no other state.
 pub struct SigningKeys {
     folder: KeysFolder,
@@ -41,6 +41,8 @@ struct KeyRoles {
     held: Arc<[KeyOnDisk]>,
     /// `None` if the last key has been compromised.
     signer: Option<Arc<SigningKey>>,
+    /// The key that signs ID tokens alone, by another algorithm than the signer's.
+    id_token_signer: Option<Arc<SigningKey>>,
     /// In the order of creation. There are only a few, so searching them is cheap, whatever `kid` a token has.
     published: Vec<Arc<SigningKey>>,
     jwks: Arc<JwksDocument>,
@@ -84,6 +86,17 @@ impl SigningKeys {
     /// [`KeyError::Missing`] if the last key has been compromised.
     pub fn signer(&self) -> Result<Arc<SigningKey>, KeyError> {
         self.now().signer.clone().ok_or_else(|| missing(&self.folder))
+    }
+
+    /// The key that signs ID tokens and logout tokens for a client that is registered for `algorithm`. If the server has
+    /// no such key, it is the key that signs access tokens.
+    ///
+    /// # Errors
+    /// As [`SigningKeys::signer`].
+    pub fn id_token_signer(&self, algorithm: SigningAlgorithm) -> Result<Arc<SigningKey>, KeyError> {
+        let signer = self.signer()?;
+        let other = self.now().id_token_signer.clone().filter(|_| signer.algorithm() != algorithm);
+        Ok(other.filter(|key| key.algorithm() == algorithm).unwrap_or(signer))
     }
 
     /// The key ids of all usable keys, and those of the compromised keys whose tombstone says their id.
@@ -209,8 +222,11 @@ impl KeyRoles {
         let births: Vec<_> = held.iter().map(KeyOnDisk::birth).collect();
         let states = life.states(&births, now);
         let with_state = || held.iter().zip(&states);
-        let signer = with_state().find(|(_, state)| **state == super::KeyState::Signing);
-        let signer = signer.map(|(held, _)| Arc::clone(&held.key));
+        let with = |wanted| {
+            let found = with_state().find(|(_, state)| **state == wanted);
+            found.map(|(held, _)| Arc::clone(&held.key))
+        };
+        let (signer, id_token_signer) = (with(KeyState::Signing), with(KeyState::SigningIdTokens));
         let published: Vec<_> = with_state()
             .filter(|(_, state)| state.is_published())
             .map(|(held, _)| held.key.clone())
@@ -222,7 +238,7 @@ impl KeyRoles {
             None => Arc::new(JwksDocument::of(published.iter().map(|key| &**key), life.lead_time).ok()?),
         };
         let unchanged_for = life.unchanged_for(&births, now);
-        Some(Self { unchanged_for, held, signer, published, jwks })
+        Some(Self { unchanged_for, held, signer, id_token_signer, published, jwks })
     }
 
     fn holds_at(&self, now: Timestamp) -> bool {
@@ -232,7 +248,8 @@ impl KeyRoles {
 
 impl KeyOnDisk {
     pub(super) fn birth(&self) -> Birth {
-        Birth { created: self.file.created, at_once: self.file.at_once }
+        let SigningFile { created, at_once, .. } = self.file;
+        Birth { algorithm: self.key.algorithm(), created, at_once }
     }
 }
 

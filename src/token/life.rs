@@ -3,10 +3,14 @@
 //! A key is published at once and signs after the lead time, so that everybody who caches the JWKS has the key before
 //! the first token signed by it. The newest key that may sign is the signer. The previous one stays published until the
 //! last token that it signed has expired, plus a grace period.
+//!
+//! A server may sign ID tokens by an algorithm by which it signs no access tokens. The keys of that algorithm follow the
+//! same rule among themselves.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::oauth::SigningAlgorithm;
 
 /// The periods in a signing key's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub struct KeyLife {
     pub longest_access_token: Duration,
     /// How long a key stays published after its last token has expired.
     pub grace: Duration,
+    /// The algorithm whose keys sign ID tokens alone.
+    pub id_tokens_alone: Option<SigningAlgorithm>,
 }
 
 impl Default for KeyLife {
@@ -26,13 +32,16 @@ impl Default for KeyLife {
             lead_time: Duration::from_hours(2),
             longest_access_token: Duration::from_mins(10),
             grace: Duration::from_hours(2),
+            id_tokens_alone: None,
         }
     }
 }
 
-/// When a key was made, and whether it signs without the lead time.
+/// When a key was made, for which algorithm, and whether it signs without the lead time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
+    /// Its algorithm.
+    pub algorithm: SigningAlgorithm,
     /// When the key was made.
     pub created: Timestamp,
     /// Whether it replaces a compromised key, and so has no lead time.
@@ -49,6 +58,8 @@ pub enum KeyState {
     },
     /// Published and signing.
     Signing,
+    /// Published, and signing the ID tokens of clients that are registered for its algorithm.
+    SigningIdTokens,
     /// Published because tokens that it signed may still be valid.
     Published {
         /// When it leaves the JWKS.
@@ -65,7 +76,7 @@ impl KeyState {
     #[must_use]
     pub const fn is_published(self) -> bool {
         match self {
-            Self::Pending { .. } | Self::Signing | Self::Published { .. } => true,
+            Self::Pending { .. } | Self::Signing | Self::SigningIdTokens | Self::Published { .. } => true,
             Self::Retired | Self::Compromised => false,
         }
     }
@@ -75,6 +86,32 @@ impl KeyLife {
     /// The state of each of `keys`, in the order of creation, at `now`. Exactly one signs, unless `keys` is empty.
     #[must_use]
     pub fn states(&self, keys: &[Birth], now: Timestamp) -> Vec<KeyState> {
+        let [all_tokens, id_tokens] = self.lines(keys);
+        let any_signs = |line: &[Birth]| (0..line.len()).any(|at| self.may_sign(line, at, now));
+        // While the algorithm of access tokens is being changed, the key of the other one still signs everything.
+        if all_tokens.is_empty() || (!any_signs(&all_tokens) && any_signs(&id_tokens)) {
+            return self.states_in_line(keys, now);
+        }
+        let mut all_tokens = self.states_in_line(&all_tokens, now).into_iter();
+        let mut id_tokens = self
+            .states_in_line(&id_tokens, now)
+            .into_iter()
+            .map(|state| if state == KeyState::Signing { KeyState::SigningIdTokens } else { state });
+        let next = |key: &Birth| if self.is_apart(key) { id_tokens.next() } else { all_tokens.next() };
+        keys.iter().filter_map(next).collect()
+    }
+
+    fn is_apart(&self, key: &Birth) -> bool {
+        self.id_tokens_alone == Some(key.algorithm)
+    }
+
+    /// The keys that sign everything, and those that sign ID tokens alone.
+    fn lines(&self, keys: &[Birth]) -> [Vec<Birth>; 2] {
+        let (id_tokens, all_tokens) = keys.iter().partition(|key| self.is_apart(key));
+        [all_tokens, id_tokens]
+    }
+
+    fn states_in_line(&self, keys: &[Birth], now: Timestamp) -> Vec<KeyState> {
         // If none may sign yet, the oldest does: it is the first key, or the clock was set back and it is the last one
         // that signed.
         let signer = (0..keys.len()).rev().find(|&at| self.may_sign(keys, at, now)).unwrap_or_default();
@@ -94,7 +131,11 @@ impl KeyLife {
     /// second.
     #[must_use]
     pub fn unchanged_for(&self, keys: &[Birth], now: Timestamp) -> (Timestamp, Timestamp) {
-        let turns = (0..keys.len()).flat_map(|at| [self.signs_at(keys, at), self.published_until(keys, at)]);
+        let [all_tokens, id_tokens] = self.lines(keys);
+        let lines = [keys, &all_tokens, &id_tokens];
+        let turns = lines.into_iter().flat_map(|keys| {
+            (0..keys.len()).flat_map(|at| [self.signs_at(keys, at), self.published_until(keys, at)])
+        });
         turns.fold((Timestamp::default(), Timestamp::from_millis(u64::MAX)), |(from, until), turn| {
             if turn <= now { (from.max(turn), until) } else { (from, until.min(turn)) }
         })
@@ -128,7 +169,11 @@ mod tests {
     const HOUR: u64 = 3600;
 
     fn born(seconds: u64) -> Birth {
-        Birth { created: at(seconds), at_once: false }
+        Birth { algorithm: SigningAlgorithm::Rs256, created: at(seconds), at_once: false }
+    }
+
+    fn es256(seconds: u64) -> Birth {
+        Birth { algorithm: SigningAlgorithm::Es256, ..born(seconds) }
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -159,7 +204,7 @@ mod tests {
     #[test]
     fn a_replacement_signs_at_once_even_past_a_pending_key_and_a_wrong_clock() {
         let life = KeyLife::default();
-        let keys = [born(0), born(10 * HOUR), Birth { created: at(10 * HOUR + 5), at_once: true }];
+        let keys = [born(0), born(10 * HOUR), Birth { at_once: true, ..born(10 * HOUR + 5) }];
         for now in [0, 10 * HOUR + 5, 12 * HOUR] {
             assert_eq!(life.states(&keys, at(now))[2], KeyState::Signing, "{now}");
         }
@@ -180,21 +225,57 @@ mod tests {
     #[test]
     fn a_steady_stretch_is_steady_and_ends_where_something_changes() {
         let life = KeyLife::default();
-        let keys = [born(0), born(HOUR), Birth { created: at(50 * HOUR), at_once: true }, born(51 * HOUR)];
+        let keys = [born(0), born(HOUR), Birth { at_once: true, ..born(50 * HOUR) }, born(51 * HOUR)];
+        assert!(turns(&life, &keys) >= 4);
+        let apart = KeyLife { id_tokens_alone: Some(SigningAlgorithm::Es256), ..life };
+        let keys = [keys[0], es256(1), keys[1], es256(20 * HOUR), keys[2], es256(50 * HOUR), keys[3]];
+        assert!(turns(&apart, &keys) >= 8);
+    }
+
+    /// How often the states of `keys` change; between the turns they don't.
+    fn turns(life: &KeyLife, keys: &[Birth]) -> usize {
         let mut turns = 0;
         let mut now = at(0);
         loop {
-            let (from, until) = life.unchanged_for(&keys, now);
+            let (from, until) = life.unchanged_for(keys, now);
             assert_eq!(from, now);
-            if until == at(u64::MAX) {
-                break;
+            if until == Timestamp::from_millis(u64::MAX) {
+                return turns;
             }
             let last = Timestamp::from_millis(until.millis() - 1);
-            assert_eq!(life.states(&keys, from), life.states(&keys, last));
-            assert_eq!(life.unchanged_for(&keys, last), (from, until));
+            assert_eq!(life.states(keys, from), life.states(keys, last));
+            assert_eq!(life.unchanged_for(keys, last), (from, until));
             now = until;
             turns += 1;
         }
-        assert!(turns >= 4, "{turns}");
+    }
+
+    #[test]
+    fn keys_for_id_tokens_alone_are_a_line_of_their_own() {
+        let life = KeyLife { id_tokens_alone: Some(SigningAlgorithm::Es256), ..KeyLife::default() };
+        let keys = [born(0), es256(1), es256(10 * HOUR)];
+        let first = life.states(&keys[..2], at(1));
+        assert_eq!(first, [KeyState::Signing, KeyState::SigningIdTokens], "the first of each signs at once");
+        let signs_at = at(12 * HOUR);
+        let pending = [KeyState::Signing, KeyState::SigningIdTokens, KeyState::Pending { signs_at }];
+        assert_eq!(life.states(&keys, at(12 * HOUR - 1)), pending);
+        let until = at(14 * HOUR + 600);
+        let replaced = [KeyState::Signing, KeyState::Published { until }, KeyState::SigningIdTokens];
+        assert_eq!(life.states(&keys, at(12 * HOUR)), replaced, "access tokens are signed as before");
+        let retired = [KeyState::Signing, KeyState::Retired, KeyState::SigningIdTokens];
+        assert_eq!(life.states(&keys, until), retired);
+    }
+
+    #[test]
+    fn a_change_of_algorithm_waits_for_the_lead_time_and_keeps_the_old_one_for_id_tokens() {
+        let life = KeyLife { id_tokens_alone: Some(SigningAlgorithm::Rs256), ..KeyLife::default() };
+        let keys = [born(0), es256(10 * HOUR)];
+        assert_eq!(life.states(&keys[..1], at(10 * HOUR)), [KeyState::Signing], "there is no other key yet");
+        let signs_at = at(12 * HOUR);
+        let before = [KeyState::Signing, KeyState::Pending { signs_at }];
+        assert_eq!(life.states(&keys, at(12 * HOUR - 1)), before);
+        let after = [KeyState::SigningIdTokens, KeyState::Signing];
+        assert_eq!(life.states(&keys, at(12 * HOUR)), after);
+        assert_eq!(life.states(&keys, at(1000 * HOUR)), after);
     }
 }

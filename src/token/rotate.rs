@@ -206,6 +206,26 @@ impl KeysFolder {
         Ok(())
     }
 
+    /// Generates a signing key for `algorithm` if there is none for it.
+    ///
+    /// # Errors
+    /// [`KeyError`] for the first file that can't be used; otherwise as [`KeysFolder::rotate_signing`].
+    pub fn create_signing_key_for(
+        &self,
+        algorithm: SigningAlgorithm,
+        now: Timestamp,
+    ) -> Result<(), KeyError> {
+        let locked = self.lock()?;
+        let keys::Read { held, problems, .. } = keys::read(self, &[])?;
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
+        if !held.iter().any(|held| held.key.algorithm() == algorithm) {
+            locked.new_signing_key(algorithm, now, false)?;
+        }
+        Ok(())
+    }
+
     /// Generates a secret of `kind` if there is none.
     pub(super) fn create_first_secret(&self, kind: SecretKind, now: Timestamp) -> Result<(), KeyError> {
         let of_kind = |entry: &Entry| entry.secret().is_some_and(|file| file.kind == kind);

@@ -171,3 +171,31 @@ fn the_rest_is_checked_too() {
     refused("[data]\nfolder = \"d\"\n[keys]\nfolder = \"d/keys\"", 5, "lie in one another");
     refused("[sevrer]\nlisten = \"127.0.0.1:1\"", 2, "did you mean `server`?");
 }
+
+#[test]
+fn id_tokens_are_signed_by_rs256_by_the_algorithm_of_access_tokens_and_by_what_else_is_listed() {
+    use heirloom::oauth::SigningAlgorithm::{Es256, Rs256};
+    for (keys, access_tokens, id_tokens, alone) in [
+        ("", Rs256, &[Rs256][..], None),
+        ("id_token_algorithms = [\"ES256\"]", Rs256, &[Rs256, Es256], Some(Es256)),
+        ("algorithm = \"ES256\"", Es256, &[Rs256, Es256], Some(Rs256)),
+        ("algorithm = \"ES256\"\nid_token_algorithms = [\"ES256\"]", Es256, &[Rs256, Es256], Some(Rs256)),
+    ] {
+        let config = load(&format!("[keys]\n{keys}"));
+        assert_eq!((config.algorithm, &*config.id_token_algorithms), (access_tokens, id_tokens), "{keys}");
+        assert_eq!(config.id_tokens_alone(), alone, "{keys}");
+    }
+    refused("[keys]\nid_token_algorithms = [\"RS256\", \"none\"]", 3, "write \"RS256\" or \"ES256\"");
+    let client = |more| {
+        format!(
+            "{more}\n[[clients]]\nid = \"spa\"\ntype = \"public\"\nredirect_uris = [\"https://a.example/\"]\n\
+             id_token_signed_response_alg = \"ES256\""
+        )
+    };
+    let algorithm = |config: heirloom::config::Config| {
+        config.clients.first().map(|client| client.metadata.id_token_signed_response_alg)
+    };
+    let listed = load(&client("[keys]\nid_token_algorithms = [\"ES256\"]"));
+    assert_eq!(algorithm(listed), Some(Es256));
+    refused(&client(""), 7, "does not sign ID tokens by ES256");
+}

@@ -6,7 +6,7 @@ use heirloom::client::{
     Client, ClientEvent, ClientMetadata, ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens,
     RetryWindow, ReusePolicy, TokenEndpointAuthMethod,
 };
-use heirloom::oauth::{GrantType, SessionEpoch};
+use heirloom::oauth::{GrantType, SessionEpoch, SigningAlgorithm};
 
 use crate::frozen::Frozen;
 use crate::kinds::{all_there, kinds, named};
@@ -57,6 +57,7 @@ pub(crate) fn full_metadata() -> ClientMetadata {
         client_uri: "https://app.example.com".parse().ok(),
         policy_uri: "https://app.example.com/privacy".parse().ok(),
         tos_uri: "https://app.example.com/terms#all".parse().ok(),
+        id_token_signed_response_alg: SigningAlgorithm::Es256,
         logo: Some("app.png".to_owned()),
     }
 }
@@ -88,6 +89,7 @@ pub(crate) fn bare_metadata() -> ClientMetadata {
         client_uri: None,
         policy_uri: None,
         tos_uri: None,
+        id_token_signed_response_alg: SigningAlgorithm::Rs256,
         logo: None,
     }
 }

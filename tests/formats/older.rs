@@ -1,7 +1,7 @@
 //! What earlier versions wrote, without fields that came later. It is read, but not written any more.
 
 use heirloom::client::{Client, ClientEvent, ClientMetadata};
-use heirloom::oauth::SessionEpoch;
+use heirloom::oauth::{SessionEpoch, SigningAlgorithm};
 use heirloom::session::event::Started;
 use heirloom::session::{Session, SessionEvent};
 
@@ -18,6 +18,11 @@ fn metadata() -> ClientMetadata {
 /// A registration from before clients had roles.
 fn without_roles() -> ClientMetadata {
     ClientMetadata { roles: Vec::new(), ..without_redirect_uris() }
+}
+
+/// A registration from before a client chose what its ID tokens are signed by.
+fn without_algorithm() -> ClientMetadata {
+    ClientMetadata { id_token_signed_response_alg: SigningAlgorithm::Rs256, ..full_metadata() }
 }
 
 /// A registration from before people signed in on heirloom's pages.
@@ -89,12 +94,24 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     }
     let client = Client { session_epoch, disabled: true, metadata: Some(without_redirect_uris()) };
     frozen.still_read("client, without redirect URIs", &client, Client::decode);
-    let (by, without_logo) = (Some(administrator()), ClientMetadata { logo: None, ..full_metadata() });
+    let (by, without_logo) = (Some(administrator()), ClientMetadata { logo: None, ..without_algorithm() });
     let registered = ClientEvent::Registered { at: at(0), metadata: Box::new(without_logo.clone()), by };
     frozen.still_read("client_registered, without a logo", &registered, ClientEvent::decode);
     let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(without_logo.clone()), by };
     frozen.still_read("client_updated, without a logo", &updated, ClientEvent::decode);
     let client = Client { session_epoch, disabled: true, metadata: Some(without_logo) };
     frozen.still_read("client, without a logo", &client, Client::decode);
+    for (kind, metadata, by) in
+        [("", without_algorithm(), Some(administrator())), ("bare, ", bare_metadata(), None)]
+    {
+        let registered = ClientEvent::Registered { at: at(0), metadata: Box::new(metadata.clone()), by };
+        let name = format!("client_registered, {kind}without what signs ID tokens");
+        frozen.still_read(&name, &registered, ClientEvent::decode);
+        let updated = ClientEvent::Updated { at: at(0), metadata: Box::new(metadata), by };
+        let name = format!("client_updated, {kind}without what signs ID tokens");
+        frozen.still_read(&name, &updated, ClientEvent::decode);
+    }
+    let client = Client { session_epoch, disabled: true, metadata: Some(without_algorithm()) };
+    frozen.still_read("client, without what signs ID tokens", &client, Client::decode);
     frozen.finish();
 }

@@ -7,7 +7,7 @@ use heirloom::client::{
 };
 use heirloom::consent::Status as ConsentStatus;
 use heirloom::login::{LogoutReason, Status as LoginStatus};
-use heirloom::oauth::{Actor, AuthenticationMethod, GrantType};
+use heirloom::oauth::{Actor, AuthenticationMethod, GrantType, SigningAlgorithm};
 use heirloom::session::{EndReason, Status as SessionStatus};
 use heirloom::user::Status as UserStatus;
 use minicbor::{Decode, Encode};
@@ -117,6 +117,11 @@ list!(consent: ConsentPolicy {
     Implied => "implied" = ConsentPolicy::Implied,
 });
 
+list!(algorithm: SigningAlgorithm {
+    Rs256 => "RS256" = SigningAlgorithm::Rs256,
+    Es256 => "ES256" = SigningAlgorithm::Es256,
+});
+
 list!(authentication: TokenEndpointAuthMethod {
     None => "none" = TokenEndpointAuthMethod::None,
     ClientSecret => "client secret" = TokenEndpointAuthMethod::ClientSecret,
@@ -162,5 +167,6 @@ fn every_variant_of_every_list_is_written_and_read_as_it_was() {
     reuse_policy::hold(&mut frozen);
     pkce::hold(&mut frozen);
     consent::hold(&mut frozen);
+    algorithm::hold(&mut frozen);
     frozen.finish();
 }

@@ -164,6 +164,7 @@ pub(crate) fn key_states(keys: &Path, at: Timestamp) -> Vec<(String, String)> {
         let state = match key.state {
             KeyState::Pending { .. } => "pending",
             KeyState::Signing => "signing",
+            KeyState::SigningIdTokens => "signing ID tokens",
             KeyState::Published { .. } => "published",
             KeyState::Retired => "retired",
             KeyState::Compromised => "compromised",

@@ -51,6 +51,7 @@ const STORED_TYPES: &[&str] = &[
     "oauth::Scope",
     "oauth::SealedRequest",
     "oauth::SessionEpoch",
+    "oauth::SigningAlgorithm",
     "oauth::WebUrl",
     "password::PasswordRecord",
     "session::Authorized",

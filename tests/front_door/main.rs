@@ -38,6 +38,7 @@ mod endings;
 mod faults;
 mod floods;
 mod full_disk;
+mod id_token_algorithms;
 mod introspection;
 mod issuer_path;
 mod json_bodies;

@@ -153,6 +153,7 @@ impl Administration {
             tokens: &settings.tokens,
             longest_access_token: settings.longest_access_token,
             logos: settings.pages.logos.as_ref().map(crate::app::Logos::found),
+            id_token_algorithms: &settings.id_token_algorithms,
             is_stored: true,
         }
     }

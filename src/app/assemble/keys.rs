@@ -14,22 +14,31 @@ use crate::token::{IfMissing, KeyError, KeyLife, KeysFolder, Peppers, RefreshSec
 pub fn make_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError> {
     let folder = || KeysFolder::at(&config.keys);
     SigningKeys::open(folder(), key_life(config), Some(config.algorithm), Arc::clone(clock))?;
+    make_id_token_key(config, clock)?;
     RefreshSecrets::open(folder(), IfMissing::Create, clock.now())?;
     Peppers::open(folder(), IfMissing::Create, clock.now())?;
     Ok(())
 }
 
 /// Reads the keys folder of an existing store as [`crate::app::App::assemble`] does, to find out before the store is opened whether
-/// it can be used.
+/// it can be used. Only a key that signs ID tokens alone is made, if it is missing: it replaces none.
 ///
 /// # Errors
 /// A [`KeyError`] that names the file.
 pub fn read_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError> {
     let folder = || KeysFolder::at(&config.keys);
     SigningKeys::open(folder(), key_life(config), None, Arc::clone(clock))?;
+    make_id_token_key(config, clock)?;
     RefreshSecrets::open(folder(), IfMissing::Refuse, clock.now())?;
     Peppers::open(folder(), IfMissing::Refuse, clock.now())?;
     Ok(())
+}
+
+/// Makes the key that signs ID tokens alone, if the configuration has one and it is missing.
+fn make_id_token_key(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError> {
+    let folder = KeysFolder::at(&config.keys);
+    let algorithm = config.id_tokens_alone();
+    algorithm.map_or(Ok(()), |algorithm| folder.create_signing_key_for(algorithm, clock.now()))
 }
 
 /// How long the signing keys of a configuration are published.
@@ -40,6 +49,7 @@ pub(super) fn key_life(config: &Config) -> KeyLife {
     KeyLife {
         lead_time: config.lead_time,
         longest_access_token: longest.unwrap_or(usual.longest_access_token),
+        id_tokens_alone: config.id_tokens_alone(),
         ..usual
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn settings(config: &Config) -> Result<Settings, InvalidText> {
         scopes,
         password_policy: Policy::new(min_length).unwrap_or_default(),
         tokens: config.tokens.clone(),
+        id_token_algorithms: config.id_token_algorithms.clone(),
         default_audience: config.default_audience.clone(),
         longest_access_token: key_life(config).longest_access_token,
         accounts: config.accounts.clone(),

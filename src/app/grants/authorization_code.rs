@@ -10,7 +10,7 @@ use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
 use crate::app::error::TokenError;
 use crate::app::keys::TokenKeys;
-use crate::app::mint::{Mint, TokenResponse};
+use crate::app::mint::{Mint, Recipient, TokenResponse};
 use crate::app::repository::{Failed, OutcomeUnknown, retry};
 use crate::app::restore::InstallationEpoch;
 use crate::app::sessions::Sessions;
@@ -122,7 +122,8 @@ impl CodeGrant {
         }
         let roles = user.map(|user| user.roles).unwrap_or_default();
         let nonce = presented.openid_nonce.get().map(String::as_str);
-        Ok(self.mint.mint_first((id, &session), &granted, &roles, nonce)?)
+        let recipient = Recipient { client: presented.client, roles: &roles };
+        Ok(self.mint.mint_first((id, &session), &granted, &recipient, nonce)?)
     }
 
     fn decide(

@@ -12,7 +12,7 @@ use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
 use crate::app::error::{ScopeRefused, TokenError};
 use crate::app::keys::TokenKeys;
-use crate::app::mint::{Mint, TokenResponse};
+use crate::app::mint::{Mint, Recipient, TokenResponse};
 use crate::app::repository::{Failed, OutcomeUnknown, retry};
 use crate::app::restore::InstallationEpoch;
 use crate::app::{Repository, ScopeCatalogue, Settings, policy};
@@ -120,7 +120,8 @@ impl ClientCredentialsGrant {
             self.rate.take(&key, command.now);
             session
         };
-        Ok(self.mint.mint(id, &session, &granted, roles(registration))?)
+        let recipient = Recipient { client: registration, roles: roles(registration) };
+        Ok(self.mint.mint(id, &session, &granted, &recipient)?)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
 use crate::app::error::TokenError;
 use crate::app::keys::TokenKeys;
-use crate::app::mint::{Mint, TokenResponse};
+use crate::app::mint::{Mint, Recipient, TokenResponse};
 use crate::app::password_check::{Account, Proof};
 use crate::app::refusals::Secret;
 use crate::app::repository::Loaded;
@@ -131,7 +131,8 @@ impl PasswordGrant {
         let records = recorded.into_iter().collect();
         let session: Session = self.repository.append(&id, Loaded::new(), &decision.events, records).await?;
         self.sessions.evict_beyond_the_limit(account.id, (id, &session.started)).await;
-        self.mint.mint(id, &session, &decision.outcome?, &account.state.roles)
+        let recipient = Recipient { client, roles: &account.state.roles };
+        self.mint.mint(id, &session, &decision.outcome?, &recipient)
     }
 }
 

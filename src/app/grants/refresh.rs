@@ -9,7 +9,7 @@ use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
 use crate::app::error::TokenError;
 use crate::app::keys::TokenKeys;
-use crate::app::mint::{Mint, TokenResponse};
+use crate::app::mint::{Mint, Recipient, TokenResponse};
 use crate::app::overlap::Overlap;
 use crate::app::repository::{Failed, OutcomeUnknown, prepared, retry};
 use crate::app::restore::InstallationEpoch;
@@ -113,14 +113,15 @@ impl RefreshGrant {
         }
         self.keep_the_rate(id, &decision)?;
         let roles = user.map(|user| user.roles).unwrap_or_default();
+        let recipient = Recipient { client: request.client, roles: &roles };
         if decision.events.is_empty() {
             let granted = decision.outcome.map_err(TokenError::from)?;
             let session = session.state.ok_or(TokenError::from(Denied::Unknown))?;
-            return Ok(self.mint.mint(id, &session, &granted, &roles)?);
+            return Ok(self.mint.mint(id, &session, &granted, &recipient)?);
         }
         let (append, after) = prepared(&id, session, &decision.events, Vec::new()).map_err(Failed::Append)?;
         let mint =
-            || decision.outcome.as_ref().ok().map(|granted| self.mint.mint(id, &after, granted, &roles));
+            || decision.outcome.as_ref().ok().map(|granted| self.mint.mint(id, &after, granted, &recipient));
         let append = self.repository.store().append(append);
         let (appended, minted) = self.overlap.run(id, append, mint).await;
         appended.map_err(Failed::Append)?;
@@ -136,7 +137,7 @@ impl RefreshGrant {
                 self.mint.count_down(&mut minted, &after, &granted);
                 Ok(minted)
             }
-            None => Ok(self.mint.mint(id, &after, &granted, &roles)?),
+            None => Ok(self.mint.mint(id, &after, &granted, &recipient)?),
         }
     }
 

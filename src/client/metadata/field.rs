@@ -51,6 +51,8 @@ pub enum Field {
     Pkce,
     /// Whether people are asked what it may do.
     Consent,
+    /// What its ID tokens are signed by.
+    IdTokenSignedResponseAlg,
     /// Where it is told that a login has ended.
     BackchannelLogoutUri,
     /// Its home page.
@@ -65,7 +67,7 @@ pub enum Field {
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::ClientId,
         Self::ClientName,
         Self::TokenEndpointAuthMethod,
@@ -90,6 +92,7 @@ impl Field {
         Self::RequirePushedAuthorizationRequests,
         Self::Pkce,
         Self::Consent,
+        Self::IdTokenSignedResponseAlg,
         Self::BackchannelLogoutUri,
         Self::ClientUri,
         Self::PolicyUri,
@@ -126,6 +129,7 @@ impl Field {
             Self::RequirePushedAuthorizationRequests => "require_pushed_authorization_requests",
             Self::Pkce => "pkce",
             Self::Consent => "consent",
+            Self::IdTokenSignedResponseAlg => "id_token_signed_response_alg",
             Self::BackchannelLogoutUri => "backchannel_logout_uri",
             Self::ClientUri => "client_uri",
             Self::PolicyUri => "policy_uri",

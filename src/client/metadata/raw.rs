@@ -55,6 +55,8 @@ pub struct RawMetadata {
     pub pkce: Option<String>,
     /// Whether people are asked what it may do: a word of [`ConsentPolicy`](super::ConsentPolicy).
     pub consent: Option<String>,
+    /// What its ID tokens are signed by (OpenID Connect Dynamic Client Registration §2): `RS256` or `ES256`.
+    pub id_token_signed_response_alg: Option<String>,
     /// Where it is told that a login has ended.
     pub backchannel_logout_uri: Option<String>,
     /// Its home page.

@@ -8,7 +8,7 @@ use super::settings::{
     TokenEndpointAuthMethod,
 };
 use super::stored::ClientMetadata;
-use crate::oauth::{Audience, GrantType, Origin, Scope};
+use crate::oauth::{Audience, GrantType, Origin, Scope, SigningAlgorithm};
 
 /// The parts of the configuration that client metadata are validated against.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct MetadataRules<'a> {
     /// The files in the folder of logos, and what is wrong with each, if anything is; `None` if the configuration names no
     /// such folder.
     pub logos: Option<BTreeMap<&'a str, Option<&'static str>>>,
+    /// What ID tokens can be signed by.
+    pub id_token_algorithms: &'a [SigningAlgorithm],
     /// Whether the metadata will be stored in an event, as a registered client's are, and so must not be too large.
     pub is_stored: bool,
 }
@@ -65,6 +67,7 @@ impl MetadataRules<'_> {
             policy_uri: None,
             tos_uri: None,
             logo: None,
+            id_token_signed_response_alg: SigningAlgorithm::default(),
         }
     }
 

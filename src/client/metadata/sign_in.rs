@@ -6,7 +6,7 @@ use super::raw::RawMetadata;
 use super::rules::MetadataRules;
 use super::settings::{ConsentPolicy, PkcePolicy, ResponseType, TokenEndpointAuthMethod};
 use crate::oauth::word_list::Word;
-use crate::oauth::{GrantType, RedirectUri, WebUrl};
+use crate::oauth::{GrantType, RedirectUri, SigningAlgorithm, WebUrl};
 
 /// The most redirect URIs of a client whose metadata are stored in an event.
 const MOST_REDIRECT_URIS: usize = 16;
@@ -22,6 +22,7 @@ pub(super) struct SignIn {
     pub(super) client_uri: Option<WebUrl>,
     pub(super) policy_uri: Option<WebUrl>,
     pub(super) tos_uri: Option<WebUrl>,
+    pub(super) id_token_signed_response_alg: SigningAlgorithm,
 }
 
 impl RawMetadata {
@@ -55,6 +56,7 @@ impl RawMetadata {
             client_uri: web_url(Field::ClientUri, self.client_uri.as_deref(), rules, faults),
             policy_uri: web_url(Field::PolicyUri, self.policy_uri.as_deref(), rules, faults),
             tos_uri: web_url(Field::TosUri, self.tos_uri.as_deref(), rules, faults),
+            id_token_signed_response_alg: self.id_token_algorithm(rules, faults),
         };
         if method.is_public()
             && sign_in.pkce == PkcePolicy::Optional
@@ -88,6 +90,20 @@ impl RawMetadata {
         }
     }
 
+    fn id_token_algorithm(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> SigningAlgorithm {
+        const FIELD: Field = Field::IdTokenSignedResponseAlg;
+        let usual = SigningAlgorithm::default();
+        let algorithm = faults.word(FIELD, self.id_token_signed_response_alg.as_deref(), usual);
+        if !rules.id_token_algorithms.contains(&algorithm) {
+            let problem = format!("This server does not sign ID tokens by {algorithm}.");
+            let suggestion = format!(
+                "To have it, set id_token_algorithms = [\"{algorithm}\"] in [keys] of the configuration."
+            );
+            faults.add(MetadataError::new(FIELD, "off", problem).suggesting(suggestion));
+        }
+        algorithm
+    }
+
     fn backchannel_logout_uri(&self, rules: &MetadataRules<'_>, faults: &mut Faults) -> Option<WebUrl> {
         const FIELD: Field = Field::BackchannelLogoutUri;
         let url = web_url(FIELD, self.backchannel_logout_uri.as_deref(), rules, faults)?;
@@ -117,6 +133,10 @@ impl SignIn {
             (Field::RequirePushedAuthorizationRequests, self.require_pushed_authorization_requests),
             (Field::Pkce, self.pkce != PkcePolicy::default()),
             (Field::Consent, self.consent != ConsentPolicy::default()),
+            (
+                Field::IdTokenSignedResponseAlg,
+                self.id_token_signed_response_alg != SigningAlgorithm::default(),
+            ),
             (Field::BackchannelLogoutUri, self.backchannel_logout_uri.is_some()),
         ];
         for (field, is_set) in set {
@@ -210,4 +230,6 @@ pub(super) fn check_words(raw: &RawMetadata, faults: &mut Faults) {
     response_type_words(raw.response_types.as_deref(), faults);
     check::<PkcePolicy>(Field::Pkce, raw.pkce.as_deref(), faults);
     check::<ConsentPolicy>(Field::Consent, raw.consent.as_deref(), faults);
+    let algorithm = raw.id_token_signed_response_alg.as_deref();
+    check::<SigningAlgorithm>(Field::IdTokenSignedResponseAlg, algorithm, faults);
 }

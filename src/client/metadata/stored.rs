@@ -6,7 +6,7 @@ use super::settings::{
     ConsentPolicy, Delivery, Lifetimes, PkcePolicy, RefreshTokens, ResponseType, RetryWindow, ReusePolicy,
     TokenEndpointAuthMethod,
 };
-use crate::oauth::{Audience, GrantType, Origin, RedirectUri, Scope, WebUrl};
+use crate::oauth::{Audience, GrantType, Origin, RedirectUri, Scope, SigningAlgorithm, WebUrl};
 
 /// Everything registered of a client except its id and its secrets. Fields that RFC 7591 §2 defines have its names.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -87,6 +87,9 @@ pub struct ClientMetadata {
     /// The name of its logo, a file in the folder of logos.
     #[n(24)]
     pub logo: Option<String>,
+    /// What its ID tokens are signed by (OpenID Connect Dynamic Client Registration §2).
+    #[cbor(n(25), default)]
+    pub id_token_signed_response_alg: SigningAlgorithm,
 }
 
 impl ClientMetadata {

@@ -78,6 +78,7 @@ impl RawMetadata {
             policy_uri: sign_in.policy_uri,
             tos_uri: sign_in.tos_uri,
             logo,
+            id_token_signed_response_alg: sign_in.id_token_signed_response_alg,
         })
     }
 

@@ -7,7 +7,7 @@ use super::super::raw::RawTime;
 use super::super::rules::TokenRules;
 use super::super::settings::{ConsentPolicy, PkcePolicy, RetryWindow};
 use super::*;
-use crate::oauth::RedirectUri;
+use crate::oauth::{RedirectUri, SigningAlgorithm};
 
 /// What is wrong with `raw`, as field and rule, beside an issuer; none if it is good.
 fn mistakes(raw: &RawMetadata, issuer: Option<&str>, is_stored: bool) -> Vec<(Field, &'static str)> {
@@ -29,6 +29,7 @@ fn validated(
         tokens: &tokens,
         longest_access_token: Duration::from_mins(20),
         logos: None,
+        id_token_algorithms: &SigningAlgorithm::ALL,
         is_stored,
     };
     raw.validate(None, &rules)
@@ -246,4 +247,13 @@ fn where_a_client_is_told_of_a_logout_is_https_or_on_this_machine_beside_an_issu
 fn until_used_lasts_the_usual_window_for_earlier_generations() {
     assert_eq!(RetryWindow::UntilUsed.duration(), Duration::from_secs(30));
     assert_eq!(RetryWindow::For(Duration::from_secs(5)).duration(), Duration::from_secs(5));
+}
+
+#[test]
+fn an_algorithm_for_id_tokens_is_of_a_client_that_gets_some() {
+    let es256 = RawMetadata { id_token_signed_response_alg: Some("ES256".to_owned()), ..public() };
+    assert_eq!(wrong(&es256), [(Field::IdTokenSignedResponseAlg, "no_grant")]);
+    let redirect_uris = Some(vec!["https://app.example.com/callback".to_owned()]);
+    let with_code = RawMetadata { redirect_uris, ..es256 };
+    assert_eq!(good(&with_code).id_token_signed_response_alg, SigningAlgorithm::Es256);
 }

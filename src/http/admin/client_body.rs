@@ -6,7 +6,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use super::client_words::{
-    ConsentWord, DeliveryWord, Grant, PkceWord, RefreshTokensWord, ResponseTypeWord, ReuseWord, text, word,
+    AlgorithmWord, ConsentWord, DeliveryWord, Grant, PkceWord, RefreshTokensWord, ResponseTypeWord,
+    ReuseWord, text, word,
 };
 use crate::app::admin::clients::{ClientDetails, SecretTimes};
 use crate::client::metadata::RawTime;
@@ -107,6 +108,9 @@ pub(super) struct ClientSettings {
     /// password (RFC 8252 §8.6).
     #[oai(skip_serializing_if_is_none)]
     consent: Option<ConsentWord>,
+    /// What its ID tokens are signed by; left out: RS256.
+    #[oai(skip_serializing_if_is_none)]
+    id_token_signed_response_alg: Option<AlgorithmWord>,
     /// Where it is to be told that a login has ended. heirloom sends nothing there yet.
     #[oai(skip_serializing_if_is_none)]
     backchannel_logout_uri: Option<String>,
@@ -248,6 +252,7 @@ impl From<ClientSettings> for RawMetadata {
             require_pushed_authorization_requests: body.require_pushed_authorization_requests,
             pkce: body.pkce.as_ref().and_then(text),
             consent: body.consent.as_ref().and_then(text),
+            id_token_signed_response_alg: body.id_token_signed_response_alg.as_ref().and_then(text),
             backchannel_logout_uri: body.backchannel_logout_uri,
             client_uri: body.client_uri,
             policy_uri: body.policy_uri,
@@ -286,6 +291,7 @@ impl From<&ClientMetadata> for ClientSettings {
             policy_uri,
             tos_uri,
             logo,
+            id_token_signed_response_alg,
         } = metadata;
         let url = |url: &Option<WebUrl>| url.as_ref().map(ToString::to_string);
         let seconds = |time: Duration| Some(time.as_secs());
@@ -315,6 +321,7 @@ impl From<&ClientMetadata> for ClientSettings {
             require_pushed_authorization_requests: require_pushed_authorization_requests.then_some(true),
             pkce: word(*pkce),
             consent: word(*consent),
+            id_token_signed_response_alg: word(*id_token_signed_response_alg),
             backchannel_logout_uri: url(backchannel_logout_uri),
             client_uri: url(client_uri),
             policy_uri: url(policy_uri),

@@ -10,7 +10,7 @@ use crate::client::{
     TokenRules,
 };
 use crate::oauth::word_list::Word;
-use crate::oauth::{Audience, GrantType};
+use crate::oauth::{Audience, GrantType, SigningAlgorithm};
 
 /// Whether JSON has every word of a list, and no other.
 fn has_all<W: Word, J: ToJSON + ParseFromJSON>() -> bool {
@@ -32,6 +32,7 @@ fn json_has_every_word_of_the_closed_lists() {
     assert!(has_all::<ResponseType, ResponseTypeWord>());
     assert!(has_all::<PkcePolicy, PkceWord>());
     assert!(has_all::<ConsentPolicy, ConsentWord>());
+    assert!(has_all::<SigningAlgorithm, AlgorithmWord>());
 }
 
 #[test]
@@ -48,6 +49,7 @@ fn what_is_shown_can_be_sent_back_and_is_the_same() {
         tokens: &tokens,
         longest_access_token: LONGEST_ACCESS_TOKEN,
         logos: Some([("tv.png", None)].into()),
+        id_token_algorithms: &SigningAlgorithm::ALL,
         is_stored: true,
     };
     let all = ClientMetadata {
@@ -80,6 +82,7 @@ fn what_is_shown_can_be_sent_back_and_is_the_same() {
         policy_uri: "https://app.example.com/privacy".parse().ok(),
         tos_uri: "https://app.example.com/terms#all".parse().ok(),
         logo: Some("tv.png".to_owned()),
+        id_token_signed_response_alg: SigningAlgorithm::Es256,
     };
     for metadata in [all, rules.usual(method)] {
         let raw = RawMetadata::from(ClientSettings::from(&metadata)).of_registered(method);

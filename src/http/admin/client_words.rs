@@ -79,6 +79,16 @@ pub(super) enum ConsentWord {
     Implied,
 }
 
+/// What ID tokens are signed by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[oai(rename = "IdTokenAlgorithm", rename_all = "UPPERCASE")]
+pub(super) enum AlgorithmWord {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256, if the server has a key for it.
+    Es256,
+}
+
 /// The text of a word as JSON has it.
 pub(super) fn text(word: &impl ToJSON) -> Option<String> {
     word.to_json()?.as_str().map(str::to_owned)

@@ -255,6 +255,7 @@ fn registration(metadata: &ClientMetadata) -> Value {
         policy_uri,
         tos_uri,
         logo,
+        id_token_signed_response_alg,
     } = metadata;
     let texts = |list: &[RedirectUri]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let url = |url: &Option<WebUrl>| url.as_ref().map(WebUrl::as_str).map(str::to_owned);
@@ -286,6 +287,7 @@ fn registration(metadata: &ClientMetadata) -> Value {
         "require_pushed_authorization_requests": require_pushed_authorization_requests,
         "pkce": pkce.as_str(),
         "consent": consent.as_str(),
+        "id_token_signed_response_alg": id_token_signed_response_alg.as_str(),
         "backchannel_logout_uri": url(backchannel_logout_uri),
         "client_uri": url(client_uri),
         "policy_uri": url(policy_uri),

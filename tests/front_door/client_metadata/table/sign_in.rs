@@ -116,6 +116,20 @@ pub(super) const ROWS: &[Row<&str>] = &[
         )],
     ),
     (r#"{"pkce": "plain"}"#, ALL, &[("pkce", "It is one of: required, optional.")]),
+    (
+        r#"{"id_token_signed_response_alg": "none"}"#,
+        ALL,
+        &[("id_token_signed_response_alg", "It is one of: RS256, ES256.")],
+    ),
+    (
+        r#"{"redirect_uris": ["https://a.example/"], "id_token_signed_response_alg": "ES256"}"#,
+        ALL,
+        &[(
+            "id_token_signed_response_alg",
+            "This server does not sign ID tokens by ES256. To have it, set id_token_algorithms = [\"ES256\"] in [keys] of \
+             the configuration.",
+        )],
+    ),
     (r#"{"consent": "implicit"}"#, ALL, &[("consent", "It is one of: ask, implied.")]),
     (
         r#"{"logo": "../app.png"}"#,
