@@ -17,7 +17,7 @@ use crate::oauth::{AuthorizationCode, CodeChallenge, SessionId, UserId};
 use crate::random::Random;
 use crate::session::authorization::AuthorizeDecision;
 use crate::session::code::redirect_digest;
-use crate::session::{self, AuthorizationUsed, Code, Device, LoginReference, Session, device};
+use crate::session::{self, AuthorizationUsed, Code, Device, LoginReference, Session, device, index};
 use crate::store::{Expected, RecordChange};
 use crate::throttle::bucket::Buckets;
 use crate::user::User;
@@ -51,6 +51,10 @@ pub struct Authorize<'a> {
     pub challenge: Option<CodeChallenge>,
     /// The `nonce` of OpenID Connect.
     pub nonce: Option<&'a str>,
+    /// Since when the consent stands on which it rests; none if it rests on none.
+    pub consent_since: Option<Timestamp>,
+    /// Until when it is remembered although its code has expired unused, if longer than the code.
+    pub kept_until: Option<Timestamp>,
     /// The browser's `User-Agent` header.
     pub user_agent: Option<&'a str>,
 }
@@ -116,6 +120,8 @@ impl Authorizations {
                 redirect_uri: redirect_digest(asked.redirect_uri),
                 challenge: asked.challenge,
                 openid_nonce: asked.nonce.map(str::to_owned),
+                consent_since: asked.consent_since,
+                kept_until: asked.kept_until,
             },
             policy: policy(asked.client),
             installation_epoch: self.installation.current(),
@@ -153,7 +159,8 @@ impl Authorizations {
 }
 
 impl Sweeper {
-    /// Removes an authorization whose code has expired, with all that is known of it: nothing began.
+    /// Removes an authorization whose code has expired, with all that is known of it: nothing began. One whose request must
+    /// not be answered once more stays, without its device, until that has expired.
     pub(super) async fn drop_unredeemed(
         &self,
         place: RecordChange,
@@ -162,7 +169,13 @@ impl Sweeper {
     ) -> Result<Settled, TokenError> {
         let user = session.started.user;
         let device = user.map(|user| RecordChange::Delete(device::record(user, id)));
-        let records = [place].into_iter().chain(device).collect();
+        let mut records: Vec<_> = [place].into_iter().chain(device).collect();
+        let kept_until = session.code.as_ref().and_then(|code| code.kept_until);
+        if let Some(until) = kept_until.filter(|until| self.clock.now() < *until) {
+            records.push(RecordChange::Put(index::queued(until, id), Vec::new()));
+            self.repository.change_guarded::<Session>(&id, expected, records).await?;
+            return Ok(Settled::QueuedAgain);
+        }
         self.repository.remove::<Session>(&id, expected, records).await?;
         Ok(Settled::Removed)
     }

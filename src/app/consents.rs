@@ -38,21 +38,23 @@ pub struct ListedConsent {
 }
 
 impl Consents {
-    /// Whether a person has allowed a client what it asks for. What was allowed before all sessions of the client were
-    /// ended, or it was switched off or deleted, does not count.
+    /// Since when the consent stands by which a person has allowed a client what it asks for; `None` if they have not. What
+    /// was allowed before all sessions of the client were ended, or it was switched off or deleted, does not count.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
-    pub async fn covers(&self, id: &ConsentId, asked: &Allowed) -> Result<bool, TokenError> {
-        let Some(consent) = self.repository.consent(id).await?.state else { return Ok(false) };
-        Ok(consent.covers(asked, self.client_epoch(&id.client).await?))
+    pub async fn covers(&self, id: &ConsentId, asked: &Allowed) -> Result<Option<Timestamp>, TokenError> {
+        let Some(consent) = self.repository.consent(id).await?.state else { return Ok(None) };
+        let client_epoch = self.client_epoch(&id.client).await?;
+        Ok(consent.stands_since(client_epoch).filter(|_| consent.covers(asked, client_epoch)))
     }
 
-    /// Remembers what a person allows a client. What is too long to be remembered is asked for each time.
+    /// Remembers what a person allows a client, and returns since when that consent stands. What is too long to be
+    /// remembered is asked for each time.
     ///
     /// # Errors
     /// [`TokenError`], and whether it is remembered is unknown.
-    pub async fn give(&self, id: &ConsentId, allowed: &Allowed) -> Result<(), TokenError> {
+    pub async fn give(&self, id: &ConsentId, allowed: &Allowed) -> Result<Option<Timestamp>, TokenError> {
         self.repository.has_room()?;
         let client_epoch = self.client_epoch(&id.client).await?;
         let give = |loaded: Loaded<Consent>| async move {
@@ -60,7 +62,9 @@ impl Consents {
             let ConsentId { user, client } = id.clone();
             let given = Given { at, user, client, client_epoch, allowed };
             let events = decide::give(loaded.state.as_ref(), given);
-            Ok::<_, TokenError>(Change::of(loaded, events, ()))
+            let consent = events.iter().fold(loaded.state.clone(), Consent::apply);
+            let since = consent.and_then(|consent| consent.stands_since(client_epoch));
+            Ok::<_, TokenError>(Change::of(loaded, events, since))
         };
         self.repository.execute(id, give).await
     }

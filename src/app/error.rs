@@ -205,6 +205,7 @@ impl TokenError {
                 | CodeRefused::User
                 | CodeRefused::Client
                 | CodeRefused::Login
+                | CodeRefused::Consent
                 | CodeRefused::Restored
                 | CodeRefused::Twice
                 | CodeRefused::Reuse => ErrorCode::InvalidGrant,
@@ -281,6 +282,7 @@ impl TokenError {
                 | CodeRefused::User
                 | CodeRefused::Client
                 | CodeRefused::Login
+                | CodeRefused::Consent
                 | CodeRefused::Restored
                 | CodeRefused::Twice
                 | CodeRefused::Reuse => Self::BAD_CODE,

@@ -97,6 +97,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
         TokenError::Session(Denied::User) | TokenError::Code(CodeRefused::User) => "user_epoch",
         TokenError::Session(Denied::Client) | TokenError::Code(CodeRefused::Client) => "client_epoch",
         TokenError::Session(Denied::Login) | TokenError::Code(CodeRefused::Login) => "login_ended",
+        TokenError::Code(CodeRefused::Consent) => "consent_withdrawn",
         TokenError::Session(Denied::Restored) | TokenError::Code(CodeRefused::Restored) => "restored",
         TokenError::Session(Denied::Rollback) => "rollback",
         TokenError::Session(Denied::Straggler) => "straggler",

@@ -138,10 +138,20 @@ impl Consent {
         }
     }
 
+    /// Since when it stands in this epoch of the client; none if it does not. Another time means that it was withdrawn or
+    /// became void in between.
+    #[must_use]
+    pub fn stands_since(&self, client_epoch: u32) -> Option<Timestamp> {
+        match self.status {
+            Status::Given { since } => (self.client_epoch == client_epoch).then_some(since),
+            Status::Withdrawn { .. } => None,
+        }
+    }
+
     /// Whether it stands in this epoch of the client.
     #[must_use]
     pub fn holds(&self, client_epoch: u32) -> bool {
-        matches!(self.status, Status::Given { .. }) && self.client_epoch == client_epoch
+        self.stands_since(client_epoch).is_some()
     }
 
     /// Whether it covers what a client in this epoch asks for.

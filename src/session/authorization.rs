@@ -2,7 +2,8 @@
 //! client has a code for that (RFC 6749 §4.1.2).
 //!
 //! The code comes before generation 0: authorizing begins the session's stream, and redeeming the code is decided on that
-//! stream ([`mod@super::redeem`]), so it happens once. An authorization whose code is never redeemed is removed whole.
+//! stream ([`mod@super::redeem`]), so it happens once. An authorization whose code is never redeemed is removed whole, of a request
+//! that is good once when that request has expired.
 
 use std::time::Duration;
 
@@ -112,6 +113,6 @@ impl Authorize {
             (&started.client, started.user, &started.scope, started.audience.as_ref(), started.refreshable);
         asked == begun
             && started.login.as_ref() == Some(&self.login)
-            && Code { nonce: code.nonce, ..self.code.clone() } == *code
+            && Code { nonce: code.nonce, kept_until: code.kept_until, ..self.code.clone() } == *code
     }
 }

@@ -21,6 +21,13 @@ pub struct Code {
     /// The `nonce` of OpenID Connect, for the ID token; forgotten once the code is redeemed.
     #[n(3)]
     pub openid_nonce: Option<String>,
+    /// Since when the consent stands on which the authorization rests; none if it rests on none.
+    #[n(4)]
+    pub consent_since: Option<Timestamp>,
+    /// Until when the authorization is remembered although its code has expired unused: as long as the request can come
+    /// again that must be answered once.
+    #[n(5)]
+    pub kept_until: Option<Timestamp>,
 }
 
 /// The login that a session began from.

@@ -7,7 +7,7 @@
 //! | 3 | belongs to another client | `invalid_grant` | `foreign_client_refused`, once a session |
 //! | 4 | redirect URI or verifier wrong | `invalid_grant` | none: the code stays good, and what it began lives |
 //! | 5 | expired before it was redeemed, or what it began has expired | `invalid_grant` | none |
-//! | 6 | user, client or login gone, or an epoch is newer | `invalid_grant` | `session_ended` |
+//! | 6 | user, client or login gone, the consent withdrawn, or an epoch is newer | `invalid_grant` | `session_ended` |
 //! | 7 | not redeemed | a pair, and an ID token | `tokens_issued` |
 //! | 8 | redeemed by this very request, which did not learn that its append succeeded | the same | none |
 //! | 9 | redeemed less than five seconds ago | `invalid_grant` | none: pages run their effects twice |
@@ -47,6 +47,8 @@ pub struct Redeem<'a> {
     pub user_epoch: Option<SessionEpoch>,
     /// Whether the login has ended.
     pub login_has_ended: bool,
+    /// Since when the person's consent stands; none if none does, or if the authorization rests on none.
+    pub consent_since: Option<Timestamp>,
     /// The installation's epoch.
     pub installation_epoch: u32,
     /// The redirect URI.
@@ -99,6 +101,9 @@ pub enum CodeRefused {
     /// The login has ended.
     #[error("the login has ended")]
     Login,
+    /// The person has withdrawn the consent on which the authorization rests.
+    #[error("the consent was withdrawn")]
+    Consent,
     /// The data were restored from a backup since.
     #[error("all sessions were ended after a restore from a backup")]
     Restored,
@@ -200,6 +205,9 @@ fn no_longer_stands(session: &Session, command: &Redeem<'_>) -> Option<(EndReaso
         Some((EndReason::ClientEpoch, CodeRefused::Client))
     } else if command.login_has_ended && needs_login(session) {
         Some((EndReason::LoginEnded, CodeRefused::Login))
+    } else if rests_on(session).is_some_and(|since| command.consent_since != Some(since)) {
+        // One that was given anew is another one: withdrawing ends all that was there before.
+        Some((EndReason::ConsentWithdrawn, CodeRefused::Consent))
     } else {
         None
     }
@@ -208,6 +216,16 @@ fn no_longer_stands(session: &Session, command: &Redeem<'_>) -> Option<(EndReaso
 /// What was authorized needs its login until it is redeemed, and after that if it has no `offline_access`.
 fn needs_login(session: &Session) -> bool {
     matches!(session.status, Status::Authorized { .. }) || session.started.online().is_some()
+}
+
+/// Since when the consent stands on which an authorization rests whose code was not redeemed; none if it rests on none.
+/// Withdrawing a consent ends sessions that have begun.
+#[must_use]
+pub fn rests_on(session: &Session) -> Option<Timestamp> {
+    match session.status {
+        Status::Authorized { .. } => session.code.as_ref()?.consent_since,
+        Status::Live | Status::Ended { .. } => None,
+    }
 }
 
 /// Row 7.

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+pub(super) const OTHER_VERIFIER: &str = "another-verifier-that-is-long-enough-to-be-one";
+
 /// One thing that happens to an authorization.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -17,6 +19,8 @@ enum Step {
     Revoke,
     /// The login ends.
     LogOut,
+    /// The person withdraws the consent, and may give it anew.
+    Withdraw { anew: bool },
     /// Time passes, or the clock is set back.
     Wait(i64),
 }
@@ -45,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Authorize),
         1 => Just(Step::Revoke),
         1 => Just(Step::LogOut),
+        1 => any::<bool>().prop_map(|anew| Step::Withdraw { anew }),
         6 => prop_oneof![0..8i64, Just(30), Just(59), Just(61), Just(86_400), -100..0i64].prop_map(Step::Wait),
     ]
 }
@@ -57,6 +62,8 @@ struct Model {
     last_event: u64,
     over: bool,
     logged_out: bool,
+    /// Whether the consent that it rests on still stands; none if it rests on none.
+    consent_stands: Option<bool>,
     has_challenge: bool,
 }
 
@@ -91,6 +98,8 @@ impl Model {
             Row::Refuses(CodeRefused::Expired)
         } else if self.logged_out {
             Row::Ends(CodeRefused::Login)
+        } else if self.redeemed.is_none() && self.consent_stands == Some(false) {
+            Row::Ends(CodeRefused::Consent)
         } else {
             match self.redeemed {
                 None if wider => Row::Refuses(CodeRefused::Scope),
@@ -130,12 +139,21 @@ proptest! {
     fn a_code_begins_one_session_and_answers_as_the_table_says(
         steps in prop::collection::vec(step(), 1..40),
         has_challenge: bool,
+        rests_on_consent: bool,
     ) {
         let challenge = asked().code.challenge.filter(|_| has_challenge);
-        let asked = || Authorize { code: Code { challenge, ..asked().code }, ..asked() };
+        let consent_since = asked().code.consent_since.filter(|_| rests_on_consent);
+        let asked = || Authorize { code: Code { challenge, consent_since, ..asked().code }, ..asked() };
         let mut authorization = Authorization::of(asked());
-        let mut model =
-            Model { redeemed: None, last_event: T0, over: false, logged_out: false, has_challenge };
+        let consent_stands = rests_on_consent.then_some(true);
+        let mut model = Model {
+            redeemed: None,
+            last_event: T0,
+            over: false,
+            logged_out: false,
+            consent_stands,
+            has_challenge,
+        };
         let (mut now, mut issued, mut last) = (T0, None, None);
         for step in steps {
             let before = authorization.log.len();
@@ -144,6 +162,10 @@ proptest! {
                 Step::LogOut => {
                     authorization.login_has_ended = true;
                     model.logged_out = true;
+                }
+                Step::Withdraw { anew } => {
+                    authorization.consent_since = anew.then(|| seconds(now + 1_000_000));
+                    model.consent_stands = model.consent_stands.map(|_| false);
                 }
                 Step::Revoke => {
                     let events = end(authorization.session.as_ref().unwrap(), EndReason::Logout, seconds(now));

@@ -13,7 +13,6 @@ const LIFE: u64 = CODE_LIFETIME.as_secs();
 const URI: &str = "https://app.example/cb";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const OTHER_VERIFIER: &str = "another-verifier-that-is-long-enough-to-be-one";
 
 fn id() -> SessionId {
     SessionId::from([1; 16])
@@ -64,6 +63,8 @@ fn asked() -> Authorize {
             redirect_uri: redirect_digest(URI),
             challenge: Some(CHALLENGE.parse::<CodeChallenge>().unwrap()),
             openid_nonce: Some("n-1".to_owned()),
+            consent_since: Some(seconds(T0 - 50)),
+            kept_until: None,
         },
         policy: policy(),
         installation_epoch: 0,
@@ -78,6 +79,7 @@ struct Authorization {
     user: Option<SessionEpoch>,
     client: Option<SessionEpoch>,
     login_has_ended: bool,
+    consent_since: Option<Timestamp>,
     installation_epoch: u32,
     permitted: Scope,
     nonces: u8,
@@ -110,6 +112,7 @@ impl Authorization {
             user: Some(SessionEpoch::default()),
             client: Some(SessionEpoch::default()),
             login_has_ended: false,
+            consent_since: Some(seconds(T0 - 50)),
             installation_epoch: 0,
             permitted: scope("openid read write"),
             nonces: 0,
@@ -148,6 +151,7 @@ impl Authorization {
             client_epoch: self.client,
             user_epoch: self.user,
             login_has_ended: self.login_has_ended,
+            consent_since: self.consent_since,
             installation_epoch: self.installation_epoch,
             redirect_uri: sent.redirect_uri,
             verifier: verifier.as_ref(),
@@ -208,7 +212,7 @@ fn row_3_another_client_is_refused_and_recorded_once_and_the_code_stays_good() {
 fn row_4_a_wrong_redirect_uri_or_verifier_changes_nothing() {
     let wrong = [
         (Sent { redirect_uri: Some("https://app.example/cb/"), ..at(T0) }, CodeRefused::RedirectUri),
-        (Sent { verifier: Some(OTHER_VERIFIER), ..at(T0) }, CodeRefused::Verifier),
+        (Sent { verifier: Some(properties::OTHER_VERIFIER), ..at(T0) }, CodeRefused::Verifier),
         (Sent { verifier: Some(CHALLENGE), ..at(T0) }, CodeRefused::Verifier),
         (Sent { verifier: None, ..at(T0) }, CodeRefused::Verifier),
     ];
@@ -260,32 +264,28 @@ fn row_5_what_the_code_began_may_have_expired() {
 /// Brings about a change in what is true outside of the authorization.
 type Change = fn(&mut Authorization);
 
+fn raised() -> SessionEpoch {
+    SessionEpoch::default().raised(None)
+}
+
 #[test]
 fn row_6_what_no_longer_stands_ends_the_authorization() {
-    let raised = || Some(SessionEpoch::default().raised(None));
-    let cases: [(Change, EndReason, CodeRefused); 6] = [
+    let cases: [(Change, EndReason, CodeRefused); 8] = [
         (|one| one.user = None, EndReason::UserEpoch, CodeRefused::User),
-        (
-            |one| one.user = Some(SessionEpoch::default().raised(None)),
-            EndReason::UserEpoch,
-            CodeRefused::User,
-        ),
+        (|one| one.user = Some(raised()), EndReason::UserEpoch, CodeRefused::User),
         (|one| one.client = None, EndReason::ClientEpoch, CodeRefused::Client),
-        (
-            |one| one.client = Some(SessionEpoch::default().raised(None)),
-            EndReason::ClientEpoch,
-            CodeRefused::Client,
-        ),
+        (|one| one.client = Some(raised()), EndReason::ClientEpoch, CodeRefused::Client),
         (|one| one.login_has_ended = true, EndReason::LoginEnded, CodeRefused::Login),
+        (|one| one.consent_since = None, EndReason::ConsentWithdrawn, CodeRefused::Consent),
+        (|one| one.consent_since = Some(seconds(T0 + 1)), EndReason::ConsentWithdrawn, CodeRefused::Consent),
         (|one| one.installation_epoch = 1, EndReason::Restored, CodeRefused::Restored),
     ];
-    assert!(raised().is_some());
     for (change, reason, refused) in cases {
         let mut authorization = Authorization::new();
         change(&mut authorization);
         let decision = authorization.present(at(T0));
-        assert_eq!(decision.outcome, Err(refused));
-        assert_eq!((names(&decision), authorization.ended()), (vec!["session_ended"], Some(reason)));
+        assert_eq!((names(&decision), decision.outcome), (vec!["session_ended"], Err(refused)));
+        assert_eq!(authorization.ended(), Some(reason));
     }
 }
 
@@ -349,10 +349,8 @@ fn the_same_question_gets_the_same_code_until_it_is_redeemed_or_expired() {
     let mut authorization = Authorization::new();
     let again =
         |authorization: &Authorization, asked: Authorize| authorize(authorization.session.as_ref(), asked);
-    let fresh = |later: u64| {
-        let code = Code { nonce: Nonce::from([8; 16]), ..asked().code };
-        Authorize { code, now: seconds(T0 + later), ..asked() }
-    };
+    let code = || Code { nonce: [8; 16].into(), ..asked().code };
+    let fresh = |later: u64| Authorize { code: code(), now: seconds(T0 + later), ..asked() };
     let same = again(&authorization, fresh(LIFE - 1)).unwrap();
     assert_eq!((same.events, same.code), (Vec::new(), Nonce::from([5; 16])));
     assert_eq!(again(&authorization, fresh(LIFE)), Err(AuthorizationUsed), "expired");

@@ -76,8 +76,20 @@ fn full_authorization() -> Authorized {
             redirect_uri: [0x66; 32],
             challenge: Some([0x88; 32].into()),
             openid_nonce: Some("n-0S6_WzA2Mj".to_owned()),
+            consent_since: None,
+            kept_until: None,
         },
         expiry: at(90),
+    }
+}
+
+/// By a pushed request, and by a consent.
+fn kept_authorization() -> Authorized {
+    let Authorized { started, code, expiry } = full_authorization();
+    Authorized {
+        started,
+        code: Code { consent_since: Some(at(10)), kept_until: Some(at(3_690)), ..code },
+        expiry,
     }
 }
 
@@ -148,6 +160,7 @@ fn events() -> Vec<(&'static str, SessionEvent)> {
         ),
         ("full", SessionEvent::Authorized(Box::new(full_authorization()))),
         ("bare", SessionEvent::Authorized(Box::new(bare_authorization()))),
+        ("kept", SessionEvent::Authorized(Box::new(kept_authorization()))),
         ("full", SessionEvent::ForeignClientRefused { at: at(110), client: "other-app".parse().unwrap() }),
         ("full", ended(EndReason::User, Some(Actor::User(user_id())))),
         ("bare", ended(EndReason::Expired, None)),

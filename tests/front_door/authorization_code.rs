@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::support::codes::{Ask, NONCE, REDIRECT_URI, VERIFIER};
 use crate::support::{Answer, CONFIDENTIAL, NOW, PUBLIC, SECRET, Server, Setup};
 
-const REFUSED: (u16, &str) = (400, "invalid_grant");
+pub(crate) const REFUSED: (u16, &str) = (400, "invalid_grant");
 
 #[tokio::test]
 async fn a_code_is_redeemed_for_tokens_and_an_id_token() {

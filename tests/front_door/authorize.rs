@@ -2,8 +2,10 @@
 
 mod answers;
 mod flow;
+mod head;
 mod log_out;
 mod native;
+mod pushed;
 mod refusals;
 mod widened;
 

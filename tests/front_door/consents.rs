@@ -7,8 +7,12 @@ use heirloom::oauth::UserId;
 use heirloom::session::SessionEvent;
 
 use crate::admin::Office;
+use crate::authorization_code::REFUSED;
+use crate::authorize::{CALLBACK, request};
 use crate::devices::lives;
 use crate::own_account;
+use crate::support::codes::VERIFIER;
+use crate::support::web_browser::Browser;
 use crate::support::{CONFIDENTIAL, PUBLIC, Server, USER};
 
 const DAY: u64 = 86_400;
@@ -31,7 +35,7 @@ async fn events(server: &Server, id: &ConsentId) -> Vec<ConsentEvent> {
 }
 
 async fn covers(server: &Server, id: &ConsentId) -> bool {
-    server.app.consents.covers(id, &read()).await.unwrap()
+    server.app.consents.covers(id, &read()).await.unwrap().is_some()
 }
 
 #[tokio::test]
@@ -43,7 +47,7 @@ async fn what_was_allowed_is_remembered_once_and_listed_until_it_is_withdrawn() 
     server.app.consents.give(&web, &read()).await.unwrap();
     assert!(covers(&server, &web).await && !covers(&server, &other).await);
     let elsewhere = Allowed { redirect_host: "evil.example".to_owned(), ..read() };
-    assert!(!server.app.consents.covers(&web, &elsewhere).await.unwrap());
+    assert_eq!(server.app.consents.covers(&web, &elsewhere).await.unwrap(), None);
     assert_eq!(events(&server, &web).await.len(), 1, "it is not written twice");
     let listed = server.app.consents.all_of(web.user).await.unwrap();
     let [ListedConsent { client, scope, since, .. }] = listed.as_slice() else { panic!("{listed:?}") };
@@ -128,4 +132,44 @@ async fn administrators_see_what_was_allowed() {
     for strange in ["consent:x", &stream[..stream.len() - 1], &format!("{stream}0")] {
         assert_eq!(office.get(&format!("/admin/events?stream={strange}")).await.status, 422, "{strange}");
     }
+}
+
+#[tokio::test]
+async fn a_code_from_before_a_consent_was_withdrawn_is_refused_even_if_it_is_given_anew() {
+    for anew in [false, true] {
+        let server = Server::start().await;
+        let mut browser = Browser::of(&server);
+        let sign_in = request(&browser, &[]);
+        let code = browser.sign_in(&sign_in, USER).await.code().to_owned();
+        let redeem = async |code: &str| {
+            server.redeem_with(code, &[("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)]).await
+        };
+        let web = id(&server, PUBLIC).await;
+        server.wait(1);
+        server.app.consents.withdraw(&web, None).await.unwrap();
+        let after = if anew { Some(browser.sign_in(&sign_in, USER).await.code().to_owned()) } else { None };
+        assert_eq!(redeem(&code).await.outcome(), REFUSED);
+        let log = server.app.store.read_log(0, 1_000).await.unwrap();
+        let ended = log.iter().filter_map(|event| SessionEvent::decode(&event.data).ok());
+        let ended: Vec<_> = ended.filter(|event| event.name() == "session_ended").collect();
+        let [SessionEvent::Ended { reason, .. }] = ended.as_slice() else { panic!("{ended:?}") };
+        assert_eq!(reason.as_str(), "consent_withdrawn");
+        // What was allowed since is another consent.
+        if let Some(after) = after {
+            assert_eq!(redeem(&after).await.status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_code_needs_no_consent_where_none_was_asked_for() {
+    let server = Server::with(|setup| {
+        setup.client(PUBLIC, |client| client.metadata.consent = heirloom::client::ConsentPolicy::Implied);
+    })
+    .await;
+    let mut browser = Browser::of(&server);
+    let sign_in = request(&browser, &[]);
+    let code = browser.sign_in(&sign_in, USER).await.code().to_owned();
+    let answer = server.redeem_with(&code, &[("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
 }

@@ -20,7 +20,7 @@ use crate::token::id_token_hint;
 /// How long a pushed request is good (RFC 9126 §2.2).
 pub const PUSHED_LIFE: Duration = Duration::from_secs(90);
 /// How long a person may take to sign in.
-const LIFE: Duration = Duration::from_hours(1);
+pub(super) const LIFE: Duration = Duration::from_hours(1);
 
 /// A pushed request, as the client gets it (RFC 9126 §2.2).
 pub struct Pushed {

@@ -20,7 +20,7 @@ use super::keys::TokenKeys;
 use super::logins::CurrentLogin;
 use super::scopes::Grant;
 use crate::client::Registration;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::consent::{Allowed, ConsentId};
 use crate::oauth::sealed_request::Authentication;
 use crate::oauth::{AuthorizationError, ErrorCode, PageError, Prompt, RedirectUri, SealedRequest, SessionId};
@@ -94,6 +94,13 @@ pub struct Device<'a> {
     pub user_agent: Option<&'a str>,
 }
 
+/// What lets a client begin.
+#[derive(Clone, Copy)]
+struct Permission {
+    /// Since when the person's consent stands, if it needs one that is remembered.
+    consent_since: Option<Timestamp>,
+}
+
 impl AuthorizationRequests {
     /// What comes next for a person who is signed in with `login`, or not at all.
     ///
@@ -119,14 +126,13 @@ impl AuthorizationRequests {
                 return Ok(Next::Answer(open.refused(ErrorCode::LoginRequired, said)));
             }
         };
-        if self.asks_for_consent(open, login).await.map_err(|error| open.failed(&error))? {
-            return Ok(if is_quiet {
-                Next::Answer(open.refused(ErrorCode::ConsentRequired, "The person has not allowed this yet."))
-            } else {
-                Next::Consent
-            });
+        match self.permission(open, login).await.map_err(|error| open.failed(&error))? {
+            Some(permission) => self.code(open, login, (permission, device)).await.map(Next::Answer),
+            None if is_quiet => Ok(Next::Answer(
+                open.refused(ErrorCode::ConsentRequired, "The person has not allowed this yet."),
+            )),
+            None => Ok(Next::Consent),
         }
-        self.code(open, login, device).await.map(Next::Answer)
     }
 
     /// Why a person who is signed in with `login`, or not at all, must sign in before anything else.
@@ -150,13 +156,14 @@ impl AuthorizationRequests {
         device: Device<'_>,
     ) -> Result<ClientAnswer, NotOpen> {
         let (id, allowed) = open.consent(login);
-        if let Err(error) = self.consents.give(&id, &allowed).await {
+        let given = self.consents.give(&id, &allowed).await;
+        let consent_since = given.map_err(|error| {
             if error.should_log() {
                 tracing::error!(client.id = %id.client, user.id = %id.user, error = %error, "a consent was not remembered");
             }
-            return Err(open.failed(&error));
-        }
-        self.code(open, login, device).await
+            open.failed(&error)
+        })?;
+        self.code(open, login, (Permission { consent_since }, device)).await
     }
 
     /// The same request, for a person who wants to sign in as somebody else.
@@ -179,14 +186,20 @@ impl AuthorizationRequests {
         Ok(sealed.seal(&self.keys.mac_keys()).ok_or(TokenError::NoKey)?)
     }
 
-    async fn asks_for_consent(&self, open: &OpenRequest, login: &CurrentLogin) -> Result<bool, TokenError> {
+    /// What lets the client begin; `None` if the person must be asked.
+    async fn permission(
+        &self,
+        open: &OpenRequest,
+        login: &CurrentLogin,
+    ) -> Result<Option<Permission>, TokenError> {
         let policy = open.client.metadata.consent;
         match question::consent(&open.sealed, login, policy, open.is_native()) {
-            ConsentRule::Now => Ok(true),
-            ConsentRule::Implied => Ok(false),
+            ConsentRule::Now => Ok(None),
+            ConsentRule::Implied => Ok(Some(Permission { consent_since: None })),
             ConsentRule::Remembered => {
                 let (id, allowed) = open.consent(login);
-                Ok(!self.consents.covers(&id, &allowed).await?)
+                let since = self.consents.covers(&id, &allowed).await?;
+                Ok(since.map(|since| Permission { consent_since: Some(since) }))
             }
         }
     }
@@ -196,9 +209,9 @@ impl AuthorizationRequests {
         &self,
         open: &OpenRequest,
         login: &CurrentLogin,
-        device: Device<'_>,
+        by: (Permission, Device<'_>),
     ) -> Result<ClientAnswer, NotOpen> {
-        let code = match self.authorize(open, open.sealed.session, login, device).await {
+        let code = match self.authorize(open, open.sealed.session, login, by).await {
             // RFC 9126 §7.3: a pushed request is good once.
             Err(AuthorizeError::Used(_)) if open.sealed.is_pushed => {
                 return Err(NotOpen::Answer(Box::new(open.invalid(AuthorizationError::RequestUri))));
@@ -206,7 +219,7 @@ impl AuthorizationRequests {
             // The person went back and lets the client begin once more.
             Err(AuthorizeError::Used(_)) => {
                 let id = self.random.uuid(self.clock.now()).map_err(|error| open.failed(&error.into()))?;
-                self.authorize(open, SessionId::from(id), login, device).await
+                self.authorize(open, SessionId::from(id), login, by).await
             }
             authorized => authorized,
         };
@@ -225,9 +238,10 @@ impl AuthorizationRequests {
         open: &OpenRequest,
         id: SessionId,
         login: &CurrentLogin,
-        device: Device<'_>,
+        (permission, device): (Permission, Device<'_>),
     ) -> Result<String, AuthorizeError> {
-        let request = &open.sealed.request;
+        let sealed = &open.sealed;
+        let request = &sealed.request;
         let by = login.authorizer();
         let asked = Authorize {
             id,
@@ -237,6 +251,8 @@ impl AuthorizationRequests {
             redirect_uri: &request.redirect_uri,
             challenge: request.challenge,
             nonce: request.nonce.as_deref(),
+            consent_since: permission.consent_since,
+            kept_until: sealed.is_pushed.then(|| sealed.at.after(begin::LIFE).after(begin::PUSHED_LIFE)),
             user_agent: device.user_agent,
         };
         self.authorizations.authorize(asked).await

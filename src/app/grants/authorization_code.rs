@@ -16,9 +16,11 @@ use crate::app::restore::InstallationEpoch;
 use crate::app::sessions::Sessions;
 use crate::app::{Repository, Settings, policy};
 use crate::client::Registration;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
+use crate::consent::ConsentId;
 use crate::oauth::{AuthorizationCode, CodeVerifier, GrantType, Kid, Nonce, SessionEpoch};
 use crate::random::Random;
+use crate::session::redeem::rests_on;
 use crate::session::{CodeRefused, Decision, Redeem, Session, redeem};
 use crate::user::User;
 
@@ -94,13 +96,18 @@ impl CodeGrant {
         };
         let login = started.and_then(|started| started.login.as_ref()).map(|login| login.id);
         let login_has_ended = self.repository.login_end(login, self.clock.now()).await?.is_some();
+        let consent_since = match loaded.state.as_ref() {
+            Some(session) => self.consent_since(session, presented.client_epoch).await?,
+            None => None,
+        };
         if let Some(nonce) =
             loaded.state.as_ref().and_then(|session| session.code.as_ref()?.openid_nonce.clone())
         {
             // It is not kept beyond the redemption, which may be found to have happened at the second look.
             presented.openid_nonce.get_or_init(|| nonce);
         }
-        let decision = self.decide(presented, loaded.state.as_ref(), (user.as_ref(), login_has_ended));
+        let decision =
+            self.decide(presented, loaded.state.as_ref(), (user.as_ref(), login_has_ended, consent_since));
         if let (Err(CodeRefused::Scope), Some(scope), Some(started)) =
             (&decision.outcome, &presented.request.target.scope, started)
         {
@@ -126,11 +133,23 @@ impl CodeGrant {
         Ok(self.mint.mint_first((id, &session), &granted, &recipient, nonce)?)
     }
 
+    /// Since when the person's consent stands, if the authorization rests on one.
+    async fn consent_since(
+        &self,
+        session: &Session,
+        client_epoch: SessionEpoch,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        let (Some(_), Some(user)) = (rests_on(session), session.started.user) else { return Ok(None) };
+        let id = ConsentId { user, client: session.started.client.clone() };
+        let consent = self.repository.consent(&id).await?.state;
+        Ok(consent.and_then(|consent| consent.stands_since(client_epoch.epoch)))
+    }
+
     fn decide(
         &self,
         presented: &Presented<'_>,
         session: Option<&Session>,
-        (user, login_has_ended): (Option<&User>, bool),
+        (user, login_has_ended, consent_since): (Option<&User>, bool, Option<Timestamp>),
     ) -> Decision<CodeRefused> {
         let Presented { client, request, .. } = *presented;
         let catalogue = &self.settings.scopes;
@@ -145,6 +164,7 @@ impl CodeGrant {
             client_epoch: Some(presented.client_epoch),
             user_epoch: user.filter(|user| user.is_active()).map(|user| user.session_epoch),
             login_has_ended,
+            consent_since,
             installation_epoch: self.installation.current(),
             redirect_uri: request.redirect_uri.as_ref().map(|uri| uri.as_str()),
             verifier: request.verifier.as_ref(),

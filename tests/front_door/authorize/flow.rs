@@ -1,10 +1,8 @@
 //! What happens on the way: pages that are asked again, two tabs, other sites' forms, requests that are pushed.
 
-use url::Url;
-
-use super::{CALLBACK, CHALLENGE, request, written};
+use super::{CALLBACK, request};
 use crate::support::web_browser::{Browser, Page};
-use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
+use crate::support::{PUBLIC, Server, USER};
 
 const BOB: (&str, &str) = ("bob", "quartz-tulip-39-lantern");
 
@@ -239,82 +237,4 @@ async fn two_tabs_do_not_disturb_each_other_and_the_back_button_begins_anew() {
     let late = browser.open(&one.url).await;
     assert_eq!(late.status(), 400);
     assert!(!late.links().is_empty(), "a way forward");
-}
-
-async fn push(server: &Server, more: &[(&str, &str)]) -> crate::support::Answer {
-    let usual = [
-        ("response_type", "code"),
-        ("redirect_uri", CALLBACK),
-        ("scope", "openid read"),
-        ("state", "a state"),
-        ("code_challenge", CHALLENGE),
-        ("code_challenge_method", "S256"),
-    ];
-    let form = [&usual[..], more].concat();
-    let request = server.client.post(format!("{}/oauth/par", server.base)).form(&form);
-    server.send(request.basic_auth(CONFIDENTIAL, Some(SECRET))).await
-}
-
-fn with_uri(browser: &Browser, client: &str, uri: &str) -> Url {
-    let mut url = browser.url("/oauth/authorize");
-    url.query_pairs_mut().append_pair("client_id", client).append_pair("request_uri", uri);
-    url
-}
-
-#[tokio::test]
-async fn a_pushed_request_is_good_once_for_its_client_and_for_ninety_seconds() {
-    let server = server().await;
-    let mut browser = Browser::of(&server);
-    let before = written(&server).await;
-    let pushed = push(&server, &[]).await;
-    assert_eq!((pushed.status, pushed.json["expires_in"].as_u64()), (201, Some(90)));
-    assert_eq!(written(&server).await, before, "nothing is stored");
-    let uri = pushed.json["request_uri"].as_str().unwrap().to_owned();
-    let foreign = browser.open(&with_uri(&browser, PUBLIC, &uri)).await;
-    assert_eq!(foreign.status(), 400);
-    let asked = with_uri(&browser, CONFIDENTIAL, &uri);
-    let delivery = browser.sign_in(&asked, USER).await;
-    assert_eq!(delivery.get("state"), "a state");
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", delivery.code()),
-        ("redirect_uri", CALLBACK),
-        ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
-    ];
-    let tokens = server.send(server.token().basic_auth(CONFIDENTIAL, Some(SECRET)).form(&form)).await;
-    assert_eq!(tokens.status, 200, "{}", tokens.text);
-    let again = browser.begin(&asked).await.delivery();
-    assert_eq!((again.get("error"), again.get("state")), ("invalid_request_uri", "a state"));
-    let uri = push(&server, &[]).await.json["request_uri"].as_str().unwrap().to_owned();
-    server.wait(90);
-    let late = browser.begin(&with_uri(&browser, CONFIDENTIAL, &uri)).await.delivery();
-    assert_eq!(late.get("error"), "invalid_request_uri");
-    // The page takes no pushed request.
-    let sealed = uri.rsplit(':').next().unwrap();
-    let page = browser.open(&browser.url(&format!("/login?request={sealed}"))).await;
-    assert_eq!(page.status(), 400);
-    for (more, code) in [
-        (("redirect_uri", "https://evil.example"), "invalid_request"),
-        (("request_uri", uri.as_str()), "request_uri_not_supported"),
-        (("prompt", "smile"), "invalid_request"),
-    ] {
-        let refused = push(&server, &[more]).await;
-        assert_eq!(
-            (refused.status, refused.error() == code || more.0 == "redirect_uri"),
-            (400, true),
-            "{more:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_must_push_is_refused_otherwise() {
-    let server = Server::with(|setup| {
-        setup.client(CONFIDENTIAL, |client| client.metadata.require_pushed_authorization_requests = true);
-    })
-    .await;
-    let mut browser = Browser::of(&server);
-    assert_eq!(error_of(&mut browser, &[("client_id", CONFIDENTIAL)]).await, "invalid_request");
-    let uri = push(&server, &[]).await.json["request_uri"].as_str().unwrap().to_owned();
-    assert_eq!(browser.begin(&with_uri(&browser, CONFIDENTIAL, &uri)).await.page().url.path(), "/login");
 }

@@ -69,6 +69,8 @@ impl Server {
             redirect_uri: REDIRECT_URI,
             challenge: ask.challenge.then(|| CHALLENGE.parse().unwrap()),
             nonce: Some(NONCE),
+            consent_since: None,
+            kept_until: None,
             user_agent: Some("Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0"),
         };
         self.app.authorizations.authorize(asked).await

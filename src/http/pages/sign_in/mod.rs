@@ -11,6 +11,8 @@
 //!
 //! A request under way is in the URL and in the form, sealed: nothing is stored before somebody signs in.
 
+use poem::error::MethodNotAllowedError;
+use poem::http::Method;
 use poem::{Endpoint, Request, RequestBody, Response, Route};
 
 use self::visit::{Visit, is_post};
@@ -31,7 +33,8 @@ pub(super) const PATHS: [(&str, &str); 6] = [
     ("/oauth/logout", METHODS),
     ("/logout", METHODS),
 ];
-const METHODS: &str = "GET, HEAD, POST";
+/// No `HEAD`: whoever asks by it must change nothing (RFC 9110 §9.2.1), but here `GET` gives out codes and ends logins.
+const METHODS: &str = "GET, POST";
 
 /// Adds the paths.
 pub(super) fn route(route: Route) -> Route {
@@ -45,6 +48,9 @@ impl Endpoint for SignIn {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
+        if request.method() == Method::HEAD {
+            return Err(MethodNotAllowedError.into());
+        }
         let is_post = is_post(request.method())?;
         let (request, body) = request.split();
         Ok(answer(Visit::of(&request)?, is_post.then_some(body)).await)
