@@ -31,7 +31,7 @@ def register(server, port):
 
     def registered(client, **more):
         body = {"id": client, "type": "confidential", "scopes": SCOPE.split()[1:],
-                "redirect_uris": [f"{base}/callback"], "post_logout_redirect_uris": [f"{base}/"], **more}
+                "redirect_uris": [f"{base}/callback", f"{base}/oauth2/callback"], "post_logout_redirect_uris": [f"{base}/"], **more}
         return ask(f"{server.said['issuer']}/admin/clients", bearer=token, body=body).get("client_secret", "")
 
     registered(PUBLIC, type="public")

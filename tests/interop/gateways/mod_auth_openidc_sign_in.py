@@ -1,7 +1,5 @@
 """Apache with mod_auth_openidc, which signs people in for an application behind it."""
 
-import http.server
-import json
 import os
 import pathlib
 import secrets
@@ -9,10 +7,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import urllib.parse
 
-from gateway import apache, debians, free_port
+from application import Application, serve
+from gateway import apache, debians
 
 APP = os.environ["HEIRLOOM_APP"]
 CANNOT = {
@@ -21,8 +19,8 @@ CANNOT = {
 }
 
 
-class Application(http.server.BaseHTTPRequestHandler):
-    """Behind Apache, which tells it by headers who is signed in."""
+class Behind(Application):
+    """Apache tells it by headers who is signed in."""
 
     access_token = None
 
@@ -33,40 +31,28 @@ class Application(http.server.BaseHTTPRequestHandler):
             self.answer({"sub": sub, "auth_time": int(self.headers["OIDC_CLAIM_auth_time"]),
                          "name": self.headers["OIDC_CLAIM_preferred_username"]})
         elif path == "/refresh":
-            Application.access_token = token
-            self.redirect({"refresh": f"{APP}/refreshed", "access_token": token})
+            Behind.access_token = token
+            self.ask_apache({"refresh": f"{APP}/refreshed", "access_token": token})
         elif path == "/refreshed":
-            self.answer({"sub": sub, "changed": token not in (None, Application.access_token)})
+            self.answer({"sub": sub, "changed": token not in (None, Behind.access_token)})
         elif path == "/logout":
-            self.redirect({"logout": f"{APP}/"})
+            self.ask_apache({"logout": f"{APP}/"})
         elif path == "/about":
             self.answer({"library": "mod_auth_openidc", "version": debians("libapache2-mod-auth-openidc"),
                          "cannot": CANNOT})
         else:
             self.answer("signed out")
 
-    def redirect(self, question):
-        """To Apache's module, which does the rest."""
-        self.send_response(302)
-        self.send_header("Location", f"{APP}/callback?{urllib.parse.urlencode(question)}")
-        self.end_headers()
-
-    def answer(self, said):
-        body = json.dumps(said).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def ask_apache(self, question):
+        """Apache's module does the rest."""
+        self.redirect(f"{APP}/callback?{urllib.parse.urlencode(question)}")
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-backend = free_port()
-server = http.server.ThreadingHTTPServer(("127.0.0.1", backend), Application)
-threading.Thread(target=server.serve_forever, daemon=True).start()
 with tempfile.TemporaryDirectory(prefix="heirloom-gateway-") as name:
     folder = pathlib.Path(name)
     folder.chmod(0o755)
-    start = apache("mod_auth_openidc_sign_in", app=APP, backend=backend, passphrase=secrets.token_hex(16),
+    start = apache("mod_auth_openidc_sign_in", app=APP, backend=serve(Behind), passphrase=secrets.token_hex(16),
                    client=os.environ["HEIRLOOM_CLIENT_ID"], secret=os.environ["HEIRLOOM_CLIENT_SECRET"],
                    scope=os.environ["HEIRLOOM_APP_SCOPE"])
     command = start(folder, int(os.environ["HEIRLOOM_APP_PORT"]))

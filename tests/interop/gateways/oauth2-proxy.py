@@ -1,16 +1,6 @@
 """oauth2-proxy, which checks bearer tokens."""
-import subprocess
-
-from gateway import HERE, Gateway, check, template
-
-BINARY = HERE.parent.parent.parent / "target/interop/gateways/oauth2-proxy"
-MODULE = "github.com/oauth2-proxy/oauth2-proxy/v7"
-
-
-def version():
-    """The version of the module that it was compiled from."""
-    said = subprocess.run(["go", "version", "-m", BINARY], check=True, capture_output=True, text=True).stdout
-    return next(words[2] for words in map(str.split, said.splitlines()) if words[:2] == ["mod", MODULE])
+from gateway import Gateway, check, template
+from oauth2_proxy import BINARY, version
 
 
 def configure(folder, port):
