@@ -88,6 +88,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
                 EndReason::Restored => "ended_restored",
                 EndReason::LoginEnded => "ended_login_ended",
                 EndReason::ConsentWithdrawn => "ended_consent_withdrawn",
+                EndReason::CodeReuse => "ended_code_reuse",
             }
         }
         TokenError::Session(Denied::ForeignClient) | TokenError::Code(CodeRefused::ForeignClient) => {

@@ -227,7 +227,7 @@ impl Line {
                 let text = format!(
                     "The code that this sign-in began with was used again after {ago}: somebody else may have a copy of it."
                 );
-                Self::once("reuse_detected", *at, text)
+                Self::once("code_reuse_detected", *at, text)
             }
             SessionEvent::ReuseDetected { at, presented, current, seconds_since, .. } => {
                 let ago = humantime::format_duration(Duration::from_secs(*seconds_since));
@@ -290,6 +290,9 @@ const fn why(reason: EndReason) -> &'static str {
         EndReason::Expired => "it was not used for too long, or lasted as long as it may.",
         EndReason::Evicted => {
             "there were too many sessions of the account, and this one was seen longest ago."
+        }
+        EndReason::CodeReuse => {
+            "the code that it began with was used a second time, so this session was ended in case somebody had stolen it."
         }
         EndReason::ConsentWithdrawn => "you withdrew what you had allowed the app.",
         EndReason::LoginEnded => "the sign-in in the browser that it began from has ended.",

@@ -75,7 +75,7 @@ pub(super) struct MetadataFlags {
     #[arg(long)]
     require_pushed_authorization_requests: bool,
     /// Whether authorization requests need a code challenge
-    #[arg(long, value_name = "required|optional")]
+    #[arg(long, value_name = "required|optional|legacy")]
     pkce: Option<String>,
     /// Whether people are asked what the client may do
     #[arg(long, value_name = "ask|implied")]

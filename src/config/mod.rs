@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::metadata::{LONGEST_ACCESS_TOKEN, grant_types_on};
-use crate::client::{MetadataRules, Registration, TokenRules};
+use crate::client::{MetadataRules, PkcePolicy, Registration, TokenRules};
 use crate::login::Bounds;
 use crate::oauth::{Audience, GrantType, Origin, SigningAlgorithm};
 
@@ -210,6 +210,14 @@ impl Config {
                 refreshing.join(", ")
             ));
         }
+        let has_legacy = |client: &&Registration| client.metadata.pkce == PkcePolicy::Legacy;
+        warnings.extend(self.clients.iter().filter(has_legacy).map(|client| {
+            format!(
+                "the client {} has pkce = \"legacy\": heirloom can't keep codes away from it that somebody else has planted \
+                 (RFC 9700 §4.5). Let it send a code challenge, or a nonce with pkce = \"optional\"",
+                client.id
+            )
+        }));
         if self.issuer.starts_with("http:") {
             warnings.push("the issuer is not https: passwords and tokens can be read on the way".to_owned());
         }

@@ -153,6 +153,7 @@ impl Parameters {
             PkceRule::Required => return Err(AuthorizationError::NoChallenge),
             PkceRule::OrNonce if is_openid && nonce.is_some() => {}
             PkceRule::OrNonce => return Err(AuthorizationError::NonceNeeded),
+            PkceRule::NotNeeded => {}
         }
         let resources = self.pairs.iter().filter(|(name, _)| name == "resource");
         let resources = resources.map(|(_, value)| value.parse::<Audience>()).collect::<Result<_, _>>();
@@ -261,6 +262,8 @@ pub enum PkceRule {
     Required,
     /// A confidential client may send `openid` and a `nonce` instead (RFC 9700 §2.1.1).
     OrNonce,
+    /// A confidential client may send neither: old software, which its operator has registered as such.
+    NotNeeded,
 }
 
 /// A checked request: what is asked for, in canonical form.

@@ -22,6 +22,10 @@ fn parsed(more: &[(&str, &str)]) -> Result<AuthorizationRequest, AuthorizationEr
     parameters.request("web".parse().unwrap(), PkceRule::Required)
 }
 
+fn parsed_by(pkce: PkceRule, more: &[(&str, &str)]) -> Result<AuthorizationRequest, AuthorizationError> {
+    Parameters::new(pairs(more)).request("web".parse().unwrap(), pkce)
+}
+
 fn optional(more: &[(&str, &str)]) -> Result<AuthorizationRequest, AuthorizationError> {
     Parameters::new(pairs(more)).request("web".parse().unwrap(), PkceRule::OrNonce)
 }
@@ -148,6 +152,11 @@ fn pkce_is_s256_and_is_left_out_only_by_who_may_and_sends_a_nonce() {
     let none = [("code_challenge", ""), ("code_challenge_method", "")];
     let with = |more: &[(&'static str, &'static str)]| optional(&[&none[..], more].concat());
     assert_eq!(with(&[("scope", "openid"), ("nonce", "n")]).unwrap().challenge, None);
+    // What is sent counts, even where nothing is needed.
+    let legacy = |more: &[(&'static str, &'static str)]| parsed_by(PkceRule::NotNeeded, more);
+    assert_eq!(legacy(&[&none[..], &[("scope", "read")]].concat()).unwrap().challenge, None);
+    assert!(legacy(&[]).unwrap().challenge.is_some());
+    assert_eq!(legacy(&[("code_challenge_method", "plain")]).err(), Some(E::ChallengeMethod));
     assert_eq!(with(&[("scope", "openid")]).err(), Some(E::NonceNeeded));
     assert_eq!(with(&[("scope", "read"), ("nonce", "n")]).err(), Some(E::NonceNeeded));
     assert!(optional(&[]).unwrap().challenge.is_some());

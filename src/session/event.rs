@@ -297,6 +297,9 @@ pub enum EndReason {
     /// The user withdrew what the client had been allowed.
     #[n(11)]
     ConsentWithdrawn,
+    /// The code that it began with was used again.
+    #[n(12)]
+    CodeReuse,
 }
 
 impl EndReason {
@@ -316,6 +319,7 @@ impl EndReason {
             Self::Restored => "restored",
             Self::LoginEnded => "login_ended",
             Self::ConsentWithdrawn => "consent_withdrawn",
+            Self::CodeReuse => "code_reuse",
         }
     }
 }
@@ -375,8 +379,8 @@ mod tests {
     #[test]
     fn every_end_has_a_reason_of_its_own() {
         use EndReason::{
-            Admin, ClientEpoch, ConsentWithdrawn, Evicted, Expired, LoginEnded, Logout, Restored, Reuse,
-            Rollback, User, UserEpoch,
+            Admin, ClientEpoch, CodeReuse, ConsentWithdrawn, Evicted, Expired, LoginEnded, Logout, Restored,
+            Reuse, Rollback, User, UserEpoch,
         };
         let all = [
             Reuse,
@@ -391,6 +395,7 @@ mod tests {
             Restored,
             LoginEnded,
             ConsentWithdrawn,
+            CodeReuse,
         ];
         let mut words = all.map(EndReason::as_str).to_vec();
         words.sort_unstable();

@@ -11,7 +11,7 @@
 //! | 7 | not redeemed | a pair, and an ID token | `tokens_issued` |
 //! | 8 | redeemed by this very request, which did not learn that its append succeeded | the same | none |
 //! | 9 | redeemed less than five seconds ago | `invalid_grant` | none: pages run their effects twice |
-//! | 10 | redeemed earlier | `invalid_grant` | `reuse_detected`, `session_ended(reuse)` |
+//! | 10 | redeemed earlier | `invalid_grant` | `reuse_detected`, `session_ended(code_reuse)` |
 //!
 //! So whoever has stolen a code, but neither the client's secret nor the verifier, can't end what it began either. A code
 //! that was redeemed is recognised as long as its session is kept, however long ago it has expired (RFC 9700 §4.2.4).
@@ -263,7 +263,7 @@ fn reuse(session: &Session, now: Timestamp, redeemed: Timestamp) -> Decision<Cod
         seconds_since: now.since(session.last_rotation()).as_secs(),
         code_redeemed_at: Some(redeemed),
     };
-    let ended = SessionEvent::Ended { at: now, reason: EndReason::Reuse, by: None };
+    let ended = SessionEvent::Ended { at: now, reason: EndReason::CodeReuse, by: None };
     Decision { events: vec![detected, ended], outcome: Err(CodeRefused::Reuse) }
 }
 

@@ -340,7 +340,7 @@ fn row_10_a_code_that_is_replayed_ends_the_session_however_late() {
         let decision = authorization.present(at(T0 + later));
         assert_eq!(decision.outcome, Err(CodeRefused::Reuse), "{later}");
         assert_eq!(names(&decision), ["reuse_detected", "session_ended"]);
-        assert_eq!(authorization.ended(), Some(EndReason::Reuse));
+        assert_eq!(authorization.ended(), Some(EndReason::CodeReuse));
     }
 }
 

@@ -66,6 +66,22 @@ fn the_password_grant_is_off_until_it_is_turned_on() {
 }
 
 #[test]
+fn each_client_that_needs_neither_pkce_nor_a_nonce_is_warned_of() {
+    let client = |id: &str, pkce: &str| {
+        format!(
+            "[[clients]]\nid = \"{id}\"\ntype = \"confidential\"\nsecret = \"{}\"\n\
+             redirect_uris = [\"https://a.example/\"]\npkce = \"{pkce}\"\n",
+            id.repeat(32)
+        )
+    };
+    let all = [client("a", "legacy"), client("b", "optional"), client("c", "legacy")].concat();
+    let told: Vec<_> = load(&all).warnings().into_iter().filter(|text| text.contains("legacy")).collect();
+    assert!(told.len() == 2 && told[0].contains("client a ") && told[1].contains("client c "), "{told:?}");
+    let public = "[[clients]]\nid = \"a\"\ntype = \"public\"\nredirect_uris = [\"https://a.example/\"]\n";
+    refused(&format!("{public}pkce = \"legacy\""), 6, "A public client can't leave PKCE out");
+}
+
+#[test]
 fn nobody_signs_up_until_the_configuration_says_who_may() {
     assert_eq!(load("").accounts, Accounts::default());
     assert_eq!(load("").accounts.registration, SignUp::Closed);

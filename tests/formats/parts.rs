@@ -55,6 +55,7 @@ list!(end_reason: EndReason {
     Restored => "restored" = EndReason::Restored,
     LoginEnded => "login_ended" = EndReason::LoginEnded,
     ConsentWithdrawn => "consent_withdrawn" = EndReason::ConsentWithdrawn,
+    CodeReuse => "code_reuse" = EndReason::CodeReuse,
 });
 
 list!(actor: Actor {
@@ -110,6 +111,7 @@ list!(grant: GrantType {
 list!(pkce: PkcePolicy {
     Required => "required" = PkcePolicy::Required,
     Optional => "optional" = PkcePolicy::Optional,
+    Legacy => "legacy" = PkcePolicy::Legacy,
 });
 
 list!(consent: ConsentPolicy {

@@ -3,6 +3,7 @@
 mod answers;
 mod flow;
 mod head;
+mod legacy;
 mod log_out;
 mod native;
 mod pushed;

@@ -193,9 +193,13 @@ fn must_have_the_grant(client: &Registration) -> Result<(), Refused> {
 }
 
 fn pkce_rule(client: &Registration) -> PkceRule {
+    let is_public = client.metadata.token_endpoint_auth_method.is_public();
     match client.metadata.pkce {
-        PkcePolicy::Optional if !client.metadata.token_endpoint_auth_method.is_public() => PkceRule::OrNonce,
-        PkcePolicy::Optional | PkcePolicy::Required => PkceRule::Required,
+        // RFC 9700 §2.1.1: "Public clients MUST use PKCE."
+        _ if is_public => PkceRule::Required,
+        PkcePolicy::Required => PkceRule::Required,
+        PkcePolicy::Optional => PkceRule::OrNonce,
+        PkcePolicy::Legacy => PkceRule::NotNeeded,
     }
 }
 

@@ -212,15 +212,20 @@ pub enum PkcePolicy {
     /// A confidential client may leave it out in an OpenID Connect request, which then needs a `nonce`.
     #[n(1)]
     Optional,
+    /// A confidential client may send neither a challenge nor a `nonce`, as old software does: then nothing keeps injected
+    /// codes away but the client itself (RFC 9700 §4.5).
+    #[n(2)]
+    Legacy,
 }
 
 impl Word for PkcePolicy {
-    const ALL: &'static [Self] = &[Self::Required, Self::Optional];
+    const ALL: &'static [Self] = &[Self::Required, Self::Optional, Self::Legacy];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Required => "required",
             Self::Optional => "optional",
+            Self::Legacy => "legacy",
         }
     }
 }

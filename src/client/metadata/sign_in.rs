@@ -59,7 +59,7 @@ impl RawMetadata {
             id_token_signed_response_alg: self.id_token_algorithm(rules, faults),
         };
         if method.is_public()
-            && sign_in.pkce == PkcePolicy::Optional
+            && sign_in.pkce != PkcePolicy::Required
             && !faults.any(&[Field::TokenEndpointAuthMethod])
         {
             // RFC 9700 §2.1.1: "Public clients MUST use PKCE."

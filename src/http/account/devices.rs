@@ -61,7 +61,7 @@ struct SessionList {
 /// What happened once, or several times in a row.
 #[derive(Object)]
 struct TimelineItem {
-    /// `signed_in`, `refreshed`, `reuse_detected`, `foreign_client_refused` or `ended`.
+    /// `signed_in`, `refreshed`, `reuse_detected`, `code_reuse_detected`, `foreign_client_refused` or `ended`.
     kind: String,
     /// When; the first time, if it happened several times (RFC 3339).
     at: String,

@@ -67,6 +67,9 @@ pub(super) enum PkceWord {
     Required,
     /// Not those of a confidential client with `openid` and a `nonce`.
     Optional,
+    /// Not those of a confidential client, which may send no `nonce` either. Old software needs it; heirloom can't keep
+    /// injected codes away from it (RFC 9700 §4.5).
+    Legacy,
 }
 
 /// Whether people are asked what a client may do.

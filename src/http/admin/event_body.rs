@@ -11,7 +11,7 @@ use crate::login::{LoggedIn, LoginEvent};
 use crate::oauth::word_list::Word as _;
 use crate::oauth::{Actor, AuthenticationMethod, RedirectUri, Scope, WebUrl};
 use crate::session::event::Started;
-use crate::session::{Authorized, Issued, SessionEvent};
+use crate::session::{Authorized, Code, Issued, SessionEvent};
 use crate::user::UserEvent;
 
 /// An event of the log.
@@ -154,7 +154,13 @@ fn authorization(authorized: &Authorized) -> Value {
     let mut body = beginning(&authorized.started);
     if let Some(fields) = body.as_object_mut() {
         fields.insert("code_expiry".to_owned(), json!(authorized.expiry.to_string()));
-        fields.insert("pkce".to_owned(), json!(authorized.code.challenge.is_some()));
+        let Code { challenge, openid_nonce, consent_since, kept_until, .. } = &authorized.code;
+        fields.insert("pkce".to_owned(), json!(challenge.is_some()));
+        fields.insert("has_openid_nonce".to_owned(), json!(openid_nonce.is_some()));
+        let consent_since = consent_since.as_ref().map(ToString::to_string);
+        fields.insert("consent_since".to_owned(), json!(consent_since));
+        // Only what is pushed is good once.
+        fields.insert("pushed".to_owned(), json!(kept_until.is_some()));
     }
     body
 }

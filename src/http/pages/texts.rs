@@ -159,10 +159,10 @@ texts! {
         app label scope since used expires live over why history drawing back more first
     }
     timeline: TimelineTexts {
-        signed_in refreshed refreshed_times reuse reuse_detail foreign foreign_detail ended until
+        signed_in refreshed refreshed_times reuse code_reuse reuse_detail foreign foreign_detail ended until
     }
     end: EndTexts {
-        reuse logout user admin user_epoch client_epoch login_ended consent_withdrawn expired evicted restored rollback
+        reuse code_reuse logout user admin user_epoch client_epoch login_ended consent_withdrawn expired evicted restored rollback
     }
     apps: AppsTexts {
         title intro none may since withdraw withdraw_of consequence withdrawn

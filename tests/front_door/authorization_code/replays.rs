@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::REFUSED;
 use crate::faults::{Hold, Holding, Once};
 use crate::support::codes::{Ask, NONCE, REDIRECT_URI, VERIFIER};
-use crate::support::{Answer, Server};
+use crate::support::web_browser::Browser;
+use crate::support::{Answer, PUBLIC, Server, USER};
 
 /// Pages that run their effects twice.
 #[tokio::test]
@@ -133,4 +134,59 @@ async fn a_redemption_that_is_overtaken_by_another_is_refused_and_ends_nothing()
     hold.release();
     assert_eq!((fast.status, slow.await.unwrap().outcome()), (200, REFUSED));
     assert_eq!(server.refresh(&fast.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn people_and_administrators_are_told_that_a_code_was_used_twice() {
+    let office = crate::admin::Office::open().await;
+    let server = &office.server;
+    let code = server.code(Ask { scope: "openid account", ..Ask::default() }).await;
+    let id = server.redeem(&code).await.session();
+    server.wait(60);
+    assert_eq!(server.redeem(&code).await.outcome(), REFUSED);
+    let token = server.sign_in_for_account().await.access_token();
+    let told = crate::devices::timeline(server, &token, id, "").await;
+    let lines: Vec<_> = told.json["events"].as_array().unwrap().iter().collect();
+    assert_eq!(lines.len(), 3, "{}", told.text);
+    assert_eq!(lines[1]["kind"], "code_reuse_detected");
+    let used =
+        "The code that this sign-in began with was used again after 1m: somebody else may have a copy of it.";
+    assert_eq!(lines[1]["text"], used);
+    let ended = "Signed out: the code that it began with was used a second time, so this session was ended in case \
+                 somebody had stolen it.";
+    assert_eq!(lines[2]["text"], ended);
+    assert_eq!(told.json["end"]["reason"], "code_reuse");
+    // On the pages.
+    let mut browser = Browser::of(server);
+    browser.sign_in(&crate::authorize::request(&browser, &[]), USER).await;
+    for (language, title, why) in [
+        ("en", "The code of the sign-in was used twice", "was used a second time"),
+        ("de", "Der Code der Anmeldung wurde zweimal benutzt", "ein zweites Mal benutzt"),
+        ("fr", "Le code de la connexion a été utilisé deux fois", "une deuxième fois"),
+        ("es", "El código del inicio de sesión se usó dos veces", "por segunda vez"),
+        ("ja", "ログインのコードが 2 回使用されました", "ログイン時のコードが再び使用された"),
+    ] {
+        language.clone_into(&mut browser.languages);
+        let page = browser.open(&browser.url(&format!("/devices/{id}"))).await.text();
+        assert!(page.contains(title) && page.contains(why), "{language}: {page}");
+    }
+    // For administrators.
+    let events = office.get(&format!("/admin/events?stream=session:{id}")).await;
+    let data = |number: usize| events.json["events"][number]["data"].clone();
+    let authorized = data(0);
+    assert_eq!(
+        (&authorized["pkce"], &authorized["pushed"]),
+        (&true.into(), &false.into()),
+        "{}",
+        events.text
+    );
+    assert_eq!(
+        (&authorized["has_openid_nonce"], &authorized["consent_since"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
+    assert_eq!(authorized["code_expiry"], "2100-01-01T00:01:00.000Z");
+    assert_eq!((&authorized["client"], &authorized["amr"][0]), (&PUBLIC.into(), &"pwd".into()));
+    assert!(data(2)["code_redeemed_at"].is_string());
+    assert_eq!(data(3)["reason"], "code_reuse");
+    assert!(!events.text.contains("n-0S6"), "the nonce");
 }

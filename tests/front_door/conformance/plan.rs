@@ -60,8 +60,8 @@ impl Plan {
                     client.metadata.scope = client.metadata.scope.union(&scope);
                 });
             }
-            // The suite's client knows no PKCE, but for one module.
-            setup.client(CONFIDENTIAL, |client| client.metadata.pkce = PkcePolicy::Optional);
+            // The suite's client knows no PKCE, but for one module; and no nonce in another.
+            setup.client(CONFIDENTIAL, |client| client.metadata.pkce = PkcePolicy::Legacy);
             change(setup);
         })
         .await;

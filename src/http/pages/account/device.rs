@@ -64,6 +64,7 @@ fn told(visit: &Visit<'_>, line: &Line, app: &str, end: Option<&End>) -> DeviceL
         "refreshed" if line.count == 1 => (own.refreshed.as_str().to_owned(), nothing),
         "refreshed" => (own.refreshed_times.with("count", line.count), nothing),
         "reuse_detected" => (own.reuse.as_str().to_owned(), own.reuse_detail.as_str().to_owned()),
+        "code_reuse_detected" => (own.code_reuse.as_str().to_owned(), own.reuse_detail.as_str().to_owned()),
         "foreign_client_refused" => (own.foreign.as_str().to_owned(), own.foreign_detail.as_str().to_owned()),
         "ended" => {
             let why = end.map_or("", |end| why(end.reason, texts).as_str());
@@ -95,6 +96,7 @@ fn why(reason: EndReason, texts: &Texts) -> &Text {
         EndReason::Restored => &texts.end.restored,
         EndReason::Rollback => &texts.end.rollback,
         EndReason::LoginEnded => &texts.end.login_ended,
+        EndReason::CodeReuse => &texts.end.code_reuse,
         EndReason::ConsentWithdrawn => &texts.end.consent_withdrawn,
     }
 }

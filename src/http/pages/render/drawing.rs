@@ -42,7 +42,7 @@ pub(in crate::http) enum Shape {
     Once,
     /// Dots: several generations.
     Run,
-    /// A triangle: an old token was used.
+    /// A triangle: an old token was used, or the code again.
     Alarm,
     /// A diamond: another client was refused.
     Refused,
@@ -65,7 +65,7 @@ impl Mark {
     fn of(line: &Line, x: u32) -> Self {
         let shape = match line.kind {
             "signed_in" | "began" => Shape::Begin,
-            "reuse_detected" => Shape::Alarm,
+            "reuse_detected" | "code_reuse_detected" => Shape::Alarm,
             "foreign_client_refused" => Shape::Refused,
             "ended" => Shape::End,
             _ if line.count > 1 => Shape::Run,

@@ -115,7 +115,15 @@ pub(super) const ROWS: &[Row<&str>] = &[
             "A public client can't leave PKCE out. Leave the setting out, or make the client confidential.",
         )],
     ),
-    (r#"{"pkce": "plain"}"#, ALL, &[("pkce", "It is one of: required, optional.")]),
+    (
+        r#"{"redirect_uris": ["https://a.example/"], "pkce": "legacy"}"#,
+        ALL,
+        &[(
+            "pkce",
+            "A public client can't leave PKCE out. Leave the setting out, or make the client confidential.",
+        )],
+    ),
+    (r#"{"pkce": "plain"}"#, ALL, &[("pkce", "It is one of: required, optional, legacy.")]),
     (
         r#"{"id_token_signed_response_alg": "none"}"#,
         ALL,
