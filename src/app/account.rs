@@ -11,6 +11,7 @@ use super::password_check::{Account, Proof, source};
 use super::refusals::Secret;
 use super::repository::{self, Loaded};
 use super::users::{UserError, about, decided, password_record};
+use crate::clock::Timestamp;
 use crate::oauth::{Actor, KeptId, SessionEpoch, UserId};
 use crate::password::Password;
 use crate::password::pool::Source;
@@ -74,6 +75,14 @@ impl Accounts {
     /// [`TokenError`] if the store can't tell.
     pub async fn roles_of(&self, id: UserId) -> Result<Vec<String>, TokenError> {
         Ok(self.repository.user(id).await?.state.map(|user| user.roles).unwrap_or_default())
+    }
+
+    /// When the profile of a user was last changed; `None` if that is not known.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn profile_changed_at(&self, id: UserId) -> Result<Option<Timestamp>, TokenError> {
+        Ok(self.repository.user(id).await?.state.and_then(|user| user.profile_changed_at))
     }
 
     /// Changes a profile. If people can sign in with their e-mail address, changing it reveals whether an address is

@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::event::UserEvent;
+use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::{SessionEpoch, UserId};
 use crate::store::StreamId;
@@ -29,6 +30,9 @@ pub struct User {
     /// The roles: they decide which scopes that need a role are granted, and they are the access token's `roles`.
     #[n(2)]
     pub roles: Vec<String>,
+    /// When the profile was last changed; `None` if that was before this was kept.
+    #[n(3)]
+    pub profile_changed_at: Option<Timestamp>,
 }
 
 /// Whether an account can be used, and if not, why.
@@ -64,14 +68,16 @@ impl User {
     #[must_use]
     pub fn apply(self, event: &UserEvent) -> Self {
         match event {
-            UserEvent::Registered { roles, .. } => {
-                Self { status: Status::Active, roles: roles.clone(), ..self }
+            // An account begins with its profile.
+            UserEvent::Registered { at, roles, .. } => {
+                Self { status: Status::Active, roles: roles.clone(), profile_changed_at: Some(*at), ..self }
             }
+            UserEvent::ProfileChanged { at, .. } => Self { profile_changed_at: Some(*at), ..self },
             UserEvent::RolesChanged { roles, .. } => Self { roles: roles.clone(), ..self },
             UserEvent::Invited { roles, .. } => {
                 Self { status: Status::Invited, roles: roles.clone(), ..self }
             }
-            UserEvent::PasswordRehashed { .. } | UserEvent::ProfileChanged { .. } => self,
+            UserEvent::PasswordRehashed { .. } => self,
             UserEvent::PasswordChanged { kept, .. } | UserEvent::SessionsEnded { kept, .. } => {
                 Self { session_epoch: self.session_epoch.raised(*kept), ..self }
             }
@@ -84,6 +90,7 @@ impl User {
                 status: Status::Deleted,
                 session_epoch: self.session_epoch.raised(None),
                 roles: Vec::new(),
+                profile_changed_at: None,
             },
         }
     }

@@ -4,6 +4,7 @@ use heirloom::client::{Client, ClientEvent, ClientMetadata};
 use heirloom::oauth::{SessionEpoch, SigningAlgorithm};
 use heirloom::session::event::Started;
 use heirloom::session::{Session, SessionEvent};
+use heirloom::user::{Status, User};
 
 use crate::client::{bare_metadata, full_metadata};
 use crate::frozen::Frozen;
@@ -113,5 +114,17 @@ fn what_an_earlier_version_wrote_is_read_with_the_defaults_of_later_fields() {
     }
     let client = Client { session_epoch, disabled: true, metadata: Some(without_algorithm()) };
     frozen.still_read("client, without what signs ID tokens", &client, Client::decode);
+    users(&mut frozen);
     frozen.finish();
+}
+
+/// Users from before it was kept when their profile last changed.
+fn users(frozen: &mut Frozen) {
+    let user = User {
+        status: Status::Disabled,
+        session_epoch: SessionEpoch { epoch: 300, kept: Some(session_id().into()) },
+        roles: vec!["admin".to_owned(), "user".to_owned()],
+        profile_changed_at: None,
+    };
+    frozen.still_read("user, without the profile's time", &user, User::decode);
 }

@@ -81,6 +81,7 @@ fn the_snapshot_of_a_user_is_written_and_read_as_it_was() {
         status: Status::Disabled,
         session_epoch: SessionEpoch { epoch: 300, kept: Some(session_id().into()) },
         roles: vec!["admin".to_owned(), "user".to_owned()],
+        profile_changed_at: Some(at(0)),
     };
     frozen.both_ways("user, full", &full, User::encode, User::decode);
     frozen.both_ways("user, bare", &User::default(), User::encode, User::decode);

@@ -28,7 +28,9 @@ async fn userinfo_says_who_the_user_is_and_reflects_an_ended_session_at_once() {
     let token = signed_in.access_token();
     let answer = userinfo(&server, &token).await;
     let sub = signed_in.claims()["sub"].clone();
-    assert_eq!(answer.json, json!({"sub": sub, "preferred_username": "ann", "roles": ["user"]}));
+    let made = server.now().seconds();
+    let expected = json!({"sub": sub, "preferred_username": "ann", "roles": ["user"], "updated_at": made});
+    assert_eq!(answer.json, expected);
     server.app.accounts.change(USER.0, Command::EndSessions { keep: None }).await.unwrap();
     let ended = userinfo(&server, &token).await;
     assert_eq!(ended.status, 401);
@@ -48,6 +50,25 @@ async fn userinfo_is_answered_by_post_as_by_get() {
     assert_eq!(server.send(server.client.post(&url)).await.status, 401);
 }
 
+/// OpenID Connect Core §5.1.
+#[tokio::test]
+async fn updated_at_is_when_the_profile_last_changed_and_nothing_else() {
+    let server = Server::start().await;
+    let updated_at = async |server: &Server| {
+        let token = sign_in_for(server, "profile").await.access_token();
+        userinfo(server, &token).await.json["updated_at"].as_u64().unwrap()
+    };
+    let made = updated_at(&server).await;
+    server.wait(100);
+    let roles = Command::SetRoles { roles: vec!["user".to_owned(), "editor".to_owned()] };
+    server.app.accounts.change(USER.0, roles).await.unwrap();
+    assert_eq!(updated_at(&server).await, made, "a role is none of it");
+    let own = sign_in_for(&server, "account").await;
+    let profile = json!({"display_name": "Ann Lee"});
+    assert_eq!(crate::own_account::patch(&server, &own.access_token(), profile).await.status, 200);
+    assert_eq!(updated_at(&server).await, made + 100);
+}
+
 /// OpenID Connect Core §5.4. RFC 9700 §2.3: no token tells more than it was asked for.
 #[tokio::test]
 async fn userinfo_has_the_claims_of_the_token_s_scopes_and_no_others() {
@@ -56,7 +77,10 @@ async fn userinfo_has_the_claims_of_the_token_s_scopes_and_no_others() {
     let profile = json!({"email": "ann@example.com", "display_name": "Ann Lee"});
     assert_eq!(crate::own_account::patch(&server, &own.access_token(), profile).await.status, 200);
     let sub = &own.claims()["sub"];
-    let names = json!({"sub": sub, "preferred_username": "ann", "name": "Ann Lee", "roles": ["user"]});
+    let changed = server.now().seconds();
+    let names = json!({
+        "sub": sub, "preferred_username": "ann", "name": "Ann Lee", "roles": ["user"], "updated_at": changed,
+    });
     let address = json!({"sub": sub, "email": "ann@example.com", "email_verified": false});
     let mut all = names.clone();
     all.as_object_mut().unwrap().extend(address.as_object().unwrap().clone());

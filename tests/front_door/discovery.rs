@@ -48,7 +48,7 @@ async fn the_metadata_says_what_is_supported() {
         "id_token_signing_alg_values_supported": ["RS256"],
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash",
-            "preferred_username", "name", "email", "email_verified", "roles",
+            "preferred_username", "name", "email", "email_verified", "roles", "updated_at",
         ],
         "acr_values_supported": ["1"],
         "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],

@@ -96,7 +96,7 @@ async fn the_account_is_seen_and_changed_and_userinfo_follows() {
     let userinfo = call(&server, &token, Method::GET, "/oauth/userinfo", &Value::Null).await;
     let expected = json!({
         "sub": id, "preferred_username": "ann", "name": "Ann Lee", "email": "Ann@example.com",
-        "email_verified": false, "roles": ["user"],
+        "email_verified": false, "roles": ["user"], "updated_at": server.now().seconds(),
     });
     assert_eq!(userinfo.json, expected);
     // A field that is left out stays, `null` removes it, and the same value again makes no event.

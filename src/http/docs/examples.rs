@@ -122,6 +122,7 @@ fn metadata() -> Value {
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash",
             "preferred_username", "name", "email", "email_verified", "roles",
+            "updated_at",
         ],
         "acr_values_supported": ["1"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],

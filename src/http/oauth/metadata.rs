@@ -137,7 +137,7 @@ const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 const MAX_AGE: Duration = Duration::from_mins(5);
 
 /// What ID tokens and userinfo may say.
-const CLAIMS: [&str; 17] = [
+const CLAIMS: [&str; 18] = [
     "sub",
     "iss",
     "aud",
@@ -155,6 +155,7 @@ const CLAIMS: [&str; 17] = [
     "email",
     "email_verified",
     "roles",
+    "updated_at",
 ];
 
 fn answer(settings: &Settings, keys: &TokenKeys) -> MetadataAnswer {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::form::Form;
 use super::oauth_form::FORM;
 use crate::app::Accounts;
+use crate::clock::Timestamp;
 use crate::http::bearer::{ApiScope, Bearer};
 use crate::http::problem::ApiError;
 use crate::http::request_body;
@@ -45,6 +46,10 @@ struct Userinfo {
     /// What the user may be, with the scope `profile`.
     #[oai(skip_serializing_if_is_none)]
     roles: Option<Vec<String>>,
+    /// When the user last changed names or address, in seconds since the Unix epoch, with the scope `profile`; left out
+    /// if that is not known.
+    #[oai(skip_serializing_if_is_none)]
+    updated_at: Option<u64>,
 }
 
 impl poem_openapi::types::Example for Userinfo {
@@ -56,6 +61,7 @@ impl poem_openapi::types::Example for Userinfo {
             email: Some("ann@example.com".to_owned()),
             email_verified: Some(false),
             roles: Some(vec!["user".to_owned()]),
+            updated_at: Some(1_769_860_800),
         }
     }
 }
@@ -161,6 +167,10 @@ async fn answer(token: &Bearer, accounts: &Accounts) -> Result<UserinfoAnswer, A
     let has = |scope: &str| access.token.scope.split(' ').any(|word| word == scope);
     let (has_profile, has_email) = (has(Scope::PROFILE), has(Scope::EMAIL));
     let email = account.profile.email.filter(|_| has_email).map(|email| email.as_str().to_owned());
+    let changed_at = match has_profile {
+        true => accounts.profile_changed_at(access.user).await.map_err(|error| ApiError::token(&error))?,
+        false => None,
+    };
     let name = account.profile.display_name.filter(|_| has_profile);
     Ok(UserinfoAnswer::Ok(Json(Userinfo {
         sub: access.user.to_string(),
@@ -169,5 +179,6 @@ async fn answer(token: &Bearer, accounts: &Accounts) -> Result<UserinfoAnswer, A
         email_verified: email.as_ref().map(|_| false),
         email,
         roles: has_profile.then_some(access.roles),
+        updated_at: changed_at.map(Timestamp::seconds),
     })))
 }
