@@ -1,4 +1,4 @@
-//! A user's sessions: listing them, and ending them from the list.
+//! A user's sessions: listing them, and ending them from the list. Logins are in [`super::browsers`].
 
 use super::account_rate_limits::AccountChange;
 use super::error::TokenError;
@@ -8,7 +8,7 @@ use super::sessions::Sessions;
 use super::users::{UserError, decided};
 use super::why_over::Surroundings;
 use crate::login;
-use crate::oauth::{ClientId, SessionId, UserId};
+use crate::oauth::{ClientId, KeptId, SessionId, UserId};
 use crate::session::{self, Device, EndReason, Session, Status, device, index};
 use crate::store::{RecordChange, RecordKey};
 use crate::user::{Command, User};
@@ -114,12 +114,12 @@ impl Sessions {
         Ok(Some(ListedSession { id, session, client_name, device }))
     }
 
-    /// What the device of a session sent about itself.
+    /// What the device of a session or login sent about itself.
     ///
     /// # Errors
     /// [`TokenError`] if the store can't tell.
-    pub async fn device(&self, user: UserId, session: SessionId) -> Result<Device, TokenError> {
-        let record = self.repository.record(device::record(user, session)).await?;
+    pub async fn device(&self, user: UserId, id: impl Into<KeptId>) -> Result<Device, TokenError> {
+        let record = self.repository.record(device::record(user, id)).await?;
         Ok(record.map(|record| Device::decode(&record)).transpose()?.unwrap_or_default())
     }
 
@@ -201,14 +201,25 @@ impl Sessions {
 
     /// Ends a client's sessions of one user, who has withdrawn a consent.
     pub(super) async fn end_all_of_client(&self, user: UserId, client: &ClientId) -> Result<(), TokenError> {
+        let is_of_client = |session: &Session| session.started.client == *client;
+        self.end_which(user, EndReason::ConsentWithdrawn, is_of_client).await
+    }
+
+    /// Ends some of a user's sessions, for this reason unless they have ended for another one.
+    pub(super) async fn end_which(
+        &self,
+        user: UserId,
+        reason: EndReason,
+        which: impl Fn(&Session) -> bool + Sync,
+    ) -> Result<(), TokenError> {
+        let which = &which;
         let keys = self.repository.scan(index::all_of_user(user), None, self.most_sessions()).await?;
         for id in keys.iter().filter_map(|(key, _)| index::session_of(key)) {
             let end = |loaded: Loaded<Session>| async move {
-                let Some(session) = loaded.state.as_ref().filter(|session| session.started.client == *client)
-                else {
+                let Some(session) = loaded.state.as_ref().filter(|session| which(session)) else {
                     return Ok::<_, TokenError>(Change::none(loaded, ()));
                 };
-                let reason = self.why_over(id, session).await?.unwrap_or(EndReason::ConsentWithdrawn);
+                let reason = self.why_over(id, session).await?.unwrap_or(reason);
                 let events = session::end(session, reason, self.clock.now());
                 Ok(Change::of(loaded, events, ()))
             };
@@ -237,11 +248,7 @@ impl Sessions {
     async fn has_login(&self, user: UserId) -> Result<bool, TokenError> {
         let most = self.most_sessions();
         let keys = self.repository.scan(login::index::all_of_user(user), None, most).await?;
-        let standing = login::Standing {
-            user: self.repository.user(user).await?.state.map(|user| user.session_epoch),
-            installation_epoch: self.installation.current(),
-            now: self.clock.now(),
-        };
+        let standing = self.login_standing(user).await?;
         for id in keys.iter().filter_map(|(key, _)| login::index::login_of(key)) {
             let Some(login) = self.repository.login(id).await?.state else { continue };
             let over = login::decide::why_over(id, &login, &standing);

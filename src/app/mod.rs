@@ -25,6 +25,7 @@ pub mod authenticate;
 pub mod authorizations;
 pub mod authorize;
 mod believed_time;
+pub mod browsers;
 pub mod certificate;
 pub mod clients;
 pub mod clock_guard;

@@ -1,17 +1,17 @@
-//! What a session's device sent about itself at sign-in. These are personal data, so no event has them: they are in one
-//! record a session in the store's vault, written with the session's first events and deleted with the session or its
-//! user.
+//! What the device of a session or login sent about itself at sign-in. These are personal data, so no event has them:
+//! they are in one record a session or login in the store's vault, written with its first events and deleted with it or
+//! its user.
 //!
 //! | key | value |
 //! |---|---|
-//! | `s`, user's id, session's id | the [`Device`] |
+//! | `s`, user's id, session's or login's id | the [`Device`] |
 
 use std::fmt;
 
 use minicbor::{Decode, Encode};
 
 use crate::encoding::{self, DecodeError};
-use crate::oauth::{SessionId, UserId};
+use crate::oauth::{KeptId, UserId};
 use crate::store::RecordKey;
 
 const FORMAT: u8 = 1;
@@ -89,13 +89,13 @@ impl fmt::Debug for Device {
     }
 }
 
-/// The device of a session.
+/// The device of a session or login.
 #[must_use]
-pub fn record(user: UserId, session: SessionId) -> RecordKey {
-    RecordKey::vault(&[b"s", user.as_bytes(), session.as_bytes()])
+pub fn record(user: UserId, id: impl Into<KeptId>) -> RecordKey {
+    RecordKey::vault(&[b"s", user.as_bytes(), id.into().as_bytes()])
 }
 
-/// The devices of all sessions of a user.
+/// The devices of all sessions and logins of a user.
 #[must_use]
 pub fn records_of(user: UserId) -> RecordKey {
     RecordKey::vault(&[b"s", user.as_bytes()])

@@ -7,7 +7,7 @@
 //! | `d`, id | the name as it is kept, for people |
 //! | `f`, id | the profile: e-mail address, display name |
 //! | `m`, profile version, normalised address | the id of the user who signs in with it |
-//! | `s`, id, session's id | the device of a session |
+//! | `s`, id, session's or login's id | the device of a session or login |
 //! | `i`, SHA-256 of the code | an invitation: the id that the account will have, and until when |
 //! | `o`, id that the account will have | the same invitation: the SHA-256 of its code, and until when |
 //! | `q`, time (milliseconds, big endian), id | nothing: when an invitation expires, or what is left of it is removed |

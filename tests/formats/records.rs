@@ -34,6 +34,7 @@ fn keys() -> Vec<(&'static str, RecordKey)> {
         ("user: open invitation", user_vault::open_invitation(user_id())),
         ("user: invitations that are due", user_vault::invitation_due(at(0), user_id())),
         ("session: device", device::record(user_id(), session_id())),
+        ("login: device", device::record(user_id(), login_id())),
         ("session: of a user", index::of_user(user_id(), session_id())),
         ("session: of a client", index::of_client(&client_id(), session_id())),
         ("session: expiry queue", index::queued(at(0), session_id())),

@@ -25,7 +25,15 @@ const NEW: &str = "marble-kettle-57-orchid";
 /// What the usual person types.
 const fn typed<'a>() -> TypedPassword<'a> {
     let peer = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-    TypedPassword { name: USER.0, password: USER.1, persistent: false, current: None, client: None, peer }
+    TypedPassword {
+        name: USER.0,
+        password: USER.1,
+        persistent: false,
+        current: None,
+        client: None,
+        peer,
+        user_agent: None,
+    }
 }
 
 pub(crate) async fn log_in(server: &Server) -> (CurrentLogin, String) {
@@ -172,7 +180,7 @@ async fn every_way_to_end_all_sessions_ends_logins_too() {
     let (login, cookie) = server.app.logins.log_in(new).await.unwrap();
     server.app.accounts.delete_user(USER.0).await.unwrap();
     assert!(!is_current(server, &cookie).await, "the account is deleted");
-    let after = server.app.logins.log_in_after_sign_up(login.user, None).await;
+    let after = server.app.logins.log_in_after_sign_up(login.user, None, None).await;
     assert!(matches!(after, Err(TokenError::Credentials)));
 }
 
@@ -211,7 +219,7 @@ async fn whoever_has_just_made_an_account_is_signed_in() {
     let ann = server.app.accounts.own_account(log_in(&server).await.0.user).await.unwrap();
     let (before, _) = log_in(&server).await;
     let new = server.app.accounts.register("bob", NEW, Vec::new()).await.unwrap();
-    let (login, cookie) = server.app.logins.log_in_after_sign_up(new, Some(&before)).await.unwrap();
+    let (login, cookie) = server.app.logins.log_in_after_sign_up(new, Some(&before), None).await.unwrap();
     assert!(login.user == new && ann.id != new && is_current(&server, &cookie).await);
     assert_eq!(end(&server, before.id).await, Some((server.now(), LogoutReason::Replaced)));
 }

@@ -26,6 +26,7 @@ mod admin;
 mod authorization_code;
 mod authorize;
 mod browser;
+mod browsers;
 mod client_credentials;
 mod client_metadata;
 mod conformance;

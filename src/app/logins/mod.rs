@@ -20,7 +20,8 @@ use crate::login::decide::{self, LogIn, Standing};
 use crate::login::{Login, LoginCookie, LogoutReason};
 use crate::oauth::{Actor, AuthenticationMethod, ClientId, LoginId, SessionEpoch, UserId};
 use crate::random::Random;
-use crate::session::LoginReference;
+use crate::session::{Device, LoginReference, device};
+use crate::store::RecordChange;
 
 /// Begins logins, finds the one of a browser, and ends them.
 pub struct Logins {
@@ -69,6 +70,8 @@ pub struct TypedPassword<'a> {
     pub client: Option<&'a ClientId>,
     /// The browser's address.
     pub peer: IpAddr,
+    /// The browser's `User-Agent` header, for the person's list of browsers.
+    pub user_agent: Option<&'a str>,
 }
 
 impl Logins {
@@ -107,7 +110,9 @@ impl Logins {
         {
             return self.with_cookie(again);
         }
-        self.begin((account.id, account.state.session_epoch), typed.persistent, typed.current).await
+        let device = Device::new(typed.user_agent, None);
+        let user = (account.id, account.state.session_epoch);
+        self.begin(user, typed.persistent, typed.current, &device).await
     }
 
     /// Signs in the person who has just made this account.
@@ -118,11 +123,12 @@ impl Logins {
         &self,
         user: UserId,
         current: Option<&CurrentLogin>,
+        user_agent: Option<&str>,
     ) -> Result<(CurrentLogin, String), TokenError> {
         self.can_begin()?;
         let state = self.repository.user(user).await?.state.filter(crate::user::User::is_active);
         let state = state.ok_or(TokenError::Credentials)?;
-        self.begin((user, state.session_epoch), false, current).await
+        self.begin((user, state.session_epoch), false, current, &Device::new(user_agent, None)).await
     }
 
     /// The value of the cookie that replaces the one of `current`, if that is due: when a login was last used stands in its
@@ -173,6 +179,7 @@ impl Logins {
         user: (UserId, SessionEpoch),
         persistent: bool,
         before: Option<&CurrentLogin>,
+        device: &Device,
     ) -> Result<(CurrentLogin, String), TokenError> {
         let now = self.clock.now();
         let id = LoginId::from(self.random.uuid(now)?);
@@ -185,7 +192,9 @@ impl Logins {
             bounds: self.settings.logins,
             now,
         });
-        let login = self.repository.append(&id, Loaded::new(), &events, Vec::new()).await?;
+        let record = RecordChange::Put(device::record(user.0, id), device.encode());
+        let records = (!device.is_unknown()).then_some(record).into_iter().collect();
+        let login = self.repository.append(&id, Loaded::new(), &events, records).await?;
         if let Some(before) = before {
             // The new login stands all the same: its cookie takes the place of the old one's.
             if let Err(error) = self.log_out(before.id, LogoutReason::Replaced, None).await {

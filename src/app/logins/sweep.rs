@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::login::decide::{self, Standing};
 use crate::login::{Login, LogoutReason, Status, index};
 use crate::oauth::LoginId;
+use crate::session::device;
 use crate::store::{RecordChange, RecordKey, StoreError};
 
 impl Sweeper {
@@ -71,12 +72,13 @@ impl Sweeper {
         oldest_kept: Timestamp,
     ) -> Result<(), TokenError> {
         let Loaded { state, expected, .. } = self.repository.login(id).await?;
-        let taken = vec![RecordChange::Delete(place)];
-        match state.map(|login| login.status) {
-            Some(Status::Ended { at, .. }) if at <= oldest_kept => {
+        let mut taken = vec![RecordChange::Delete(place)];
+        match state.map(|login| (login.status, login.begun.user)) {
+            Some((Status::Ended { at, .. }, user)) if at <= oldest_kept => {
+                taken.push(RecordChange::Delete(device::record(user, id)));
                 Ok(self.repository.remove::<Login>(&id, expected, taken).await?)
             }
-            Some(Status::Ended { .. } | Status::Live) | None => {
+            Some((Status::Ended { .. } | Status::Live, _)) | None => {
                 Ok(self.repository.change_guarded::<Login>(&id, expected, taken).await?)
             }
         }

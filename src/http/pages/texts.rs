@@ -132,7 +132,7 @@ texts! {
         title intro may returns returns_to_device allow deny switch withdraw links website privacy terms
     }
     scope: ScopeTexts {
-        openid profile email offline_access account admin other other_at
+        openid profile email offline_access account admin other other_at resource
     }
     error: ErrorTexts {
         client_title client redirect_title redirect request_title request expired_title expired form_title
@@ -152,8 +152,8 @@ texts! {
         title consequence old new new_hint submit changed
     }
     devices: DevicesTexts {
-        title intro this unknown used since history_of end end_of none more end_others end_all ended ended_others
-        all_title all_hint
+        title intro browsers browsers_hint unknown_browser keeps apps_from more_browsers browser_ended apps this
+        unknown used since history_of end end_of none more end_others end_all ended ended_others all_title all_hint
     }
     device: DeviceTexts {
         app label scope since used expires live over why history drawing back more first

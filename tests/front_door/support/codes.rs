@@ -47,6 +47,7 @@ impl Server {
             current: None,
             client: None,
             peer: "127.0.0.1".parse().unwrap(),
+            user_agent: None,
         };
         self.app.logins.log_in(typed).await.unwrap().0
     }

@@ -3,7 +3,7 @@
 use poem::Response;
 use poem::http::StatusCode;
 
-use super::devices::{item, named, unknown};
+use super::devices::{item, readable, unknown};
 use super::person::Person;
 use crate::app::timeline::{End, Line, TimelinePage};
 use crate::http::pages::headers::{FormTarget, answer};
@@ -38,7 +38,7 @@ pub(super) async fn show(visit: &Visit<'_>, person: &Person, id: &str) -> Result
         shell: person.shell(visit),
         form: person.form(),
         // The name that the client gave stands above, so the device's own is the other one.
-        label: listed.device.label().and_then(|_| named(&listed)),
+        label: listed.device.label().and_then(|_| readable(&listed.device)),
         scopes,
         expires: Person::when(visit, listed.session.expiry()),
         end: timeline.end.as_ref().map(|end| DeviceEnd {

@@ -1,10 +1,10 @@
-//! `/devices`: lists the devices, and signs them out.
+//! `/devices`: lists the browsers and the apps in which the person is signed in, and signs them out.
 
 use poem::Response;
 use poem::http::StatusCode;
 
 use super::person::Person;
-use super::{done, to_log_in};
+use super::{browsers, done, to_log_in};
 use crate::app::devices::{ListedSession, SessionOwner, SessionsPage};
 use crate::app::users::UserError;
 use crate::http::oauth::form::Form;
@@ -15,6 +15,7 @@ use crate::http::pages::render::error::{ErrorKind, Way};
 use crate::http::pages::render::{Mistakes, Tab};
 use crate::http::pages::visit::{Refused, Visit};
 use crate::oauth::SessionId;
+use crate::session::Device;
 
 /// How many devices are on one page.
 const PAGE: usize = 50;
@@ -43,6 +44,10 @@ pub(super) async fn submit(
                 Err(error) => Err(UserError::from(error)),
             }
         }
+        Some("end_browser") => match browsers::end(visit, person, &mut form).await {
+            Ok(response) => return Ok(response),
+            Err(error) => Err(UserError::from(error)),
+        },
         Some("end_others") => sessions.end_all_but_login(&person.login).await.map(|()| "others"),
         Some("end_all") => match sessions.end_all_sessions(user, None).await {
             Ok(()) => {
@@ -72,18 +77,22 @@ async fn page(visit: &Visit<'_>, person: &Person, mistakes: Mistakes) -> Result<
     let after = visit.own_parameter("after")?.and_then(|after| after.parse().ok());
     let owner = SessionOwner::User(person.login.user);
     let (listed, next) = visit.app.sessions.sessions(&owner, SessionsPage { after, limit: PAGE }).await?;
+    let (browsers, next_browser) = browsers::list(visit, person, &listed).await?;
     let mut devices: Vec<_> = listed.iter().map(|listed| item(visit, person, listed)).collect();
     // What was used last comes first, and this browser before all.
     devices.reverse();
     devices.sort_by_key(|device| !device.is_current);
     let done = match visit.own_parameter("done")?.as_deref().map(String::as_str) {
         Some("ended") => Some(DeviceDone::Ended),
+        Some("browser") => Some(DeviceDone::EndedBrowser),
         Some("others") => Some(DeviceDone::EndedOthers),
         Some(_) | None => None,
     };
     let page = DevicesPage {
         shell: person.shell(visit),
         form: person.form(),
+        browsers,
+        next_browser,
         devices,
         next: next.map(|next| next.to_string()),
         done: done.filter(|_| !mistakes.any()),
@@ -95,7 +104,7 @@ async fn page(visit: &Visit<'_>, person: &Person, mistakes: Mistakes) -> Result<
 /// A session as a device.
 pub(super) fn item(visit: &Visit<'_>, person: &Person, listed: &ListedSession) -> DeviceItem {
     let started = &listed.session.started;
-    let device = listed.device.label().map(str::to_owned).or_else(|| named(listed));
+    let device = listed.device.label().map(str::to_owned).or_else(|| readable(&listed.device));
     let texts = &visit.texts().devices;
     DeviceItem {
         id: listed.id.to_string(),
@@ -108,6 +117,6 @@ pub(super) fn item(visit: &Visit<'_>, person: &Person, listed: &ListedSession) -
 }
 
 /// What the device calls itself, without a word of English in it.
-pub(super) fn named(listed: &ListedSession) -> Option<String> {
-    listed.device.name().map(|name| name.replacen(" on ", " · ", 1))
+pub(super) fn readable(device: &Device) -> Option<String> {
+    device.name().map(|name| name.replacen(" on ", " · ", 1))
 }

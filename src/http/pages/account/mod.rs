@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `/profile` | shows and changes the profile |
 //! | `/password` | changes the password |
-//! | `/devices` | lists the devices, and signs them out |
+//! | `/devices` | lists the browsers and apps in which the person is signed in, and signs them out |
 //! | `/devices/{id}` | tells what happened on one device |
 //! | `/apps` | lists the apps that may use the account, and withdraws that |
 //!
 //! Who is not signed in is sent to `/login`, and comes back.
 
 mod apps;
+mod browsers;
 mod device;
 mod devices;
 mod password;

@@ -17,6 +17,8 @@ pub(in crate::http) struct ConsentPage<'a> {
     pub(in crate::http) client: ConsentClient<'a>,
     /// What it asks for.
     pub(in crate::http) scopes: Vec<ScopeLine<'a>>,
+    /// The resource server that it asks for, unless a scope tells it already.
+    pub(in crate::http) resource: Option<&'a str>,
     /// Where the person returns to.
     pub(in crate::http) returns: Returns<'a>,
     /// The person's name.

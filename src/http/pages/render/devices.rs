@@ -10,14 +10,35 @@ use super::{FormFields, Mistakes, Shell, Tab, When, rendered};
 #[template(path = "devices.html")]
 pub(in crate::http) struct DevicesPage<'a> {
     pub(in crate::http) shell: Shell<'a>,
-    /// Fields that are sent: `action` (`end`, `end_others` or `end_all`), and with `end` the `device`.
+    /// Fields that are sent: `action` (`end`, `end_browser`, `end_others` or `end_all`); with `end` the `device`, with
+    /// `end_browser` the `browser`.
     pub(in crate::http) form: FormFields<'a>,
+    /// The logins.
+    pub(in crate::http) browsers: Vec<BrowserItem>,
+    /// The browser after which the next page begins.
+    pub(in crate::http) next_browser: Option<String>,
+    /// The sessions.
     pub(in crate::http) devices: Vec<DeviceItem>,
     /// The device after which the next page begins.
     pub(in crate::http) next: Option<String>,
     /// What the person has just done.
     pub(in crate::http) done: Option<DeviceDone>,
     pub(in crate::http) mistakes: Mistakes,
+}
+
+/// A login, as a browser of the person.
+pub(in crate::http) struct BrowserItem {
+    /// The login's id.
+    pub(in crate::http) id: String,
+    /// What the browser calls itself.
+    pub(in crate::http) name: String,
+    pub(in crate::http) since: When,
+    /// Whether the person stays signed in when it is closed.
+    pub(in crate::http) keeps: bool,
+    /// The clients whose sessions began from it.
+    pub(in crate::http) apps: Vec<String>,
+    /// Whether it is the one that shows the page.
+    pub(in crate::http) is_current: bool,
 }
 
 /// A session, as a device of the person.
@@ -39,6 +60,8 @@ pub(in crate::http) struct DeviceItem {
 pub(in crate::http) enum DeviceDone {
     /// One device is signed out.
     Ended,
+    /// One browser is signed out, with its apps.
+    EndedBrowser,
     /// All but this browser are signed out.
     EndedOthers,
 }
@@ -54,6 +77,7 @@ impl DevicesPage<'_> {
         match self.done {
             None => "",
             Some(DeviceDone::Ended) => texts.ended.as_str(),
+            Some(DeviceDone::EndedBrowser) => texts.browser_ended.as_str(),
             Some(DeviceDone::EndedOthers) => texts.ended_others.as_str(),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::apps::{AppItem, AppsPage};
 use super::consent::{ConsentClient, ConsentPage, Returns, ScopeLine};
-use super::devices::{DeviceDone, DeviceEnd, DeviceItem, DeviceLine, DevicePage, DevicesPage};
+use super::devices::{BrowserItem, DeviceDone, DeviceEnd, DeviceItem, DeviceLine, DevicePage, DevicesPage};
 use super::drawing::Drawing;
 use super::error::{ErrorKind, ErrorPage, Way};
 use super::form_post::FormPostPage;
@@ -64,6 +64,17 @@ impl<'a> Gallery<'a> {
             since: self.when(),
             used: self.when(),
             is_current: true,
+        }
+    }
+
+    fn browser(&self, is_current: bool) -> BrowserItem {
+        BrowserItem {
+            id: "019d1c2e-7a31-7c55-9c0a-5f8a1f0e6b22".to_owned(),
+            name: self.text.to_owned(),
+            since: self.when(),
+            keeps: true,
+            apps: vec![self.text.to_owned(), self.text.to_owned()],
+            is_current,
         }
     }
 
@@ -128,6 +139,7 @@ impl<'a> Gallery<'a> {
                 .clone()
                 .chain([ScopeLine { scope: self.text, resource: Some(self.text) }])
                 .collect(),
+            resource: Some(self.text),
             returns,
             account_name: self.text,
             may_switch: true,
@@ -194,6 +206,8 @@ impl<'a> Gallery<'a> {
         let devices = |devices: Vec<DeviceItem>, done| DevicesPage {
             shell: self.own(Tab::Devices),
             form: self.form(None),
+            browsers: vec![self.browser(true), self.browser(false)],
+            next_browser: Some(self.text.to_owned()),
             devices,
             next: Some(self.text.to_owned()),
             done,
@@ -214,6 +228,7 @@ impl<'a> Gallery<'a> {
         let mut all = vec![profile.html(), password.html(), self.history(true), self.history(false)];
         all.push(devices(vec![self.device()], Some(DeviceDone::Ended)).html());
         all.push(devices(Vec::new(), Some(DeviceDone::EndedOthers)).html());
+        all.push(devices(Vec::new(), Some(DeviceDone::EndedBrowser)).html());
         all.extend([apps(vec![app], true).html(), apps(Vec::new(), false).html()]);
         all
     }

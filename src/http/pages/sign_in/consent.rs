@@ -96,6 +96,7 @@ async fn page(
             privacy: metadata.policy_uri.as_ref().map(WebUrl::as_str),
             terms: metadata.tos_uri.as_ref().map(WebUrl::as_str),
         },
+        resource: resource.filter(|_| is_only_asked_for(open)),
         scopes: lines(open, resource),
         returns: if open.redirect_uri.has_private_scheme() || open.redirect_uri.is_loopback() {
             Returns::Device
@@ -107,6 +108,13 @@ async fn page(
     };
     let target = FormTarget::Client(&open.sealed.request.redirect_uri);
     Ok(answer(StatusCode::OK, page.html(), target))
+}
+
+/// Whether the client asks for a resource server and for none of its scopes: a token for it may still open something there.
+fn is_only_asked_for(open: &OpenRequest) -> bool {
+    let is_asked_for =
+        open.sealed.request.resources.iter().any(|asked| open.grant.audience.as_ref() == Some(asked));
+    is_asked_for && open.grant.scope.words().all(ScopeCatalogue::is_own)
 }
 
 /// One line for each scope.

@@ -3,7 +3,7 @@
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{RequestBody, Response};
 
-use super::visit::{Onward, Refused, Visit, name_of};
+use super::visit::{Onward, Refused, Visit, name_of, user_agent};
 use crate::app::TokenError;
 use crate::app::authorize::{LogInReason, OpenRequest};
 use crate::app::logins::{CurrentLogin, TypedPassword};
@@ -85,6 +85,7 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
             None => redirect("/"),
         });
     }
+    let agent = user_agent(visit.request);
     let (name, password) = (form.take("username"), form.take("password"));
     let persistent = form.has("keep") && visit.app.logins.may_persist();
     let typed = match (&name, &password) {
@@ -95,6 +96,7 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
             current: login.as_ref(),
             client: subject.open.as_ref().map(|(open, _)| &open.client.id),
             peer: visit.peer(),
+            user_agent: agent.as_deref(),
         },
         (name, _) => {
             let error = if name.is_none() { LoginError::Username } else { LoginError::Password };

@@ -5,7 +5,7 @@ use poem::{RequestBody, Response};
 use zeroize::Zeroizing;
 
 use super::login::{own_page, signed_in};
-use super::visit::{Refused, Visit, name_of};
+use super::visit::{Refused, Visit, name_of, user_agent};
 use crate::app::authorize::OpenRequest;
 use crate::app::sign_up::NewAccount;
 use crate::http::pages::form_token::Step;
@@ -80,7 +80,9 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
     match visit.app.accounts.sign_up(new, visit.peer()).await {
         Ok(user) => {
             let before = visit.login().await?;
-            let (login, cookie) = visit.app.logins.log_in_after_sign_up(user, before.as_ref()).await?;
+            let agent = user_agent(visit.request);
+            let made = visit.app.logins.log_in_after_sign_up(user, before.as_ref(), agent.as_deref());
+            let (login, cookie) = made.await?;
             visit.signed_in(&login, &cookie);
             signed_in(visit, subject.open.as_ref().map(|(open, _)| open), subject.to, &login).await
         }

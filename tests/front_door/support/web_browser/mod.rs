@@ -42,6 +42,8 @@ pub(crate) struct Browser {
     clock: Arc<ManualClock>,
     /// Sent with every request as `Accept-Language`.
     pub(crate) languages: String,
+    /// Sent with every request as `User-Agent`; nothing if it is empty.
+    pub(crate) user_agent: String,
 }
 
 impl Browser {
@@ -62,6 +64,7 @@ impl Browser {
             base: Url::parse(base).unwrap(),
             clock,
             languages: "en".to_owned(),
+            user_agent: String::new(),
         }
     }
 
@@ -200,6 +203,9 @@ impl Browser {
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document")
             .header("sec-fetch-user", "?1");
+        if !self.user_agent.is_empty() {
+            request = request.header("user-agent", &self.user_agent);
+        }
         if !is_get {
             // A page without a referrer has the origin `null` (Fetch §3.2, "append a request `Origin` header").
             let origin = navigation.from.as_ref().map(|from| from.origin().ascii_serialization());
