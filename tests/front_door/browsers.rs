@@ -137,6 +137,14 @@ async fn a_browser_that_is_signed_out_takes_all_with_it_that_began_there_and_not
     let position = server.position().await;
     assert!(browser.submit(form.press("action", "end_browser")).await.is_redirect());
     assert_eq!(server.position().await, position);
+    // What the browser said goes with the login.
+    let said = async |server: &Server| {
+        vault_of(server).await.iter().filter(|(_, value)| contains(value, "iPhone")).count()
+    };
+    assert_eq!(said(&server).await, 1);
+    server.wait(91 * 86_400);
+    while server.app.sweeper.sweep(100).await.unwrap() != heirloom::app::sweep::Swept::default() {}
+    assert_eq!(said(&server).await, 0);
 }
 
 #[tokio::test]
