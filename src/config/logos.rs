@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::pages::{Image, LARGEST_IMAGE, media_type};
+use super::image::{Image, LARGEST_IMAGE, media_type};
 use super::section::Section;
 use crate::client::metadata::is_logo;
 

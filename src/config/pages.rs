@@ -1,15 +1,12 @@
 //! `[pages]`: how the pages look on which people sign in and see their account.
 
-use std::sync::Arc;
-
 use url::Url;
 
 use super::colour::Colour;
+use super::image::{Image, LARGEST_IMAGE, media_type};
 use super::logos::{self, Logos};
 use super::section::{At, Section};
 
-/// The largest logo or icon, in bytes.
-pub(super) const LARGEST_IMAGE: usize = 256 * 1024;
 /// The longest name.
 const LONGEST_NAME: usize = 64;
 
@@ -34,15 +31,6 @@ pub struct Pages {
     pub help: Option<String>,
     /// The language of people who prefer none of the others.
     pub language: Language,
-}
-
-/// An image of the operator.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Image {
-    /// Its media type.
-    pub media_type: &'static str,
-    /// Its bytes.
-    pub content: Arc<[u8]>,
 }
 
 /// A language in which the pages are written.
@@ -81,12 +69,6 @@ impl Default for Pages {
             help: None,
             language: Language::default(),
         }
-    }
-}
-
-impl std::fmt::Debug for Image {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} of {} bytes", self.media_type, self.content.len())
     }
 }
 
@@ -177,20 +159,4 @@ fn image(section: &mut Section<'_>, key: &'static str) -> Option<Image> {
     let message = format!("`{key}`: {} {problem}", path.display());
     section.problems.note(&place, message, "a small SVG or PNG looks best");
     None
-}
-
-/// The media type of an image, by its first bytes.
-pub(super) fn media_type(content: &[u8]) -> Option<&'static str> {
-    if content.starts_with(b"\x89PNG\r\n\x1a\n") {
-        return Some("image/png");
-    }
-    if content.starts_with(b"\xff\xd8\xff") {
-        return Some("image/jpeg");
-    }
-    if content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP") {
-        return Some("image/webp");
-    }
-    let text = std::str::from_utf8(content).ok()?.trim_start_matches('\u{feff}').trim_start();
-    let is_svg = text.starts_with("<svg") || text.starts_with("<?xml") && text.contains("<svg");
-    is_svg.then_some("image/svg+xml")
 }
