@@ -167,9 +167,10 @@ async fn answer(token: &Bearer, accounts: &Accounts) -> Result<UserinfoAnswer, A
     let has = |scope: &str| access.token.scope.split(' ').any(|word| word == scope);
     let (has_profile, has_email) = (has(Scope::PROFILE), has(Scope::EMAIL));
     let email = account.profile.email.filter(|_| has_email).map(|email| email.as_str().to_owned());
-    let changed_at = match has_profile {
-        true => accounts.profile_changed_at(access.user).await.map_err(|error| ApiError::token(&error))?,
-        false => None,
+    let changed_at = if has_profile {
+        accounts.profile_changed_at(access.user).await.map_err(|error| ApiError::token(&error))?
+    } else {
+        None
     };
     let name = account.profile.display_name.filter(|_| has_profile);
     Ok(UserinfoAnswer::Ok(Json(Userinfo {

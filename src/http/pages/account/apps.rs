@@ -3,9 +3,8 @@
 use poem::Response;
 use poem::http::StatusCode;
 
-use super::devices::unknown;
-use super::done;
 use super::person::Person;
+use super::{done, unknown};
 use crate::app::consents::ListedConsent;
 use crate::consent::ConsentId;
 use crate::http::oauth::form::Form;

@@ -2,9 +2,8 @@
 
 use poem::Response;
 
-use super::devices::{readable, unknown};
 use super::person::Person;
-use super::{done, to_log_in};
+use super::{done, readable, to_log_in, unknown};
 use crate::app::TokenError;
 use crate::app::browsers::{ListedLogin, LoginsPage};
 use crate::app::devices::ListedSession;

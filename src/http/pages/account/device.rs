@@ -3,8 +3,9 @@
 use poem::Response;
 use poem::http::StatusCode;
 
-use super::devices::{item, readable, unknown};
+use super::devices::item;
 use super::person::Person;
+use super::{readable, unknown};
 use crate::app::timeline::{End, Line, TimelinePage};
 use crate::http::pages::headers::{FormTarget, answer};
 use crate::http::pages::render::consent::ScopeLine;

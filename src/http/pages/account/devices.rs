@@ -4,18 +4,16 @@ use poem::Response;
 use poem::http::StatusCode;
 
 use super::person::Person;
-use super::{browsers, done, to_log_in};
+use super::{browsers, done, readable, to_log_in, unknown};
 use crate::app::devices::{ListedSession, SessionOwner, SessionsPage};
 use crate::app::users::UserError;
 use crate::http::oauth::form::Form;
 use crate::http::pages::headers::{FormTarget, answer};
 use crate::http::pages::refused::{mistakes, status_of, with_retry};
 use crate::http::pages::render::devices::{DeviceDone, DeviceItem, DevicesPage};
-use crate::http::pages::render::error::{ErrorKind, Way};
 use crate::http::pages::render::{Mistakes, Tab};
 use crate::http::pages::visit::{Refused, Visit};
 use crate::oauth::SessionId;
-use crate::session::Device;
 
 /// How many devices are on one page.
 const PAGE: usize = 50;
@@ -67,11 +65,6 @@ pub(super) async fn submit(
     }
 }
 
-/// An unknown device is answered like another person's.
-pub(super) fn unknown(visit: &Visit<'_>) -> Response {
-    visit.error(StatusCode::NOT_FOUND, ErrorKind::NotFound, None, Some(Way::Account))
-}
-
 async fn page(visit: &Visit<'_>, person: &Person, mistakes: Mistakes) -> Result<String, Refused> {
     // A value that is no device begins with the first one.
     let after = visit.own_parameter("after")?.and_then(|after| after.parse().ok());
@@ -114,9 +107,4 @@ pub(super) fn item(visit: &Visit<'_>, person: &Person, listed: &ListedSession) -
         used: Person::when(visit, listed.session.last_seen()),
         is_current: started.login.as_ref().is_some_and(|login| login.id == person.login.id),
     }
-}
-
-/// What the device calls itself, without a word of English in it.
-pub(super) fn readable(device: &Device) -> Option<String> {
-    device.name().map(|name| name.replacen(" on ", " · ", 1))
 }

@@ -19,12 +19,15 @@ mod person;
 mod profile;
 
 use poem::error::MethodNotAllowedError;
+use poem::http::StatusCode;
 use poem::{Endpoint, Request, RequestBody, Response, Route};
 
 use self::person::Person;
 use super::headers::redirect;
 use super::render::Tab;
+use super::render::error::{ErrorKind, Way};
 use super::visit::{Refused, Visit, is_post};
+use crate::session;
 
 /// The paths, with their methods as `Allow` lists them.
 pub(super) const PATHS: [(&str, &str); 5] = [
@@ -118,4 +121,14 @@ fn to_log_in(tab: Tab) -> Response {
 /// Sends the browser back to the page, which then says what was done.
 fn done(tab: Tab, what: &str) -> Response {
     redirect(&format!("/{}?done={what}", tab.word()))
+}
+
+/// An unknown device is answered like another person's.
+fn unknown(visit: &Visit<'_>) -> Response {
+    visit.error(StatusCode::NOT_FOUND, ErrorKind::NotFound, None, Some(Way::Account))
+}
+
+/// What the device calls itself, without a word of English in it.
+fn readable(device: &session::Device) -> Option<String> {
+    device.name().map(|name| name.replacen(" on ", " · ", 1))
 }
