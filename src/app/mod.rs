@@ -134,7 +134,7 @@ pub struct App {
     pub refusals: Arc<RefusalLog>,
     /// The epoch of the installation.
     pub installation: Arc<InstallationEpoch>,
-    /// The indexes of sessions.
+    /// The indexes of sessions, logins and consents.
     pub indexes: Indexes,
     /// For how long requests have been answered.
     pub uptime: Arc<Uptime>,

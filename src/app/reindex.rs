@@ -1,14 +1,20 @@
-//! Rebuilds the indexes of sessions when the code that makes them has changed.
+//! Rebuilds the indexes of sessions, logins and consents when the code that makes them has changed.
 //!
-//! The version of [`index`] is stored with the records. If it differs at a start, the log is read once from its
-//! beginning, in pages and with bounded memory. The records of every session that still exists are made from its state,
-//! and those of older versions are deleted. If that is interrupted, the next start begins again.
+//! The versions of the three index modules are stored with the records. If one differs at a start, the log is read once
+//! from its beginning, in pages and with bounded memory. The records of every session, login and consent that still
+//! exists are made from its state, and those of older versions are deleted. If that is interrupted, the next start begins
+//! again.
 
 use super::Repository;
 use super::error::TokenError;
-use crate::oauth::SessionId;
-use crate::session::{index, state};
-use crate::store::{RecordChange, RecordKey};
+use crate::consent::{self, ConsentEvent, ConsentId};
+use crate::login;
+use crate::oauth::{LoginId, SessionId, UserId};
+use crate::session;
+use crate::store::{RecordChange, RecordKey, RecordedEvent};
+
+/// The versions of the indexes: of sessions, logins and consents.
+const VERSIONS: [u8; 3] = [session::index::VERSION, login::index::VERSION, consent::index::VERSION];
 
 /// How many events are read at a time.
 const PAGE: usize = 500;
@@ -24,39 +30,43 @@ pub struct Rebuilt {
     pub events: u64,
     /// Sessions whose records were made.
     pub sessions: u64,
+    /// Logins and consents whose records were made.
+    pub logins_and_consents: u64,
     /// Records of older versions that were dropped.
     pub dropped: u64,
 }
 
-/// The indexes of sessions.
+/// The indexes of sessions, logins and consents.
 pub struct Indexes {
     pub(super) repository: Repository,
 }
 
 impl Indexes {
-    /// Rebuilds the indexes of sessions if they are of another version; `None` if they are not. Call it before requests
+    /// Rebuilds the indexes if some are of another version; `None` if they are not. Call it before requests
     /// are answered.
     ///
     /// # Errors
     /// [`TokenError`] if the store fails or holds what can't be read; call it again.
     pub async fn prepare(&self) -> Result<Option<Rebuilt>, TokenError> {
-        if self.repository.record(marker()).await?.as_deref() == Some(&[index::VERSION]) {
+        if self.repository.record(marker()).await?.is_some_and(|stored| versions_of(&stored) == VERSIONS) {
             return Ok(None);
         }
         let mut rebuilt = Rebuilt::default();
         self.make_indexes(&mut rebuilt).await?;
-        for version in 1..index::VERSION {
-            for prefix in index::made_by(version) {
-                self.drop_all(prefix, &mut rebuilt).await?;
-            }
+        let of_sessions = (1..session::index::VERSION).flat_map(session::index::made_by);
+        let of_logins = (1..login::index::VERSION).flat_map(login::index::made_by);
+        let of_consents = (1..consent::index::VERSION).flat_map(consent::index::made_by);
+        for prefix in of_sessions.chain(of_logins).chain(of_consents) {
+            self.drop_all(prefix, &mut rebuilt).await?;
         }
-        self.repository.change_records(vec![RecordChange::Put(marker(), vec![index::VERSION])]).await?;
+        self.repository.change_records(vec![RecordChange::Put(marker(), VERSIONS.to_vec())]).await?;
         if rebuilt.events > 0 {
             tracing::info!(
                 events = rebuilt.events,
                 sessions = rebuilt.sessions,
+                logins_and_consents = rebuilt.logins_and_consents,
                 dropped = rebuilt.dropped,
-                "the indexes of sessions were made again"
+                "the indexes were made again"
             );
         }
         Ok(Some(rebuilt))
@@ -71,27 +81,57 @@ impl Indexes {
             after = last.position;
             for event in &page {
                 rebuilt.events = rebuilt.events.saturating_add(1);
-                // Once for each session: at its first event, from its current state.
-                if event.version != 1 || event.stream.category() != state::CATEGORY {
-                    continue;
+                // Once for each stream: at its first event, from its current state.
+                if event.version == 1 {
+                    made.extend(self.entries(event, rebuilt).await?);
                 }
-                let Some(id) = event.stream.key().first_chunk().copied().map(SessionId::from) else {
-                    continue;
-                };
-                let Some(session) = self.repository.session(id).await?.state else { continue };
-                rebuilt.sessions = rebuilt.sessions.saturating_add(1);
-                let entries = index::entries(id, &session).into_iter();
-                made.extend(entries.map(|key| RecordChange::Put(key, Vec::new())));
                 if made.len() >= WRITTEN_AT_ONCE {
                     self.repository.change_records(std::mem::take(&mut made)).await?;
                 }
             }
             if rebuilt.events >= said {
-                tracing::info!(events = rebuilt.events, "making the indexes of sessions again");
+                tracing::info!(events = rebuilt.events, "making the indexes again");
                 said = said.saturating_add(SAID_EVERY);
             }
         }
         if made.is_empty() { Ok(()) } else { Ok(self.repository.change_records(made).await?) }
+    }
+
+    /// The index entries of what begins with an event.
+    async fn entries(
+        &self,
+        event: &RecordedEvent,
+        rebuilt: &mut Rebuilt,
+    ) -> Result<Vec<RecordChange>, TokenError> {
+        let key = event.stream.key();
+        let put = |key| RecordChange::Put(key, Vec::new());
+        let entries: Vec<RecordChange> = match (event.stream.category(), key.first_chunk::<16>().copied()) {
+            (session::state::CATEGORY, Some(id)) => {
+                let id = SessionId::from(id);
+                let Some(session) = self.repository.session(id).await?.state else { return Ok(Vec::new()) };
+                rebuilt.sessions = rebuilt.sessions.saturating_add(1);
+                return Ok(session::index::entries(id, &session).into_iter().map(put).collect());
+            }
+            (login::state::CATEGORY, Some(id)) => {
+                let id = LoginId::from(id);
+                let login = self.repository.login(id).await?.state;
+                let entries = login.map(|login| login::index::entries(id, &login)).unwrap_or_default();
+                entries.into_iter().map(put).collect()
+            }
+            (consent::state::CATEGORY, Some(user)) => {
+                // The stream has the digest of the client's id; the event that begins it has the id itself.
+                let Ok(ConsentEvent::Given(given)) = ConsentEvent::decode(&event.data) else {
+                    return Ok(Vec::new());
+                };
+                let id = ConsentId { user: UserId::from(user), client: given.client };
+                let consent = self.repository.consent(&id).await?.state;
+                consent.as_ref().map(consent::index::put).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        rebuilt.logins_and_consents =
+            rebuilt.logins_and_consents.saturating_add(u64::from(!entries.is_empty()));
+        Ok(entries)
     }
 
     async fn drop_all(&self, prefix: RecordKey, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
@@ -109,7 +149,13 @@ impl Indexes {
     }
 }
 
-/// The record that stores the version of the indexes.
+/// The versions in the marker. One that has the version of sessions alone was written when the other two had version 1.
+fn versions_of(stored: &[u8]) -> [u8; 3] {
+    let version = |at: usize, usual| stored.get(at).copied().unwrap_or(usual);
+    [version(0, 0), version(1, 1), version(2, 1)]
+}
+
+/// The record that stores the versions of the indexes.
 fn marker() -> RecordKey {
     RecordKey::index(0, &[b"sessions"])
 }

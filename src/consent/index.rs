@@ -10,8 +10,12 @@ use crate::clock::Timestamp;
 use crate::oauth::{ClientId, UserId};
 use crate::store::{RecordChange, RecordKey};
 
-/// The version of these functions.
+/// The version of these functions. Raise it when the records that they make change: the next start then deletes the
+/// records of other versions and makes all of them again.
 pub const VERSION: u8 = 1;
+
+/// The kinds of keys that this module makes.
+const KINDS: [&[u8]; 2] = [b"gu", b"gr"];
 
 /// The record changes that belong to events which take a consent from the status `before` (`None`: it did not exist) to
 /// the state `after`.
@@ -22,8 +26,13 @@ pub fn changes(before: Option<Status>, after: &Consent) -> Vec<RecordChange> {
     if old.as_ref() == Some(&new) {
         return Vec::new();
     }
-    let client = after.client.as_str().as_bytes().to_vec();
-    old.map(RecordChange::Delete).into_iter().chain([RecordChange::Put(new, client)]).collect()
+    old.map(RecordChange::Delete).into_iter().chain([put(after)]).collect()
+}
+
+/// What makes the index entry of a consent.
+#[must_use]
+pub fn put(consent: &Consent) -> RecordChange {
+    RecordChange::Put(entry(consent, consent.status), consent.client.as_str().as_bytes().to_vec())
 }
 
 fn entry(consent: &Consent, status: Status) -> RecordKey {
@@ -56,6 +65,12 @@ pub fn removable(withdrawn: Timestamp, user: UserId, client: &ClientId) -> Recor
 #[must_use]
 pub fn removal_queue() -> RecordKey {
     RecordKey::index(VERSION, &[b"gr"])
+}
+
+/// The prefixes of all records that another version of these functions made.
+#[must_use]
+pub fn made_by(version: u8) -> [RecordKey; 2] {
+    KINDS.map(|kind| RecordKey::index(version, &[kind]))
 }
 
 /// The client in an entry of any of these indexes.

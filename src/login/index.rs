@@ -13,8 +13,12 @@ use crate::clock::Timestamp;
 use crate::oauth::{LoginId, UserId};
 use crate::store::{RecordChange, RecordKey};
 
-/// The version of these functions.
+/// The version of these functions. Raise it when the records that they make change: the next start then deletes the
+/// records of other versions and makes all of them again.
 pub const VERSION: u8 = 1;
+
+/// The kinds of keys that this module makes.
+const KINDS: [&[u8]; 3] = [b"lu", b"le", b"lr"];
 
 /// The record changes that belong to events which take a login from the status `before` (`None`: it did not exist) to the
 /// state `after`.
@@ -24,9 +28,15 @@ pub fn changes(id: LoginId, before: Option<Status>, after: &Login) -> Vec<Record
         return Vec::new();
     }
     let old = before.map(|status| entries_of(id, after, status)).unwrap_or_default();
-    let new = entries_of(id, after, after.status).into_iter();
+    let new = entries(id, after).into_iter();
     let dropped = old.into_iter().map(RecordChange::Delete);
     dropped.chain(new.map(|key| RecordChange::Put(key, Vec::new()))).collect()
+}
+
+/// The index entries of a login.
+#[must_use]
+pub fn entries(id: LoginId, login: &Login) -> Vec<RecordKey> {
+    entries_of(id, login, login.status)
 }
 
 /// The entries follow from its beginning, which never changes, and its status.
@@ -71,6 +81,12 @@ pub fn removable(ended: Timestamp, id: LoginId) -> RecordKey {
 #[must_use]
 pub fn removal_queue() -> RecordKey {
     RecordKey::index(VERSION, &[b"lr"])
+}
+
+/// The prefixes of all records that another version of these functions made.
+#[must_use]
+pub fn made_by(version: u8) -> [RecordKey; 3] {
+    KINDS.map(|kind| RecordKey::index(version, &[kind]))
 }
 
 /// The login of a key of any of these indexes.

@@ -1,17 +1,19 @@
-//! The indexes of sessions: made anew from the log, and read in constant time.
+//! The indexes of sessions, logins and consents: made anew from the log, and read in constant time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use heirloom::app::devices::{SessionOwner, SessionsPage};
 use heirloom::clock::Timestamp;
+use heirloom::consent::{self, Allowed, ConsentId};
+use heirloom::login::{self, LogoutReason};
 use heirloom::oauth::{SessionId, UserId};
 use heirloom::session::event::Started;
 use heirloom::session::{Session, SessionEvent, index};
 use heirloom::store::{Append, Expected, RecordChange, RecordKey, Store, StreamId};
 
 use crate::counting::counted;
-use crate::support::{NOW, PUBLIC, Server};
+use crate::support::{CONFIDENTIAL, NOW, PUBLIC, Server};
 use crate::sweep::{count, places};
 
 #[tokio::test]
@@ -46,6 +48,50 @@ async fn a_store_with_older_indexes_gets_new_ones_from_its_log() {
     assert_eq!(places(&server, &devices[0]).await, [30, 30, 10]);
     assert_eq!(count(&server, RecordKey::index(1, &[])).await, 0);
     assert_eq!(server.app.indexes.prepare().await.unwrap(), None, "once");
+}
+
+#[tokio::test]
+async fn indexes_of_logins_and_consents_of_another_version_are_made_again_too() {
+    let server = Server::start().await;
+    assert!(server.app.indexes.prepare().await.unwrap().is_some());
+    let (live, ended) = (server.log_in().await, server.log_in().await);
+    server.app.logins.log_out(ended.id, LogoutReason::Logout, None).await.unwrap();
+    let allowed =
+        Allowed { scope: "read".parse().unwrap(), resource: None, redirect_host: "a.example".to_owned() };
+    let consent = |client: &str| ConsentId { user: live.user, client: client.parse().unwrap() };
+    for client in [PUBLIC, CONFIDENTIAL] {
+        server.app.consents.give(&consent(client), &allowed).await.unwrap();
+    }
+    server.app.consents.withdraw(&consent(PUBLIC), None).await.unwrap();
+    let prefixes: Vec<_> = login::index::made_by(1).into_iter().chain(consent::index::made_by(1)).collect();
+    let dump = async || {
+        let mut found = Vec::new();
+        for prefix in &prefixes {
+            found.push(server.app.store.scan(prefix.clone(), None, 100).await.unwrap());
+        }
+        found
+    };
+    let expected = dump().await;
+    assert_eq!(expected.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 1, 1]);
+
+    let marker = |versions: &[u8]| RecordChange::Put(RecordKey::index(0, &[b"sessions"]), versions.to_vec());
+    let mut old: Vec<_> =
+        expected.iter().flatten().map(|(key, _)| RecordChange::Delete(key.clone())).collect();
+    old.push(marker(&[index::VERSION, 9, 9]));
+    change_records(&server, old).await;
+    assert_eq!(dump().await.iter().flatten().count(), 0);
+    let rebuilt = server.app.indexes.prepare().await.unwrap().unwrap();
+    assert_eq!((rebuilt.sessions, rebuilt.logins_and_consents), (0, 4));
+    assert_eq!(dump().await, expected);
+    assert_eq!(server.app.indexes.prepare().await.unwrap(), None, "once");
+}
+
+#[tokio::test]
+async fn a_marker_from_before_logins_had_indexes_stands_for_their_first_version() {
+    let server = Server::start().await;
+    let marker = RecordChange::Put(RecordKey::index(0, &[b"sessions"]), vec![index::VERSION]);
+    change_records(&server, vec![marker]).await;
+    assert_eq!(server.app.indexes.prepare().await.unwrap(), None);
 }
 
 async fn change_records(server: &Server, records: Vec<RecordChange>) {
