@@ -1,6 +1,7 @@
-//! What the repository needs to know of each aggregate: its stream, its encoding, how events change its state, and its
-//! indexes.
+//! What the repository needs to know of each aggregate: its stream, its encoding, how events change its state, and the
+//! records that belong to them: of its indexes, and of the outbox of back-channel logout.
 
+use super::backchannel_logout::outbox;
 use crate::client::{self, Client, ClientEvent};
 use crate::consent::{self, Consent, ConsentEvent, ConsentId};
 use crate::encoding::DecodeError;
@@ -30,7 +31,7 @@ pub(super) trait Aggregate: Sized {
     /// Makes the bytes of an event.
     fn encode_event(event: &Self::Event) -> Vec<u8>;
 
-    /// The state after `events`, and the changes of the indexes that belong to them; `None` if the aggregate does not
+    /// The state after `events`, and the changes of records that belong to them; `None` if the aggregate does not
     /// exist.
     fn after(
         id: &Self::Id,
@@ -66,7 +67,8 @@ impl Aggregate for Session {
     ) -> Option<(Self, Vec<RecordChange>)> {
         let status = before.as_ref().map(|session| session.status);
         let after = events.iter().fold(before, Self::apply)?;
-        let records = index::changes(*id, status, &after);
+        let mut records = index::changes(*id, status, &after);
+        records.extend(outbox::of_session(*id, events, &after));
         Some((after, records))
     }
 }
@@ -94,7 +96,8 @@ impl Aggregate for Login {
     fn after(id: &LoginId, before: Option<Self>, events: &[LoginEvent]) -> Option<(Self, Vec<RecordChange>)> {
         let status = before.as_ref().map(|login| login.status);
         let after = events.iter().fold(before, Self::apply)?;
-        let records = login::index::changes(*id, status, &after);
+        let mut records = login::index::changes(*id, status, &after);
+        records.extend(outbox::of_login(*id, events, &after));
         Some((after, records))
     }
 }
@@ -151,8 +154,10 @@ impl Aggregate for User {
         event.encode()
     }
 
-    fn after(_: &UserId, before: Option<Self>, events: &[UserEvent]) -> Option<(Self, Vec<RecordChange>)> {
-        Some((events.iter().fold(before.unwrap_or_default(), Self::apply), Vec::new()))
+    fn after(id: &UserId, before: Option<Self>, events: &[UserEvent]) -> Option<(Self, Vec<RecordChange>)> {
+        let before = before.unwrap_or_default();
+        let records = outbox::of_user(*id, events, &before);
+        Some((events.iter().fold(before, Self::apply), records))
     }
 }
 

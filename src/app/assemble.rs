@@ -61,6 +61,7 @@ impl App {
                 random: random.clone(),
             }),
             monitoring: Arc::new(parts.monitoring(requests, &sweeper)),
+            backchannel_logout: Arc::new(parts.backchannel_logout()),
             logins: parts.logins(&accounts),
             indexes: Indexes { repository: repository.clone() },
             access_tokens,

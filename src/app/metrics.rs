@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Repository;
+use super::backchannel_logout::{DeliveryCounts, DeliveryStats};
 use super::certificate::CertificateStatus;
 use super::error::TokenError;
 use super::sweep::{Sweeper, SweeperStats};
@@ -120,6 +121,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
 pub struct Monitoring {
     pub(super) token_requests: Arc<TokenRequests>,
     pub(super) logins: Arc<LoginOutcomes>,
+    pub(super) deliveries: Arc<DeliveryCounts>,
     pub(super) passwords: Arc<HashingPool>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) sweeper: Arc<Sweeper>,
@@ -252,6 +254,7 @@ impl Monitoring {
             sample(&mut page, &name, "", value);
         }
         gauges(&mut page, &passwords, &sweeper, &store);
+        logout_deliveries(&mut page, &self.deliveries.stats());
         self.certificate_gauges(&mut page);
         page
     }
@@ -307,6 +310,30 @@ fn gauges(page: &mut String, passwords: &PoolStats, sweeper: &SweeperStats, stor
     ] {
         let name = format!("heirloom_{name}");
         head(page, &name, "gauge", help);
+        sample(page, &name, "", value);
+    }
+}
+
+/// What became of logout tokens.
+fn logout_deliveries(page: &mut String, deliveries: &DeliveryStats) {
+    for (name, kind, help, value) in [
+        ("deliveries_total", "counter", "Logout tokens that clients have accepted.", deliveries.delivered),
+        (
+            "delivery_failures_total",
+            "counter",
+            "Tries to deliver a logout token that failed; most are repeated.",
+            deliveries.failed,
+        ),
+        (
+            "deliveries_given_up_total",
+            "counter",
+            "Logout tokens that could not be delivered in three days.",
+            deliveries.given_up,
+        ),
+        ("deliveries_pending", "gauge", "Logout tokens that are still to be delivered.", deliveries.pending),
+    ] {
+        let name = format!("heirloom_logout_{name}");
+        head(page, &name, kind, help);
         sample(page, &name, "", value);
     }
 }

@@ -24,6 +24,7 @@ pub mod assemble;
 pub mod authenticate;
 pub mod authorizations;
 pub mod authorize;
+pub mod backchannel_logout;
 mod believed_time;
 pub mod browsers;
 pub mod certificate;
@@ -68,6 +69,7 @@ pub use admin::Administration;
 pub use admin::events::EventLog;
 pub use authorizations::Authorizations;
 pub use authorize::AuthorizationRequests;
+pub use backchannel_logout::BackchannelLogout;
 pub use clients::Clients;
 pub use consents::Consents;
 pub use error::TokenError;
@@ -124,6 +126,8 @@ pub struct App {
     pub consents: Arc<Consents>,
     /// What administrators and operators do.
     pub administration: Arc<Administration>,
+    /// Tells clients that logins have ended.
+    pub backchannel_logout: Arc<BackchannelLogout>,
     /// Reads the log.
     pub events: Arc<EventLog>,
     /// Ends and removes what is over.

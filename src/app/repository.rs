@@ -7,7 +7,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use super::aggregate::Aggregate;
+use super::backchannel_logout::outbox;
 use super::error::TokenError;
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -28,6 +31,8 @@ const ATTEMPTS: usize = 16;
 #[derive(Clone)]
 pub struct Repository {
     store: Arc<dyn Store>,
+    /// Notified when an entry was added to the outbox of back-channel logout.
+    outbox: Arc<Notify>,
 }
 
 /// An aggregate's state, with the version of its stream.
@@ -85,13 +90,18 @@ impl Repository {
     /// The aggregates of a store.
     #[must_use]
     pub fn of(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, outbox: Arc::default() }
     }
 
     /// The store, for reading records and the log.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// What is notified after an append that has added an entry to the outbox of back-channel logout.
+    pub(super) fn outbox(&self) -> &Notify {
+        &self.outbox
     }
 
     /// Loads an aggregate.
@@ -196,8 +206,18 @@ impl Repository {
         more: Vec<RecordChange>,
     ) -> Result<A, StoreError> {
         let (append, after) = prepared(id, loaded, events, more)?;
-        self.store.append(append).await?;
+        self.land(append).await?;
         Ok(after)
+    }
+
+    /// Carries out what [`prepared`] has prepared.
+    pub(super) async fn land(&self, append: Append) -> Result<(), StoreError> {
+        let has_entry = outbox::is_among(&append.records);
+        self.store.append(append).await?;
+        if has_entry {
+            self.outbox.notify_one();
+        }
+        Ok(())
     }
 
     /// Changes records, if the aggregate is still as it was loaded. Its stream and snapshot stay unchanged.

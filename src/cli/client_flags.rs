@@ -83,7 +83,7 @@ pub(super) struct MetadataFlags {
     /// What the client's ID tokens are signed by [default: RS256]
     #[arg(long, value_name = "RS256|ES256")]
     id_token_signed_response_alg: Option<String>,
-    /// Where the client is to be told that a login has ended (nothing is sent there yet)
+    /// Where the client is told that a login has ended
     #[arg(long, value_name = "https://…")]
     backchannel_logout_uri: Option<String>,
     /// The client's home page

@@ -16,6 +16,7 @@ use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators, store};
 use crate::app::App;
 use crate::app::assemble::{Environment, make_keys, read_keys};
+use crate::app::clock_guard::Evidence;
 use crate::app::outage::take_unlogged;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
@@ -128,12 +129,12 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     };
     // The tasks are aborted when this function returns.
     let mut tasks = JoinSet::new();
-    tasks.spawn(keep_looking(Arc::clone(&app)));
+    tasks.spawn(keep_looking(Arc::clone(&app), evidence));
     tasks.spawn(position.clone().keep(Arc::clone(&app.store)));
     if let Some(pair) = pair {
         tasks.spawn(certificate::keep(pair, Arc::clone(&app.monitoring)));
     }
-    tasks.spawn(Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence));
+    listeners.spawn(deliver_logouts(Arc::clone(&app), stop.clone()));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;
@@ -144,9 +145,19 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     Ok(())
 }
 
-/// Watches the keys folder, and logs how many refusals were not logged one by one; never returns.
-async fn keep_looking(app: Arc<App>) {
-    tokio::join!(Arc::clone(&app.keys).watch(LOOK_AT_KEYS), Arc::clone(&app.refusals).keep_counting());
+/// Watches the keys folder, logs how many refusals were not logged one by one, and sweeps; never returns.
+async fn keep_looking(app: Arc<App>, evidence: Evidence) {
+    tokio::join!(
+        Arc::clone(&app.keys).watch(LOOK_AT_KEYS),
+        Arc::clone(&app.refusals).keep_counting(),
+        Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence),
+    );
+}
+
+/// Tells clients of logouts until a shutdown is requested.
+async fn deliver_logouts(app: Arc<App>, stop: watch::Receiver<bool>) -> io::Result<()> {
+    Arc::clone(&app.backchannel_logout).keep_delivering(stopped(&stop)).await;
+    Ok(())
 }
 
 /// Opens the store and assembles the use cases. A new store gets its keys first.
@@ -184,6 +195,7 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Out
             .map_err(store)?;
     }
     app.indexes.prepare().await.map_err(store)?;
+    app.backchannel_logout.take_up().await.map_err(store)?;
     let without = app.clients.without_their_grant().await.map_err(store)?;
     if !without.is_empty() {
         let ids = without.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");

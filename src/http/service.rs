@@ -7,8 +7,8 @@ use poem::http::StatusCode;
 use poem::{FromRequest, Request, RequestBody};
 
 use crate::app::{
-    AccessTokens, Accounts, Administration, App, AuthorizationRequests, Clients, Consents, Grants, Logins,
-    Monitoring, RefusalLog, Sessions, Settings, TokenKeys, Tokens,
+    AccessTokens, Accounts, Administration, App, AuthorizationRequests, BackchannelLogout, Clients, Consents,
+    Grants, Logins, Monitoring, RefusalLog, Sessions, Settings, TokenKeys, Tokens,
 };
 
 /// A service, borrowed for the duration of a request.
@@ -68,6 +68,7 @@ shared! {
     logins: Logins,
     consents: Consents,
     administration: Administration,
+    backchannel_logout: BackchannelLogout,
     monitoring: Monitoring,
     refusals: RefusalLog,
 }

@@ -1,11 +1,11 @@
-//! Keys, secrets, access tokens and ID tokens.
+//! Keys, secrets, access tokens, ID tokens and logout tokens.
 //!
 //! All secrets are in the keys folder ([`folder`]) and nowhere else: keys that sign access tokens, secrets for refresh
 //! tokens, peppers for passwords. A file's name ([`name`]) says what it is and when it was made; what a signing key
 //! does at a moment depends on those names alone ([`life`]).
 //!
 //! - [`keys::SigningKeys`]: the current signing keys, watched while the server runs; [`jwks`]: their public halves.
-//! - [`signing::SigningKey`]: one key and how it signs; [`claims`] and [`id_token`]: what it signs.
+//! - [`signing::SigningKey`]: one key and how it signs; [`claims`], [`id_token`] and [`logout_token`]: what it signs.
 //! - [`secrets`]: the refresh secrets and the peppers.
 //! - [`known`]: check values of those, by which a start notices the keys folder of other data.
 //! - [`verify`]: verifies heirloom's access tokens for its own API.
@@ -22,6 +22,7 @@ pub mod keys;
 pub mod known;
 pub mod life;
 mod locked_folder;
+pub mod logout_token;
 pub mod name;
 mod pair;
 pub mod rotate;
@@ -39,6 +40,7 @@ pub use jwks::JwksDocument;
 pub use keys::SigningKeys;
 pub use known::{KnownSecret, SecretsInUse};
 pub use life::{KeyLife, KeyState};
+pub use logout_token::{LogoutEvents, LogoutTokenClaims};
 pub use pair::NotAKey;
 pub use rotate::{KeyInfo, NewKey, SecretInfo, SecretState};
 pub use secret_files::Secret;

@@ -26,6 +26,7 @@ pub struct SigningKey {
     /// The encoded header with the dot after it, for each [`TokenType`].
     at_jwt: String,
     jwt: String,
+    logout_jwt: String,
     verifying: jsonwebtoken::DecodingKey,
 }
 
@@ -35,8 +36,10 @@ pub enum TokenType {
     /// `at+jwt` (RFC 9068 §2.1).
     #[default]
     AtJwt,
-    /// `JWT`, for resource servers that accept nothing else.
+    /// `JWT`, for ID tokens, and for resource servers that accept nothing else.
     Jwt,
+    /// `logout+jwt` (OpenID Connect Back-Channel Logout §2.4).
+    LogoutJwt,
 }
 
 impl TokenType {
@@ -46,6 +49,7 @@ impl TokenType {
         match self {
             Self::AtJwt => "at+jwt",
             Self::Jwt => "JWT",
+            Self::LogoutJwt => "logout+jwt",
         }
     }
 }
@@ -82,6 +86,7 @@ impl SigningKey {
             kid,
             at_jwt: header(TokenType::AtJwt),
             jwt: header(TokenType::Jwt),
+            logout_jwt: header(TokenType::LogoutJwt),
             pair,
             public,
             verifying,
@@ -119,6 +124,7 @@ impl SigningKey {
         token.push_str(match typ {
             TokenType::AtJwt => &self.at_jwt,
             TokenType::Jwt => &self.jwt,
+            TokenType::LogoutJwt => &self.logout_jwt,
         });
         // Serialised first and encoded in one call: an encoder used as the writer would be called for every single
         // comma.
@@ -184,7 +190,7 @@ mod tests {
         use jsonwebtoken::Algorithm::{ES256, RS256};
         for (algorithm, theirs) in SigningAlgorithm::ALL.into_iter().zip([RS256, ES256]) {
             let key = new_key(algorithm);
-            for typ in [TokenType::AtJwt, TokenType::Jwt] {
+            for typ in [TokenType::AtJwt, TokenType::Jwt, TokenType::LogoutJwt] {
                 let token = key.sign(typ, &CLAIMS).unwrap();
                 let mut validation = jsonwebtoken::Validation::new(theirs);
                 validation.set_audience(CLAIMS.aud);

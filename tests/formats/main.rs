@@ -16,6 +16,7 @@ mod installation;
 mod keys;
 mod kinds;
 mod login;
+mod logout_deliveries;
 mod older;
 mod parts;
 mod recorded;

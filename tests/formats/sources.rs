@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Every stored or sealed type with its module, except ids and names, which a macro encodes. `Stored` of `token` is a check value.
 const STORED_TYPES: &[&str] = &[
+    "app::Ending",
+    "app::LogoutDelivery",
     "client::Client",
     "client::ClientEvent",
     "client::ClientMetadata",
@@ -79,6 +81,10 @@ const STORED_TYPES: &[&str] = &[
 const RECORDS: &[&str] = &[
     r#"vault b"K""#,
     r#"vault b"S""#,
+    r#"vault b"bg""#,
+    r#"vault b"bk""#,
+    r#"vault b"bo""#,
+    r#"vault b"bp""#,
     r#"vault b"d""#,
     r#"vault b"f""#,
     r#"vault b"i""#,

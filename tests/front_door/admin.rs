@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PUBLIC, Server, USER};
 
 /// The administrator in these tests.
-const ADMIN: (&str, &str) = ("root", "walnut-copper-58-harbour");
+pub(crate) const ADMIN: (&str, &str) = ("root", "walnut-copper-58-harbour");
 
 /// A server with an administrator who is signed in.
 pub(crate) struct Office {

@@ -2,6 +2,7 @@
 //!
 //! Basic and Form Post have the same modules: they are in [`modules`], and each plan runs all of them.
 
+mod backchannel_logout;
 mod basic;
 mod config;
 mod form_post;

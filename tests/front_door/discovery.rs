@@ -33,6 +33,8 @@ async fn the_metadata_says_what_is_supported() {
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "userinfo_endpoint": format!("{base}/oauth/userinfo"),
         "end_session_endpoint": format!("{base}/oauth/logout"),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "scopes_supported": ["account", "admin", "email", "offline_access", "openid", "profile", "read", "write"],
         "response_types_supported": ["code"],

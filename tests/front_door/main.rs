@@ -25,6 +25,7 @@ mod account_rate_limits;
 mod admin;
 mod authorization_code;
 mod authorize;
+mod backchannel_logout;
 mod browser;
 mod browsers;
 mod client_credentials;

@@ -256,6 +256,8 @@ async fn a_deleted_account_is_gone_and_its_names_taken_again_inherit_nothing() {
     for name in ["bob", "bob@example.com"] {
         assert_eq!(sign_in(&server, name, PASSWORD).await.outcome(), (400, "invalid_grant"));
     }
+    // No app has to be told of it.
+    server.app.backchannel_logout.deliver_due().await.unwrap();
     for (key, value) in vault_of(&server).await {
         for bytes in [key.as_bytes(), &value] {
             assert!(!contains(bytes, "bob"));

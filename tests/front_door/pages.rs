@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use heirloom::app::backchannel_logout::delivery::{self, LogoutDelivery};
+use heirloom::oauth::ClientId;
+use heirloom::store::{Append, Expected, RecordChange, StreamId};
 use serde_json::{Value, json};
 
 use crate::admin::Office;
@@ -34,7 +37,24 @@ async fn add_twenty(office: &Office, round: usize, session: &mut Answer) {
         server.app.accounts.invite(Vec::new(), Duration::from_hours(1)).await.unwrap();
         sign_in_on(server, FIREFOX, &name).await;
         *session = server.refresh(&session.refresh_token()).await;
+        add_delivery(server, &name).await;
     }
+}
+
+/// Adds a logout token that a client is to get.
+async fn add_delivery(server: &Server, client: &str) {
+    let client = client.parse::<ClientId>().unwrap();
+    let (user, login, since) = ([1; 16].into(), [2; 16].into(), server.now());
+    let key = delivery::pending(&client, since, &[3; 16]);
+    let delivery = LogoutDelivery { client, user, login, since, tries: 0, last_error: None };
+    let append = Append {
+        stream: StreamId::new(b'-', b"records").unwrap(),
+        expected: Expected::NoStream,
+        events: Vec::new(),
+        snapshot: Vec::new(),
+        records: vec![RecordChange::Put(key, delivery.encode())],
+    };
+    server.app.store.append(append).await.unwrap();
 }
 
 /// The cost of a page, in reads and rows, and where the next page begins.
@@ -73,6 +93,7 @@ async fn no_list_endpoint_reads_more_than_its_page() {
         ("/admin/clients", ""),
         ("/admin/clients/{id}/sessions", PUBLIC),
         ("/admin/invitations", ""),
+        ("/admin/logout-deliveries", ""),
         ("/admin/events", ""),
     ];
     // A timeline's line may stand for several events; `timeline.rs` checks for how many at most.

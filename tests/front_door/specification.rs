@@ -195,6 +195,7 @@ fn broken(id: &str) -> Value {
         | "adminListUserSessions"
         | "adminListClientSessions"
         | "adminListInvitations"
+        | "adminListLogoutDeliveries"
         | "adminFollowEvents" => json!("after=x"),
         "adminListClients" => json!("after=%00"),
         "adminListEvents" => json!("stream=x"),

@@ -7,11 +7,12 @@ use super::environment::{AssembleError, Environment};
 use super::keys::{hash_peppers, key_life};
 use super::settings::{limits, sign_up_limits};
 use crate::app::account_rate_limits::AccountRateLimits;
+use crate::app::backchannel_logout::{DeliveryCounts, Requests};
 use crate::app::keys::codec;
 use crate::app::metrics::{LoginOutcomes, TokenRequests};
 use crate::app::{
-    AccessTokens, Accounts, Clients, Consents, EventLog, InstallationEpoch, Logins, Monitoring, RefusalLog,
-    Repository, Sessions, Settings, Sweeper, TokenKeys,
+    AccessTokens, Accounts, BackchannelLogout, Clients, Consents, EventLog, InstallationEpoch, Logins,
+    Monitoring, RefusalLog, Repository, Sessions, Settings, Sweeper, TokenKeys,
 };
 use crate::clock::Clock;
 use crate::config::{AccessTokenType, Config};
@@ -36,6 +37,7 @@ pub(super) struct Parts {
     pub(super) rate_limits: Arc<AccountRateLimits>,
     pub(super) installation: Arc<InstallationEpoch>,
     pub(super) login_outcomes: Arc<LoginOutcomes>,
+    pub(super) deliveries: Arc<DeliveryCounts>,
 }
 
 impl Parts {
@@ -82,6 +84,7 @@ impl Parts {
                 epoch: AtomicU32::default(),
             }),
             login_outcomes: Arc::default(),
+            deliveries: Arc::default(),
             settings: Arc::clone(settings),
             store,
             repository,
@@ -143,6 +146,20 @@ impl Parts {
         }))
     }
 
+    pub(super) fn backchannel_logout(&self) -> BackchannelLogout {
+        BackchannelLogout {
+            repository: self.repository.clone(),
+            clients: Arc::clone(&self.clients),
+            installation: Arc::clone(&self.installation),
+            keys: Arc::clone(&self.keys),
+            settings: Arc::clone(&self.settings),
+            counts: Arc::clone(&self.deliveries),
+            requests: Requests::default(),
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+        }
+    }
+
     pub(super) fn access_tokens(&self, sessions: &Arc<Sessions>, config: &Config) -> AccessTokens {
         let plain_jwt = config.audiences.iter().any(|audience| audience.typ == AccessTokenType::Jwt);
         let issuer = &config.issuer;
@@ -175,6 +192,7 @@ impl Parts {
         Monitoring {
             token_requests,
             logins: Arc::clone(&self.login_outcomes),
+            deliveries: Arc::clone(&self.deliveries),
             passwords: Arc::clone(&self.passwords),
             throttle: Arc::clone(&self.throttle),
             sweeper: Arc::clone(sweeper),

@@ -122,7 +122,7 @@ impl RefreshGrant {
         let (append, after) = prepared(&id, session, &decision.events, Vec::new()).map_err(Failed::Append)?;
         let mint =
             || decision.outcome.as_ref().ok().map(|granted| self.mint.mint(id, &after, granted, &recipient));
-        let append = self.repository.store().append(append);
+        let append = self.repository.land(append);
         let (appended, minted) = self.overlap.run(id, append, mint).await;
         appended.map_err(Failed::Append)?;
         report(id, &after, &decision.events);

@@ -1,5 +1,6 @@
 //! The sweeper's part in logins: it writes down that one is over, and removes those that ended long ago.
 
+use crate::app::backchannel_logout::outbox;
 use crate::app::error::TokenError;
 use crate::app::repository::Loaded;
 use crate::app::sweep::{Sweeper, Swept};
@@ -9,6 +10,9 @@ use crate::login::{Login, LogoutReason, Status, index};
 use crate::oauth::LoginId;
 use crate::session::device;
 use crate::store::{RecordChange, RecordKey, StoreError};
+
+/// How many records are removed at a time.
+const FORGOTTEN_AT_ONCE: usize = 100;
 
 impl Sweeper {
     /// Ends the logins whose absolute expiry has passed, and removes those that ended before `oldest_kept`. Takes at most
@@ -76,11 +80,27 @@ impl Sweeper {
         match state.map(|login| (login.status, login.begun.user)) {
             Some((Status::Ended { at, .. }, user)) if at <= oldest_kept => {
                 taken.push(RecordChange::Delete(device::record(user, id)));
+                taken.extend(self.forget_who_knows(id).await?);
                 Ok(self.repository.remove::<Login>(&id, expected, taken).await?)
             }
             Some((Status::Ended { .. } | Status::Live, _)) | None => {
                 Ok(self.repository.change_guarded::<Login>(&id, expected, taken).await?)
             }
+        }
+    }
+}
+
+impl Sweeper {
+    /// The changes that remove the records of the clients that know a login. If there are many, some are removed at once.
+    async fn forget_who_knows(&self, id: LoginId) -> Result<Vec<RecordChange>, TokenError> {
+        loop {
+            let found = self.repository.scan(outbox::all_who_know(id), None, FORGOTTEN_AT_ONCE).await?;
+            let is_last = found.len() < FORGOTTEN_AT_ONCE;
+            let forgotten = found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect();
+            if is_last {
+                return Ok(forgotten);
+            }
+            self.repository.change_records(forgotten).await?;
         }
     }
 }

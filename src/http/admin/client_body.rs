@@ -111,7 +111,7 @@ pub(super) struct ClientSettings {
     /// What its ID tokens are signed by; left out: RS256.
     #[oai(skip_serializing_if_is_none)]
     id_token_signed_response_alg: Option<AlgorithmWord>,
-    /// Where it is to be told that a login has ended. heirloom sends nothing there yet.
+    /// Where it is told that a login has ended (OpenID Connect Back-Channel Logout). heirloom sends logout tokens there.
     #[oai(skip_serializing_if_is_none)]
     backchannel_logout_uri: Option<String>,
     /// Its home page.

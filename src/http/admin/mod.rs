@@ -10,6 +10,7 @@ mod events;
 mod invitations;
 mod limits;
 mod live;
+mod logout_deliveries;
 mod sessions;
 mod sign_in_load;
 mod user_body;
@@ -26,6 +27,7 @@ pub(super) type AdminApis = (
     sessions::SessionsApi,
     events::EventsApi,
     sign_in_load::SignInLoadApi,
+    logout_deliveries::LogoutDeliveriesApi,
 );
 
 /// Every endpoint of the administration.
@@ -37,5 +39,6 @@ pub(super) fn apis(live: Live) -> AdminApis {
         sessions::SessionsApi,
         events::EventsApi { live },
         sign_in_load::SignInLoadApi,
+        logout_deliveries::LogoutDeliveriesApi,
     )
 }

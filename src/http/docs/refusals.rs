@@ -358,7 +358,11 @@ fn of_operation(id: &str) -> Vec<ApiError> {
         "adminListUsers" => {
             vec![ApiError::user(&UserError::Name(NameRefused::Character), "prefix", "password")]
         }
-        "adminListUserSessions" | "adminListClientSessions" | "adminListClients" | "adminListInvitations" => {
+        "adminListUserSessions"
+        | "adminListClientSessions"
+        | "adminListClients"
+        | "adminListInvitations"
+        | "adminListLogoutDeliveries" => {
             vec![after()]
         }
         "adminRegisterClient" => {

@@ -37,6 +37,10 @@ struct Metadata {
     userinfo_endpoint: String,
     /// Where a client sends a browser to sign out (OpenID Connect RP-Initiated Logout §2.1).
     end_session_endpoint: String,
+    /// Whether clients are told that a login has ended (OpenID Connect Back-Channel Logout §2.1).
+    backchannel_logout_supported: bool,
+    /// Whether they are told by the `sid` of the ID token.
+    backchannel_logout_session_supported: bool,
     /// Where the public keys are.
     jwks_uri: String,
     /// The scopes.
@@ -183,6 +187,8 @@ fn metadata(settings: &Settings, algorithms: &[&str]) -> Metadata {
         introspection_endpoint_auth_methods_supported: words(&CONFIDENTIAL),
         userinfo_endpoint: at("/oauth/userinfo"),
         end_session_endpoint: at("/oauth/logout"),
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: settings.scopes.words().into_iter().map(str::to_owned).collect(),
         response_types_supported: words(&["code"]),

@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod codes;
+pub(crate) mod receiver;
 pub(crate) mod web_browser;
 
 use std::path::Path;

@@ -1,0 +1,357 @@
+//! Delivers: tries what is due, several at once, but few of one client, so that one that is slow or down holds up nobody
+//! else.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::task::{Id, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::BackchannelLogout;
+use super::delivery::{self, LogoutDelivery};
+use crate::app::error::TokenError;
+use crate::clock::Timestamp;
+use crate::oauth::ClientId;
+use crate::store::{RecordChange, RecordKey};
+use crate::token::{LogoutEvents, LogoutTokenClaims, SigningAlgorithm, TokenType};
+
+/// The most deliveries that are tried at once.
+const AT_ONCE: usize = 32;
+/// The most of one client.
+const OF_ONE_CLIENT: usize = 2;
+/// The longest pause between two looks, whatever the clock says: somebody may set it.
+const LOOKS_EVERY: Duration = Duration::from_mins(1);
+/// The pause after an error of the store or of the keys.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+/// How long those that are being tried may take when the server stops.
+const DRAIN: Duration = Duration::from_secs(2);
+/// For how long those that were given up are listed.
+const LISTED_FOR: Duration = Duration::from_hours(7 * 24);
+/// For how long a logout token is good. §2.4: it is recommended to be "at most two minutes in the future".
+const TOKEN_LIFETIME: Duration = Duration::from_mins(2);
+/// How many records are read at a time.
+const PAGE: usize = 100;
+
+/// What is being tried.
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<Result<(), TokenError>>,
+    /// The delivery of each task.
+    places: HashMap<Id, (RecordKey, ClientId)>,
+    /// The client that had its turn last.
+    last: Option<ClientId>,
+}
+
+/// What became of a try.
+enum Tried {
+    /// The client has accepted it.
+    Accepted,
+    /// The client is gone, or wants to be told no more.
+    Unwanted,
+    /// It failed, for this reason.
+    Failed(String),
+}
+
+impl BackchannelLogout {
+    /// Takes up what was left when the last process ended: makes its deliveries, and counts them. Call it before the
+    /// sweeper removes anything.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store fails.
+    pub async fn take_up(&self) -> Result<(), TokenError> {
+        self.expand().await?;
+        let (mut pending, mut after) = (0_u64, None);
+        loop {
+            let page = self.repository.scan(delivery::all_pending(), after, PAGE).await?;
+            pending = pending.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE => after = Some(last.clone()),
+                Some(_) | None => break,
+            }
+        }
+        self.counts.found(pending);
+        Ok(())
+    }
+
+    /// Delivers until `stopping` is over; then waits a moment for what is being tried.
+    pub async fn keep_delivering(self: Arc<Self>, stopping: impl Future<Output = ()> + Send) {
+        let mut stopping = pin!(stopping);
+        let mut under_way = UnderWay::default();
+        loop {
+            let wait = match self.look(&mut under_way).await {
+                Ok(next) => next.map_or(LOOKS_EVERY, |next| next.since(self.clock.now()).min(LOOKS_EVERY)),
+                Err(error) => pause_after(&error),
+            };
+            let settled = tokio::select! {
+                () = &mut stopping => break,
+                () = self.repository.outbox().notified() => Ok(()),
+                settled = under_way.next(), if !under_way.tasks.is_empty() => settled,
+                () = sleep(wait) => Ok(()),
+            };
+            if let Err(error) = settled {
+                let pause = pause_after(&error);
+                tokio::select! {
+                    () = &mut stopping => break,
+                    () = sleep(pause) => {}
+                }
+            }
+        }
+        // What is cut off is tried again after the next start.
+        let _ = timeout(DRAIN, async {
+            while !under_way.tasks.is_empty() {
+                let _ = under_way.next().await;
+            }
+        })
+        .await;
+    }
+
+    /// Tries all that is due now, and waits until it has been tried.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store or the keys fail; what is left stays pending.
+    pub async fn deliver_due(self: &Arc<Self>) -> Result<(), TokenError> {
+        let mut under_way = UnderWay::default();
+        loop {
+            self.look(&mut under_way).await?;
+            if under_way.tasks.is_empty() {
+                return Ok(());
+            }
+            under_way.next().await?;
+        }
+    }
+
+    /// Makes deliveries of what has ended, begins to try what is due, and forgets what was given up long ago. Returns when
+    /// the next one is due.
+    async fn look(self: &Arc<Self>, under_way: &mut UnderWay) -> Result<Option<Timestamp>, TokenError> {
+        self.expand().await?;
+        self.forget_given_up().await?;
+        let mut next: Option<Timestamp> = None;
+        for client in under_way.in_turn(self.clients_with_pending().await?) {
+            let due = self.begin_due(client, under_way).await?;
+            next = [next, due].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+
+    /// The clients with pending deliveries.
+    async fn clients_with_pending(&self) -> Result<Vec<ClientId>, TokenError> {
+        let (mut clients, mut after) = (Vec::new(), None);
+        loop {
+            let found = self.repository.scan(delivery::all_pending(), after, 1).await?;
+            let Some((key, value)) = found.into_iter().next() else { return Ok(clients) };
+            after = Some(match LogoutDelivery::decode(&value) {
+                Ok(delivery) => {
+                    let last = delivery::last_of(&delivery.client);
+                    clients.push(delivery.client);
+                    last
+                }
+                Err(error) => {
+                    self.drop_unreadable(key.clone(), &error).await?;
+                    key
+                }
+            });
+        }
+    }
+
+    /// Begins to try what is due to a client, as far as there is room. Returns when the next one is due.
+    async fn begin_due(
+        self: &Arc<Self>,
+        client: ClientId,
+        under_way: &mut UnderWay,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        let limit = under_way.of(&client).saturating_add(OF_ONE_CLIENT);
+        let now = self.clock.now();
+        for (key, value) in self.repository.scan(delivery::pending_of(&client), None, limit).await? {
+            if under_way.has(&key) {
+                continue;
+            }
+            let (due, id) = delivery::place_of(&key).unwrap_or_default();
+            if due > now {
+                return Ok(Some(due));
+            }
+            // Whichever ends first makes room, and then there is another look.
+            if under_way.of(&client) >= OF_ONE_CLIENT || under_way.tasks.len() >= AT_ONCE {
+                return Ok(None);
+            }
+            match LogoutDelivery::decode(&value) {
+                Ok(delivery) => {
+                    let deliver = Arc::clone(self).deliver(key.clone(), id, delivery);
+                    under_way.begin(key, client.clone(), deliver);
+                }
+                Err(error) => self.drop_unreadable(key, &error).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tries a delivery, and writes down what became of it.
+    async fn deliver(
+        self: Arc<Self>,
+        key: RecordKey,
+        id: [u8; 16],
+        delivery: LogoutDelivery,
+    ) -> Result<(), TokenError> {
+        let outcome = self.tried(&delivery).await?;
+        let mut changes = vec![RecordChange::Delete(key)];
+        let error = match outcome {
+            Tried::Failed(error) => error,
+            Tried::Accepted | Tried::Unwanted => {
+                self.repository.change_records(changes).await?;
+                self.counts.settled();
+                if matches!(outcome, Tried::Accepted) {
+                    self.counts.delivered();
+                }
+                return Ok(());
+            }
+        };
+        let now = self.clock.now();
+        let [jitter] = self.random.bytes()?;
+        let next = delivery.next_try(now, jitter);
+        let failed = delivery.failed(error);
+        let key = next
+            .map_or_else(|| delivery::given_up(now, &id), |due| delivery::pending(&failed.client, due, &id));
+        changes.push(RecordChange::Put(key, failed.encode()));
+        self.repository.change_records(changes).await?;
+        self.counts.failed();
+        let error = failed.last_error.as_deref().unwrap_or_default();
+        let (client, user, login, tries) = (&failed.client, failed.user, failed.login, failed.tries);
+        if next.is_some() {
+            tracing::debug!(client.id = %client, login.id = %login, tries, error, "a client was not told of a logout");
+        } else {
+            self.counts.given_up();
+            self.counts.settled();
+            tracing::warn!(
+                client.id = %client, user.id = %user, login.id = %login, tries, error,
+                "given up: a client could not be told of a logout"
+            );
+        }
+        Ok(())
+    }
+
+    async fn tried(&self, delivery: &LogoutDelivery) -> Result<Tried, TokenError> {
+        // As it is registered now: an operator may have corrected the URI.
+        let known = self.clients.known(&delivery.client).await?;
+        let Some(metadata) = known.as_ref().map(|known| &known.registration.metadata) else {
+            return Ok(Tried::Unwanted);
+        };
+        let Some(uri) = &metadata.backchannel_logout_uri else { return Ok(Tried::Unwanted) };
+        let token = self.logout_token(delivery, metadata.id_token_signed_response_alg)?;
+        Ok(match self.requests.send(uri.as_str(), &token).await {
+            Ok(()) => Tried::Accepted,
+            Err(error) => Tried::Failed(error.to_string()),
+        })
+    }
+
+    /// The token of one try, signed as the client's ID tokens are. Each has a `jti` of its own: §2.6 lets a client refuse one that it has seen, but a try is
+    /// repeated because nobody knows what became of the last one.
+    fn logout_token(
+        &self,
+        delivery: &LogoutDelivery,
+        algorithm: SigningAlgorithm,
+    ) -> Result<String, TokenError> {
+        let now = self.clock.now();
+        let (user, login) = (delivery.user.to_string(), delivery.login.to_string());
+        let claims = LogoutTokenClaims {
+            iss: &self.settings.issuer,
+            sub: &user,
+            aud: delivery.client.as_str(),
+            iat: now.seconds(),
+            exp: now.after(TOKEN_LIFETIME).seconds(),
+            jti: &URL_SAFE_NO_PAD.encode(self.random.bytes::<16>()?),
+            sid: &login,
+            events: LogoutEvents::default(),
+        };
+        Ok(self.keys.signing.id_token_signer(algorithm)?.sign(TokenType::LogoutJwt, &claims)?)
+    }
+
+    async fn forget_given_up(&self) -> Result<(), TokenError> {
+        let oldest = self.clock.now().before(LISTED_FOR);
+        loop {
+            let front = self.repository.scan(delivery::all_given_up(), None, PAGE).await?;
+            let read = front.len();
+            let old: Vec<_> = front
+                .into_iter()
+                .take_while(|(key, _)| delivery::place_of(key).is_none_or(|(at, _)| at < oldest))
+                .map(|(key, _)| RecordChange::Delete(key))
+                .collect();
+            let is_last = old.len() < PAGE || read < PAGE;
+            if !old.is_empty() {
+                self.repository.change_records(old).await?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn drop_unreadable(
+        &self,
+        key: RecordKey,
+        error: &crate::encoding::DecodeError,
+    ) -> Result<(), TokenError> {
+        tracing::error!(error = %error, "a pending logout delivery can't be read: it is dropped");
+        self.repository.change_records(vec![RecordChange::Delete(key)]).await?;
+        self.counts.settled();
+        Ok(())
+    }
+}
+
+/// Logs an error, and says how long to wait.
+fn pause_after(error: &TokenError) -> Duration {
+    if error.should_log() {
+        tracing::error!(error = %error, "clients can't be told of logouts at the moment");
+    }
+    AFTER_ERROR
+}
+
+impl UnderWay {
+    /// Begins to try a delivery.
+    fn begin(
+        &mut self,
+        key: RecordKey,
+        client: ClientId,
+        deliver: impl Future<Output = Result<(), TokenError>> + Send + 'static,
+    ) {
+        let task = self.tasks.spawn(deliver);
+        self.last = Some(client.clone());
+        self.places.insert(task.id(), (key, client));
+    }
+
+    /// Waits for one of them. Call it only if there is one.
+    async fn next(&mut self) -> Result<(), TokenError> {
+        match self.tasks.join_next_with_id().await {
+            Some(Ok((id, settled))) => {
+                self.places.remove(&id);
+                settled
+            }
+            Some(Err(error)) => {
+                self.places.remove(&error.id());
+                Err(TokenError::Internal(format!("a logout delivery: {error}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn has(&self, key: &RecordKey) -> bool {
+        self.places.values().any(|(place, _)| place == key)
+    }
+
+    /// How many of a client are being tried.
+    fn of(&self, client: &ClientId) -> usize {
+        self.places.values().filter(|(_, other)| other == client).count()
+    }
+
+    /// The clients, which are in the order of their keys, beginning behind the one that had its turn last.
+    fn in_turn(&self, mut clients: Vec<ClientId>) -> Vec<ClientId> {
+        let last = self.last.as_ref().map(delivery::last_of);
+        let first =
+            last.map_or(0, |last| clients.partition_point(|client| delivery::last_of(client) <= last));
+        clients.rotate_left(first);
+        clients
+    }
+}

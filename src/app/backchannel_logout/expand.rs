@@ -1,0 +1,148 @@
+//! Makes deliveries of the outbox's entries.
+//!
+//! The deliveries of an entry take its place in one change of records, which also forgets that these clients know the
+//! login. Only where there are very many does that take several changes; the entry goes with the last one. If the process
+//! ends between two, the next one makes the same deliveries, under the same ids.
+
+use std::collections::BTreeSet;
+
+use super::BackchannelLogout;
+use super::delivery::{self, LogoutDelivery};
+use super::outbox::{self, Ending, known_login};
+use crate::app::error::TokenError;
+use crate::clock::Timestamp;
+use crate::login::{Status as LoginStatus, index as logins};
+use crate::oauth::{ClientId, LoginId, SessionEpoch, SessionId, UserId};
+use crate::session::{Session, Status, index as sessions};
+use crate::store::{RecordChange, RecordKey};
+
+/// How many entries, logins, sessions or clients are read at a time.
+const PAGE: usize = 100;
+/// How many deliveries are written at a time.
+const WRITTEN_AT_ONCE: usize = 100;
+
+/// Who is told of what: the clients, with the logins that they know.
+type Told = BTreeSet<(LoginId, ClientId)>;
+
+impl BackchannelLogout {
+    /// Makes deliveries of all entries.
+    pub(super) async fn expand(&self) -> Result<(), TokenError> {
+        loop {
+            let entries = self.repository.scan(outbox::all(), None, PAGE).await?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for (key, ending) in entries {
+                match Ending::decode(&ending) {
+                    Ok(ending) => self.expand_one(key, ending).await?,
+                    Err(error) => {
+                        tracing::error!(error = %error, "an entry of the logout outbox can't be read: nobody is told of it");
+                        self.repository.change_records(vec![RecordChange::Delete(key)]).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn expand_one(&self, entry: RecordKey, ending: Ending) -> Result<(), TokenError> {
+        let (user, told) = match ending {
+            Ending::Login { login, user } => (user, self.who_know(login).await?),
+            Ending::Session { client, login, user } => (user, Told::from([(login, client)])),
+            Ending::User { user, before } => (user, self.told_of_user(user, before).await?),
+        };
+        let now = self.clock.now();
+        let (mut changes, mut made) = (Vec::new(), 0_u64);
+        for (login, client) in told {
+            changes.push(RecordChange::Delete(outbox::known_to(login, &client)));
+            if self.listens(&client).await? {
+                let id = delivery::id(&entry, login, &client);
+                // Due at once: at the earliest time that there is, so that the key is the same however often it is made.
+                let key = delivery::pending(&client, Timestamp::default(), &id);
+                let delivery = LogoutDelivery { client, user, login, since: now, tries: 0, last_error: None };
+                changes.push(RecordChange::Put(key, delivery.encode()));
+                made = made.saturating_add(1);
+            }
+            if changes.len() >= WRITTEN_AT_ONCE {
+                self.repository.change_records(std::mem::take(&mut changes)).await?;
+            }
+        }
+        changes.push(RecordChange::Delete(entry));
+        self.repository.change_records(changes).await?;
+        self.counts.added(made);
+        Ok(())
+    }
+
+    /// Whether a client wants to be told.
+    async fn listens(&self, client: &ClientId) -> Result<bool, TokenError> {
+        let known = self.clients.known(client).await?;
+        Ok(known.is_some_and(|known| known.registration.metadata.backchannel_logout_uri.is_some()))
+    }
+
+    /// The clients that know a login.
+    async fn who_know(&self, login: LoginId) -> Result<Told, TokenError> {
+        let keys = self.every(outbox::all_who_know(login)).await?;
+        Ok(keys.iter().filter_map(outbox::client_of).map(|client| (login, client)).collect())
+    }
+
+    /// Whom to tell when all logins and sessions of a user have ended, but what is kept.
+    async fn told_of_user(&self, user: UserId, before: SessionEpoch) -> Result<Told, TokenError> {
+        let now = self.repository.user(user).await?.state.unwrap_or_default().session_epoch;
+        let mut told = Told::new();
+        for id in self.every(logins::all_of_user(user)).await?.iter().filter_map(logins::login_of) {
+            let Some(login) = self.repository.login(id).await?.state else { continue };
+            let begun = login.begun.user_epoch;
+            // Of one that was logged out, they are told by its own entry.
+            let is_ended =
+                login.status == LoginStatus::Live && before.covers(id, begun) && !now.covers(id, begun);
+            if is_ended {
+                told.extend(self.who_know(id).await?);
+            }
+        }
+        let mut kept = None;
+        // Sessions with `offline_access` may have outlived their logins.
+        for id in self.every(sessions::all_of_user(user)).await?.iter().filter_map(sessions::session_of) {
+            let Some(session) = self.repository.session(id).await?.state else { continue };
+            let Some((_, login)) = known_login(&session.started) else { continue };
+            if self.ended_with((id, &session), before, now).await? {
+                told.insert((login, session.started.client.clone()));
+            } else if now.kept == Some(id.into()) {
+                kept = Some((login, session.started.client.clone()));
+            }
+        }
+        // The client of a session that was kept goes on, although the login is over.
+        if let Some(kept) = kept {
+            told.remove(&kept);
+        }
+        Ok(told)
+    }
+
+    /// Whether a session held before its user's epoch was raised, and does not hold any more.
+    async fn ended_with(
+        &self,
+        (id, session): (SessionId, &Session),
+        before: SessionEpoch,
+        now: SessionEpoch,
+    ) -> Result<bool, TokenError> {
+        let started = &session.started;
+        let is_live = session.status == Status::Live
+            && !session.is_expired(self.clock.now())
+            && !self.installation.is_from_before_a_restore(session);
+        if !is_live || !started.holds_in(id, before) || started.holds_in(id, now) {
+            return Ok(false);
+        }
+        Ok(self.repository.login_end(started.online(), self.clock.now()).await?.is_none())
+    }
+
+    /// All keys of an index.
+    async fn every(&self, index: RecordKey) -> Result<Vec<RecordKey>, TokenError> {
+        let mut keys: Vec<RecordKey> = Vec::new();
+        loop {
+            let page = self.repository.scan(index.clone(), keys.last().cloned(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            keys.extend(page.into_iter().map(|(key, _)| key));
+            if is_last {
+                return Ok(keys);
+            }
+        }
+    }
+}
