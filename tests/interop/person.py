@@ -49,6 +49,15 @@ class Person:
             url = target
         raise RuntimeError(f"it goes in a circle at {url}")
 
+    def log_out(self):
+        """Ends the login on heirloom's own pages."""
+        page = self.go(f"{self.issuer.geturl()}/logout")
+        form = next(form for form in forms(page.text) if form.action.endswith("/logout"))
+        target = urllib.parse.urljoin(page.url, form.action)
+        status, _, text = self.send("POST", target, form.fields, origin_of(page.url))
+        if status not in (200, 303):
+            raise RuntimeError(f"not signed out: {status} {text[:500]!r}")
+
     def answer(self, url, headers, text):
         """What the person does with a page of heirloom: what it asked, where that is sent, and the fields."""
         is_own = urllib.parse.urlsplit(url)[:2] == self.issuer[:2]

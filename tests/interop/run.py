@@ -210,7 +210,7 @@ def judge(language, results, full=True):
             continue
         excused = [parse_excuse(text) for text in entry.get("not supported", [])]
         typs = ("at+jwt", "JWT") if entry["as"] == "resource server" else ("",)
-        for check in CHECKS[entry["as"]]:
+        for check in CHECKS[entry["as"]] + entry.get("also", []):
             for style in entry.get("styles", [""]):
                 for typ in typs:
                     at = (entry["library"], entry["as"], style, typ, check)

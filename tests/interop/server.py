@@ -21,14 +21,14 @@ PATIENCE = 30
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def ask(url, form=None, bearer=None, body=None):
+def ask(url, form=None, bearer=None, body=None, method=None):
     """Sends a GET, or a POST of a form or of JSON, and returns the JSON of a 2xx answer."""
     data = urllib.parse.urlencode(form).encode() if form is not None else None
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     if body is not None:
         data = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
-    with DIRECT.open(urllib.request.Request(url, data=data, headers=headers), timeout=PATIENCE) as answer:
+    with DIRECT.open(urllib.request.Request(url, data=data, headers=headers, method=method), timeout=PATIENCE) as answer:
         return json.load(answer)
 
 

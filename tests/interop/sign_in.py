@@ -15,6 +15,8 @@ from server import ask
 
 # A person refuses first, since what is allowed once is not asked again.
 CHECKS = ["person refuses", "sign in", "signed in already", "password again", "refresh", "sign out"]
+# What only some libraries have: their entries in expected.json name it as `also`, and their apps say where.
+BACK_CHANNEL_LOGOUT = "back-channel logout"
 # The clients that are registered for the app.
 CONFIDENTIAL, PUBLIC, WITHOUT_PKCE = "sign-in-app", "sign-in-public", "sign-in-without-pkce"
 SCOPE = "openid profile email offline_access read"
@@ -30,8 +32,7 @@ def register(server, port):
     token = server.administrator()
 
     def registered(client, **more):
-        body = {"id": client, "type": "confidential", "scopes": SCOPE.split()[1:],
-                "redirect_uris": [f"{base}/callback", f"{base}/oauth2/callback"], "post_logout_redirect_uris": [f"{base}/"], **more}
+        body = {"id": client, "type": "confidential", **settings(base), **more}
         return ask(f"{server.said['issuer']}/admin/clients", bearer=token, body=body).get("client_secret", "")
 
     registered(PUBLIC, type="public")
@@ -40,6 +41,19 @@ def register(server, port):
             "HEIRLOOM_CLIENT_ID_WITHOUT_PKCE": WITHOUT_PKCE,
             "HEIRLOOM_CLIENT_SECRET_WITHOUT_PKCE": registered(WITHOUT_PKCE, pkce="optional"),
             "HEIRLOOM_APP": base, "HEIRLOOM_APP_PORT": str(port), "HEIRLOOM_APP_SCOPE": SCOPE}
+
+
+def settings(base):
+    """What is registered of each client."""
+    return {"scopes": SCOPE.split()[1:], "redirect_uris": [f"{base}/callback", f"{base}/oauth2/callback"],
+            "post_logout_redirect_uris": [f"{base}/"]}
+
+
+def is_told_of_logouts(server, base, path):
+    """Has an app's client told of logouts, at a path of the app."""
+    body = {**settings(base), "backchannel_logout_uri": base + path}
+    url = f"{server.said['issuer']}/admin/clients/{CONFIDENTIAL}"
+    ask(url, bearer=server.administrator(), body=body, method="PUT")
 
 
 def audience(port):
@@ -88,14 +102,14 @@ class App:
 
     def about(self):
         """What the app says of itself: `library`, `version`, what it has no API for (`cannot`), where the person begins
-        (`login`), and whether it shows names (`knows_names`)."""
+        (`login`), whether it shows names (`knows_names`), and where it is told of logouts (`told_of_logouts_at`)."""
         said = json.loads(self.person.go(f"{self.base}/about").text)
         self.login = said.pop("login", self.login)
         self.knows_names = said.pop("knows_names", True)
         return said
 
     def run(self, check):
-        return getattr(self, check.replace(" ", "_"))()
+        return getattr(self, check.replace(" ", "_").replace("-", "_"))()
 
     def sign_in(self):
         self.before = self.shown(self.login, ["password", "consent"])
@@ -131,6 +145,22 @@ class App:
         expect(page.url.split("?")[0], f"{self.base}/", "where signing out ends")
         self.same_person(self.shown(self.login, ["password"]))
 
+    def back_channel_logout(self):
+        self.same_person(self.shown(self.login, []))
+        self.person.log_out()
+        # Told behind the person's back: then the app's own session is over, and the person is asked again.
+        until = time.monotonic() + PATIENCE
+        while self.is_signed_in():
+            if time.monotonic() > until:
+                raise Failed("the app's session lives on")
+            time.sleep(0.1)
+        self.same_person(self.shown(self.login, ["password"]))
+
+    def is_signed_in(self):
+        """Whether the app shows who is signed in without sending the browser anywhere."""
+        status, *_ = self.person.send("GET", self.base + self.login, None, None)
+        return status == 200
+
     def shown(self, path, asked):
         """What the app shows to the person, as JSON."""
         page = self.person.go(self.base + path)
@@ -156,8 +186,11 @@ def run(server, command, port):
     with running(command, environment, port, log):
         app = App(server, f"http://127.0.0.1:{port}")
         about = app.about()
-        cannot = about.pop("cannot", {})
-        for check in CHECKS:
+        cannot, also = about.pop("cannot", {}), []
+        if "told_of_logouts_at" in about:
+            is_told_of_logouts(server, app.base, about.pop("told_of_logouts_at"))
+            also = [BACK_CHANNEL_LOGOUT]
+        for check in CHECKS + also:
             said = {**about, "as": "sign-in", "check": check, "result": "passed"}
             if check in cannot:
                 said |= {"result": "not supported", "note": cannot[check]}

@@ -39,7 +39,7 @@ class Behind(Application):
             self.ask_apache({"logout": f"{APP}/"})
         elif path == "/about":
             self.answer({"library": "mod_auth_openidc", "version": debians("libapache2-mod-auth-openidc"),
-                         "cannot": CANNOT})
+                         "cannot": CANNOT, "told_of_logouts_at": "/callback?logout=backchannel"})
         else:
             self.answer("signed out")
 
