@@ -177,6 +177,10 @@ fn state_and_nonce_are_kept_byte_for_byte_up_to_their_bounds() {
     assert_eq!(Parameters::new(pairs(&[("state", &longer)])).answer().state, None);
     let longer = format!("{nonce}x");
     assert_eq!(parsed(&[("nonce", &longer)]).err(), Some(AuthorizationError::TooLong("nonce", MAX_NONCE)));
+    for name in ["login_hint", "ui_locales"] {
+        assert!(parsed(&[(name, &"x".repeat(256))]).is_ok(), "{name}");
+        assert_eq!(parsed(&[(name, &"x".repeat(257))]).err(), Some(AuthorizationError::TooLong(name, 256)));
+    }
 }
 
 /// A browser changes line breaks and NUL in a form's fields.

@@ -151,6 +151,7 @@ mod tests {
             prop_assert_eq!(keys.open("heirloom another v1", &sealed), None);
             let text = keys.seal_text(SEAL, &body).unwrap();
             prop_assert_eq!(text.len(), SEAL.text_len(body.len()));
+            prop_assert_eq!(keys.open_text(Seal { prefix: "hyy_", ..SEAL }, &text), None);
             prop_assert_eq!(keys.open_text(SEAL, &text), Some(body));
         }
 

@@ -197,7 +197,7 @@ impl FromStr for RedirectUri {
         let url = Url::parse(text).ok();
         let normal = url.as_ref().map_or("", Url::as_str);
         // The normal form has a slash behind a host without a path; clients send it with and without.
-        let is_normal = normal == text || (normal.strip_suffix('/') == Some(text) && authority == behind);
+        let is_normal = normal == text || normal.strip_suffix('/') == Some(text);
         if !is_normal {
             return Err(InvalidRedirectUri::NotNormal(url.map(String::from)));
         }

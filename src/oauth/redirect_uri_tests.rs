@@ -44,6 +44,8 @@ fn every_mistake_has_its_message() {
         assert_eq!(refused(&text), error, "{text}");
         assert!(error.suggestion().ends_with('.'));
     }
+    // Neither a dot in the scheme nor a host: any app may have it.
+    assert_eq!(refused("myapp:///callback"), InvalidRedirectUri::NotHttps);
 }
 
 fn mistakes() -> Vec<(String, InvalidRedirectUri)> {

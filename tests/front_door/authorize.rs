@@ -2,6 +2,7 @@
 
 mod answers;
 mod flow;
+mod guards;
 mod head;
 mod legacy;
 mod log_out;

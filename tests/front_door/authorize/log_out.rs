@@ -149,6 +149,9 @@ async fn modified_id_token_hint_and_bad_id_token_hint_are_refused() {
     of_access["client_id"] = json!(PUBLIC);
     let mut of_logout = claims.clone();
     of_logout["events"] = json!({});
+    let mut of_nobody = claims.clone();
+    of_nobody.as_object_mut().unwrap().remove("iss");
+    let signer = server.app.keys.signing.signer().unwrap();
     let access = server.sign_in().await.access_token();
     for (what, hint) in [
         ("no algorithm", format!("{none}.{body}.")),
@@ -158,6 +161,8 @@ async fn modified_id_token_hint_and_bad_id_token_hint_are_refused() {
         ("an access token", access),
         ("an access token that says JWT", signed(&server, &of_access)),
         ("a logout token", signed(&server, &of_logout)),
+        ("an access token by its header", signer.sign(TokenType::AtJwt, &claims).unwrap()),
+        ("of no issuer", signed(&server, &of_nobody)),
         ("no token", "x".to_owned()),
     ] {
         let asked = url(&browser, &[("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", GOODBYE)]);
@@ -204,7 +209,8 @@ async fn no_post_logout_redirect_uri() {
 #[tokio::test]
 async fn an_id_token_of_another_login_or_person_asks_first_and_then_leads_back() {
     let (server, mut browser, mut claims) = signed_in().await;
-    for (member, value) in [("sid", json!("01890a5d-ac96-774b-bcce-b302099a8057")), ("sid", Value::Null)] {
+    let other = || json!("01890a5d-ac96-774b-bcce-b302099a8057");
+    for (member, value) in [("sub", other()), ("sid", other()), ("sid", Value::Null)] {
         claims[member] = value;
         let hint = signed(&server, &claims);
         let asked = url(&browser, &[("id_token_hint", &hint), ("post_logout_redirect_uri", GOODBYE)]);
@@ -232,4 +238,40 @@ async fn the_form_needs_the_token_of_its_browser() {
     stays(&mut browser, &again, "a token of nobody").await;
     browser.submit(again.form_to("/logout")).await;
     assert!(!is_signed_in(&mut browser).await);
+}
+
+#[tokio::test]
+async fn a_state_that_is_too_long_is_refused() {
+    let (server, mut browser, claims) = signed_in().await;
+    let hint = signed(&server, &claims);
+    for (length, status) in [(4097, 400), (4096, 303)] {
+        let state = "s".repeat(length);
+        let more = [("id_token_hint", &*hint), ("post_logout_redirect_uri", GOODBYE), ("state", &state)];
+        assert_eq!(browser.open(&url(&browser, &more)).await.status(), status, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_answered_after_an_hour_leads_nowhere() {
+    for (seconds, leads) in [(3599, true), (3600, false)] {
+        let (server, mut browser, mut claims) = signed_in().await;
+        claims["sid"] = Value::Null;
+        let hint = signed(&server, &claims);
+        let asked = url(&browser, &[("id_token_hint", &hint), ("post_logout_redirect_uri", GOODBYE)]);
+        let first = browser.come_from("https://app.example/", &asked).await;
+        let page = browser.settle(first).await.page();
+        server.wait(seconds);
+        let left = browser.submit(page.form_to("/logout")).await;
+        assert_eq!(left.is_redirect() && left.leads_to().as_str() == GOODBYE, leads, "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn the_uri_of_a_client_that_was_switched_off_is_not_led_to() {
+    let (server, browser, claims) = signed_in().await;
+    let hint = signed(&server, &claims);
+    let asked = url(&browser, &[("id_token_hint", &hint), ("post_logout_redirect_uri", GOODBYE)]);
+    let server = server.restart(|setup| setup.client(PUBLIC, |client| client.disabled = true)).await;
+    let mut browser = Browser::of(&server);
+    assert_eq!(browser.open(&asked).await.status(), 400);
 }
