@@ -1,4 +1,4 @@
-//! Property test: any sequence of steps gets the same answers from an authorization as from a small model.
+//! Property test: any sequence of steps gets the same answers from an authorization as from a small model. And one case of row 5.
 
 use proptest::prelude::*;
 
@@ -228,4 +228,11 @@ fn a_login_that_ended_later_does_not_end_what_lives_without_it() {
         authorization.login_has_ended = true;
         assert_eq!(authorization.present(at(T0 + 1)).outcome, Err(refused), "{scope}");
     }
+}
+
+#[test]
+fn row_5_in_the_last_second_of_what_the_code_would_begin_there_is_no_token() {
+    let login_expiry = Timestamp::from_millis((T0 + 10) * 1000 + 500);
+    let mut authorization = Authorization::of(Authorize { login_expiry, ..asked() });
+    assert_eq!(authorization.present(at(T0 + 10)), refuse(CodeRefused::Expired));
 }

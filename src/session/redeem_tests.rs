@@ -261,13 +261,6 @@ fn row_5_what_the_code_began_may_have_expired() {
     assert_eq!(authorization.present(at(T0 + 86_400)), refuse(CodeRefused::Expired));
 }
 
-#[test]
-fn row_5_in_the_last_second_of_what_the_code_would_begin_there_is_no_token() {
-    let login_expiry = Timestamp::from_millis((T0 + 10) * 1000 + 500);
-    let mut authorization = Authorization::of(Authorize { login_expiry, ..asked() });
-    assert_eq!(authorization.present(at(T0 + 10)), refuse(CodeRefused::Expired));
-}
-
 /// Brings about a change in what is true outside of the authorization.
 type Change = fn(&mut Authorization);
 
