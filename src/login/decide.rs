@@ -17,12 +17,13 @@
 use std::time::Duration;
 
 use super::cookie::LoginCookie;
-use super::event::{LoggedIn, LoginEvent, LogoutReason};
+use super::event::{Life, LoggedIn, LoginEvent, LogoutReason};
 use super::state::{Login, Status};
 use crate::clock::Timestamp;
 use crate::oauth::{Actor, AuthenticationMethod, LoginId, Nonce, SessionEpoch, UserId};
 
-/// How long the cookie of before is accepted after the person has proved again who they are.
+/// How long the cookie of before is accepted after the person has proved again who they are, and a form counts once that is
+/// sent twice.
 const LATE: Duration = Duration::from_mins(1);
 
 /// For how long logins last.
@@ -83,19 +84,45 @@ pub fn log_in(command: LogIn) -> Vec<LoginEvent> {
     })]
 }
 
-/// The person of a login has proved again who they are; no events if it has ended.
+/// The person of a login has proved again who they are.
+#[derive(Clone, Debug)]
+pub struct Reauthenticate {
+    /// How.
+    pub methods: Vec<AuthenticationMethod>,
+    /// The nonce of the cookies from now on.
+    pub nonce: Nonce,
+    /// The form that they sent, if it has an id.
+    pub form: Option<LoginId>,
+    /// Whether the person wants to stay signed in when the browser is closed.
+    pub persistent: bool,
+    /// For how long logins last.
+    pub bounds: Bounds,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// The person of a login has proved again who they are: it lasts as long as one that begins now, and not shorter than it
+/// would have. No events if it has ended, or if the same form has been sent a moment ago.
 #[must_use]
-pub fn reauthenticate(
-    login: &Login,
-    methods: Vec<AuthenticationMethod>,
-    nonce: Nonce,
-    now: Timestamp,
-) -> Vec<LoginEvent> {
-    match login.status {
-        // The clock's own time: clients compare `auth_time` with theirs.
-        Status::Live => vec![LoginEvent::Reauthenticated { at: now, methods, nonce }],
-        Status::Ended { .. } => Vec::new(),
+pub fn reauthenticate(id: LoginId, login: &Login, command: Reauthenticate) -> Vec<LoginEvent> {
+    let Reauthenticate { methods, nonce, form, bounds, now, .. } = command;
+    if login.status != Status::Live || is_sent_twice(id, login, form, now) {
+        return Vec::new();
     }
+    let before = login.life();
+    let asked = command.persistent && bounds.persistent.is_some();
+    let persistent = before.persistent || asked;
+    let longest = bounds.persistent.filter(|_| persistent).unwrap_or(bounds.absolute);
+    let absolute_expiry = now.after(longest).max(before.absolute_expiry);
+    let life = Some(Life { persistent, absolute_expiry });
+    // The clock's own time: clients compare `auth_time` with theirs.
+    vec![LoginEvent::Reauthenticated { at: now, methods, nonce, life, form }]
+}
+
+/// Whether the person has sent this form a moment ago: by a double click, or since no answer came.
+#[must_use]
+pub fn is_sent_twice(id: LoginId, login: &Login, form: Option<LoginId>, now: Timestamp) -> bool {
+    form.is_some_and(|form| login.is_proved_by(id, form)) && now.since(login.auth_time) < LATE
 }
 
 /// Ends a login; no events if it has ended.
@@ -125,7 +152,7 @@ pub fn why_over(id: LoginId, login: &Login, standing: &Standing) -> Option<Logou
 #[must_use]
 pub fn accepts(login: &Login, cookie: &LoginCookie, standing: &Standing, idle: Duration) -> bool {
     let now = standing.now.max(login.last_event_at);
-    let is_idle = !login.begun.persistent && now >= cookie.used.after(idle);
+    let is_idle = !login.life().persistent && now >= cookie.used.after(idle);
     let is_previous = login.previous_nonce == Some(cookie.nonce) && now.since(login.auth_time) < LATE;
     let is_known = cookie.nonce == login.nonce || is_previous;
     why_over(cookie.login, login, standing).is_none() && is_known && !is_idle

@@ -38,6 +38,18 @@ fn begun(persistent: bool) -> Login {
     folded(&log_in(log_in_at(0, persistent)))
 }
 
+/// The person proves it again, by a form of its own.
+fn again(nonce: u8, seconds: u64, persistent: bool) -> Reauthenticate {
+    Reauthenticate {
+        methods: vec![PASSWORD],
+        nonce: [nonce; 16].into(),
+        form: None,
+        persistent,
+        bounds: BOUNDS,
+        now: at(seconds),
+    }
+}
+
 fn standing(seconds: u64) -> Standing {
     Standing { user: Some(SessionEpoch::default()), installation_epoch: 0, now: at(seconds) }
 }
@@ -70,14 +82,60 @@ fn a_persistent_login_has_no_idle_time_and_there_is_none_where_they_are_off() {
 #[test]
 fn whoever_proves_it_again_gets_another_cookie_and_the_one_before_is_good_for_a_minute() {
     let mut login = begun(false);
-    let again = reauthenticate(&login, vec![PASSWORD], [1; 16].into(), at(50));
-    login = Login::apply(Some(login), &again[0]).unwrap();
+    let proved = reauthenticate(id(), &login, again(1, 50, false));
+    login = Login::apply(Some(login), &proved[0]).unwrap();
     assert_eq!((login.auth_time, login.begun.at), (at(50), at(0)));
     assert!(accepts(&login, &cookie(1, 50), &standing(60), BOUNDS.idle));
     // The answer with the new cookie may be lost, or another tab's may come after it.
     assert!(accepts(&login, &cookie(0, 50), &standing(109), BOUNDS.idle));
     assert!(!accepts(&login, &cookie(0, 50), &standing(110), BOUNDS.idle));
-    assert_eq!(login.begun.absolute_expiry, at(1_000), "and it does not live longer");
+    assert_eq!(
+        login.life(),
+        Life { persistent: false, absolute_expiry: at(1_050) },
+        "as one that begins then"
+    );
+}
+
+#[test]
+fn a_login_whose_person_proves_it_again_lasts_as_long_as_a_new_one_and_never_shorter() {
+    let mut login = begun(false);
+    let mut prove = |command: Reauthenticate| {
+        let events = reauthenticate(id(), &login, command);
+        login = events.iter().fold(Some(login.clone()), Login::apply).unwrap();
+        (login.life().persistent, login.life().absolute_expiry)
+    };
+    assert_eq!(prove(again(1, 100, false)), (false, at(1_100)));
+    assert_eq!(prove(again(2, 200, true)), (true, at(5_200)), "keep me signed in");
+    assert_eq!(prove(again(3, 300, false)), (true, at(5_300)), "the box is not ticked again");
+    let shorter = Bounds { persistent: Some(Duration::from_secs(10)), ..BOUNDS };
+    assert_eq!(prove(Reauthenticate { bounds: shorter, ..again(4, 400, true) }), (true, at(5_300)));
+    let off = Bounds { persistent: None, ..BOUNDS };
+    assert_eq!(prove(Reauthenticate { bounds: off, ..again(5, 4_900, true) }), (true, at(5_900)));
+    assert_eq!(login.begun.absolute_expiry, at(1_000), "by which the queue knows it");
+    // Where nobody may stay.
+    let never = Reauthenticate { bounds: off, ..again(1, 50, true) };
+    let events = reauthenticate(id(), &begun(false), never);
+    let login = events.iter().fold(Some(begun(false)), Login::apply).unwrap();
+    assert_eq!(login.life(), Life { persistent: false, absolute_expiry: at(1_050) });
+}
+
+#[test]
+fn a_form_that_is_sent_twice_counts_once() {
+    let by =
+        |form: u8, seconds| Reauthenticate { form: Some([form; 16].into()), ..again(form, seconds, false) };
+    let mut login = begun(false);
+    // The form by which it began has its id.
+    assert_eq!(reauthenticate(id(), &login, by(1, 59)), []);
+    assert_eq!(reauthenticate(id(), &login, by(1, 60)).len(), 1, "a minute later it counts");
+    for form in [2, 3] {
+        let events = reauthenticate(id(), &login, by(form, 100));
+        login = events.iter().fold(Some(login), Login::apply).unwrap();
+        assert_eq!((events.len(), login.nonce), (1, [form; 16].into()));
+        assert_eq!(reauthenticate(id(), &login, by(form, 101)), []);
+    }
+    for older in [1, 2] {
+        assert_eq!(reauthenticate(id(), &login, by(older, 101)).len(), 1, "another was sent since");
+    }
 }
 
 #[test]
@@ -101,17 +159,17 @@ fn a_login_ends_once_and_nothing_revives_it() {
     let login = Login::apply(Some(login), &out[0]).unwrap();
     assert_eq!(why_over(id(), &login, &standing(11)), Some(LogoutReason::Logout));
     assert_eq!(log_out(&login, LogoutReason::Expired, None, at(20)), []);
-    assert_eq!(reauthenticate(&login, vec![PASSWORD], [1; 16].into(), at(20)), []);
+    assert_eq!(reauthenticate(id(), &login, again(1, 20, false)), []);
     assert!(!accepts(&login, &cookie(0, 10), &standing(11), BOUNDS.idle));
 }
 
 #[test]
 fn a_clock_that_was_set_back_revives_nothing() {
     let login = begun(false);
-    let late = reauthenticate(&login, vec![PASSWORD], [1; 16].into(), at(990));
+    let late = reauthenticate(id(), &login, again(1, 990, false));
     let mut login = Login::apply(Some(login), &late[0]).unwrap();
     assert!(!accepts(&login, &cookie(1, 800), &standing(1), BOUNDS.idle), "idle since");
-    login.last_event_at = at(1_000);
+    login.last_event_at = at(1_990);
     assert_eq!(why_over(id(), &login, &standing(1)), Some(LogoutReason::Expired));
 }
 
@@ -148,10 +206,12 @@ proptest! {
         let (mut browser, mut older) = (cookie(0, 0), None);
         // The model.
         let (mut last_used, mut ended) = (0, false);
+        let longest = if persistent { 5_000 } else { 1_000 };
+        let mut expiry = longest;
         for step in steps {
             let standing = Standing { user: Some(epoch), ..standing(now) };
             let lives = !ended
-                && now < if persistent { 5_000 } else { 1_000 }
+                && now < expiry
                 && (persistent || now < last_used + 100);
             match step {
                 Step::Pass(seconds) => now += seconds,
@@ -171,12 +231,13 @@ proptest! {
                 }
                 Step::Again if lives => {
                     nonce += 1;
-                    for event in reauthenticate(&login, vec![PASSWORD], [nonce; 16].into(), at(now)) {
+                    for event in reauthenticate(id(), &login, again(nonce, now, false)) {
                         login = Login::apply(Some(login), &event).unwrap();
                     }
                     older = Some((LoginCookie { used: at(now), ..browser }, now));
                     browser = cookie(nonce, now);
                     last_used = now;
+                    expiry = now + longest;
                 }
                 Step::Again => {}
                 Step::Out => {

@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
-use crate::oauth::{Actor, AuthenticationMethod, Nonce, UserId};
+use crate::oauth::{Actor, AuthenticationMethod, LoginId, Nonce, UserId};
 
 const FORMAT: u8 = 1;
 
@@ -26,6 +26,12 @@ pub enum LoginEvent {
         /// The nonce of the cookies from now on.
         #[n(2)]
         nonce: Nonce,
+        /// For how long the login lasts from now on; none in an event from before it was made longer by this.
+        #[n(3)]
+        life: Option<Life>,
+        /// The form by which they proved it, so that one that is sent twice counts once.
+        #[n(4)]
+        form: Option<LoginId>,
     },
     /// `logged_out`: it is over.
     #[n(2)]
@@ -40,6 +46,17 @@ pub enum LoginEvent {
         #[n(2)]
         by: Option<Actor>,
     },
+}
+
+/// For how long a login lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Life {
+    /// Whether the person wants to stay signed in when the browser is closed.
+    #[n(0)]
+    pub persistent: bool,
+    /// When it is over however much it is used, in milliseconds since the Unix epoch.
+    #[n(1)]
+    pub absolute_expiry: Timestamp,
 }
 
 /// How a login began.
@@ -90,6 +107,9 @@ pub enum LogoutReason {
     /// The data were restored from a backup.
     #[n(4)]
     Restored,
+    /// The user had too many logins, and this one began first.
+    #[n(5)]
+    Evicted,
 }
 
 impl LogoutReason {
@@ -102,6 +122,7 @@ impl LogoutReason {
             Self::UserEpoch => "user_epoch",
             Self::Expired => "expired",
             Self::Restored => "restored",
+            Self::Evicted => "evicted",
         }
     }
 }

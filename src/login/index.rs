@@ -6,7 +6,8 @@
 //! | `le`, time (milliseconds, big endian), login's id | nothing: the expiry queue, by the absolute expiry | is live |
 //! | `lr`, time (milliseconds, big endian), login's id | nothing: the removal queue, by when it ended | has ended |
 //!
-//! As with sessions, a login counts as live here until an event ends it.
+//! As with sessions, a login counts as live here until an event ends it, and the times in the expiry queue are lower bounds:
+//! the sweeper queues a login again whose person has typed the password since.
 
 use super::state::{Login, Status};
 use crate::clock::Timestamp;

@@ -11,6 +11,6 @@ pub mod index;
 pub mod state;
 
 pub use cookie::LoginCookie;
-pub use decide::{Bounds, LogIn, Standing};
-pub use event::{LoggedIn, LoginEvent, LogoutReason};
+pub use decide::{Bounds, LogIn, Reauthenticate, Standing};
+pub use event::{Life, LoggedIn, LoginEvent, LogoutReason};
 pub use state::{Login, Status};

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::event::{LoggedIn, LoginEvent, LogoutReason};
+use super::event::{Life, LoggedIn, LoginEvent, LogoutReason};
 use crate::clock::Timestamp;
 use crate::encoding::{self, DecodeError};
 use crate::oauth::{AuthenticationMethod, LoginId, Nonce};
@@ -36,6 +36,12 @@ pub struct Login {
     /// The nonce before the person last proved again who they are.
     #[cbor(n(6), default)]
     pub previous_nonce: Option<Nonce>,
+    /// For how long it lasts since the person last proved again who they are.
+    #[n(7)]
+    renewed: Option<Life>,
+    /// The form by which they proved it.
+    #[n(8)]
+    form: Option<LoginId>,
 }
 
 /// Whether a login is live.
@@ -70,7 +76,9 @@ impl Login {
         match event {
             // A login begins once.
             LoginEvent::LoggedIn(_) => {}
-            LoginEvent::Reauthenticated { at, methods, nonce } => {
+            LoginEvent::Reauthenticated { at, methods, nonce, life, form } => {
+                login.renewed = life.or(login.renewed);
+                login.form = *form;
                 login.auth_time = *at;
                 login.methods.clone_from(methods);
                 login.previous_nonce = Some(std::mem::replace(&mut login.nonce, *nonce));
@@ -92,8 +100,24 @@ impl Login {
             nonce: begun.nonce,
             last_event_at: begun.at,
             previous_nonce: None,
+            renewed: None,
+            form: None,
             begun,
         }
+    }
+
+    /// For how long it lasts.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        let LoggedIn { persistent, absolute_expiry, .. } = self.begun;
+        self.renewed.unwrap_or(Life { persistent, absolute_expiry })
+    }
+
+    /// Whether it was this form by which the person last proved who they are. A login that begins has the id of its form.
+    #[must_use]
+    pub fn is_proved_by(&self, id: LoginId, form: LoginId) -> bool {
+        let began_now = self.previous_nonce.is_none();
+        self.form == Some(form) || (began_now && id == form)
     }
 
     /// Why the login has ended by itself: by an event, or because its longest life is over at `now`. A session that began
@@ -105,7 +129,7 @@ impl Login {
             Status::Ended { reason, .. } => Some(reason),
             // A clock that was set back must not revive an expired login.
             Status::Live => {
-                (now.max(self.last_event_at) >= self.begun.absolute_expiry).then_some(LogoutReason::Expired)
+                (now.max(self.last_event_at) >= self.life().absolute_expiry).then_some(LogoutReason::Expired)
             }
         }
     }

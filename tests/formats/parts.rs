@@ -77,6 +77,7 @@ list!(logout_reason: LogoutReason {
     UserEpoch => "user_epoch" = LogoutReason::UserEpoch,
     Expired => "expired" = LogoutReason::Expired,
     Restored => "restored" = LogoutReason::Restored,
+    Evicted => "evicted" = LogoutReason::Evicted,
 });
 
 list!(login_status: LoginStatus {

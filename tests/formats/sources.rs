@@ -30,6 +30,7 @@ const STORED_TYPES: &[&str] = &[
     "consent::Status",
     "installation::Installation",
     "installation::InstallationEvent",
+    "login::Life",
     "login::LoggedIn",
     "login::Login",
     "login::LoginEvent",

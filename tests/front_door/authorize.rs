@@ -9,6 +9,7 @@ mod log_out;
 mod native;
 mod pushed;
 mod refusals;
+mod twice;
 mod widened;
 
 use url::Url;

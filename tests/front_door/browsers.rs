@@ -33,6 +33,7 @@ async fn signed_in(server: &Server, (name, password): (&str, &str), agent: &str)
 /// Signs the user in with a browser that is kept signed in.
 async fn log_in_with(server: &Server, user_agent: &str) -> CurrentLogin {
     let typed = TypedPassword {
+        form: None,
         name: USER.0,
         password: USER.1,
         persistent: true,

@@ -1,5 +1,7 @@
 //! Logins at heirloom's own pages: how long they last, what ends them, and what is written down.
 
+mod again;
+
 use heirloom::app::TokenError;
 use heirloom::app::admin::events::Subject;
 use heirloom::app::logins::{CurrentLogin, TypedPassword};
@@ -29,6 +31,7 @@ const fn typed<'a>() -> TypedPassword<'a> {
         name: USER.0,
         password: USER.1,
         persistent: false,
+        form: None,
         current: None,
         client: None,
         peer,
@@ -180,7 +183,7 @@ async fn every_way_to_end_all_sessions_ends_logins_too() {
     let (login, cookie) = server.app.logins.log_in(new).await.unwrap();
     server.app.accounts.delete_user(USER.0).await.unwrap();
     assert!(!is_current(server, &cookie).await, "the account is deleted");
-    let after = server.app.logins.log_in_after_sign_up(login.user, None, None).await;
+    let after = server.app.logins.log_in_after_sign_up(login.user, None, None, None).await;
     assert!(matches!(after, Err(TokenError::Credentials)));
 }
 
@@ -219,7 +222,8 @@ async fn whoever_has_just_made_an_account_is_signed_in() {
     let ann = server.app.accounts.own_account(log_in(&server).await.0.user).await.unwrap();
     let (before, _) = log_in(&server).await;
     let new = server.app.accounts.register("bob", NEW, Vec::new()).await.unwrap();
-    let (login, cookie) = server.app.logins.log_in_after_sign_up(new, Some(&before), None).await.unwrap();
+    let made = server.app.logins.log_in_after_sign_up(new, None, Some(&before), None);
+    let (login, cookie) = made.await.unwrap();
     assert!(login.user == new && ann.id != new && is_current(&server, &cookie).await);
     assert_eq!(end(&server, before.id).await, Some((server.now(), LogoutReason::Replaced)));
 }

@@ -1,5 +1,6 @@
 //! The service for logins: signing in at heirloom's own pages, and out. Browsers have a cookie for it.
 
+mod evict;
 mod sweep;
 
 use std::net::IpAddr;
@@ -16,7 +17,7 @@ use super::repository::{Change, Loaded};
 use super::restore::InstallationEpoch;
 use super::{Repository, Settings};
 use crate::clock::{Clock, Timestamp};
-use crate::login::decide::{self, LogIn, Standing};
+use crate::login::decide::{self, LogIn, Reauthenticate, Standing};
 use crate::login::{Login, LoginCookie, LogoutReason};
 use crate::oauth::{Actor, AuthenticationMethod, ClientId, LoginId, SessionEpoch, UserId};
 use crate::random::Random;
@@ -62,8 +63,10 @@ pub struct TypedPassword<'a> {
     pub name: &'a str,
     /// The password.
     pub password: &'a str,
-    /// Whether the person wants to stay signed in when the browser is closed. A login that is live already stays as it is.
+    /// Whether the person wants to stay signed in when the browser is closed.
     pub persistent: bool,
+    /// The form that was sent: the id of the login that begins by it. One that is sent twice begins one login.
+    pub form: Option<LoginId>,
     /// The login that the browser had until now.
     pub current: Option<&'a CurrentLogin>,
     /// The client that sent the browser here.
@@ -72,6 +75,19 @@ pub struct TypedPassword<'a> {
     pub peer: IpAddr,
     /// The browser's `User-Agent` header, for the person's list of browsers.
     pub user_agent: Option<&'a str>,
+}
+
+/// How a login begins.
+#[derive(Clone, Copy)]
+struct Begin<'a> {
+    /// The id that it gets, if that is free.
+    form: Option<LoginId>,
+    /// Whether the person wants to stay signed in when the browser is closed.
+    persistent: bool,
+    /// The login that it replaces.
+    before: Option<&'a CurrentLogin>,
+    /// What the browser said of itself.
+    device: &'a Device,
 }
 
 impl Logins {
@@ -106,13 +122,13 @@ impl Logins {
         let proof = Proof { of: Secret::Password, client: typed.client, peer: typed.peer };
         let account = self.accounts.check_password(typed.name, typed.password, proof).await?;
         if let Some(current) = typed.current.filter(|current| current.user == account.id)
-            && let Some(again) = self.reauthenticate(current.id, &account).await?
+            && let Some(again) = self.reauthenticate(current.id, (&account, typed)).await?
         {
             return self.with_cookie(again);
         }
-        let device = Device::new(typed.user_agent, None);
-        let user = (account.id, account.state.session_epoch);
-        self.begin(user, typed.persistent, typed.current, &device).await
+        let device = &Device::new(typed.user_agent, None);
+        let begin = Begin { form: typed.form, persistent: typed.persistent, before: typed.current, device };
+        self.begin((account.id, account.state.session_epoch), begin).await
     }
 
     /// Signs in the person who has just made this account.
@@ -122,13 +138,38 @@ impl Logins {
     pub async fn log_in_after_sign_up(
         &self,
         user: UserId,
+        form: Option<LoginId>,
         current: Option<&CurrentLogin>,
         user_agent: Option<&str>,
     ) -> Result<(CurrentLogin, String), TokenError> {
         self.can_begin()?;
         let state = self.repository.user(user).await?.state.filter(crate::user::User::is_active);
         let state = state.ok_or(TokenError::Credentials)?;
-        self.begin((user, state.session_epoch), false, current, &Device::new(user_agent, None)).await
+        let device = &Device::new(user_agent, None);
+        let begin = Begin { form, persistent: false, before: current, device };
+        self.begin((user, state.session_epoch), begin).await
+    }
+
+    /// The login that has just begun by this form, for whoever sends it again with the same name and password; `None` if none
+    /// has.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn log_in_again(
+        &self,
+        form: LoginId,
+        (name, password): (&str, &str),
+        peer: IpAddr,
+    ) -> Result<Option<(CurrentLogin, String)>, TokenError> {
+        let now = self.clock.now();
+        let begun = self.repository.login(form).await?.state;
+        if !begun.is_some_and(|login| decide::is_sent_twice(form, &login, Some(form), now)) {
+            return Ok(None);
+        }
+        let form = Some(form);
+        let (persistent, current, client, user_agent) = (false, None, None, None);
+        let typed = TypedPassword { name, password, persistent, form, current, client, peer, user_agent };
+        Ok(self.log_in(typed).await.ok().filter(|(login, _)| Some(login.id) == form))
     }
 
     /// The value of the cookie that replaces the one of `current`, if that is due: when a login was last used stands in its
@@ -177,52 +218,97 @@ impl Logins {
     async fn begin(
         &self,
         user: (UserId, SessionEpoch),
-        persistent: bool,
-        before: Option<&CurrentLogin>,
-        device: &Device,
+        Begin { form, persistent, before, device }: Begin<'_>,
     ) -> Result<(CurrentLogin, String), TokenError> {
-        let now = self.clock.now();
-        let id = LoginId::from(self.random.uuid(now)?);
-        let events = decide::log_in(LogIn {
+        let log_in = LogIn {
             user,
             installation_epoch: self.installation.current(),
             methods: vec![AuthenticationMethod::Password],
             nonce: self.random.bytes()?.into(),
             persistent,
             bounds: self.settings.logins,
-            now,
-        });
-        let record = RecordChange::Put(device::record(user.0, id), device.encode());
-        let records = (!device.is_unknown()).then_some(record).into_iter().collect();
-        let login = self.repository.append(&id, Loaded::new(), &events, records).await?;
-        if let Some(before) = before {
+            now: self.clock.now(),
+        };
+        let began = match form {
+            Some(form) => self.begin_as(form, &log_in, device).await?,
+            None => None,
+        };
+        let (id, login) = match began {
+            Some(began) => began,
+            None => self.begin_anew(&log_in, device).await?,
+        };
+        if let Some(before) = before.filter(|before| before.id != id) {
             // The new login stands all the same: its cookie takes the place of the old one's.
             if let Err(error) = self.log_out(before.id, LogoutReason::Replaced, None).await {
                 tracing::warn!(login.id = %before.id, error = %error, "a replaced login was not logged out");
             }
         }
+        self.evict_beyond_the_limit(user, id).await;
         self.with_cookie((id, login))
+    }
+
+    /// Begins the login of a form, or finds it, if the form was sent a moment ago. `None` if the id was used for something
+    /// else: somebody else's login, one that has ended, or one that is older.
+    async fn begin_as(
+        &self,
+        form: LoginId,
+        log_in: &LogIn,
+        device: &Device,
+    ) -> Result<Option<(LoginId, Login)>, TokenError> {
+        let (user, epoch) = log_in.user;
+        let standing =
+            Standing { user: Some(epoch), installation_epoch: log_in.installation_epoch, now: log_in.now };
+        let standing = &standing;
+        let begin = |loaded: Loaded<Login>| async move {
+            let Some(login) = loaded.state.clone() else {
+                let events = decide::log_in(log_in.clone());
+                let began = events.iter().fold(None, Login::apply);
+                return Ok::<_, TokenError>(
+                    Change::of(loaded, events, began).with(record_of(user, form, device)),
+                );
+            };
+            let is_it = login.begun.user == user
+                && decide::why_over(form, &login, standing).is_none()
+                && decide::is_sent_twice(form, &login, Some(form), log_in.now);
+            Ok(Change::none(loaded, is_it.then_some(login)))
+        };
+        let login = self.repository.execute(&form, begin).await?;
+        Ok(login.map(|login| (form, login)))
+    }
+
+    async fn begin_anew(&self, log_in: &LogIn, device: &Device) -> Result<(LoginId, Login), TokenError> {
+        let id = LoginId::from(self.random.uuid(log_in.now)?);
+        let events = decide::log_in(log_in.clone());
+        let records = record_of(log_in.user.0, id, device);
+        Ok((id, self.repository.append(&id, Loaded::new(), &events, records).await?))
     }
 
     /// Records that the person of a login has proved again who they are; `None` if it is over.
     async fn reauthenticate(
         &self,
         id: LoginId,
-        account: &Account,
+        (account, typed): (&Account, TypedPassword<'_>),
     ) -> Result<Option<(LoginId, Login)>, TokenError> {
-        let nonce = self.random.bytes()?.into();
+        let command = Reauthenticate {
+            methods: vec![AuthenticationMethod::Password],
+            nonce: self.random.bytes()?.into(),
+            form: typed.form,
+            persistent: typed.persistent,
+            bounds: self.settings.logins,
+            now: self.clock.now(),
+        };
+        let standing = Standing {
+            user: Some(account.state.session_epoch),
+            installation_epoch: self.installation.current(),
+            now: command.now,
+        };
+        let (command, standing) = (&command, &standing);
         let again = |loaded: Loaded<Login>| async move {
-            let now = self.clock.now();
-            let standing = Standing {
-                user: Some(account.state.session_epoch),
-                installation_epoch: self.installation.current(),
-                now,
-            };
             let live = loaded.state.clone();
-            let Some(login) = live.filter(|login| decide::why_over(id, login, &standing).is_none()) else {
+            let Some(login) = live.filter(|login| decide::why_over(id, login, standing).is_none()) else {
                 return Ok::<_, TokenError>(Change::none(loaded, None));
             };
-            let events = decide::reauthenticate(&login, vec![AuthenticationMethod::Password], nonce, now);
+            let events = decide::reauthenticate(id, &login, command.clone());
             let after = events.iter().fold(Some(login), Login::apply);
             Ok(Change::of(loaded, events, after.map(|login| (id, login))))
         };
@@ -248,6 +334,12 @@ impl Logins {
     }
 }
 
+/// The record of what a browser said of itself, if it said anything.
+fn record_of(user: UserId, login: LoginId, device: &Device) -> Vec<RecordChange> {
+    let record = RecordChange::Put(device::record(user, login), device.encode());
+    (!device.is_unknown()).then_some(record).into_iter().collect()
+}
+
 impl CurrentLogin {
     /// A cookie from before the person has proved again who they are is replaced by the current one.
     pub(in crate::app) fn of(login: &Login, cookie: LoginCookie) -> Self {
@@ -256,8 +348,8 @@ impl CurrentLogin {
             user: login.begun.user,
             auth_time: login.auth_time,
             methods: login.methods.clone(),
-            absolute_expiry: login.begun.absolute_expiry,
-            persistent: login.begun.persistent,
+            absolute_expiry: login.life().absolute_expiry,
+            persistent: login.life().persistent,
             user_epoch: login.begun.user_epoch,
             is_outdated: cookie.nonce != login.nonce,
             cookie: LoginCookie { nonce: login.nonce, ..cookie },

@@ -61,9 +61,16 @@ impl Sweeper {
             installation_epoch: self.sessions.installation.current(),
             now,
         };
-        let reason = decide::why_over(id, login, &standing).unwrap_or(LogoutReason::Expired);
+        let Some(reason) = decide::why_over(id, login, &standing) else {
+            // The person has typed the password again since.
+            let again = RecordChange::Put(index::queued(login.life().absolute_expiry, id), Vec::new());
+            return Ok(self
+                .repository
+                .change_guarded::<Login>(&id, loaded.expected, vec![taken, again])
+                .await?);
+        };
         // A time that ran out is known.
-        let at = if reason == LogoutReason::Expired { login.begun.absolute_expiry } else { now };
+        let at = if reason == LogoutReason::Expired { login.life().absolute_expiry } else { now };
         let events = decide::log_out(login, reason, None, at);
         self.repository.append(&id, loaded, &events, vec![taken]).await?;
         Ok(())

@@ -183,7 +183,12 @@ fn login(event: &LoginEvent) -> Value {
                 "absolute_expiry": absolute_expiry.to_string(),
             })
         }
-        LoginEvent::Reauthenticated { methods, .. } => json!({"amr": amr(methods)}),
+        LoginEvent::Reauthenticated { methods, life: None, .. } => json!({"amr": amr(methods)}),
+        LoginEvent::Reauthenticated { methods, life: Some(life), .. } => json!({
+            "amr": amr(methods),
+            "persistent": life.persistent,
+            "absolute_expiry": life.absolute_expiry.to_string(),
+        }),
         LoginEvent::LoggedOut { reason, .. } => json!({"reason": reason.as_str()}),
     }
 }

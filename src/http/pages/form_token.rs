@@ -1,6 +1,6 @@
 //! Shows that a form comes from heirloom's own page in the same browser.
 //!
-//! Each form has a token: a MAC over the browser's cookie, what the form is about and which step it is. Another site
+//! Each form has a token: its id, and a MAC over it, the browser's cookie, what the form is about and which step it is. Another site
 //! can't read the cookie and so has no token; a token of one browser, request or step is no good for another. In
 //! addition a browser must say that the form was sent by a page of this origin.
 
@@ -16,7 +16,7 @@ use crate::oauth::mac::Seal;
 use crate::oauth::{MacKeys, Origin};
 use crate::random::{NoRandomness, Random};
 
-const SEAL: Seal = Seal { prefix: "hft_", label: "heirloom form token v1" };
+const SEAL: Seal = Seal { prefix: "hft_", label: "heirloom form token v2" };
 
 /// A step that has a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,10 @@ pub(in crate::http) struct Browser {
     is_new: bool,
 }
 
-/// The length of a browser's id, in bytes.
+/// The length of an id, in bytes.
 const ID: usize = 16;
+/// The id of one form on one page. Each page that is shown has another, so a form that is sent twice is recognised.
+pub(in crate::http) type FormId = [u8; ID];
 
 impl Browser {
     /// The browser of a request. One without a cookie gets a new id.
@@ -87,13 +89,26 @@ impl Browser {
 
     /// The token of a form. `about` is the sealed request, or on the person's own pages the login's id. Empty if every
     /// secret is compromised; then no form is accepted.
-    pub(in crate::http) fn form_token(&self, keys: &MacKeys, step: Step, about: &str) -> String {
-        keys.seal_text(SEAL, digest(&self.id, step, about).as_ref()).unwrap_or_default()
+    pub(in crate::http) fn form_token(
+        &self,
+        keys: &MacKeys,
+        (step, about): (Step, &str),
+        form: FormId,
+    ) -> String {
+        let body = [&form[..], digest(&self.id, step, about).as_ref()].concat();
+        keys.seal_text(SEAL, &body).unwrap_or_default()
     }
 
-    /// Whether a form's token is the one of this browser, step and request.
-    pub(in crate::http) fn has_sent(&self, token: &str, keys: &MacKeys, step: Step, about: &str) -> bool {
-        keys.open_text(SEAL, token).is_some_and(|body| body == digest(&self.id, step, about).as_ref())
+    /// The form that a token is of; `None` if it is not one of this browser, step and request.
+    pub(in crate::http) fn has_sent(
+        &self,
+        token: &str,
+        keys: &MacKeys,
+        (step, about): (Step, &str),
+    ) -> Option<FormId> {
+        let body = keys.open_text(SEAL, token)?;
+        let (form, rest) = body.split_first_chunk::<ID>()?;
+        (rest == digest(&self.id, step, about).as_ref()).then_some(*form)
     }
 }
 
@@ -143,16 +158,18 @@ mod tests {
     #[test]
     fn a_token_is_good_for_its_browser_step_and_request_only() {
         let (keys, own) = (keys(), browser("AAAA"));
-        let token = own.form_token(&keys, Step::Login, "har_x");
-        assert!(own.has_sent(&token, &keys, Step::Login, "har_x"));
-        assert!(!browser("AAAB").has_sent(&token, &keys, Step::Login, "har_x"));
-        assert!(!own.has_sent(&token, &keys, Step::Consent, "har_x"));
-        assert!(!own.has_sent(&token, &keys, Step::Login, "har_y"));
-        assert!(!own.has_sent("", &keys, Step::Login, "har_x"));
+        let (login, form) = ((Step::Login, "har_x"), [7; 16]);
+        let token = own.form_token(&keys, login, form);
+        assert_eq!(own.has_sent(&token, &keys, login), Some(form));
+        assert_eq!(browser("AAAB").has_sent(&token, &keys, login), None);
+        assert_eq!(own.has_sent(&token, &keys, (Step::Consent, "har_x")), None);
+        assert_eq!(own.has_sent(&token, &keys, (Step::Login, "har_y")), None);
+        assert_eq!(own.has_sent("", &keys, login), None);
         let other_keys = MacKeys::new((1, &[2; 32]), []);
-        assert!(!own.has_sent(&token, &other_keys, Step::Login, "har_x"));
-        assert_eq!(own.form_token(&MacKeys::of_nothing(), Step::Login, ""), "");
-        assert!(!own.has_sent("", &MacKeys::of_nothing(), Step::Login, ""));
+        assert_eq!(own.has_sent(&token, &other_keys, login), None);
+        let nothing = MacKeys::of_nothing();
+        assert_eq!(own.form_token(&nothing, (Step::Login, ""), form), "");
+        assert_eq!(own.has_sent("", &nothing, (Step::Login, "")), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::http::error::{status, whole_seconds};
 use crate::http::oauth::form::{self, Form, FormError};
 use crate::http::pages::Pages;
 use crate::http::pages::cookie::PageCookie;
-use crate::http::pages::form_token::{Browser, Step, is_from_own_page};
+use crate::http::pages::form_token::{Browser, FormId, Step, is_from_own_page};
 use crate::http::pages::headers::{FormTarget, answer, redirect};
 use crate::http::pages::render::error::{ErrorKind, ErrorPage, Way};
 use crate::http::pages::render::form_post::FormPostPage;
@@ -160,7 +160,8 @@ impl<'a> Visit<'a> {
     pub(super) fn form_token(&mut self, step: Step, about: &str) -> Result<String, Refused> {
         let browser = Browser::of(self.request, self.issuer(), &self.app.random).map_err(TokenError::from)?;
         self.cookies.extend(browser.cookie(self.issuer()));
-        Ok(browser.form_token(&self.app.keys.mac_keys(), step, about))
+        let form = self.app.random.uuid(self.app.clock.now()).map_err(TokenError::from)?;
+        Ok(browser.form_token(&self.app.keys.mac_keys(), (step, about), form.into_bytes()))
     }
 
     /// A form must come from a page of our own (RFC 6749 §10.12). Anything else is refused before it is read.
@@ -171,11 +172,16 @@ impl<'a> Visit<'a> {
         Err(Refused::Foreign { retry: retry.to_owned() })
     }
 
-    /// Whether a form's token is the one of this browser, step and request.
+    /// Whether a form's token is one of this browser, step and request.
     pub(super) fn has_token(&self, form: &mut Form, step: Step, about: &str) -> bool {
+        self.form_id(form, step, about).is_some()
+    }
+
+    /// The form that was sent; `None` if its token is not one of this browser, step and request.
+    pub(super) fn form_id(&self, form: &mut Form, step: Step, about: &str) -> Option<FormId> {
         let token = form.take("form_token").unwrap_or_default();
-        Browser::known(self.request, self.issuer())
-            .is_some_and(|browser| browser.has_sent(&token, &self.app.keys.mac_keys(), step, about))
+        let browser = Browser::known(self.request, self.issuer())?;
+        browser.has_sent(&token, &self.app.keys.mac_keys(), (step, about))
     }
 
     /// The browser's address.

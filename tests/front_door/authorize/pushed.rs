@@ -8,7 +8,7 @@ use crate::support::{CONFIDENTIAL, PUBLIC, SECRET, Server, USER};
 use crate::sweep::sweep_all;
 
 /// Pushes a request of the confidential client.
-async fn push(server: &Server, more: &[(&str, &str)]) -> crate::support::Answer {
+pub(super) async fn push(server: &Server, more: &[(&str, &str)]) -> crate::support::Answer {
     let usual = [
         ("response_type", "code"),
         ("redirect_uri", CALLBACK),
@@ -22,7 +22,7 @@ async fn push(server: &Server, more: &[(&str, &str)]) -> crate::support::Answer 
     server.send(request.basic_auth(CONFIDENTIAL, Some(SECRET))).await
 }
 
-fn with_uri(browser: &Browser, client: &str, uri: &str) -> Url {
+pub(super) fn with_uri(browser: &Browser, client: &str, uri: &str) -> Url {
     let mut url = browser.url("/oauth/authorize");
     url.query_pairs_mut().append_pair("client_id", client).append_pair("request_uri", uri);
     url

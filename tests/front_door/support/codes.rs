@@ -44,6 +44,7 @@ impl Server {
             name: USER.0,
             password: USER.1,
             persistent: false,
+            form: None,
             current: None,
             client: None,
             peer: "127.0.0.1".parse().unwrap(),

@@ -75,10 +75,10 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
         keep: form.has("keep"),
         error: Some(error),
     };
-    if !visit.has_token(&mut form, Step::Login, subject.about()) {
+    let Some(form_id) = visit.form_id(&mut form, Step::Login, subject.about()) else {
         let before = before(&mut form, LoginError::Stale);
         return page(visit, &subject, login.as_ref(), before).await;
-    }
+    };
     if form.take("action").is_some_and(|action| *action == "cancel") {
         return Ok(match &subject.open {
             Some((open, _)) => visit.answer_client(&open.denied()),
@@ -93,6 +93,7 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
             name,
             password,
             persistent,
+            form: Some(form_id.into()),
             current: login.as_ref(),
             client: subject.open.as_ref().map(|(open, _)| &open.client.id),
             peer: visit.peer(),

@@ -61,10 +61,10 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
         invitation: take("invitation"),
     };
     let password = take("password");
-    if !visit.has_token(&mut form, Step::SignUp, subject.about()) {
+    let Some(form_id) = visit.form_id(&mut form, Step::SignUp, subject.about()) else {
         let stale = Mistakes::one("", visit.texts().login_error.stale.as_str());
         return page(visit, &subject, &typed, (StatusCode::FORBIDDEN, stale));
-    }
+    };
     if password.is_empty() {
         let missing = Mistakes::one("password", visit.texts().refused.password_empty.as_str());
         return page(visit, &subject, &typed, (StatusCode::UNPROCESSABLE_ENTITY, missing));
@@ -74,19 +74,27 @@ pub(super) async fn submit(visit: &mut Visit<'_>, body: RequestBody) -> Result<R
         // As at the JSON API, an address is needed.
         email: Some(typed.email.to_string()),
         display_name: Some(typed.display_name.to_string()).filter(|name| !name.is_empty()),
-        password,
+        password: password.clone(),
         invitation: Some(typed.invitation.clone()).filter(|code| !code.is_empty()),
     };
     match visit.app.accounts.sign_up(new, visit.peer()).await {
         Ok(user) => {
             let before = visit.login().await?;
-            let agent = user_agent(visit.request);
-            let made = visit.app.logins.log_in_after_sign_up(user, before.as_ref(), agent.as_deref());
+            let (agent, form) = (user_agent(visit.request), Some(form_id.into()));
+            let made = visit.app.logins.log_in_after_sign_up(user, form, before.as_ref(), agent.as_deref());
             let (login, cookie) = made.await?;
             visit.signed_in(&login, &cookie);
             signed_in(visit, subject.open.as_ref().map(|(open, _)| open), subject.to, &login).await
         }
         Err(error) => {
+            // The form was sent twice, and the first one has made the account.
+            let again =
+                visit.app.logins.log_in_again(form_id.into(), (&typed.username, &password), visit.peer());
+            if let Some((login, cookie)) = again.await? {
+                visit.signed_in(&login, &cookie);
+                let open = subject.open.as_ref().map(|(open, _)| open);
+                return signed_in(visit, open, subject.to, &login).await;
+            }
             let wrong = mistakes(&error, visit.texts(), "password");
             let response = page(visit, &subject, &typed, (status_of(&error), wrong))?;
             Ok(with_retry(response, &error))
