@@ -193,8 +193,7 @@ impl TokenError {
                 Denied::Scope => ErrorCode::InvalidScope,
                 Denied::Target => ErrorCode::InvalidTarget,
             },
-            // RFC 6749 §5.2: "invalid, expired, revoked, does not match the redirection URI used in the authorization
-            // request, or was issued to another client". RFC 7636 §4.6 says the same of the verifier.
+            // RFC 6749 §5.2 says so of all of these but the verifier, and RFC 7636 §4.6 of that.
             Self::Code(refused) => match refused {
                 CodeRefused::Unknown
                 | CodeRefused::Ended(_)
@@ -287,9 +286,7 @@ impl TokenError {
                 | CodeRefused::Twice
                 | CodeRefused::Reuse => Self::BAD_CODE,
                 CodeRefused::RedirectUri => "The redirect_uri is not the one of the authorization request.",
-                CodeRefused::Verifier => {
-                    "The code_verifier does not fit the code_challenge of the authorization request."
-                }
+                CodeRefused::Verifier => "The code_verifier does not fit the code_challenge of the request.",
                 CodeRefused::Scope => Self::BEYOND_SCOPE,
                 CodeRefused::Target => Self::BEYOND_RESOURCE,
             },

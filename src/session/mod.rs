@@ -9,6 +9,7 @@ pub mod code;
 pub mod command;
 pub mod decide;
 pub mod device;
+mod end_reason;
 pub mod event;
 pub mod index;
 mod issue;
