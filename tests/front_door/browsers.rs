@@ -169,7 +169,11 @@ async fn this_browser_is_signed_out_and_other_peoples_browsers_are_not_found() {
 /// A person who signs in for ever has a list of pages, and no page reads more than its part.
 #[tokio::test]
 async fn a_long_list_of_browsers_has_pages() {
-    let server = Server::with(|setup| setup.config.throttle.sign_in_burst = 200).await;
+    let server = Server::with(|setup| {
+        setup.config.throttle.sign_in_burst = 200;
+        setup.config.sessions.per_user = 100;
+    })
+    .await;
     for _ in 0..60 {
         log_in_with(&server, SAFARI).await;
     }

@@ -67,7 +67,7 @@ fn item(
         name: readable(&listed.device)
             .unwrap_or_else(|| visit.texts().devices.unknown_browser.as_str().to_owned()),
         since: Person::when(visit, begun.at),
-        keeps: begun.persistent,
+        keeps: listed.login.life().persistent,
         apps,
         is_current: listed.id == person.login.id,
     }
