@@ -122,7 +122,11 @@ pub(in crate::app) fn is_among(changes: &[RecordChange]) -> bool {
 /// reached its longest life, and of an epoch clients were told when it was raised.
 pub(in crate::app) fn of_login(id: LoginId, events: &[LoginEvent], after: &Login) -> Vec<RecordChange> {
     let told = |event: &LoginEvent| match event {
-        LoginEvent::LoggedOut { at, reason: LogoutReason::Logout | LogoutReason::Replaced, .. } => {
+        LoginEvent::LoggedOut {
+            at,
+            reason: LogoutReason::Logout | LogoutReason::Replaced | LogoutReason::Evicted,
+            ..
+        } => {
             let ending = Ending::Login { login: id, user: after.begun.user };
             Some(RecordChange::Put(entry(*at, id.as_bytes(), 0), ending.encode()))
         }

@@ -82,13 +82,14 @@ fn a_login_that_somebody_ended_has_an_entry_and_one_that_ran_out_has_none() {
         let after = Login::apply(Some(login()), &end[0]).unwrap();
         of_login(login_id(), &end, &after)
     };
-    for reason in [LogoutReason::Logout, LogoutReason::Replaced] {
+    for reason in [LogoutReason::Logout, LogoutReason::Replaced, LogoutReason::Evicted] {
         assert_eq!(written(reason), put(login_id().as_bytes(), 0, &ending));
     }
     for reason in [LogoutReason::UserEpoch, LogoutReason::Expired, LogoutReason::Restored] {
         assert_eq!(written(reason), []);
     }
-    let again = [LoginEvent::Reauthenticated { at: LATER, methods: Vec::new(), nonce: [7; 16].into() }];
+    let (methods, nonce) = (Vec::new(), [7; 16].into());
+    let again = [LoginEvent::Reauthenticated { at: LATER, methods, nonce, life: None, form: None }];
     assert_eq!(of_login(login_id(), &again, &login()), []);
 }
 

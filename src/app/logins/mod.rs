@@ -220,7 +220,7 @@ impl Logins {
         user: (UserId, SessionEpoch),
         Begin { form, persistent, before, device }: Begin<'_>,
     ) -> Result<(CurrentLogin, String), TokenError> {
-        let log_in = LogIn {
+        let command = LogIn {
             user,
             installation_epoch: self.installation.current(),
             methods: vec![AuthenticationMethod::Password],
@@ -230,12 +230,12 @@ impl Logins {
             now: self.clock.now(),
         };
         let began = match form {
-            Some(form) => self.begin_as(form, &log_in, device).await?,
+            Some(form) => self.begin_as(form, &command, device).await?,
             None => None,
         };
         let (id, login) = match began {
             Some(began) => began,
-            None => self.begin_anew(&log_in, device).await?,
+            None => self.begin_anew(&command, device).await?,
         };
         if let Some(before) = before.filter(|before| before.id != id) {
             // The new login stands all the same: its cookie takes the place of the old one's.
@@ -252,16 +252,16 @@ impl Logins {
     async fn begin_as(
         &self,
         form: LoginId,
-        log_in: &LogIn,
+        command: &LogIn,
         device: &Device,
     ) -> Result<Option<(LoginId, Login)>, TokenError> {
-        let (user, epoch) = log_in.user;
+        let (user, epoch) = command.user;
         let standing =
-            Standing { user: Some(epoch), installation_epoch: log_in.installation_epoch, now: log_in.now };
+            Standing { user: Some(epoch), installation_epoch: command.installation_epoch, now: command.now };
         let standing = &standing;
         let begin = |loaded: Loaded<Login>| async move {
             let Some(login) = loaded.state.clone() else {
-                let events = decide::log_in(log_in.clone());
+                let events = decide::log_in(command.clone());
                 let began = events.iter().fold(None, Login::apply);
                 return Ok::<_, TokenError>(
                     Change::of(loaded, events, began).with(record_of(user, form, device)),
@@ -269,17 +269,17 @@ impl Logins {
             };
             let is_it = login.begun.user == user
                 && decide::why_over(form, &login, standing).is_none()
-                && decide::is_sent_twice(form, &login, Some(form), log_in.now);
+                && decide::is_sent_twice(form, &login, Some(form), command.now);
             Ok(Change::none(loaded, is_it.then_some(login)))
         };
         let login = self.repository.execute(&form, begin).await?;
         Ok(login.map(|login| (form, login)))
     }
 
-    async fn begin_anew(&self, log_in: &LogIn, device: &Device) -> Result<(LoginId, Login), TokenError> {
-        let id = LoginId::from(self.random.uuid(log_in.now)?);
-        let events = decide::log_in(log_in.clone());
-        let records = record_of(log_in.user.0, id, device);
+    async fn begin_anew(&self, command: &LogIn, device: &Device) -> Result<(LoginId, Login), TokenError> {
+        let id = LoginId::from(self.random.uuid(command.now)?);
+        let events = decide::log_in(command.clone());
+        let records = record_of(command.user.0, id, device);
         Ok((id, self.repository.append(&id, Loaded::new(), &events, records).await?))
     }
 
