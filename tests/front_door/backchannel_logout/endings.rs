@@ -92,6 +92,7 @@ async fn somebody_else_in_the_same_browser_logs_the_first_one_out() {
         name: OTHER.0,
         password: OTHER.1,
         persistent: false,
+        form: None,
         current: Some(&login),
         client: None,
         user_agent: None,
