@@ -25,7 +25,7 @@ fn filled(form: &Form, (name, password): (&str, &str)) -> Form {
 async fn a_log_in_that_is_sent_twice_is_one_login_and_one_code() {
     let server = Server::with(|setup| {
         setup.client(CONFIDENTIAL, |client| {
-            client.metadata.consent = heirloom::client::ConsentPolicy::Implied
+            client.metadata.consent = heirloom::client::ConsentPolicy::Implied;
         });
     })
     .await;
