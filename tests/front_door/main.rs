@@ -40,6 +40,7 @@ mod endings;
 mod faults;
 mod floods;
 mod full_disk;
+mod hostile_texts;
 mod id_token_algorithms;
 mod introspection;
 mod issuer_path;

@@ -61,7 +61,7 @@ fn told(visit: &Visit<'_>, line: &Line, app: &str, end: Option<&End>) -> DeviceL
     let own = &texts.timeline;
     let nothing = String::new();
     let (text, detail) = match line.kind {
-        "signed_in" => (own.signed_in.with("app", app), nothing),
+        "signed_in" => (String::new(), nothing),
         "refreshed" if line.count == 1 => (own.refreshed.as_str().to_owned(), nothing),
         "refreshed" => (own.refreshed_times.with("count", line.count), nothing),
         "reuse_detected" => (own.reuse.as_str().to_owned(), own.reuse_detail.as_str().to_owned()),
@@ -76,6 +76,7 @@ fn told(visit: &Visit<'_>, line: &Line, app: &str, end: Option<&End>) -> DeviceL
     };
     DeviceLine {
         kind: line.kind,
+        app: (line.kind == "signed_in").then(|| app.to_owned()),
         text,
         detail,
         at: Person::when(visit, line.at),

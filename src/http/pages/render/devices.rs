@@ -120,7 +120,10 @@ pub(in crate::http) struct DeviceEnd<'a> {
 pub(in crate::http) struct DeviceLine {
     /// The kind, as a word.
     pub(in crate::http) kind: &'static str,
+    /// What happened, unless it is the sign-in with `app`.
     pub(in crate::http) text: String,
+    /// The client's name, if the person signed in with it: it stands apart from the text around it.
+    pub(in crate::http) app: Option<String>,
     /// More about it; may be empty.
     pub(in crate::http) detail: String,
     pub(in crate::http) at: When,

@@ -241,6 +241,7 @@ impl<'a> Gallery<'a> {
                 let line = DeviceLine {
                     kind,
                     text: self.text.to_owned(),
+                    app: (count == 1).then(|| self.text.to_owned()),
                     detail: self.text.to_owned(),
                     at: self.when(),
                     until: (count > 1).then(|| self.when()),
