@@ -40,7 +40,7 @@ async fn server() -> Server {
     let server = Server::with(|setup| {
         setup.config.audiences[0].scopes = format!("read write {WORD}").parse().unwrap();
         setup.client(PUBLIC, |client| {
-            client.metadata.client_name = TURNED.to_owned();
+            TURNED.clone_into(&mut client.metadata.client_name);
             client.metadata.scope = format!("openid profile email account read {WORD}").parse().unwrap();
             client.metadata.client_uri = "https://a.example/about'onmouseover='alert(1)".parse().ok();
             client.metadata.policy_uri = "https://a.example/#'onmouseover='alert(1)".parse().ok();
