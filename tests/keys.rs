@@ -23,7 +23,6 @@ const LIFE: KeyLife = KeyLife {
     lead_time: Duration::from_hours(2),
     longest_access_token: Duration::from_mins(10),
     grace: Duration::from_hours(2),
-    id_tokens_alone: None,
 };
 
 struct Server {
@@ -82,10 +81,9 @@ fn keys_for_id_tokens_alone_sign_no_access_tokens_and_are_replaced_after_the_lea
     let Server { clock, folder, keys: without, _temp } = Server::start();
     let rsa = without.signer().unwrap().kid();
     assert_eq!(without.id_token_signer(ES256).unwrap().kid(), rsa, "there is no other");
-    folder.create_signing_key_for(ES256, START).unwrap();
-    folder.create_signing_key_for(ES256, START).unwrap();
-    let life = KeyLife { id_tokens_alone: Some(ES256), ..LIFE };
-    let keys = SigningKeys::open(folder.clone(), life, None, Arc::<ManualClock>::clone(&clock)).unwrap();
+    folder.create_id_token_key(ES256, START).unwrap();
+    folder.create_id_token_key(ES256, START).unwrap();
+    let keys = SigningKeys::open(folder.clone(), LIFE, None, Arc::<ManualClock>::clone(&clock)).unwrap();
     let signers = || {
         let by = |algorithm| keys.id_token_signer(algorithm).unwrap().kid();
         assert_eq!((keys.signer().unwrap().kid(), by(SigningAlgorithm::Rs256)), (rsa, rsa));
@@ -93,7 +91,7 @@ fn keys_for_id_tokens_alone_sign_no_access_tokens_and_are_replaced_after_the_lea
     };
     let first = signers();
     assert_eq!(keys.published(), [rsa, first], "the first one signs at once");
-    let second = folder.rotate_signing(ES256, START).unwrap().kid;
+    let second = folder.rotate_id_tokens(ES256, START).unwrap().kid;
     assert!(keys.reload().is_empty());
     assert_eq!((signers(), keys.published().len()), (first, 3));
     clock.advance(Duration::from_hours(2) + Duration::from_secs(2));

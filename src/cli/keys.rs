@@ -30,6 +30,9 @@ pub(super) enum Command {
         /// Add a pepper instead: after a restart, each password is hashed with it when its user signs in
         #[arg(long, conflicts_with_all = ["refresh_secret", "compromised"])]
         pepper: bool,
+        /// Add a key that signs ID tokens alone instead
+        #[arg(long, conflicts_with_all = ["refresh_secret", "pepper", "compromised"])]
+        id_tokens: bool,
         /// The algorithm of the new signing key, RS256 or ES256 [default: as configured, RS256]
         #[arg(long, value_name = "ALGORITHM", conflicts_with_all = ["refresh_secret", "pepper", "compromised"])]
         algorithm: Option<SigningAlgorithm>,
@@ -73,9 +76,10 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let note = "restart the server now: it reads peppers only when it starts";
             print(out, &format!("{} is added; {note}\n", name(&new)))
         }
-        Command::Rotate { installation, compromised, algorithm, .. } => {
+        Command::Rotate { installation, compromised, algorithm, id_tokens, .. } => {
             let installation = installation.find()?;
-            let (new, signs_from) = offline::rotate_keys(&installation, compromised.as_deref(), algorithm)?;
+            let (new, signs_from) =
+                offline::rotate_keys(&installation, compromised.as_deref(), (algorithm, id_tokens))?;
             let destroyed =
                 compromised.as_ref().map(|kid| format!("{kid} is destroyed\n")).unwrap_or_default();
             print(out, &log::escaped(&format!("{} signs from {}\n{destroyed}", new.kid, signs_from)))?;

@@ -28,12 +28,19 @@ pub(super) fn list_keys(installation: &Installation) -> Outcome<Vec<KeyInfo>> {
 pub(super) fn rotate_keys(
     installation: &Installation,
     compromised: Option<&str>,
-    algorithm: Option<SigningAlgorithm>,
+    (algorithm, for_id_tokens): (Option<SigningAlgorithm>, bool),
 ) -> Outcome<(NewKey, Timestamp)> {
     let (folder, now) = keys(installation);
     let (new, wait) = if let Some(kid) = compromised {
         let kid: Kid = kid.parse().map_err(|error| Failure::Usage(format!("{kid}: {error}")))?;
         (folder.compromised_signing(kid, now), Duration::ZERO)
+    } else if for_id_tokens {
+        let Some(algorithm) = algorithm.or(installation.id_tokens_alone) else {
+            let problem =
+                "no keys sign ID tokens alone: set id_token_algorithms in [keys], or name an --algorithm";
+            return Err(Failure::Usage(problem.to_owned()));
+        };
+        (folder.rotate_id_tokens(algorithm, now), installation.lead_time)
     } else {
         let algorithm = algorithm.unwrap_or(installation.algorithm);
         (folder.rotate_signing(algorithm, now), installation.lead_time)
@@ -81,7 +88,6 @@ fn life(installation: &Installation) -> KeyLife {
     KeyLife {
         lead_time: installation.lead_time,
         longest_access_token: installation.longest_access_token,
-        id_tokens_alone: installation.id_tokens_alone,
         ..KeyLife::default()
     }
 }

@@ -181,7 +181,7 @@ impl Config {
         })
     }
 
-    /// The algorithm by which ID tokens are signed and access tokens are not, if there is one.
+    /// The algorithm by which ID tokens are signed and new access tokens are not, if there is one. It has keys of its own.
     #[must_use]
     pub fn id_tokens_alone(&self) -> Option<SigningAlgorithm> {
         self.id_token_algorithms.iter().copied().find(|algorithm| *algorithm != self.algorithm)

@@ -41,8 +41,8 @@ struct KeyRoles {
     held: Arc<[KeyOnDisk]>,
     /// `None` if the last key has been compromised.
     signer: Option<Arc<SigningKey>>,
-    /// The key that signs ID tokens alone, by another algorithm than the signer's.
-    id_token_signer: Option<Arc<SigningKey>>,
+    /// The keys that sign ID tokens alone.
+    id_token_signers: Vec<Arc<SigningKey>>,
     /// In the order of creation. There are only a few, so searching them is cheap, whatever `kid` a token has.
     published: Vec<Arc<SigningKey>>,
     jwks: Arc<JwksDocument>,
@@ -95,8 +95,12 @@ impl SigningKeys {
     /// As [`SigningKeys::signer`].
     pub fn id_token_signer(&self, algorithm: SigningAlgorithm) -> Result<Arc<SigningKey>, KeyError> {
         let signer = self.signer()?;
-        let other = self.now().id_token_signer.clone().filter(|_| signer.algorithm() != algorithm);
-        Ok(other.filter(|key| key.algorithm() == algorithm).unwrap_or(signer))
+        if signer.algorithm() == algorithm {
+            return Ok(signer);
+        }
+        let roles = self.now();
+        let other = roles.id_token_signers.iter().find(|key| key.algorithm() == algorithm);
+        Ok(other.map_or(signer, Arc::clone))
     }
 
     /// The key ids of all usable keys, and those of the compromised keys whose tombstone says their id.
@@ -223,10 +227,11 @@ impl KeyRoles {
         let states = life.states(&births, now);
         let with_state = || held.iter().zip(&states);
         let with = |wanted| {
-            let found = with_state().find(|(_, state)| **state == wanted);
+            let found = with_state().filter(move |(_, state)| **state == wanted);
             found.map(|(held, _)| Arc::clone(&held.key))
         };
-        let (signer, id_token_signer) = (with(KeyState::Signing), with(KeyState::SigningIdTokens));
+        let signer = with(KeyState::Signing).next();
+        let id_token_signers = with(KeyState::SigningIdTokens).collect();
         let published: Vec<_> = with_state()
             .filter(|(_, state)| state.is_published())
             .map(|(held, _)| held.key.clone())
@@ -238,7 +243,7 @@ impl KeyRoles {
             None => Arc::new(JwksDocument::of(published.iter().map(|key| &**key), life.lead_time).ok()?),
         };
         let unchanged_for = life.unchanged_for(&births, now);
-        Some(Self { unchanged_for, held, signer, id_token_signer, published, jwks })
+        Some(Self { unchanged_for, held, signer, id_token_signers, published, jwks })
     }
 
     fn holds_at(&self, now: Timestamp) -> bool {
@@ -248,8 +253,8 @@ impl KeyRoles {
 
 impl KeyOnDisk {
     pub(super) fn birth(&self) -> Birth {
-        let SigningFile { created, at_once, .. } = self.file;
-        Birth { algorithm: self.key.algorithm(), created, at_once }
+        let SigningFile { created, at_once, for_id_tokens, .. } = self.file;
+        Birth { id_tokens_alone: for_id_tokens.then(|| self.key.algorithm()), created, at_once }
     }
 }
 

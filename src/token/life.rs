@@ -4,8 +4,8 @@
 //! the first token signed by it. The newest key that may sign is the signer. The previous one stays published until the
 //! last token that it signed has expired, plus a grace period.
 //!
-//! A server may sign ID tokens by an algorithm by which it signs no access tokens. The keys of that algorithm follow the
-//! same rule among themselves.
+//! A key that signs ID tokens alone is made as such, and never signs access tokens. These keys follow the same rule among
+//! themselves, those of each algorithm.
 
 use std::time::Duration;
 
@@ -21,8 +21,6 @@ pub struct KeyLife {
     pub longest_access_token: Duration,
     /// How long a key stays published after its last token has expired.
     pub grace: Duration,
-    /// The algorithm whose keys sign ID tokens alone.
-    pub id_tokens_alone: Option<SigningAlgorithm>,
 }
 
 impl Default for KeyLife {
@@ -32,7 +30,6 @@ impl Default for KeyLife {
             lead_time: Duration::from_hours(2),
             longest_access_token: Duration::from_mins(10),
             grace: Duration::from_hours(2),
-            id_tokens_alone: None,
         }
     }
 }
@@ -40,8 +37,8 @@ impl Default for KeyLife {
 /// When a key was made, for which algorithm, and whether it signs without the lead time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
-    /// Its algorithm.
-    pub algorithm: SigningAlgorithm,
+    /// Its algorithm, if it signs ID tokens alone.
+    pub id_tokens_alone: Option<SigningAlgorithm>,
     /// When the key was made.
     pub created: Timestamp,
     /// Whether it replaces a compromised key, and so has no lead time.
@@ -83,32 +80,19 @@ impl KeyState {
 }
 
 impl KeyLife {
-    /// The state of each of `keys`, in the order of creation, at `now`. Exactly one signs, unless `keys` is empty.
+    /// The state of each of `keys`, in the order of creation, at `now`. Exactly one signs, unless there is none that may sign
+    /// access tokens.
     #[must_use]
     pub fn states(&self, keys: &[Birth], now: Timestamp) -> Vec<KeyState> {
-        let [all_tokens, id_tokens] = self.lines(keys);
-        let any_signs = |line: &[Birth]| (0..line.len()).any(|at| self.may_sign(line, at, now));
-        // While the algorithm of access tokens is being changed, the key of the other one still signs everything.
-        if all_tokens.is_empty() || (!any_signs(&all_tokens) && any_signs(&id_tokens)) {
-            return self.states_in_line(keys, now);
-        }
-        let mut all_tokens = self.states_in_line(&all_tokens, now).into_iter();
-        let mut id_tokens = self
-            .states_in_line(&id_tokens, now)
-            .into_iter()
-            .map(|state| if state == KeyState::Signing { KeyState::SigningIdTokens } else { state });
-        let next = |key: &Birth| if self.is_apart(key) { id_tokens.next() } else { all_tokens.next() };
-        keys.iter().filter_map(next).collect()
-    }
-
-    fn is_apart(&self, key: &Birth) -> bool {
-        self.id_tokens_alone == Some(key.algorithm)
-    }
-
-    /// The keys that sign everything, and those that sign ID tokens alone.
-    fn lines(&self, keys: &[Birth]) -> [Vec<Birth>; 2] {
-        let (id_tokens, all_tokens) = keys.iter().partition(|key| self.is_apart(key));
-        [all_tokens, id_tokens]
+        let mut lines =
+            lines(keys).map(|(line, births)| (line, self.states_in_line(&births, now).into_iter()));
+        let state = |key: &Birth| {
+            let (_, states) = lines.iter_mut().find(|(line, _)| *line == key.id_tokens_alone)?;
+            let state = states.next()?;
+            let signs_id_tokens = key.id_tokens_alone.is_some() && state == KeyState::Signing;
+            Some(if signs_id_tokens { KeyState::SigningIdTokens } else { state })
+        };
+        keys.iter().filter_map(state).collect()
     }
 
     fn states_in_line(&self, keys: &[Birth], now: Timestamp) -> Vec<KeyState> {
@@ -131,10 +115,9 @@ impl KeyLife {
     /// second.
     #[must_use]
     pub fn unchanged_for(&self, keys: &[Birth], now: Timestamp) -> (Timestamp, Timestamp) {
-        let [all_tokens, id_tokens] = self.lines(keys);
-        let lines = [keys, &all_tokens, &id_tokens];
-        let turns = lines.into_iter().flat_map(|keys| {
-            (0..keys.len()).flat_map(|at| [self.signs_at(keys, at), self.published_until(keys, at)])
+        let turns = lines(keys).into_iter().flat_map(|(_, keys)| {
+            let turns = |at| [self.signs_at(&keys, at), self.published_until(&keys, at)];
+            (0..keys.len()).flat_map(turns).collect::<Vec<_>>()
         });
         turns.fold((Timestamp::default(), Timestamp::from_millis(u64::MAX)), |(from, until), turn| {
             if turn <= now { (from.max(turn), until) } else { (from, until.min(turn)) }
@@ -162,6 +145,12 @@ impl KeyLife {
     }
 }
 
+/// The keys that sign access tokens, and those that sign ID tokens alone, of each algorithm.
+fn lines(keys: &[Birth]) -> [(Option<SigningAlgorithm>, Vec<Birth>); 3] {
+    [None, Some(SigningAlgorithm::Rs256), Some(SigningAlgorithm::Es256)]
+        .map(|line| (line, keys.iter().filter(|key| key.id_tokens_alone == line).copied().collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,11 +158,11 @@ mod tests {
     const HOUR: u64 = 3600;
 
     fn born(seconds: u64) -> Birth {
-        Birth { algorithm: SigningAlgorithm::Rs256, created: at(seconds), at_once: false }
+        Birth { id_tokens_alone: None, created: at(seconds), at_once: false }
     }
 
     fn es256(seconds: u64) -> Birth {
-        Birth { algorithm: SigningAlgorithm::Es256, ..born(seconds) }
+        Birth { id_tokens_alone: Some(SigningAlgorithm::Es256), ..born(seconds) }
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -227,9 +216,8 @@ mod tests {
         let life = KeyLife::default();
         let keys = [born(0), born(HOUR), Birth { at_once: true, ..born(50 * HOUR) }, born(51 * HOUR)];
         assert!(turns(&life, &keys) >= 4);
-        let apart = KeyLife { id_tokens_alone: Some(SigningAlgorithm::Es256), ..life };
         let keys = [keys[0], es256(1), keys[1], es256(20 * HOUR), keys[2], es256(50 * HOUR), keys[3]];
-        assert!(turns(&apart, &keys) >= 8);
+        assert!(turns(&life, &keys) >= 8);
     }
 
     /// How often the states of `keys` change; between the turns they don't.
@@ -252,7 +240,7 @@ mod tests {
 
     #[test]
     fn keys_for_id_tokens_alone_are_a_line_of_their_own() {
-        let life = KeyLife { id_tokens_alone: Some(SigningAlgorithm::Es256), ..KeyLife::default() };
+        let life = KeyLife::default();
         let keys = [born(0), es256(1), es256(10 * HOUR)];
         let first = life.states(&keys[..2], at(1));
         assert_eq!(first, [KeyState::Signing, KeyState::SigningIdTokens], "the first of each signs at once");
@@ -267,15 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_algorithm_waits_for_the_lead_time_and_keeps_the_old_one_for_id_tokens() {
-        let life = KeyLife { id_tokens_alone: Some(SigningAlgorithm::Rs256), ..KeyLife::default() };
+    fn a_key_for_id_tokens_never_becomes_the_one_of_access_tokens_or_retires_it() {
         let keys = [born(0), es256(10 * HOUR)];
-        assert_eq!(life.states(&keys[..1], at(10 * HOUR)), [KeyState::Signing], "there is no other key yet");
-        let signs_at = at(12 * HOUR);
-        let before = [KeyState::Signing, KeyState::Pending { signs_at }];
-        assert_eq!(life.states(&keys, at(12 * HOUR - 1)), before);
-        let after = [KeyState::SigningIdTokens, KeyState::Signing];
-        assert_eq!(life.states(&keys, at(12 * HOUR)), after);
-        assert_eq!(life.states(&keys, at(1000 * HOUR)), after);
+        for hours in [10, 12, 1000] {
+            let states = KeyLife::default().states(&keys, at(hours * HOUR));
+            assert_eq!(states, [KeyState::Signing, KeyState::SigningIdTokens]);
+        }
+        assert_eq!(KeyLife::default().states(&keys[1..], at(0)), [KeyState::SigningIdTokens]);
     }
 }

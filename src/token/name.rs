@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `signing-20261121T014105Z-3fa81b2c.pem` | a signing key: when it was made (UTC), and a label |
 //! | `signing-20261121T014105Z-3fa81b2c-now.pem` | the same; it signs at once, without the lead time |
+//! | `id-token-20261121T014105Z-3fa81b2c.pem` | a key that signs ID tokens alone, also with `-now` |
 //! | `refresh-001-20261121T014105Z.secret` | a refresh secret: its id, 1 to 255, and when it was made |
 //! | `pepper-001-20261121T014105Z.secret` | a pepper, named alike |
 //! | any of these with `.compromised` behind it | its tombstone: never to be used again, and its id never given again |
@@ -16,6 +17,10 @@ use crate::clock::Timestamp;
 /// The suffix of a tombstone: the file whose key material has been destroyed.
 pub(super) const COMPROMISED: &str = ".compromised";
 
+/// How the names of signing keys begin, and of those that sign ID tokens alone.
+const SIGNING: &str = "signing-";
+const ID_TOKEN: &str = "id-token-";
+
 /// The name of a signing key's file. Names sort by creation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SigningFile {
@@ -25,6 +30,8 @@ pub struct SigningFile {
     pub at_once: bool,
     /// Distinguishes keys made in the same second: 1 to 32 of `a-z 0-9`.
     pub label: String,
+    /// Whether it signs ID tokens alone, and never access tokens.
+    pub for_id_tokens: bool,
 }
 
 /// What a secret is for.
@@ -61,7 +68,8 @@ impl Entry {
     /// date must not believe that the key is in use.
     pub(super) fn parse(name: &str) -> Result<Option<Self>, BadName> {
         let ends = |with| name.strip_suffix(with).is_some();
-        let entry = if name.starts_with("signing-") && ends(".pem") {
+        let is_key = name.starts_with(SIGNING) || name.starts_with(ID_TOKEN);
+        let entry = if is_key && ends(".pem") {
             parse_signing(name).map(Self::Signing)
         } else if name.ends_with(".secret")
             && SecretKind::ALL.iter().any(|kind| name.starts_with(kind.word()))
@@ -121,8 +129,9 @@ impl fmt::Display for SecretKind {
 
 impl fmt::Display for SigningFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = if self.for_id_tokens { ID_TOKEN } else { SIGNING };
         let marker = if self.at_once { "-now" } else { "" };
-        write!(f, "signing-{}-{}{marker}.pem", Compact(self.created), self.label)
+        write!(f, "{prefix}{}-{}{marker}.pem", Compact(self.created), self.label)
     }
 }
 
@@ -164,12 +173,15 @@ fn parse_compact(text: &str) -> Option<Timestamp> {
 }
 
 fn parse_signing(name: &str) -> Option<SigningFile> {
-    let (created, rest) = name.strip_prefix("signing-")?.strip_suffix(".pem")?.split_once('-')?;
+    let name = name.strip_suffix(".pem")?;
+    let of_id_tokens = name.strip_prefix(ID_TOKEN);
+    let (created, rest) = of_id_tokens.or_else(|| name.strip_prefix(SIGNING))?.split_once('-')?;
     let (label, at_once) = rest.strip_suffix("-now").map_or((rest, false), |label| (label, true));
     let plain = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let fits = (1..=32).contains(&label.len());
     (plain && fits).then_some(())?;
-    Some(SigningFile { created: parse_compact(created)?, at_once, label: label.to_owned() })
+    let for_id_tokens = of_id_tokens.is_some();
+    Some(SigningFile { created: parse_compact(created)?, at_once, label: label.to_owned(), for_id_tokens })
 }
 
 fn parse_secret(name: &str) -> Option<SecretFile> {
@@ -187,9 +199,13 @@ mod tests {
     #[test]
     fn a_name_says_when_its_key_was_made() {
         let created = Timestamp::from_seconds(1_795_225_265);
-        let key = SigningFile { created, at_once: false, label: "3fa81b2c".to_owned() };
+        let label = "3fa81b2c".to_owned();
+        let key = SigningFile { created, at_once: false, label, for_id_tokens: false };
         assert_eq!(key.to_string(), "signing-20261121T014105Z-3fa81b2c.pem");
         assert_eq!(Entry::parse(&key.to_string()), Ok(Some(Entry::Signing(key.clone()))));
+        let of_id_tokens = SigningFile { for_id_tokens: true, ..key.clone() };
+        assert_eq!(of_id_tokens.to_string(), "id-token-20261121T014105Z-3fa81b2c.pem");
+        assert_eq!(Entry::parse(&of_id_tokens.to_string()), Ok(Some(Entry::Signing(of_id_tokens))));
         let now = SigningFile { at_once: true, ..key };
         assert_eq!(now.to_string(), "signing-20261121T014105Z-3fa81b2c-now.pem");
         assert_eq!(Entry::parse(&now.to_string()), Ok(Some(Entry::Signing(now))));

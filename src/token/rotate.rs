@@ -133,10 +133,18 @@ impl KeysFolder {
     /// # Errors
     /// [`KeyError`]: then the folder is unchanged.
     pub fn rotate_signing(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<NewKey, KeyError> {
-        self.lock()?.new_signing_key(algorithm, now, false)
+        self.lock()?.new_signing_key(&Wanted { algorithm, at_once: false, for_id_tokens: false }, now)
     }
 
-    /// Destroys the signing key `kid`, replaces it with a new key of the same algorithm that signs at once, and returns
+    /// Adds a key that signs ID tokens alone, like [`KeysFolder::rotate_signing`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rotate_id_tokens(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<NewKey, KeyError> {
+        self.lock()?.new_signing_key(&Wanted { algorithm, at_once: false, for_id_tokens: true }, now)
+    }
+
+    /// Destroys the signing key `kid`, replaces it with a new key of the same algorithm, for the same tokens, that signs at once, and returns
     /// the new key.
     ///
     /// Resource servers refuse tokens of the old key once they have fetched the JWKS again. Until then they don't know
@@ -150,7 +158,9 @@ impl KeysFolder {
         // Other unusable files must not prevent this.
         let keys::Read { held, .. } = keys::read(self, &[])?;
         let old = held.iter().find(|held| held.key.kid() == kid).ok_or(KeyError::UnknownKid(kid))?;
-        let new = locked.new_signing_key(old.key.algorithm(), now, true)?;
+        let algorithm = old.key.algorithm();
+        let wanted = Wanted { algorithm, at_once: true, for_id_tokens: old.file.for_id_tokens };
+        let new = locked.new_signing_key(&wanted, now)?;
         locked.destroy(&old.file.to_string(), &kid.to_string())?;
         Ok(new)
     }
@@ -196,32 +206,29 @@ impl KeysFolder {
         now: Timestamp,
     ) -> Result<(), KeyError> {
         // Checked again under the lock: another process may have made one meanwhile.
-        if self.has(|entry| entry.signing().is_some())? {
+        let is_one = |entry: &Entry| entry.signing().is_some_and(|file| !file.for_id_tokens);
+        if self.has(is_one)? {
             return Ok(());
         }
         let locked = self.lock()?;
-        if !self.has(|entry| entry.signing().is_some())? {
-            locked.new_signing_key(algorithm, now, false)?;
+        if !self.has(is_one)? {
+            locked.new_signing_key(&Wanted { algorithm, at_once: false, for_id_tokens: false }, now)?;
         }
         Ok(())
     }
 
-    /// Generates a signing key for `algorithm` if there is none for it.
+    /// Generates a key for `algorithm` that signs ID tokens alone, if there is none.
     ///
     /// # Errors
     /// [`KeyError`] for the first file that can't be used; otherwise as [`KeysFolder::rotate_signing`].
-    pub fn create_signing_key_for(
-        &self,
-        algorithm: SigningAlgorithm,
-        now: Timestamp,
-    ) -> Result<(), KeyError> {
+    pub fn create_id_token_key(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<(), KeyError> {
         let locked = self.lock()?;
         let keys::Read { held, problems, .. } = keys::read(self, &[])?;
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
-        if !held.iter().any(|held| held.key.algorithm() == algorithm) {
-            locked.new_signing_key(algorithm, now, false)?;
+        if !held.iter().any(|held| held.birth().id_tokens_alone == Some(algorithm)) {
+            locked.new_signing_key(&Wanted { algorithm, at_once: false, for_id_tokens: true }, now)?;
         }
         Ok(())
     }
@@ -246,13 +253,16 @@ impl KeysFolder {
     }
 }
 
+/// The signing key that is to be made.
+struct Wanted {
+    algorithm: SigningAlgorithm,
+    at_once: bool,
+    for_id_tokens: bool,
+}
+
 impl Locked<'_> {
-    fn new_signing_key(
-        &self,
-        algorithm: SigningAlgorithm,
-        now: Timestamp,
-        at_once: bool,
-    ) -> Result<NewKey, KeyError> {
+    fn new_signing_key(&self, wanted: &Wanted, now: Timestamp) -> Result<NewKey, KeyError> {
+        let Wanted { algorithm, at_once, for_id_tokens } = *wanted;
         let listing = self.folder().entries()?;
         let newest = listing.live.iter().chain(&listing.compromised).filter_map(Entry::signing).max();
         // Later than all others, whatever the clock shows, because names must sort by creation.
@@ -261,7 +271,7 @@ impl Locked<'_> {
         let pem = SigningKey::generate(algorithm).map_err(|error| KeyError::NotMade(error.to_string()))?;
         let key =
             SigningKey::from_pem(pem.as_bytes()).map_err(|error| KeyError::NotMade(error.to_string()))?;
-        let file = SigningFile { created, at_once, label: key.kid().short() };
+        let file = SigningFile { created, at_once, label: key.kid().short(), for_id_tokens };
         self.create(&file.to_string(), pem.as_bytes())?;
         Ok(NewKey { kid: key.kid(), created, file: file.to_string() })
     }

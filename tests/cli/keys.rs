@@ -24,6 +24,9 @@ fn keys_are_listed_rotated_and_never_made_anew_for_an_old_store() {
     assert!(out(&compromised).contains(&format!("{first} is destroyed")), "{}", err(&compromised));
     assert!(out(&keys(&["list"])).contains("compromised"));
     assert_eq!(keys(&["rotate", "--compromised", "nothing"]).status.code(), Some(2));
+    assert_eq!(keys(&["rotate", "--id-tokens"]).status.code(), Some(2), "no algorithm signs ID tokens alone");
+    assert_eq!(keys(&["rotate", "--id-tokens", "--algorithm", "ES256"]).status.code(), Some(0));
+    assert!(out(&keys(&["list"])).contains("ES256  signs ID tokens"), "{}", out(&keys(&["list"])));
 
     // Without its pepper and its refresh secret, nobody could sign in or refresh. So the start fails and tells the
     // operator.

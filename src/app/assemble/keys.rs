@@ -38,7 +38,7 @@ pub fn read_keys(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError
 fn make_id_token_key(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), KeyError> {
     let folder = KeysFolder::at(&config.keys);
     let algorithm = config.id_tokens_alone();
-    algorithm.map_or(Ok(()), |algorithm| folder.create_signing_key_for(algorithm, clock.now()))
+    algorithm.map_or(Ok(()), |algorithm| folder.create_id_token_key(algorithm, clock.now()))
 }
 
 /// How long the signing keys of a configuration are published.
@@ -49,7 +49,6 @@ pub(super) fn key_life(config: &Config) -> KeyLife {
     KeyLife {
         lead_time: config.lead_time,
         longest_access_token: longest.unwrap_or(usual.longest_access_token),
-        id_tokens_alone: config.id_tokens_alone(),
         ..usual
     }
 }
