@@ -213,19 +213,26 @@ impl Sessions {
         which: impl Fn(&Session) -> bool + Sync,
     ) -> Result<(), TokenError> {
         let which = &which;
-        let keys = self.repository.scan(index::all_of_user(user), None, self.most_sessions()).await?;
-        for id in keys.iter().filter_map(|(key, _)| index::session_of(key)) {
-            let end = |loaded: Loaded<Session>| async move {
-                let Some(session) = loaded.state.as_ref().filter(|session| which(session)) else {
-                    return Ok::<_, TokenError>(Change::none(loaded, ()));
+        let mut after = None;
+        loop {
+            let page = self.repository.scan(index::all_of_user(user), after, self.most_sessions()).await?;
+            for id in page.iter().filter_map(|(key, _)| index::session_of(key)) {
+                let end = |loaded: Loaded<Session>| async move {
+                    let Some(session) = loaded.state.as_ref().filter(|session| which(session)) else {
+                        return Ok::<_, TokenError>(Change::none(loaded, ()));
+                    };
+                    let reason = self.why_over(id, session).await?.unwrap_or(reason);
+                    let events = session::end(session, reason, self.clock.now());
+                    Ok(Change::of(loaded, events, ()))
                 };
-                let reason = self.why_over(id, session).await?.unwrap_or(reason);
-                let events = session::end(session, reason, self.clock.now());
-                Ok(Change::of(loaded, events, ()))
-            };
-            self.repository.execute(&id, end).await?;
+                self.repository.execute(&id, end).await?;
+            }
+            // There are more than fit on a page only after the limit of sessions was lowered.
+            match page.into_iter().last() {
+                Some((last, _)) => after = Some(last),
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Whether a user has a live session besides `keep`, or a live login. It reads as many as there can be; if there are

@@ -77,6 +77,20 @@ async fn withdrawing_ends_the_sessions_of_that_client_and_no_others() {
 }
 
 #[tokio::test]
+async fn withdrawing_ends_also_sessions_beyond_a_limit_that_was_lowered() {
+    let server = Server::with(|setup| setup.config.sessions.per_user = 30).await;
+    let mut apps = Vec::new();
+    for _ in 0..25 {
+        apps.push(server.sign_in().await);
+    }
+    let server = server.restart(|setup| setup.config.sessions.per_user = 2).await;
+    server.app.consents.withdraw(&id(&server, PUBLIC).await, None).await.unwrap();
+    for app in &mut apps {
+        assert!(!lives(&server, app).await);
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_was_allowed_ends_with_all_its_sessions() {
     let office = Office::open().await;
     let server = &office.server;
