@@ -152,6 +152,13 @@ impl RedirectUri {
         self.loopback().is_some()
     }
 
+    /// Whether it is a loopback URI that names its port.
+    #[must_use]
+    pub fn has_loopback_port(&self) -> bool {
+        self.loopback()
+            .is_some_and(|(origin, _)| self.0.get(origin.len()..).is_some_and(|rest| rest.starts_with(':')))
+    }
+
     /// The host, for people, and to remember what they allowed: of `https` with its port, of a loopback URI without one,
     /// since it changes; of an app's own scheme the scheme with its colon.
     #[must_use]

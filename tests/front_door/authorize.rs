@@ -14,11 +14,10 @@ mod widened;
 
 use url::Url;
 
+pub(crate) use crate::support::CALLBACK;
 use crate::support::web_browser::Browser;
 use crate::support::{PUBLIC, Server};
 
-/// Where the answers of most tests go.
-pub(crate) const CALLBACK: &str = "http://127.0.0.1/callback";
 /// A challenge, and its verifier (RFC 7636, appendix B).
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 

@@ -172,7 +172,10 @@ impl AuthorizationRequests {
     /// [`NotOpen::Failed`].
     pub fn with_another_account(&self, open: &OpenRequest) -> Result<String, NotOpen> {
         let mut sealed = open.sealed.clone();
-        sealed.at = self.clock.now();
+        // A pushed request is remembered as used until its first time is over.
+        if !sealed.is_pushed {
+            sealed.at = self.clock.now();
+        }
         sealed.authentication = None;
         sealed.request.prompts = sealed.request.prompts.with(Prompt::SelectAccount);
         self.seal(&sealed)
@@ -275,10 +278,12 @@ impl OpenRequest {
     }
 
     /// Whether the answer goes to an app on the person's device: by a scheme of its own, or to a port that the client has
-    /// not registered (RFC 8252 §7.1, §7.3). A page that is developed on this machine has its port registered.
+    /// not registered, as whoever registers a URI without a port (RFC 8252 §7.1, §7.3). A page that is developed on this machine
+    /// has its port registered.
     fn is_native(&self) -> bool {
         let (metadata, uri) = (&self.client.metadata, &self.redirect_uri);
-        let has_free_port = uri.is_loopback() && !metadata.redirect_uris.contains(uri);
+        let is_registered = uri.has_loopback_port() && metadata.redirect_uris.contains(uri);
+        let has_free_port = uri.is_loopback() && !is_registered;
         metadata.token_endpoint_auth_method.is_public() && (uri.has_private_scheme() || has_free_port)
     }
 

@@ -54,7 +54,7 @@ async fn a_registered_client_signs_users_in_and_survives_a_restart() {
         "refresh_tokens": "always", "access_token": 300, "refresh_idle": 1_209_600,
         "refresh_absolute": 5_184_000, "retry_window": "until-used", "reuse": "end-family",
         "revoke_access_tokens": true, "refresh_token_delivery": "body", "response_types": [], "pkce": "required",
-        "consent": "ask",
+        "consent": "ask", "id_token_signed_response_alg": "RS256",
         "secrets": [{"made_at": office.server.now().to_string()}],
     });
     assert_eq!(shown.json, expected);

@@ -10,6 +10,8 @@ use crate::support::{CONFIDENTIAL, PUBLIC, Server, USER};
 
 const OWN_SCHEME: &str = "com.example.app:/callback";
 const FREE_PORT: &str = "http://127.0.0.1:4711/callback";
+/// Registered as it is, and its port, 80, is as free as any.
+const NO_PORT: &str = "http://[::1]/callback";
 
 async fn server(consent: ConsentPolicy) -> Server {
     Server::with(|setup| {
@@ -17,7 +19,10 @@ async fn server(consent: ConsentPolicy) -> Server {
             setup.client(id, |client| {
                 client.metadata.consent = consent;
                 if id == PUBLIC {
-                    client.metadata.redirect_uris.push(OWN_SCHEME.parse().unwrap());
+                    client
+                        .metadata
+                        .redirect_uris
+                        .extend([OWN_SCHEME, NO_PORT].map(|uri| uri.parse().unwrap()));
                 }
             });
         }
@@ -37,11 +42,11 @@ async fn an_app_on_the_device_gets_no_code_that_the_person_does_not_know_of() {
         let server = server(consent).await;
         let mut browser = Browser::of(&server);
         // The person has allowed it before.
-        for uri in [CALLBACK, OWN_SCHEME, FREE_PORT] {
+        for uri in [CALLBACK, OWN_SCHEME, FREE_PORT, NO_PORT] {
             browser.sign_in(&request(&browser, &[("redirect_uri", uri)]), USER).await;
         }
         server.wait(60);
-        for uri in [OWN_SCHEME, FREE_PORT] {
+        for uri in [OWN_SCHEME, FREE_PORT, NO_PORT] {
             let native = [("redirect_uri", uri)];
             assert_eq!(quiet(&mut browser, &native).await, "consent_required", "{consent:?} {uri}");
             let asked = request(&browser, &native);

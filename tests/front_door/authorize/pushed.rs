@@ -118,3 +118,20 @@ async fn a_pushed_request_whose_code_was_never_redeemed_is_used_all_the_same() {
     server.wait(60);
     assert_eq!(sweep_all(&server).await.removed, 1);
 }
+
+#[tokio::test]
+async fn asking_for_another_account_does_not_make_a_pushed_request_good_for_longer() {
+    let server = Server::start().await;
+    let mut browser = Browser::of(&server);
+    let uri = push(&server, &[]).await.json["request_uri"].as_str().unwrap().to_owned();
+    let login = browser.begin(&with_uri(&browser, CONFIDENTIAL, &uri)).await.page();
+    let next = browser.submit(login.form_to("/login").set("username", USER.0).set("password", USER.1)).await;
+    let consent = browser.settle(next).await.page();
+    server.wait(59 * 60);
+    let switched = browser.submit(consent.form_to("/consent").press("action", "switch")).await;
+    let login = browser.settle(switched).await.page();
+    assert_eq!((login.status(), login.url.path()), (200, "/login"));
+    server.wait(3 * 60);
+    let late = browser.submit(login.form_to("/login").set("username", USER.0).set("password", USER.1)).await;
+    assert_eq!(late.status(), 400, "the request has expired");
+}

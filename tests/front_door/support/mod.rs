@@ -34,6 +34,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(4_102_444_800);
 pub(crate) const USER: (&str, &str) = ("ann", "tulip-quartz-93-lantern");
 /// The secret of the confidential client.
 pub(crate) const SECRET: &str = "s:e%c/r-t+32-characters-or-more!";
+/// Where both clients get their answers besides.
+pub(crate) const CALLBACK: &str = "http://127.0.0.1:3000/callback";
 /// The public client.
 pub(crate) const PUBLIC: &str = "web";
 /// The confidential client.
@@ -79,6 +81,10 @@ impl Setup {
         };
         let mut config = Config::dev(dev).unwrap();
         config.server.hosts = None;
+        // A page that somebody develops on this machine.
+        for client in &mut config.clients {
+            client.metadata.redirect_uris.push(CALLBACK.parse().unwrap());
+        }
         let sled = SledOptions::default();
         Self { config, store: None, cost: cheap(), sled, memory: memory_store(), folder, clock }
     }
