@@ -209,3 +209,20 @@ async fn consent_names_the_resource_also_if_no_scope_is_of_it() {
         assert!(page.text().contains(named), "{}", page.text());
     }
 }
+
+/// An account may be deleted while the password of a log in is being hashed.
+#[tokio::test]
+async fn what_a_browser_said_is_not_kept_for_an_account_that_was_deleted_meanwhile() {
+    let server = Server::start().await;
+    let token = crate::own_account::sign_in(&server, USER.0, USER.1).await.access_token();
+    let phone = log_in_with(&server, SAFARI).await;
+    let key = heirloom::session::device::record(phone.user, phone.id);
+    let said = server.app.store.record(key.clone()).await.unwrap().unwrap();
+    assert_eq!(crate::own_account::delete(&server, &token, USER.1).await.status, 204);
+    assert_eq!(server.app.store.record(key.clone()).await.unwrap(), None);
+    let late = vec![heirloom::store::RecordChange::Put(key.clone(), said)];
+    crate::sweep::indexes::change_records(&server, late).await;
+    server.wait(30 * 86_400);
+    server.app.sweeper.sweep(100).await.unwrap();
+    assert_eq!(server.app.store.record(key).await.unwrap(), None);
+}

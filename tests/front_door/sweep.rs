@@ -1,7 +1,7 @@
 //! The sweeper: what it does and what it leaves alone.
 
 mod clock;
-mod indexes;
+pub(crate) mod indexes;
 
 use std::sync::Arc;
 use std::time::Duration;

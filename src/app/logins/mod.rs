@@ -163,7 +163,10 @@ impl Logins {
     ) -> Result<Option<(CurrentLogin, String)>, TokenError> {
         let now = self.clock.now();
         let begun = self.repository.login(form).await?.state;
-        if !begun.is_some_and(|login| decide::is_sent_twice(form, &login, Some(form), now)) {
+        let begun = begun.filter(|login| decide::is_sent_twice(form, login, Some(form), now));
+        let user = begun.map(|login| login.begun.user);
+        // Somebody else's name would begin a login that no browser gets.
+        if user.is_none() || self.accounts.account_named(name).await? != user {
             return Ok(None);
         }
         let form = Some(form);

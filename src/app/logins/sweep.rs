@@ -56,6 +56,7 @@ impl Sweeper {
             return Ok(self.repository.change_guarded::<Login>(&id, loaded.expected, vec![taken]).await?);
         };
         let user = self.repository.user(login.begun.user).await?.state;
+        let is_deleted = user.as_ref().is_some_and(|user| user.status == crate::user::Status::Deleted);
         let standing = Standing {
             user: user.filter(crate::user::User::is_active).map(|user| user.session_epoch),
             installation_epoch: self.sessions.installation.current(),
@@ -72,7 +73,10 @@ impl Sweeper {
         // A time that ran out is known.
         let at = if reason == LogoutReason::Expired { login.life().absolute_expiry } else { now };
         let events = decide::log_out(login, reason, None, at);
-        self.repository.append(&id, loaded, &events, vec![taken]).await?;
+        // A deleted account has no browsers; this one may have been signed in at the same moment.
+        let device = is_deleted.then(|| RecordChange::Delete(device::record(login.begun.user, id)));
+        let records = [taken].into_iter().chain(device).collect();
+        self.repository.append(&id, loaded, &events, records).await?;
         Ok(())
     }
 

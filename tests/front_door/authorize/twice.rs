@@ -102,6 +102,8 @@ async fn a_sign_up_that_is_sent_twice_makes_one_account_and_signs_in() {
     browser.forget("heirloom_login");
     let wrong = browser.submit(form.clone().set("password", "another-orchid-57-kettle")).await;
     assert_eq!(wrong.status(), 409, "the name is taken");
+    let of_another = filled(&page.form_to("/signup"), USER).set("email", "bob@example.com");
+    assert_eq!(browser.submit(of_another).await.status(), 409, "the right password of somebody else");
     let second = browser.submit(form.clone()).await;
     assert_eq!(second.leads_to().path(), "/profile");
     assert_eq!(browser.open(&browser.url("/profile")).await.status(), 200);

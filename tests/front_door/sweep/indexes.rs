@@ -94,7 +94,7 @@ async fn a_marker_from_before_logins_had_indexes_stands_for_their_first_version(
     assert_eq!(server.app.indexes.prepare().await.unwrap(), None);
 }
 
-async fn change_records(server: &Server, records: Vec<RecordChange>) {
+pub(crate) async fn change_records(server: &Server, records: Vec<RecordChange>) {
     let stream = StreamId::new(b't', b"test").unwrap();
     let (events, snapshot) = (Vec::new(), Vec::new());
     let append = Append { stream, expected: Expected::NoStream, events, snapshot, records };
