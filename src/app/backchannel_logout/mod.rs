@@ -1,9 +1,9 @@
 //! The service for back-channel logout (OpenID Connect Back-Channel Logout 1.0): clients are told that a login has ended.
 //!
 //! 1. [`outbox`]: the append that ends something writes down what has ended.
-//! 2. [`expand`]: for each entry, the deliveries: one for each client that knows the login and has a
+//! 2. `expand`: for each entry, the deliveries: one for each client that knows the login and has a
 //!    `backchannel_logout_uri`. They take the entry's place in one change of records.
-//! 3. [`deliver`]: each is tried until the client has answered, or for three days. A client may be told twice, after a
+//! 3. `deliver`: each is tried until the client has answered, or for three days. A client may be told twice, after a
 //!    crash or a lost answer; it is never forgotten.
 //!
 //! Nobody who logs out waits for it.
