@@ -16,7 +16,6 @@ use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators, store};
 use crate::app::App;
 use crate::app::assemble::{Environment, make_keys, read_keys};
-use crate::app::clock_guard::Evidence;
 use crate::app::outage::take_unlogged;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
@@ -129,7 +128,8 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     };
     // The tasks are aborted when this function returns.
     let mut tasks = JoinSet::new();
-    tasks.spawn(keep_looking(Arc::clone(&app), evidence));
+    tasks.spawn(keep_looking(Arc::clone(&app)));
+    tasks.spawn(Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence));
     tasks.spawn(position.clone().keep(Arc::clone(&app.store)));
     if let Some(pair) = pair {
         tasks.spawn(certificate::keep(pair, Arc::clone(&app.monitoring)));
@@ -145,13 +145,9 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     Ok(())
 }
 
-/// Watches the keys folder, logs how many refusals were not logged one by one, and sweeps; never returns.
-async fn keep_looking(app: Arc<App>, evidence: Evidence) {
-    tokio::join!(
-        Arc::clone(&app.keys).watch(LOOK_AT_KEYS),
-        Arc::clone(&app.refusals).keep_counting(),
-        Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence),
-    );
+/// Watches the keys folder, and logs how many refusals were not logged one by one; never returns.
+async fn keep_looking(app: Arc<App>) {
+    tokio::join!(Arc::clone(&app.keys).watch(LOOK_AT_KEYS), Arc::clone(&app.refusals).keep_counting());
 }
 
 /// Tells clients of logouts until a shutdown is requested.

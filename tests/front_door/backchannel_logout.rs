@@ -67,10 +67,15 @@ impl Scene {
     ) -> Answer {
         let url = request(browser, &[("client_id", client), ("scope", scope)]);
         let code = browser.sign_in(&url, person).await.code().to_owned();
+        self.redeem(client, &code).await
+    }
+
+    /// The tokens for a code.
+    async fn redeem(&self, client: &str, code: &str) -> Answer {
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", client),
-            ("code", &code),
+            ("code", code),
             ("redirect_uri", CALLBACK),
             ("code_verifier", VERIFIER),
         ];

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::BackchannelLogout;
 use super::delivery::{self, LogoutDelivery};
+use super::expand::is_for_a_time;
 use crate::app::error::TokenError;
 use crate::clock::Timestamp;
 use crate::oauth::ClientId;
@@ -59,11 +60,21 @@ enum Tried {
 
 impl BackchannelLogout {
     /// Takes up what was left when the last process ended: makes its deliveries, and counts them. Call it before the
-    /// sweeper removes anything.
+    /// sweeper removes anything. What can't be read is no reason not to start.
     ///
     /// # Errors
-    /// [`TokenError`] if the store fails.
+    /// [`TokenError`] if the store does not work.
     pub async fn take_up(&self) -> Result<(), TokenError> {
+        match self.take_up_all().await {
+            Err(error) if !is_for_a_time(&error) => {
+                tracing::error!(error = %error, "not every logout can be taken up that apps are still to be told of");
+                Ok(())
+            }
+            taken_up => taken_up,
+        }
+    }
+
+    async fn take_up_all(&self) -> Result<(), TokenError> {
         self.expand().await?;
         let (mut pending, mut after) = (0_u64, None);
         loop {
@@ -212,7 +223,7 @@ impl BackchannelLogout {
         let now = self.clock.now();
         let [jitter] = self.random.bytes()?;
         let next = delivery.next_try(now, jitter);
-        let failed = delivery.failed(error);
+        let failed = delivery.failed(&error);
         let key = next
             .map_or_else(|| delivery::given_up(now, &id), |due| delivery::pending(&failed.client, due, &id));
         changes.push(RecordChange::Put(key, failed.encode()));
@@ -240,7 +251,11 @@ impl BackchannelLogout {
             return Ok(Tried::Unwanted);
         };
         let Some(uri) = &metadata.backchannel_logout_uri else { return Ok(Tried::Unwanted) };
-        let token = self.logout_token(delivery, metadata.id_token_signed_response_alg)?;
+        // A key that is missing for one algorithm fails its clients alone.
+        let token = match self.logout_token(delivery, metadata.id_token_signed_response_alg) {
+            Ok(token) => token,
+            Err(error) => return Ok(Tried::Failed(error.to_string())),
+        };
         Ok(match self.requests.send(uri.as_str(), &token).await {
             Ok(()) => Tried::Accepted,
             Err(error) => Tried::Failed(error.to_string()),

@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_hours(1);
 /// For how long it is tried.
 const TRIED_FOR: Duration = Duration::from_hours(3 * 24);
 
+/// As much of an error is kept, in bytes.
+const ERROR: usize = 200;
+
 /// A client is to be told that a login has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct LogoutDelivery {
@@ -63,10 +66,13 @@ impl LogoutDelivery {
         (next <= self.since.after(TRIED_FOR)).then_some(next)
     }
 
-    /// The delivery after a try that failed.
+    /// The delivery after a try that failed. Of the error it keeps the beginning: one of TLS names all that a certificate
+    /// is good for.
     #[must_use]
-    pub fn failed(self, error: String) -> Self {
-        Self { tries: self.tries.saturating_add(1), last_error: Some(error), ..self }
+    pub fn failed(self, error: &str) -> Self {
+        let kept = error.char_indices().take_while(|(at, char)| at.saturating_add(char.len_utf8()) <= ERROR);
+        let last_error = Some(kept.map(|(_, char)| char).collect());
+        Self { tries: self.tries.saturating_add(1), last_error, ..self }
     }
 
     /// The delivery as stored bytes.
@@ -169,13 +175,21 @@ mod tests {
         while let Some(next) = tried.next_try(now, 0) {
             pauses.push(next.since(now).as_secs());
             now = next;
-            tried = tried.failed("down".to_owned());
+            tried = tried.failed("down");
         }
         assert_eq!(pauses[..6], [10, 60, 300, 900, 3600, 3600]);
         assert!(pauses[4..].iter().all(|pause| *pause == 3600), "{pauses:?}");
         let all: u64 = pauses.iter().sum();
         assert!(all <= 3 * 86_400 && all + 3600 > 3 * 86_400, "{all}");
         assert_eq!((tried.tries as usize, tried.last_error.as_deref()), (pauses.len(), Some("down")));
+    }
+
+    #[test]
+    fn a_long_error_is_cut_between_two_characters() {
+        let kept = |error: &str| delivery(0).failed(error).last_error.unwrap();
+        assert_eq!(kept(&"a".repeat(200)).len(), 200);
+        assert_eq!(kept(&"a".repeat(100_000)), "a".repeat(200));
+        assert_eq!(kept(&"\u{20ac}".repeat(100)), "€".repeat(66), "three bytes each");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Makes deliveries of the outbox's entries.
 //!
-//! The deliveries of an entry take its place in one change of records, which also forgets that these clients know the
-//! login. Only where there are very many does that take several changes; the entry goes with the last one. If the process
+//! The deliveries of an entry take its place in one change of records, which also forgets that these clients know a
+//! login that is over. Only where there are very many does that take several changes; the entry goes with the last one. If the process
 //! ends between two, the next one makes the same deliveries, under the same ids.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use super::BackchannelLogout;
 use super::delivery::{self, LogoutDelivery};
@@ -14,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::login::{Status as LoginStatus, index as logins};
 use crate::oauth::{ClientId, LoginId, SessionEpoch, SessionId, UserId};
 use crate::session::{Session, Status, index as sessions};
-use crate::store::{RecordChange, RecordKey};
+use crate::store::{RecordChange, RecordKey, StoreError};
 
 /// How many entries, logins, sessions or clients are read at a time.
 const PAGE: usize = 100;
@@ -25,7 +26,7 @@ const WRITTEN_AT_ONCE: usize = 100;
 type Told = BTreeSet<(LoginId, ClientId)>;
 
 impl BackchannelLogout {
-    /// Makes deliveries of all entries.
+    /// Makes deliveries of all entries. One that can't be expanded is dropped: it must not hold up the others.
     pub(super) async fn expand(&self) -> Result<(), TokenError> {
         loop {
             let entries = self.repository.scan(outbox::all(), None, PAGE).await?;
@@ -33,10 +34,15 @@ impl BackchannelLogout {
                 return Ok(());
             }
             for (key, ending) in entries {
-                match Ending::decode(&ending) {
-                    Ok(ending) => self.expand_one(key, ending).await?,
+                let expanded = match Ending::decode(&ending) {
+                    Ok(ending) => self.expand_one(key.clone(), ending).await,
+                    Err(error) => Err(error.into()),
+                };
+                match expanded {
+                    Ok(()) => {}
+                    Err(error) if is_for_a_time(&error) => return Err(error),
                     Err(error) => {
-                        tracing::error!(error = %error, "an entry of the logout outbox can't be read: nobody is told of it");
+                        tracing::error!(error = %error, "an entry of the logout outbox can't be used: nobody is told of it");
                         self.repository.change_records(vec![RecordChange::Delete(key)]).await?;
                     }
                 }
@@ -45,15 +51,18 @@ impl BackchannelLogout {
     }
 
     async fn expand_one(&self, entry: RecordKey, ending: Ending) -> Result<(), TokenError> {
-        let (user, told) = match ending {
-            Ending::Login { login, user } => (user, self.who_know(login).await?),
-            Ending::Session { client, login, user } => (user, Told::from([(login, client)])),
-            Ending::User { user, before } => (user, self.told_of_user(user, before).await?),
+        let (user, told, is_forgotten) = match ending {
+            Ending::Login { login, user } => (user, self.who_know(login).await?, true),
+            // The login lives on: the client may begin again by it, also with a code that it has already.
+            Ending::Session { client, login, user } => (user, Told::from([(login, client)]), false),
+            Ending::User { user, before } => (user, self.told_of_user(user, before).await?, true),
         };
         let now = self.clock.now();
         let (mut changes, mut made) = (Vec::new(), 0_u64);
         for (login, client) in told {
-            changes.push(RecordChange::Delete(outbox::known_to(login, &client)));
+            if is_forgotten {
+                changes.push(RecordChange::Delete(outbox::known_to(login, &client)));
+            }
             if self.listens(&client).await? {
                 let id = delivery::id(&entry, login, &client);
                 // Due at once: at the earliest time that there is, so that the key is the same however often it is made.
@@ -74,7 +83,8 @@ impl BackchannelLogout {
 
     /// Whether a client wants to be told.
     async fn listens(&self, client: &ClientId) -> Result<bool, TokenError> {
-        let known = self.clients.known(client).await?;
+        let known = self.clients.known(client).await.map(Some);
+        let known = readable(known, &format_args!("the client {client}"))?.flatten();
         Ok(known.is_some_and(|known| known.registration.metadata.backchannel_logout_uri.is_some()))
     }
 
@@ -89,7 +99,8 @@ impl BackchannelLogout {
         let now = self.repository.user(user).await?.state.unwrap_or_default().session_epoch;
         let mut told = Told::new();
         for id in self.every(logins::all_of_user(user)).await?.iter().filter_map(logins::login_of) {
-            let Some(login) = self.repository.login(id).await?.state else { continue };
+            let login = self.repository.login(id).await.map(|login| login.state);
+            let Some(login) = readable(login, &format_args!("the login {id}"))? else { continue };
             let begun = login.begun.user_epoch;
             // Of one that was logged out, they are told by its own entry.
             let is_ended =
@@ -101,9 +112,11 @@ impl BackchannelLogout {
         let mut kept = None;
         // Sessions with `offline_access` may have outlived their logins.
         for id in self.every(sessions::all_of_user(user)).await?.iter().filter_map(sessions::session_of) {
-            let Some(session) = self.repository.session(id).await?.state else { continue };
+            let session = self.repository.session(id).await.map(|session| session.state);
+            let Some(session) = readable(session, &format_args!("the session {id}"))? else { continue };
             let Some((_, login)) = known_login(&session.started) else { continue };
-            if self.ended_with((id, &session), before, now).await? {
+            let has_ended = self.ended_with((id, &session), before, now).await.map(Some);
+            if readable(has_ended, &format_args!("the login {login}"))? == Some(true) {
                 told.insert((login, session.started.client.clone()));
             } else if now.kept == Some(id.into()) {
                 kept = Some((login, session.started.client.clone()));
@@ -144,5 +157,21 @@ impl BackchannelLogout {
                 return Ok(keys);
             }
         }
+    }
+}
+
+/// Whether an error says that the store does not work at the moment, and nothing of what is stored.
+pub(super) const fn is_for_a_time(error: &TokenError) -> bool {
+    matches!(error, TokenError::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_)))
+}
+
+/// What was read; `None` if there is nothing, or it can't be read: then it is skipped.
+fn readable<T>(read: Result<Option<T>, TokenError>, what: &dyn Display) -> Result<Option<T>, TokenError> {
+    match read {
+        Err(error) if !is_for_a_time(&error) => {
+            tracing::error!(error = %error, "{what} can't be read: no app is told of its end");
+            Ok(None)
+        }
+        read => read,
     }
 }

@@ -81,8 +81,13 @@ pub(in crate::app) struct Requests {
 impl Requests {
     /// Sends a token. §2.8: success is "HTTP 200 OK", or 204 of some frameworks; so is any other 2xx.
     pub(super) async fn send(&self, uri: &str, logout_token: &str) -> Result<(), RequestError> {
-        let sent = timeout(self.limits.whole, self.send_unlimited(uri, logout_token)).await;
-        let status = sent.map_err(|_| RequestError::Timeout(self.limits.whole))??;
+        let mut answered = None;
+        let sent = timeout(self.limits.whole, self.send_unlimited(uri, logout_token, &mut answered)).await;
+        let status = match answered {
+            // Whatever became of the body.
+            Some(status) => status,
+            None => sent.map_err(|_| RequestError::Timeout(self.limits.whole))??,
+        };
         if status.is_success() {
             Ok(())
         } else if status.is_redirection() {
@@ -93,7 +98,12 @@ impl Requests {
         }
     }
 
-    async fn send_unlimited(&self, uri: &str, logout_token: &str) -> Result<StatusCode, RequestError> {
+    async fn send_unlimited(
+        &self,
+        uri: &str,
+        logout_token: &str,
+        answered: &mut Option<StatusCode>,
+    ) -> Result<StatusCode, RequestError> {
         let url = Url::parse(uri).map_err(|_| RequestError::Uri)?;
         let request = request(&url, logout_token)?;
         let limit = self.limits.connect;
@@ -105,9 +115,9 @@ impl Requests {
                 let stream = connect(&url).await?;
                 Ok::<_, RequestError>(TlsConnector::from(config).connect(name, stream).await?)
             };
-            exchange(timeout(limit, connect).await.map_err(late)??, request).await
+            exchange(timeout(limit, connect).await.map_err(late)??, request, answered).await
         } else {
-            exchange(timeout(limit, connect(&url)).await.map_err(late)??, request).await
+            exchange(timeout(limit, connect(&url)).await.map_err(late)??, request, answered).await
         }
     }
 
@@ -168,15 +178,17 @@ async fn connect(url: &Url) -> Result<TcpStream, RequestError> {
     })
 }
 
-/// Sends the request, and returns the answer's status.
+/// Sends the request, and returns the answer's status. It is also in `answered`, as soon as it is known.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: Request<Full<Bytes>>,
+    answered: &mut Option<StatusCode>,
 ) -> Result<StatusCode, RequestError> {
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let answer = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status();
+        *answered = Some(status);
         // Read so that the client can finish, whatever it says; the status has told everything.
         let _ = Limited::new(answer.into_body(), BODY).collect().await;
         Ok(status)

@@ -101,6 +101,19 @@ async fn an_answer_is_read_to_a_bound_only() {
     assert_eq!(told(&uri).await, Ok(()));
 }
 
+/// It has heard everything, and says nothing more.
+#[tokio::test]
+async fn who_has_answered_was_told_even_if_the_body_never_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na").await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    requests(5000, 300).send(&uri, "a.b.c").await.unwrap();
+}
+
 #[tokio::test]
 async fn who_does_not_answer_in_time_was_not_told() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::{APPS, QUIET, Scene, sid};
 use crate::admin::Office;
+use crate::authorize::request;
 use crate::own_account::change_password;
 use crate::support::web_browser::{Browser, Form, Page};
-use crate::support::{Server, USER};
+use crate::support::{Answer, Server, USER};
 
 const NEW: &str = "marble-kettle-57-orchid";
 const OTHER: (&str, &str) = ("bob", "walnut-copper-58-harbour");
@@ -171,14 +172,33 @@ async fn an_app_whose_session_has_outlived_its_login_is_told_when_that_ends() {
 async fn a_device_that_is_ended_from_the_list_has_its_own_app_told() {
     let scene = Scene::start().await;
     let (mut here, [first, _]) = scene.signed_in([APPS[0], APPS[1]]).await;
-    let page = open(&mut here, "/devices").await;
-    let id = first.session().to_string();
-    let forms = page.forms();
-    let end = forms.into_iter().find(|form| form.has("device") && form.value("device") == id).unwrap();
-    here.submit(end.press("action", "end")).await;
+    end_device(&mut here, &first).await;
     assert_eq!(scene.told().await, [vec![sid(&first)], vec![], vec![]]);
     log_out(&mut here).await;
-    assert_eq!(scene.told().await, [vec![], vec![sid(&first)], vec![]], "only who was not told before");
+    assert_eq!(scene.told().await, [vec![sid(&first)], vec![sid(&first)], vec![]], "it may have begun again");
+}
+
+async fn end_device(browser: &mut Browser, tokens: &Answer) {
+    let page = open(browser, "/devices").await;
+    let id = tokens.session().to_string();
+    let forms = page.forms();
+    let end = forms.into_iter().find(|form| form.has("device") && form.value("device") == id).unwrap();
+    browser.submit(end.press("action", "end")).await;
+}
+
+/// The code was there before the device was ended; the app redeems it after that.
+#[tokio::test]
+async fn an_app_that_begins_by_an_older_code_after_its_end_is_told_of_the_logout() {
+    let scene = Scene::start().await;
+    let (mut here, [first]) = scene.signed_in([APPS[0]]).await;
+    let url = request(&here, &[("client_id", APPS[0]), ("scope", "openid")]);
+    let code = here.sign_in(&url, USER).await.code().to_owned();
+    end_device(&mut here, &first).await;
+    assert_eq!(scene.told().await, [vec![sid(&first)], vec![], vec![]]);
+    let again = scene.redeem(APPS[0], &code).await;
+    assert_eq!(sid(&again), sid(&first));
+    log_out(&mut here).await;
+    assert_eq!(scene.told().await, [vec![sid(&first)], vec![], vec![]]);
 }
 
 #[tokio::test]
@@ -209,7 +229,7 @@ async fn what_an_administrator_ends_is_told() {
     assert_eq!(ask(Method::DELETE, format!("/admin/sessions/{}", first.session())).await, 204);
     assert_eq!(scene.told().await, [vec![sid(&first)], vec![], vec![]]);
     assert_eq!(ask(Method::DELETE, format!("/admin/users/{user}/sessions")).await, 204);
-    assert_eq!(scene.told().await, [vec![], vec![sid(&first)], vec![]]);
+    assert_eq!(scene.told().await, [vec![sid(&first)], vec![sid(&first)], vec![]]);
     let (_, [second]) = scene.signed_in([APPS[2]]).await;
     assert_eq!(ask(Method::POST, format!("/admin/users/{user}/disable")).await, 200);
     assert_eq!(scene.told().await, [vec![], vec![], vec![sid(&second)]]);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::endings::log_out;
 use super::{APPS, Scene, sid};
 use crate::faults::{Failing, Fault, Once};
+use crate::support::USER;
 use crate::support::receiver::{Answering, Receiver};
 
 #[tokio::test]
@@ -125,4 +126,25 @@ async fn a_delivery_goes_where_the_client_is_registered_now() {
     assert_eq!(scene.told().await, [vec![], vec![], vec![sid(&app)]]);
     let page = heirloom::app::backchannel_logout::DeliveryPage::default();
     assert!(scene.server.app.backchannel_logout.list(page, 10).await.unwrap().0.is_empty());
+}
+
+/// Stored bytes that can't be read are of somebody: nobody else waits for them, nor does the start.
+#[tokio::test]
+async fn what_cant_be_read_of_one_logout_stops_no_other_and_no_start() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let fault = Arc::clone(&broken);
+    let scene = Scene::with(|setup| {
+        setup.store =
+            Some(Box::new(|inner| Arc::new(Failing { inner, broken: fault, fault: Fault::Damage })));
+    })
+    .await;
+    let (_, [_]) = scene.signed_in([APPS[0]]).await;
+    let user = scene.server.app.accounts.account_named(USER.0).await.unwrap().unwrap();
+    scene.server.app.sessions.end_all_sessions(user, None).await.unwrap_or_else(|_| panic!("it ends them"));
+    broken.store(true, Ordering::SeqCst);
+    scene.server.app.backchannel_logout.take_up().await.unwrap();
+    broken.store(false, Ordering::SeqCst);
+    let (mut browser, [app]) = scene.signed_in([APPS[1]]).await;
+    log_out(&mut browser).await;
+    assert_eq!(scene.told().await, [vec![], vec![sid(&app)], vec![]]);
 }
