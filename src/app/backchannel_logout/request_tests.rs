@@ -108,6 +108,7 @@ async fn who_has_answered_was_told_even_if_the_body_never_ends() {
     let uri = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na").await.unwrap();
         std::future::pending::<()>().await;
     });
