@@ -16,6 +16,7 @@ use super::demo::User;
 use super::{Failure, Outcome, certificate, check, known_keys, operators, store};
 use crate::app::App;
 use crate::app::assemble::{Environment, make_keys, read_keys};
+use crate::app::clock_guard::Evidence;
 use crate::app::outage::take_unlogged;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
@@ -128,8 +129,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     };
     // The tasks are aborted when this function returns.
     let mut tasks = JoinSet::new();
-    tasks.spawn(keep_looking(Arc::clone(&app)));
-    tasks.spawn(Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence));
+    keep_looking(&mut tasks, &app, evidence);
     tasks.spawn(position.clone().keep(Arc::clone(&app.store)));
     if let Some(pair) = pair {
         tasks.spawn(certificate::keep(pair, Arc::clone(&app.monitoring)));
@@ -145,9 +145,12 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     Ok(())
 }
 
-/// Watches the keys folder, and logs how many refusals were not logged one by one; never returns.
-async fn keep_looking(app: Arc<App>) {
-    tokio::join!(Arc::clone(&app.keys).watch(LOOK_AT_KEYS), Arc::clone(&app.refusals).keep_counting());
+/// Watches the keys folder, logs how many refusals were not logged one by one, and sweeps: each in a task of its own, so
+/// that a defect in one stops no other.
+fn keep_looking(tasks: &mut JoinSet<()>, app: &App, evidence: Evidence) {
+    tasks.spawn(Arc::clone(&app.keys).watch(LOOK_AT_KEYS));
+    tasks.spawn(Arc::clone(&app.refusals).keep_counting());
+    tasks.spawn(Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence));
 }
 
 /// Tells clients of logouts until a shutdown is requested.
