@@ -123,13 +123,14 @@ impl Aggregate for Consent {
     }
 
     fn after(
-        _: &ConsentId,
+        id: &ConsentId,
         before: Option<Self>,
         events: &[ConsentEvent],
     ) -> Option<(Self, Vec<RecordChange>)> {
         let status = before.as_ref().map(|consent| consent.status);
         let after = events.iter().fold(before, Self::apply)?;
-        let records = consent::index::changes(status, &after);
+        let mut records = consent::index::changes(status, &after);
+        records.extend(outbox::of_consent(id, events));
         Some((after, records))
     }
 }

@@ -63,21 +63,21 @@ impl Sessions {
     pub async fn end_own_login(&self, user: UserId, id: LoginId) -> Result<bool, TokenError> {
         let end = |loaded: Loaded<Login>| async move {
             let Some(login) = loaded.state.as_ref().filter(|login| login.begun.user == user) else {
-                return Ok::<_, TokenError>(Change::none(loaded, false));
+                return Ok::<_, TokenError>(Change::none(loaded, None));
             };
             if login.status == Status::Live && !loaded.is_retry {
                 self.rate_limits.count_change(user, AccountChange::Sessions)?;
             }
             let events = decide::log_out(login, LogoutReason::Logout, None, self.clock.now());
-            Ok(Change::of(loaded, events, true))
+            // Whoever knows the login is told of its end, and not once more of each session.
+            let reason = if events.is_empty() { EndReason::User } else { EndReason::LoginEnded };
+            Ok(Change::of(loaded, events, Some(reason)))
         };
-        if !self.repository.execute(&id, end).await? {
-            return Ok(false);
-        }
+        let Some(reason) = self.repository.execute(&id, end).await? else { return Ok(false) };
         let began_from_it = |session: &crate::session::Session| {
             session.started.login.as_ref().is_some_and(|login| login.id == id)
         };
-        self.end_which(user, EndReason::User, began_from_it).await?;
+        self.end_which(user, reason, began_from_it).await?;
         Ok(true)
     }
 

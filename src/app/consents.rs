@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Repository;
+use super::backchannel_logout::outbox;
 use super::clients::Clients;
 use super::error::TokenError;
 use super::repository::{Change, Loaded};
@@ -75,7 +76,10 @@ impl Consents {
     /// # Errors
     /// [`TokenError`]; some sessions may be left. It can be repeated.
     pub async fn withdraw(&self, id: &ConsentId, by: Option<Actor>) -> Result<(), TokenError> {
-        self.withdraw_consent(id, by).await?;
+        if !self.withdraw_consent(id, by).await? {
+            // Where no consent was asked for, there is no event: the client is to be told all the same.
+            self.repository.note_ending(outbox::of_withdrawal(id, self.clock.now())).await?;
+        }
         self.sessions.end_all_of_client(id.user, &id.client).await
     }
 
@@ -103,11 +107,14 @@ impl Consents {
         Ok(listed)
     }
 
-    async fn withdraw_consent(&self, id: &ConsentId, by: Option<Actor>) -> Result<(), TokenError> {
+    /// Returns whether there was a consent.
+    async fn withdraw_consent(&self, id: &ConsentId, by: Option<Actor>) -> Result<bool, TokenError> {
         let withdraw = |loaded: Loaded<Consent>| async move {
             let now = self.clock.now();
             let events = loaded.state.as_ref().map(|consent| decide::withdraw(consent, by, now));
-            Ok::<_, TokenError>(Change::of(loaded, events.unwrap_or_default(), ()))
+            let events = events.unwrap_or_default();
+            let is_withdrawn = !events.is_empty();
+            Ok::<_, TokenError>(Change::of(loaded, events, is_withdrawn))
         };
         self.repository.execute(id, withdraw).await
     }

@@ -257,6 +257,13 @@ impl Repository {
         self.store.append(append).await.map(drop)
     }
 
+    /// Writes an entry of the outbox of back-channel logout that belongs to no event.
+    pub(super) async fn note_ending(&self, entry: RecordChange) -> Result<(), StoreError> {
+        self.change_records(vec![entry]).await?;
+        self.outbox.notify_one();
+        Ok(())
+    }
+
     /// The value of a record.
     pub(super) async fn record(&self, key: RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.record(key).await

@@ -2,6 +2,7 @@
 
 use heirloom::app::backchannel_logout::delivery::{self, LogoutDelivery};
 use heirloom::app::backchannel_logout::outbox::{self, Ending};
+use heirloom::consent::ConsentId;
 use heirloom::oauth::{ClientId, KeptId, SessionEpoch};
 
 use crate::frozen::Frozen;
@@ -12,6 +13,7 @@ kinds!(Ending {
     Login => "login",
     Session => "session",
     User => "user",
+    Consent => "consent",
 });
 
 fn client() -> ClientId {
@@ -27,13 +29,16 @@ fn every_entry_of_the_outbox_is_written_and_read_as_it_was() {
         ("session", Ending::Session { client: client(), login, user }),
         ("user, full", Ending::User { user, before: SessionEpoch { epoch: 3, kept } }),
         ("user, bare", Ending::User { user, before: SessionEpoch::default() }),
+        ("consent", Ending::Consent { client: client(), user, at: at(0) }),
     ];
     for (name, ending) in &endings {
         frozen.both_ways(name, ending, Ending::encode, Ending::decode);
     }
     all_there(KINDS, &endings.map(|(_, ending)| kind(&ending)));
-    frozen.bytes("known to a client", outbox::known_to(login_id(), &client()).as_bytes());
+    frozen.bytes("known to a client", outbox::known_to(user, login, &client()).as_bytes());
     frozen.bytes("key", outbox::entry(at(0), login_id().as_bytes(), 3).as_bytes());
+    let id = ConsentId { user, client: client() };
+    frozen.bytes("key of a withdrawal", outbox::withdrawal(&id, at(0)).as_bytes());
     frozen.finish();
 }
 

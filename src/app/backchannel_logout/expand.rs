@@ -12,9 +12,8 @@ use super::delivery::{self, LogoutDelivery};
 use super::outbox::{self, Ending, known_login};
 use crate::app::error::TokenError;
 use crate::clock::Timestamp;
-use crate::login::{Status as LoginStatus, index as logins};
 use crate::oauth::{ClientId, LoginId, SessionEpoch, SessionId, UserId};
-use crate::session::{Session, Status, index as sessions};
+use crate::session::{EndReason, Session, Status, index as sessions};
 use crate::store::{RecordChange, RecordKey, StoreError};
 
 /// How many entries, logins, sessions or clients are read at a time.
@@ -52,16 +51,21 @@ impl BackchannelLogout {
 
     async fn expand_one(&self, entry: RecordKey, ending: Ending) -> Result<(), TokenError> {
         let (user, told, is_forgotten) = match ending {
-            Ending::Login { login, user } => (user, self.who_know(login).await?, true),
+            Ending::Login { login, user } => {
+                (user, self.who_know(outbox::all_who_know(user, login)).await?, true)
+            }
             // The login lives on: the client may begin again by it, also with a code that it has already.
             Ending::Session { client, login, user } => (user, Told::from([(login, client)]), false),
+            Ending::Consent { client, user, at } => {
+                (user, self.told_of_withdrawal(user, &client, at).await?, false)
+            }
             Ending::User { user, before } => (user, self.told_of_user(user, before).await?, true),
         };
         let now = self.clock.now();
         let (mut changes, mut made) = (Vec::new(), 0_u64);
         for (login, client) in told {
             if is_forgotten {
-                changes.push(RecordChange::Delete(outbox::known_to(login, &client)));
+                changes.push(RecordChange::Delete(outbox::known_to(user, login, &client)));
             }
             if self.listens(&client).await? {
                 let id = delivery::id(&entry, login, &client);
@@ -88,32 +92,56 @@ impl BackchannelLogout {
         Ok(known.is_some_and(|known| known.registration.metadata.backchannel_logout_uri.is_some()))
     }
 
-    /// The clients that know a login.
-    async fn who_know(&self, login: LoginId) -> Result<Told, TokenError> {
-        let keys = self.every(outbox::all_who_know(login)).await?;
-        Ok(keys.iter().filter_map(outbox::client_of).map(|client| (login, client)).collect())
+    /// The clients of such records, with the logins that they know.
+    async fn who_know(&self, records: RecordKey) -> Result<Told, TokenError> {
+        Ok(self.every(records).await?.iter().filter_map(outbox::known_of).collect())
     }
 
-    /// Whom to tell when all logins and sessions of a user have ended, but what is kept.
+    /// Whom to tell of a withdrawn consent: the client of each login that it knows, and of each session that ends with the
+    /// consent. One with `offline_access` may have outlived its login.
+    async fn told_of_withdrawal(
+        &self,
+        user: UserId,
+        client: &ClientId,
+        at: Timestamp,
+    ) -> Result<Told, TokenError> {
+        let mut told = self.who_know(outbox::all_who_know_any(user)).await?;
+        told.retain(|(_, knows)| knows == client);
+        for (_, session) in self.sessions_of(user).await? {
+            let ends = match session.status {
+                Status::Live => true,
+                Status::Ended { at: ended, reason } => reason == EndReason::ConsentWithdrawn && ended >= at,
+                Status::Authorized { .. } => false,
+            };
+            if let Some((_, login)) = known_login(&session.started)
+                && ends
+                && session.started.client == *client
+            {
+                told.insert((login, client.clone()));
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whom to tell when all logins and sessions of a user have ended, but what is kept: also who knows a login that was
+    /// over before, of which nobody was told.
     async fn told_of_user(&self, user: UserId, before: SessionEpoch) -> Result<Told, TokenError> {
         let now = self.repository.user(user).await?.state.unwrap_or_default().session_epoch;
-        let mut told = Told::new();
-        for id in self.every(logins::all_of_user(user)).await?.iter().filter_map(logins::login_of) {
+        let mut told = self.who_know(outbox::all_who_know_any(user)).await?;
+        let logins: BTreeSet<LoginId> = told.iter().map(|(login, _)| *login).collect();
+        for id in logins {
             let login = self.repository.login(id).await.map(|login| login.state);
-            let Some(login) = readable(login, &format_args!("the login {id}"))? else { continue };
-            let begun = login.begun.user_epoch;
-            // Of one that was logged out, they are told by its own entry.
-            let is_ended =
-                login.status == LoginStatus::Live && before.covers(id, begun) && !now.covers(id, begun);
-            if is_ended {
-                told.extend(self.who_know(id).await?);
+            let login = readable(login, &format_args!("the login {id}"))?;
+            // Nobody can use one that can't be read.
+            let holds =
+                login.map_or(now.kept == Some(id.into()), |login| now.covers(id, login.begun.user_epoch));
+            if holds {
+                told.retain(|(known, _)| *known != id);
             }
         }
         let mut kept = None;
         // Sessions with `offline_access` may have outlived their logins.
-        for id in self.every(sessions::all_of_user(user)).await?.iter().filter_map(sessions::session_of) {
-            let session = self.repository.session(id).await.map(|session| session.state);
-            let Some(session) = readable(session, &format_args!("the session {id}"))? else { continue };
+        for (id, session) in self.sessions_of(user).await? {
             let Some((_, login)) = known_login(&session.started) else { continue };
             let has_ended = self.ended_with((id, &session), before, now).await.map(Some);
             if readable(has_ended, &format_args!("the login {login}"))? == Some(true) {
@@ -127,6 +155,17 @@ impl BackchannelLogout {
             told.remove(&kept);
         }
         Ok(told)
+    }
+
+    /// The sessions of a user, but those that can't be read.
+    async fn sessions_of(&self, user: UserId) -> Result<Vec<(SessionId, Session)>, TokenError> {
+        let mut found = Vec::new();
+        for id in self.every(sessions::all_of_user(user)).await?.iter().filter_map(sessions::session_of) {
+            let session = self.repository.session(id).await.map(|session| session.state);
+            let session = readable(session, &format_args!("the session {id}"))?;
+            found.extend(session.map(|session| (id, session)));
+        }
+        Ok(found)
     }
 
     /// Whether a session held before its user's epoch was raised, and does not hold any more.
@@ -169,7 +208,7 @@ pub(super) const fn is_for_a_time(error: &TokenError) -> bool {
 fn readable<T>(read: Result<Option<T>, TokenError>, what: &dyn Display) -> Result<Option<T>, TokenError> {
     match read {
         Err(error) if !is_for_a_time(&error) => {
-            tracing::error!(error = %error, "{what} can't be read: no app is told of its end");
+            tracing::error!(error = %error, "{what} can't be read: told of a logout is who is known without it");
             Ok(None)
         }
         read => read,

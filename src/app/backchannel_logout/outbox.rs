@@ -5,16 +5,19 @@
 //! | key | value |
 //! |---|---|
 //! | `bo`, time (milliseconds, big endian), id of the login, session or user, epoch (0 but for a user) | what has ended |
-//! | `bk`, login's id, client's id | nothing: a client that knows a login by the `sid` of its ID tokens, and was not told of its end |
+//! | `bo`, time (milliseconds, big endian), user's id, digest of the client's id | what a withdrawn consent has ended |
+//! | `bk`, user's id, login's id, client's id | nothing: a client that knows a login by the `sid` of its ID tokens, and was not told of its end |
 //!
 //! A client gets to know a login when it begins to sign somebody in, and is forgotten when it is to be told that the login
-//! has ended, or with the login. That outlives the client's sessions, which may be as short as one access token.
+//! has ended, or with the login. That outlives the client's sessions, which may be as short as one access token, and the
+//! login's own life: an app's cookie may live for weeks.
 //!
 //! Both are records of the vault and not of an index: nobody could make one again that was lost.
 
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
+use crate::consent::{ConsentEvent, ConsentId};
 use crate::encoding::{self, DecodeError};
 use crate::login::{Login, LoginEvent, LogoutReason};
 use crate::oauth::{ClientId, LoginId, Scope, SessionEpoch, SessionId, UserId};
@@ -61,6 +64,19 @@ pub enum Ending {
         #[n(1)]
         before: SessionEpoch,
     },
+    /// All sessions of a client for a user, who has withdrawn what the client was allowed.
+    #[n(3)]
+    Consent {
+        /// The client.
+        #[n(0)]
+        client: ClientId,
+        /// The user.
+        #[n(1)]
+        user: UserId,
+        /// When.
+        #[n(2)]
+        at: Timestamp,
+    },
 }
 
 impl Ending {
@@ -85,28 +101,41 @@ pub fn entry(at: Timestamp, id: &[u8; 16], epoch: u32) -> RecordKey {
     RecordKey::vault(&[b"bo", &at.millis().to_be_bytes(), id, &epoch.to_be_bytes()])
 }
 
+/// The key of the entry of a withdrawn consent.
+#[must_use]
+pub fn withdrawal(id: &ConsentId, at: Timestamp) -> RecordKey {
+    RecordKey::vault(&[b"bo", &at.millis().to_be_bytes(), id.user.as_bytes(), &id.client.digest()])
+}
+
 /// All entries, oldest first.
 #[must_use]
 pub fn all() -> RecordKey {
     RecordKey::vault(&[b"bo"])
 }
 
-/// A client that knows a login.
+/// A client that knows a login of a user.
 #[must_use]
-pub fn known_to(login: LoginId, client: &ClientId) -> RecordKey {
-    RecordKey::vault(&[b"bk", login.as_bytes(), client.as_str().as_bytes()])
+pub fn known_to(user: UserId, login: LoginId, client: &ClientId) -> RecordKey {
+    RecordKey::vault(&[b"bk", user.as_bytes(), login.as_bytes(), client.as_str().as_bytes()])
 }
 
-/// The clients that know a login.
+/// The clients that know a login of a user.
 #[must_use]
-pub fn all_who_know(login: LoginId) -> RecordKey {
-    RecordKey::vault(&[b"bk", login.as_bytes()])
+pub fn all_who_know(user: UserId, login: LoginId) -> RecordKey {
+    RecordKey::vault(&[b"bk", user.as_bytes(), login.as_bytes()])
 }
 
-/// The client of a key that [`known_to`] made.
+/// The clients that know any login of a user.
 #[must_use]
-pub fn client_of(key: &RecordKey) -> Option<ClientId> {
-    std::str::from_utf8(key.as_bytes().get(19..)?).ok()?.parse().ok()
+pub fn all_who_know_any(user: UserId) -> RecordKey {
+    RecordKey::vault(&[b"bk", user.as_bytes()])
+}
+
+/// The login and the client of a key that [`known_to`] made.
+#[must_use]
+pub fn known_of(key: &RecordKey) -> Option<(LoginId, ClientId)> {
+    let (login, client) = key.as_bytes().get(19..)?.split_first_chunk::<16>()?;
+    Some(((*login).into(), std::str::from_utf8(client).ok()?.parse().ok()?))
 }
 
 /// Whether one of these changes writes an entry.
@@ -151,7 +180,7 @@ pub(in crate::app) fn of_session(
     let Some((user, login)) = known_login(&after.started) else { return Vec::new() };
     let client = &after.started.client;
     let made = |event: &SessionEvent| match event {
-        SessionEvent::Authorized(_) => Some(RecordChange::Put(known_to(login, client), Vec::new())),
+        SessionEvent::Authorized(_) => Some(RecordChange::Put(known_to(user, login, client), Vec::new())),
         SessionEvent::Ended { at, reason, .. } if is_told(*reason) => {
             let ending = Ending::Session { client: client.clone(), login, user };
             Some(RecordChange::Put(entry(*at, id.as_bytes(), 0), ending.encode()))
@@ -190,22 +219,34 @@ pub(in crate::app) fn of_user(id: UserId, events: &[UserEvent], before: &User) -
     events.iter().filter_map(ended).collect()
 }
 
+/// The entry of a consent's events.
+pub(in crate::app) fn of_consent(id: &ConsentId, events: &[ConsentEvent]) -> Vec<RecordChange> {
+    let ended = |event: &ConsentEvent| match event {
+        ConsentEvent::Withdrawn { at, .. } => Some(of_withdrawal(id, *at)),
+        ConsentEvent::Given(_) => None,
+    };
+    events.iter().filter_map(ended).collect()
+}
+
+/// The entry of a withdrawal, also of one where no consent was asked for.
+pub(in crate::app) fn of_withdrawal(id: &ConsentId, at: Timestamp) -> RecordChange {
+    let ending = Ending::Consent { client: id.client.clone(), user: id.user, at };
+    RecordChange::Put(withdrawal(id, at), ending.encode())
+}
+
 /// Whose login the client of a session knows by the `sid` of its ID tokens.
 pub(super) fn known_login(started: &Started) -> Option<(UserId, LoginId)> {
     let login = started.login.as_ref().filter(|_| started.scope.contains(Scope::OPENID))?;
     Some((started.user?, login.id))
 }
 
-/// Whether the client is told of a session's end: if somebody ended it, other than the client itself. Of an epoch and of
-/// a login it is told when that happens, not when the end of each session is written down.
+/// Whether the client is told of a session's end: if somebody ended it, other than the client itself. Of an epoch, a
+/// login and a withdrawn consent it is told when that happens, not when the end of each session is written down.
 const fn is_told(reason: EndReason) -> bool {
     match reason {
-        EndReason::User
-        | EndReason::Admin
-        | EndReason::ConsentWithdrawn
-        | EndReason::Reuse
-        | EndReason::CodeReuse => true,
+        EndReason::User | EndReason::Admin | EndReason::Reuse | EndReason::CodeReuse => true,
         EndReason::Logout
+        | EndReason::ConsentWithdrawn
         | EndReason::UserEpoch
         | EndReason::ClientEpoch
         | EndReason::Expired

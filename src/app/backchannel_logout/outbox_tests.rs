@@ -96,17 +96,12 @@ fn a_login_that_somebody_ended_has_an_entry_and_one_that_ran_out_has_none() {
 #[test]
 fn a_session_that_somebody_ended_has_an_entry_and_one_that_ended_otherwise_has_none() {
     let ending = Ending::Session { client: client(), login: login_id(), user: user() };
-    for reason in [
-        EndReason::User,
-        EndReason::Admin,
-        EndReason::ConsentWithdrawn,
-        EndReason::Reuse,
-        EndReason::CodeReuse,
-    ] {
+    for reason in [EndReason::User, EndReason::Admin, EndReason::Reuse, EndReason::CodeReuse] {
         assert_eq!(written_of("openid", true, reason).1, put(session_id().as_bytes(), 0, &ending));
     }
     for reason in [
         EndReason::Logout,
+        EndReason::ConsentWithdrawn,
         EndReason::UserEpoch,
         EndReason::ClientEpoch,
         EndReason::Expired,
@@ -121,10 +116,14 @@ fn a_session_that_somebody_ended_has_an_entry_and_one_that_ended_otherwise_has_n
 
 #[test]
 fn a_client_knows_a_login_from_the_authorization_if_it_gets_id_tokens() {
-    let known = RecordChange::Put(known_to(login_id(), &client()), Vec::new());
+    let known = RecordChange::Put(known_to(user(), login_id(), &client()), Vec::new());
     assert_eq!(written_of("openid read", true, EndReason::User).0, [known]);
-    assert_eq!(client_of(&known_to(login_id(), &client())), Some(client()));
-    assert!(known_to(login_id(), &client()).as_bytes().starts_with(all_who_know(login_id()).as_bytes()));
+    assert_eq!(known_of(&known_to(user(), login_id(), &client())), Some((login_id(), client())));
+    assert!(
+        known_to(user(), login_id(), &client())
+            .as_bytes()
+            .starts_with(all_who_know(user(), login_id()).as_bytes())
+    );
     for (scope, from_login) in [("read", true), ("openid", false)] {
         assert_eq!(written_of(scope, from_login, EndReason::User), (Vec::new(), Vec::new()));
     }
@@ -158,11 +157,23 @@ fn what_ends_all_of_a_users_sessions_has_an_entry_that_says_what_held_before() {
 }
 
 #[test]
+fn a_withdrawn_consent_has_an_entry_of_its_own() {
+    let id = |client: &str| ConsentId { user: user(), client: client.parse().unwrap() };
+    let withdrawn = |id: &ConsentId| {
+        of_consent(id, &[ConsentEvent::Withdrawn { at: LATER, client: id.client.clone(), by: None }])
+    };
+    let ending = Ending::Consent { client: client(), user: user(), at: LATER };
+    assert_eq!(withdrawn(&id("web")), [RecordChange::Put(withdrawal(&id("web"), LATER), ending.encode())]);
+    assert_ne!(withdrawal(&id("web"), LATER), withdrawal(&id("other"), LATER), "at the same time");
+    assert!(is_among(&withdrawn(&id("web"))));
+}
+
+#[test]
 fn only_what_is_written_into_the_outbox_wakes_the_deliverer() {
     let key = entry(AT, &[1; 16], 0);
     assert!(is_among(&[RecordChange::Put(key.clone(), Vec::new())]));
     assert!(!is_among(&[RecordChange::Delete(key)]));
-    assert!(!is_among(&[RecordChange::Put(known_to(login_id(), &client()), Vec::new())]));
+    assert!(!is_among(&[RecordChange::Put(known_to(user(), login_id(), &client()), Vec::new())]));
     assert!(!is_among(&[]));
 }
 

@@ -7,7 +7,7 @@ use crate::app::sweep::{Sweeper, Swept};
 use crate::clock::Timestamp;
 use crate::login::decide::{self, Standing};
 use crate::login::{Login, LogoutReason, Status, index};
-use crate::oauth::LoginId;
+use crate::oauth::{LoginId, UserId};
 use crate::session::device;
 use crate::store::{RecordChange, RecordKey, StoreError};
 
@@ -91,7 +91,7 @@ impl Sweeper {
         match state.map(|login| (login.status, login.begun.user)) {
             Some((Status::Ended { at, .. }, user)) if at <= oldest_kept => {
                 taken.push(RecordChange::Delete(device::record(user, id)));
-                taken.extend(self.forget_who_knows(id).await?);
+                taken.extend(self.forget_who_knows(user, id).await?);
                 Ok(self.repository.remove::<Login>(&id, expected, taken).await?)
             }
             Some((Status::Ended { .. } | Status::Live, _)) | None => {
@@ -103,9 +103,9 @@ impl Sweeper {
 
 impl Sweeper {
     /// The changes that remove the records of the clients that know a login. If there are many, some are removed at once.
-    async fn forget_who_knows(&self, id: LoginId) -> Result<Vec<RecordChange>, TokenError> {
+    async fn forget_who_knows(&self, user: UserId, id: LoginId) -> Result<Vec<RecordChange>, TokenError> {
         loop {
-            let found = self.repository.scan(outbox::all_who_know(id), None, FORGOTTEN_AT_ONCE).await?;
+            let found = self.repository.scan(outbox::all_who_know(user, id), None, FORGOTTEN_AT_ONCE).await?;
             let is_last = found.len() < FORGOTTEN_AT_ONCE;
             let forgotten = found.into_iter().map(|(key, _)| RecordChange::Delete(key)).collect();
             if is_last {

@@ -215,6 +215,65 @@ async fn a_withdrawn_consent_has_that_app_told() {
     assert_eq!(scene.told().await, [vec![sid(&first)], vec![sid(&first)], vec![]]);
 }
 
+/// Nothing of it lives here any more, but the app's own cookie may.
+#[tokio::test]
+async fn whoever_knows_a_login_that_has_expired_is_told_when_all_of_the_user_ends() {
+    let scene = Scene::start().await;
+    let (_, [first]) = scene.signed_in([APPS[0]]).await;
+    scene.server.wait(20 * 86_400);
+    scene.server.app.sweeper.sweep(10).await.unwrap();
+    let (_, [second]) = scene.signed_in([APPS[1]]).await;
+    scene.server.wait(20 * 86_400);
+    assert!(scene.server.app.sweeper.sweep(10).await.unwrap().logins >= 1);
+    assert_eq!(scene.told().await, NOBODY);
+    let user = scene.server.app.accounts.account_named(USER.0).await.unwrap().unwrap();
+    for told in [[vec![sid(&first)], vec![sid(&second)], vec![]], NOBODY] {
+        scene
+            .server
+            .app
+            .sessions
+            .end_all_sessions(user, None)
+            .await
+            .unwrap_or_else(|_| panic!("it ends them"));
+        assert_eq!(scene.told().await, told);
+    }
+}
+
+/// With and without a consent that was asked for.
+#[tokio::test]
+async fn a_withdrawn_consent_has_the_app_told_whose_session_is_over() {
+    let scene = Scene::start().await;
+    let (_, [first, _]) = scene.signed_in([APPS[0], APPS[1]]).await;
+    scene.server.wait(40 * 86_400);
+    scene.server.app.sweeper.sweep(10).await.unwrap();
+    let user = scene.server.app.accounts.account_named(USER.0).await.unwrap().unwrap();
+    let id = heirloom::consent::ConsentId { user, client: APPS[0].parse().unwrap() };
+    scene.server.app.consents.withdraw(&id, None).await.unwrap();
+    assert_eq!(scene.told().await, [vec![sid(&first)], vec![], vec![]]);
+    let allowed = heirloom::consent::Allowed {
+        scope: "openid".parse().unwrap(),
+        resource: None,
+        redirect_host: "app.example".to_owned(),
+    };
+    scene.server.app.consents.give(&id, &allowed).await.unwrap();
+    scene.server.app.consents.withdraw(&id, None).await.unwrap();
+    assert_eq!(scene.told().await, [vec![sid(&first)], vec![], vec![]], "once");
+}
+
+/// The login knows which apps to tell: its sessions with `offline_access` have no entry of their own.
+#[tokio::test]
+async fn a_browser_that_is_signed_out_has_each_app_told_once() {
+    let scene = Scene::start().await;
+    let mut browser = Browser::of(&scene.server);
+    let app = scene.sign_in_to(&mut browser, APPS[0], USER, "openid offline_access").await;
+    scene.sign_in_to(&mut browser, APPS[0], USER, "openid offline_access").await;
+    let user = scene.server.app.accounts.account_named(USER.0).await.unwrap().unwrap();
+    let login = scene.server.app.logins.current(&browser.cookie("heirloom_login").unwrap().value).await;
+    let login = login.unwrap().unwrap().id;
+    assert!(scene.server.app.sessions.end_own_login(user, login).await.unwrap());
+    assert_eq!(scene.told().await, [vec![sid(&app)], vec![], vec![]]);
+}
+
 #[tokio::test]
 async fn what_an_administrator_ends_is_told() {
     let Scene { server, apps } = Scene::start().await;
