@@ -35,6 +35,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const LISTED_FOR: Duration = Duration::from_hours(7 * 24);
 /// For how long a logout token is good. §2.4: it is recommended to be "at most two minutes in the future".
 const TOKEN_LIFETIME: Duration = Duration::from_mins(2);
+/// Why one was given up that was never tried.
+const TOO_LATE: &str = "its turn did not come in three days";
 /// How many records are read at a time.
 const PAGE: usize = 100;
 
@@ -245,6 +247,10 @@ impl BackchannelLogout {
     }
 
     async fn tried(&self, delivery: &LogoutDelivery) -> Result<Tried, TokenError> {
+        // Also what has waited behind others to a client that is down.
+        if delivery.is_old(self.clock.now()) {
+            return Ok(Tried::Failed(delivery.last_error.clone().unwrap_or_else(|| TOO_LATE.to_owned())));
+        }
         // As it is registered now: an operator may have corrected the URI.
         let known = self.clients.known(&delivery.client).await?;
         let Some(metadata) = known.as_ref().map(|known| &known.registration.metadata) else {

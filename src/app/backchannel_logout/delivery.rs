@@ -63,7 +63,13 @@ impl LogoutDelivery {
         let longer = pause.as_millis().saturating_mul(u128::from(jitter)) / (5 * 255);
         let longer = Duration::from_millis(u64::try_from(longer).unwrap_or_default());
         let next = now.after(pause).after(longer);
-        (next <= self.since.after(TRIED_FOR)).then_some(next)
+        (!self.is_old(next)).then_some(next)
+    }
+
+    /// Whether it is no longer tried at `now`.
+    #[must_use]
+    pub fn is_old(&self, now: Timestamp) -> bool {
+        now > self.since.after(TRIED_FOR)
     }
 
     /// The delivery after a try that failed. Of the error it keeps the beginning: one of TLS names all that a certificate

@@ -106,6 +106,8 @@ fn metadata() -> Value {
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "userinfo_endpoint": "https://id.example.com/oauth/userinfo",
         "end_session_endpoint": "https://id.example.com/oauth/logout",
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "jwks_uri": "https://id.example.com/.well-known/jwks.json",
         "scopes_supported": SCOPES,
         "response_types_supported": ["code"],

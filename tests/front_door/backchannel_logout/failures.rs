@@ -134,6 +134,19 @@ async fn who_stays_down_for_three_days_is_given_up_and_listed_for_a_week() {
 }
 
 #[tokio::test]
+async fn whose_turn_does_not_come_in_three_days_is_given_up_and_not_tried() {
+    let scene = Scene::start().await;
+    let (mut browser, _) = scene.signed_in([APPS[0]]).await;
+    log_out(&mut browser).await;
+    // The deliveries are made, and nothing is delivered.
+    scene.server.app.backchannel_logout.take_up().await.unwrap();
+    scene.server.wait(3 * 86_400 + 1);
+    scene.deliver().await;
+    assert_eq!(scene.apps[0].take().len(), 0);
+    assert_eq!(counted(&scene).await[2], 1);
+}
+
+#[tokio::test]
 async fn administrators_see_what_is_pending_and_what_was_given_up() {
     let Scene { server, apps } = Scene::start().await;
     let office = Office::on(server).await;
