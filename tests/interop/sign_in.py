@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.parse
 
-from person import PATIENCE, Person
+from chromium import PATIENCE, Chromium
+from person import Person
 from server import ask
 
 # A person refuses first, since what is allowed once is not asked again.
@@ -92,10 +93,10 @@ def running(command, environment, port, log):
 class App:
     """An app and the people who use it."""
 
-    def __init__(self, server, base):
+    def __init__(self, chromium, server, base):
         said = server.said
         self.base = base
-        who = (said["issuer"], said["user"]["username"], said["user"]["password"])
+        who = (chromium, said["issuer"], said["user"]["username"], said["user"]["password"])
         self.name = said["user"]["username"]
         self.person, self.refuser = Person(*who), Person(*who, refuses=True)
         self.before, self.login, self.knows_names = None, "/login", True
@@ -157,9 +158,8 @@ class App:
         self.same_person(self.shown(self.login, ["password"]))
 
     def is_signed_in(self):
-        """Whether the app shows who is signed in without sending the browser anywhere."""
-        status, *_ = self.person.send("GET", self.base + self.login, None, None)
-        return status == 200
+        """Whether the app shows who is signed in without sending the browser to heirloom's pages."""
+        return self.person.look(self.base + self.login).url.startswith(f"{self.base}/")
 
     def shown(self, path, asked):
         """What the app shows to the person, as JSON."""
@@ -183,8 +183,8 @@ def run(server, command, port):
     """Runs an app and does every check. Yields the results, as the lines that other programs print."""
     environment = {**server.environment(), **register(server, port)}
     log = server.folder / "app.log"
-    with running(command, environment, port, log):
-        app = App(server, f"http://127.0.0.1:{port}")
+    with contextlib.closing(Chromium()) as chromium, running(command, environment, port, log):
+        app = App(chromium, server, f"http://127.0.0.1:{port}")
         about = app.about()
         cannot, also = about.pop("cannot", {}), []
         if "told_of_logouts_at" in about:
