@@ -4,7 +4,7 @@ import urllib.parse
 
 # More pages than any way has.
 STEPS = 20
-READ = "() => ({url: location.href, text: document.body ? document.body.innerText : ''})"
+READ = "() => ({url: location.href, text: document.body ? document.body.textContent : ''})"
 # What the person does with a page of heirloom: types, and presses a button. Returns what the page asked.
 ANSWER = """(issuer, username, password, refuses) => {
   if (location.origin !== issuer) return null
