@@ -1,5 +1,7 @@
 //! What people have allowed clients: remembered, withdrawn, forgotten.
 
+use std::sync::Arc;
+
 use heirloom::app::admin::events::Subject;
 use heirloom::app::consents::ListedConsent;
 use heirloom::consent::{Allowed, ConsentEvent, ConsentId};
@@ -10,6 +12,7 @@ use crate::admin::Office;
 use crate::authorization_code::REFUSED;
 use crate::authorize::{CALLBACK, request};
 use crate::devices::lives;
+use crate::faults::{Hold, Holding};
 use crate::own_account;
 use crate::support::codes::VERIFIER;
 use crate::support::web_browser::Browser;
@@ -173,6 +176,32 @@ async fn a_code_from_before_a_consent_was_withdrawn_is_refused_even_if_it_is_giv
             assert_eq!(redeem(&after).await.status, 200);
         }
     }
+}
+
+/// The redemption has read that the consent stands, and the withdrawal sees no session yet.
+#[tokio::test]
+async fn a_code_that_is_redeemed_while_its_consent_is_withdrawn_begins_nothing_that_lasts() {
+    let hold = Arc::new(Hold::default());
+    let own = Arc::clone(&hold);
+    let server = Arc::new(
+        Server::with(|setup| setup.store = Some(Box::new(|inner| Arc::new(Holding { inner, hold: own }))))
+            .await,
+    );
+    let mut browser = Browser::of(&server);
+    let code = browser.sign_in(&request(&browser, &[]), USER).await.code().to_owned();
+    hold.next_append();
+    let redeeming = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.redeem_with(&code, &[("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)]).await }
+    });
+    hold.held().await;
+    server.app.consents.withdraw(&id(&server, PUBLIC).await, None).await.unwrap();
+    hold.release();
+    assert_eq!(redeeming.await.unwrap().outcome(), REFUSED);
+    let log = server.app.store.read_log(0, 1_000).await.unwrap();
+    let names: Vec<_> = log.iter().filter_map(|event| SessionEvent::decode(&event.data).ok()).collect();
+    let names: Vec<_> = names.iter().map(SessionEvent::name).collect();
+    assert!(names.ends_with(&["tokens_issued", "session_ended"]), "{names:?}");
 }
 
 #[tokio::test]

@@ -11,17 +11,17 @@ use crate::app::clients::Clients;
 use crate::app::error::TokenError;
 use crate::app::keys::TokenKeys;
 use crate::app::mint::{Mint, Recipient, TokenResponse};
-use crate::app::repository::{Failed, OutcomeUnknown, retry};
+use crate::app::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
 use crate::app::restore::InstallationEpoch;
 use crate::app::sessions::Sessions;
 use crate::app::{Repository, Settings, policy};
 use crate::client::Registration;
 use crate::clock::{Clock, Timestamp};
 use crate::consent::ConsentId;
-use crate::oauth::{AuthorizationCode, CodeVerifier, GrantType, Kid, Nonce, SessionEpoch};
+use crate::oauth::{AuthorizationCode, CodeVerifier, GrantType, Kid, Nonce, SessionEpoch, SessionId};
 use crate::random::Random;
 use crate::session::redeem::rests_on;
-use crate::session::{CodeRefused, Decision, Redeem, Session, redeem};
+use crate::session::{CodeRefused, Decision, EndReason, Redeem, Session, end, redeem};
 use crate::user::User;
 
 /// `grant_type=authorization_code` (RFC 6749 §4.1.3). Has no `Debug`: it holds a code.
@@ -97,8 +97,10 @@ impl CodeGrant {
         let login = started.and_then(|started| started.login.as_ref()).map(|login| login.id);
         let login_has_ended = self.repository.login_end(login, self.clock.now()).await?.is_some();
         let consent_since = match loaded.state.as_ref() {
-            Some(session) => self.consent_since(session, presented.client_epoch).await?,
-            None => None,
+            Some(session) if rests_on(session).is_some() => {
+                self.consent_since(session, presented.client_epoch).await?
+            }
+            Some(_) | None => None,
         };
         if let Some(nonce) =
             loaded.state.as_ref().and_then(|session| session.code.as_ref()?.openid_nonce.clone())
@@ -124,6 +126,7 @@ impl CodeGrant {
         };
         let granted = decision.outcome.map_err(TokenError::from)?;
         let session = session.ok_or(TokenError::from(CodeRefused::Unknown))?;
+        self.is_still_allowed(id, &session, presented.client_epoch).await?;
         if let Some(user) = session.started.user {
             self.sessions.evict_beyond_the_limit(user, (id, &session.started)).await;
         }
@@ -133,13 +136,34 @@ impl CodeGrant {
         Ok(self.mint.mint_first((id, &session), &granted, &recipient, nonce)?)
     }
 
-    /// Since when the person's consent stands, if the authorization rests on one.
+    /// Refuses, and ends the session, if the person has withdrawn the consent while the code was being redeemed: the
+    /// withdrawal may not have seen the session yet.
+    async fn is_still_allowed(
+        &self,
+        id: SessionId,
+        session: &Session,
+        client_epoch: SessionEpoch,
+    ) -> Result<(), Failed<TokenError>> {
+        let rested_on = session.code.as_ref().and_then(|code| code.consent_since);
+        if rested_on.is_none() || self.consent_since(session, client_epoch).await? == rested_on {
+            return Ok(());
+        }
+        let end = |loaded: Loaded<Session>| async {
+            let over = |session| end(session, EndReason::ConsentWithdrawn, self.clock.now());
+            let events = loaded.state.as_ref().map(over).unwrap_or_default();
+            Ok::<_, TokenError>(Change::of(loaded, events, ()))
+        };
+        self.repository.execute(&id, end).await?;
+        Err(TokenError::from(CodeRefused::Consent).into())
+    }
+
+    /// Since when the consent of the session's user stands; none if none does.
     async fn consent_since(
         &self,
         session: &Session,
         client_epoch: SessionEpoch,
     ) -> Result<Option<Timestamp>, TokenError> {
-        let (Some(_), Some(user)) = (rests_on(session), session.started.user) else { return Ok(None) };
+        let Some(user) = session.started.user else { return Ok(None) };
         let id = ConsentId { user, client: session.started.client.clone() };
         let consent = self.repository.consent(&id).await?.state;
         Ok(consent.and_then(|consent| consent.stands_since(client_epoch.epoch)))
