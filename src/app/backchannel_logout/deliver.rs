@@ -268,8 +268,8 @@ impl BackchannelLogout {
         })
     }
 
-    /// The token of one try, signed as the client's ID tokens are. Each has a `jti` of its own: §2.6 lets a client refuse one that it has seen, but a try is
-    /// repeated because nobody knows what became of the last one.
+    /// The token of one try, signed as the client's ID tokens are. Each has a `jti` of its own: §2.6 lets a client refuse one
+    /// that it has seen, but a try is repeated because nobody knows what became of the last one.
     fn logout_token(
         &self,
         delivery: &LogoutDelivery,

@@ -1,8 +1,8 @@
 //! Makes deliveries of the outbox's entries.
 //!
 //! The deliveries of an entry take its place in one change of records, which also forgets that these clients know a
-//! login that is over. Only where there are very many does that take several changes; the entry goes with the last one. If the process
-//! ends between two, the next one makes the same deliveries, under the same ids.
+//! login that is over. Only where there are very many does that take several changes; the entry goes with the last one. If
+//! the process ends between two, the next one makes the same deliveries, under the same ids.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
