@@ -11,6 +11,7 @@ use crate::authorize::{CALLBACK, request};
 use crate::support::codes::VERIFIER;
 use crate::support::receiver::Receiver;
 use crate::support::web_browser::Browser;
+use crate::support::web_browser::signing_in::Arrival;
 use crate::support::{Answer, PUBLIC, Server, Setup, USER};
 
 /// The clients that are told.
@@ -120,4 +121,31 @@ fn add_apps(setup: &mut Setup, apps: &[Receiver; 3]) {
     };
     let told = APPS.iter().zip(apps).map(|(id, app)| named(id, Some(app.uri())));
     setup.config.clients.extend(told.chain([named(QUIET, None)]));
+}
+
+#[tokio::test]
+async fn three_apps_sign_in_by_one_password_and_its_login_ends_those_that_are_online() {
+    let scene = Scene::start().await;
+    let mut browser = Browser::of(&scene.server);
+    let mut tokens = Vec::new();
+    for (client, scope) in APPS.into_iter().zip(["openid read", "openid read", "openid read offline_access"])
+    {
+        let asked = request(&browser, &[("client_id", client), ("scope", scope)]);
+        let arrival = browser.begin(&asked).await;
+        let asks = matches!(&arrival, Arrival::Page(page) if page.url.path() == "/login");
+        assert_eq!(asks, client == APPS[0], "{client}: {arrival:?}");
+        let code = browser.finish(arrival, USER).await.code().to_owned();
+        tokens.push(scene.redeem(client, &code).await);
+    }
+    assert!(tokens.iter().all(|one| sid(one) == sid(&tokens[0])));
+    let page = browser.open(&browser.url("/logout")).await;
+    assert!(browser.submit(page.form_to("/logout")).await.status() < 400);
+    for (client, (app, goes_on)) in APPS.into_iter().zip(tokens.iter().zip([false, false, true])) {
+        let token = app.refresh_token();
+        let form =
+            [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token.as_str())];
+        let answer = scene.server.post(&form).await;
+        assert_eq!(answer.status == 200, goes_on, "{client}: {}", answer.text);
+    }
+    assert!(scene.told().await.iter().all(|app| app.len() == 1), "each is told");
 }
