@@ -20,8 +20,8 @@
 //! - **Checked.** Every event and snapshot has a checksum: damage is reported as [`StoreError::Corrupt`], never
 //!   returned as a wrong answer. A store may also end the run then, because other data may be damaged too.
 //!
-//! One contract suite (`tests/store/contract/`) runs against every store: [`sled`], which is on a disk, and
-//! [`memory`], which guarantees all of this except that its data outlive the process.
+//! One contract suite (`tests/store/contract/`) runs against every store: [`sled`], which is on a disk, [`postgres`],
+//! which is in a database, and [`memory`], which guarantees all of this except that its data outlive the process.
 
 use std::fmt;
 use std::future::Future;
@@ -32,6 +32,7 @@ use std::time::Duration;
 mod change;
 pub mod memory;
 mod open;
+pub mod postgres;
 pub mod sled;
 mod verification;
 
@@ -40,6 +41,7 @@ pub use self::change::{
     RecordChange, Remove, Summarize,
 };
 pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, open};
+pub use self::postgres::PostgresSettings;
 pub use self::verification::Verification;
 
 /// The future of a store's answer.

@@ -1,0 +1,45 @@
+//! What the store says when the database refuses or is away. The operator gets the database's message and its code, and
+//! never its details, which can quote a row.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use super::super::StoreError;
+
+/// The store's error for an error of the database or of the connection to it.
+pub(super) fn store_error(error: &Error) -> StoreError {
+    let text = text(error);
+    match error.code() {
+        Some(code) if *code == SqlState::DISK_FULL => StoreError::NoRoom(text),
+        Some(code) if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED => {
+            StoreError::Corrupt(text)
+        }
+        Some(_) | None => StoreError::Unavailable(text),
+    }
+}
+
+/// Whether the connection is of no more use, although it may be open: it leads to a server that only reads, or to one
+/// that does not know our statements.
+pub(super) fn is_useless(error: &Error) -> bool {
+    let useless = [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::INVALID_SQL_STATEMENT_NAME];
+    error.is_closed() || error.code().is_some_and(|code| useless.contains(code))
+}
+
+/// The error for the operator.
+pub(super) fn text(error: &Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("PostgreSQL: {} ({})", db.message(), db.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let also = error.to_string();
+        if !text.contains(&also) {
+            text = format!("{text}: {also}");
+        }
+        cause = error.source();
+    }
+    text
+}

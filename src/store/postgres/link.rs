@@ -1,0 +1,136 @@
+//! Connections that are made again when they are lost.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::super::StoreError;
+use super::connect::{Carrier, Connector};
+use super::open_error::OpenError;
+use super::session::Session;
+use crate::random::Random;
+
+/// The pause before the first attempt to connect again; each later one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause, so that a database that is back is soon used.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Several connections for the same.
+pub(super) struct Links {
+    links: Vec<Arc<Link>>,
+    turn: AtomicUsize,
+}
+
+/// Where the present connection is, if there is one.
+struct Link(Mutex<Result<Arc<Session>, Arc<str>>>);
+
+impl Links {
+    /// Connects `number` times, and has `tasks` keep it so.
+    pub(super) async fn open(
+        connector: &Arc<Connector>,
+        number: usize,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, OpenError> {
+        let mut links = Vec::with_capacity(number);
+        for _ in 0..number {
+            links.push(Link::open(connector, tasks).await?);
+        }
+        Ok(Self { links, turn: AtomicUsize::new(0) })
+    }
+
+    /// One connection after another in turn, of those that are there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] at once while there is none.
+    pub(super) fn session(&self) -> Result<Arc<Session>, StoreError> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(self.links.len());
+        let in_turn = self.links.iter().cycle().skip(turn.unwrap_or_default()).take(self.links.len());
+        let mut last = Err(StoreError::Unavailable("the store is closed".to_owned()));
+        for link in in_turn {
+            last = link.session();
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+}
+
+impl Link {
+    async fn open(connector: &Arc<Connector>, tasks: &mut JoinSet<()>) -> Result<Arc<Self>, OpenError> {
+        let (session, carrier) = connector.connect().await?;
+        let session = Arc::new(session);
+        let link = Arc::new(Self(Mutex::new(Ok(Arc::clone(&session)))));
+        tasks.spawn(Arc::clone(&link).keep(Arc::clone(connector), session, carrier));
+        Ok(link)
+    }
+
+    fn session(&self) -> Result<Arc<Session>, StoreError> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.clone().map_err(|why| StoreError::Unavailable(why.to_string()))
+    }
+
+    async fn keep(self: Arc<Self>, connector: Arc<Connector>, session: Arc<Session>, carrier: Carrier) {
+        let (mut session, mut carrier) = (session, carrier);
+        loop {
+            let why = tokio::select! {
+                why = carrier.closed() => why,
+                () = session.useless() => "the connection was given up".to_owned(),
+            };
+            tracing::warn!(store.failure = why, "lost a connection to PostgreSQL");
+            self.set(Err(why.into()));
+            drop(carrier);
+            (session, carrier) = self.reconnect(&connector).await;
+            self.set(Ok(Arc::clone(&session)));
+            tracing::info!("connected to PostgreSQL again");
+        }
+    }
+
+    async fn reconnect(&self, connector: &Connector) -> (Arc<Session>, Carrier) {
+        let (random, mut pause) = (Random::system(), FIRST_PAUSE);
+        let mut logged = None;
+        loop {
+            // Nodes that lost the database together come back one by one.
+            sleep(jittered(pause, &random)).await;
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            match connector.connect().await {
+                Ok((session, carrier)) => return (Arc::new(session), carrier),
+                Err(error) => {
+                    let why = error.to_string();
+                    if logged.as_ref() != Some(&why) {
+                        tracing::warn!(store.failure = why, "can't connect to PostgreSQL");
+                    }
+                    self.set(Err(why.as_str().into()));
+                    logged = Some(why);
+                }
+            }
+        }
+    }
+
+    fn set(&self, state: Result<Arc<Session>, Arc<str>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// Between half and all of `pause`.
+fn jittered(pause: Duration, random: &Random) -> Duration {
+    let [byte] = random.bytes::<1>().unwrap_or([u8::MAX]);
+    let part = u32::from(byte).saturating_add(256);
+    pause.saturating_mul(part).checked_div(512).unwrap_or(pause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_differ_and_are_never_longer_than_they_may_be() {
+        let (random, pause) = (Random::system(), Duration::from_millis(512));
+        let pauses: Vec<Duration> = (0..64).map(|_| jittered(pause, &random)).collect();
+        assert!(pauses.iter().all(|one| *one >= pause / 2 && *one < pause));
+        assert!(pauses.iter().any(|one| *one != pauses[0]));
+    }
+}

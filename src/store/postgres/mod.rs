@@ -1,0 +1,267 @@
+//! The store in a PostgreSQL database, for several nodes.
+//!
+//! It keeps the contract like this:
+//!
+//! - **Atomic, in order.** Each group of appends is one statement in autocommit, which calls a function that the schema
+//!   defines (`schema/1.sql` says why); so are a removal and a summary. All of them, from whichever node, lock one row
+//!   first: changes come one after another, nothing waits in a circle, and positions have no gaps and are in the order
+//!   in which changes become visible.
+//! - **Durable.** `synchronous_commit` is on for every connection, whatever the database's default is. What standbys
+//!   promise is the database's configuration; its `fsync` must be on.
+//! - **Reads** see what is committed, and so what is durable.
+//! - **Unknown outcomes.** After [`StoreError::Unavailable`] a change may still be committed: by a server that no longer
+//!   reaches us, at most until its statement time-out (6 s). A retry that expects the same version can't be in conflict with
+//!   that: only one of the two succeeds.
+//! - **While the database is away** every call fails at once. The connections are made again, with growing pauses.
+//! - **The same database.** A connection to another store, or to one that lacks what was acknowledged to this process, is
+//!   refused, and so is a server that only reads.
+//! - **Checked.** Values begin with a checksum.
+//!
+//! Appends gather while a group is under way. A group has no two appends that change the same stream or record, since the
+//! function decides all of them on what was there before.
+
+mod checksum;
+mod connect;
+mod failure;
+mod group;
+mod link;
+mod numbers;
+mod open_error;
+mod reads;
+mod records;
+mod schema;
+mod session;
+mod settings;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use self::connect::Connector;
+use self::group::{Job, Prepared, Unsent, column, refusal};
+use self::link::Links;
+use self::numbers::{bigint, expected, limit};
+pub use self::open_error::OpenError;
+use self::records::{InsertsTwice, RecordRows};
+use self::session::Query;
+pub use self::settings::PostgresSettings;
+use self::writer::{Counters, Gatherer, Writer};
+use super::{
+    Append, Appended, Expected, MAX_SUMMARIZED, RecordKey, RecordedEvent, Remove, Snapshot, Store,
+    StoreError, StoreFuture, StoreStats, StreamId, Summarize,
+};
+
+/// How many connections write: while the database commits one group, the next one is on its way.
+const WRITERS: usize = 2;
+/// How many connections read.
+const READERS: usize = 2;
+/// How many appends may wait; more wait outside.
+const QUEUE: usize = 1024;
+
+/// Streams, snapshots and records in a PostgreSQL database. Its tasks run on the runtime in which it was opened.
+pub struct PostgresStore {
+    id: [u8; 16],
+    connector: Arc<Connector>,
+    readers: Links,
+    writers: Arc<Links>,
+    queue: mpsc::Sender<Job>,
+    counters: Arc<Counters>,
+    /// Dropping them ends the connections.
+    _tasks: JoinSet<()>,
+}
+
+impl PostgresStore {
+    /// Connects, and makes the tables that are missing.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub async fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
+        let connector = Arc::new(Connector::new(settings));
+        Box::pin(connector.prepare_schema()).await?;
+        let mut tasks = JoinSet::new();
+        let writers = Arc::new(Links::open(&connector, WRITERS, &mut tasks).await?);
+        let readers = Links::open(&connector, READERS, &mut tasks).await?;
+        let (queue, incoming) = mpsc::channel(QUEUE);
+        let gatherer = Arc::new(tokio::sync::Mutex::new(Gatherer::new(incoming)));
+        let counters = Arc::<Counters>::default();
+        for _ in 0..WRITERS {
+            let writer = Writer {
+                gatherer: Arc::clone(&gatherer),
+                links: Arc::clone(&writers),
+                connector: Arc::clone(&connector),
+                counters: Arc::clone(&counters),
+            };
+            tasks.spawn(writer.run());
+        }
+        let id = connector.known().store().unwrap_or_default();
+        Ok(Self { id, connector, readers, writers, queue, counters, _tasks: tasks })
+    }
+
+    /// Whether there is a store in the schema.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the database can't be asked.
+    pub async fn is_in(settings: &PostgresSettings) -> Result<bool, OpenError> {
+        Box::pin(Connector::new(settings.clone()).has_store()).await
+    }
+
+    /// Finds out whether it would open, without changing anything. Returns what the operator should know.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it would not.
+    pub async fn check(settings: &PostgresSettings) -> Result<Vec<String>, OpenError> {
+        Box::pin(Connector::new(settings.clone()).check()).await
+    }
+
+    /// What tells this store from every other; it never changes.
+    #[must_use]
+    pub const fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    async fn append_one(&self, append: Append) -> Result<Appended, StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let guard = (append.stream.clone(), append.expected);
+        let append = match Prepared::of(append) {
+            Ok(append) => append,
+            Err(Unsent::Refused(error)) => return Err(error),
+            Err(Unsent::InsertsTwice) => return Err(self.insert_refusal(guard).await),
+        };
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Job { append, answer }).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    async fn remove_one(&self, remove: Remove) -> Result<(), StoreError> {
+        remove.check_size()?;
+        let expected = expected(remove.expected)?;
+        let RecordRows { keys, contents, inserted } = match RecordRows::of(&remove.records) {
+            Ok(rows) => rows,
+            Err(InsertsTwice) => return Err(self.insert_refusal((remove.stream, remove.expected)).await),
+        };
+        let stream = remove.stream.as_bytes();
+        self.change(Query::Remove, &[&stream, &expected, &keys, &contents, &inserted]).await
+    }
+
+    async fn summarize_one(&self, summarize: Summarize) -> Result<(), StoreError> {
+        summarize.check_size()?;
+        let Summarize { stream, expected: on, first, last, event, records } = summarize;
+        let expected = expected(on)?;
+        let RecordRows { keys, contents, inserted } = match RecordRows::of(&records) {
+            Ok(rows) => rows,
+            Err(InsertsTwice) => return Err(self.insert_refusal((stream, on)).await),
+        };
+        let event = checksum::sealed(checksum::Owner::Event(&stream, last), &event);
+        let (stream, first, last, most) =
+            (stream.as_bytes(), bigint(first), bigint(last), limit(MAX_SUMMARIZED));
+        let range: [&(dyn ToSql + Sync); 6] = [&stream, &expected, &first, &last, &event, &most];
+        let records: [&(dyn ToSql + Sync); 3] = [&keys, &contents, &inserted];
+        self.change(Query::Summarize, &[&range[..], &records].concat()).await
+    }
+
+    /// Makes a change that goes by itself.
+    async fn change(&self, query: Query, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let row = self.writers.session()?.ask_one(query, parameters).await?;
+        self.counters.count(1, began.elapsed());
+        refusal(column(&row, 0)?)
+    }
+
+    /// The error of a change that would insert a record twice: it fails in any case.
+    async fn insert_refusal(&self, (stream, expected): (StreamId, Expected)) -> StoreError {
+        match self.load_one(stream).await {
+            Ok(snapshot) => {
+                let is_met = expected.is_met_by(snapshot.map(|snapshot| snapshot.version));
+                if is_met { StoreError::RecordExists } else { StoreError::WrongExpectedVersion }
+            }
+            Err(error) => error,
+        }
+    }
+
+    async fn load_one(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {
+        let rows = self.read(Query::Load, &[&stream.as_bytes()]).await?;
+        rows.first().map(|row| reads::snapshot(&stream, row)).transpose()
+    }
+
+    async fn read(&self, query: Query, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        self.readers.session()?.ask(query, parameters).await
+    }
+}
+
+impl Store for PostgresStore {
+    fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
+        Box::pin(self.append_one(append))
+    }
+
+    fn remove(&self, remove: Remove) -> StoreFuture<'_, ()> {
+        Box::pin(self.remove_one(remove))
+    }
+
+    fn summarize(&self, summarize: Summarize) -> StoreFuture<'_, ()> {
+        Box::pin(self.summarize_one(summarize))
+    }
+
+    fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        Box::pin(self.load_one(stream))
+    }
+
+    fn read_stream(&self, stream: StreamId, after: u64, most: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
+        Box::pin(async move {
+            let parameters: [&(dyn ToSql + Sync); 3] = [&stream.as_bytes(), &bigint(after), &limit(most)];
+            let rows = self.read(Query::ReadStream, &parameters).await?;
+            rows.iter().map(|row| reads::event_of(&stream, row)).collect()
+        })
+    }
+
+    fn read_log(&self, after: u64, most: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
+        Box::pin(async move {
+            let rows = self.read(Query::ReadLog, &[&bigint(after), &limit(most)]).await?;
+            rows.iter().map(reads::logged_event).collect()
+        })
+    }
+
+    fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let rows = self.read(Query::Record, &[&key.as_bytes()]).await?;
+            rows.first()
+                .map(|row| checksum::opened(checksum::Owner::Record(&key), column(row, 0)?))
+                .transpose()
+        })
+    }
+
+    fn scan(
+        &self,
+        prefix: RecordKey,
+        after: Option<RecordKey>,
+        most: usize,
+    ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>> {
+        Box::pin(async move {
+            let (first, end) = reads::range(&prefix, after.as_ref());
+            let rows = self.read(Query::Scan, &[&first, &end, &limit(most)]).await?;
+            rows.iter().map(reads::record).collect()
+        })
+    }
+
+    /// The database's disk is the business of whoever runs it.
+    fn is_nearly_full(&self) -> bool {
+        false
+    }
+
+    /// The position is the last that this node knows of: the others' appends count from the next connection.
+    fn stats(&self) -> StoreStats {
+        StoreStats { position: self.connector.known().position(), ..self.counters.read() }
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.connector.settings().place();
+        f.debug_struct("PostgresStore").field("place", &place).finish_non_exhaustive()
+    }
+}
