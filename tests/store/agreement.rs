@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use heirloom::store::memory::MemoryStore;
+use heirloom::store::postgres::PostgresStore;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{
     Append, Appended, Expected, RecordChange, RecordedEvent, Remove, Store, StoreError, StreamId, Summarize,
@@ -13,6 +14,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::contract::{Tested, key, stream, whole_log};
+use crate::postgres_server;
 
 /// What is asked of a store. Streams and records have few names, so that they meet again.
 #[derive(Clone, Debug)]
@@ -72,12 +74,27 @@ proptest! {
         let memory: Tested = Arc::new(MemoryStore::new());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            for (number, change) in changes.iter().enumerate() {
-                let outcomes = (make(&*sled, change, number).await, make(&*memory, change, number).await);
-                assert_eq!(outcomes.0, outcomes.1, "{number}: {change:?}");
-                assert_eq!(everything(&*sled).await, everything(&*memory).await, "after {number}: {change:?}");
-            }
+            agree(&*sled, &*memory, &changes).await;
         });
+    }
+
+    #[test]
+    fn the_store_in_memory_and_the_one_in_postgresql_answer_alike(changes in changes()) {
+        let memory: Tested = Arc::new(MemoryStore::new());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let postgres = PostgresStore::open(postgres_server::settings()).await.unwrap();
+            agree(&postgres, &*memory, &changes).await;
+        });
+    }
+}
+
+/// Makes the same changes to two stores, and compares what they answer and all that they have.
+async fn agree(one: &dyn Store, other: &dyn Store, changes: &[RandomChange]) {
+    for (number, change) in changes.iter().enumerate() {
+        let outcomes = (make(one, change, number).await, make(other, change, number).await);
+        assert_eq!(outcomes.0, outcomes.1, "{number}: {change:?}");
+        assert_eq!(everything(one).await, everything(other).await, "after {number}: {change:?}");
     }
 }
 

@@ -116,11 +116,11 @@ fn data(events: &[RecordedEvent]) -> Vec<&[u8]> {
     events.iter().map(|event| event.data.as_slice()).collect()
 }
 
-fn put(name: &str, value: &str) -> RecordChange {
+pub fn put(name: &str, value: &str) -> RecordChange {
     RecordChange::Put(key(name), value.as_bytes().to_vec())
 }
 
-fn insert(name: &str, value: &str) -> RecordChange {
+pub fn insert(name: &str, value: &str) -> RecordChange {
     RecordChange::Insert(key(name), value.as_bytes().to_vec())
 }
 

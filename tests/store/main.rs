@@ -13,12 +13,22 @@
 
 mod agreement;
 mod contract;
+mod postgres;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod sled;
 mod support;
 
 use heirloom::store::memory::MemoryStore;
+use heirloom::store::postgres::PostgresStore;
 use heirloom::store::sled::{SledOptions, SledStore};
 
 // One line for each store: a name, and how to open a new store in an empty folder.
 contract::keeps!(sled_store, |folder| SledStore::open(&folder.join("data"), SledOptions::default()).unwrap());
 contract::keeps!(memory_store, |_| MemoryStore::new());
+contract::keeps!(postgres_store, |_| now(PostgresStore::open(postgres_server::settings())).unwrap());
+
+/// Waits for a future inside of the test's runtime.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
+}

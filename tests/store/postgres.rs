@@ -1,0 +1,5 @@
+//! What only the store in PostgreSQL does.
+
+mod crash;
+mod nodes;
+mod opening;

@@ -1,0 +1,117 @@
+//! The server is killed while appends are under way.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use heirloom::store::postgres::PostgresStore;
+use heirloom::store::{Append, Expected, Store, StoreError};
+
+use crate::contract::{Tested, append, key, put, stream, whole_log};
+use crate::postgres_server::PostgresServer;
+
+/// Appends to a stream of its own until `end`. After an unknown outcome it loads, and goes on from there. Returns the
+/// version that it knows of, and how many outcomes were unknown.
+async fn append_until(store: Tested, name: String, end: Instant) -> (u64, u64) {
+    let (mut version, mut unknown) = (0, 0);
+    while Instant::now() < end {
+        let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };
+        let text = (version + 1).to_string();
+        let records = vec![put(&name, &text)];
+        match store.append(Append { records, ..append(&name, expected, &[&text]) }).await {
+            Ok(appended) => {
+                assert_eq!(appended.version, version + 1);
+                version += 1;
+            }
+            Err(StoreError::Unavailable(_)) => {
+                unknown += 1;
+                let found = loop {
+                    match store.load(stream(&name)).await {
+                        Ok(found) => break found.map_or(0, |head| head.version),
+                        Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                        Err(error) => panic!("{error}"),
+                    }
+                };
+                // Nobody else appends to it: the append was made once, or not at all.
+                assert!(found == version || found == version + 1, "{found} after {version}");
+                version = found;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    (version, unknown)
+}
+
+/// Kills all of a server's processes.
+fn kill(server: &mut PostgresServer) {
+    let pid = std::fs::read_to_string(server.folder.join("data/postmaster.pid")).unwrap();
+    let pid = pid.lines().next().unwrap().to_owned();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    // One of the children may have ended meanwhile.
+    let _ = Command::new("kill").arg("-KILL").arg(&pid).args(children.split_whitespace()).output();
+    // The guard sees that the server has gone, and leaves the folder alone. Waiting for it would close its pipe.
+    while server.guard.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_kills_of_the_server() {
+    let mut server = PostgresServer::start();
+    let settings = server.settings("killed");
+    let store: Tested = Arc::new(PostgresStore::open(settings).await.unwrap());
+    let end = Instant::now() + Duration::from_secs(8);
+    let appenders: Vec<_> = (0..8)
+        .map(|number| tokio::spawn(append_until(Arc::clone(&store), number.to_string(), end)))
+        .collect();
+    let server = tokio::task::spawn_blocking(move || {
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(700));
+            kill(&mut server);
+            server.run();
+        }
+        server
+    });
+    let mut all = 0;
+    let mut unknown = 0;
+    for (number, appender) in appenders.into_iter().enumerate() {
+        let (version, unknowns) = appender.await.unwrap();
+        let name = number.to_string();
+        assert_eq!(store.load(stream(&name)).await.unwrap().map_or(0, |head| head.version), version);
+        let events = store.read_stream(stream(&name), 0, usize::MAX).await.unwrap();
+        let expected: Vec<Vec<u8>> = (1..=version).map(|number| number.to_string().into_bytes()).collect();
+        assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), expected);
+        assert_eq!(store.record(key(&name)).await.unwrap(), Some(version.to_string().into_bytes()));
+        all += version;
+        unknown += unknowns;
+    }
+    let log = whole_log(&*store).await;
+    assert_eq!(log.len() as u64, all);
+    assert!(log.iter().zip(1..).all(|(event, position)| event.position == position), "a gap");
+    assert!(unknown > 0, "the server was not killed under an append");
+    drop(server.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_database_is_away_every_call_fails_at_once() {
+    let mut server = PostgresServer::start();
+    let store = PostgresStore::open(server.settings("away")).await.unwrap();
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    kill(&mut server);
+    while store.load(stream("a")).await.is_ok() {}
+    let began = Instant::now();
+    for _ in 0..100 {
+        let unavailable = |error| matches!(error, StoreError::Unavailable(_));
+        assert!(store.append(append("a", Expected::Exact(1), &["2"])).await.is_err_and(unavailable));
+        assert!(store.load(stream("a")).await.is_err_and(unavailable));
+        assert!(store.read_log(0, 1).await.is_err_and(unavailable));
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    server.run();
+    let came_back = Instant::now();
+    while store.append(append("a", Expected::Exact(1), &["2"])).await.is_err() {
+        assert!(came_back.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(whole_log(&store).await.len(), 2);
+}

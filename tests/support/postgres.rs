@@ -1,0 +1,137 @@
+//! A PostgreSQL server for the tests of one program. The first test that needs it starts it, in a temporary folder; it ends with
+//! the program. Each test has a schema of its own.
+//!
+//! The server is Debian's package `postgresql`, of which only the programs are used. With
+//! `HEIRLOOM_TEST_POSTGRES_FSYNC=off` it does not sync, which is faster where disks are slow.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use heirloom::store::postgres::PostgresSettings;
+
+/// A place of its own on the shared server.
+pub(crate) fn settings() -> PostgresSettings {
+    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    SERVER.get_or_init(PostgresServer::start).settings(&format!("test {number}"))
+}
+
+/// A server in a folder of its own, which is removed when it ends.
+pub(crate) struct PostgresServer {
+    pub(crate) folder: PathBuf,
+    /// A shell that ends when we do, since it reads from us; then it ends the server and removes the folder.
+    pub(crate) guard: Child,
+}
+
+impl PostgresServer {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("heirloom-postgres-").tempdir().unwrap().keep();
+        if is_root() {
+            succeed(Command::new("chown").arg("nobody").arg(&folder));
+        }
+        let mut initdb = program("initdb");
+        initdb.args(["-U", "heirloom", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]);
+        succeed(initdb.arg(folder.join("data")));
+        let mut server = Self { guard: Self::guard(&folder), folder };
+        server.run();
+        server
+    }
+
+    /// Starts its processes, if they have ended, and waits until it answers.
+    pub(crate) fn run(&mut self) {
+        if self.guard.try_wait().unwrap().is_some() {
+            self.guard = Self::guard(&self.folder);
+        }
+        for _ in 0..3000 {
+            let mut psql = Command::new(path("psql"));
+            psql.arg("-h").arg(&self.folder).args(["-U", "heirloom", "-d", "postgres", "-c", "SELECT 1"]);
+            if psql.output().unwrap().status.success() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        panic!("PostgreSQL does not start: {log}");
+    }
+
+    /// Where `schema` is on this server.
+    pub(crate) fn settings(&self, schema: &str) -> PostgresSettings {
+        let mut server = tokio_postgres::Config::new();
+        server.host_path(&self.folder).user("heirloom").dbname("postgres");
+        server.application_name(format!("heirloom {schema}"));
+        PostgresSettings { server, schema: schema.to_owned() }
+    }
+
+    fn guard(folder: &Path) -> Child {
+        let fsync = std::env::var("HEIRLOOM_TEST_POSTGRES_FSYNC").unwrap_or_else(|_| "on".to_owned());
+        let mut server = program("postgres");
+        server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
+        for setting in ["listen_addresses=", "max_connections=300", "shared_buffers=32MB"] {
+            server.args(["-c", setting]);
+        }
+        server.args(["-c", &format!("fsync={fsync}")]);
+        // The reader of our pipe ends when we end; if the server ends before, so does the guard.
+        let script = r#"
+            folder=$1; shift
+            "$@" >>"$folder/log" 2>&1 & server=$!
+            { cat >/dev/null; touch "$folder/end"; kill -QUIT $server; } <&3 & reader=$!
+            exec 3<&-
+            wait $server
+            if [ -e "$folder/end" ]; then rm -rf "$folder"; else kill $reader; fi
+        "#;
+        let mut guard = Command::new("sh");
+        guard.args(["-c", &format!("exec 3<&0\n{script}"), "guard"]).arg(folder);
+        guard.arg(server.get_program()).args(server.get_args());
+        // The terminal's Ctrl+C is ours.
+        guard.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        guard.spawn().unwrap()
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        self.guard.wait().unwrap();
+    }
+}
+
+/// One of the server's programs, as a user that it accepts: it refuses root.
+fn program(name: &str) -> Command {
+    let path = path(name);
+    if !is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(path);
+    command
+}
+
+/// Where a program of PostgreSQL is. Debian has the newest of its servers in a folder of its own.
+fn path(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    folders.reverse();
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| {
+        panic!(
+            "{name} is missing: these tests need PostgreSQL's server (on Debian: apt-get install postgresql)"
+        )
+    })
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn succeed(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
