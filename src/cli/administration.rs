@@ -61,14 +61,14 @@ impl Administration {
             return Ok(Self { runtime, way: Way::Socket(socket) });
         }
         // A mistyped folder must not become a new, empty installation.
-        if !new && !store::location(&config).has_store() {
+        if !new && !runtime.block_on(store::exists(&config))? {
             let begin = if installation.is_demo() {
                 "`heirloom dev`"
             } else {
                 "`heirloom serve`, or `heirloom user add`,"
             };
-            let folder = config.data.display();
-            let text = format!("there is no store in {folder}: {begin} makes one; nothing was changed");
+            let place = store::location(&config);
+            let text = format!("there is no store in {place}: {begin} makes one; nothing was changed");
             return Err(Failure::Failed(text));
         }
         let (app, _) = runtime.block_on(run::open(&config, Accepted::default()))?;

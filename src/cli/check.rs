@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::error_text::with_sources;
 use super::{bind, known_keys, operators, store};
-use crate::config::Config;
+use crate::config::{Config, Store};
 use crate::http::server::tls_config;
 use crate::token::{KeyError, KeyLife, KeysFolder};
 
@@ -31,8 +31,18 @@ pub(super) fn check(config: &Config) -> Findings {
             false
         }
     };
-    keys(config, &mut found);
-    data(config, &mut found);
+    let exists = match store::check(config) {
+        Ok(checked) => {
+            found.warnings.extend(checked.warnings);
+            checked.exists
+        }
+        Err(problem) => {
+            found.problems.push(problem.to_string());
+            false
+        }
+    };
+    keys(config, exists, &mut found);
+    data(config, exists, &mut found);
     tls(config, &mut found);
     if runs {
         found.unchecked.push("the ports: a server that runs on this data folder uses them".to_owned());
@@ -42,9 +52,8 @@ pub(super) fn check(config: &Config) -> Findings {
     found
 }
 
-fn keys(config: &Config, found: &mut Findings) {
+fn keys(config: &Config, has_data: bool, found: &mut Findings) {
     let folder = KeysFolder::at(&config.keys);
-    let has_data = store::location(config).has_store();
     let mut look = || -> Result<(), KeyError> {
         let signing = folder.signing_keys(&KeyLife::default(), crate::clock::Timestamp::default())?;
         let in_use = folder.secrets_in_use()?;
@@ -79,15 +88,16 @@ fn keys(config: &Config, found: &mut Findings) {
     }
 }
 
-/// Checks who may write to a data folder that has a store. An empty folder is made private by the start.
+/// Checks who may write to a data folder that has a store. An empty folder is made private by the start; where the store is
+/// in a database, the folder has nothing that is believed.
 ///
 /// # Errors
 /// If everybody may write, since anybody may have changed the data.
-pub(super) fn who_may_write(config: &Config) -> Result<Option<String>, String> {
+pub(super) fn who_may_write(config: &Config, exists: bool) -> Result<Option<String>, String> {
     let data = &config.data;
     let Ok(metadata) = fs::metadata(data) else { return Ok(None) };
     let mode = metadata.permissions().mode() & 0o777;
-    if !store::location(config).has_store() || mode & 0o022 == 0 {
+    if !exists || config.store != Store::Sled || mode & 0o022 == 0 {
         return Ok(None);
     }
     let folder = data.display();
@@ -100,13 +110,13 @@ pub(super) fn who_may_write(config: &Config) -> Result<Option<String>, String> {
     Ok(Some(format!("its group may write to the data folder {folder} (mode {mode:03o}): run chmod 700")))
 }
 
-fn data(config: &Config, found: &mut Findings) {
-    match who_may_write(config) {
+fn data(config: &Config, exists: bool, found: &mut Findings) {
+    match who_may_write(config, exists) {
         Ok(warning) => found.warnings.extend(warning),
         Err(problem) => found.problems.push(problem),
     }
     match fs::read_dir(&config.data) {
-        Ok(_) if store::location(config).has_store() => {
+        Ok(_) if exists && config.store == Store::Sled => {
             found.unchecked.push("the store: `heirloom data verify` reads it".to_owned());
         }
         Ok(_) => {}

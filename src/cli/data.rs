@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::installation::InstallationFlags;
-use super::{Failure, Outcome, print, print_lines};
+use super::{Failure, Outcome, print, print_lines, store};
 use crate::client::state as client;
 use crate::session::state as session;
 use crate::store::{StoreLocation, Verification};
@@ -34,9 +34,14 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
     let Command::Verify { folder, installation, json } = command;
-    let folder = folder.map_or_else(|| installation.find().map(|installation| installation.data), Ok)?;
-    let found =
-        StoreLocation::Folder(folder.clone()).verify().map_err(|error| Failure::Failed(error.to_string()))?;
+    let (folder, location) = if let Some(folder) = folder {
+        (folder.clone(), StoreLocation::Folder(folder))
+    } else {
+        let installation = installation.find()?;
+        let location = store::location_of(&installation.store, &installation.data);
+        (installation.data, location)
+    };
+    let found = location.verify().map_err(|error| Failure::Failed(error.to_string()))?;
     if json {
         print(out, &format!("{}\n", as_json(&folder, &found)))?;
     } else {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::demo::{self, Demo};
 use super::{Failure, Outcome};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Sources, Store};
 use crate::oauth::SigningAlgorithm;
 use crate::random::Random;
 
@@ -25,6 +25,8 @@ pub(super) struct InstallationFlags {
 /// The parts of an installation's configuration that a command needs.
 #[derive(Clone, Debug)]
 pub struct Installation {
+    /// The kind of the store, and where a database is.
+    pub store: Store,
     /// The data folder.
     pub data: PathBuf,
     /// The keys folder.
@@ -70,6 +72,7 @@ impl InstallationFlags {
         Ok(Installation {
             longest_access_token: lives.chain([usual]).max().unwrap_or(usual),
             id_tokens_alone: config.id_tokens_alone(),
+            store: config.store,
             data: config.data,
             keys: config.keys,
             lead_time: config.lead_time,
@@ -84,6 +87,7 @@ impl Installation {
     pub fn under(folder: Option<&std::path::Path>) -> Self {
         let folder = folder.unwrap_or_else(|| std::path::Path::new("."));
         Self {
+            store: Store::Sled,
             data: folder.join("data"),
             keys: folder.join("keys"),
             lead_time: crate::config::LEAD_TIME,

@@ -162,11 +162,11 @@ async fn deliver_logouts(app: Arc<App>, stop: watch::Receiver<bool>) -> io::Resu
 /// Opens the store and assembles the use cases. A new store gets its keys first.
 pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>, DataPosition)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if let Some(warning) = check::who_may_write(config).map_err(Failure::Failed)? {
+    let has_store = store::exists(config).await?;
+    if let Some(warning) = check::who_may_write(config, has_store).map_err(Failure::Failed)? {
         tracing::warn!("{warning}");
     }
     // The keys come first: if they can't be used, the store is not touched.
-    let has_store = store::location(config).has_store();
     let keys = if has_store { read_keys(config, &clock) } else { make_keys(config, &clock) };
     keys.map_err(|error| Failure::Failed(error.to_string()))?;
     let OpenedStore { store, id } = store::open(config, accept, Arc::new(give_up)).await?;

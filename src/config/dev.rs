@@ -9,7 +9,7 @@ use super::audiences::usual_roles;
 use super::logins;
 use super::{
     AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Pages, Passwords, Server,
-    Sessions, SignUp, Throttle,
+    Sessions, SignUp, Store, Throttle,
 };
 use crate::client::metadata::{LONGEST_ACCESS_TOKEN, grant_types_on};
 use crate::client::{
@@ -177,6 +177,7 @@ impl Config {
         Ok(Self {
             issuer,
             server: Server { listen: dev.listen, hosts: Some(hosts), ..Server::default() },
+            store: Store::Sled,
             data: dev.data,
             nearly_full: super::folders::nearly_full(None),
             keys: dev.keys,

@@ -31,6 +31,7 @@ mod section;
 mod server;
 mod sessions;
 mod sources;
+mod store;
 mod throttle;
 mod tokens;
 mod tree;
@@ -49,6 +50,7 @@ pub use problem::{ConfigErrors, Place, Problem};
 pub use server::{Server, Tls};
 pub use sessions::Sessions;
 pub use sources::{Flag, PREFIX, Sources};
+pub use store::{Database, Store};
 pub use throttle::Throttle;
 
 use section::Section;
@@ -63,6 +65,8 @@ pub struct Config {
     pub issuer: String,
     /// The listener's settings.
     pub server: Server,
+    /// The kind of the store, and where a database is.
+    pub store: Store,
     /// The data folder.
     pub data: PathBuf,
     /// When the data folder's disk has less free space than this, in bytes, it counts as nearly full.
@@ -114,7 +118,7 @@ impl Config {
         let problems = problem::Problems::default();
         let Some(merged) = sources::merge(sources, &problems) else { return Err(problems.into_errors(0)) };
         let root = Section::root(merged.table, merged.place, &problems, &merged.folder);
-        let config = Self::read(root, sources.short_secrets);
+        let config = Self::read(root, sources);
         look_at_file(sources, &problems);
         match config {
             Some(config) if problems.count() == 0 => Ok(Self { exposed: problems.take_warnings(), ..config }),
@@ -123,9 +127,10 @@ impl Config {
     }
 
     /// Reads the whole file. If there are errors, the result is not used.
-    fn read(mut root: Section<'_>, short_secrets: bool) -> Option<Self> {
+    fn read(mut root: Section<'_>, sources: &Sources) -> Option<Self> {
         let issuer = issuer::issuer(&mut root);
         let server = server::server(&mut root, issuer.as_deref());
+        let store = store::store(&mut root, &sources.environment);
         let ((data, nearly_full), keys, lead_time, (algorithm, id_token_algorithms)) =
             folders::folders(&mut root);
         let log = log::log(&mut root);
@@ -153,11 +158,12 @@ impl Config {
             id_token_algorithms: &id_token_algorithms,
             is_stored: false,
         };
-        let clients = clients::clients(&mut root, &metadata_rules, short_secrets);
+        let clients = clients::clients(&mut root, &metadata_rules, sources.short_secrets);
         root.finish();
         Some(Self {
             issuer: issuer?,
             server,
+            store,
             data,
             nearly_full,
             keys,

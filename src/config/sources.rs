@@ -21,7 +21,7 @@ pub struct Sources {
     /// Environment variables. `HEIRLOOM__TOKENS__ACCESS_TOKEN` sets `access_token` in `[tokens]`. A client, an audience
     /// or a scope is named by its id or name, in which each run of characters other than letters and digits becomes one
     /// `_`: `HEIRLOOM__CLIENTS__WEB_APP__SECRET_FILE`. Commas separate the items of a list. Variables without the
-    /// prefix [`PREFIX`] are ignored.
+    /// prefix [`PREFIX`] are ignored, except those that name a database, such as `PGHOST`.
     pub environment: Vec<(String, String)>,
     /// Flags of the command line, which override the environment.
     pub flags: Vec<Flag>,
@@ -48,7 +48,7 @@ impl Sources {
         // refuses it.
         let environment = std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-            .filter(|(name, _)| name.starts_with(PREFIX))
+            .filter(|(name, _)| name.starts_with(PREFIX) || name.starts_with("PG"))
             .collect();
         Self { file, environment, flags, short_secrets: false }
     }

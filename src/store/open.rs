@@ -1,9 +1,11 @@
 //! Opens a store by its location. Only this module knows which kinds of stores exist: a new kind is a new
 //! [`StoreLocation`].
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::postgres::{self, PostgresSettings, PostgresStore};
 use super::sled::{self, SledOptions, SledStore};
 use super::{OnFatal, Store, Verification};
 
@@ -12,6 +14,8 @@ use super::{OnFatal, Store, Verification};
 pub enum StoreLocation {
     /// The embedded store in a folder of this machine.
     Folder(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Box<PostgresSettings>),
 }
 
 /// How a store is opened.
@@ -44,23 +48,56 @@ pub enum OpenError {
     /// What is wrong with a folder.
     #[error(transparent)]
     Folder(#[from] sled::OpenError),
+    /// What is wrong with a database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+    /// The whole store is read where it is a folder.
+    #[error("the store is the {0}: its own tools verify it, such as pg_amcheck")]
+    NoFolder(String),
+}
+
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => folder.display().fmt(f),
+            Self::Postgres(settings) => settings.place().fmt(f),
+        }
+    }
 }
 
 impl StoreLocation {
     /// Whether there is a store, intact or not.
-    #[must_use]
-    pub fn has_store(&self) -> bool {
-        let Self::Folder(folder) = self;
-        SledStore::is_in(folder)
+    ///
+    /// # Errors
+    /// [`OpenError`] if a database can't be asked.
+    pub async fn has_store(&self) -> Result<bool, OpenError> {
+        match self {
+            Self::Folder(folder) => Ok(SledStore::is_in(folder)),
+            Self::Postgres(settings) => Ok(PostgresStore::is_in(settings).await?),
+        }
+    }
+
+    /// Finds out whether the store would open, as far as that can be told without opening it or changing anything. Returns
+    /// what the operator should know.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it would not.
+    pub async fn check(&self) -> Result<Vec<String>, OpenError> {
+        match self {
+            Self::Folder(_) => Ok(Vec::new()),
+            Self::Postgres(settings) => Ok(PostgresStore::check(settings).await?),
+        }
     }
 
     /// Reads the whole store without changing anything; it does not even take a lock.
     ///
     /// # Errors
-    /// [`OpenError`] if it is in use, is not a store, or can't be read.
+    /// [`OpenError`] if it is in use, is not a store, can't be read, or is no folder.
     pub fn verify(&self) -> Result<Verification, OpenError> {
-        let Self::Folder(folder) = self;
-        Ok(sled::verify(folder)?)
+        match self {
+            Self::Folder(folder) => Ok(sled::verify(folder)?),
+            Self::Postgres(settings) => Err(OpenError::NoFolder(settings.place())),
+        }
     }
 }
 
@@ -80,6 +117,11 @@ pub async fn open(settings: StoreSettings) -> Result<OpenedStore, OpenError> {
                 ..SledOptions::default()
             };
             let store = SledStore::open(&folder, options)?;
+            let id = store.id();
+            Ok(OpenedStore { store: Arc::new(store), id })
+        }
+        StoreLocation::Postgres(settings) => {
+            let store = PostgresStore::open(*settings).await?;
             let id = store.id();
             Ok(OpenedStore { store: Arc::new(store), id })
         }

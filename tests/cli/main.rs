@@ -1,9 +1,17 @@
 //! The command line, through the binary.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that can't go on should stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that can't go on should stop"
+)]
 
 mod administration;
 mod command_line;
 mod data_folder;
 mod dev;
 mod keys;
+mod postgres;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod support;

@@ -14,3 +14,4 @@ mod pages;
 mod secrets;
 mod settings;
 mod sources;
+mod store;

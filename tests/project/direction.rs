@@ -164,7 +164,15 @@ fn the_pure_modules_know_no_clock_no_randomness_and_no_input_or_output() {
 fn only_the_store_knows_which_kinds_of_stores_there_are() {
     for (module, path) in sources("src").into_iter().filter(|(module, _)| module != "store") {
         let code = code(&fs::read_to_string(&path).unwrap());
-        for word in ["store::sled", "SledStore", "SledOptions", "store::memory", "MemoryStore"] {
+        for word in [
+            "store::sled",
+            "SledStore",
+            "SledOptions",
+            "store::memory",
+            "MemoryStore",
+            "store::postgres",
+            "PostgresStore",
+        ] {
             assert!(!code.contains(word), "{}: `{module}` mentions `{word}`", path.display());
         }
     }
