@@ -1,8 +1,8 @@
 //! Tests through the front door: a real server on a real listener, with a clock that moves only when a test moves it.
 //!
 //! The store is sled in a temporary folder. With `HEIRLOOM_TEST_STORE=memory` it is the store in memory, which makes
-//! the same promises; then a restart passes the store on to the next server. Tests about the disk use sled in any case
-//! (`Setup::on_disk`):
+//! the same promises, and with `HEIRLOOM_TEST_STORE=postgres` the one in PostgreSQL, on a server that the tests start; then
+//! a restart passes the store on to the next server. Tests about the disk use sled in any case (`Setup::on_disk`):
 //!
 //! | Test | What it needs the disk for |
 //! |---|---|

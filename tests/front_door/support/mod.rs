@@ -2,6 +2,8 @@
 
 mod answer;
 pub(crate) mod codes;
+#[path = "../../support/postgres.rs"]
+mod postgres_server;
 pub(crate) mod receiver;
 pub(crate) mod web_browser;
 
@@ -21,6 +23,7 @@ use heirloom::random::Random;
 use heirloom::session::{Session, SessionEvent};
 use heirloom::store::Store;
 use heirloom::store::memory::MemoryStore;
+use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::token::{IfMissing, KeyLife, SigningAlgorithm};
 use tokio::sync::watch;
@@ -54,10 +57,17 @@ pub(crate) struct Setup {
     pub(crate) cost: Cost,
     /// The options of the store on the disk.
     pub(crate) sled: SledOptions,
-    /// The store in memory; if there is none, the store is on the disk.
-    memory: Option<Arc<MemoryStore>>,
+    /// The store; if there is none, it is on the disk.
+    elsewhere: Option<Elsewhere>,
     folder: Arc<tempfile::TempDir>,
     clock: Arc<ManualClock>,
+}
+
+/// A store that is not in the test's folder.
+#[derive(Clone)]
+enum Elsewhere {
+    Memory(Arc<MemoryStore>),
+    Postgres(Box<PostgresSettings>),
 }
 
 impl Setup {
@@ -86,12 +96,12 @@ impl Setup {
             client.metadata.redirect_uris.push(CALLBACK.parse().unwrap());
         }
         let sled = SledOptions::default();
-        Self { config, store: None, cost: cheap(), sled, memory: memory_store(), folder, clock }
+        Self { config, store: None, cost: cheap(), sled, elsewhere: elsewhere(), folder, clock }
     }
 
     /// Uses the store on the disk even with `HEIRLOOM_TEST_STORE`, for a test about the disk.
     pub(crate) fn on_disk(&mut self) {
-        self.memory = None;
+        self.elsewhere = None;
     }
 
     /// Changes a client's registration.
@@ -108,8 +118,11 @@ impl Setup {
         if self.config.issuer.ends_with(":0") {
             self.config.issuer = format!("http://{address}");
         }
-        let store: Arc<dyn Store> = match &self.memory {
-            Some(memory) => Arc::<MemoryStore>::clone(memory),
+        let store: Arc<dyn Store> = match &self.elsewhere {
+            Some(Elsewhere::Memory(memory)) => Arc::<MemoryStore>::clone(memory),
+            Some(Elsewhere::Postgres(settings)) => {
+                Arc::new(PostgresStore::open((**settings).clone()).await.unwrap())
+            }
             None => Arc::new(SledStore::open(&self.config.data, self.sled).unwrap()),
         };
         let store = match self.store {
@@ -153,18 +166,19 @@ impl Setup {
             clock: self.clock,
             config: self.config,
             folder: self.folder,
-            memory: self.memory,
+            elsewhere: self.elsewhere,
             running: Some((stop, serving)),
         }
     }
 }
 
-/// A store in memory, if `HEIRLOOM_TEST_STORE` asks for one.
-fn memory_store() -> Option<Arc<MemoryStore>> {
+/// A new store in memory or in PostgreSQL, if `HEIRLOOM_TEST_STORE` asks for one.
+fn elsewhere() -> Option<Elsewhere> {
     match std::env::var("HEIRLOOM_TEST_STORE").as_deref() {
         Err(std::env::VarError::NotPresent) | Ok("sled") => None,
-        Ok("memory") => Some(Arc::default()),
-        other => panic!("HEIRLOOM_TEST_STORE: {other:?} is neither sled nor memory"),
+        Ok("memory") => Some(Elsewhere::Memory(Arc::default())),
+        Ok("postgres") => Some(Elsewhere::Postgres(postgres_server::settings().into())),
+        other => panic!("HEIRLOOM_TEST_STORE: {other:?} is not sled, memory or postgres"),
     }
 }
 
@@ -191,7 +205,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) config: Config,
     folder: Arc<tempfile::TempDir>,
-    memory: Option<Arc<MemoryStore>>,
+    elsewhere: Option<Elsewhere>,
     running: Option<(watch::Sender<bool>, tokio::task::JoinHandle<()>)>,
 }
 
@@ -221,16 +235,16 @@ impl Server {
     /// Stops it, changes its data folder, and starts it again. The server must be [on the disk](Setup::on_disk).
     pub(crate) async fn restart_on(self, change: impl FnOnce(&Path)) -> Self {
         let setup = self.stopped().await;
-        assert!(setup.memory.is_none(), "the test is about the disk: Setup::on_disk");
+        assert!(setup.elsewhere.is_none(), "the test is about the disk: Setup::on_disk");
         change(&setup.config.data);
         setup.start().await
     }
 
-    /// Stops it. Afterwards nobody has the store on the disk open; a store in memory is passed on.
+    /// Stops it. Afterwards nobody has the store on the disk open; another store is passed on.
     pub(crate) async fn stopped(mut self) -> Setup {
         let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
         setup.config = self.config.clone();
-        setup.memory = self.memory.take();
+        setup.elsewhere = self.elsewhere.take();
         if let Some((stop, serving)) = self.running.take() {
             let _ = stop.send(true);
             self.client = client();
