@@ -26,6 +26,7 @@ async fn append_until(store: Tested, name: String, end: Instant) -> (u64, u64) {
             Err(StoreError::Unavailable(_)) => {
                 unknown += 1;
                 let found = loop {
+                    assert!(Instant::now() < end + Duration::from_secs(30), "the store did not come back");
                     match store.load(stream(&name)).await {
                         Ok(found) => break found.map_or(0, |head| head.version),
                         Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(5)).await,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, StoreError};
@@ -125,8 +126,12 @@ async fn a_deletion_that_waited_deletes_what_was_written_meanwhile() {
         tokio::spawn(async move { node.append(append).await })
     });
     let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%append_1%'";
-    while !other.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
-        tokio::task::yield_now().await;
+    for looks in 0.. {
+        if other.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
+            break;
+        }
+        assert!(looks < 5000, "nobody waits");
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let rows = "INSERT INTO record VALUES ($1, 'of another node'), ($2, 'of another node')";
     other.execute(rows, &[&key("r").as_bytes(), &key("s").as_bytes()]).await.unwrap();
@@ -154,4 +159,41 @@ async fn of_nodes_that_insert_the_same_record_one_succeeds() {
         let value = if won[0] { b"0" } else { b"1" };
         assert_eq!(nodes[0].record(key(&format!("name {round}"))).await.unwrap(), Some(value.to_vec()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_that_come_together_share_their_syncs() {
+    let server = postgres_server::PostgresServer::start();
+    let settings = server.settings("syncs");
+    drop(node(&settings).await);
+    let before = syncs(&settings).await;
+    let node = node(&settings).await;
+    let appenders: Vec<_> = (0..64_u64)
+        .map(|number| {
+            let node = Arc::clone(&node);
+            tokio::spawn(async move {
+                crate::contract::fill(&*node, &number.to_string(), 20, 1).await;
+            })
+        })
+        .collect();
+    for appender in appenders {
+        appender.await.unwrap();
+    }
+    let stats = node.stats();
+    drop(node);
+    let synced = syncs(&settings).await - before;
+    println!("{} appends, {} groups, {synced} syncs", stats.changes, stats.groups);
+    assert!(synced < 64 * 20 / 4, "{synced} syncs");
+}
+
+/// How often the write-ahead log was synced, which connections report at their end.
+async fn syncs(settings: &PostgresSettings) -> i64 {
+    let (client, connection) = settings.server.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let others = "SELECT count(*) FROM pg_stat_activity
+                  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    while client.query_one(others, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    client.query_one("SELECT wal_sync FROM pg_stat_wal", &[]).await.unwrap().get(0)
 }

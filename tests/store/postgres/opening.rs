@@ -1,6 +1,7 @@
 //! Opening: the schema, and databases that are refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use heirloom::store::postgres::{OpenError, PostgresSettings, PostgresStore};
 use heirloom::store::{Expected, Store, StoreError};
@@ -93,12 +94,7 @@ async fn a_database_that_lost_what_was_acknowledged_is_refused() {
     client.batch_execute("UPDATE head SET position = 1").await.unwrap();
     let name = &settings.schema;
     end_connections(&client, name).await;
-    let refused = loop {
-        match store.load(stream("a")).await {
-            Err(StoreError::Unavailable(why)) if why.contains("is refused") => break why,
-            Ok(_) | Err(_) => tokio::task::yield_now().await,
-        }
-    };
+    let refused = refusal(&store, "is refused").await;
     assert!(refused.contains("it ends at position 1, but everything up to 2 was acknowledged"), "{refused}");
     client.batch_execute("UPDATE head SET position = 2").await.unwrap();
     while store.load(stream("a")).await.is_err() {
@@ -106,12 +102,18 @@ async fn a_database_that_lost_what_was_acknowledged_is_refused() {
     }
     client.batch_execute("UPDATE head SET store = uuid_send(gen_random_uuid())").await.unwrap();
     end_connections(&client, name).await;
-    loop {
+    refusal(&store, "another installation").await;
+}
+
+/// Loads until the store is unavailable for this reason.
+async fn refusal(store: &PostgresStore, reason: &str) -> String {
+    for _ in 0..5000 {
         match store.load(stream("a")).await {
-            Err(StoreError::Unavailable(why)) if why.contains("another installation") => break,
-            Ok(_) | Err(_) => tokio::task::yield_now().await,
+            Err(StoreError::Unavailable(why)) if why.contains(reason) => return why,
+            Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
         }
     }
+    panic!("it was never refused because {reason}");
 }
 
 /// Ends the connections of the store in a schema; other tests use the same server.
