@@ -44,10 +44,11 @@ impl PostgresServer {
 
     /// Starts its processes, if they have ended, and waits until it answers.
     pub(crate) fn run(&mut self) {
-        if self.guard.try_wait().unwrap().is_some() {
-            self.guard = Self::guard(&self.folder);
-        }
         for _ in 0..3000 {
+            // It does not start while one process of a killed server is still there.
+            if self.guard.try_wait().unwrap().is_some() {
+                self.guard = Self::guard(&self.folder);
+            }
             let mut psql = Command::new(path("psql"));
             psql.arg("-h").arg(&self.folder).args(["-U", "heirloom", "-d", "postgres", "-c", "SELECT 1"]);
             if psql.output().unwrap().status.success() {
