@@ -6,8 +6,8 @@ use tokio_postgres::Client;
 use super::open_error::OpenError;
 use super::settings::PostgresSettings;
 
-/// The versions, from 1. One that was released never changes.
-const VERSIONS: [&str; 1] = [include_str!("schema/1.sql")];
+/// The versions, from 1, each in parts. One that was released never changes.
+const VERSIONS: [&[&str]; 1] = [&[include_str!("schema/1.sql")]];
 
 /// In each schema, one row a version. `oldest_program` is the oldest version whose programs can work with it.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (
@@ -43,8 +43,10 @@ pub(super) async fn prepare(client: &mut Client, settings: &PostgresSettings) ->
     if oldest_program > version {
         return Err(OpenError::Newer { place: settings.place(), oldest_program, version });
     }
-    for (version, sql) in known.filter(|(version, _)| *version > newest) {
-        transaction.batch_execute(sql).await.map_err(failed)?;
+    for (version, parts) in known.filter(|(version, _)| *version > newest) {
+        for sql in parts {
+            transaction.batch_execute(sql).await.map_err(failed)?;
+        }
         let made = "INSERT INTO schema_version (version, oldest_program) VALUES ($1, $1)";
         transaction.execute(made, &[&version]).await.map_err(failed)?;
     }
