@@ -195,6 +195,12 @@ impl StreamId {
     }
 }
 
+impl AsRef<[u8]> for StreamId {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl fmt::Debug for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-", self.category().escape_ascii())?;
@@ -271,6 +277,12 @@ impl RecordKey {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl AsRef<[u8]> for RecordKey {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 

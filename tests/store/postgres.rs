@@ -1,5 +1,6 @@
 //! What only the store in PostgreSQL does.
 
 mod crash;
+mod lookups;
 mod nodes;
 mod opening;

@@ -17,7 +17,8 @@
 //!   refused, and so is a server that only reads.
 //! - **Checked.** Values begin with a checksum.
 //!
-//! Appends gather while a group is under way. A group has no two appends that change the same stream or record, since the
+//! Lookups of all requests gather too: while one statement is under way, the next ones wait for the next, which is sent
+//! after they were made. Appends gather while a group is under way. A group has no two appends that change the same stream or record, since the
 //! function decides all of them on what was there before.
 
 mod checksum;
@@ -25,6 +26,7 @@ mod connect;
 mod failure;
 mod group;
 mod link;
+mod lookups;
 mod numbers;
 mod open_error;
 mod reads;
@@ -46,6 +48,7 @@ use tokio_postgres::types::ToSql;
 use self::connect::Connector;
 use self::group::{Job, Prepared, Unsent, column, refusal};
 use self::link::Links;
+use self::lookups::Lookups;
 use self::numbers::{bigint, expected, limit};
 pub use self::open_error::OpenError;
 use self::records::{InsertsTwice, RecordRows};
@@ -60,7 +63,7 @@ use super::{
 /// How many connections write: while the database commits one group, the next one is on its way.
 const WRITERS: usize = 2;
 /// How many connections read.
-const READERS: usize = 2;
+const READERS: usize = lookups::UNDER_WAY;
 /// How many appends may wait; more wait outside.
 const QUEUE: usize = 1024;
 
@@ -68,7 +71,8 @@ const QUEUE: usize = 1024;
 pub struct PostgresStore {
     id: [u8; 16],
     connector: Arc<Connector>,
-    readers: Links,
+    readers: Arc<Links>,
+    lookups: Arc<Lookups>,
     writers: Arc<Links>,
     queue: mpsc::Sender<Job>,
     counters: Arc<Counters>,
@@ -86,7 +90,11 @@ impl PostgresStore {
         Box::pin(connector.prepare_schema()).await?;
         let mut tasks = JoinSet::new();
         let writers = Arc::new(Links::open(&connector, WRITERS, &mut tasks).await?);
-        let readers = Links::open(&connector, READERS, &mut tasks).await?;
+        let readers = Arc::new(Links::open(&connector, READERS, &mut tasks).await?);
+        let lookups = Arc::<Lookups>::default();
+        for _ in 0..lookups::UNDER_WAY {
+            tasks.spawn(Arc::clone(&lookups).run(Arc::clone(&readers)));
+        }
         let (queue, incoming) = mpsc::channel(QUEUE);
         let gatherer = Arc::new(tokio::sync::Mutex::new(Gatherer::new(incoming)));
         let counters = Arc::<Counters>::default();
@@ -100,7 +108,7 @@ impl PostgresStore {
             tasks.spawn(writer.run());
         }
         let id = connector.known().store().unwrap_or_default();
-        Ok(Self { id, connector, readers, writers, queue, counters, _tasks: tasks })
+        Ok(Self { id, connector, readers, lookups, writers, queue, counters, _tasks: tasks })
     }
 
     /// Whether there is a store in the schema.
@@ -175,18 +183,13 @@ impl PostgresStore {
 
     /// The error of a change that would insert a record twice: it fails in any case.
     async fn insert_refusal(&self, (stream, expected): (StreamId, Expected)) -> StoreError {
-        match self.load_one(stream).await {
+        match self.lookups.load(stream).await {
             Ok(snapshot) => {
                 let is_met = expected.is_met_by(snapshot.map(|snapshot| snapshot.version));
                 if is_met { StoreError::RecordExists } else { StoreError::WrongExpectedVersion }
             }
             Err(error) => error,
         }
-    }
-
-    async fn load_one(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {
-        let rows = self.read(Query::Load, &[&stream.as_bytes()]).await?;
-        rows.first().map(|row| reads::snapshot(&stream, row)).transpose()
     }
 
     async fn read(&self, query: Query, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
@@ -208,7 +211,7 @@ impl Store for PostgresStore {
     }
 
     fn load(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
-        Box::pin(self.load_one(stream))
+        Box::pin(self.lookups.load(stream))
     }
 
     fn read_stream(&self, stream: StreamId, after: u64, most: usize) -> StoreFuture<'_, Vec<RecordedEvent>> {
@@ -227,12 +230,7 @@ impl Store for PostgresStore {
     }
 
     fn record(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
-        Box::pin(async move {
-            let rows = self.read(Query::Record, &[&key.as_bytes()]).await?;
-            rows.first()
-                .map(|row| checksum::opened(checksum::Owner::Record(&key), column(row, 0)?))
-                .transpose()
-        })
+        Box::pin(self.lookups.record(key))
     }
 
     fn scan(
@@ -244,7 +242,11 @@ impl Store for PostgresStore {
         Box::pin(async move {
             let (first, end) = reads::range(&prefix, after.as_ref());
             let rows = self.read(Query::Scan, &[&first, &end, &limit(most)]).await?;
-            rows.iter().map(reads::record).collect()
+            let record = |row| {
+                let (key, value) = reads::record(row)?;
+                Ok((key, value?))
+            };
+            rows.iter().map(record).collect()
         })
     }
 

@@ -7,10 +7,12 @@ use super::checksum::{Owner, opened};
 use super::group::column;
 use super::numbers::number;
 
-/// A row of `version, snapshot`.
-pub(super) fn snapshot(stream: &StreamId, row: &Row) -> Result<Snapshot, StoreError> {
-    let version = number(column(row, 0)?)?;
-    Ok(Snapshot { version, data: opened(Owner::Snapshot(stream, version), column(row, 1)?)? })
+/// A row of `id, version, snapshot`: the stream, and its snapshot, if that is not damaged.
+pub(super) fn loaded(row: &Row) -> Result<(StreamId, Result<Snapshot, StoreError>), StoreError> {
+    let stream = stream(column(row, 0)?)?;
+    let version = number(column(row, 1)?)?;
+    let data = opened(Owner::Snapshot(&stream, version), column(row, 2)?);
+    Ok((stream, data.map(|data| Snapshot { version, data })))
 }
 
 /// A row of `position, version, data`.
@@ -20,17 +22,19 @@ pub(super) fn event_of(stream: &StreamId, row: &Row) -> Result<RecordedEvent, St
 
 /// A row of `position, stream, version, data`.
 pub(super) fn logged_event(row: &Row) -> Result<RecordedEvent, StoreError> {
-    let id: &[u8] = column(row, 1)?;
-    let stream = id.split_first().and_then(|(category, key)| StreamId::new(*category, key));
-    let stream = stream.ok_or_else(|| StoreError::Corrupt("an event of no stream".to_owned()))?;
-    event(stream, column(row, 0)?, (column(row, 2)?, column(row, 3)?))
+    event(stream(column(row, 1)?)?, column(row, 0)?, (column(row, 2)?, column(row, 3)?))
 }
 
-/// A row of `key, value`.
-pub(super) fn record(row: &Row) -> Result<(RecordKey, Vec<u8>), StoreError> {
+/// A row of `key, value`: the key, and the value, if that is not damaged.
+pub(super) fn record(row: &Row) -> Result<(RecordKey, Result<Vec<u8>, StoreError>), StoreError> {
     let key = RecordKey::from_bytes(column(row, 0)?);
-    let value = opened(Owner::Record(&key), column(row, 1)?)?;
+    let value = opened(Owner::Record(&key), column(row, 1)?);
     Ok((key, value))
+}
+
+fn stream(id: &[u8]) -> Result<StreamId, StoreError> {
+    let stream = id.split_first().and_then(|(category, key)| StreamId::new(*category, key));
+    stream.ok_or_else(|| StoreError::Corrupt("a row of no stream".to_owned()))
 }
 
 fn event(

@@ -49,7 +49,7 @@ pub(super) enum Query {
 impl Statements {
     /// Prepares all of them in one round trip.
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let load = client.prepare("SELECT version, snapshot FROM stream WHERE id = $1");
+        let load = client.prepare("SELECT id, version, snapshot FROM stream WHERE id = ANY ($1)");
         let read_stream = client.prepare(
             "SELECT position, version, data FROM event WHERE stream = $1 AND version > $2
              ORDER BY version LIMIT $3",
@@ -57,7 +57,7 @@ impl Statements {
         let read_log = client.prepare(
             "SELECT position, stream, version, data FROM event WHERE position > $1 ORDER BY position LIMIT $2",
         );
-        let record = client.prepare("SELECT value FROM record WHERE key = $1");
+        let record = client.prepare("SELECT key, value FROM record WHERE key = ANY ($1)");
         let scan = client
             .prepare("SELECT key, value FROM record WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3");
         let append = client
