@@ -44,6 +44,7 @@
 //! | [`password`], [`throttle`] | policy, pepper and the hashing pool; brute-force limits |
 //! | [`oauth`] | the protocol's types: error codes, ids, scope, the refresh token's codec |
 //! | [`encoding`] | how events and snapshots become bytes |
+//! | [`certificates`] | certificates, keys and authorities in PEM files |
 //! | `files` | safe files in folders that another user owns |
 //! | [`clock`], [`random`] | time and randomness as arguments |
 //!
@@ -51,6 +52,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "tests may panic"))]
 
 pub mod app;
+pub mod certificates;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::error_text::with_sources;
 use crate::app::Monitoring;
 use crate::app::certificate::CertificateStatus;
+use crate::certificates::CertificateError;
 use crate::clock::Timestamp;
-use crate::http::server::{Certificate, Look, TlsError, Validity};
+use crate::http::server::{Certificate, Look, Validity};
 
 /// How often the files are checked.
 const EVERY: Duration = Duration::from_secs(2);
@@ -17,7 +18,7 @@ const REMIND: Duration = Duration::from_hours(24);
 
 /// Opens the certificate and its key. The error has the whole reason.
 pub(super) fn open(cert: &Path, key: &Path) -> Result<Arc<Certificate>, String> {
-    Certificate::open(cert, key).map(Arc::new).map_err(|error: TlsError| with_sources(&error))
+    Certificate::open(cert, key).map(Arc::new).map_err(|error: CertificateError| with_sources(&error))
 }
 
 /// Uses renewed certificates, logs unusable ones, and reminds of the expiry; never returns.

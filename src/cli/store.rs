@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::accepted::Accepted;
 use super::{Failure, Outcome};
-use crate::config::{Config, Database, Store};
-use crate::store::{self, OnFatal, OpenedStore, PostgresSettings, StoreLocation, StoreSettings};
+use crate::config::{Config, Store};
+use crate::store::{self, OnFatal, OpenedStore, StoreLocation, StoreSettings};
 
 /// Where the store of this configuration is.
 pub(super) fn location(config: &Config) -> StoreLocation {
@@ -18,10 +18,7 @@ pub(super) fn location(config: &Config) -> StoreLocation {
 pub(super) fn location_of(store: &Store, data: &Path) -> StoreLocation {
     match store {
         Store::Sled => StoreLocation::Folder(data.to_owned()),
-        Store::Postgres(database) => {
-            let Database { server, schema } = (**database).clone();
-            StoreLocation::Postgres(Box::new(PostgresSettings { server, schema }))
-        }
+        Store::Postgres(database) => StoreLocation::Postgres(database.clone()),
     }
 }
 

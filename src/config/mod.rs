@@ -16,6 +16,7 @@ mod accounts;
 mod audiences;
 mod clients;
 mod colour;
+mod database;
 mod dev;
 mod folders;
 mod image;
@@ -50,7 +51,7 @@ pub use problem::{ConfigErrors, Place, Problem};
 pub use server::{Server, Tls};
 pub use sessions::Sessions;
 pub use sources::{Flag, PREFIX, Sources};
-pub use store::{Database, Store};
+pub use store::Store;
 pub use throttle::Throttle;
 
 use section::Section;

@@ -127,7 +127,13 @@ impl<'a> Section<'a> {
         texts.into_iter().filter_map(|text| Some(self.choice_of(text, key, choices)?.value)).collect()
     }
 
-    fn choice_of<T: Copy>(&self, text: At<String>, key: &str, choices: &[(&str, T)]) -> Option<At<T>> {
+    /// As [`choice`](Self::choice), of a text that was read already.
+    pub(super) fn choice_of<T: Copy>(
+        &self,
+        text: At<String>,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Option<At<T>> {
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text.value) {
             return Some(At { value: *choice, place: text.place });
         }
@@ -225,8 +231,13 @@ impl<'a> Section<'a> {
             self.problems.note(&place, format!("`{key}` is empty"), "write a path");
             return None;
         }
-        let value = if place.is_in_file() { self.folder.join(value) } else { value.into() };
+        let value = self.path_of(&At { value, place: place.clone() });
         Some(At { value, place })
+    }
+
+    /// As [`path`](Self::path), of a text that was read already.
+    pub(super) fn path_of(&self, text: &At<String>) -> PathBuf {
+        if text.place.is_in_file() { self.folder.join(&text.value) } else { (&text.value).into() }
     }
 
     /// The default folder for a setting that is left out: `name` beside the file.

@@ -41,7 +41,7 @@ pub use self::change::{
     RecordChange, Remove, Summarize,
 };
 pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, open};
-pub use self::postgres::PostgresSettings;
+pub use self::postgres::{PostgresSettings, PostgresTls, TlsMode};
 pub use self::verification::Verification;
 
 /// The future of a store's answer.

@@ -5,11 +5,11 @@ use std::fs;
 use crate::sources::{code, sources};
 
 /// Modules that every module may use.
-const ALL: [&str; 4] = ["clock", "random", "encoding", "files"];
+const ALL: [&str; 5] = ["certificates", "clock", "random", "encoding", "files"];
 
 /// Each module, and the modules that it may use besides itself. The aggregates use only the store's names of streams
 /// and records; the store does not use OAuth types.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     (
         "cli",
         &[
@@ -29,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "oauth",
         ],
     ),
-    ("config", &["session", "login", "user", "client", "oauth"]),
+    ("config", &["session", "login", "user", "client", "store", "oauth"]),
     (
         "http",
         &[
@@ -78,6 +78,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("clock", &[]),
     ("random", &[]),
     ("encoding", &[]),
+    ("certificates", &[]),
     ("files", &[]),
 ];
 

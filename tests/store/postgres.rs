@@ -4,3 +4,5 @@ mod crash;
 mod lookups;
 mod nodes;
 mod opening;
+mod servers;
+mod tls;

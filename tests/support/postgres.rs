@@ -30,6 +30,11 @@ pub(crate) struct PostgresServer {
 
 impl PostgresServer {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| "listen_addresses = ''".to_owned())
+    }
+
+    /// A server with what `prepare` says of its configuration. It gets the server's folder, and may write files there.
+    pub(crate) fn start_with(prepare: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::Builder::new().prefix("heirloom-postgres-").tempdir().unwrap().keep();
         if is_root() {
             succeed(Command::new("chown").arg("nobody").arg(&folder));
@@ -37,6 +42,10 @@ impl PostgresServer {
         let mut initdb = program("initdb");
         initdb.args(["-U", "heirloom", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]);
         succeed(initdb.arg(folder.join("data")));
+        std::fs::write(folder.join("data/postgresql.auto.conf"), prepare(&folder)).unwrap();
+        if is_root() {
+            succeed(Command::new("chown").arg("-R").arg("nobody").arg(&folder));
+        }
         let mut server = Self { guard: Self::guard(&folder), folder };
         server.run();
         server
@@ -65,14 +74,14 @@ impl PostgresServer {
         let mut server = tokio_postgres::Config::new();
         server.host_path(&self.folder).user("heirloom").dbname("postgres");
         server.application_name(format!("heirloom {schema}"));
-        PostgresSettings { server, schema: schema.to_owned() }
+        PostgresSettings::new(server, schema)
     }
 
     fn guard(folder: &Path) -> Child {
         let fsync = std::env::var("HEIRLOOM_TEST_POSTGRES_FSYNC").unwrap_or_else(|_| "on".to_owned());
         let mut server = program("postgres");
         server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
-        for setting in ["listen_addresses=", "max_connections=300", "shared_buffers=32MB"] {
+        for setting in ["max_connections=300", "shared_buffers=32MB"] {
             server.args(["-c", setting]);
         }
         server.args(["-c", &format!("fsync={fsync}")]);

@@ -23,6 +23,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Position, Url};
 
+use crate::certificates::system_authorities;
+
 /// As much of an answer's body is read before the connection is closed, in bytes.
 const BODY: usize = 16 * 1024;
 
@@ -47,8 +49,8 @@ pub(super) enum RequestError {
     /// The URI is none that can be requested.
     #[error("its backchannel_logout_uri can't be used")]
     Uri,
-    /// The machine has no certificate authorities.
-    #[error("no certificate authority is known on this machine: {0}")]
+    /// The machine's certificate authorities can't be used.
+    #[error("{0}")]
     NoAuthorities(String),
     /// There is no connection.
     #[error("no connection: {0}")]
@@ -124,23 +126,12 @@ impl Requests {
     async fn tls(&self) -> Result<Arc<ClientConfig>, RequestError> {
         let read = || async {
             let roots = tokio::task::spawn_blocking(system_authorities).await;
-            let roots = roots.map_err(|error| RequestError::NoAuthorities(error.to_string()))??;
-            client_config(roots).map_err(|error| RequestError::NoAuthorities(error.to_string()))
+            let unusable = |error: &dyn std::fmt::Display| RequestError::NoAuthorities(error.to_string());
+            let roots = roots.map_err(|error| unusable(&error))?.map_err(|error| unusable(&error))?;
+            client_config(roots).map_err(|error| unusable(&error))
         };
         self.tls.get_or_try_init(read).await.cloned()
     }
-}
-
-/// The certificate authorities that this machine trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-fn system_authorities() -> Result<RootCertStore, RequestError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let why = found.errors.first().map_or_else(|| "none was found".to_owned(), ToString::to_string);
-        return Err(RequestError::NoAuthorities(why));
-    }
-    Ok(roots)
 }
 
 fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {

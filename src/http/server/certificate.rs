@@ -9,8 +9,9 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::tls::{TlsError, read_pair, server_config};
+use super::tls::server_config;
 use super::validity::Validity;
+use crate::certificates::{CertificateError, read_pair};
 
 /// The certificate in use, and its files.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub enum Look {
     Taken,
     /// The files have changed and can't be used; the previous pair stays in use. Unreadable files are tried again at
     /// each check.
-    Refused(TlsError),
+    Refused(CertificateError),
 }
 
 /// The pair that new connections get.
@@ -48,12 +49,12 @@ impl Certificate {
     /// Reads both files.
     ///
     /// # Errors
-    /// [`TlsError`], naming the file.
-    pub fn open(cert: &Path, key: &Path) -> Result<Self, TlsError> {
+    /// [`CertificateError`], naming the file.
+    pub fn open(cert: &Path, key: &Path) -> Result<Self, CertificateError> {
         let seen = Mutex::new(Some(seen(cert, key)));
         let current = Arc::new(Current(RwLock::new(Arc::new(read_pair(cert, key)?))));
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Current>::clone(&current);
-        let config = server_config(resolver).map_err(|source| TlsError::Unusable {
+        let config = server_config(resolver).map_err(|source| CertificateError::Unusable {
             cert: cert.to_owned(),
             key: key.to_owned(),
             source,
@@ -83,7 +84,7 @@ impl Certificate {
                 Look::Taken
             }
             Err(error) => {
-                if matches!(error, TlsError::Read { .. }) {
+                if matches!(error, CertificateError::Read { .. }) {
                     // The reason may disappear although the files stay the same.
                     *before = None;
                 }
@@ -123,8 +124,8 @@ fn seen(cert: &Path, key: &Path) -> Seen {
 /// TLS 1.2 and 1.3.
 ///
 /// # Errors
-/// [`TlsError`], naming the file.
-pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+/// [`CertificateError`], naming the file.
+pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, CertificateError> {
     Ok(Certificate::open(cert, key)?.config())
 }
 

@@ -52,7 +52,6 @@ pub use listener::OPERATOR;
 use places::Place;
 pub use places::Places;
 pub use refusal::BODY_TOO_LARGE;
-pub use tls::TlsError;
 pub use validity::Validity;
 
 /// The settings of [`serve`].

@@ -2,22 +2,14 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
 
 use super::open_error::OpenError;
+use super::schema;
+use super::servers::{Carrier, Server, Servers};
 use super::session::{Session, Statements};
 use super::settings::PostgresSettings;
-use super::{failure, schema};
-
-/// How long making a connection may take, its setup included.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long what was sent may stay without a receipt, and how long a quiet connection is not asked whether it lives.
-const SILENCE: Duration = Duration::from_secs(5);
 
 /// What each connection says first. Waiting for a lock ends before a statement does, and both end before the caller gives
 /// up (`Session`). Statements find their rows by an index, whatever the planner believes about tables that grow. A commit
@@ -43,7 +35,7 @@ const SETUP: &str = "
 /// Makes connections to one database.
 pub(super) struct Connector {
     settings: PostgresSettings,
-    server: Config,
+    servers: Servers,
     known: Known,
 }
 
@@ -55,24 +47,9 @@ pub(super) struct Known {
     position: AtomicU64,
 }
 
-/// The task that carries a connection. Dropping it closes the connection.
-pub(super) struct Carrier(JoinHandle<Option<String>>);
-
 impl Connector {
     pub(super) fn new(settings: PostgresSettings) -> Self {
-        let mut server = settings.server.clone();
-        if server.get_application_name().is_none() {
-            server.application_name("heirloom");
-        }
-        server
-            .connect_timeout(PATIENCE)
-            .tcp_user_timeout(SILENCE)
-            .keepalives(true)
-            .keepalives_idle(SILENCE)
-            .keepalives_interval(Duration::from_secs(1))
-            .keepalives_retries(3)
-            .target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Self { settings, server, known: Known::default() }
+        Self { servers: Servers::of(&settings), settings, known: Known::default() }
     }
 
     pub(super) const fn settings(&self) -> &PostgresSettings {
@@ -116,17 +93,16 @@ impl Connector {
         Ok(warnings)
     }
 
-    /// A new connection.
+    /// A new connection, to the first server that can be used.
     pub(super) async fn connect(&self) -> Result<(Session, Carrier), OpenError> {
-        let silent = |_| Err(self.silent());
-        timeout(PATIENCE, Box::pin(self.connect_and_set_up())).await.unwrap_or_else(silent)
+        self.servers.first(|server| Box::pin(self.connect_to(server))).await
     }
 
-    async fn connect_and_set_up(&self) -> Result<(Session, Carrier), OpenError> {
+    async fn connect_to(&self, server: &Server) -> Result<(Session, Carrier), OpenError> {
         let failed = |error| OpenError::schema(&self.settings, &error);
         // Read before the database's: it may grow meanwhile.
         let acknowledged = self.known.position();
-        let (client, carrier) = self.dial().await?;
+        let (client, carrier) = server.dial().await?;
         let setup = format!("SET search_path = {};{SETUP}", self.settings.quoted_schema());
         client.batch_execute(&setup).await.map_err(failed)?;
         let statements = Statements::prepare(&client).await.map_err(failed)?;
@@ -156,16 +132,7 @@ impl Connector {
     }
 
     async fn dial(&self) -> Result<(Client, Carrier), OpenError> {
-        let dialed =
-            timeout(PATIENCE, Box::pin(self.server.connect(NoTls))).await.map_err(|_| self.silent())?;
-        let (client, connection) = dialed.map_err(|error| OpenError::unreachable(&self.settings, &error))?;
-        let carry = async { connection.await.err().map(|error| failure::text(&error)) };
-        Ok((client, Carrier(tokio::spawn(carry))))
-    }
-
-    fn silent(&self) -> OpenError {
-        let why = format!("no answer within {} s", PATIENCE.as_secs());
-        OpenError::Unreachable { place: self.settings.place(), why }
+        self.servers.first(|server| Box::pin(server.dial())).await
     }
 }
 
@@ -182,21 +149,5 @@ impl Known {
     /// Takes in that everything up to `position` is durable.
     pub(super) fn acknowledge(&self, position: u64) {
         self.position.fetch_max(position, Ordering::AcqRel);
-    }
-}
-
-impl Carrier {
-    /// Waits until the connection is closed, and says why.
-    pub(super) async fn closed(&mut self) -> String {
-        match (&mut self.0).await {
-            Ok(Some(why)) => why,
-            Ok(None) | Err(_) => "the connection was closed".to_owned(),
-        }
-    }
-}
-
-impl Drop for Carrier {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -1,8 +1,6 @@
 //! What the store says when the database refuses or is away. The operator gets the database's message and its code, and
 //! never its details, which can quote a row.
 
-use std::error::Error as _;
-
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -32,6 +30,11 @@ pub(super) fn text(error: &Error) -> String {
     if let Some(db) = error.as_db_error() {
         return format!("PostgreSQL: {} ({})", db.message(), db.code().code());
     }
+    with_sources(error)
+}
+
+/// The error, and what it comes from.
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

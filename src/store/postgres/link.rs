@@ -8,8 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::super::StoreError;
-use super::connect::{Carrier, Connector};
+use super::connect::Connector;
 use super::open_error::OpenError;
+use super::servers::Carrier;
 use super::session::Session;
 use crate::random::Random;
 

@@ -25,6 +25,7 @@ mod checksum;
 mod connect;
 mod failure;
 mod group;
+mod hosts;
 mod link;
 mod lookups;
 mod numbers;
@@ -32,8 +33,10 @@ mod open_error;
 mod reads;
 mod records;
 mod schema;
+mod servers;
 mod session;
 mod settings;
+mod tls;
 mod writer;
 
 use std::fmt;
@@ -54,6 +57,7 @@ pub use self::open_error::OpenError;
 use self::records::{InsertsTwice, RecordRows};
 use self::session::Query;
 pub use self::settings::PostgresSettings;
+pub use self::tls::{PostgresTls, TlsMode};
 use self::writer::{Counters, Gatherer, Writer};
 use super::{
     Append, Appended, Expected, MAX_SUMMARIZED, RecordKey, RecordedEvent, Remove, Snapshot, Store,

@@ -51,10 +51,6 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(super) fn unreachable(settings: &PostgresSettings, error: &Error) -> Self {
-        Self::Unreachable { place: settings.place(), why: failure::text(error) }
-    }
-
     pub(super) fn schema(settings: &PostgresSettings, error: &Error) -> Self {
         let lacks = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
         let hint = if lacks { grant(settings) } else { String::new() };

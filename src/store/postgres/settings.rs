@@ -2,35 +2,44 @@
 
 use tokio_postgres::Config;
 
+use super::hosts::host_and_port;
+use super::tls::{PostgresTls, TlsMode};
+
 /// A store's place in a database. Its `Debug` hides the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresSettings {
-    /// The server, the database and the user, with the password if one is needed.
+    /// The servers, the database and the user, with the password if one is needed. The mode of TLS in it is not used.
     pub server: Config,
+    /// How connections are encrypted.
+    pub tls: PostgresTls,
     /// The schema with the tables of this installation.
     pub schema: String,
 }
 
 impl PostgresSettings {
+    /// Settings with all that is usual.
+    #[must_use]
+    pub fn new(server: Config, schema: impl Into<String>) -> Self {
+        let tls = PostgresTls { mode: TlsMode::usual(&server), ..PostgresTls::default() };
+        Self { server, tls, schema: schema.into() }
+    }
+
     /// Where it is, for messages: without the password.
     #[must_use]
     pub fn place(&self) -> String {
-        use tokio_postgres::config::Host;
-        let ports = self.server.get_ports();
-        let host = |(at, host): (usize, &Host)| {
-            let port = ports.get(at).or_else(|| ports.first()).copied().unwrap_or(5432);
-            match host {
-                Host::Tcp(name) => format!("{name}:{port}"),
-                Host::Unix(folder) => format!("{} (port {port})", folder.display()),
-            }
-        };
-        let hosts: Vec<String> = self.server.get_hosts().iter().enumerate().map(host).collect();
+        let hosts: Vec<String> =
+            (0..self.server.get_hosts().len()).filter_map(|at| host_and_port(&self.server, at)).collect();
         let database = self.server.get_dbname().or_else(|| self.server.get_user()).unwrap_or_default();
         format!("schema {} of database {database} at {}", self.schema, hosts.join(", "))
     }
 
     /// The schema as an SQL identifier.
     pub(super) fn quoted_schema(&self) -> String {
-        format!("\"{}\"", self.schema.replace('"', "\"\""))
+        quoted(&self.schema)
     }
+}
+
+/// A name as an SQL identifier.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }

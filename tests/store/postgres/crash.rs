@@ -44,7 +44,7 @@ async fn append_until(store: Tested, name: String, end: Instant) -> (u64, u64) {
 }
 
 /// Kills all of a server's processes.
-fn kill(server: &mut PostgresServer) {
+pub(super) fn kill(server: &mut PostgresServer) {
     let pid = std::fs::read_to_string(server.folder.join("data/postmaster.pid")).unwrap();
     let pid = pid.lines().next().unwrap().to_owned();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();

@@ -11,7 +11,7 @@ use crate::contract::{append, stream, whole_log};
 use crate::postgres_server;
 
 /// A connection to the schema, for what no store does.
-async fn raw(settings: &PostgresSettings) -> Client {
+pub(super) async fn raw(settings: &PostgresSettings) -> Client {
     let (client, connection) = settings.server.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client.batch_execute(&format!("SET search_path = \"{}\"", settings.schema)).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_database_that_lost_what_was_acknowledged_is_refused() {
 }
 
 /// Loads until the store is unavailable for this reason.
-async fn refusal(store: &PostgresStore, reason: &str) -> String {
+pub(super) async fn refusal(store: &PostgresStore, reason: &str) -> String {
     for _ in 0..5000 {
         match store.load(stream("a")).await {
             Err(StoreError::Unavailable(why)) if why.contains(reason) => return why,
@@ -117,7 +117,7 @@ async fn refusal(store: &PostgresStore, reason: &str) -> String {
 }
 
 /// Ends the connections of the store in a schema; other tests use the same server.
-async fn end_connections(client: &Client, schema: &str) {
+pub(super) async fn end_connections(client: &Client, schema: &str) {
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE pid <> pg_backend_pid() AND application_name = $1";
     let ended: i64 = client.query_one(end, &[&format!("heirloom {schema}")]).await.unwrap().get(0);
