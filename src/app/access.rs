@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::Settings;
 use super::admin::SCOPE;
 use super::error::TokenError;
+use super::session_reads::SessionReading;
 use super::sessions::Sessions;
 use crate::client::Registration;
 use crate::clock::Clock;
-use crate::oauth::{Actor, Scope, SessionId, UserId};
+use crate::oauth::{Actor, ClientId, Scope, SessionId, UserId};
 use crate::session::{Session, Status};
 use crate::store::Expected;
 use crate::token::claims::jti;
@@ -110,7 +111,8 @@ impl AccessTokens {
             | VerifyError::Claims => AccessError::Invalid,
         })?;
         let session = token.sid.parse().map_err(|_| AccessError::Invalid)?;
-        let mut live = self.sessions.live(session).await?.ok_or(AccessError::Invalid)?;
+        let client = token.client_id.parse().ok();
+        let mut live = self.sessions.live_of(session, client.as_ref()).await?.ok_or(AccessError::Invalid)?;
         if !live.is_of(&token) {
             return Err(AccessError::Invalid);
         }
@@ -163,23 +165,44 @@ impl Sessions {
     /// # Errors
     /// [`TokenError`] if that could not be found out.
     pub async fn live(&self, id: SessionId) -> Result<Option<LiveSession>, TokenError> {
-        let loaded = self.repository.session(id).await?;
+        self.live_of(id, None).await
+    }
+
+    /// As [`live`](Self::live), where somebody says whose session it is: that client is read at the same time.
+    ///
+    /// # Errors
+    /// [`TokenError`] if that could not be found out.
+    pub(super) async fn live_of(
+        &self,
+        id: SessionId,
+        client: Option<&ClientId>,
+    ) -> Result<Option<LiveSession>, TokenError> {
+        let expected = async {
+            match client {
+                Some(client) => self.clients.known(client).await,
+                None => Ok(None),
+            }
+        };
+        let (reading, installation_epoch, known) = tokio::try_join!(
+            self.repository.session_reading(id, self.clock.now()),
+            self.installation.current(),
+            expected,
+        )?;
+        let SessionReading { session: loaded, user, login_end } = reading;
         let Some(session) = loaded.state else { return Ok(None) };
         let now = self.clock.now().max(session.last_event_at);
         if session.status != Status::Live
             || session.is_expired(now)
-            || self.installation.is_from_before_a_restore(&session)
+            || !session.started.is_in(installation_epoch)
+            || login_end.is_some()
         {
             return Ok(None);
         }
-        if self.login_end(&session).await?.is_some() {
-            return Ok(None);
-        }
-        let user = match session.started.user {
-            Some(user) => self.repository.user(user).await?.state,
-            None => None,
+        let known = match known {
+            Some(known) if known.registration.id == session.started.client => Some(known),
+            Some(_) | None => self.clients.known(&session.started.client).await?,
         };
-        let Some(client) = self.clients.known(&session.started.client).await? else { return Ok(None) };
+        let Some(client) = known else { return Ok(None) };
         let client_holds =
             client.usable().is_some_and(|client| client.covers(id, session.started.client_epoch));
         let user_holds = session.started.user.is_none()

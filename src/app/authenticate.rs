@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::clients::{Clients, KnownClient};
 use super::error::TokenError;
+use crate::client::vault::Secrets;
 use crate::client::{Registration, SecretDigest, TokenEndpointAuthMethod};
 use crate::oauth::{ClientId, SessionEpoch};
 
@@ -28,12 +29,12 @@ pub struct Candidate {
 
 /// The client that a reading names.
 enum Named {
-    /// There is no such client.
+    /// There is no such client; its secrets were looked up too, which takes as long as for one that exists.
     Nobody,
     /// A client that the configuration declares; the store was not read.
     Declared(Arc<Registration>),
-    /// A registered client.
-    Registered(KnownClient),
+    /// A registered client, with its secrets.
+    Registered(KnownClient, Secrets),
     /// The store failed.
     Failed(TokenError),
 }
@@ -43,7 +44,7 @@ impl Candidate {
     #[must_use]
     pub const fn named(&self) -> Option<&Arc<Registration>> {
         match &self.named {
-            Named::Declared(registration) | Named::Registered(KnownClient { registration, .. }) => {
+            Named::Declared(registration) | Named::Registered(KnownClient { registration, .. }, _) => {
                 Some(registration)
             }
             Named::Nobody | Named::Failed(_) => None,
@@ -62,7 +63,7 @@ pub struct AuthenticatedClient {
 
 impl Clients {
     /// Finds the clients that the readings of a request's credentials name. A registered client is loaded once at most,
-    /// and a declared one not at all.
+    /// with its secrets, and a declared one not at all.
     pub async fn candidates(&self, readings: &[Credentials]) -> Vec<Candidate> {
         let mut candidates: Vec<Candidate> = Vec::with_capacity(readings.len());
         for reading in readings {
@@ -82,13 +83,15 @@ impl Clients {
             return Named::Declared(declared);
         }
         match before.iter().find(|before| before.id.as_ref() == Some(id)).map(|before| &before.named) {
-            Some(Named::Registered(known)) => return Named::Registered(known.clone()),
+            Some(Named::Registered(known, secrets)) => {
+                return Named::Registered(known.clone(), secrets.clone());
+            }
             Some(Named::Nobody) => return Named::Nobody,
             Some(Named::Declared(_) | Named::Failed(_)) | None => {}
         }
-        match self.known(id).await {
-            Ok(Some(known)) => Named::Registered(known),
-            Ok(None) => Named::Nobody,
+        match tokio::try_join!(self.known(id), self.secrets(id)) {
+            Ok((Some(known), secrets)) => Named::Registered(known, secrets),
+            Ok((None, _)) => Named::Nobody,
             Err(error) => Named::Failed(error),
         }
     }
@@ -121,25 +124,27 @@ impl Clients {
         };
         match named {
             Named::Declared(declared) if is_proved(declared, &declared.secrets) => {
-                return Ok(Some(AuthenticatedClient {
-                    registration: Arc::clone(declared),
-                    session_epoch: None,
-                }));
+                Ok(Some(AuthenticatedClient { registration: Arc::clone(declared), session_epoch: None }))
             }
             // A wrong secret must take as long as an unknown client.
-            Named::Declared(_) => drop(self.repository.client(id).await?),
-            Named::Registered(_) | Named::Nobody => {}
+            Named::Declared(_) => {
+                tokio::try_join!(self.repository.client(id), self.secrets(id))?;
+                Ok(None)
+            }
+            Named::Registered(known, kept) => {
+                let good: Vec<_> = kept.valid_at(self.clock.now()).map(|kept| kept.digest.clone()).collect();
+                let proved = is_proved(&known.registration, &good);
+                Ok(proved.then(|| AuthenticatedClient {
+                    registration: Arc::clone(&known.registration),
+                    session_epoch: Some(known.session_epoch),
+                }))
+            }
+            Named::Nobody => Ok(None),
             Named::Failed(_) => {
                 let failed = std::mem::replace(named, Named::Nobody);
-                return if let Named::Failed(error) = failed { Err(error) } else { Ok(None) };
+                if let Named::Failed(error) = failed { Err(error) } else { Ok(None) }
             }
         }
-        let kept = self.secrets(id).await?;
-        let good: Vec<_> = kept.valid_at(self.clock.now()).map(|kept| kept.digest.clone()).collect();
-        let Named::Registered(known) = named else { return Ok(None) };
-        let (registration, session_epoch) = (Arc::clone(&known.registration), Some(known.session_epoch));
-        let proved = is_proved(&registration, &good);
-        Ok(proved.then_some(AuthenticatedClient { registration, session_epoch }))
     }
 
     /// The session epoch of an authenticated client: the one loaded for authenticating it, or else it is loaded now.

@@ -93,9 +93,13 @@ impl Authorizations {
     /// # Errors
     /// [`AuthorizeError`]. No code is returned before the authorization is durable.
     pub async fn authorize(&self, asked: Authorize<'_>) -> Result<String, AuthorizeError> {
-        let client = self.clients.known(&asked.client.id).await?.and_then(|client| client.usable());
-        let client_epoch = client.ok_or(TokenError::Client)?;
-        let user = self.repository.user(asked.by.user).await?.state.filter(User::is_active);
+        let (client, user, installation_epoch) = tokio::try_join!(
+            self.clients.known(&asked.client.id),
+            self.repository.user(asked.by.user),
+            self.installation.current(),
+        )?;
+        let client_epoch = client.and_then(|client| client.usable()).ok_or(TokenError::Client)?;
+        let user = user.state.filter(User::is_active);
         // The password may have been changed while it was being checked: the login must hold in the epoch that the session
         // gets.
         let holds = |user: &User| user.session_epoch.covers(asked.by.login.id, asked.by.user_epoch);
@@ -124,7 +128,7 @@ impl Authorizations {
                 kept_until: asked.kept_until,
             },
             policy: policy(asked.client),
-            installation_epoch: self.installation.current(),
+            installation_epoch,
             now: self.clock.now(),
         };
         let decide = |loaded: Loaded<Session>| async {

@@ -83,9 +83,11 @@ impl Sessions {
 
     /// What a user's logins are compared with.
     pub(super) async fn login_standing(&self, user: UserId) -> Result<Standing, TokenError> {
+        let (user, installation_epoch) =
+            tokio::try_join!(self.repository.user(user), self.installation.current())?;
         Ok(Standing {
-            user: self.repository.user(user).await?.state.map(|user| user.session_epoch),
-            installation_epoch: self.installation.current(),
+            user: user.state.map(|user| user.session_epoch),
+            installation_epoch,
             now: self.clock.now(),
         })
     }

@@ -4,7 +4,6 @@ use super::access::LiveSession;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::tokens::Tokens;
-use crate::client::Registration;
 use crate::oauth::RefreshToken;
 use crate::session::{Presented, decide};
 use crate::token::AccessToken;
@@ -34,13 +33,21 @@ impl Tokens {
         if client.metadata.token_endpoint_auth_method.is_public() {
             return Err(TokenError::Client);
         }
-        self.clients.session_epoch(authenticated).await?;
         if let Ok(token) = self.keys.codec().decode(token) {
-            return self.introspect_refresh_token(client, token).await;
+            return self.introspect_refresh_token(authenticated, token).await;
         }
-        let Ok(token) = self.verifier.verified(token) else { return Ok(None) };
+        let token = self.verifier.verified(token).ok();
+        let Some((session, token)) = token.and_then(|token| Some((token.sid.parse().ok()?, token))) else {
+            self.clients.session_epoch(authenticated).await?;
+            return Ok(None);
+        };
+        let of = token.client_id.parse().ok();
+        let (may_ask, live) = tokio::join!(
+            self.clients.session_epoch(authenticated),
+            self.sessions.live_of(session, of.as_ref()),
+        );
+        may_ask?;
         let is_for = |server: &crate::oauth::Audience| token.aud.iter().any(|aud| aud == server.as_str());
-        let Ok(session) = token.sid.parse() else { return Ok(None) };
         if client.metadata.introspects.is_empty() && self.introspection_hint.is_due(self.clock.now()) {
             tracing::warn!(
                 client.id = %client.id,
@@ -51,8 +58,7 @@ impl Tokens {
         if !client.metadata.introspects.iter().any(is_for) {
             return Ok(None);
         }
-        let live = self.sessions.live(session).await?.filter(|live| live.is_of(&token));
-        let Some(live) = live else { return Ok(None) };
+        let Some(live) = live?.filter(|live| live.is_of(&token)) else { return Ok(None) };
         let name = match live.user_id().filter(|_| client.metadata.introspects_usernames) {
             Some(user) => self.accounts.name_of(user).await?,
             None => None,
@@ -63,14 +69,19 @@ impl Tokens {
     /// Introspection changes nothing: an old generation is reported as inactive, and does not count as reuse.
     async fn introspect_refresh_token(
         &self,
-        client: &Registration,
+        authenticated: &AuthenticatedClient,
         token: RefreshToken,
     ) -> Result<Option<Active>, TokenError> {
         let RefreshToken { session, generation, nonce } = token;
-        let live = self.sessions.live(session).await?;
+        let client = &authenticated.registration.id;
+        let (may_ask, live) = tokio::join!(
+            self.clients.session_epoch(authenticated),
+            self.sessions.live_of(session, Some(client)),
+        );
+        may_ask?;
         let newest =
-            live.filter(|live| decide::current(&live.session) == Some(Presented { generation, nonce }));
-        let own = newest.filter(|live| live.session.started.client == client.id);
+            live?.filter(|live| decide::current(&live.session) == Some(Presented { generation, nonce }));
+        let own = newest.filter(|live| live.session.started.client == *client);
         Ok(own.map(Box::new).map(Active::Refresh))
     }
 }

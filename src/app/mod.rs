@@ -52,6 +52,7 @@ pub mod repository;
 pub mod restore;
 pub mod revoke;
 pub mod scopes;
+mod session_reads;
 pub mod sessions;
 pub mod sign_up;
 mod summaries;

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::aggregate::Aggregate;
 use super::backchannel_logout::outbox;
 use super::error::TokenError;
+use super::session_reads::KnownCompanions;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::consent::{Consent, ConsentId};
@@ -33,6 +34,8 @@ pub struct Repository {
     store: Arc<dyn Store>,
     /// Notified when an entry was added to the outbox of back-channel logout.
     outbox: Arc<Notify>,
+    /// Where several nodes share the store.
+    companions: Option<Arc<KnownCompanions>>,
 }
 
 /// An aggregate's state, with the version of its stream.
@@ -90,7 +93,13 @@ impl Repository {
     /// The aggregates of a store.
     #[must_use]
     pub fn of(store: Arc<dyn Store>) -> Self {
-        Self { store, outbox: Arc::default() }
+        let companions = store.is_shared().then(Arc::default);
+        Self { store, outbox: Arc::default(), companions }
+    }
+
+    /// With whom sessions are read at the same time; none if reading one after the other is as fast.
+    pub(super) fn companions(&self) -> Option<&KnownCompanions> {
+        self.companions.as_deref()
     }
 
     /// The store, for reading records and the log.
@@ -136,6 +145,14 @@ impl Repository {
     /// Loads a user.
     pub(super) async fn user(&self, id: UserId) -> Result<Loaded<User>, TokenError> {
         self.load(&id).await
+    }
+
+    /// A user, if one is named and exists.
+    pub(super) async fn user_if(&self, id: Option<UserId>) -> Result<Option<User>, TokenError> {
+        match id {
+            Some(id) => Ok(self.user(id).await?.state),
+            None => Ok(None),
+        }
     }
 
     /// Why a login has ended; `None` if it lives, or there is none to ask. One that was removed has expired.

@@ -16,7 +16,7 @@ use crate::store::{RecordChange, RecordKey};
 pub struct InstallationEpoch {
     pub(super) repository: Repository,
     pub(super) clock: Arc<dyn Clock>,
-    /// The epoch as read at the start.
+    /// The epoch as this process read it last.
     pub(super) epoch: AtomicU32,
 }
 
@@ -26,9 +26,7 @@ impl InstallationEpoch {
     /// # Errors
     /// [`TokenError`] if the store can't tell.
     pub async fn read(&self) -> Result<(), TokenError> {
-        let state = self.repository.load::<Installation>(&()).await?.state.unwrap_or_default();
-        self.epoch.store(state.epoch, Ordering::Relaxed);
-        Ok(())
+        self.read_epoch().await.map(drop)
     }
 
     /// Whether a start accepted the data as restored but ended before it could end the sessions.
@@ -57,13 +55,29 @@ impl InstallationEpoch {
         Ok(())
     }
 
-    /// The epoch in which new sessions are started, and outside of which sessions are not valid.
-    pub(super) fn current(&self) -> u32 {
-        self.epoch.load(Ordering::Relaxed)
+    /// The epoch in which new sessions are started, and outside of which sessions are not valid. If other nodes may raise
+    /// it, it is read.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub(super) async fn current(&self) -> Result<u32, TokenError> {
+        if self.repository.store().is_shared() {
+            return self.read_epoch().await;
+        }
+        Ok(self.epoch.load(Ordering::Relaxed))
     }
 
     /// Whether a session was started before the data were last restored from a backup.
-    pub(super) fn is_from_before_a_restore(&self, session: &Session) -> bool {
-        !session.started.is_in(self.current())
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub(super) async fn is_from_before_a_restore(&self, session: &Session) -> Result<bool, TokenError> {
+        Ok(!session.started.is_in(self.current().await?))
+    }
+
+    async fn read_epoch(&self) -> Result<u32, TokenError> {
+        let state = self.repository.load::<Installation>(&()).await?.state.unwrap_or_default();
+        self.epoch.store(state.epoch, Ordering::Relaxed);
+        Ok(state.epoch)
     }
 }

@@ -11,6 +11,7 @@ use crate::session::{EndReason, Session, Status};
 /// What sessions are compared with. Those of one user share most of it, so each part is read once.
 pub(super) struct Surroundings<'a> {
     sessions: &'a Sessions,
+    installation_epoch: Option<u32>,
     users: HashMap<UserId, Option<SessionEpoch>>,
     clients: HashMap<ClientId, SessionEpoch>,
     logins: HashMap<LoginId, Option<LogoutReason>>,
@@ -30,7 +31,13 @@ impl Sessions {
 impl<'a> Surroundings<'a> {
     /// Nothing is read yet.
     pub(super) fn of(sessions: &'a Sessions) -> Self {
-        Self { sessions, users: HashMap::new(), clients: HashMap::new(), logins: HashMap::new() }
+        Self {
+            sessions,
+            installation_epoch: None,
+            users: HashMap::new(),
+            clients: HashMap::new(),
+            logins: HashMap::new(),
+        }
     }
 
     /// Why a session has ended without an event of its own: an epoch of the installation, its user or its client was
@@ -44,7 +51,7 @@ impl<'a> Surroundings<'a> {
         if session.status != Status::Live {
             return Ok(None);
         }
-        if self.sessions.installation.is_from_before_a_restore(session) {
+        if !session.started.is_in(self.installation().await?) {
             return Ok(Some(EndReason::Restored));
         }
         let started = &session.started;
@@ -65,6 +72,15 @@ impl<'a> Surroundings<'a> {
         }
         let now = self.sessions.clock.now().max(session.last_event_at);
         Ok((session.is_expired(now) || login.is_some()).then_some(EndReason::Expired))
+    }
+
+    async fn installation(&mut self) -> Result<u32, TokenError> {
+        if let Some(known) = self.installation_epoch {
+            return Ok(known);
+        }
+        let epoch = self.sessions.installation.current().await?;
+        self.installation_epoch = Some(epoch);
+        Ok(epoch)
     }
 
     /// A user's epoch; `None` if there is no such user.

@@ -122,6 +122,12 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<'_, Vec<(RecordKey, Vec<u8>)>>;
 
+    /// Whether other processes may change what is stored. Then each read that may not be stale asks somebody else, so reads
+    /// that don't depend on each other are worth making at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Whether the disk is so full that new accounts and sign-ins should be refused, so that refreshes of people who
     /// are signed in still work. Cheap enough for every request.
     fn is_nearly_full(&self) -> bool;

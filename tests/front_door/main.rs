@@ -60,6 +60,7 @@ mod refresh_rate;
 mod replay;
 mod restore;
 mod revocation;
+mod round_trips;
 mod sign_in;
 mod sign_up;
 mod sign_up_page;

@@ -81,7 +81,7 @@ impl Administration {
         if session.is_expired(self.clock.now().max(session.last_event_at)) {
             return Ok(Some(EndReason::Expired));
         }
-        if self.sessions.installation.is_from_before_a_restore(session) {
+        if self.sessions.installation.is_from_before_a_restore(session).await? {
             return Ok(Some(EndReason::Restored));
         }
         if let Some(user) = started.user {

@@ -178,7 +178,7 @@ impl BackchannelLogout {
         let started = &session.started;
         let is_live = session.status == Status::Live
             && !session.is_expired(self.clock.now())
-            && !self.installation.is_from_before_a_restore(session);
+            && !self.installation.is_from_before_a_restore(session).await?;
         if !is_live || !started.holds_in(id, before) || started.holds_in(id, now) {
             return Ok(false);
         }

@@ -15,7 +15,6 @@ use crate::app::repository::{Change, Failed, Loaded, OutcomeUnknown, retry};
 use crate::app::restore::InstallationEpoch;
 use crate::app::sessions::Sessions;
 use crate::app::{Repository, Settings, policy};
-use crate::client::Registration;
 use crate::clock::{Clock, Timestamp};
 use crate::consent::ConsentId;
 use crate::oauth::{AuthorizationCode, CodeVerifier, GrantType, Kid, Nonce, SessionEpoch, SessionId};
@@ -72,8 +71,7 @@ impl CodeGrant {
         let code = AuthorizationCode::decode(&self.keys.mac_keys(), &request.code);
         let presented = Presented {
             code: code.map_err(|_| TokenError::NotACode)?,
-            client: registration,
-            client_epoch: self.clients.session_epoch(client).await?,
+            client,
             request: &request,
             // All attempts use one nonce, by which an append whose outcome was unknown is recognised as this request's
             // own.
@@ -87,33 +85,38 @@ impl CodeGrant {
     }
 
     async fn redeem_once(&self, presented: &Presented<'_>) -> Result<TokenResponse, Failed<TokenError>> {
-        let id = presented.code.session;
-        let loaded = self.repository.session(id).await?;
+        let (id, registration) = (presented.code.session, &*presented.client.registration);
+        let (client_epoch, installation_epoch, loaded) = tokio::join!(
+            self.clients.session_epoch(presented.client),
+            self.installation.current(),
+            self.repository.session(id),
+        );
+        let (client_epoch, installation_epoch, loaded) = (client_epoch?, installation_epoch?, loaded?);
         let started = loaded.state.as_ref().map(|session| &session.started);
-        let user = match started.and_then(|started| started.user) {
-            Some(user) => self.repository.user(user).await?.state,
-            None => None,
-        };
         let login = started.and_then(|started| started.login.as_ref()).map(|login| login.id);
-        let login_has_ended = self.repository.login_end(login, self.clock.now()).await?.is_some();
-        let consent_since = match loaded.state.as_ref() {
-            Some(session) if rests_on(session).is_some() => {
-                self.consent_since(session, presented.client_epoch).await?
-            }
-            Some(_) | None => None,
-        };
+        let (user, login_end, consent_since) = tokio::try_join!(
+            self.repository.user_if(started.and_then(|started| started.user)),
+            self.repository.login_end(login, self.clock.now()),
+            self.consent_needed(loaded.state.as_ref(), client_epoch),
+        )?;
         if let Some(nonce) =
             loaded.state.as_ref().and_then(|session| session.code.as_ref()?.openid_nonce.clone())
         {
             // It is not kept beyond the redemption, which may be found to have happened at the second look.
             presented.openid_nonce.get_or_init(|| nonce);
         }
-        let decision =
-            self.decide(presented, loaded.state.as_ref(), (user.as_ref(), login_has_ended, consent_since));
+        let surroundings = Surroundings {
+            client_epoch,
+            installation_epoch,
+            user: user.as_ref(),
+            login_has_ended: login_end.is_some(),
+            consent_since,
+        };
+        let decision = self.decide(presented, loaded.state.as_ref(), &surroundings);
         if let (Err(CodeRefused::Scope), Some(scope), Some(started)) =
             (&decision.outcome, &presented.request.target.scope, started)
         {
-            let refused = self.settings.scopes.not_permitted(scope, &started.scope, presented.client);
+            let refused = self.settings.scopes.not_permitted(scope, &started.scope, registration);
             return Err(TokenError::from(refused).into());
         }
         let session = if decision.events.is_empty() {
@@ -126,13 +129,13 @@ impl CodeGrant {
         };
         let granted = decision.outcome.map_err(TokenError::from)?;
         let session = session.ok_or(TokenError::from(CodeRefused::Unknown))?;
-        self.is_still_allowed(id, &session, presented.client_epoch).await?;
+        self.is_still_allowed(id, &session, client_epoch).await?;
         if let Some(user) = session.started.user {
             self.sessions.evict_beyond_the_limit(user, (id, &session.started)).await;
         }
         let roles = user.map(|user| user.roles).unwrap_or_default();
         let nonce = presented.openid_nonce.get().map(String::as_str);
-        let recipient = Recipient { client: presented.client, roles: &roles };
+        let recipient = Recipient { client: registration, roles: &roles };
         Ok(self.mint.mint_first((id, &session), &granted, &recipient, nonce)?)
     }
 
@@ -157,6 +160,18 @@ impl CodeGrant {
         Err(TokenError::from(CodeRefused::Consent).into())
     }
 
+    /// Since when the consent stands on which the session's authorization rests; none if it rests on none.
+    async fn consent_needed(
+        &self,
+        session: Option<&Session>,
+        client_epoch: SessionEpoch,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        match session.filter(|session| rests_on(session).is_some()) {
+            Some(session) => self.consent_since(session, client_epoch).await,
+            None => Ok(None),
+        }
+    }
+
     /// Since when the consent of the session's user stands; none if none does.
     async fn consent_since(
         &self,
@@ -173,9 +188,12 @@ impl CodeGrant {
         &self,
         presented: &Presented<'_>,
         session: Option<&Session>,
-        (user, login_has_ended, consent_since): (Option<&User>, bool, Option<Timestamp>),
+        surroundings: &Surroundings<'_>,
     ) -> Decision<CodeRefused> {
         let Presented { client, request, .. } = *presented;
+        let client = &*client.registration;
+        let Surroundings { client_epoch, installation_epoch, user, login_has_ended, consent_since } =
+            *surroundings;
         let catalogue = &self.settings.scopes;
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
         let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
@@ -185,11 +203,11 @@ impl CodeGrant {
             session: presented.code.session,
             code: presented.code.nonce,
             client: &client.id,
-            client_epoch: Some(presented.client_epoch),
+            client_epoch: Some(client_epoch),
             user_epoch: user.filter(|user| user.is_active()).map(|user| user.session_epoch),
             login_has_ended,
             consent_since,
-            installation_epoch: self.installation.current(),
+            installation_epoch,
             redirect_uri: request.redirect_uri.as_ref().map(|uri| uri.as_str()),
             verifier: request.verifier.as_ref(),
             requested: request.target.scope.as_ref(),
@@ -204,11 +222,19 @@ impl CodeGrant {
     }
 }
 
+/// What a code is judged by, beside its session.
+struct Surroundings<'a> {
+    client_epoch: SessionEpoch,
+    installation_epoch: u32,
+    user: Option<&'a User>,
+    login_has_ended: bool,
+    consent_since: Option<Timestamp>,
+}
+
 /// A code that was presented; the same for all attempts.
 struct Presented<'a> {
     code: AuthorizationCode,
-    client: &'a Registration,
-    client_epoch: SessionEpoch,
+    client: &'a AuthenticatedClient,
     request: &'a CodeRequest,
     nonce: Nonce,
     kid: Kid,

@@ -13,14 +13,14 @@ use crate::app::clients::Clients;
 use crate::app::error::{ScopeRefused, TokenError};
 use crate::app::keys::TokenKeys;
 use crate::app::mint::{Mint, Recipient, TokenResponse};
-use crate::app::repository::{Failed, OutcomeUnknown, retry};
+use crate::app::repository::{Failed, Loaded, OutcomeUnknown, retry};
 use crate::app::restore::InstallationEpoch;
 use crate::app::{Repository, ScopeCatalogue, Settings, policy};
 use crate::client::Registration;
 use crate::clock::Clock;
 use crate::oauth::{GrantType, Scope};
 use crate::random::Random;
-use crate::session::{ClientToken, client_token};
+use crate::session::{ClientToken, Session, client_session, client_token};
 use crate::throttle::bucket::Buckets;
 
 /// `grant_type=client_credentials` (RFC 6749 §4.4.2).
@@ -79,28 +79,38 @@ impl ClientCredentialsGrant {
             let refused = catalogue.not_permitted(requested, &grant.scope, registration);
             return Err(for_a_client(refused).into());
         }
-        let command = ClientToken {
-            client: (&registration.id, self.clients.session_epoch(client).await?),
+        let id = client_session::id(&registration.id, &grant.scope, grant.audience.as_ref());
+        let (nonce, kid) = (self.random.bytes()?.into(), self.keys.signing.signer()?.kid());
+        let command = |session_epoch, installation_epoch| ClientToken {
+            client: (&registration.id, session_epoch),
             scope: &grant.scope,
             audience: grant.audience.as_ref(),
             permitted: &permitted,
             policy: policy(registration),
-            nonce: self.random.bytes()?.into(),
-            kid: self.keys.signing.signer()?.kid(),
-            installation_epoch: self.installation.current(),
+            nonce,
+            kid,
+            installation_epoch,
             now: self.clock.now(),
         };
         // If the append may have landed, a second look tells.
-        retry(OutcomeUnknown::IsLookedAt, |_| self.token_once(&command, registration)).await
+        let attempt = |_| async {
+            let (session_epoch, installation_epoch, loaded) = tokio::try_join!(
+                self.clients.session_epoch(client),
+                self.installation.current(),
+                self.repository.session(id),
+            )?;
+            self.token_once(&command(session_epoch, installation_epoch), registration, loaded).await
+        };
+        retry(OutcomeUnknown::IsLookedAt, attempt).await
     }
 
     async fn token_once(
         &self,
         command: &ClientToken<'_>,
         registration: &Registration,
+        loaded: Loaded<Session>,
     ) -> Result<TokenResponse, Failed<TokenError>> {
         let id = command.session();
-        let loaded = self.repository.session(id).await?;
         let decision = client_token(loaded.state.as_ref(), command);
         let granted = decision.outcome.map_err(TokenError::from)?;
         let session = if decision.events.is_empty() {

@@ -123,7 +123,7 @@ impl PasswordGrant {
             policy: policy(client),
             nonce: self.random.bytes()?.into(),
             kid: self.keys.signer()?.kid(),
-            installation_epoch: self.installation.current(),
+            installation_epoch: self.installation.current().await?,
             now,
         });
         let recorded = (!device.is_unknown())

@@ -13,13 +13,12 @@ use crate::app::mint::{Mint, Recipient, TokenResponse};
 use crate::app::overlap::Overlap;
 use crate::app::repository::{Failed, OutcomeUnknown, prepared, retry};
 use crate::app::restore::InstallationEpoch;
+use crate::app::session_reads::SessionReading;
 use crate::app::uptime::Uptime;
 use crate::app::{Repository, Settings, policy};
-use crate::client::Registration;
 use crate::clock::{Clock, StepWatch};
 use crate::oauth::{Audience, GrantType, Kid, Nonce, RefreshToken, Scope, SessionEpoch, SessionId};
 use crate::random::Random;
-use crate::session::event::Started;
 use crate::session::{self, Decision, Denied, EndReason, Presented, Refresh, Session, SessionEvent};
 use crate::throttle::bucket::Buckets;
 use crate::user::User;
@@ -73,15 +72,13 @@ impl RefreshGrant {
         let codec = self.keys.codec();
         let token = codec.decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
         let scope = request.target.scope.as_ref();
-        let client_epoch = self.clients.session_epoch(client).await?;
         // What is recorded must be answered: without a key nothing is decided.
         let signer =
             if codec.makes_new() { self.keys.signing.signer()? } else { return Err(TokenError::NoKey) };
         // All attempts use one nonce, by which an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
         let request = ParsedRefresh {
-            client: registration,
-            client_epoch,
+            client,
             token,
             scope,
             resources: &request.target.resources,
@@ -94,26 +91,25 @@ impl RefreshGrant {
 
     async fn refresh_once(&self, request: &ParsedRefresh<'_>) -> Result<TokenResponse, Failed<TokenError>> {
         let id = request.token.session;
-        let session = self.repository.session(id).await?;
-        let user = match &session.state {
-            Some(Session { started: Started { user: Some(user), .. }, .. }) => {
-                self.repository.user(*user).await?.state
-            }
-            Some(_) | None => None,
-        };
-        let online = session.state.as_ref().and_then(|session| session.started.online());
-        let login_has_ended = self.repository.login_end(online, self.clock.now()).await?.is_some();
-        let decision = self.decide_refresh(request, session.state.as_ref(), (user.as_ref(), login_has_ended));
+        let (client_epoch, installation_epoch, reading) = tokio::join!(
+            self.clients.session_epoch(request.client),
+            self.installation.current(),
+            self.repository.session_reading(id, self.clock.now()),
+        );
+        let epochs = Epochs { client: client_epoch?, installation: installation_epoch? };
+        let SessionReading { session, user, login_end } = reading?;
+        let companions = (user.as_ref(), login_end.is_some());
+        let decision = self.decide_refresh(request, epochs, session.state.as_ref(), companions);
         if let (Err(Denied::Scope), Some(scope), Some(state)) =
             (&decision.outcome, request.scope, &session.state)
         {
             let granted = &state.started.scope;
-            let refused = self.settings.scopes.not_permitted(scope, granted, request.client);
+            let refused = self.settings.scopes.not_permitted(scope, granted, &request.client.registration);
             return Err(TokenError::from(refused).into());
         }
         self.keep_the_rate(id, &decision)?;
         let roles = user.map(|user| user.roles).unwrap_or_default();
-        let recipient = Recipient { client: request.client, roles: &roles };
+        let recipient = Recipient { client: &request.client.registration, roles: &roles };
         if decision.events.is_empty() {
             let granted = decision.outcome.map_err(TokenError::from)?;
             let session = session.state.ok_or(TokenError::from(Denied::Unknown))?;
@@ -154,10 +150,11 @@ impl RefreshGrant {
     fn decide_refresh(
         &self,
         request: &ParsedRefresh<'_>,
+        epochs: Epochs,
         session: Option<&Session>,
         (user, login_has_ended): (Option<&User>, bool),
     ) -> Decision {
-        let registration = request.client;
+        let registration = &*request.client.registration;
         let granted = session.map(|session| session.started.scope.clone()).unwrap_or_default();
         let roles = user.map(|user| user.roles.as_slice()).unwrap_or_default();
         let permitted = self.settings.scopes.permitted(&granted, registration, roles);
@@ -168,7 +165,7 @@ impl RefreshGrant {
             session: id,
             presented: Presented { generation, nonce },
             client: &registration.id,
-            client_epoch: Some(request.client_epoch),
+            client_epoch: Some(epochs.client),
             login_has_ended,
             user_epoch: user.filter(|user| user.is_active()).map(|user| user.session_epoch),
             requested: request.scope,
@@ -177,7 +174,7 @@ impl RefreshGrant {
             policy: policy(registration),
             nonce: request.nonce,
             kid: request.kid,
-            installation_epoch: self.installation.current(),
+            installation_epoch: epochs.installation,
             now,
             steps: self.clock_steps.look(began, now, monotonic),
             uptime: self.uptime.at(monotonic),
@@ -191,10 +188,16 @@ const fn writes_tokens(decision: &Decision) -> bool {
     decision.outcome.is_ok() && !decision.events.is_empty()
 }
 
+/// The epochs in which a session must be.
+#[derive(Clone, Copy)]
+struct Epochs {
+    client: SessionEpoch,
+    installation: u32,
+}
+
 /// What one request asks for; the same for all attempts.
 struct ParsedRefresh<'a> {
-    client: &'a Registration,
-    client_epoch: SessionEpoch,
+    client: &'a AuthenticatedClient,
     token: RefreshToken,
     scope: Option<&'a Scope>,
     resources: &'a [Audience],

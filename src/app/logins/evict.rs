@@ -29,7 +29,7 @@ impl Logins {
         }
         let standing = Standing {
             user: Some(epoch),
-            installation_epoch: self.installation.current(),
+            installation_epoch: self.installation.current().await?,
             now: self.clock.now(),
         };
         let mut candidates = Vec::with_capacity(keys.len());

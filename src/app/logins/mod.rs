@@ -225,7 +225,7 @@ impl Logins {
     ) -> Result<(CurrentLogin, String), TokenError> {
         let command = LogIn {
             user,
-            installation_epoch: self.installation.current(),
+            installation_epoch: self.installation.current().await?,
             methods: vec![AuthenticationMethod::Password],
             nonce: self.random.bytes()?.into(),
             persistent,
@@ -302,7 +302,7 @@ impl Logins {
         };
         let standing = Standing {
             user: Some(account.state.session_epoch),
-            installation_epoch: self.installation.current(),
+            installation_epoch: self.installation.current().await?,
             now: command.now,
         };
         let (command, standing) = (&command, &standing);
@@ -328,10 +328,11 @@ impl Logins {
     }
 
     async fn standing(&self, user: UserId) -> Result<Standing, TokenError> {
-        let user = self.repository.user(user).await?.state;
+        let (user, installation_epoch) =
+            tokio::try_join!(self.repository.user(user), self.installation.current())?;
         Ok(Standing {
-            user: user.filter(crate::user::User::is_active).map(|user| user.session_epoch),
-            installation_epoch: self.installation.current(),
+            user: user.state.filter(crate::user::User::is_active).map(|user| user.session_epoch),
+            installation_epoch,
             now: self.clock.now(),
         })
     }

@@ -59,7 +59,7 @@ impl Sweeper {
         let is_deleted = user.as_ref().is_some_and(|user| user.status == crate::user::Status::Deleted);
         let standing = Standing {
             user: user.filter(crate::user::User::is_active).map(|user| user.session_epoch),
-            installation_epoch: self.sessions.installation.current(),
+            installation_epoch: self.sessions.installation.current().await?,
             now,
         };
         let Some(reason) = decide::why_over(id, login, &standing) else {

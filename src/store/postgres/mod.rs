@@ -254,6 +254,10 @@ impl Store for PostgresStore {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// The database's disk is the business of whoever runs it.
     fn is_nearly_full(&self) -> bool {
         false

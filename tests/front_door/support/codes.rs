@@ -40,6 +40,11 @@ impl Ask<'_> {
 impl Server {
     /// Signs the user in, in a browser.
     pub(crate) async fn log_in(&self) -> CurrentLogin {
+        self.log_in_with_cookie().await.0
+    }
+
+    /// Signs the user in, and says what the browser's cookie is.
+    pub(crate) async fn log_in_with_cookie(&self) -> (CurrentLogin, String) {
         let typed = TypedPassword {
             name: USER.0,
             password: USER.1,
@@ -50,7 +55,7 @@ impl Server {
             peer: "127.0.0.1".parse().unwrap(),
             user_agent: None,
         };
-        self.app.logins.log_in(typed).await.unwrap().0
+        self.app.logins.log_in(typed).await.unwrap()
     }
 
     /// The code of an authorization.

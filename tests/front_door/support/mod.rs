@@ -104,6 +104,11 @@ impl Setup {
         self.elsewhere = None;
     }
 
+    /// Uses a store in PostgreSQL, for a test about several nodes.
+    pub(crate) fn in_postgres(&mut self) {
+        self.elsewhere = Some(Elsewhere::Postgres(postgres_server::settings().into()));
+    }
+
     /// Changes a client's registration.
     pub(crate) fn client(&mut self, id: &str, change: impl FnOnce(&mut Registration)) {
         let client = self.config.clients.iter_mut().find(|client| client.id.as_str() == id);
@@ -251,6 +256,15 @@ impl Server {
             serving.await.unwrap();
         }
         setup
+    }
+
+    /// Starts another node with the same keys and the same clock. The store must be [in PostgreSQL](Setup::in_postgres).
+    pub(crate) async fn another_node(&self) -> Self {
+        let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
+        setup.config = self.config.clone();
+        setup.elsewhere = self.elsewhere.clone();
+        assert!(matches!(setup.elsewhere, Some(Elsewhere::Postgres(_))));
+        setup.start().await
     }
 
     /// Moves the clock forward.
