@@ -22,9 +22,12 @@ struct Distant {
 /// The calls that are under way, by name, while somebody counts.
 #[derive(Default)]
 struct Line {
-    waiting: Mutex<Option<Vec<(String, oneshot::Sender<()>)>>>,
+    waiting: Mutex<Option<Vec<Waiting>>>,
     called: Notify,
 }
+
+/// The name of a call, and what lets it go on.
+type Waiting = (String, oneshot::Sender<()>);
 
 impl Line {
     /// Answers a request, and says which calls were under way together, one round trip after another. Everything runs on
@@ -44,7 +47,9 @@ impl Line {
             let (mut names, calls): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
             names.sort();
             trips.push(names.join(" "));
-            calls.into_iter().for_each(|call| call.send(()).unwrap());
+            for call in calls {
+                call.send(()).unwrap();
+            }
         };
         *self.waiting.lock().unwrap() = None;
         (answer, trips)
