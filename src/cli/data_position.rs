@@ -1,8 +1,9 @@
 //! Records in the keys folder how far the log has come, so that a start notices when data were restored from a backup.
 //! The log's own mark is beside the data and is restored with them; the keys folder is backed up separately.
 //!
-//! The file `data.position` has one line: the store's id and a position. It is written at the start, once an hour and
-//! at the end, if the keys folder is writable. It is not secret.
+//! The file `data.position` has one line: the store's id, a position and, of a store in a database, the mark of its term.
+//! It is written at the start, once an hour, soon after another server has taken over, and at the end, if the keys folder
+//! is writable. It is not secret.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -14,14 +15,19 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use tokio::time::{sleep, timeout};
+
+use super::store::location;
 use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::files::create_unfinished;
-use crate::store::Store;
+use crate::store::{History, Lack, Remembered, Store, StoreStats};
 
 const FILE: &str = "data.position";
 /// How often the position is written.
 const EVERY: Duration = Duration::from_hours(1);
+/// How often it is looked whether another server has taken over.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The file in a keys folder, and the store whose position it has.
 #[derive(Clone, Debug)]
@@ -35,22 +41,32 @@ impl DataPosition {
         Self { file: keys.join(FILE), store: URL_SAFE_NO_PAD.encode(store) }
     }
 
-    /// Refuses a log that ends before the recorded position.
+    /// Refuses a log that lacks something of what is recorded.
     ///
     /// # Errors
     /// [`Failure`] that asks the operator for a decision.
-    pub(super) fn compare(&self, config: &Config, position: u64) -> Outcome {
-        let Some(recorded) = self.read().filter(|recorded| *recorded > position) else { return Ok(()) };
-        Err(Failure::Failed(format!(
-            "the log in {} ends at {position}, and had come to {recorded} when {} was last written: it looks as if the data had \
-             been restored from a backup. If so, start once with `heirloom serve --restored`: it takes them as they are and \
-             ends every session, since sessions that were ended after the backup are valid again in them. If not, acknowledged events \
-             are lost: restore the whole folder from a backup. If the sessions have been ended by such a start already, and \
-             {} could not be written then, let heirloom's user write it, or remove it",
-            config.data.display(),
-            self.file.display(),
-            self.file.display()
-        )))
+    pub(super) fn compare(&self, config: &Config, history: &History) -> Outcome {
+        let Some(recorded) = self.read() else { return Ok(()) };
+        let place = location(config);
+        let file = self.file.display();
+        match history.lack_of(recorded) {
+            // Every session was ended by the start that accepted it.
+            None | Some(Lack::Events { is_accepted: true, .. }) => Ok(()),
+            Some(Lack::Term) => Err(Failure::Failed(format!(
+                "the {place} is not the server that took over at the last fail-over, nor one that follows it: {file} was written \
+                 after that. Shut this server down, or make it a standby of the other one. If it was restored from a backup \
+                 and the other one is gone, start once with `heirloom serve --restored`, which ends every session"
+            ))),
+            Some(Lack::Events { until, is_accepted: false }) => Err(Failure::Failed(format!(
+                "the log in {place} ends at {until}, and had come to {} when {file} was last written: it looks as if the data had \
+                 been restored from a backup, or as if a standby had taken over before it had everything. If so, start once with \
+                 `heirloom serve --restored`: it takes them as they are and ends every session, since sessions that were ended \
+                 after the backup are valid again in them. If not, acknowledged events are lost: restore all data from a \
+                 backup, or bring back the server that has them. If the sessions have been ended by such a start already, and \
+                 {file} could not be written then, let heirloom's user write it, or remove it",
+                recorded.position,
+            ))),
+        }
     }
 
     /// Records the position of data that the operator accepted as restored. The higher position recorded before would
@@ -58,9 +74,11 @@ impl DataPosition {
     ///
     /// # Errors
     /// [`Failure`] that names the file, if it can't be written.
-    pub(super) fn write_restored(&self, position: u64) -> Outcome {
-        let Err(error) = self.write(position) else { return Ok(()) };
-        if self.read().is_none_or(|recorded| recorded <= position) {
+    pub(super) fn write_restored(&self, stats: &StoreStats) -> Outcome {
+        let Err(error) = self.write(stats) else { return Ok(()) };
+        let is_good =
+            |recorded: Remembered| recorded.position <= stats.position && recorded.mark == stats.term;
+        if self.read().is_none_or(is_good) {
             return Ok(());
         }
         Err(Failure::Failed(format!(
@@ -71,16 +89,20 @@ impl DataPosition {
         )))
     }
 
-    /// The recorded position, if the file is of this store.
-    fn read(&self) -> Option<u64> {
+    /// What is recorded, if the file is of this store.
+    fn read(&self) -> Option<Remembered> {
         let text = fs::read_to_string(&self.file).ok()?;
-        let (store, position) = text.trim_end().split_once(' ')?;
+        let (store, rest) = text.trim_end().split_once(' ')?;
         (store == self.store).then_some(())?;
-        position.parse().ok()
+        let (position, mark) = match rest.split_once(' ') {
+            Some((position, mark)) => (position, Some(URL_SAFE_NO_PAD.decode(mark).ok()?.try_into().ok()?)),
+            None => (rest, None),
+        };
+        Some(Remembered { mark, position: position.parse().ok()? })
     }
 
-    /// Records a position atomically.
-    pub(super) fn write(&self, position: u64) -> io::Result<()> {
+    /// Records a position, and the term, atomically.
+    pub(super) fn write(&self, stats: &StoreStats) -> io::Result<()> {
         let fresh = self.file.with_file_name(format!(".{FILE}.new"));
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let owner = fs::metadata(folder)?;
@@ -88,7 +110,8 @@ impl DataPosition {
         if rustix::process::geteuid().is_root() {
             fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
-        writeln!(file, "{} {position}", self.store)?;
+        let mark = stats.term.map(|mark| format!(" {}", URL_SAFE_NO_PAD.encode(mark))).unwrap_or_default();
+        writeln!(file, "{} {}{mark}", self.store, stats.position)?;
         file.sync_all()?;
         fs::rename(&fresh, &self.file)?;
         File::open(folder)?.sync_all()
@@ -96,19 +119,20 @@ impl DataPosition {
 
     /// Records the store's position at the end. If the file can't be written, the start has logged that.
     pub(super) fn write_last(&self, store: &dyn Store) {
-        if let Err(error) = self.write(store.stats().position) {
+        if let Err(error) = self.write(&store.stats()) {
             tracing::debug!(error = %error, "the log's position was not recorded in the keys folder");
         }
     }
 
-    /// Records the store's position now and once an hour; never returns.
+    /// Records the store's position now, once an hour, and when another server has taken over; never returns.
     pub(super) async fn keep(self, store: Arc<dyn Store>) {
         let mut recorded = None;
         loop {
-            let position = store.stats().position;
-            if recorded != Some(position) {
-                match self.write(position) {
-                    Ok(()) => recorded = Some(position),
+            let stats = store.stats();
+            let (position, term) = (stats.position, stats.term);
+            if recorded != Some((position, term)) {
+                match self.write(&stats) {
+                    Ok(()) => recorded = Some((position, term)),
                     Err(error) if recorded.is_none() => {
                         tracing::info!(
                             file = %self.file.display(), error = %error,
@@ -121,8 +145,18 @@ impl DataPosition {
                     }
                 }
             }
-            tokio::time::sleep(EVERY).await;
+            match term {
+                Some(_) => drop(timeout(EVERY, another_term(&*store, term)).await),
+                None => sleep(EVERY).await,
+            }
         }
+    }
+}
+
+/// Waits until a store is in another term.
+async fn another_term(store: &dyn Store, term: Option<[u8; 16]>) {
+    while store.stats().term == term {
+        sleep(LOOK).await;
     }
 }
 
@@ -131,15 +165,27 @@ mod tests {
     use super::*;
     use crate::frozen::Frozen;
 
+    fn stats(position: u64, term: Option<u8>) -> StoreStats {
+        StoreStats { position, term: term.map(|byte| [byte; 16]), ..StoreStats::default() }
+    }
+
+    fn position(recorded: &DataPosition) -> Option<u64> {
+        recorded.read().map(|recorded| recorded.position)
+    }
+
     #[test]
     fn the_file_is_written_and_read_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let recorded = DataPosition::new(folder.path(), [1; 16]);
-        recorded.write(70_000).unwrap();
+        let text = || fs::read_to_string(folder.path().join(FILE)).unwrap();
         let mut frozen = Frozen::read("data-position.txt");
-        frozen.text("data.position", fs::read_to_string(folder.path().join(FILE)).unwrap().trim_end());
+        recorded.write(&stats(70_000, None)).unwrap();
+        frozen.text("data.position", text().trim_end());
+        assert_eq!(recorded.read(), Some(Remembered { mark: None, position: 70_000 }));
+        recorded.write(&stats(70_000, Some(2))).unwrap();
+        frozen.text("data.position with a term", text().trim_end());
+        assert_eq!(recorded.read(), Some(Remembered { mark: Some([2; 16]), position: 70_000 }));
         frozen.finish();
-        assert_eq!(recorded.read(), Some(70_000));
     }
 
     #[test]
@@ -147,9 +193,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let recorded = DataPosition::new(folder.path(), [1; 16]);
         assert_eq!(recorded.read(), None);
-        recorded.write(7).unwrap();
-        recorded.write(8).unwrap();
-        assert_eq!(recorded.read(), Some(8));
+        recorded.write(&stats(7, None)).unwrap();
+        recorded.write(&stats(8, None)).unwrap();
+        assert_eq!(position(&recorded), Some(8));
         assert_eq!(DataPosition::new(folder.path(), [2; 16]).read(), None);
         fs::write(folder.path().join(FILE), "torn").unwrap();
         assert_eq!(recorded.read(), None);
@@ -159,17 +205,18 @@ mod tests {
     fn after_a_restore_an_old_position_that_stays_is_an_error_which_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let recorded = DataPosition::new(folder.path(), [1; 16]);
-        recorded.write(7).unwrap();
+        recorded.write(&stats(7, None)).unwrap();
         let unfinished = folder.path().join(".data.position.new");
         fs::create_dir(&unfinished).unwrap();
-        let refused = recorded.write_restored(3).unwrap_err().to_string();
+        let refused = recorded.write_restored(&stats(3, None)).unwrap_err().to_string();
         assert!(refused.contains("/data.position") && refused.contains("remove the file"), "{refused}");
-        assert!(recorded.write_restored(7).is_ok(), "it refuses nothing");
+        assert!(recorded.write_restored(&stats(7, None)).is_ok(), "it refuses nothing");
+        assert!(recorded.write_restored(&stats(7, Some(1))).is_err(), "it is of another term");
         fs::remove_file(folder.path().join(FILE)).unwrap();
-        assert!(recorded.write_restored(3).is_ok(), "nothing is recorded");
+        assert!(recorded.write_restored(&stats(3, None)).is_ok(), "nothing is recorded");
         fs::remove_dir(unfinished).unwrap();
-        recorded.write(7).unwrap();
-        recorded.write_restored(3).unwrap();
-        assert_eq!(recorded.read(), Some(3));
+        recorded.write(&stats(7, None)).unwrap();
+        recorded.write_restored(&stats(3, None)).unwrap();
+        assert_eq!(position(&recorded), Some(3));
     }
 }

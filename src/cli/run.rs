@@ -83,7 +83,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let evidence = app.sweeper.clock_evidence().await;
     prepare(&app, &config, accept).await?;
     if accept.restored {
-        position.write_restored(app.store.stats().position)?;
+        position.write_restored(&app.store.stats())?;
     }
     for (user, role) in &demo {
         add_demo_user(&app, user, role).await?;
@@ -169,10 +169,10 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
     // The keys come first: if they can't be used, the store is not touched.
     let keys = if has_store { read_keys(config, &clock) } else { make_keys(config, &clock) };
     keys.map_err(|error| Failure::Failed(error.to_string()))?;
-    let OpenedStore { store, id } = store::open(config, accept, Arc::new(give_up)).await?;
+    let OpenedStore { store, id, history } = store::open(config, accept, Arc::new(give_up)).await?;
     let position = DataPosition::new(&config.keys, id);
     if !accept.restored {
-        position.compare(config, store.stats().position)?;
+        position.compare(config, &history)?;
     }
     let environment = Environment { store, clock, random: Random::system(), cost: Cost::RECOMMENDED };
     let app = App::assemble(config, environment).map_err(|error| Failure::Failed(error.to_string()))?;

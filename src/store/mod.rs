@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod change;
+mod history;
 pub mod memory;
 mod open;
 pub mod postgres;
@@ -40,6 +41,7 @@ pub use self::change::{
     Append, Expected, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARIZED, MAX_SUMMARY, MAX_VALUE,
     RecordChange, Remove, Summarize,
 };
+pub use self::history::{History, Lack, Remembered, Term};
 pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, open};
 pub use self::postgres::{PostgresSettings, PostgresTls, TlsMode};
 pub use self::verification::Verification;
@@ -157,6 +159,8 @@ pub struct StoreStats {
     pub longest_read: Duration,
     /// The last durable position.
     pub position: u64,
+    /// The mark of the newest [`Term`], of a store in a database.
+    pub term: Option<[u8; 16]>,
     /// Removed streams whose events still take space.
     pub purging: usize,
     /// The free space on its disk, in bytes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::postgres::{self, PostgresSettings, PostgresStore};
 use super::sled::{self, SledOptions, SledStore};
-use super::{OnFatal, Store, Verification};
+use super::{History, OnFatal, Store, Verification};
 
 /// Where a store is, which also says of which kind it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct OpenedStore {
     pub store: Arc<dyn Store>,
     /// The store's unique id; it never changes.
     pub id: [u8; 16],
+    /// Its terms, if it is in a database, and where its log ends.
+    pub history: History,
 }
 
 /// Why a store can't be opened or read. The message tells the operator what to do.
@@ -117,13 +119,14 @@ pub async fn open(settings: StoreSettings) -> Result<OpenedStore, OpenError> {
                 ..SledOptions::default()
             };
             let store = SledStore::open(&folder, options)?;
+            let history = History { position: store.stats().position, ..History::default() };
             let id = store.id();
-            Ok(OpenedStore { store: Arc::new(store), id })
+            Ok(OpenedStore { store: Arc::new(store), id, history })
         }
         StoreLocation::Postgres(settings) => {
-            let store = PostgresStore::open(*settings).await?;
-            let id = store.id();
-            Ok(OpenedStore { store: Arc::new(store), id })
+            let store = PostgresStore::open_with(*settings, accept_restored).await?;
+            let (id, history) = (store.id(), store.history());
+            Ok(OpenedStore { store: Arc::new(store), id, history })
         }
     }
 }

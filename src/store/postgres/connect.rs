@@ -1,13 +1,16 @@
 //! Makes connections: each is set up, finds the database that it expects, and has all statements prepared.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
+use super::super::RecordKey;
+use super::checksum::{Owner, sealed};
+use super::known::{Found, Known, Refusal};
 use super::open_error::OpenError;
 use super::schema;
-use super::servers::{Carrier, Server, Servers};
+use super::servers::{Carrier, Dialed, PATIENCE, Servers};
 use super::session::{Session, Statements};
 use super::settings::PostgresSettings;
 
@@ -36,27 +39,19 @@ const SETUP: &str = "
 pub(super) struct Connector {
     settings: PostgresSettings,
     servers: Servers,
-    known: Known,
-}
-
-/// What is known of the database, and must be so on each connection.
-#[derive(Default)]
-pub(super) struct Known {
-    store: OnceLock<[u8; 16]>,
-    /// The highest position that was read from `head` or acknowledged.
-    position: AtomicU64,
+    known: Arc<Known>,
 }
 
 impl Connector {
     pub(super) fn new(settings: PostgresSettings) -> Self {
-        Self { servers: Servers::of(&settings), settings, known: Known::default() }
+        Self { servers: Servers::of(&settings), settings, known: Arc::default() }
     }
 
     pub(super) const fn settings(&self) -> &PostgresSettings {
         &self.settings
     }
 
-    pub(super) const fn known(&self) -> &Known {
+    pub(super) fn known(&self) -> &Known {
         &self.known
     }
 
@@ -93,61 +88,71 @@ impl Connector {
         Ok(warnings)
     }
 
-    /// A new connection, to the first server that can be used.
-    pub(super) async fn connect(&self) -> Result<(Session, Carrier), OpenError> {
-        self.servers.first(|server| Box::pin(self.connect_to(server))).await
-    }
-
-    async fn connect_to(&self, server: &Server) -> Result<(Session, Carrier), OpenError> {
+    /// Takes the data as they are, whatever is missing. A record says so until every session has been ended.
+    pub(super) async fn accept_restored(&self) -> Result<(), OpenError> {
+        let Dialed { client, carrier: _carrier, system, timeline } = self.servers.newest().await?;
         let failed = |error| OpenError::schema(&self.settings, &error);
-        // Read before the database's: it may grow meanwhile.
-        let acknowledged = self.known.position();
-        let (client, carrier) = server.dial().await?;
         let setup = format!("SET search_path = {};{SETUP}", self.settings.quoted_schema());
         client.batch_execute(&setup).await.map_err(failed)?;
-        let statements = Statements::prepare(&client).await.map_err(failed)?;
-        let head = client.query_one("SELECT store, position FROM head", &[]).await.map_err(failed)?;
-        self.expect(acknowledged, head.try_get(0).map_err(failed)?, head.try_get(1).map_err(failed)?)?;
-        Ok((Session::new(client, statements), carrier))
-    }
-
-    /// Refuses another database, and one that lacks what this process has acknowledged: a standby that was promoted before
-    /// it had everything, or a backup.
-    fn expect(&self, acknowledged: u64, store: &[u8], position: i64) -> Result<(), OpenError> {
-        let other = |why: String| OpenError::Other { place: self.settings.place(), why };
-        let store: [u8; 16] = store.try_into().map_err(|_| other("its id is damaged".to_owned()))?;
-        if *self.known.store.get_or_init(|| store) != store {
-            return Err(other("it is the store of another installation than before".to_owned()));
-        }
-        let position = u64::try_from(position).unwrap_or_default();
-        if position < acknowledged {
-            return Err(other(format!(
-                "it ends at position {position}, but everything up to {acknowledged} was acknowledged: \
-                 {} events are lost",
-                acknowledged.saturating_sub(position)
-            )));
-        }
-        self.known.acknowledge(position);
+        let key = RecordKey::restored();
+        let content = sealed(Owner::Record(&key), &[]);
+        let accept = "SELECT accept_1($1, $2, $3, $4)";
+        client.execute(accept, &[&system, &timeline, &key.as_bytes(), &content]).await.map_err(failed)?;
         Ok(())
     }
 
+    /// A new connection to the server that took over last.
+    pub(super) async fn connect(&self) -> Result<(Session, Carrier), OpenError> {
+        // Read before the database's: it may grow meanwhile.
+        let acknowledged = self.known.position();
+        let mut last = None;
+        for dialed in self.servers.dial().await? {
+            let set_up = timeout(PATIENCE, Box::pin(self.set_up(dialed, acknowledged))).await;
+            match set_up.unwrap_or_else(|_| Err(Failed::Open(self.waiting()))) {
+                Ok(connection) => return Ok(connection),
+                Err(Failed::Open(error)) => return Err(error),
+                // One of the others may have this store. Nothing else makes another one good: where the server that took
+                // over last lacks something, an earlier one must not go on beside it.
+                Err(Failed::AnotherStore(error)) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| self.waiting()))
+    }
+
+    async fn set_up(&self, dialed: Dialed, acknowledged: u64) -> Result<(Session, Carrier), Failed> {
+        let failed = |error| Failed::Open(OpenError::schema(&self.settings, &error));
+        let other = |why| OpenError::Other { place: self.settings.place(), why };
+        let Dialed { client, carrier, system, timeline } = dialed;
+        let setup = format!("SET search_path = {};{SETUP}", self.settings.quoted_schema());
+        client.batch_execute(&setup).await.map_err(failed)?;
+        let statements = Statements::prepare(&client).await.map_err(failed)?;
+        let arrive = "SELECT store, last, marks, began, accepted FROM arrive_1($1, $2)";
+        let row = client.query_one(arrive, &[&system, &timeline]).await.map_err(failed)?;
+        let found = Found::of(&row).map_err(|error| Failed::Open(other(error.to_string())))?;
+        let term = self.known.take_in(found, acknowledged).map_err(|refusal| match refusal {
+            Refusal::AnotherStore => {
+                Failed::AnotherStore(other("it is the store of another installation than before".to_owned()))
+            }
+            Refusal::Lacking(why) => Failed::Open(other(why)),
+        })?;
+        Ok((Session::new(client, statements, (Arc::clone(&self.known), term)), carrier))
+    }
+
+    fn waiting(&self) -> OpenError {
+        let seconds = PATIENCE.as_secs();
+        let why =
+            format!("it completes no change within {seconds} s: does it wait for a standby that is away?");
+        OpenError::Unreachable { place: self.settings.place(), why }
+    }
+
     async fn dial(&self) -> Result<(Client, Carrier), OpenError> {
-        self.servers.first(|server| Box::pin(server.dial())).await
+        let Dialed { client, carrier, .. } = self.servers.newest().await?;
+        Ok((client, carrier))
     }
 }
 
-impl Known {
-    /// The store's id; `None` before the first connection.
-    pub(super) fn store(&self) -> Option<[u8; 16]> {
-        self.store.get().copied()
-    }
-
-    pub(super) fn position(&self) -> u64 {
-        self.position.load(Ordering::Acquire)
-    }
-
-    /// Takes in that everything up to `position` is durable.
-    pub(super) fn acknowledge(&self, position: u64) {
-        self.position.fetch_max(position, Ordering::AcqRel);
-    }
+/// Why a server is not used.
+enum Failed {
+    AnotherStore(OpenError),
+    Open(OpenError),
 }

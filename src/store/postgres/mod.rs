@@ -13,8 +13,9 @@
 //!   reaches us, at most until its statement time-out (6 s). A retry that expects the same version can't be in conflict with
 //!   that: only one of the two succeeds.
 //! - **While the database is away** every call fails at once. The connections are made again, with growing pauses.
-//! - **The same database.** A connection to another store, or to one that lacks what was acknowledged to this process, is
-//!   refused, and so is a server that only reads.
+//! - **The same database.** A connection to another store, to one that lacks what was acknowledged to this process, or to a
+//!   server from before a fail-over is refused (`known.rs`), and so is a server that only reads. Of several hosts, the one
+//!   on the highest timeline counts.
 //! - **Checked.** Values begin with a checksum.
 //!
 //! Lookups of all requests gather too: while one statement is under way, the next ones wait for the next, which is sent
@@ -26,6 +27,7 @@ mod connect;
 mod failure;
 mod group;
 mod hosts;
+mod known;
 mod link;
 mod lookups;
 mod numbers;
@@ -60,7 +62,7 @@ pub use self::settings::PostgresSettings;
 pub use self::tls::{PostgresTls, TlsMode};
 use self::writer::{Counters, Gatherer, Writer};
 use super::{
-    Append, Appended, Expected, MAX_SUMMARIZED, RecordKey, RecordedEvent, Remove, Snapshot, Store,
+    Append, Appended, Expected, History, MAX_SUMMARIZED, RecordKey, RecordedEvent, Remove, Snapshot, Store,
     StoreError, StoreFuture, StoreStats, StreamId, Summarize,
 };
 
@@ -90,8 +92,20 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub async fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
+        Self::open_with(settings, false).await
+    }
+
+    /// As [`open`](Self::open). With `accept_restored`, it takes the data as they are, whatever is missing, and records
+    /// that all sessions must be ended ([`RecordKey::restored`]).
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub async fn open_with(settings: PostgresSettings, accept_restored: bool) -> Result<Self, OpenError> {
         let connector = Arc::new(Connector::new(settings));
         Box::pin(connector.prepare_schema()).await?;
+        if accept_restored {
+            Box::pin(connector.accept_restored()).await?;
+        }
         let mut tasks = JoinSet::new();
         let writers = Arc::new(Links::open(&connector, WRITERS, &mut tasks).await?);
         let readers = Arc::new(Links::open(&connector, READERS, &mut tasks).await?);
@@ -135,6 +149,12 @@ impl PostgresStore {
     #[must_use]
     pub const fn id(&self) -> [u8; 16] {
         self.id
+    }
+
+    /// Its terms, and where its log ended when the last connection was made.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.connector.known().history()
     }
 
     async fn append_one(&self, append: Append) -> Result<Appended, StoreError> {
@@ -265,7 +285,8 @@ impl Store for PostgresStore {
 
     /// The position is the last that this node knows of: the others' appends count from the next connection.
     fn stats(&self) -> StoreStats {
-        StoreStats { position: self.connector.known().position(), ..self.counters.read() }
+        let known = self.connector.known();
+        StoreStats { position: known.position(), term: known.history().mark(), ..self.counters.read() }
     }
 }
 

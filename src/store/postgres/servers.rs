@@ -1,15 +1,16 @@
 //! The servers of one database: at most one of them writes at a time, and which one can change.
 
-use std::pin::Pin;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rustls::ClientConfig;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure;
@@ -18,14 +19,15 @@ use super::open_error::OpenError;
 use super::settings::PostgresSettings;
 use super::tls::{PostgresTls, TlsMode, hint};
 
-/// How long making a connection to one server may take, its setup included.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long making a connection to one server may take, and how long setting it up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one address of a server may take to accept: a name may have another address.
 const ACCEPTANCE: Duration = Duration::from_secs(2);
 /// How long what was sent may stay without a receipt, and how long a quiet connection is not asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(5);
-/// How much later than the one before it a server is tried.
-const STAGGER: Duration = Duration::from_millis(250);
+/// How long the others may take after one server has answered. A server from before a fail-over must not be taken because
+/// it is the first to answer.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The servers, in their order.
 pub(super) struct Servers {
@@ -44,8 +46,14 @@ pub(super) struct Server {
 /// The task that carries a connection. Dropping it closes the connection.
 pub(super) struct Carrier(JoinHandle<Option<String>>);
 
-/// An attempt to use a server.
-type Attempt<'a, T> = Pin<Box<dyn Future<Output = Result<T, OpenError>> + Send + 'a>>;
+/// A connection to a server that takes changes; nothing is set yet.
+pub(super) struct Dialed {
+    pub(super) client: Client,
+    pub(super) carrier: Carrier,
+    /// The server's system identifier and its timeline, if the user may know them. A promotion makes a higher timeline.
+    pub(super) system: Option<i64>,
+    pub(super) timeline: Option<i64>,
+}
 
 impl Servers {
     pub(super) fn of(settings: &PostgresSettings) -> Self {
@@ -54,32 +62,42 @@ impl Servers {
         Self { servers: one_by_one(&settings.server).into_iter().map(server).collect(), place: place.clone() }
     }
 
-    /// Tries each server, shortly after the one before it, and takes the first of which `attempt` succeeds. So a server
-    /// that is silent does not keep the next one from being found.
-    pub(super) async fn first<'a, T>(
-        &'a self,
-        attempt: impl Fn(&'a Server) -> Attempt<'a, T>,
-    ) -> Result<T, OpenError> {
-        let mut attempts: FuturesUnordered<_> = (0..)
+    /// A connection to the server that took over last.
+    pub(super) async fn newest(&self) -> Result<Dialed, OpenError> {
+        let newest = self.dial().await?.into_iter().next();
+        newest.ok_or_else(|| self.none_of(Vec::new()))
+    }
+
+    /// Connects to all servers at once, so that a silent one does not hold up the others. Returns those that take changes,
+    /// which may be more than one: a server from before a fail-over may do so too. First is the one on the highest
+    /// timeline, and otherwise their order counts.
+    pub(super) async fn dial(&self) -> Result<Vec<Dialed>, OpenError> {
+        let mut calls: FuturesUnordered<_> = (0_usize..)
             .zip(&self.servers)
-            .map(|(number, server)| {
-                let attempt = attempt(server);
-                async move {
-                    sleep(STAGGER.saturating_mul(number)).await;
-                    let attempted = timeout(PATIENCE, attempt).await;
-                    attempted.unwrap_or_else(|_| Err(server.silent())).map_err(|error| (number, error))
-                }
+            .map(|(number, server)| async move {
+                let dialed = timeout(PATIENCE, Box::pin(server.dial())).await;
+                (number, dialed.unwrap_or_else(|_| Err(server.silent())))
             })
             .collect();
-        let mut failed = Vec::new();
-        while let Some(attempted) = attempts.next().await {
-            match attempted {
-                Ok(made) => return Ok(made),
-                Err(error) => failed.push(error),
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        loop {
+            let next = if found.is_empty() {
+                calls.next().await
+            } else {
+                timeout(GRACE, calls.next()).await.unwrap_or_default()
+            };
+            match next {
+                Some((number, Ok(dialed))) => found.push((number, dialed)),
+                Some((number, Err(error))) => failed.push((number, error)),
+                None => break,
             }
         }
-        failed.sort_by_key(|(number, _)| *number);
-        Err(self.none_of(failed.into_iter().map(|(_, error)| error).collect()))
+        if found.is_empty() {
+            failed.sort_by_key(|(number, _)| *number);
+            return Err(self.none_of(failed.into_iter().map(|(_, error)| error).collect()));
+        }
+        found.sort_by_key(|(number, dialed)| (Reverse(dialed.timeline), *number));
+        Ok(found.into_iter().map(|(_, dialed)| dialed).collect())
     }
 
     /// What is said when every server failed.
@@ -123,19 +141,22 @@ impl Server {
         Self { config, tls, place }
     }
 
-    /// A connection to it, if it writes.
-    pub(super) async fn dial(&self) -> Result<(Client, Carrier), OpenError> {
+    /// A connection to it, if it takes changes.
+    async fn dial(&self) -> Result<Dialed, OpenError> {
         let failed = |error: Error| {
             let why = failure::text(&error);
             self.unreachable(hint(&error).map_or_else(|| why.clone(), |hint| format!("{why}: {hint}")))
         };
-        if self.config.get_ssl_mode() == SslMode::Disable {
+        let (client, carrier) = if self.config.get_ssl_mode() == SslMode::Disable {
             let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
-            return Ok((client, Carrier::new(connection)));
-        }
-        let tls = MakeRustlsConnect::new(self.client_config().await?);
-        let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
-        Ok((client, Carrier::new(connection)))
+            (client, Carrier::new(connection))
+        } else {
+            let tls = MakeRustlsConnect::new(self.client_config().await?);
+            let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
+            (client, Carrier::new(connection))
+        };
+        let (system, timeline) = whereabouts(&client).await.map_err(failed)?;
+        Ok(Dialed { client, carrier, system, timeline })
     }
 
     async fn client_config(&self) -> Result<ClientConfig, OpenError> {
@@ -156,6 +177,25 @@ impl Server {
     fn unreachable(&self, why: String) -> OpenError {
         OpenError::Unreachable { place: self.place.clone(), why }
     }
+}
+
+/// The server's system identifier and its timeline, if the user may know them. The name of the file to which the server
+/// writes its log begins with the timeline.
+async fn whereabouts(client: &Client) -> Result<(Option<i64>, Option<i64>), Error> {
+    let ask = "SELECT system_identifier,
+        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint FROM pg_control_system()";
+    let unknown =
+        [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::UNDEFINED_FUNCTION, SqlState::FEATURE_NOT_SUPPORTED];
+    let messages = match client.simple_query(ask).await {
+        Err(error) if error.code().is_some_and(|code| unknown.contains(code)) => Vec::new(),
+        asked => asked?,
+    };
+    let row = messages.into_iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let number = |at| row.as_ref().and_then(|row| row.get(at)).and_then(|text| text.parse().ok());
+    Ok((number(0), number(1)))
 }
 
 impl Carrier {

@@ -1,5 +1,6 @@
 //! One connection that is set up: its statements, and what it does when there is no answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -9,6 +10,7 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::super::StoreError;
 use super::failure::{is_useless, store_error};
+use super::known::Known;
 
 /// How long an answer may take: longer than the database lets a statement run.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -19,6 +21,9 @@ pub(super) struct Session {
     client: Client,
     statements: Statements,
     useless: Notify,
+    known: Arc<Known>,
+    /// The number of terms when it was made.
+    term: usize,
 }
 
 /// The statements of this store.
@@ -84,8 +89,8 @@ impl Statements {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, statements: Statements) -> Self {
-        Self { client, statements, useless: Notify::new() }
+    pub(super) fn new(client: Client, statements: Statements, (known, term): (Arc<Known>, usize)) -> Self {
+        Self { client, statements, useless: Notify::new(), known, term }
     }
 
     /// Sends a statement and waits for its rows. If it changes something, every error leaves the outcome unknown.
@@ -96,6 +101,11 @@ impl Session {
     ) -> Result<Vec<Row>, StoreError> {
         let answer = self.client.query(self.statements.of(query), parameters);
         match timeout(PATIENCE, answer).await {
+            Ok(Ok(_)) if self.is_outdated() => {
+                self.useless.notify_one();
+                let text = "the connection leads to a server from before a fail-over";
+                Err(StoreError::Unavailable(text.to_owned()))
+            }
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
                 if is_useless(&error) {
@@ -119,6 +129,11 @@ impl Session {
     ) -> Result<Row, StoreError> {
         let row = self.ask(query, parameters).await?.pop();
         row.ok_or_else(|| StoreError::Unavailable("PostgreSQL answered no row".to_owned()))
+    }
+
+    /// Whether another connection has found a server that took over since.
+    fn is_outdated(&self) -> bool {
+        self.term < self.known.terms()
     }
 
     /// Waits until the connection is of no more use.

@@ -67,6 +67,7 @@ impl Shared {
             longest_group: Duration::from_micros(counts.longest_micros.load(Ordering::Relaxed)),
             longest_read: Duration::from_micros(counts.longest_read_micros.load(Ordering::Relaxed)),
             position: visible.position,
+            term: None,
             purging: visible.purging.len(),
             free_bytes: room.free,
             floor_bytes: room.floor,
