@@ -2,8 +2,8 @@
 //! The log's own mark is beside the data and is restored with them; the keys folder is backed up separately.
 //!
 //! The file `data.position` has one line: the store's id, a position and, of a store in a database, the mark of its term.
-//! It is written at the start, once an hour, soon after another server has taken over, and at the end, if the keys folder
-//! is writable. It is not secret.
+//! It is written at the start, once an hour and at the end, if the keys folder is writable; of a store in a database also
+//! once a minute, and soon after another server has taken over. It is not secret.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -26,6 +26,8 @@ use crate::store::{History, Lack, Remembered, Store, StoreStats};
 const FILE: &str = "data.position";
 /// How often the position is written.
 const EVERY: Duration = Duration::from_hours(1);
+/// How often it is written of a store in a database: a standby may take over at any time, and lack something.
+const EVERY_OF_A_DATABASE: Duration = Duration::from_mins(1);
 /// How often it is looked whether another server has taken over.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -124,7 +126,7 @@ impl DataPosition {
         }
     }
 
-    /// Records the store's position now, once an hour, and when another server has taken over; never returns.
+    /// Records the store's position now and from time to time, and when another server has taken over; never returns.
     pub(super) async fn keep(self, store: Arc<dyn Store>) {
         let mut recorded = None;
         loop {
@@ -146,7 +148,7 @@ impl DataPosition {
                 }
             }
             match term {
-                Some(_) => drop(timeout(EVERY, another_term(&*store, term)).await),
+                Some(_) => drop(timeout(EVERY_OF_A_DATABASE, another_term(&*store, term)).await),
                 None => sleep(EVERY).await,
             }
         }

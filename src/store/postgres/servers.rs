@@ -190,10 +190,9 @@ async fn whereabouts(client: &Client) -> Result<(Option<i64>, Option<i64>), Erro
         Err(error) if error.code().is_some_and(|code| unknown.contains(code)) => Vec::new(),
         asked => asked?,
     };
-    let row = messages.into_iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
+    let row = messages
+        .into_iter()
+        .find_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
     let number = |at| row.as_ref().and_then(|row| row.get(at)).and_then(|text| text.parse().ok());
     Ok((number(0), number(1)))
 }
