@@ -27,6 +27,7 @@ mod installation;
 mod keys;
 mod known_keys;
 pub mod log;
+mod migrate;
 mod offline;
 mod openapi;
 mod operators;
@@ -56,6 +57,8 @@ enum Command {
     Dev(dev::Arguments),
     /// Run it in production, with a configuration file
     Serve(serve::Arguments),
+    /// Make or upgrade the tables in a PostgreSQL database
+    Migrate(migrate::Arguments),
     /// Print the OpenAPI specification
     Openapi,
     /// Show and rotate the signing keys
@@ -140,6 +143,7 @@ fn run(command: Command, out: &mut dyn Write) -> Outcome {
     match command {
         Command::Dev(arguments) => dev::run(&arguments, out),
         Command::Serve(arguments) => serve::run(arguments, out),
+        Command::Migrate(arguments) => migrate::run(&arguments, out),
         Command::Openapi => openapi::run(out),
         Command::Keys(command) => keys::run(command, out),
         Command::User(command) => user::run(command, out),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::accepted::Accepted;
 use super::{Failure, Outcome};
+use crate::clock::SystemClock;
 use crate::config::{Config, Store};
 use crate::store::{self, OnFatal, OpenedStore, StoreLocation, StoreSettings};
 
@@ -47,8 +48,8 @@ pub(super) fn check(config: &Config) -> Outcome<Checked> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| failed(&error))?.block_on(async {
+        let warnings = location(config).check(&SystemClock).await.map_err(|error| failed(&error))?;
         let exists = exists(config).await?;
-        let warnings = location(config).check().await.map_err(|error| failed(&error))?;
         Ok(Checked { exists, warnings })
     })
 }

@@ -7,6 +7,7 @@ use tokio_postgres::config::{Config as Server, Host};
 
 use super::problem::Place;
 use super::section::{At, Section};
+use super::sources::Sources;
 use crate::store::{PostgresSettings, PostgresTls, TlsMode};
 
 /// The settings of a database.
@@ -27,14 +28,11 @@ struct Elsewhere<'a> {
     url: Vec<(String, String)>,
     /// Where the URL is.
     place: Place,
-    environment: &'a [(String, String)],
+    sources: &'a Sources,
 }
 
 /// Reads what `[store]` says of a database.
-pub(super) fn database(
-    section: &mut Section<'_>,
-    environment: &[(String, String)],
-) -> Option<PostgresSettings> {
+pub(super) fn database(section: &mut Section<'_>, sources: &Sources) -> Option<PostgresSettings> {
     let schema = schema(section);
     let secret = section.secret("password", "password_file");
     let url = section.text("url");
@@ -53,7 +51,7 @@ pub(super) fn database(
         }
         server.password(secret.value.as_bytes());
     }
-    let elsewhere = Elsewhere { url: own, place, environment };
+    let elsewhere = Elsewhere { url: own, place, sources };
     fill(section, &mut server, &elsewhere);
     let note = |message: &str, suggestion: &str| section.problems.note(&elsewhere.place, message, suggestion);
     let hosts = server.get_hosts().len();
@@ -72,7 +70,8 @@ pub(super) fn database(
         note("heirloom uses only a server that writes", "leave target_session_attrs out of `url`");
     }
     let tls = tls(section, &server, &elsewhere);
-    Some(PostgresSettings { server, tls, schema })
+    let migrate = section.boolean("migrate").is_none_or(|at| at.value);
+    Some(PostgresSettings { server, tls, schema, migrate })
 }
 
 fn schema(section: &mut Section<'_>) -> String {
@@ -120,11 +119,6 @@ fn split(url: &str) -> Option<(String, Vec<(String, String)>)> {
 }
 
 impl Elsewhere<'_> {
-    fn variable(&self, name: &str) -> Option<&str> {
-        let found = self.environment.iter().find(|(known, value)| known == name && !value.is_empty());
-        found.map(|(_, value)| value.as_str())
-    }
-
     /// A setting of the section, of the URL or of the variable that libpq has for it.
     fn setting(&self, section: &mut Section<'_>, key: &'static str) -> Option<At<String>> {
         let set = section.text(key);
@@ -134,7 +128,7 @@ impl Elsewhere<'_> {
         }
         let variable = format!("PG{}", key.to_ascii_uppercase());
         set.or_else(|| Some(At { value: in_url?, place: self.place.clone() })).or_else(|| {
-            let value = self.variable(&variable)?.to_owned();
+            let value = self.sources.variable(&variable)?.to_owned();
             Some(At { value, place: Place::Environment(variable) })
         })
     }
@@ -143,10 +137,10 @@ impl Elsewhere<'_> {
 /// Sets what is missing from the variables that libpq knows.
 fn fill(section: &Section<'_>, server: &mut Server, elsewhere: &Elsewhere<'_>) {
     if server.get_hosts().is_empty() {
-        for host in elsewhere.variable("PGHOST").into_iter().flat_map(|hosts| hosts.split(',')) {
+        for host in elsewhere.sources.variable("PGHOST").into_iter().flat_map(|hosts| hosts.split(',')) {
             server.host(host);
         }
-        for port in elsewhere.variable("PGPORT").into_iter().flat_map(|ports| ports.split(',')) {
+        for port in elsewhere.sources.variable("PGPORT").into_iter().flat_map(|ports| ports.split(',')) {
             let Ok(port) = port.parse() else {
                 let place = Place::Environment("PGPORT".to_owned());
                 section.problems.note(&place, "it is no port", "write a number, or one for each host");
@@ -155,13 +149,15 @@ fn fill(section: &Section<'_>, server: &mut Server, elsewhere: &Elsewhere<'_>) {
             server.port(port);
         }
     }
-    if let Some(user) = elsewhere.variable("PGUSER").filter(|_| server.get_user().is_none()) {
+    if let Some(user) = elsewhere.sources.variable("PGUSER").filter(|_| server.get_user().is_none()) {
         server.user(user);
     }
-    if let Some(name) = elsewhere.variable("PGDATABASE").filter(|_| server.get_dbname().is_none()) {
+    if let Some(name) = elsewhere.sources.variable("PGDATABASE").filter(|_| server.get_dbname().is_none()) {
         server.dbname(name);
     }
-    if let Some(password) = elsewhere.variable("PGPASSWORD").filter(|_| server.get_password().is_none()) {
+    if let Some(password) =
+        elsewhere.sources.variable("PGPASSWORD").filter(|_| server.get_password().is_none())
+    {
         server.password(password);
     }
 }

@@ -131,7 +131,7 @@ impl Config {
     fn read(mut root: Section<'_>, sources: &Sources) -> Option<Self> {
         let issuer = issuer::issuer(&mut root);
         let server = server::server(&mut root, issuer.as_deref());
-        let store = store::store(&mut root, &sources.environment);
+        let store = store::store(&mut root, sources);
         let ((data, nearly_full), keys, lead_time, (algorithm, id_token_algorithms)) =
             folders::folders(&mut root);
         let log = log::log(&mut root);

@@ -52,6 +52,13 @@ impl Sources {
             .collect();
         Self { file, environment, flags, short_secrets: false }
     }
+
+    /// The value of an environment variable that is not empty.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.environment.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 /// All sources merged into one tree.

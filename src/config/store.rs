@@ -2,6 +2,7 @@
 
 use super::database;
 use super::section::{At, Section};
+use super::sources::Sources;
 use crate::store::PostgresSettings;
 
 /// `[store]`: the kind of the store, and where it is.
@@ -20,12 +21,12 @@ enum Kind {
     Postgres,
 }
 
-/// Reads `[store]`. libpq's variables in `environment`, such as `PGHOST`, say what is left out.
-pub(super) fn store(root: &mut Section<'_>, environment: &[(String, String)]) -> Store {
+/// Reads `[store]`. libpq's environment variables, such as `PGHOST`, say what is left out.
+pub(super) fn store(root: &mut Section<'_>, sources: &Sources) -> Store {
     let mut section = root.section("store");
     let kind = section.choice("kind", &[("sled", Kind::Sled), ("postgres", Kind::Postgres)]);
     let store = match kind.map_or(Kind::Sled, |kind| kind.value) {
-        Kind::Postgres => database::database(&mut section, environment)
+        Kind::Postgres => database::database(&mut section, sources)
             .map_or(Store::Sled, |found| Store::Postgres(found.into())),
         Kind::Sled => {
             for key in database::KEYS {
@@ -33,6 +34,9 @@ pub(super) fn store(root: &mut Section<'_>, environment: &[(String, String)]) ->
                     let message = format!("`{key}` is for a database");
                     section.problems.note(&place, message, "write kind = \"postgres\", or leave it out");
                 }
+            }
+            if let Some(At { place, .. }) = section.boolean("migrate") {
+                section.problems.note(&place, "`migrate` is for a database", "leave it out");
             }
             Store::Sled
         }

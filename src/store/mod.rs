@@ -42,8 +42,8 @@ pub use self::change::{
     RecordChange, Remove, Summarize,
 };
 pub use self::history::{History, Lack, Remembered, Term};
-pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, open};
-pub use self::postgres::{PostgresSettings, PostgresTls, TlsMode};
+pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, migrate, open};
+pub use self::postgres::{Migrated, Migration, PostgresSettings, PostgresTls, TlsMode};
 pub use self::verification::Verification;
 
 /// The future of a store's answer.

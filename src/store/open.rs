@@ -5,9 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::postgres::{self, PostgresSettings, PostgresStore};
+use super::postgres::{self, Migrated, Migration, PostgresSettings, PostgresStore};
 use super::sled::{self, SledOptions, SledStore};
 use super::{History, OnFatal, Store, Verification};
+use crate::clock::Clock;
 
 /// Where a store is, which also says of which kind it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,14 +81,14 @@ impl StoreLocation {
     }
 
     /// Finds out whether the store would open, as far as that can be told without opening it or changing anything. Returns
-    /// what the operator should know.
+    /// what the operator should know; `clock` is compared with a database's.
     ///
     /// # Errors
     /// [`OpenError`] if it would not.
-    pub async fn check(&self) -> Result<Vec<String>, OpenError> {
+    pub async fn check(&self, clock: &dyn Clock) -> Result<Vec<String>, OpenError> {
         match self {
             Self::Folder(_) => Ok(Vec::new()),
-            Self::Postgres(settings) => Ok(PostgresStore::check(settings).await?),
+            Self::Postgres(settings) => Ok(PostgresStore::check(settings, clock).await?),
         }
     }
 
@@ -101,6 +102,14 @@ impl StoreLocation {
             Self::Postgres(settings) => Err(OpenError::NoFolder(settings.place())),
         }
     }
+}
+
+/// Makes a database's tables, or brings them to this version.
+///
+/// # Errors
+/// [`OpenError`]; then nothing has changed.
+pub async fn migrate(migration: &Migration) -> Result<Migrated, OpenError> {
+    Ok(PostgresStore::migrate(migration).await?)
 }
 
 /// Opens the store at a location, or creates one if there is none.

@@ -19,6 +19,7 @@ fn help_is_there_for_every_command_and_fits_a_terminal() {
         &[][..],
         &["dev"],
         &["serve"],
+        &["migrate"],
         &["openapi"],
         &["keys"],
         &["keys", "list"],

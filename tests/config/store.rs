@@ -32,6 +32,8 @@ fn a_database_is_named_by_a_url_and_its_password_by_a_file() {
 
     let socket =
         "[store]\nkind = \"postgres\"\nurl = \"postgresql://%2Frun%2Fpostgresql/users\"\nschema = \"Id 1\"";
+    assert!(database(load(socket)).migrate);
+    assert!(!database(load(&format!("{socket}\nmigrate = false"))).migrate);
     let PostgresSettings { server, schema, .. } = database(load(socket));
     assert_eq!((server.get_hosts(), schema.as_str()), (&[Host::Unix("/run/postgresql".into())][..], "Id 1"));
 }
@@ -158,6 +160,7 @@ fn mistakes_about_tls_are_told_without_the_url() {
     load("[store]\nkind = \"postgres\"\nurl = \"postgresql://a,b/db?target_session_attrs=read-write\"");
     refused("[store]\nkind = \"postgres\"\nurl = \"host=a password=tulip\"", 4, "`url` is no URL");
     refused("[store]\nsslmode = \"require\"", 3, "`sslmode` is for a database");
+    refused("[store]\nmigrate = false", 3, "`migrate` is for a database");
 }
 
 #[test]

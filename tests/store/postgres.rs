@@ -4,5 +4,6 @@ mod crash;
 mod lookups;
 mod nodes;
 mod opening;
+mod privileges;
 mod servers;
 mod tls;

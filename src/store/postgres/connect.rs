@@ -55,37 +55,22 @@ impl Connector {
         &self.known
     }
 
-    /// Makes the tables, or brings them to this version.
+    /// Makes the tables, or brings them to this version, unless that is forbidden: then they must be there.
     pub(super) async fn prepare_schema(&self) -> Result<(), OpenError> {
         let (mut client, _carrier) = self.dial().await?;
-        schema::prepare(&mut client, &self.settings).await
+        if self.settings.migrate {
+            schema::prepare(&mut client, &self.settings, None).await?;
+            return Ok(());
+        }
+        let found = schema::look(&client, &self.settings).await?;
+        found.refuse_newer(&self.settings)?;
+        found.refuse_older(&self.settings)
     }
 
-    /// Whether there is a store.
+    /// Whether there is a store that has been used.
     pub(super) async fn has_store(&self) -> Result<bool, OpenError> {
         let (client, _carrier) = self.dial().await?;
-        schema::is_there(&client, &self.settings).await
-    }
-
-    /// Finds out whether a store would open: with all that each connection does, or, if there is none, by the privileges
-    /// that making it needs. Returns warnings.
-    pub(super) async fn check(&self) -> Result<Vec<String>, OpenError> {
-        let (client, _carrier) = self.dial().await?;
-        let failed = |error| OpenError::schema(&self.settings, &error);
-        if schema::is_there(&client, &self.settings).await? {
-            self.connect().await?;
-        } else {
-            schema::may_make(&client, &self.settings).await?;
-        }
-        let mut warnings = Vec::new();
-        for setting in ["fsync", "full_page_writes"] {
-            let row = client.query_one("SELECT current_setting($1)", &[&setting]).await.map_err(failed)?;
-            if row.try_get::<_, &str>(0).map_err(failed)? != "on" {
-                warnings
-                    .push(format!("the database's {setting} is off: a power cut may lose what was answered"));
-            }
-        }
-        Ok(warnings)
+        schema::has_events(&client, &self.settings).await
     }
 
     /// Takes the data as they are, whatever is missing. A record says so until every session has been ended.
@@ -145,7 +130,8 @@ impl Connector {
         OpenError::Unreachable { place: self.settings.place(), why }
     }
 
-    async fn dial(&self) -> Result<(Client, Carrier), OpenError> {
+    /// A new connection that is not set up.
+    pub(super) async fn dial(&self) -> Result<(Client, Carrier), OpenError> {
         let Dialed { client, carrier, .. } = self.servers.newest().await?;
         Ok((client, carrier))
     }

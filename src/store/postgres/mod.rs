@@ -22,6 +22,7 @@
 //! after they were made. Appends gather while a group is under way. A group has no two appends that change the same stream or record, since the
 //! function decides all of them on what was there before.
 
+mod check;
 mod checksum;
 mod connect;
 mod failure;
@@ -30,8 +31,10 @@ mod hosts;
 mod known;
 mod link;
 mod lookups;
+mod migration;
 mod numbers;
 mod open_error;
+mod privileges;
 mod reads;
 mod records;
 mod schema;
@@ -54,6 +57,7 @@ use self::connect::Connector;
 use self::group::{Job, Prepared, Unsent, column, refusal};
 use self::link::Links;
 use self::lookups::Lookups;
+pub use self::migration::{Migrated, Migration};
 use self::numbers::{bigint, expected, limit};
 pub use self::open_error::OpenError;
 use self::records::{InsertsTwice, RecordRows};
@@ -65,6 +69,7 @@ use super::{
     Append, Appended, Expected, History, MAX_SUMMARIZED, RecordKey, RecordedEvent, Remove, Snapshot, Store,
     StoreError, StoreFuture, StoreStats, StreamId, Summarize,
 };
+use crate::clock::Clock;
 
 /// How many connections write: while the database commits one group, the next one is on its way.
 const WRITERS: usize = 2;
@@ -129,7 +134,7 @@ impl PostgresStore {
         Ok(Self { id, connector, readers, lookups, writers, queue, counters, _tasks: tasks })
     }
 
-    /// Whether there is a store in the schema.
+    /// Whether there is a store in the schema that has been used. One that has never had an event needs no keys of before.
     ///
     /// # Errors
     /// [`OpenError`] if the database can't be asked.
@@ -137,12 +142,21 @@ impl PostgresStore {
         Box::pin(Connector::new(settings.clone()).has_store()).await
     }
 
-    /// Finds out whether it would open, without changing anything. Returns what the operator should know.
+    /// Finds out whether it would open, without changing anything. Returns what the operator should know; `clock` is compared
+    /// with the database's.
     ///
     /// # Errors
     /// [`OpenError`] if it would not.
-    pub async fn check(settings: &PostgresSettings) -> Result<Vec<String>, OpenError> {
-        Box::pin(Connector::new(settings.clone()).check()).await
+    pub async fn check(settings: &PostgresSettings, clock: &dyn Clock) -> Result<Vec<String>, OpenError> {
+        Box::pin(check::check(&Connector::new(settings.clone()), clock)).await
+    }
+
+    /// Makes the tables, or brings them to this version, for a role that may not.
+    ///
+    /// # Errors
+    /// [`OpenError`]; then nothing has changed.
+    pub async fn migrate(migration: &Migration) -> Result<Migrated, OpenError> {
+        Box::pin(migration::migrate(migration)).await
     }
 
     /// What tells this store from every other; it never changes.

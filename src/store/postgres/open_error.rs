@@ -4,7 +4,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use super::failure;
-use super::settings::PostgresSettings;
+use super::settings::{PostgresSettings, quoted};
 
 /// Why a store in a database can't be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,20 +53,27 @@ pub enum OpenError {
 impl OpenError {
     pub(super) fn schema(settings: &PostgresSettings, error: &Error) -> Self {
         let lacks = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
-        let hint = if lacks { grant(settings) } else { String::new() };
-        Self::Schema { place: settings.place(), why: failure::text(error), hint }
+        let hint = if lacks { ". `heirloom serve --check` says what to grant" } else { "" };
+        Self::Schema { place: settings.place(), why: failure::text(error), hint: hint.to_owned() }
     }
 
     /// The user may not make the tables.
-    pub(super) fn may_not_make(settings: &PostgresSettings) -> Self {
+    pub(super) fn may_not_make(settings: &PostgresSettings, has_schema: bool) -> Self {
         let why = "the user may not make tables there".to_owned();
-        Self::Schema { place: settings.place(), why, hint: grant(settings) }
+        Self::Schema { place: settings.place(), why, hint: grant(settings, has_schema) }
     }
 }
 
 /// What the database's owner runs, so that the user may make the tables.
-fn grant(settings: &PostgresSettings) -> String {
-    let user = settings.server.get_user().unwrap_or("the user");
+fn grant(settings: &PostgresSettings, has_schema: bool) -> String {
+    let user = quoted(settings.server.get_user().unwrap_or("the user"));
     let schema = settings.quoted_schema();
-    format!(". As the database's owner, run: CREATE SCHEMA {schema} AUTHORIZATION \"{user}\"")
+    let statement = if has_schema {
+        format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {user}")
+    } else {
+        format!("CREATE SCHEMA {schema} AUTHORIZATION {user}")
+    };
+    format!(
+        ". Make them with `heirloom migrate` as a user who may, or, as the database's owner, run: {statement}"
+    )
 }

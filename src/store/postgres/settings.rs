@@ -14,6 +14,8 @@ pub struct PostgresSettings {
     pub tls: PostgresTls,
     /// The schema with the tables of this installation.
     pub schema: String,
+    /// Whether a start may make the tables, and change those of an older version.
+    pub migrate: bool,
 }
 
 impl PostgresSettings {
@@ -21,7 +23,7 @@ impl PostgresSettings {
     #[must_use]
     pub fn new(server: Config, schema: impl Into<String>) -> Self {
         let tls = PostgresTls { mode: TlsMode::usual(&server), ..PostgresTls::default() };
-        Self { server, tls, schema: schema.into() }
+        Self { server, tls, schema: schema.into(), migrate: true }
     }
 
     /// Where it is, for messages: without the password.

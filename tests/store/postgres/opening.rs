@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use heirloom::clock::SystemClock;
 use heirloom::store::postgres::{OpenError, PostgresSettings, PostgresStore};
 use heirloom::store::{Expected, Store, StoreError};
 use tokio_postgres::{Client, NoTls};
@@ -29,18 +30,19 @@ fn synced() -> Vec<String> {
 async fn nodes_that_start_together_on_an_empty_database_share_one_store() {
     let settings = postgres_server::settings();
     assert!(!PostgresStore::is_in(&settings).await.unwrap());
-    assert_eq!(PostgresStore::check(&settings).await.unwrap(), synced());
+    assert_eq!(PostgresStore::check(&settings, &SystemClock).await.unwrap(), synced());
     let starts: Vec<_> = (0..4).map(|_| tokio::spawn(PostgresStore::open(settings.clone()))).collect();
     let mut ids = Vec::new();
     for start in starts {
         ids.push(start.await.unwrap().unwrap().id());
     }
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    assert!(PostgresStore::is_in(&settings).await.unwrap());
-    assert_eq!(PostgresStore::check(&settings).await.unwrap(), synced());
+    assert!(!PostgresStore::is_in(&settings).await.unwrap(), "it was never used");
+    assert_eq!(PostgresStore::check(&settings, &SystemClock).await.unwrap(), synced());
     let store = PostgresStore::open(settings.clone()).await.unwrap();
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
     drop(store);
+    assert!(PostgresStore::is_in(&settings).await.unwrap());
     let again = PostgresStore::open(settings).await.unwrap();
     assert_eq!((again.id(), again.stats().position), (ids[0], 1));
     assert_eq!(whole_log(&again).await.len(), 1);
@@ -65,7 +67,7 @@ async fn who_may_not_make_the_schema_is_told_what_to_run() {
     let mut weak = settings.clone();
     weak.server.user("weak");
     let error = PostgresStore::open(weak.clone()).await.unwrap_err().to_string();
-    let checked = PostgresStore::check(&weak).await.unwrap_err().to_string();
+    let checked = PostgresStore::check(&weak, &SystemClock).await.unwrap_err().to_string();
     assert_eq!(error.split_once("run: ").unwrap().1, checked.split_once("run: ").unwrap().1);
     let (_, command) = error.split_once("run: ").unwrap_or_else(|| panic!("{error}"));
     raw(&settings).await.batch_execute(command).await.unwrap();
