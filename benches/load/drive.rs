@@ -225,7 +225,8 @@ impl Stage {
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    /// Takes in what another connection measured.
+    pub(crate) fn add(&mut self, other: Self) {
         self.micros.extend(other.micros);
         self.busy += other.busy;
         self.errors += other.errors;
@@ -244,7 +245,8 @@ impl Tally {
     }
 }
 
-async fn repeat(
+/// Repeats the work of one connection until `end`.
+pub(crate) async fn repeat(
     mut work: Work,
     mut connection: Connection,
     target: Rc<Target>,

@@ -57,12 +57,30 @@ impl Installation {
         if let Some(kept) = kept.filter(|kept| kept.join(SEED).exists()) {
             copy(kept, &folder)?;
         }
+        Self::with(folder, algorithm, "")
+    }
+
+    /// Makes an installation whose store is elsewhere; `store` is that section of its configuration.
+    pub(crate) fn on_store(folder: PathBuf, algorithm: Algorithm, store: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        Self::with(folder, algorithm, store)
+    }
+
+    /// Makes another node of the same issuer, with the same keys.
+    pub(crate) fn another_node(&self, folder: PathBuf, store: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        let (port, metrics) = free_ports()?;
+        let node = Self { folder, port, metrics };
+        fs::write(node.config_file(), config(self.port, (port, metrics), &self.keys(), store))?;
+        Ok(node)
+    }
+
+    fn with(folder: PathBuf, algorithm: Algorithm, store: &str) -> anyhow::Result<Self> {
         // The port is part of the issuer, so it is chosen before the start.
-        let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-        let [port, metrics] = free.map(|listener| anyhow::Ok(listener?.local_addr()?.port()));
-        let (port, metrics) = (port?, metrics?);
+        let (port, metrics) = free_ports()?;
         let installation = Self { folder, port, metrics };
-        fs::write(installation.config_file(), config(port, metrics))?;
+        let config = config(port, (port, metrics), Path::new("keys"), store);
+        fs::write(installation.config_file(), config)?;
         if algorithm == Algorithm::Es256 && !installation.keys().exists() {
             installation.make_es256_key()?;
         }
@@ -120,6 +138,12 @@ impl Installation {
     }
 }
 
+fn free_ports() -> anyhow::Result<(u16, u16)> {
+    let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let [port, metrics] = free.map(|listener| anyhow::Ok(listener?.local_addr()?.port()));
+    Ok((port?, metrics?))
+}
+
 /// Copies a folder. The file that marks the copy as complete is copied last.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
@@ -138,11 +162,11 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// A configuration as in production, except that one chain may be refreshed, and one person sign in, without a limit.
-fn config(port: u16, metrics: u16) -> String {
-    let (api, secret) = API;
+fn config(issuer: u16, (port, metrics): (u16, u16), keys: &Path, store: &str) -> String {
+    let ((api, secret), keys) = (API, keys.display());
     format!(
         r#"
-issuer = "http://127.0.0.1:{port}"
+issuer = "http://127.0.0.1:{issuer}"
 
 [server]
 listen = "127.0.0.1:{port}"
@@ -152,7 +176,7 @@ metrics = "127.0.0.1:{metrics}"
 folder = "data"
 
 [keys]
-folder = "keys"
+folder = "{keys}"
 
 [grants]
 password = true
@@ -187,6 +211,7 @@ secret = "{secret}"
 grants = ["client_credentials"]
 scopes = ["read"]
 introspects = ["https://api.example.com"]
-"#
+
+{store}"#
     )
 }

@@ -27,6 +27,7 @@
 //! | [`figures`] | the measured figures, and their medians |
 //! | [`report`], [`bars`] | the tables, and JSON |
 //! | [`proof`] | what must be true after the run |
+//! | [`cluster`] | `--store postgres`: nodes on one database |
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::print_stdout,
@@ -39,6 +40,7 @@ mod bare;
 mod bars;
 mod browser;
 mod chain;
+mod cluster;
 mod connection;
 mod drive;
 mod figures;
@@ -48,6 +50,9 @@ mod keys;
 mod limits;
 mod measure;
 mod options;
+#[path = "../../tests/support/postgres.rs"]
+#[expect(clippy::unwrap_used, clippy::panic, dead_code, reason = "the server that the tests start")]
+mod postgres_server;
 mod proof;
 mod report;
 mod rows;
@@ -59,7 +64,7 @@ mod work;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use self::options::Options;
+use self::options::{Options, StoreKind};
 
 /// The allocator of heirloom, so that the servers that know no OAuth have it too. The generator and the limits also use
 /// it.
@@ -77,7 +82,11 @@ fn main() -> anyhow::Result<()> {
     }
     // One thread, so that the generator takes as little CPU time as possible from the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, run(options))
+    let local = tokio::task::LocalSet::new();
+    match options.store {
+        StoreKind::Sled => local.block_on(&runtime, run(options)),
+        StoreKind::Postgres => local.block_on(&runtime, cluster::run(&options)),
+    }
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueEnum};
 use url::Url;
 
 use super::bare::Bare;
@@ -31,6 +31,10 @@ pub(crate) struct Options {
     /// Keep the sessions that are made before the start in DIR, and use them in the next run
     #[arg(long, value_name = "DIR")]
     pub(crate) seeds: Option<PathBuf>,
+    /// Where sessions are: `postgres` measures refreshes by nodes on a database, which it starts itself, beside the embedded
+    /// store
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["only", "target"])]
+    pub(crate) store: StoreKind,
     /// Only the row of this name, or all rows whose names contain this text; may be given several times
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
@@ -51,6 +55,16 @@ pub(crate) struct Options {
     /// The folder that this server stores in
     #[arg(long, hide = true, default_value = ".")]
     pub(crate) folder: PathBuf,
+}
+
+/// Where sessions are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreKind {
+    /// In the embedded store.
+    #[default]
+    Sled,
+    /// In a PostgreSQL database.
+    Postgres,
 }
 
 /// A server other than the one of this crate.

@@ -7,13 +7,12 @@ use std::fmt;
 use anyhow::{Context as _, ensure};
 use heirloom::oauth::SessionId;
 use heirloom::session::{EndReason, SessionEvent, state};
-use heirloom::store::Store as _;
+use heirloom::store::Store;
 use heirloom::store::sled::{SledOptions, SledStore};
 
 use super::chain::{Chain, Pool};
 use super::connection::Connection;
 use super::drive::Stage;
-use super::installation::Installation;
 use super::seed::ROTATIONS;
 use super::server::Server;
 use super::target::Target;
@@ -24,11 +23,21 @@ const OLD: u64 = 6;
 const ENDED: usize = 256;
 
 /// What was proved about heirloom.
-struct Proof {
-    tokens: usize,
-    ended: usize,
-    chains: usize,
-    rotations: u64,
+pub(crate) struct Proof {
+    pub(crate) of: Told,
+    pub(crate) tokens: usize,
+    pub(crate) ended: usize,
+    pub(crate) chains: usize,
+    pub(crate) rotations: u64,
+}
+
+/// What was killed before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The server.
+    Server,
+    /// All nodes, and their database.
+    Database,
 }
 
 /// Kills the server, starts it again, and proves everything.
@@ -40,21 +49,27 @@ pub(crate) async fn prove(stage: Stage) -> anyhow::Result<String> {
     // Within the window, an old token would get the newest pair instead of ending the session.
     let no_window = [("HEIRLOOM__TOKENS__RETRY_WINDOW", "0s")];
     let (mut server, _) = Server::start_with(&installation, &no_window).await?;
-    let mut connection = Connection::open(target.address).await?;
-    // The chains with the most rotations.
-    pool.resting.make_contiguous().sort_unstable_by_key(|chain| std::cmp::Reverse(chain.rotations));
-    for chain in pool.resting.iter_mut().take(ENDED) {
-        chain.is_one_line(&target, &mut connection).await?;
-    }
+    let ended = every_chain_is_one_line(&target, &mut pool).await?;
     let tokens = none_given_twice(&pool, &mut given)?;
     server.kill()?;
-    let rotations = rotations_in_the_log(&installation, &pool).await?;
-    let (chains, ended) = (pool.resting.len(), pool.resting.len().min(ENDED));
-    Ok(Proof { tokens, ended, chains, rotations }.to_string())
+    let store = SledStore::open(&installation.data(), SledOptions::default())?;
+    let rotations = rotations_in_the_log(&store, &pool).await?;
+    let chains = pool.resting.len();
+    Ok(Proof { of: Told::Server, tokens, ended, chains, rotations }.to_string())
+}
+
+/// Checks the chains with the most rotations. Returns how many.
+pub(crate) async fn every_chain_is_one_line(target: &Target, pool: &mut Pool) -> anyhow::Result<usize> {
+    let mut connection = Connection::open(target.address).await?;
+    pool.resting.make_contiguous().sort_unstable_by_key(|chain| std::cmp::Reverse(chain.rotations));
+    for chain in pool.resting.iter_mut().take(ENDED) {
+        chain.is_one_line(target, &mut connection).await?;
+    }
+    Ok(pool.resting.len().min(ENDED))
 }
 
 /// Fails if a refresh token was given twice. Returns the number of tokens.
-fn none_given_twice(pool: &Pool, given: &mut Vec<u64>) -> anyhow::Result<usize> {
+pub(crate) fn none_given_twice(pool: &Pool, given: &mut Vec<u64>) -> anyhow::Result<usize> {
     given.extend(pool.resting.iter().flat_map(|chain| &chain.given));
     let tokens = given.len();
     given.sort_unstable();
@@ -95,9 +110,8 @@ struct Line {
 
 /// Reads the log from where the server began, and checks that each session's generations follow one another, and are as
 /// many as were acknowledged.
-async fn rotations_in_the_log(installation: &Installation, pool: &Pool) -> anyhow::Result<u64> {
+pub(crate) async fn rotations_in_the_log(store: &dyn Store, pool: &Pool) -> anyhow::Result<u64> {
     let seeded = pool.seeded.as_ref().context("nothing is known of the sessions")?;
-    let store = SledStore::open(&installation.data(), SledOptions::default())?;
     let mut lines: HashMap<SessionId, Line> = HashMap::new();
     let mut after = seeded.position;
     loop {
@@ -160,10 +174,14 @@ impl Line {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tokens, ended, chains, rotations } = self;
+        let Self { of, tokens, ended, chains, rotations } = self;
+        let killed = match of {
+            Told::Server => "after a SIGKILL and a start on the same folder",
+            Told::Database => "after a SIGKILL of all nodes and of the whole database, and a start of both",
+        };
         write!(
             f,
-            "after a SIGKILL and a start on the same folder: {tokens} refresh tokens, none given twice; each of {ended} \
+            "{killed}: {tokens} refresh tokens, none given twice; each of {ended} \
              sessions refreshed by its last token and ended by its first; {rotations} rotations of {chains} sessions in \
              the log, one upon the other, all that were acknowledged and no other."
         )

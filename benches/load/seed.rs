@@ -12,6 +12,7 @@ use heirloom::app::assemble::{Environment, make_keys};
 use heirloom::app::{App, policy};
 use heirloom::client::Registration;
 use heirloom::clock::{Clock, Steps, SystemClock, Timestamp};
+use heirloom::config::{self, Config};
 use heirloom::oauth::{
     Generation, Kid, MacKeys, Nonce, RefreshToken, RefreshTokenCodec, Scope, SessionEpoch, SessionId, UserId,
 };
@@ -20,8 +21,9 @@ use heirloom::password::hash::Cost;
 use heirloom::password::pool::Source;
 use heirloom::random::Random;
 use heirloom::session::{self, Device, Presented, Refresh, Session, Start, device, index};
+use heirloom::store::postgres::PostgresStore;
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
-use heirloom::store::{Append, Expected, RecordChange, Store as _};
+use heirloom::store::{Append, Expected, RecordChange, Store};
 use heirloom::token::{IfMissing, KeysFolder, RefreshSecrets};
 use heirloom::user::{self, Command, User, Username, vault};
 use serde::{Deserialize, Serialize};
@@ -128,10 +130,7 @@ pub(crate) async fn seed(installation: &Installation, sessions: usize) -> anyhow
 async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyhow::Result<u64> {
     let (config, clock) = (installation.config()?, Arc::new(SystemClock) as Arc<dyn Clock>);
     make_keys(&config, &clock)?;
-    let limits = GroupLimits { keys: 4096, bytes: 4 * 1024 * 1024 };
-    let options =
-        SledOptions { limits, queue: AT_ONCE, cache_bytes: 512 * 1024 * 1024, ..SledOptions::default() };
-    let store = Arc::new(SledStore::open(&config.data, options)?);
+    let store = open(&config).await?;
     let random = Random::system();
     let app =
         App::assemble(&config, Environment { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
@@ -153,9 +152,19 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     Ok(store.stats().position)
 }
 
+async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    if let config::Store::Postgres(settings) = &config.store {
+        return Ok(Arc::new(PostgresStore::open((**settings).clone()).await?));
+    }
+    let limits = GroupLimits { keys: 4096, bytes: 4 * 1024 * 1024 };
+    let options =
+        SledOptions { limits, queue: AT_ONCE, cache_bytes: 512 * 1024 * 1024, ..SledOptions::default() };
+    Ok(Arc::new(SledStore::open(&config.data, options)?))
+}
+
 /// Makes the appends and waits until all are durable.
 async fn append_all(
-    store: &Arc<SledStore>,
+    store: &Arc<dyn Store>,
     (what, count): (&'static str, usize),
     make: impl Fn(usize) -> anyhow::Result<Append> + 'static,
 ) -> anyhow::Result<()> {

@@ -182,11 +182,22 @@ pub(crate) fn machine_cpu_seconds() -> anyhow::Result<f64> {
     Ok(busy.map(|(_, ticks)| ticks).sum::<f64>() / TICKS)
 }
 
-fn cpu_seconds(pid: &str) -> anyhow::Result<f64> {
+/// The CPU seconds of a process so far.
+pub(crate) fn cpu_seconds(pid: &str) -> anyhow::Result<f64> {
+    Ok(times(pid)?.iter().take(2).sum::<f64>() / TICKS)
+}
+
+/// The CPU seconds of a process, with those of its children that have ended.
+pub(crate) fn cpu_seconds_with_children(pid: &str) -> anyhow::Result<f64> {
+    Ok(times(pid)?.iter().sum::<f64>() / TICKS)
+}
+
+/// Ticks as user and in the system, then those of the children that have ended.
+fn times(pid: &str) -> anyhow::Result<[f64; 4]> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The program's name, in brackets, may contain any character.
     let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
-    let (user, system) = (times.next().context("no utime")??, times.next().context("no stime")??);
-    Ok((user + system) / TICKS)
+    let mut next = || anyhow::Ok(times.next().context("no CPU time")??);
+    Ok([next()?, next()?, next()?, next()?])
 }

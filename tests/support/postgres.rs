@@ -122,7 +122,7 @@ fn program(name: &str) -> Command {
 }
 
 /// Where a program of PostgreSQL is. Debian has the newest of its servers in a folder of its own.
-fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     folders.sort();
