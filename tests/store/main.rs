@@ -27,6 +27,7 @@ use heirloom::store::sled::{SledOptions, SledStore};
 contract::keeps!(sled_store, |folder| SledStore::open(&folder.join("data"), SledOptions::default()).unwrap());
 contract::keeps!(memory_store, |_| MemoryStore::new());
 contract::keeps!(postgres_store, |_| now(PostgresStore::open(postgres_server::settings())).unwrap());
+contract::keeps!(pooled_postgres_store, |_| now(PostgresStore::open(postgres::pooler::settings())).unwrap());
 
 /// Waits for a future inside of the test's runtime.
 fn now<T>(future: impl Future<Output = T>) -> T {

@@ -1,9 +1,11 @@
 //! What only the store in PostgreSQL does.
 
 mod crash;
+mod durability;
 mod lookups;
 mod nodes;
 mod opening;
+pub(crate) mod pooler;
 mod privileges;
 mod servers;
 mod tls;

@@ -15,10 +15,15 @@ use heirloom::store::postgres::PostgresSettings;
 
 /// A place of its own on the shared server.
 pub(crate) fn settings() -> PostgresSettings {
-    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    SERVER.get_or_init(PostgresServer::start).settings(&format!("test {number}"))
+    shared().settings(&format!("test {number}"))
+}
+
+/// The shared server.
+pub(crate) fn shared() -> &'static PostgresServer {
+    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+    SERVER.get_or_init(PostgresServer::start)
 }
 
 /// A server in a folder of its own, which is removed when it ends.
@@ -35,14 +40,11 @@ impl PostgresServer {
 
     /// A server with what `prepare` says of its configuration. It gets the server's folder, and may write files there.
     pub(crate) fn start_with(prepare: impl FnOnce(&Path) -> String) -> Self {
-        let folder = tempfile::Builder::new().prefix("heirloom-postgres-").tempdir().unwrap().keep();
-        if is_root() {
-            succeed(Command::new("chown").arg("nobody").arg(&folder));
-        }
+        let folder = folder_of_its_own();
         let mut initdb = program("initdb");
         initdb.args(["-U", "heirloom", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]);
         succeed(initdb.arg(folder.join("data")));
-        std::fs::write(folder.join("data/postgresql.auto.conf"), prepare(&folder)).unwrap();
+        std::fs::write(folder.join("data/postgresql.auto.conf"), prepare(&folder) + "\n").unwrap();
         if is_root() {
             succeed(Command::new("chown").arg("-R").arg("nobody").arg(&folder));
         }
@@ -77,7 +79,7 @@ impl PostgresServer {
         PostgresSettings::new(server, schema)
     }
 
-    fn guard(folder: &Path) -> Child {
+    pub(crate) fn guard(folder: &Path) -> Child {
         let fsync = std::env::var("HEIRLOOM_TEST_POSTGRES_FSYNC").unwrap_or_else(|_| "on".to_owned());
         let mut server = program("postgres");
         server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
@@ -111,8 +113,12 @@ impl Drop for PostgresServer {
 }
 
 /// One of the server's programs, as a user that it accepts: it refuses root.
-fn program(name: &str) -> Command {
-    let path = path(name);
+pub(crate) fn program(name: &str) -> Command {
+    as_another_than_root(path(name))
+}
+
+/// A program, as the user `nobody` if we are root.
+pub(crate) fn as_another_than_root(path: PathBuf) -> Command {
     if !is_root() {
         return Command::new(path);
     }
@@ -136,11 +142,20 @@ pub(crate) fn path(name: &str) -> PathBuf {
     })
 }
 
+/// A temporary folder of the user that the server runs as.
+pub(crate) fn folder_of_its_own() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("heirloom-postgres-").tempdir().unwrap().keep();
+    if is_root() {
+        succeed(Command::new("chown").arg("nobody").arg(&folder));
+    }
+    folder
+}
+
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn succeed(command: &mut Command) -> Vec<u8> {
+pub(crate) fn succeed(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout

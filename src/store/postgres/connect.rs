@@ -1,9 +1,10 @@
-//! Makes connections: each is set up, finds the database that it expects, and has all statements prepared.
+//! Makes connections: each finds the database that it expects. None is set up, since a pooler would not keep that.
 
 use std::sync::Arc;
 
 use tokio::time::timeout;
 use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::super::RecordKey;
 use super::checksum::{Owner, sealed};
@@ -11,40 +12,22 @@ use super::known::{Found, Known, Refusal};
 use super::open_error::OpenError;
 use super::schema;
 use super::servers::{Carrier, Dialed, PATIENCE, Servers};
-use super::session::{Session, Statements};
+use super::session::{Server, Session};
 use super::settings::PostgresSettings;
-
-/// What each connection says first. Waiting for a lock ends before a statement does, and both end before the caller gives
-/// up (`Session`). Statements find their rows by an index, whatever the planner believes about tables that grow. A commit
-/// is on the disk before it is answered, whatever the database's default is; where standbys must have replayed it too, that
-/// stays.
-const SETUP: &str = "
-    SET lock_timeout = '4s';
-    SET statement_timeout = '6s';
-    SET idle_in_transaction_session_timeout = '6s';
-    SET idle_session_timeout = 0;
-    SET client_connection_check_interval = '1s';
-    SET default_transaction_isolation = 'read committed';
-    SET jit = off;
-    SET plan_cache_mode = force_generic_plan;
-    SET enable_seqscan = off;
-    SET enable_bitmapscan = off;
-    SET enable_hashjoin = off;
-    SET enable_mergejoin = off;
-    SELECT set_config('synchronous_commit',
-        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false);
-";
+use super::statements::Statements;
 
 /// Makes connections to one database.
 pub(super) struct Connector {
     settings: PostgresSettings,
     servers: Servers,
+    statements: Arc<Statements>,
     known: Arc<Known>,
 }
 
 impl Connector {
     pub(super) fn new(settings: PostgresSettings) -> Self {
-        Self { servers: Servers::of(&settings), settings, known: Arc::default() }
+        let statements = Arc::new(Statements::of(&settings));
+        Self { servers: Servers::of(&settings), settings, statements, known: Arc::default() }
     }
 
     pub(super) const fn settings(&self) -> &PostgresSettings {
@@ -77,12 +60,16 @@ impl Connector {
     pub(super) async fn accept_restored(&self) -> Result<(), OpenError> {
         let Dialed { client, carrier: _carrier, system, timeline } = self.servers.newest().await?;
         let failed = |error| OpenError::schema(&self.settings, &error);
-        let setup = format!("SET search_path = {};{SETUP}", self.settings.quoted_schema());
-        client.batch_execute(&setup).await.map_err(failed)?;
         let key = RecordKey::restored();
         let content = sealed(Owner::Record(&key), &[]);
-        let accept = "SELECT accept_1($1, $2, $3, $4)";
-        client.execute(accept, &[&system, &timeline, &key.as_bytes(), &content]).await.map_err(failed)?;
+        let accept = self.settings.in_schema("SELECT heirloom.accept_1($1, $2, $3, $4)");
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&system, Type::INT8),
+            (&timeline, Type::INT8),
+            (&key.as_bytes(), Type::BYTEA),
+            (&content, Type::BYTEA),
+        ];
+        client.query_typed(&accept, &parameters).await.map_err(failed)?;
         Ok(())
     }
 
@@ -108,11 +95,15 @@ impl Connector {
         let failed = |error| Failed::Open(OpenError::schema(&self.settings, &error));
         let other = |why| OpenError::Other { place: self.settings.place(), why };
         let Dialed { client, carrier, system, timeline } = dialed;
-        let setup = format!("SET search_path = {};{SETUP}", self.settings.quoted_schema());
-        client.batch_execute(&setup).await.map_err(failed)?;
-        let statements = Statements::prepare(&client).await.map_err(failed)?;
-        let arrive = "SELECT store, last, marks, began, accepted FROM arrive_1($1, $2)";
-        let row = client.query_one(arrive, &[&system, &timeline]).await.map_err(failed)?;
+        let arrive = "SELECT store, last, marks, began, accepted, current_setting('transaction_isolation')
+                      FROM heirloom.arrive_1($1, $2)";
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&system, Type::INT8), (&timeline, Type::INT8)];
+        let arrived = client.query_typed_one(&self.settings.in_schema(arrive), &parameters).await;
+        let row = arrived.map_err(failed)?;
+        let isolation: &str = row.try_get(5).map_err(failed)?;
+        if isolation != "read committed" {
+            return Err(Failed::Open(OpenError::isolation(&self.settings, isolation)));
+        }
         let found = Found::of(&row).map_err(|error| Failed::Open(other(error.to_string())))?;
         let term = self.known.take_in(found, acknowledged).map_err(|refusal| match refusal {
             Refusal::AnotherStore => {
@@ -120,7 +111,8 @@ impl Connector {
             }
             Refusal::Lacking(why) => Failed::Open(other(why)),
         })?;
-        Ok((Session::new(client, statements, (Arc::clone(&self.known), term)), carrier))
+        let server = Server { known: Arc::clone(&self.known), term, timeline };
+        Ok((Session::new(client, Arc::clone(&self.statements), server), carrier))
     }
 
     fn waiting(&self) -> OpenError {

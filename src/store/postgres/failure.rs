@@ -18,11 +18,14 @@ pub(super) fn store_error(error: &Error) -> StoreError {
     }
 }
 
-/// Whether the connection is of no more use, although it may be open: it leads to a server that only reads, or to one
-/// that does not know our statements.
+/// What the schema's functions say on another head than the expected one.
+const OTHER_HEAD: &str = "HL001";
+
+/// Whether the connection is of no more use, although it may be open: it leads to a server that only reads, or to another
+/// store than the expected one. The next connection finds out which, and says so.
 pub(super) fn is_useless(error: &Error) -> bool {
-    let useless = [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::INVALID_SQL_STATEMENT_NAME];
-    error.is_closed() || error.code().is_some_and(|code| useless.contains(code))
+    let useless = |code: &SqlState| *code == SqlState::READ_ONLY_SQL_TRANSACTION || code.code() == OTHER_HEAD;
+    error.is_closed() || error.code().is_some_and(useless)
 }
 
 /// The error for the operator.

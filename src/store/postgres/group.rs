@@ -9,7 +9,8 @@ use super::super::{Append, Appended, RecordKey, StoreError, StreamId};
 use super::checksum::{Owner, sealed};
 use super::numbers::{bigint, expected, number};
 use super::records::{InsertsTwice, RecordRows};
-use super::session::{Query, Session};
+use super::session::Session;
+use super::statements::Query;
 
 /// The most appends in a group, and the most bytes of their values.
 const MOST_APPENDS: usize = 128;

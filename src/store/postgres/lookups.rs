@@ -11,7 +11,8 @@ use tokio_postgres::Row;
 use super::super::{RecordKey, Snapshot, StoreError, StreamId};
 use super::link::Links;
 use super::reads;
-use super::session::{Query, Session};
+use super::session::Session;
+use super::statements::Query;
 
 /// How many batches may be under way at a time. More of them would be smaller, and take more of the processor's time.
 pub(super) const UNDER_WAY: usize = 2;

@@ -6,16 +6,18 @@
 //!   defines (`schema/1.sql` says why); so are a removal and a summary. All of them, from whichever node, lock one row
 //!   first: changes come one after another, nothing waits in a circle, and positions have no gaps and are in the order
 //!   in which changes become visible.
-//! - **Durable.** `synchronous_commit` is on for every connection, whatever the database's default is. What standbys
+//! - **Durable.** Every change sets `synchronous_commit` to on, whatever the database's default is. What standbys
 //!   promise is the database's configuration; its `fsync` must be on.
 //! - **Reads** see what is committed, and so what is durable.
 //! - **Unknown outcomes.** After [`StoreError::Unavailable`] a change may still be committed: by a server that no longer
-//!   reaches us, at most until its statement time-out (6 s). A retry that expects the same version can't be in conflict with
+//!   reaches us, after it has waited for a lock for at most 4 s. A retry that expects the same version can't be in conflict with
 //!   that: only one of the two succeeds.
 //! - **While the database is away** every call fails at once. The connections are made again, with growing pauses.
 //! - **The same database.** A connection to another store, to one that lacks what was acknowledged to this process, or to a
 //!   server from before a fail-over is refused (`known.rs`), and so is a server that only reads. Of several hosts, the one
-//!   on the highest timeline counts.
+//!   on the highest timeline counts. Every statement looks again, since a pooler may have changed the server meanwhile.
+//! - **No state of a connection.** Nothing is set and nothing is prepared, so a pooler may give each transaction another
+//!   connection.
 //! - **Checked.** Values begin with a checksum.
 //!
 //! Lookups of all requests gather too: while one statement is under way, the next ones wait for the next, which is sent
@@ -41,6 +43,7 @@ mod schema;
 mod servers;
 mod session;
 mod settings;
+mod statements;
 mod tls;
 mod writer;
 
@@ -61,8 +64,8 @@ pub use self::migration::{Migrated, Migration};
 use self::numbers::{bigint, expected, limit};
 pub use self::open_error::OpenError;
 use self::records::{InsertsTwice, RecordRows};
-use self::session::Query;
 pub use self::settings::PostgresSettings;
+use self::statements::Query;
 pub use self::tls::{PostgresTls, TlsMode};
 use self::writer::{Counters, Gatherer, Writer};
 use super::{

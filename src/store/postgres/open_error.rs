@@ -57,6 +57,17 @@ impl OpenError {
         Self::Schema { place: settings.place(), why: failure::text(error), hint: hint.to_owned() }
     }
 
+    /// Transactions would not see what was committed while they waited.
+    pub(super) fn isolation(settings: &PostgresSettings, isolation: &str) -> Self {
+        let why = format!("its transactions are {isolation}");
+        let user = settings.server.get_user().unwrap_or("the user");
+        let hint = format!(
+            ". Run: ALTER ROLE \"{user}\" SET default_transaction_isolation = 'read committed'; and have a pooler \
+             connect again"
+        );
+        Self::Schema { place: settings.place(), why, hint }
+    }
+
     /// The user may not make the tables.
     pub(super) fn may_not_make(settings: &PostgresSettings, has_schema: bool) -> Self {
         let why = "the user may not make tables there".to_owned();

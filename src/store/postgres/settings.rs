@@ -35,6 +35,11 @@ impl PostgresSettings {
         format!("schema {} of database {database} at {}", self.schema, hosts.join(", "))
     }
 
+    /// A statement in which `heirloom.` stands for the schema.
+    pub(super) fn in_schema(&self, statement: &str) -> String {
+        statement.replace("heirloom.", &format!("{}.", self.quoted_schema()))
+    }
+
     /// The schema as an SQL identifier.
     pub(super) fn quoted_schema(&self) -> String {
         quoted(&self.schema)

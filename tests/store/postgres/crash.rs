@@ -12,7 +12,7 @@ use crate::postgres_server::PostgresServer;
 
 /// Appends to a stream of its own until `end`. After an unknown outcome it loads, and goes on from there. Returns the
 /// version that it knows of, and how many outcomes were unknown.
-async fn append_until(store: Tested, name: String, end: Instant) -> (u64, u64) {
+pub(super) async fn append_until(store: Tested, name: String, end: Instant) -> (u64, u64) {
     let (mut version, mut unknown) = (0, 0);
     while Instant::now() < end {
         let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };

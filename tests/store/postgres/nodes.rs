@@ -8,6 +8,7 @@ use std::time::Duration;
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, StoreError};
 
+use super::durability::syncs;
 use crate::contract::{Tested, append, insert, key, put, stream, whole_log};
 use crate::postgres_server;
 
@@ -184,16 +185,4 @@ async fn appends_that_come_together_share_their_syncs() {
     let synced = syncs(&settings).await - before;
     println!("{} appends, {} groups, {synced} syncs", stats.changes, stats.groups);
     assert!(synced < 64 * 20 / 4, "{synced} syncs");
-}
-
-/// How often the write-ahead log was synced, which connections report at their end.
-async fn syncs(settings: &PostgresSettings) -> i64 {
-    let (client, connection) = settings.server.connect(tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    let others = "SELECT count(*) FROM pg_stat_activity
-                  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    while client.query_one(others, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    client.query_one("SELECT wal_sync FROM pg_stat_wal", &[]).await.unwrap().get(0)
 }

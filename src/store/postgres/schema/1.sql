@@ -5,6 +5,10 @@
 -- circle. The changes are functions in PL/pgSQL because each statement of one sees everything that was committed before
 -- it began: the changes that it waited for at `head` too. A single statement with data-modifying CTEs would not: it has
 -- one snapshot, from before it waited, and would miss the deletion of a record that somebody made meanwhile.
+--
+-- Nothing depends on what a connection has set, since a pooler gives each transaction any of its connections. What is
+-- called from outside sets what it needs: where names are looked up (`FROM CURRENT` is this schema), how long it waits
+-- for a lock, and that its statements find their rows by an index, whatever the planner believes about tables that grow.
 
 -- The last position that was given to an event, and what tells this store from every other.
 CREATE TABLE head (
@@ -35,13 +39,49 @@ CREATE TABLE record (
     value bytea NOT NULL
 );
 
+-- From here to its commit, the transaction is one that the database has on its disk before it says that it is
+-- committed, whatever is set. Where standbys must have replayed it too, that stays.
+CREATE FUNCTION commit_durably_1() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+END
+$$;
+
 -- Locks `head` and says its position.
-CREATE FUNCTION lock_head_1() RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION lock_head_1() RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     last bigint;
 BEGIN
-    SELECT position INTO STRICT last FROM head FOR NO KEY UPDATE;
+    PERFORM commit_durably_1();
+    SELECT position INTO STRICT last FROM head WHERE singleton FOR NO KEY UPDATE;
     RETURN last;
+END
+$$;
+
+-- Whether this is the store that the caller expects, with all that was acknowledged to it, and the server to which it
+-- connected: true, or it fails (HL001), and the caller connects again to find out more. A pooler may have changed the
+-- server. On one that only reads, what other nodes acknowledged may be missing. A null timeline is not known.
+CREATE FUNCTION expect_head_1(expected_store bytea, acknowledged bigint, expected_timeline bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    last head;
+BEGIN
+    SELECT * INTO STRICT last FROM head WHERE singleton;
+    IF last.store IS DISTINCT FROM expected_store THEN
+        RAISE EXCEPTION 'this is the store of another installation' USING ERRCODE = 'HL001';
+    ELSIF last.position < acknowledged THEN
+        RAISE EXCEPTION 'the store ends at position %, but % was acknowledged', last.position, acknowledged
+            USING ERRCODE = 'HL001';
+    ELSIF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'the server only reads' USING ERRCODE = 'HL001';
+    ELSIF expected_timeline IS NOT NULL
+        AND expected_timeline <> ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
+    THEN
+        RAISE EXCEPTION 'another server has taken over' USING ERRCODE = 'HL001';
+    END IF;
+    RETURN true;
 END
 $$;
 
@@ -77,8 +117,12 @@ CREATE FUNCTION append_1(
     streams bytea[], expected bigint[], versions bigint[], snapshots bytea[],
     event_of integer[], event_versions bigint[], events bytea[],
     record_of integer[], keys bytea[], contents bytea[], inserted boolean[],
+    expected_store bytea, acknowledged bigint, expected_timeline bigint,
     OUT outcomes integer[], OUT before bigint
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET search_path FROM CURRENT SET lock_timeout = '4s' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 DECLARE
     taken integer[] := '{}';
     added bigint;
@@ -86,6 +130,7 @@ DECLARE
     changed_contents bytea[];
 BEGIN
     before := lock_head_1();
+    PERFORM expect_head_1(expected_store, acknowledged, expected_timeline);
     IF true = ANY (inserted) THEN
         taken := ARRAY(
             SELECT change.append FROM unnest(record_of, keys, inserted) AS change (append, key, inserted)
@@ -125,10 +170,15 @@ $$;
 
 -- Removes a stream. Outcomes as of append_1.
 CREATE FUNCTION remove_1(
-    removed bytea, expected bigint, keys bytea[], contents bytea[], inserted boolean[], OUT outcome integer
-) LANGUAGE plpgsql AS $$
+    removed bytea, expected bigint, keys bytea[], contents bytea[], inserted boolean[],
+    expected_store bytea, acknowledged bigint, expected_timeline bigint, OUT outcome integer
+) LANGUAGE plpgsql
+SET search_path FROM CURRENT SET lock_timeout = '4s' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 BEGIN
     PERFORM lock_head_1();
+    PERFORM expect_head_1(expected_store, acknowledged, expected_timeline);
     IF coalesce((SELECT version FROM stream WHERE id = removed), 0) <> expected THEN
         outcome := 1;
     ELSIF is_taken_1(keys, inserted) THEN
@@ -146,10 +196,15 @@ $$;
 -- events than `most`.
 CREATE FUNCTION summarize_1(
     summarized bytea, expected bigint, first_version bigint, last_version bigint, summary bytea, most bigint,
-    keys bytea[], contents bytea[], inserted boolean[], OUT outcome integer
-) LANGUAGE plpgsql AS $$
+    keys bytea[], contents bytea[], inserted boolean[],
+    expected_store bytea, acknowledged bigint, expected_timeline bigint, OUT outcome integer
+) LANGUAGE plpgsql
+SET search_path FROM CURRENT SET lock_timeout = '4s' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 BEGIN
     PERFORM lock_head_1();
+    PERFORM expect_head_1(expected_store, acknowledged, expected_timeline);
     IF coalesce((SELECT version FROM stream WHERE id = summarized), 0) <> expected THEN
         outcome := 1;
     ELSIF is_taken_1(keys, inserted) THEN

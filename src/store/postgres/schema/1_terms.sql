@@ -19,7 +19,7 @@ CREATE TABLE term (
 CREATE FUNCTION arrive_1(
     server_now bigint, timeline_now bigint,
     OUT store bytea, OUT last bigint, OUT marks bytea[], OUT began bigint[], OUT accepted boolean[]
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '4s' AS $$
 DECLARE
     newest term;
 BEGIN
@@ -38,7 +38,7 @@ $$;
 
 -- The operator accepts the data as they are. The record says so until every session has been ended.
 CREATE FUNCTION accept_1(server_now bigint, timeline_now bigint, restored bytea, content bytea) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '4s' AS $$
 DECLARE
     last bigint := lock_head_1();
 BEGIN
