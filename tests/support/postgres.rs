@@ -2,7 +2,8 @@
 //! the program. Each test has a schema of its own.
 //!
 //! The server is Debian's package `postgresql`, of which only the programs are used. With
-//! `HEIRLOOM_TEST_POSTGRES_FSYNC=off` it does not sync, which is faster where disks are slow.
+//! `HEIRLOOM_TEST_POSTGRES_FSYNC=off` it does not sync, which is faster where disks are slow. `HEIRLOOM_TEST_POSTGRES` is the
+//! folder with the programs of another version; those that it lacks are Debian's.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -132,6 +133,7 @@ pub(crate) fn path(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     folders.sort();
+    folders.extend(std::env::var_os("HEIRLOOM_TEST_POSTGRES").map(PathBuf::from));
     folders.reverse();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.exists());

@@ -11,7 +11,7 @@ use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::{Expected, Store, StoreError};
 use tokio_postgres::NoTls;
 
-use super::crash::append_until;
+use super::crash::{append_until, kill};
 use crate::contract::{Tested, append, key, put, stream, whole_log};
 use crate::postgres_server::{
     self, PostgresServer, as_another_than_root, folder_of_its_own, program, succeed,
@@ -146,12 +146,20 @@ fn guard(folder: &Path) -> Child {
     guard.spawn().unwrap()
 }
 
-/// A server with a copy of what `original` has now: its standby, or one on its own.
-fn copy(original: &PostgresServer, standby: bool) -> PostgresServer {
+/// A server with a copy of what `original` has now: its standby, or one on its own. `original` is killed, and started again.
+fn copy(original: &mut PostgresServer, standby: bool) -> PostgresServer {
     let folder = folder_of_its_own();
-    let mut backup = program("pg_basebackup");
-    backup.arg("-h").arg(&original.folder).args(["-U", "heirloom", "-c", "fast", "--no-sync", "-D"]);
-    succeed(backup.arg(folder.join("data")).args(standby.then_some("-R")));
+    kill(original);
+    let data = folder.join("data");
+    succeed(Command::new("cp").arg("-a").arg(original.folder.join("data")).arg(&data));
+    original.run();
+    std::fs::remove_file(data.join("postmaster.pid")).unwrap();
+    if standby {
+        std::fs::write(data.join("standby.signal"), "").unwrap();
+        let primary = format!("primary_conninfo = 'host={} user=heirloom'\n", original.folder.display());
+        std::fs::write(data.join("postgresql.auto.conf"), format!("listen_addresses = ''\n{primary}"))
+            .unwrap();
+    }
     let mut server = PostgresServer { guard: PostgresServer::guard(&folder), folder };
     server.run();
     server
@@ -225,13 +233,16 @@ async fn answers_never_reach_the_wrong_question() {
 /// A fail-over of which the store hears nothing: its connections to the pooler stay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_lacks_something_or_only_reads_is_refused_behind_a_pooler() {
-    let first = PostgresServer::start();
+    let mut first = PostgresServer::start();
     let pooler = PgBouncer::start(&first);
     let store = PostgresStore::open(pooler.settings("changed server")).await.unwrap();
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
-    let behind = copy(&first, false);
-    store.append(append("a", Expected::Exact(1), &["2"])).await.unwrap();
-    let standby = copy(&first, true);
+    let behind = copy(&mut first, false);
+    while store.append(append("a", Expected::Exact(1), &["2"])).await != Err(StoreError::WrongExpectedVersion)
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let standby = copy(&mut first, true);
 
     pooler.lead_to(&standby);
     refused_at_once(&store).await;
