@@ -13,5 +13,6 @@ mod dev;
 mod keys;
 mod postgres;
 #[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "no server is killed here")]
 mod postgres_server;
 mod support;

@@ -33,6 +33,7 @@ mod client_metadata;
 mod conformance;
 mod consents;
 mod counting;
+mod database_away;
 mod devices;
 mod discovery;
 mod documented_refusals;

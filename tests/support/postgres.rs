@@ -72,6 +72,19 @@ impl PostgresServer {
         panic!("PostgreSQL does not start: {log}");
     }
 
+    /// Kills all of its processes.
+    pub(crate) fn kill(&mut self) {
+        let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        // One of the children may have ended meanwhile.
+        let _ = Command::new("kill").arg("-KILL").arg(&pid).args(children.split_whitespace()).output();
+        // The guard sees that the server has gone, and leaves the folder alone. Waiting for it would close its pipe.
+        while self.guard.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Where `schema` is on this server.
     pub(crate) fn settings(&self, schema: &str) -> PostgresSettings {
         let mut server = tokio_postgres::Config::new();

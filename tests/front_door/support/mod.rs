@@ -3,7 +3,7 @@
 mod answer;
 pub(crate) mod codes;
 #[path = "../../support/postgres.rs"]
-mod postgres_server;
+pub(crate) mod postgres_server;
 pub(crate) mod receiver;
 pub(crate) mod web_browser;
 
@@ -106,7 +106,12 @@ impl Setup {
 
     /// Uses a store in PostgreSQL, for a test about several nodes.
     pub(crate) fn in_postgres(&mut self) {
-        self.elsewhere = Some(Elsewhere::Postgres(postgres_server::settings().into()));
+        self.in_postgres_at(postgres_server::settings());
+    }
+
+    /// Uses a store in PostgreSQL at a place, for a test about its server.
+    pub(crate) fn in_postgres_at(&mut self, place: PostgresSettings) {
+        self.elsewhere = Some(Elsewhere::Postgres(place.into()));
     }
 
     /// Changes a client's registration.

@@ -1,6 +1,5 @@
 //! The server is killed while appends are under way.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,19 +42,6 @@ pub(super) async fn append_until(store: Tested, name: String, end: Instant) -> (
     (version, unknown)
 }
 
-/// Kills all of a server's processes.
-pub(super) fn kill(server: &mut PostgresServer) {
-    let pid = std::fs::read_to_string(server.folder.join("data/postmaster.pid")).unwrap();
-    let pid = pid.lines().next().unwrap().to_owned();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    // One of the children may have ended meanwhile.
-    let _ = Command::new("kill").arg("-KILL").arg(&pid).args(children.split_whitespace()).output();
-    // The guard sees that the server has gone, and leaves the folder alone. Waiting for it would close its pipe.
-    while server.guard.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kills_of_the_server() {
     let mut server = PostgresServer::start();
@@ -68,7 +54,7 @@ async fn what_was_acknowledged_survives_kills_of_the_server() {
     let server = tokio::task::spawn_blocking(move || {
         for _ in 0..3 {
             std::thread::sleep(Duration::from_millis(700));
-            kill(&mut server);
+            server.kill();
             server.run();
         }
         server
@@ -98,7 +84,7 @@ async fn while_the_database_is_away_every_call_fails_at_once() {
     let mut server = PostgresServer::start();
     let store = PostgresStore::open(server.settings("away")).await.unwrap();
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
-    kill(&mut server);
+    server.kill();
     while store.load(stream("a")).await.is_ok() {}
     let began = Instant::now();
     for _ in 0..100 {

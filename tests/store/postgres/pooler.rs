@@ -11,7 +11,7 @@ use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::{Expected, Store, StoreError};
 use tokio_postgres::NoTls;
 
-use super::crash::{append_until, kill};
+use super::crash::append_until;
 use crate::contract::{Tested, append, key, put, stream, whole_log};
 use crate::postgres_server::{
     self, PostgresServer, as_another_than_root, folder_of_its_own, program, succeed,
@@ -149,7 +149,7 @@ fn guard(folder: &Path) -> Child {
 /// A server with a copy of what `original` has now: its standby, or one on its own. `original` is killed, and started again.
 fn copy(original: &mut PostgresServer, standby: bool) -> PostgresServer {
     let folder = folder_of_its_own();
-    kill(original);
+    original.kill();
     let data = folder.join("data");
     succeed(Command::new("cp").arg("-a").arg(original.folder.join("data")).arg(&data));
     original.run();

@@ -64,7 +64,7 @@ async fn a_server_with_another_store_than_before_is_passed_over() {
     settings.schema.clone_from(&second.schema);
     settings.server.application_name(format!("heirloom {}", second.schema));
     drop(PostgresStore::open(first.settings(&second.schema)).await.unwrap());
-    super::crash::kill(&mut first);
+    first.kill();
     let store = PostgresStore::open(settings).await.unwrap();
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
     first.run();

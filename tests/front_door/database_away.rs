@@ -1,0 +1,41 @@
+//! The database's server is killed, and comes back.
+
+use std::time::{Duration, Instant};
+
+use crate::support::Server;
+use crate::support::postgres_server::PostgresServer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_database_is_away_a_refresh_is_503_at_once_and_its_token_is_good_afterwards() {
+    let mut database = PostgresServer::start();
+    let server = Server::with(|setup| setup.in_postgres_at(database.settings("away"))).await;
+    let first = server.sign_in().await;
+    let current = server.refresh(&first.refresh_token()).await;
+    let token = current.refresh_token();
+    database.kill();
+    let began = Instant::now();
+    for _ in 0..20 {
+        let refused = server.refresh(&token).await;
+        assert_eq!(refused.outcome(), (503, "temporarily_unavailable"), "{}", refused.text);
+        assert_eq!(refused.header("retry-after"), "1");
+        let signed_in = server.sign_in().await;
+        assert_eq!((signed_in.status, signed_in.header("retry-after")), (503, "1"), "{}", signed_in.text);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+
+    database.run();
+    let came_back = Instant::now();
+    let next = loop {
+        let answer = server.refresh(&token).await;
+        if answer.status == 200 {
+            break answer;
+        }
+        assert_eq!(answer.outcome(), (503, "temporarily_unavailable"), "{}", answer.text);
+        assert!(came_back.elapsed() < Duration::from_secs(15), "it does not come back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(server.refresh(&next.refresh_token()).await.status, 200);
+    let rotations = server.event_names(next.session()).await;
+    let rotations = rotations.into_iter().filter(|name| *name == "tokens_rotated").count();
+    assert_eq!(rotations, 3, "one for each refresh that was answered");
+}
