@@ -64,6 +64,8 @@ impl Lookups {
     pub(super) async fn run(self: Arc<Self>, links: Arc<Links>) {
         loop {
             self.asked.notified().await;
+            // All requests that are ready to ask do so first. If there are none, this takes no time.
+            tokio::task::yield_now().await;
             while let Some(batch) = self.next() {
                 match links.session() {
                     Ok(session) => batch.send(&session).await,

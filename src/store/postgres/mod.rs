@@ -74,7 +74,7 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// How many connections write: while the database commits one group, the next one is on its way.
+/// How many connections write, in turn.
 const WRITERS: usize = 2;
 /// How many connections read.
 const READERS: usize = lookups::UNDER_WAY;

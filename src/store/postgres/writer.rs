@@ -1,16 +1,22 @@
-//! Gathers appends into groups. While one group is written, the next one gathers.
+//! Gathers appends into groups. While one group is written, the next one gathers: two at a time would be smaller, need a
+//! sync each, and the second would wait for the first at `head`. Only if one takes long, the next one goes by another
+//! connection.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::super::StoreStats;
 use super::connect::Connector;
 use super::group::{Group, Job};
 use super::link::Links;
+
+/// After how long the next group does not wait for the one before it: its connection may be broken.
+const LONG: Duration = Duration::from_millis(100);
 
 /// The appends that wait.
 pub(super) struct Gatherer {
@@ -23,7 +29,7 @@ pub(super) struct Gatherer {
 #[derive(Default)]
 pub(super) struct Counters(Mutex<StoreStats>);
 
-/// Writes one group at a time.
+/// Writes one group after another, taking turns with the other writers.
 pub(super) struct Writer {
     pub(super) gatherer: Arc<tokio::sync::Mutex<Gatherer>>,
     pub(super) links: Arc<Links>,
@@ -40,6 +46,8 @@ impl Gatherer {
     async fn next(&mut self) -> Option<Group> {
         if self.waiting.is_empty() {
             self.waiting.push_back(self.incoming.recv().await?);
+            // All requests that are ready to append do so first. If there are none, this takes no time.
+            tokio::task::yield_now().await;
         }
         let mut group = Group::default();
         let mut others = VecDeque::new();
@@ -62,12 +70,19 @@ impl Writer {
     /// Writes groups until no more appends will come.
     pub(super) async fn run(self) {
         loop {
-            let next = self.gatherer.lock().await.next().await;
-            let Some(group) = next else { return };
+            let mut turn = self.gatherer.lock().await;
+            let Some(group) = turn.next().await else { return };
             let (began, appends) = (Instant::now(), group.len());
             let session = self.links.session();
             let session = session.as_deref().map_err(Clone::clone);
-            if let Some(position) = group.write(session).await {
+            let mut writing = pin!(group.write(session));
+            let written = timeout(LONG, &mut writing).await;
+            drop(turn);
+            let written = match written {
+                Ok(written) => written,
+                Err(_) => writing.await,
+            };
+            if let Some(position) = written {
                 self.connector.known().acknowledge(position);
                 self.counters.count(appends, began.elapsed());
             }
