@@ -35,12 +35,13 @@ const LOOK: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct DataPosition {
     file: PathBuf,
-    store: String,
+    /// `None` of a store in memory, of which nothing is recorded.
+    store: Option<String>,
 }
 
 impl DataPosition {
-    pub(super) fn new(keys: &Path, store: [u8; 16]) -> Self {
-        Self { file: keys.join(FILE), store: URL_SAFE_NO_PAD.encode(store) }
+    pub(super) fn new(keys: &Path, store: Option<[u8; 16]>) -> Self {
+        Self { file: keys.join(FILE), store: store.map(|id| URL_SAFE_NO_PAD.encode(id)) }
     }
 
     /// Refuses a log that lacks something of what is recorded.
@@ -95,7 +96,7 @@ impl DataPosition {
     fn read(&self) -> Option<Remembered> {
         let text = fs::read_to_string(&self.file).ok()?;
         let (store, rest) = text.trim_end().split_once(' ')?;
-        (store == self.store).then_some(())?;
+        (Some(store) == self.store.as_deref()).then_some(())?;
         let (position, mark) = match rest.split_once(' ') {
             Some((position, mark)) => (position, Some(URL_SAFE_NO_PAD.decode(mark).ok()?.try_into().ok()?)),
             None => (rest, None),
@@ -105,6 +106,7 @@ impl DataPosition {
 
     /// Records a position, and the term, atomically.
     pub(super) fn write(&self, stats: &StoreStats) -> io::Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
         let fresh = self.file.with_file_name(format!(".{FILE}.new"));
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let owner = fs::metadata(folder)?;
@@ -113,7 +115,7 @@ impl DataPosition {
             fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
         let mark = stats.term.map(|mark| format!(" {}", URL_SAFE_NO_PAD.encode(mark))).unwrap_or_default();
-        writeln!(file, "{} {}{mark}", self.store, stats.position)?;
+        writeln!(file, "{store} {}{mark}", stats.position)?;
         file.sync_all()?;
         fs::rename(&fresh, &self.file)?;
         File::open(folder)?.sync_all()
@@ -178,7 +180,7 @@ mod tests {
     #[test]
     fn the_file_is_written_and_read_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let recorded = DataPosition::new(folder.path(), [1; 16]);
+        let recorded = DataPosition::new(folder.path(), Some([1; 16]));
         let text = || fs::read_to_string(folder.path().join(FILE)).unwrap();
         let mut frozen = Frozen::read("data-position.txt");
         recorded.write(&stats(70_000, None)).unwrap();
@@ -193,12 +195,12 @@ mod tests {
     #[test]
     fn a_position_is_told_of_one_store_only() {
         let folder = tempfile::tempdir().unwrap();
-        let recorded = DataPosition::new(folder.path(), [1; 16]);
+        let recorded = DataPosition::new(folder.path(), Some([1; 16]));
         assert_eq!(recorded.read(), None);
         recorded.write(&stats(7, None)).unwrap();
         recorded.write(&stats(8, None)).unwrap();
         assert_eq!(position(&recorded), Some(8));
-        assert_eq!(DataPosition::new(folder.path(), [2; 16]).read(), None);
+        assert_eq!(DataPosition::new(folder.path(), Some([2; 16])).read(), None);
         fs::write(folder.path().join(FILE), "torn").unwrap();
         assert_eq!(recorded.read(), None);
     }
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn after_a_restore_an_old_position_that_stays_is_an_error_which_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let recorded = DataPosition::new(folder.path(), [1; 16]);
+        let recorded = DataPosition::new(folder.path(), Some([1; 16]));
         recorded.write(&stats(7, None)).unwrap();
         let unfinished = folder.path().join(".data.position.new");
         fs::create_dir(&unfinished).unwrap();

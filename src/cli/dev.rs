@@ -13,7 +13,7 @@ use super::accepted::Accepted;
 use super::demo::{Demo, User};
 use super::run::{self, Start};
 use super::{Failure, Installation, Outcome, bind, log};
-use crate::config::{AccessTokenType, TokenOverrides, demo_redirect_uris};
+use crate::config::{AccessTokenType, Store, TokenOverrides, demo_redirect_uris};
 use crate::oauth::{Audience, ClientId, Origin};
 use crate::random::Random;
 
@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// Keep data and keys in DIR/data and DIR/keys [default: ./data and ./keys]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What keeps users and sessions: sled, in the data folder, or memory, which forgets them at the end
+    #[arg(long, value_name = "KIND", default_value = "sled")]
+    store: StoreKind,
     /// The data were restored from a backup: accept them and end every session; give it for one start only
     #[arg(long)]
     restored: bool,
@@ -72,6 +75,13 @@ pub(super) struct Arguments {
 /// A parser for a number of seconds, `least` or more.
 fn seconds(least: u16) -> RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(i64::from(least)..)
+}
+
+/// The store of a demo.
+#[derive(Clone, Copy, ValueEnum)]
+enum StoreKind {
+    Sled,
+    Memory,
 }
 
 /// The `typ` of access tokens: `at+jwt` (RFC 9068 §2.1) or `JWT`.
@@ -125,6 +135,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         config = config.with_audience(audience);
     }
     config = config.with_overrides(arguments.trial());
+    config.store = match arguments.store {
+        StoreKind::Sled => Store::Sled,
+        StoreKind::Memory => Store::Memory,
+    };
     log::start(&config.log)?;
     let announcement = Announcement::new(&config.issuer, demo);
     let users = announcement.demo.users();

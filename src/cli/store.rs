@@ -20,6 +20,7 @@ pub(super) fn location_of(store: &Store, data: &Path) -> StoreLocation {
     match store {
         Store::Sled => StoreLocation::Folder(data.to_owned()),
         Store::Postgres(database) => StoreLocation::Postgres(database.clone()),
+        Store::Memory => StoreLocation::Memory,
     }
 }
 
@@ -59,7 +60,7 @@ pub(super) fn check(config: &Config) -> Outcome<Checked> {
 /// # Errors
 /// [`Failure`] that tells the operator what to do.
 pub(super) async fn open(config: &Config, accept: Accepted, on_fatal: OnFatal) -> Outcome<OpenedStore> {
-    if let Store::Postgres(_) = config.store {
+    if config.store != Store::Sled {
         make_folder(config)?;
     }
     let settings = StoreSettings {

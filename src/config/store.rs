@@ -13,6 +13,8 @@ pub enum Store {
     Sled,
     /// A PostgreSQL database.
     Postgres(Box<PostgresSettings>),
+    /// The memory of the process; only in `heirloom dev`.
+    Memory,
 }
 
 #[derive(Clone, Copy)]
@@ -24,7 +26,17 @@ enum Kind {
 /// Reads `[store]`. libpq's environment variables, such as `PGHOST`, say what is left out.
 pub(super) fn store(root: &mut Section<'_>, sources: &Sources) -> Store {
     let mut section = root.section("store");
-    let kind = section.choice("kind", &[("sled", Kind::Sled), ("postgres", Kind::Postgres)]);
+    let kinds = [("sled", Kind::Sled), ("postgres", Kind::Postgres)];
+    let kind = section.text("kind").and_then(|kind| {
+        if kind.value == "memory" {
+            let message = "a store in memory forgets everything when the process ends: sessions, users, and who was \
+                           locked out";
+            let suggestion = "write kind = \"sled\" or \"postgres\"; `heirloom dev --store memory` is for trials";
+            section.problems.note(&kind.place, message, suggestion);
+            return None;
+        }
+        section.choice_of(kind, "kind", &kinds)
+    });
     let store = match kind.map_or(Kind::Sled, |kind| kind.value) {
         Kind::Postgres => database::database(&mut section, sources)
             .map_or(Store::Sled, |found| Store::Postgres(found.into())),

@@ -1,4 +1,4 @@
-//! A store in memory, for tests. It keeps the whole contract except durability: its data end with it. A test that
+//! A store in memory, for tests and trials. It keeps the whole contract except durability: its data end with it. A test that
 //! restarts a server gives the same store to the next one.
 //!
 //! One mutex guards everything, so changes and reads come one after another, and no future ever waits.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::memory::MemoryStore;
 use super::postgres::{self, Migrated, Migration, PostgresSettings, PostgresStore};
 use super::sled::{self, SledOptions, SledStore};
 use super::{History, OnFatal, Store, Verification};
@@ -17,6 +18,8 @@ pub enum StoreLocation {
     Folder(PathBuf),
     /// A PostgreSQL database.
     Postgres(Box<PostgresSettings>),
+    /// The memory of this process, which forgets everything.
+    Memory,
 }
 
 /// How a store is opened.
@@ -39,8 +42,8 @@ pub struct StoreSettings {
 pub struct OpenedStore {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// The store's unique id; it never changes.
-    pub id: [u8; 16],
+    /// The store's unique id; it never changes. `None` of a store that does not outlive the process.
+    pub id: Option<[u8; 16]>,
     /// Its terms, if it is in a database, and where its log ends.
     pub history: History,
 }
@@ -64,6 +67,7 @@ impl fmt::Display for StoreLocation {
         match self {
             Self::Folder(folder) => folder.display().fmt(f),
             Self::Postgres(settings) => settings.place().fmt(f),
+            Self::Memory => f.write_str("memory of this process"),
         }
     }
 }
@@ -77,6 +81,7 @@ impl StoreLocation {
         match self {
             Self::Folder(folder) => Ok(SledStore::is_in(folder)),
             Self::Postgres(settings) => Ok(PostgresStore::is_in(settings).await?),
+            Self::Memory => Ok(false),
         }
     }
 
@@ -87,7 +92,7 @@ impl StoreLocation {
     /// [`OpenError`] if it would not.
     pub async fn check(&self, clock: &dyn Clock) -> Result<Vec<String>, OpenError> {
         match self {
-            Self::Folder(_) => Ok(Vec::new()),
+            Self::Folder(_) | Self::Memory => Ok(Vec::new()),
             Self::Postgres(settings) => Ok(PostgresStore::check(settings, clock).await?),
         }
     }
@@ -99,7 +104,7 @@ impl StoreLocation {
     pub fn verify(&self) -> Result<Verification, OpenError> {
         match self {
             Self::Folder(folder) => Ok(sled::verify(folder)?),
-            Self::Postgres(settings) => Err(OpenError::NoFolder(settings.place())),
+            Self::Postgres(_) | Self::Memory => Err(OpenError::NoFolder(self.to_string())),
         }
     }
 }
@@ -129,13 +134,17 @@ pub async fn open(settings: StoreSettings) -> Result<OpenedStore, OpenError> {
             };
             let store = SledStore::open(&folder, options)?;
             let history = History { position: store.stats().position, ..History::default() };
-            let id = store.id();
+            let id = Some(store.id());
             Ok(OpenedStore { store: Arc::new(store), id, history })
         }
         StoreLocation::Postgres(settings) => {
             let store = PostgresStore::open_with(*settings, accept_restored).await?;
-            let (id, history) = (store.id(), store.history());
+            let (id, history) = (Some(store.id()), store.history());
             Ok(OpenedStore { store: Arc::new(store), id, history })
+        }
+        StoreLocation::Memory => {
+            let store = Arc::new(MemoryStore::new());
+            Ok(OpenedStore { store, id: None, history: History::default() })
         }
     }
 }

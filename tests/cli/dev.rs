@@ -202,3 +202,28 @@ fn the_lines_that_dev_prints_work_against_it() {
     let [a, b, c] = tokens.as_slice() else { unreachable!("three answers: {answers}") };
     assert!(a.starts_with("\"hrt_") && a != b && b != c && a != c, "{answers}");
 }
+
+#[test]
+fn a_store_in_memory_works_and_is_forgotten_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = |running: &mut Running, more: &str| {
+        let demo = json(&running.line());
+        let (user, url) = (&demo["user"], &demo["token_endpoint"]);
+        let credentials = format!("-d username={} -d password={}", user["username"], user["password"]);
+        let grant = if more.is_empty() {
+            format!("-d grant_type=password {credentials}")
+        } else {
+            format!("-d grant_type=refresh_token -d refresh_token={more}")
+        };
+        json(&sh(&format!("curl -sS {url} -d client_id=demo-public {grant}")))
+    };
+    let mut running = Running::dev(folder.path(), &["--json", "--store", "memory"]);
+    let signed_in = token(&mut running, "");
+    let refresh_token = signed_in["refresh_token"].as_str().unwrap().to_owned();
+    assert_eq!(running.stop(), Some(0));
+    assert!(!folder.path().join("data/sled").exists() && !folder.path().join("keys/data.position").exists());
+    // The credentials and the keys are the same: dev.json and the keys folder stay.
+    let mut running = Running::dev(folder.path(), &["--json", "--store", "memory"]);
+    assert_eq!(token(&mut running, &refresh_token)["error"], "invalid_grant");
+    assert_eq!(running.stop(), Some(0));
+}

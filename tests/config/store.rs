@@ -10,7 +10,7 @@ use tokio_postgres::config::Host;
 fn database(config: Config) -> PostgresSettings {
     match config.store {
         Store::Postgres(database) => *database,
-        Store::Sled => panic!("no database"),
+        Store::Sled | Store::Memory => panic!("no database"),
     }
 }
 
@@ -166,7 +166,8 @@ fn mistakes_about_tls_are_told_without_the_url() {
 #[test]
 fn mistakes_in_the_store_are_told_without_the_password() {
     let store = |more: &str| format!("[store]\nkind = \"postgres\"\n{more}");
-    refused("[store]\nkind = \"memory\"", 3, "`kind` can't be \"memory\"");
+    refused("[store]\nkind = \"memory\"", 3, "forgets everything when the process ends");
+    refused("[store]\nkind = \"paper\"", 3, "`kind` can't be \"paper\"");
     refused("[store]\nurl = \"postgresql://localhost/db\"", 3, "`url` is for a database");
     refused(&store(""), 2, "no database is named");
     refused(&store("url = \"mysql://ann:tulip@localhost/db\""), 4, "`url` is no URL");

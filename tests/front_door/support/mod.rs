@@ -109,7 +109,6 @@ impl Setup {
         self.in_postgres_at(postgres_server::settings());
     }
 
-    /// Uses a store in PostgreSQL at a place, for a test about its server.
     pub(crate) fn in_postgres_at(&mut self, place: PostgresSettings) {
         self.elsewhere = Some(Elsewhere::Postgres(place.into()));
     }
