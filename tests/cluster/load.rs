@@ -1,0 +1,149 @@
+//! Many chains that refresh without end.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::chain::{Chain, Outcome};
+use crate::nodes::Nodes;
+use crate::{Numbers, PATIENCE};
+
+/// How many chains there are.
+const CHAINS: u64 = 12;
+/// How long each pauses between two refreshes.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What all chains share.
+pub(crate) struct Shared {
+    pub(crate) bases: Vec<String>,
+    pub(crate) http: reqwest::Client,
+    is_over: AtomicBool,
+    /// How many answers had tokens.
+    answers: AtomicUsize,
+    /// When the last of them came, and the longest time without one.
+    gap: Mutex<(Instant, Duration)>,
+    /// Of each node, the longest that a request took.
+    longest: Mutex<Vec<Duration>>,
+    /// The only nodes that are asked, if it is not all of them.
+    chosen: Mutex<Vec<usize>>,
+}
+
+impl Shared {
+    pub(crate) fn new(nodes: &Nodes) -> Self {
+        // Only the first one of the process can install it.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let bases = nodes.bases();
+        let longest = Mutex::new(vec![Duration::ZERO; bases.len()]);
+        Self {
+            bases,
+            http,
+            is_over: AtomicBool::new(false),
+            answers: AtomicUsize::new(0),
+            gap: Mutex::new((Instant::now(), Duration::ZERO)),
+            longest,
+            chosen: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn asked(&self, node: usize, outcome: &Outcome, took: Duration) {
+        let mut longest = self.longest.lock().unwrap();
+        longest[node] = longest[node].max(took);
+        if let Outcome::Tokens(_) = outcome {
+            self.answers.fetch_add(1, Ordering::Relaxed);
+            let mut gap = self.gap.lock().unwrap();
+            *gap = (Instant::now(), gap.1.max(gap.0.elapsed()));
+        }
+    }
+
+    /// The node that a chain asks next.
+    pub(crate) fn node(&self, numbers: &mut Numbers) -> usize {
+        let chosen = self.chosen.lock().unwrap();
+        if chosen.is_empty() { numbers.below(self.bases.len()) } else { chosen[numbers.below(chosen.len())] }
+    }
+
+    pub(crate) fn has_choice(&self) -> bool {
+        !self.chosen.lock().unwrap().is_empty()
+    }
+
+    /// From now on, only these nodes are asked; all of them, if none is named.
+    pub(crate) fn ask_only(&self, nodes: &[usize]) {
+        *self.chosen.lock().unwrap() = nodes.to_vec();
+    }
+
+    pub(crate) fn answers(&self) -> usize {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// The longest time without an answer since this was asked last.
+    pub(crate) fn take_gap(&self) -> Duration {
+        let mut gap = self.gap.lock().unwrap();
+        std::mem::replace(&mut *gap, (Instant::now(), Duration::ZERO)).1
+    }
+
+    /// The longest that a request took at each node since this was asked last.
+    pub(crate) fn take_longest(&self) -> Vec<Duration> {
+        let mut longest = self.longest.lock().unwrap();
+        let none = vec![Duration::ZERO; longest.len()];
+        std::mem::replace(&mut *longest, none)
+    }
+
+    /// Waits for so many more answers with tokens. Returns how long that took.
+    pub(crate) async fn more(&self, count: usize) -> Duration {
+        let (began, before) = (Instant::now(), self.answers());
+        while self.answers() < before + count {
+            assert!(began.elapsed() < PATIENCE, "no answers: the load has ended, or nobody answers");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        began.elapsed()
+    }
+}
+
+/// Chains under way.
+pub(crate) struct Load {
+    pub(crate) shared: Arc<Shared>,
+    chains: JoinSet<Chain>,
+}
+
+impl Load {
+    /// Signs in, and refreshes from then on.
+    pub(crate) async fn begin(nodes: &Nodes) -> Self {
+        let shared = Arc::new(Shared::new(nodes));
+        let mut chains = Vec::new();
+        for seed in 0..CHAINS {
+            chains.push(Chain::start(seed, &shared).await);
+        }
+        let load = Self::of(shared, chains);
+        load.shared.more(50).await;
+        load.shared.take_gap();
+        load.shared.take_longest();
+        load
+    }
+
+    /// Goes on with chains.
+    pub(crate) fn of(shared: Arc<Shared>, chains: Vec<Chain>) -> Self {
+        shared.is_over.store(false, Ordering::Release);
+        let run = |mut chain: Chain| {
+            let shared = Arc::clone(&shared);
+            async move {
+                while !shared.is_over.load(Ordering::Acquire) {
+                    chain.refresh(&shared).await;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                chain
+            }
+        };
+        let chains = chains.into_iter().map(run).collect();
+        Self { shared, chains }
+    }
+
+    /// Ends it: each chain gets the answer for which it waits.
+    pub(crate) async fn end(self) -> (Arc<Shared>, Vec<Chain>) {
+        self.shared.is_over.store(true, Ordering::Release);
+        let chains =
+            tokio::time::timeout(PATIENCE * 2, self.chains.join_all()).await.expect("chains that end");
+        (self.shared, chains)
+    }
+}

@@ -1,0 +1,109 @@
+//! A network between nodes and database that is slow, resets connections, or carries nothing.
+
+use std::time::{Duration, Instant};
+
+use heirloom::store::postgres::PostgresSettings;
+use tokio::time::sleep;
+
+use crate::chain::Outcome;
+use crate::database::raw;
+use crate::load::Load;
+use crate::nodes::Nodes;
+use crate::postgres_server::settings;
+use crate::proof::prove;
+use crate::proxy::{CLEAR, Proxy, Weather};
+use crate::{Numbers, PATIENCE};
+
+/// Three nodes, each behind a network of its own.
+async fn three() -> (PostgresSettings, Vec<Proxy>, Nodes) {
+    let database = settings();
+    let mut proxies = Vec::new();
+    for _ in 0..3 {
+        proxies.push(Proxy::to(&database).await);
+    }
+    let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
+    let schema = database.schema.clone();
+    let nodes = tokio::task::block_in_place(|| Nodes::start(&urls, &schema));
+    (database, proxies, nodes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_slow_network_and_one_that_resets_connections_lose_nothing() {
+    let (database, proxies, mut nodes) = three().await;
+    let load = Load::begin(&nodes).await;
+    for proxy in &proxies {
+        proxy.becomes(Weather::Clear(Duration::from_millis(50)));
+    }
+    let slow = load.shared.more(100).await;
+    let longest = load.shared.take_longest();
+    println!("50 ms each way: 100 answers in {slow:?}, the longest in {longest:?}");
+    assert!(longest.iter().all(|took| *took < Duration::from_secs(5)), "{longest:?}");
+    for proxy in &proxies {
+        proxy.becomes(CLEAR);
+    }
+    let mut numbers = Numbers::of(9);
+    for _ in 0..12 {
+        let proxy = &proxies[numbers.below(3)];
+        proxy.becomes(Weather::Resets);
+        sleep(Duration::from_millis(50 + numbers.below(100) as u64)).await;
+        proxy.becomes(CLEAR);
+        load.shared.more(20).await;
+    }
+    println!("12 times reset: {}", prove(load, &mut nodes, &database).await);
+}
+
+/// Nobody waits for the locks of a node that can't be reached any more: it holds none between its statements.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_that_is_cut_off_answers_503_and_the_others_go_on() {
+    let (database, proxies, mut nodes) = three().await;
+    let load = Load::begin(&nodes).await;
+    load.shared.ask_only(&[1, 2]);
+    let before = load.shared.more(200).await;
+    // At moments at which it is in the midst of a statement, and for shorter than it waits for an answer.
+    load.shared.ask_only(&[]);
+    load.shared.take_longest();
+    for _ in 0..4 {
+        proxies[0].becomes(Weather::BlackHole);
+        sleep(Duration::from_millis(700)).await;
+        proxies[0].becomes(CLEAR);
+        load.shared.more(50).await;
+    }
+    proxies[0].becomes(Weather::BlackHole);
+    let cut = Instant::now();
+    nodes.logged(0, "lost a connection to PostgreSQL").await;
+    let noticed = cut.elapsed();
+    load.shared.ask_only(&[1, 2]);
+    // Those that still wait for it.
+    sleep(Duration::from_secs(1)).await;
+    let during = load.shared.more(200).await;
+    let longest = load.shared.take_longest();
+    println!(
+        "cut off: noticed after {noticed:?}; 200 answers of the others in {during:?}, before in {before:?}"
+    );
+    println!("the longest request of each: {longest:?}");
+    assert!(longest[0] < Duration::from_secs(12), "{longest:?}");
+    assert!(longest[1..].iter().all(|took| *took < Duration::from_secs(3)), "{longest:?}");
+    let held =
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'heirloom' AND state LIKE 'idle in%'";
+    assert_eq!(raw(&database).await.query_one(held, &[]).await.unwrap().get::<_, i64>(0), 0);
+
+    let (shared, chains) = load.end().await;
+    // It answers at once now.
+    shared.take_longest();
+    assert_eq!(chains[0].present(&shared, 0).await, Outcome::Unknown);
+    let longest = shared.take_longest()[0];
+    assert!(longest < Duration::from_secs(9), "{longest:?}");
+    proxies[0].becomes(CLEAR);
+    let healed = Instant::now();
+    while chains[0].present(&shared, 0).await == Outcome::Unknown {
+        assert!(healed.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(10)).await;
+    }
+    println!("it answers again after {:?}", healed.elapsed());
+    assert!(healed.elapsed() < Duration::from_secs(10), "{:?}", healed.elapsed());
+    shared.ask_only(&[]);
+    // What was presented may be rotated meanwhile: a client that had no answer presents it again.
+    let load = Load::of(shared, chains);
+    load.shared.more(50).await;
+    println!("cut off: {}", prove(load, &mut nodes, &database).await);
+}

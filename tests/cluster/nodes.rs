@@ -1,0 +1,242 @@
+//! Nodes: processes of the real binary with the same keys, each with folders of its own.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::PATIENCE;
+
+pub(crate) const USER: (&str, &str) = ("ada", "tulip-quartz-93-lantern");
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// All nodes.
+pub(crate) struct Nodes {
+    folder: tempfile::TempDir,
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    folder: PathBuf,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Nodes {
+    /// Starts a node for each of the URLs, all of the same database and schema, and makes a user.
+    pub(crate) fn start(urls: &[String], schema: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ports: Vec<u16> = urls.iter().map(|_| free_port()).collect();
+        let mut nodes = Vec::new();
+        for (number, (url, port)) in urls.iter().zip(&ports).enumerate() {
+            let node = Node { folder: folder.path().join(number.to_string()), port: *port, process: None };
+            fs::create_dir(&node.folder).unwrap();
+            fs::write(node.config(), config(ports[0], *port, url, schema)).unwrap();
+            nodes.push(node);
+        }
+        run(&["keys", "rotate", "--algorithm", "ES256"], &nodes[0].config(), "");
+        nodes[0].start(&[]);
+        run(&["user", "add", USER.0], &nodes[0].config(), &format!("{}\n", USER.1));
+        let keys = nodes[0].folder.join("keys");
+        for node in &mut nodes[1..] {
+            let mut copy = Command::new("cp");
+            copy.arg("-a").arg(&keys).arg(node.folder.join("keys"));
+            assert!(copy.status().unwrap().success());
+            fs::remove_file(node.folder.join("keys/data.position")).unwrap();
+            node.start(&[]);
+        }
+        Self { folder, nodes }
+    }
+
+    /// Where each of them listens.
+    pub(crate) fn bases(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.port)).collect()
+    }
+
+    /// Kills a node, so that it can write nothing more.
+    pub(crate) fn kill(&mut self, number: usize) {
+        let mut process = self.nodes[number].process.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Stops a node properly.
+    pub(crate) fn stop(&mut self, number: usize) {
+        let mut process = self.nodes[number].process.take().unwrap();
+        kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Starts a node that is not running, and returns when it listens.
+    pub(crate) fn run(&mut self, number: usize, flags: &[&str]) {
+        self.nodes[number].start(flags);
+    }
+
+    /// Starts a node that is not running, which must refuse to. Returns what it says.
+    pub(crate) fn refuses_to_run(&mut self, number: usize) -> String {
+        let node = &self.nodes[number];
+        let output = node.command(&[]).stderr(Stdio::piped()).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// What a node has logged, over all its lives.
+    pub(crate) fn log(&self, number: usize) -> String {
+        fs::read_to_string(self.nodes[number].folder.join("log")).unwrap()
+    }
+
+    /// Waits until a node has logged a line with `part`.
+    pub(crate) async fn logged(&self, number: usize, part: &str) {
+        self.one_logged(&[number], part).await;
+    }
+
+    /// Waits until one of these nodes has logged a line with `part`.
+    pub(crate) async fn one_logged(&self, numbers: &[usize], part: &str) {
+        let began = Instant::now();
+        while !numbers.iter().any(|number| self.log(*number).contains(part)) {
+            assert!(began.elapsed() < PATIENCE, "nobody has logged {part:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Checks that every node runs, and that none has ended a session or found itself in another history.
+    pub(crate) fn assert_nobody_was_signed_out(&mut self) {
+        for number in 0..self.nodes.len() {
+            let log = self.log(number);
+            let ended = log.lines().find(|line| {
+                line.contains("session.end")
+                    || line.contains("history that this")
+                    || line.contains("panicked")
+            });
+            assert_eq!(ended, None, "node {number}");
+            if let Some(process) = &mut self.nodes[number].process {
+                assert_eq!(process.try_wait().unwrap(), None, "node {number} has ended: {log}");
+            }
+        }
+    }
+
+    /// What the keys folder of a node remembers of the data.
+    pub(crate) fn data_position(&self, number: usize) -> String {
+        fs::read_to_string(self.nodes[number].folder.join("keys/data.position")).unwrap()
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            if let Some(process) = &mut node.process {
+                // It may have ended already.
+                let _ = process.kill();
+                let _ = process.wait();
+            }
+        }
+        if std::thread::panicking() {
+            for (number, node) in self.nodes.iter().enumerate() {
+                let log = fs::read_to_string(node.folder.join("log")).unwrap_or_default();
+                let lines: Vec<&str> = log.lines().collect();
+                println!("node {number} ends with:\n{}", lines[lines.len().saturating_sub(12)..].join("\n"));
+            }
+        }
+        drop(fs::remove_dir_all(self.folder.path()));
+    }
+}
+
+impl Node {
+    fn config(&self) -> PathBuf {
+        self.folder.join("heirloom.toml")
+    }
+
+    fn command(&self, flags: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
+        command.arg("serve").args(flags).arg("--config").arg(self.config());
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    fn start(&mut self, flags: &[&str]) {
+        let path = self.folder.join("log");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        let before = fs::metadata(&path).unwrap().len();
+        let mut process = self.command(flags).stderr(log).spawn().unwrap();
+        let began = Instant::now();
+        loop {
+            let log = fs::read(&path).unwrap();
+            let log = String::from_utf8_lossy(&log[usize::try_from(before).unwrap()..]).into_owned();
+            if log.contains("listening") {
+                break;
+            }
+            let ended = process.try_wait().unwrap();
+            assert!(ended.is_none() && began.elapsed() < PATIENCE, "{ended:?}: {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.process = Some(process);
+    }
+}
+
+fn run(words: &[&str], config: &Path, input: &str) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
+    command.args(words).arg("--config").arg(config).env_clear().stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that asks nothing exits without reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A free port outside the range from which the operating system assigns ports, so that it is still free at a restart.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 4_000).unwrap();
+    let port = || 28_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 4_000;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(port).take(1_000).find(is_free).unwrap()
+}
+
+/// A configuration as in production, but that nobody is throttled.
+fn config(issuer: u16, port: u16, url: &str, schema: &str) -> String {
+    format!(
+        r#"
+issuer = "http://127.0.0.1:{issuer}"
+
+[server]
+listen = "127.0.0.1:{port}"
+
+[store]
+kind = "postgres"
+url = "{url}"
+schema = "{schema}"
+
+[data]
+folder = "data"
+
+[keys]
+folder = "keys"
+
+[grants]
+password = true
+
+[throttle]
+refresh_burst = 0
+sign_in_burst = 0
+
+[audiences."https://api.example.com"]
+scopes = ["read", "write"]
+
+[[clients]]
+id = "phone-app"
+type = "public"
+scopes = ["read", "write"]
+
+[[clients]]
+id = "web-app"
+type = "confidential"
+secret = "{SECRET}"
+scopes = ["read"]
+"#
+    )
+}
