@@ -21,6 +21,7 @@ use super::store::location;
 use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::files::create_unfinished;
+use crate::random::Random;
 use crate::store::{History, Lack, Remembered, Store, StoreStats};
 
 const FILE: &str = "data.position";
@@ -35,13 +36,17 @@ const LOOK: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct DataPosition {
     file: PathBuf,
+    /// What it is called before it is complete. Nodes that share a mounted keys folder each have a name of their own.
+    unfinished: PathBuf,
     /// `None` of a store in memory, of which nothing is recorded.
     store: Option<String>,
 }
 
 impl DataPosition {
     pub(super) fn new(keys: &Path, store: Option<[u8; 16]>) -> Self {
-        Self { file: keys.join(FILE), store: store.map(|id| URL_SAFE_NO_PAD.encode(id)) }
+        let name = Random::system().bytes::<8>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+        let unfinished = keys.join(format!(".{FILE}.{}.new", name.unwrap_or_default()));
+        Self { file: keys.join(FILE), unfinished, store: store.map(|id| URL_SAFE_NO_PAD.encode(id)) }
     }
 
     /// Refuses a log that lacks something of what is recorded.
@@ -104,20 +109,27 @@ impl DataPosition {
         Some(Remembered { mark, position: position.parse().ok()? })
     }
 
-    /// Records a position, and the term, atomically.
+    /// Records a position, and the term, atomically. A higher position in the same term stays: another node has recorded
+    /// it, in a keys folder that is mounted on both.
     pub(super) fn write(&self, stats: &StoreStats) -> io::Result<()> {
         let Some(store) = &self.store else { return Ok(()) };
-        let fresh = self.file.with_file_name(format!(".{FILE}.new"));
+        let is_known = |recorded: Remembered| {
+            recorded.mark.is_some() && recorded.mark == stats.term && recorded.position > stats.position
+        };
+        if self.read().is_some_and(is_known) {
+            return Ok(());
+        }
+        let fresh = &self.unfinished;
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let owner = fs::metadata(folder)?;
-        let mut file = create_unfinished(&fresh)?;
+        let mut file = create_unfinished(fresh)?;
         if rustix::process::geteuid().is_root() {
             fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
         let mark = stats.term.map(|mark| format!(" {}", URL_SAFE_NO_PAD.encode(mark))).unwrap_or_default();
         writeln!(file, "{store} {}{mark}", stats.position)?;
         file.sync_all()?;
-        fs::rename(&fresh, &self.file)?;
+        fs::rename(fresh, &self.file)?;
         File::open(folder)?.sync_all()
     }
 
@@ -206,19 +218,30 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_share_a_keys_folder_keep_the_highest_position_of_a_term() {
+        let folder = tempfile::tempdir().unwrap();
+        let nodes = [(); 2].map(|()| DataPosition::new(folder.path(), Some([1; 16])));
+        assert_ne!(nodes[0].unfinished, nodes[1].unfinished);
+        nodes[0].write(&stats(9, Some(1))).unwrap();
+        nodes[1].write(&stats(7, Some(1))).unwrap();
+        assert_eq!(position(&nodes[0]), Some(9));
+        nodes[1].write(&stats(7, Some(2))).unwrap();
+        assert_eq!(position(&nodes[0]), Some(7), "another term counts for itself");
+    }
+
+    #[test]
     fn after_a_restore_an_old_position_that_stays_is_an_error_which_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let recorded = DataPosition::new(folder.path(), Some([1; 16]));
         recorded.write(&stats(7, None)).unwrap();
-        let unfinished = folder.path().join(".data.position.new");
-        fs::create_dir(&unfinished).unwrap();
+        fs::create_dir(&recorded.unfinished).unwrap();
         let refused = recorded.write_restored(&stats(3, None)).unwrap_err().to_string();
         assert!(refused.contains("/data.position") && refused.contains("remove the file"), "{refused}");
         assert!(recorded.write_restored(&stats(7, None)).is_ok(), "it refuses nothing");
         assert!(recorded.write_restored(&stats(7, Some(1))).is_err(), "it is of another term");
         fs::remove_file(folder.path().join(FILE)).unwrap();
         assert!(recorded.write_restored(&stats(3, None)).is_ok(), "nothing is recorded");
-        fs::remove_dir(unfinished).unwrap();
+        fs::remove_dir(&recorded.unfinished).unwrap();
         recorded.write(&stats(7, None)).unwrap();
         recorded.write_restored(&stats(3, None)).unwrap();
         assert_eq!(position(&recorded), Some(3));

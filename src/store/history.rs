@@ -70,11 +70,15 @@ impl History {
             Some(Some(later)) => later,
             None => &[],
         };
-        let cut = |term: &&Term| term.began < position;
-        let until = later.iter().filter(cut).map(|term| term.began).min();
-        let is_accepted = later.iter().all(|term| term.is_accepted) && !later.is_empty();
-        let until = until.or_else(|| (self.position < position).then_some(self.position))?;
-        Some(Lack::Events { until, is_accepted })
+        // Later terms begin where the log had come to since: only the first one that cut it off says what was lost. Who
+        // accepted that has accepted it for everybody, whatever took over afterwards.
+        match later.iter().find(|term| term.began < position) {
+            Some(Term { began, is_accepted, .. }) => {
+                Some(Lack::Events { until: *began, is_accepted: *is_accepted })
+            }
+            None => (self.position < position)
+                .then_some(Lack::Events { until: self.position, is_accepted: false }),
+        }
     }
 }
 
@@ -105,7 +109,7 @@ mod tests {
         for position in [7, 9, 100] {
             assert_eq!(lack(&[term(1, 0), term(2, 7)], position, (1, 9)), lost(7));
             assert_eq!(lack(&[term(1, 0), term(2, 7), term(3, 8)], position, (1, 9)), lost(7));
-            assert_eq!(lack(&[term(1, 0), term(2, 9), term(3, 8)], position, (1, 9)), lost(8));
+            assert_eq!(lack(&[term(1, 0), term(2, 9), term(3, 9)], 8, (1, 9)), lost(8));
         }
         assert_eq!(lack(&[term(1, 0)], 7, (1, 9)), lost(7), "restored into the same server");
     }
@@ -121,7 +125,15 @@ mod tests {
         let accepted = |number, began| Term { is_accepted: true, ..term(number, began) };
         let lost = |is_accepted| Some(Lack::Events { until: 7, is_accepted });
         assert_eq!(lack(&[term(1, 0), accepted(2, 7), accepted(3, 8)], 10, (1, 9)), lost(true));
-        assert_eq!(lack(&[term(1, 0), accepted(2, 7), accepted(3, 8), term(4, 7)], 10, (1, 9)), lost(false));
+        for later in [8, 12] {
+            let terms = [term(1, 0), accepted(2, 7), accepted(3, 7), term(4, later)];
+            assert_eq!(
+                lack(&terms, 12, (1, 9)),
+                lost(true),
+                "another server took over since, with everything"
+            );
+        }
+        assert_eq!(lack(&[term(1, 0), accepted(2, 5), term(3, 7)], 12, (2, 9)), lost(false));
         assert_eq!(lack(&[term(1, 0), accepted(2, 7), accepted(3, 8)], 10, (3, 9)), None);
     }
 
