@@ -77,6 +77,15 @@ impl Shared {
         self.answers.load(Ordering::Relaxed)
     }
 
+    /// Waits until there has been no answer with tokens for so long.
+    pub(crate) async fn quiet(&self, time: Duration) {
+        let began = Instant::now();
+        while self.gap.lock().unwrap().0.elapsed() < time {
+            assert!(began.elapsed() < PATIENCE, "the answers don't end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The longest time without an answer since this was asked last.
     pub(crate) fn take_gap(&self) -> Duration {
         let mut gap = self.gap.lock().unwrap();
