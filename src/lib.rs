@@ -40,7 +40,7 @@
 //! | [`login`], [`consent`] | the aggregates of a person signed in at the own pages, and of what a person allowed a client |
 //! | [`user`], [`client`], [`installation`] | the other aggregates |
 //! | [`store`] | the contract of streams, snapshots and records; [`store::sled`] implements it on disk, [`store::postgres`] in a database, [`store::memory`] in memory |
-//! | [`token`] | the keys folder, signing keys and their life cycle, access tokens, JWKS |
+//! | [`token`] | keys in a folder or sealed in a database, signing keys and their life cycle, access tokens, JWKS |
 //! | [`password`], [`throttle`] | policy, pepper and the hashing pool; brute-force limits |
 //! | [`oauth`] | the protocol's types: error codes, ids, scope, the refresh token's codec |
 //! | [`encoding`] | how events and snapshots become bytes |

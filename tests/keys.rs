@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use heirloom::clock::{Clock, ManualClock, Timestamp};
 use heirloom::token::{
-    AccessTokenClaims, JwksDocument, KeyError, KeyLife, KeyState, KeysFolder, Kid, SigningAlgorithm,
+    AccessTokenClaims, JwksDocument, KeyError, KeyLife, KeyState, Keyring, Kid, SigningAlgorithm,
     SigningKeys, TokenType,
 };
 use jsonwebtoken::jwk::JwkSet;
@@ -28,17 +28,17 @@ const LIFE: KeyLife = KeyLife {
 struct Server {
     keys: Arc<SigningKeys>,
     clock: Arc<ManualClock>,
-    folder: KeysFolder,
-    _temp: tempfile::TempDir,
+    folder: Keyring,
+    temp: tempfile::TempDir,
 }
 
 impl Server {
     fn start() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(START));
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         let keys = Arc::new(open(&folder, &clock).unwrap());
-        Self { keys, clock, folder, _temp: temp }
+        Self { keys, clock, folder, temp }
     }
 
     /// An access token that is valid for ten minutes.
@@ -70,7 +70,7 @@ impl Server {
     }
 }
 
-fn open(folder: &KeysFolder, clock: &Arc<ManualClock>) -> Result<SigningKeys, KeyError> {
+fn open(folder: &Keyring, clock: &Arc<ManualClock>) -> Result<SigningKeys, KeyError> {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     SigningKeys::open(folder.clone(), LIFE, Some(SigningAlgorithm::Rs256), clock)
 }
@@ -78,7 +78,7 @@ fn open(folder: &KeysFolder, clock: &Arc<ManualClock>) -> Result<SigningKeys, Ke
 #[test]
 fn keys_for_id_tokens_alone_sign_no_access_tokens_and_are_replaced_after_the_lead_time() {
     const ES256: SigningAlgorithm = SigningAlgorithm::Es256;
-    let Server { clock, folder, keys: without, _temp } = Server::start();
+    let Server { clock, folder, keys: without, temp: _temp } = Server::start();
     let rsa = without.signer().unwrap().kid();
     assert_eq!(without.id_token_signer(ES256).unwrap().kid(), rsa, "there is no other");
     folder.create_id_token_key(ES256, START).unwrap();
@@ -186,13 +186,13 @@ fn a_key_that_is_small_broken_or_readable_stops_the_start_and_is_named() {
         ),
     ] {
         let server = Server::start();
-        write_private(&server.folder.path().join(name), contents.as_bytes());
+        write_private(&server.temp.path().join(name), contents.as_bytes());
         let error = open(&server.folder, &server.clock).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(says), "{error}");
     }
     let server = Server::start();
     let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
-    fs::set_permissions(server.folder.path().join(&file), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(server.temp.path().join(&file), fs::Permissions::from_mode(0o644)).unwrap();
     let error = open(&server.folder, &server.clock).unwrap_err().to_string();
     assert!(error.contains(&file) && error.contains("644"), "{error}");
 }
@@ -247,7 +247,7 @@ fn a_compromised_key_is_replaced_at_once() {
     assert!(server.keys.reload().is_empty());
     let (old, token) = (server.keys.signer().unwrap(), server.token());
     let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
-    let backup = fs::read(server.folder.path().join(&file)).unwrap();
+    let backup = fs::read(server.temp.path().join(&file)).unwrap();
 
     let new = server.folder.compromised_signing(old.kid(), server.clock.now()).unwrap();
     assert!(server.keys.reload().is_empty());
@@ -262,7 +262,7 @@ fn a_compromised_key_is_replaced_at_once() {
 
     // A backup brings the key's file back, under its own name and under another.
     for name in [file.as_str(), "signing-20270101T000000Z-mine.pem"] {
-        write_private(&server.folder.path().join(name), &backup);
+        write_private(&server.temp.path().join(name), &backup);
         assert!(server.keys.reload().is_empty());
         assert!(server.keys.find(old.kid()).is_none(), "{name}");
         assert!(open(&server.folder, &server.clock).unwrap().find(old.kid()).is_none(), "{name}");
@@ -273,7 +273,7 @@ fn a_compromised_key_is_replaced_at_once() {
 fn a_compromise_is_noticed_beside_a_broken_file() {
     let server = Server::start();
     let old = server.keys.signer().unwrap().kid();
-    write_private(&server.folder.path().join("signing-20270101T000000Z-mine.pem"), b"half a k");
+    write_private(&server.temp.path().join("signing-20270101T000000Z-mine.pem"), b"half a k");
     assert_eq!(server.keys.reload().len(), 1);
     assert_eq!(server.keys.signer().unwrap().kid(), old);
     let new = server.folder.compromised_signing(old, START).unwrap();
@@ -285,7 +285,7 @@ fn a_compromise_is_noticed_beside_a_broken_file() {
 fn a_tombstone_alone_stops_a_key_whatever_else_can_be_read() {
     let server = Server::start();
     let old = server.keys.signer().unwrap().kid();
-    let file = server.folder.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
+    let file = server.temp.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
     let tombstone = format!("{}.compromised", file.display());
     // The tombstone lies beside the file, which may be half destroyed.
     fs::write(&tombstone, "").unwrap();
@@ -296,9 +296,9 @@ fn a_tombstone_alone_stops_a_key_whatever_else_can_be_read() {
 
     // The tombstone is there instead of the file, and the replacement can't be read.
     let server = Server::start();
-    let file = server.folder.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
+    let file = server.temp.path().join(server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file);
     fs::rename(&file, format!("{}.compromised", file.display())).unwrap();
-    write_private(&server.folder.path().join("signing-20270101T000000Z-mine.pem"), b"half a k");
+    write_private(&server.temp.path().join("signing-20270101T000000Z-mine.pem"), b"half a k");
     assert_eq!(server.keys.reload().len(), 2);
     assert!(server.keys.signer().is_err() && server.published().is_empty());
     server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
@@ -309,7 +309,7 @@ fn a_tombstone_alone_stops_a_key_whatever_else_can_be_read() {
 #[test]
 fn a_folder_that_lost_its_keys_leaves_the_running_server_signing() {
     let server = Server::start();
-    for entry in fs::read_dir(server.folder.path()).unwrap() {
+    for entry in fs::read_dir(server.temp.path()).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
     let problems = server.keys.reload();
@@ -324,13 +324,12 @@ fn a_folder_that_lost_its_keys_leaves_the_running_server_signing() {
 fn a_mistyped_name_and_a_key_in_two_files_stop_the_start() {
     let server = Server::start();
     let file = server.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
-    let (original, copy) = (server.folder.path().join(file), "signing-20270101T000000Z-mine.pem");
-    fs::copy(original, server.folder.path().join(copy)).unwrap();
+    let (original, copy) = (server.temp.path().join(file), "signing-20270101T000000Z-mine.pem");
+    fs::copy(original, server.temp.path().join(copy)).unwrap();
     let error = open(&server.folder, &server.clock).unwrap_err();
     assert!(matches!(&error, KeyError::Duplicate { .. }) && error.to_string().contains(copy), "{error}");
 
-    fs::rename(server.folder.path().join(copy), server.folder.path().join("signing-20270101-mine.pem"))
-        .unwrap();
+    fs::rename(server.temp.path().join(copy), server.temp.path().join("signing-20270101-mine.pem")).unwrap();
     let error = open(&server.folder, &server.clock).unwrap_err();
     assert!(matches!(error, KeyError::BadName { .. }), "{error}");
 }
@@ -338,7 +337,7 @@ fn a_mistyped_name_and_a_key_in_two_files_stop_the_start() {
 #[test]
 fn starting_twice_at_once_makes_one_key() {
     let temp = tempfile::tempdir().unwrap();
-    let folder = KeysFolder::at(temp.path().join("keys"));
+    let folder = Keyring::in_folder(temp.path().join("keys"));
     let clock = Arc::new(ManualClock::at(START));
     let kids: Vec<_> = std::thread::scope(|scope| {
         let starts: Vec<_> =
@@ -346,7 +345,7 @@ fn starting_twice_at_once_makes_one_key() {
         starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
     assert!(kids.iter().all(|kid| *kid == kids[0]), "{kids:?}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(temp.path().join("keys")).unwrap().count(), 1);
 }
 
 #[test]
@@ -363,8 +362,10 @@ fn a_key_made_while_the_clock_is_behind_is_still_the_newest() {
 #[tokio::test]
 async fn the_folder_is_watched_and_no_restart_is_needed() {
     let server = Server::start();
-    let watch = tokio::spawn(Arc::clone(&server.keys).watch(Duration::from_millis(5)));
-    let broken = server.folder.path().join("signing-20270101T000000Z-mine.pem");
+    let (folder, keys) = (server.folder.clone(), Arc::clone(&server.keys));
+    let watch =
+        tokio::spawn(async move { folder.watch(Duration::from_millis(5), move || keys.reload()).await });
+    let broken = server.temp.path().join("signing-20270101T000000Z-mine.pem");
     write_private(&broken, b"half a k");
     server.folder.rotate_signing(SigningAlgorithm::Rs256, START).unwrap();
     published(&server, 2).await;
@@ -372,7 +373,7 @@ async fn the_folder_is_watched_and_no_restart_is_needed() {
     // The broken file is repaired in place.
     let other = Server::start();
     let file = other.folder.signing_keys(&LIFE, START).unwrap().remove(0).file;
-    write_private(&broken, &fs::read(other.folder.path().join(file)).unwrap());
+    write_private(&broken, &fs::read(other.temp.path().join(file)).unwrap());
     published(&server, 3).await;
     watch.abort();
 }

@@ -24,7 +24,7 @@ use heirloom::session::{self, Device, Presented, Refresh, Session, Start, device
 use heirloom::store::postgres::PostgresStore;
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, Store};
-use heirloom::token::{IfMissing, KeysFolder, RefreshSecrets};
+use heirloom::token::{IfMissing, Keyring, RefreshSecrets};
 use heirloom::user::{self, Command, User, Username, vault};
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ struct Common {
 impl Seeded {
     fn of(installation: &Installation, kept: &Kept) -> anyhow::Result<Self> {
         let now = Timestamp::from_millis(kept.now_millis);
-        let secrets = RefreshSecrets::open(KeysFolder::at(installation.keys()), IfMissing::Refuse, now)?;
+        let secrets = RefreshSecrets::open(Keyring::in_folder(installation.keys()), IfMissing::Refuse, now)?;
         let (id, secret) = secrets.current().ok_or_else(|| secrets.missing())?;
         Ok(Self {
             codec: RefreshTokenCodec::new(Arc::new(MacKeys::new((id, secret.as_bytes()), []))),
@@ -129,11 +129,12 @@ pub(crate) async fn seed(installation: &Installation, sessions: usize) -> anyhow
 /// Makes everything. Returns where the log ends.
 async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyhow::Result<u64> {
     let (config, clock) = (installation.config()?, Arc::new(SystemClock) as Arc<dyn Clock>);
-    make_keys(&config, &clock)?;
+    let keyring = Keyring::in_folder(&config.keys);
+    make_keys(&keyring, &config, &clock)?;
     let store = open(&config).await?;
     let random = Random::system();
-    let app =
-        App::assemble(&config, Environment { store: store.clone(), clock, random, cost: Cost::RECOMMENDED })?;
+    let environment = Environment { store: store.clone(), keyring, clock, random, cost: Cost::RECOMMENDED };
+    let app = App::assemble(&config, environment)?;
     app.indexes.prepare().await?;
     // One hash for all users, because hashing takes long.
     let source = Source { block: 1, site: 1, account: 1, known: true };

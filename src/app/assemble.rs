@@ -1,4 +1,4 @@
-//! Assembles the services from the configuration and the keys folder.
+//! Assembles the services from the configuration and the keys.
 
 mod environment;
 mod grants;

@@ -64,7 +64,7 @@ pub enum TokenError {
         retry_after: Duration,
     },
     /// Every key that could make tokens is compromised, and no new one can be read.
-    #[error("no key can make tokens: see what the log says of the keys folder")]
+    #[error("no key can make tokens: see what the log says of the keys")]
     NoKey,
     /// A scope that is not given.
     #[error(transparent)]

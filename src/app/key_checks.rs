@@ -1,15 +1,12 @@
-//! Checks that the keys folder belongs to the data, by the check values in the store.
+//! Checks that the keys belong to the data, by the check values in the store.
 //!
 //! | key in the vault | value |
 //! |---|---|
 //! | `K`, `r` or `p`, id | the check value of a refresh secret or a pepper: [`crate::token::known`] |
 //! | `K`, `s`, kid | nothing: a signing key that this data was used with |
 
-use std::collections::BTreeMap;
-
 use super::error::TokenError;
 use super::keys::{CheckedSecrets, TokenKeys};
-use crate::clock::Timestamp;
 use crate::oauth::Kid;
 use crate::password::hash::PasswordRecord;
 use crate::store::{RecordChange, RecordKey, StoreError};
@@ -21,13 +18,13 @@ use crate::user::vault;
 /// How many records are read at a time.
 const PAGE: usize = 500;
 
-/// Why the keys folder can't be used with these data. For the operator.
+/// Why the keys can't be used with these data. For the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyCheckError {
-    /// It belongs to other data, is damaged, or is older than the data.
+    /// They belong to other data, are damaged, or are older than the data.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Unfit(Vec<KeyError>),
-    /// The folder can't be read.
+    /// They can't be read.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The store can't tell.
@@ -43,21 +40,21 @@ struct Known {
 }
 
 impl TokenKeys {
-    /// Compares the keys folder with the check values, and records the new secrets. If the store has no check values,
-    /// it accepts the folder as it is. Call it before requests are answered. Returns all check values.
+    /// Compares the keys with the check values, and records the new secrets. If the store has no check values,
+    /// it accepts them as they are. Call it before requests are answered. Returns all check values.
     ///
     /// # Errors
     /// [`KeyCheckError`] if a secret differs from its check value, or the newest is missing; then nothing was changed.
     pub async fn check(&self) -> Result<Vec<KnownSecret>, KeyCheckError> {
         let known = self.known_keys().await?;
-        let in_use = self.folder.secrets_in_use()?;
-        let fit = self.folder.fit(&in_use, &known.secrets);
+        let in_use = self.keyring.secrets_in_use()?;
+        let fit = self.keyring.fit(&in_use, &known.secrets);
         if !fit.problems.is_empty() {
             return Err(KeyCheckError::Unfit(fit.problems));
         }
         if known.secrets.is_empty() && self.repository.store().stats().position > 0 {
             tracing::warn!(
-                "this data has no check values of its secrets yet: the keys folder is believed to belong to it. From now on \
+                "this data has no check values of its secrets yet: the keys are believed to belong to it. From now on \
                  each start compares them"
             );
         }
@@ -73,16 +70,12 @@ impl TokenKeys {
     /// [`TokenError`] if the store can't tell.
     pub(super) async fn check_refresh_secrets(&self) -> Result<CheckedSecrets, TokenError> {
         let known = self.known_keys().await?;
-        let created: BTreeMap<u8, Timestamp> = (self.folder.secrets().unwrap_or_default().into_iter())
-            .filter(|secret| secret.kind == SecretKind::Refresh)
-            .map(|secret| (secret.id, secret.created))
-            .collect();
         let live = self.refresh_secrets.all().into_iter().map(|(id, secret)| {
-            let created = created.get(&id).copied().unwrap_or_default();
+            let created = self.refresh_secrets.created(id).unwrap_or_default();
             KnownSecret::of(SecretFile { kind: SecretKind::Refresh, id, created }, &secret)
         });
         let in_use = SecretsInUse { live: live.collect(), dead: Vec::new() };
-        let fit = self.folder.fit(&in_use, &known.secrets);
+        let fit = self.keyring.fit(&in_use, &known.secrets);
         for (kind, id) in &fit.foreign {
             tracing::error!(keys.kind = %kind, keys.id = id, "a secret that is not the one this data was used with: it is not used");
         }
@@ -137,7 +130,7 @@ impl TokenKeys {
                     if passwords > 0 {
                         tracing::error!(
                             keys.file = %file, passwords,
-                            "a pepper is missing in the keys folder: so many passwords can't be checked without it"
+                            "a pepper is missing: so many passwords can't be checked without it"
                         );
                     }
                     passwords > 0
@@ -159,7 +152,7 @@ impl TokenKeys {
         if needed {
             tracing::error!(
                 keys.file = %file,
-                "a refresh secret is missing in the keys folder: the refresh tokens that it made are refused"
+                "a refresh secret is missing: the refresh tokens that it made are refused"
             );
         }
         needed
@@ -186,7 +179,7 @@ impl TokenKeys {
         let (live, dead) = self.signing.kids();
         if !known.is_empty() && known.iter().all(|kid| !live.contains(kid) && !dead.contains(kid)) {
             tracing::error!(
-                "none of the signing keys that this data was used with is in the keys folder: access tokens that are out \
+                "none of the signing keys that this data was used with is there: access tokens that are out \
                  there don't verify any more"
             );
         }

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::error_text::with_sources;
-use super::{bind, known_keys, operators, store};
+use super::{bind, keyring, known_keys, operators, store};
 use crate::config::{Config, Store};
 use crate::http::server::tls_config;
-use crate::token::{KeyError, KeyLife, KeysFolder};
+use crate::token::{KeyError, KeyLife};
 
 /// What the check found beyond the configuration itself.
 #[derive(Debug, Default)]
@@ -53,14 +53,17 @@ pub(super) fn check(config: &Config) -> Findings {
 }
 
 fn keys(config: &Config, has_data: bool, found: &mut Findings) {
-    let folder = KeysFolder::at(&config.keys);
+    let keyring = match keyring::of(config) {
+        Ok(keyring) => keyring,
+        Err(error) => return found.problems.push(error.to_string()),
+    };
     let mut look = || -> Result<(), KeyError> {
-        let signing = folder.signing_keys(&KeyLife::default(), crate::clock::Timestamp::default())?;
-        let in_use = folder.secrets_in_use()?;
+        let signing = keyring.signing_keys(&KeyLife::default(), crate::clock::Timestamp::default())?;
+        let in_use = keyring.secrets_in_use()?;
         if !has_data {
             return Ok(());
         }
-        let missing = |what: &str| KeyError::Missing { what: what.to_owned(), folder: config.keys.clone() };
+        let missing = |what: &str| KeyError::Missing { what: what.to_owned(), place: keyring.place() };
         if signing.iter().all(|key| key.kid.is_none() || key.algorithm.is_none()) {
             return Err(missing("signing key"));
         }
@@ -75,11 +78,12 @@ fn keys(config: &Config, has_data: bool, found: &mut Findings) {
             );
             return Ok(());
         };
-        let fit = folder.fit(&in_use, &known);
+        let fit = keyring.fit(&in_use, &known);
         found.problems.extend(fit.problems.iter().map(ToString::to_string));
-        let missing = fit.missing.iter().map(|file| {
-            format!("{file} is not in the keys folder: the tokens or hashes of that secret are refused")
-        });
+        let missing = fit
+            .missing
+            .iter()
+            .map(|file| format!("{file} is not there: the tokens or hashes of that secret are refused"));
         found.warnings.extend(missing);
         Ok(())
     };

@@ -1,5 +1,6 @@
 //! Records in the keys folder how far the log has come, so that a start notices when data were restored from a backup.
-//! The log's own mark is beside the data and is restored with them; the keys folder is backed up separately.
+//! The log's own mark is beside the data and is restored with them; the keys folder is backed up separately. Where the keys
+//! are in the database, the file is in the data folder, in which there are no data then.
 //!
 //! The file `data.position` has one line: the store's id, a position and, of a store in a database, the mark of its term.
 //! It is written at the start, once an hour and at the end, if the keys folder is writable; of a store in a database also
@@ -32,7 +33,7 @@ const EVERY_OF_A_DATABASE: Duration = Duration::from_mins(1);
 /// How often it is looked whether another server has taken over.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// The file in a keys folder, and the store whose position it has.
+/// The file in a folder, and the store whose position it has.
 #[derive(Clone, Debug)]
 pub(super) struct DataPosition {
     file: PathBuf,

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::demo::{self, Demo};
 use super::{Failure, Outcome};
-use crate::config::{Config, Sources, Store};
+use crate::config::{Config, KeysIn, Sources, Store};
 use crate::oauth::SigningAlgorithm;
 use crate::random::Random;
 
@@ -31,6 +31,8 @@ pub struct Installation {
     pub data: PathBuf,
     /// The keys folder.
     pub keys: PathBuf,
+    /// Whether the keys are in the keys folder or in the database.
+    pub keys_in: KeysIn,
     /// How long a signing key is published before it signs.
     pub lead_time: Duration,
     /// The algorithm of new signing keys.
@@ -75,6 +77,7 @@ impl InstallationFlags {
             store: config.store,
             data: config.data,
             keys: config.keys,
+            keys_in: config.keys_in,
             lead_time: config.lead_time,
             algorithm: config.algorithm,
         })
@@ -90,6 +93,7 @@ impl Installation {
             store: Store::Sled,
             data: folder.join("data"),
             keys: folder.join("keys"),
+            keys_in: KeysIn::Folder,
             lead_time: crate::config::LEAD_TIME,
             algorithm: SigningAlgorithm::default(),
             id_tokens_alone: None,

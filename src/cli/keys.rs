@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::installation::InstallationFlags;
 use super::running::Running;
-use super::{Failure, Outcome, log, offline, print, print_lines};
+use super::{Failure, Outcome, log, offline, print, print_lines, sealed_keys};
 use crate::oauth::SigningAlgorithm;
 use crate::token::KeyState;
 use crate::token::name::SecretKind;
@@ -40,6 +40,21 @@ pub(super) enum Command {
         #[arg(long, value_name = "KID|ID", allow_hyphen_values = true)]
         compromised: Option<String>,
     },
+    /// Copy the keys folder into the database, sealed; the folder stays as it is
+    Seal {
+        #[command(flatten)]
+        installation: InstallationFlags,
+    },
+    /// Copy the keys in the database into the keys folder, which must have no others
+    Unseal {
+        #[command(flatten)]
+        installation: InstallationFlags,
+    },
+    /// Seal the keys in the database again, under the key-encryption key that is configured now
+    Reseal {
+        #[command(flatten)]
+        installation: InstallationFlags,
+    },
 }
 
 pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
@@ -50,6 +65,9 @@ pub(super) fn run(command: Command, out: &mut dyn Write) -> Outcome {
             let secrets = offline::list_secrets(&installation)?;
             print_lines(out, keys.iter().map(line).chain(secrets.iter().map(secret_line)))
         }
+        Command::Seal { installation } => sealed_keys::seal(&installation.find()?, out),
+        Command::Unseal { installation } => sealed_keys::unseal(&installation.find()?, out),
+        Command::Reseal { installation } => sealed_keys::reseal(&installation.find()?, out),
         Command::Rotate { installation, refresh_secret: true, compromised: Some(id), .. } => {
             let id = id
                 .parse()

@@ -1,22 +1,23 @@
-//! Reads and changes an installation's keys folder, whether a server runs or not.
+//! Reads and changes an installation's keys, whether a server runs or not.
 
 use std::time::Duration;
 
+use super::keyring::{self, failure};
 use super::{Failure, Installation, Outcome};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::oauth::{Kid, SigningAlgorithm};
-use crate::token::folder::KeysFolder;
+use crate::token::KeyLife;
+use crate::token::keyring::Keyring;
 use crate::token::name::SecretKind;
 use crate::token::rotate::{KeyInfo, NewKey, SecretInfo};
-use crate::token::{KeyError, KeyLife};
 
 /// The signing keys, newest first.
 ///
 /// # Errors
-/// [`Failure`] if the folder can't be read or a key is malformed.
+/// [`Failure`] if the keys can't be read or a key is malformed.
 pub(super) fn list_keys(installation: &Installation) -> Outcome<Vec<KeyInfo>> {
-    let (folder, now) = keys(installation);
-    let mut keys = folder.signing_keys(&life(installation), now).map_err(|error| key_failure(&error))?;
+    let (keyring, now) = keys(installation)?;
+    let mut keys = keyring.signing_keys(&life(installation), now).map_err(|error| failure(&error))?;
     keys.reverse();
     Ok(keys)
 }
@@ -24,28 +25,28 @@ pub(super) fn list_keys(installation: &Installation) -> Outcome<Vec<KeyInfo>> {
 /// Adds a signing key; with `compromised`, the new key replaces that one at once. Also returns when the new key signs.
 ///
 /// # Errors
-/// [`Failure`] if there is no such key, or the folder can't be written.
+/// [`Failure`] if there is no such key, or the keys can't be written.
 pub(super) fn rotate_keys(
     installation: &Installation,
     compromised: Option<&str>,
     (algorithm, for_id_tokens): (Option<SigningAlgorithm>, bool),
 ) -> Outcome<(NewKey, Timestamp)> {
-    let (folder, now) = keys(installation);
+    let (keyring, now) = keys(installation)?;
     let (new, wait) = if let Some(kid) = compromised {
         let kid: Kid = kid.parse().map_err(|error| Failure::Usage(format!("{kid}: {error}")))?;
-        (folder.compromised_signing(kid, now), Duration::ZERO)
+        (keyring.compromised_signing(kid, now), Duration::ZERO)
     } else if for_id_tokens {
         let Some(algorithm) = algorithm.or(installation.id_tokens_alone) else {
             let problem =
                 "no keys sign ID tokens alone: set id_token_algorithms in [keys], or name an --algorithm";
             return Err(Failure::Usage(problem.to_owned()));
         };
-        (folder.rotate_id_tokens(algorithm, now), installation.lead_time)
+        (keyring.rotate_id_tokens(algorithm, now), installation.lead_time)
     } else {
         let algorithm = algorithm.unwrap_or(installation.algorithm);
-        (folder.rotate_signing(algorithm, now), installation.lead_time)
+        (keyring.rotate_signing(algorithm, now), installation.lead_time)
     };
-    let new = new.map_err(|error| key_failure(&error))?;
+    let new = new.map_err(|error| failure(&error))?;
     let signs_from = new.created.after(wait);
     Ok((new, signs_from))
 }
@@ -53,35 +54,35 @@ pub(super) fn rotate_keys(
 /// The refresh secrets and the peppers, by kind and id.
 ///
 /// # Errors
-/// [`Failure`] if the folder can't be read.
+/// [`Failure`] if the keys can't be read.
 pub(super) fn list_secrets(installation: &Installation) -> Outcome<Vec<SecretInfo>> {
-    keys(installation).0.secrets().map_err(|error| key_failure(&error))
+    keys(installation)?.0.secrets().map_err(|error| failure(&error))
 }
 
 /// Adds a refresh secret or a pepper and returns it.
 ///
 /// # Errors
-/// [`Failure`] if all ids are taken, or the folder can't be written.
+/// [`Failure`] if all ids are taken, or the keys can't be written.
 pub(super) fn rotate_secret(installation: &Installation, kind: SecretKind) -> Outcome<SecretInfo> {
-    let (folder, now) = keys(installation);
+    let (keyring, now) = keys(installation)?;
     let new = match kind {
-        SecretKind::Refresh => folder.rotate_refresh_secret(now),
-        SecretKind::Pepper => folder.rotate_pepper(now),
+        SecretKind::Refresh => keyring.rotate_refresh_secret(now),
+        SecretKind::Pepper => keyring.rotate_pepper(now),
     };
-    new.map_err(|error| key_failure(&error))
+    new.map_err(|error| failure(&error))
 }
 
 /// Destroys a refresh secret. If it was the newest, a new one takes its place and is returned.
 ///
 /// # Errors
-/// [`Failure`] if there is none with this id, or the folder can't be written.
+/// [`Failure`] if there is none with this id, or the keys can't be written.
 pub(super) fn destroy_refresh_secret(installation: &Installation, id: u8) -> Outcome<Option<SecretInfo>> {
-    let (folder, now) = keys(installation);
-    folder.compromised_refresh_secret(id, now).map_err(|error| key_failure(&error))
+    let (keyring, now) = keys(installation)?;
+    keyring.compromised_refresh_secret(id, now).map_err(|error| failure(&error))
 }
 
-fn keys(installation: &Installation) -> (KeysFolder, Timestamp) {
-    (KeysFolder::at(&installation.keys), SystemClock.now())
+fn keys(installation: &Installation) -> Outcome<(Keyring, Timestamp)> {
+    Ok((keyring::of_installation(installation)?, SystemClock.now()))
 }
 
 fn life(installation: &Installation) -> KeyLife {
@@ -90,8 +91,4 @@ fn life(installation: &Installation) -> KeyLife {
         longest_access_token: installation.longest_access_token,
         ..KeyLife::default()
     }
-}
-
-fn key_failure(error: &KeyError) -> Failure {
-    Failure::Failed(error.to_string())
 }

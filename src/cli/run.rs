@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 use super::accepted::Accepted;
 use super::data_position::DataPosition;
 use super::demo::User;
-use super::{Failure, Outcome, certificate, check, known_keys, operators, store};
+use super::{Failure, Outcome, certificate, check, keyring, known_keys, operators, store};
 use crate::app::App;
 use crate::app::assemble::{Environment, make_keys, read_keys};
 use crate::app::clock_guard::Evidence;
 use crate::app::outage::take_unlogged;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, KeysIn};
 use crate::http::docs::FilledIn;
 use crate::http::peer::TrustedProxies;
 use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators};
@@ -167,14 +167,18 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
         tracing::warn!("{warning}");
     }
     // The keys come first: if they can't be used, the store is not touched.
-    let keys = if has_store { read_keys(config, &clock) } else { make_keys(config, &clock) };
-    keys.map_err(|error| Failure::Failed(error.to_string()))?;
+    let keyring = keyring::of(config)?;
+    let prepare = if has_store { read_keys } else { make_keys };
+    prepare(&keyring, config, &clock).map_err(|error| keyring::failure(&error))?;
     let OpenedStore { store, id, history } = store::open(config, accept, Arc::new(give_up)).await?;
-    let position = DataPosition::new(&config.keys, id);
+    // In a folder that is not restored together with the data: the data folder of a server whose store is in a database.
+    let apart = if config.keys_in == KeysIn::Folder { &config.keys } else { &config.data };
+    let position = DataPosition::new(apart, id);
     if !accept.restored {
         position.compare(config, &history)?;
     }
-    let environment = Environment { store, clock, random: Random::system(), cost: Cost::RECOMMENDED };
+    let environment =
+        Environment { store, keyring, clock, random: Random::system(), cost: Cost::RECOMMENDED };
     let app = App::assemble(config, environment).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok((Arc::new(app), position))
 }

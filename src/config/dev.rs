@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::audiences::usual_roles;
 use super::logins;
 use super::{
-    AccessTokenType, Accounts, AudienceRules, Config, LEAD_TIME, Log, OWN_SCOPES, Pages, Passwords, Server,
-    Sessions, SignUp, Store, Throttle,
+    AccessTokenType, Accounts, AudienceRules, Config, KeysIn, LEAD_TIME, Log, OWN_SCOPES, Pages, Passwords,
+    Server, Sessions, SignUp, Store, Throttle,
 };
 use crate::client::metadata::{LONGEST_ACCESS_TOKEN, grant_types_on};
 use crate::client::{
@@ -181,6 +181,7 @@ impl Config {
             data: dev.data,
             nearly_full: super::folders::nearly_full(None),
             keys: dev.keys,
+            keys_in: KeysIn::Folder,
             lead_time: LEAD_TIME,
             algorithm: SigningAlgorithm::default(),
             id_token_algorithms: vec![SigningAlgorithm::default()],

@@ -42,6 +42,7 @@ pub use audiences::{AccessTokenType, AudienceRules, OWN_SCOPES, ScopeRoles};
 pub use clients::{MAX_SECRET, MIN_SECRET};
 pub use colour::Colour;
 pub use dev::{Dev, TokenOverrides, demo_redirect_uris};
+pub use folders::{KeyEncryptionFiles, KeysIn};
 pub use image::Image;
 pub use log::{Log, LogFormat};
 pub use logos::Logos;
@@ -72,8 +73,10 @@ pub struct Config {
     pub data: PathBuf,
     /// When the data folder's disk has less free space than this, in bytes, it counts as nearly full.
     pub nearly_full: u64,
-    /// The keys folder: the signing keys, the refresh secrets and the peppers.
+    /// The keys folder: the signing keys, the refresh secrets and the peppers, unless they are in the database.
     pub keys: PathBuf,
+    /// Whether the keys are in the keys folder or in the database.
+    pub keys_in: KeysIn,
     /// How long a signing key is published before it signs.
     pub lead_time: Duration,
     /// The algorithm of new signing keys: it signs access tokens.
@@ -132,8 +135,8 @@ impl Config {
         let issuer = issuer::issuer(&mut root);
         let server = server::server(&mut root, issuer.as_deref());
         let store = store::store(&mut root, sources);
-        let ((data, nearly_full), keys, lead_time, (algorithm, id_token_algorithms)) =
-            folders::folders(&mut root);
+        let ((data, nearly_full), keys) = folders::folders(&mut root, &store);
+        let (algorithm, id_token_algorithms) = keys.algorithms;
         let log = log::log(&mut root);
         let rules = tokens::tokens(&mut root);
         let catalogue = audiences::audiences(&mut root, issuer.as_deref());
@@ -167,8 +170,9 @@ impl Config {
             store,
             data,
             nearly_full,
-            keys,
-            lead_time,
+            keys: keys.folder,
+            keys_in: keys.place,
+            lead_time: keys.lead_time,
             algorithm,
             id_token_algorithms,
             log,

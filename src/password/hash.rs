@@ -3,18 +3,17 @@
 //! The pepper is in the keys folder, not in the database: whoever has stolen only the database can't even try
 //! passwords. The HMAC also makes every byte of a long password count, whatever the length limit of the slow hash is.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::{Algorithm, Argon2, Block, Version};
 use minicbor::{Decode, Encode};
-use ring::hmac;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::Password;
+pub use super::peppers::Peppers;
 
 /// The stored hash of a password: a CBOR map with integer keys, about 75 bytes, which a later format can extend. Its
 /// values are not trusted: the cost is checked before anything is computed.
@@ -45,7 +44,7 @@ impl PasswordRecord {
     /// pepper is another one.
     #[must_use]
     pub fn needs_rehash(&self, cost: Cost, current_pepper: u8) -> bool {
-        self.cost() != Ok(cost) || self.pepper != current_pepper
+        self.cost() != Ok(cost) || self.pepper < current_pepper
     }
 
     /// The cost of verifying this record.
@@ -71,7 +70,7 @@ impl PasswordRecord {
         let Cost { memory_kib, passes, lanes } = cost;
         Self {
             format: FORMAT,
-            pepper: peppers.current,
+            pepper: peppers.current(),
             memory_kib,
             passes,
             lanes,
@@ -151,46 +150,11 @@ pub enum HashRefused {
     #[error("a password hash has format {0}, which this version does not know")]
     Format(u8),
     /// Its pepper is not in the keys folder.
-    #[error("a password hash needs pepper {0}, which is not in the keys folder")]
+    #[error("a password hash needs pepper {0}, which is not there")]
     Pepper(u8),
     /// The hash function itself refused.
     #[error("the password hash function failed")]
     Failed,
-}
-
-/// The peppers of the keys folder: the current one is used for new hashes, the older ones only to verify.
-#[derive(Clone)]
-pub struct Peppers {
-    current: u8,
-    keys: BTreeMap<u8, hmac::Key>,
-}
-
-impl Peppers {
-    /// `current` is used for new hashes, the `older` ones only to verify. Each is an id and 32 random bytes.
-    pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, [u8; 32])>) -> Self {
-        let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let mut keys: BTreeMap<_, _> =
-            older.into_iter().map(|(id, secret)| (id, key(&Zeroizing::new(secret)))).collect();
-        keys.insert(current.0, key(current.1));
-        Self { current: current.0, keys }
-    }
-
-    /// The id of the pepper for new hashes.
-    #[must_use]
-    pub const fn current(&self) -> u8 {
-        self.current
-    }
-
-    fn pepper(&self, id: u8, password: &Password) -> Result<hmac::Tag, HashRefused> {
-        let key = self.keys.get(&id).ok_or(HashRefused::Pepper(id))?;
-        Ok(hmac::sign(key, password.as_bytes()))
-    }
-}
-
-impl fmt::Debug for Peppers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Peppers(current {}, known {:?}, …)", self.current, self.keys.keys().collect::<Vec<_>>())
-    }
 }
 
 /// The memory in which hashes are computed. It is kept from one hash to the next.
@@ -251,7 +215,7 @@ impl Workspace {
         peppers: &Peppers,
     ) -> Result<Zeroizing<[u8; 32]>, HashRefused> {
         let cost = record.cost()?;
-        let peppered = peppers.pepper(record.pepper, password)?;
+        let peppered = peppers.pepper(record.pepper, password).ok_or(HashRefused::Pepper(record.pepper))?;
         if self.blocks.len() < cost.blocks() {
             self.blocks.resize(cost.blocks(), Block::new());
         }
@@ -331,6 +295,7 @@ mod tests {
         assert!(!record.needs_rehash(small(), 2));
         assert!(record.needs_rehash(Cost::RECOMMENDED, 2));
         assert!(record.needs_rehash(small(), 3));
+        assert!(!record.needs_rehash(small(), 1), "another node has begun to use a newer one");
     }
 
     #[test]
@@ -338,6 +303,18 @@ mod tests {
         let record = hashed("a");
         assert_eq!(verifies("a", &PasswordRecord { pepper: 1, ..record }), Ok(false));
         assert_eq!(verifies("a", &PasswordRecord { pepper: 9, ..hashed("a") }), Err(HashRefused::Pepper(9)));
+    }
+
+    #[test]
+    fn a_pepper_that_is_added_verifies_and_makes_nothing() {
+        let newer = Peppers::new((3, &[3; 32]), []);
+        let record = Workspace::default().hash(&password("a"), (small(), &newer), [7; 16]).unwrap();
+        assert_eq!(verifies("a", &record), Err(HashRefused::Pepper(3)));
+        // The pepper that is known already stays what it is.
+        let with = peppers().with([(3, [3; 32]), (2, [9; 32])]);
+        assert_eq!(Workspace::default().verify(&password("a"), &record, &with), Ok(true));
+        assert_eq!(Workspace::default().verify(&password("a"), &hashed("a"), &with), Ok(true));
+        assert_eq!(with.current(), 2);
     }
 
     #[test]

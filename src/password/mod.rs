@@ -12,6 +12,7 @@ use precis_profiles::OpaqueString;
 use zeroize::Zeroizing;
 
 pub mod hash;
+mod peppers;
 pub mod policy;
 pub mod pool;
 

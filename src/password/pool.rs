@@ -6,7 +6,7 @@
 //! ([`PoolError::TooManyAtOnce`]), and those who wait take turns: see `pool/queue.rs`.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -143,6 +143,13 @@ impl HashingPool {
         answered.await.map_err(|_| PoolError::Lost)?
     }
 
+    /// Adds peppers with which other servers hash, or will: passwords are verified with them from now on. New hashes use
+    /// the pepper that was the current one at the start.
+    pub fn add_peppers(&self, others: impl IntoIterator<Item = (u8, [u8; 32])>) {
+        let mut peppers = self.shared.peppers.write().unwrap_or_else(PoisonError::into_inner);
+        *peppers = Arc::new(peppers.with(others));
+    }
+
     /// How many hashes have begun since the start.
     #[must_use]
     pub fn hashes_started(&self) -> u64 {
@@ -166,7 +173,7 @@ impl HashingPool {
         let shared = Arc::new(Shared {
             cost: options.cost,
             keep_memory: options.keep_memory,
-            peppers,
+            peppers: RwLock::new(Arc::new(peppers)),
             random,
             jobs: Mutex::new(Jobs { queue: Queue::new(places), closed: false }),
             arrived: Condvar::new(),

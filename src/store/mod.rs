@@ -31,6 +31,7 @@ use std::time::Duration;
 
 mod change;
 mod history;
+mod key_table;
 pub mod memory;
 mod open;
 pub mod postgres;
@@ -42,6 +43,7 @@ pub use self::change::{
     RecordChange, Remove, Summarize,
 };
 pub use self::history::{History, Lack, Remembered, Term};
+pub use self::key_table::{KeyChanges, KeyRows, KeyTable, KeyTableError};
 pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, migrate, open};
 pub use self::postgres::{Migrated, Migration, PostgresSettings, PostgresTls, TlsMode};
 pub use self::verification::Verification;

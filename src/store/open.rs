@@ -2,13 +2,14 @@
 //! [`StoreLocation`].
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::memory::MemoryStore;
-use super::postgres::{self, Migrated, Migration, PostgresSettings, PostgresStore};
+use super::postgres::{self, Migrated, Migration, PostgresKeyTable, PostgresSettings, PostgresStore};
 use super::sled::{self, SledOptions, SledStore};
-use super::{History, OnFatal, Store, Verification};
+use super::{History, KeyTable, OnFatal, Store, Verification};
 use crate::clock::Clock;
 
 /// Where a store is, which also says of which kind it is.
@@ -94,6 +95,17 @@ impl StoreLocation {
         match self {
             Self::Folder(_) | Self::Memory => Ok(Vec::new()),
             Self::Postgres(settings) => Ok(PostgresStore::check(settings, clock).await?),
+        }
+    }
+
+    /// The table of keys beside the store; `None` if the store has none. It can be read before the store is opened.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread for it.
+    pub fn key_table(&self) -> io::Result<Option<Arc<dyn KeyTable>>> {
+        match self {
+            Self::Folder(_) | Self::Memory => Ok(None),
+            Self::Postgres(settings) => Ok(Some(Arc::new(PostgresKeyTable::new((**settings).clone())?))),
         }
     }
 

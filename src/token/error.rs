@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::name::{SecretFile, SecretKind};
 use crate::oauth::Kid;
+use crate::store::KeyTableError;
 
 /// Why keys or secrets can't be used. Every message names the file; it is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -65,18 +66,18 @@ pub enum KeyError {
         /// The other file's name.
         other: String,
     },
-    /// The folder has no usable key or secret of a kind.
-    #[error("there is no {what} in the keys folder {}", folder.display())]
+    /// There is no usable key or secret of a kind.
+    #[error("there is no {what} in {place}")]
     Missing {
         /// What is missing, for people.
         what: String,
-        /// The keys folder.
-        folder: PathBuf,
+        /// Where the keys lie.
+        place: String,
     },
     /// A secret differs from the one that the data were used with.
     #[error(
-        "{} is not the {kind} {id} that this data was used with: the file is damaged, or the keys folder belongs to other \
-         data. Restore the keys folder that belongs to this data; keys/README.md says what to do when the secret is lost",
+        "{} is not the {kind} {id} that this data was used with: the file is damaged, or the keys belong to other data. \
+         Restore the keys folder that belongs to this data; keys/README.md says what to do when the secret is lost",
         path.display()
     )]
     Foreign {
@@ -89,22 +90,55 @@ pub enum KeyError {
     },
     /// The newest secret that the data were used with is missing.
     #[error(
-        "{gone} is not in the keys folder {}, and this data was used with it: the folder is older than the data. Restore \
-         the newest keys folder; if the file is lost for good, put an empty one called {gone}.compromised there: what that \
-         secret made is refused from then on", folder.display()
+        "{gone} is not in {place}, and this data was used with it: the keys are older than the data. Restore the newest \
+         keys; if the file is lost for good, put an empty one called {gone}.compromised there: what that secret made is \
+         refused from then on"
     )]
     Outdated {
-        /// The keys folder.
-        folder: PathBuf,
+        /// Where the keys lie.
+        place: String,
         /// The file that is missing.
         gone: SecretFile,
     },
-    /// The folder has no signing key with this `kid`.
-    #[error("there is no signing key {0} in the keys folder")]
+    /// There is no signing key with this `kid`.
+    #[error("there is no signing key {0}")]
     UnknownKid(Kid),
-    /// The folder has no secret of this kind with this id.
-    #[error("there is no {0} with the id {1} in the keys folder")]
+    /// There is no secret of this kind with this id.
+    #[error("there is no {0} with the id {1}")]
     UnknownSecret(SecretKind, u8),
+    /// A sealed key is sealed under a key-encryption key that is not configured.
+    #[error(
+        "{} is sealed under the key-encryption key {id}, and {known}: name the file of {id} in [keys], as \
+         key_encryption_key_file, or as other_key_encryption_key_file while another takes its place. Without it, what \
+         is sealed is lost", path.display()
+    )]
+    OtherEncryptionKey {
+        /// The file.
+        path: PathBuf,
+        /// The id of the key-encryption key.
+        id: String,
+        /// The configured ones.
+        known: String,
+    },
+    /// A place already has other keys than those that are to be copied there.
+    #[error("{} is not what is in {place}: nothing was replaced. Remove the one or the other first", path.display())]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// Where the keys to be copied lie.
+        place: String,
+    },
+    /// The keys in a database can't be taken as they are at the moment.
+    #[error("{place} are refused: {why}")]
+    Refused {
+        /// Where the keys lie.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The database with the keys can't be reached.
+    #[error("the sealed keys: {0}")]
+    Table(#[from] KeyTableError),
     /// All 255 ids of a kind have been used.
     #[error("all 255 ids of a {0} have been given")]
     IdsExhausted(SecretKind),
@@ -119,7 +153,7 @@ pub enum KeyError {
 impl KeyError {
     /// Whether the cause may disappear although no file changes.
     pub(super) const fn may_pass(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Unchecked(_))
+        matches!(self, Self::Io { .. } | Self::Unchecked(_) | Self::Table(_) | Self::Refused { .. })
     }
 
     pub(super) fn io(path: &Path, source: io::Error) -> Self {

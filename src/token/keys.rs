@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use super::error::KeyError;
-use super::folder::KeysFolder;
 use super::jwks::JwksDocument;
+use super::key_files::{KeyFiles, Listing};
+use super::keyring::Keyring;
 use super::life::{Birth, KeyLife, KeyState};
 use super::name::SigningFile;
 use super::signing::SigningKey;
@@ -16,7 +16,7 @@ use crate::oauth::{Kid, SigningAlgorithm};
 /// The signing keys of a folder: which ones sign, and which are published. That depends only on the folder and the
 /// time; there is no other state.
 pub struct SigningKeys {
-    folder: KeysFolder,
+    keyring: Keyring,
     life: KeyLife,
     clock: Arc<dyn Clock>,
     /// Read for every signature, written a few times a year.
@@ -56,22 +56,22 @@ impl SigningKeys {
     /// operator expects. If there is no key, the first is generated for the algorithm `first`; if `first` is `None`,
     /// [`KeyError::Missing`].
     pub fn open(
-        folder: KeysFolder,
+        keyring: Keyring,
         life: KeyLife,
         first: Option<SigningAlgorithm>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyError> {
         if let Some(algorithm) = first {
-            folder.create_first_signing_key(algorithm, clock.now())?;
+            keyring.create_first_signing_key(algorithm, clock.now())?;
         }
-        let Read { held, problems, .. } = read(&folder, &[])?;
+        let Read { held, problems, .. } = read(&*keyring.look()?, &[])?;
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
         let roles = KeyRoles::at(clock.now(), held.into(), &life, None);
-        let roles = roles.filter(|roles| roles.signer.is_some()).ok_or_else(|| missing(&folder))?;
+        let roles = roles.filter(|roles| roles.signer.is_some()).ok_or_else(|| missing(&keyring))?;
         Ok(Self {
-            folder,
+            keyring,
             life,
             clock,
             roles: RwLock::new(Arc::new(roles)),
@@ -85,7 +85,7 @@ impl SigningKeys {
     /// # Errors
     /// [`KeyError::Missing`] if the last key has been compromised.
     pub fn signer(&self) -> Result<Arc<SigningKey>, KeyError> {
-        self.now().signer.clone().ok_or_else(|| missing(&self.folder))
+        self.now().signer.clone().ok_or_else(|| missing(&self.keyring))
     }
 
     /// The key that signs ID tokens and logout tokens for a client that is registered for `algorithm`. If the server has
@@ -107,9 +107,13 @@ impl SigningKeys {
     #[must_use]
     pub fn kids(&self) -> (Vec<Kid>, Vec<Kid>) {
         let live = self.now().held.iter().map(|held| held.key.kid()).collect();
-        let dead = self.folder.entries().unwrap_or_default().compromised;
-        let dead = dead.iter().filter_map(|entry| self.folder.epitaph(&entry.to_string()).parse().ok());
-        (live, dead.collect())
+        (live, self.compromised().unwrap_or_default())
+    }
+
+    fn compromised(&self) -> Result<Vec<Kid>, KeyError> {
+        let files = self.keyring.look()?;
+        let dead = Listing::of(&*files)?.compromised;
+        Ok(dead.iter().filter_map(|entry| files.epitaph(&entry.to_string()).parse().ok()).collect())
     }
 
     /// The published key with this `kid`.
@@ -162,12 +166,13 @@ impl SigningKeys {
     fn read_again(&self) -> Vec<KeyError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.now();
-        let Read { mut held, dead, mut problems } = match read(&self.folder, &before.held) {
-            Ok(read) => read,
-            Err(error) => return vec![error],
-        };
+        let Read { mut held, dead, mut problems } =
+            match self.keyring.look().and_then(|files| read(&*files, &before.held)) {
+                Ok(read) => read,
+                Err(error) => return vec![error],
+            };
         if held.is_empty() {
-            problems.push(missing(&self.folder));
+            problems.push(missing(&self.keyring));
             held = before.held.iter().filter(|held| !dead.contains(&held.key.kid())).cloned().collect();
         }
         if held.iter().map(|held| &held.file).eq(before.held.iter().map(|held| &held.file)) {
@@ -183,16 +188,9 @@ impl SigningKeys {
                 );
                 *self.roles.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roles);
             }
-            None => problems.push(missing(&self.folder)),
+            None => problems.push(missing(&self.keyring)),
         }
         problems
-    }
-
-    /// Checks the folder once in `every`, and reloads it when it has changed; never returns. A file that can't be used
-    /// is logged once, and the other files are used.
-    pub async fn watch(self: Arc<Self>, every: Duration) {
-        let folder = self.folder.clone();
-        folder.watch(every, move || self.reload()).await;
     }
 
     fn now(&self) -> Arc<KeyRoles> {
@@ -214,7 +212,7 @@ impl SigningKeys {
 impl std::fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SigningKeys")
-            .field("folder", &self.folder)
+            .field("keyring", &self.keyring)
             .field("held", &self.now().held)
             .finish_non_exhaustive()
     }
@@ -258,11 +256,11 @@ impl KeyOnDisk {
     }
 }
 
-fn missing(folder: &KeysFolder) -> KeyError {
-    KeyError::Missing { what: "signing key".to_owned(), folder: folder.path().to_owned() }
+fn missing(keyring: &Keyring) -> KeyError {
+    KeyError::Missing { what: "signing key".to_owned(), place: keyring.place() }
 }
 
-/// The signing keys of a folder, as read.
+/// The signing keys, as read.
 pub(super) struct Read {
     /// The usable keys, in the order of creation.
     pub(super) held: Vec<KeyOnDisk>,
@@ -272,11 +270,11 @@ pub(super) struct Read {
     pub(super) problems: Vec<KeyError>,
 }
 
-/// Reads all signing keys of the folder. A key that is in `known` is not parsed again.
-pub(super) fn read(folder: &KeysFolder, known: &[KeyOnDisk]) -> Result<Read, KeyError> {
-    let listing = folder.entries()?;
-    let mut problems = listing.mistyped(folder, "signing");
-    let epitaphs = listing.compromised.iter().map(|entry| folder.epitaph(&entry.to_string()));
+/// Reads all signing keys. A key that is in `known` is not parsed again.
+pub(super) fn read(files: &dyn KeyFiles, known: &[KeyOnDisk]) -> Result<Read, KeyError> {
+    let listing = Listing::of(files)?;
+    let mut problems = listing.mistyped(files, "signing");
+    let epitaphs = listing.compromised.iter().map(|entry| files.epitaph(&entry.to_string()));
     // A compromised key stays refused under any file name, also when a backup brings it back.
     let mut dead: HashSet<Kid> = epitaphs.filter_map(|text| text.parse().ok()).collect();
     // The key's file may be gone already and its tombstone unreadable: the tombstone's name identifies it too.
@@ -287,14 +285,14 @@ pub(super) fn read(folder: &KeysFolder, known: &[KeyOnDisk]) -> Result<Read, Key
     for entry in &listing.live {
         let Some(file) = entry.signing() else { continue };
         let known = known.iter().find(|known| known.file == *file);
-        let key = known.map_or_else(|| parse(folder, file).map(Arc::new), |known| Ok(Arc::clone(&known.key)));
+        let key = known.map_or_else(|| parse(files, file).map(Arc::new), |known| Ok(Arc::clone(&known.key)));
         match key {
             Ok(key) if listing.compromised.contains(entry) => {
                 dead.insert(key.kid());
             }
             Ok(key) => match held.iter().find(|other| other.key.kid() == key.kid()) {
                 Some(other) => problems.push(KeyError::Duplicate {
-                    path: folder.file(file.to_string()),
+                    path: files.file(&file.to_string()),
                     other: other.file.to_string(),
                 }),
                 None => held.push(KeyOnDisk { file: file.clone(), key }),
@@ -308,9 +306,9 @@ pub(super) fn read(folder: &KeysFolder, known: &[KeyOnDisk]) -> Result<Read, Key
     Ok(Read { held, dead, problems })
 }
 
-fn parse(folder: &KeysFolder, file: &SigningFile) -> Result<SigningKey, KeyError> {
+fn parse(files: &dyn KeyFiles, file: &SigningFile) -> Result<SigningKey, KeyError> {
     let name = file.to_string();
-    let pem = folder.read_private(&name)?;
+    let pem = files.read(&name)?;
     SigningKey::from_pem(&pem)
-        .map_err(|reason| KeyError::Broken { path: folder.file(name), reason: reason.to_string() })
+        .map_err(|reason| KeyError::Broken { path: files.file(&name), reason: reason.to_string() })
 }

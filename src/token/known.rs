@@ -13,7 +13,8 @@ use minicbor::{Decode, Encode};
 use ring::{digest, hmac};
 
 use super::error::KeyError;
-use super::folder::KeysFolder;
+use super::key_files::Listing;
+use super::keyring::Keyring;
 use super::name::{Entry, SecretFile, SecretKind};
 use super::secret_files::{self, Secret};
 use crate::clock::Timestamp;
@@ -109,23 +110,24 @@ impl KnownSecret {
     }
 }
 
-impl KeysFolder {
+impl Keyring {
     /// Reads the usable secrets and the compromised ones.
     ///
     /// # Errors
     /// [`KeyError`] for the first file that can't be used.
     pub fn secrets_in_use(&self) -> Result<SecretsInUse, KeyError> {
-        let listing = self.entries()?;
+        let files = self.look()?;
+        let listing = Listing::of(&*files)?;
         let dead: Vec<SecretFile> = listing.compromised.iter().filter_map(Entry::secret).collect();
         let mut live = Vec::new();
         for kind in [SecretKind::Refresh, SecretKind::Pepper] {
             let secret_files::Read { by_id, problems, .. } =
-                secret_files::read(self, kind, &BTreeMap::new())?;
+                secret_files::read(&*files, kind, &BTreeMap::new())?;
             if let Some(problem) = problems.into_iter().next() {
                 return Err(problem);
             }
-            let files = listing.live.iter().filter_map(Entry::secret).filter(|file| file.kind == kind);
-            live.extend(files.filter_map(|file| Some(KnownSecret::of(file, by_id.get(&file.id)?))));
+            let of_kind = listing.live.iter().filter_map(Entry::secret).filter(|file| file.kind == kind);
+            live.extend(of_kind.filter_map(|file| Some(KnownSecret::of(file, by_id.get(&file.id)?))));
         }
         Ok(SecretsInUse { live, dead })
     }
@@ -140,7 +142,7 @@ impl KeysFolder {
                 None => fit.new.push(secret.clone()),
                 Some(known) if known.value == secret.value => {}
                 Some(_) => {
-                    let path = self.file(secret.file.to_string());
+                    let path = self.file(&secret.file.to_string());
                     fit.problems.push(KeyError::Foreign { path, kind: secret.file.kind, id: secret.file.id });
                     fit.foreign.push(id(secret.file));
                 }
@@ -156,7 +158,7 @@ impl KeysFolder {
             if there.iter().any(|other| other.kind == gone.kind && other.id > gone.id) {
                 fit.missing.push(gone);
             } else {
-                fit.problems.push(KeyError::Outdated { folder: self.path().to_owned(), gone });
+                fit.problems.push(KeyError::Outdated { place: self.place(), gone });
             }
         }
         fit
@@ -169,19 +171,19 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_225_265);
 
-    fn folder() -> (tempfile::TempDir, KeysFolder) {
+    fn folder() -> (tempfile::TempDir, Keyring) {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         folder.rotate_pepper(NOW).unwrap();
         folder.rotate_refresh_secret(NOW).unwrap();
         (temp, folder)
     }
 
-    fn known(folder: &KeysFolder) -> Vec<KnownSecret> {
+    fn known(folder: &Keyring) -> Vec<KnownSecret> {
         folder.secrets_in_use().unwrap().live
     }
 
-    fn fit(folder: &KeysFolder, known: &[KnownSecret]) -> Fit {
+    fn fit(folder: &Keyring, known: &[KnownSecret]) -> Fit {
         folder.fit(&folder.secrets_in_use().unwrap(), known)
     }
 
@@ -223,11 +225,11 @@ mod tests {
         let fits = fit(&folder, &all);
         let text = fits.problems.iter().map(ToString::to_string).collect::<String>();
         assert!(text.contains(&second) && fits.problems.len() == 1, "{text}");
-        std::fs::write(folder.file(format!("{second}.compromised")), "").unwrap();
+        std::fs::write(folder.file(&format!("{second}.compromised")), "").unwrap();
         assert!(fit(&folder, &all).problems.is_empty());
 
         // An older secret may be deleted once nothing needs it.
-        std::fs::remove_file(folder.file(format!("{second}.compromised"))).unwrap();
+        std::fs::remove_file(folder.file(&format!("{second}.compromised"))).unwrap();
         std::fs::rename(folder.file("kept"), folder.file(&second)).unwrap();
         std::fs::remove_file(folder.file("pepper-001-20261121T014105Z.secret")).unwrap();
         let fits = fit(&folder, &all);

@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 use super::error::KeyError;
 use super::folder::KeysFolder;
+use super::key_files::{KeyFiles, LockedFiles};
 use super::name::{COMPROMISED, Entry};
 use crate::files::{create_unfinished, open_regular};
 
@@ -34,13 +37,31 @@ impl KeysFolder {
     }
 }
 
-impl<'a> Locked<'a> {
-    pub(super) const fn folder(&self) -> &'a KeysFolder {
-        self.folder
+impl KeyFiles for Locked<'_> {
+    fn names(&self) -> Result<Vec<String>, KeyError> {
+        KeyFiles::names(&self.folder)
     }
 
+    fn read(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        self.folder.read(name)
+    }
+
+    fn epitaph(&self, name: &str) -> String {
+        self.folder.epitaph(name)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.file(name)
+    }
+
+    fn place(&self) -> String {
+        self.folder.place()
+    }
+}
+
+impl LockedFiles for Locked<'_> {
     /// Puts a new file there, 0600, durably: all of it or nothing.
-    pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<(), KeyError> {
+    fn create(&mut self, name: &str, bytes: &[u8]) -> Result<(), KeyError> {
         self.tighten()?;
         let (path, fresh) = (self.folder.file(name), self.folder.file(format!(".{name}.new")));
         if path.exists() {
@@ -57,17 +78,8 @@ impl<'a> Locked<'a> {
         write().map_err(|source| KeyError::io(&path, source))
     }
 
-    /// Gives a file that root has made to whom the folder belongs: the server that is to read it runs as that user.
-    fn give_to_owner(&self, file: &File) -> io::Result<()> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        let owner = self.handle.metadata()?;
-        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
-    }
-
     /// Destroys the key material in a file and leaves a tombstone with `epitaph` in its place.
-    pub(super) fn destroy(&self, name: &str, epitaph: &str) -> Result<(), KeyError> {
+    fn destroy(&mut self, name: &str, epitaph: &str) -> Result<(), KeyError> {
         let path = self.folder.file(name);
         // The tombstone first: from here on the file isn't used, whatever happens to it.
         let tombstone = format!("{name}{COMPROMISED}");
@@ -88,6 +100,17 @@ impl<'a> Locked<'a> {
             self.handle.sync_all()
         };
         wipe().map_err(|source| KeyError::io(&path, source))
+    }
+}
+
+impl Locked<'_> {
+    /// Gives a file that root has made to whom the folder belongs: the server that is to read it runs as that user.
+    fn give_to_owner(&self, file: &File) -> io::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let owner = self.handle.metadata()?;
+        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
     }
 
     /// Makes an existing folder private, if nothing but ours is in it (as in a fresh clone, where git made it).
@@ -120,6 +143,7 @@ fn parents_of_missing(path: &Path) -> Vec<&Path> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key_files::Listing;
     use super::*;
 
     const NAME: &str = "refresh-001-20261121T014105Z.secret";
@@ -141,7 +165,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = KeysFolder::at(temp.path());
         fs::write(folder.file(format!(".{NAME}.new")), b"ha").unwrap();
-        assert!(folder.entries().unwrap().live.is_empty());
+        assert!(Listing::of(&&folder).unwrap().live.is_empty());
         folder.lock().unwrap().create(NAME, b"whole").unwrap();
         assert_eq!(folder.names().unwrap(), [NAME]);
     }
@@ -152,7 +176,7 @@ mod tests {
         let folder = KeysFolder::at(temp.path());
         fs::write(folder.file("README.md"), b"").unwrap();
         fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o775)).unwrap();
-        assert!(matches!(folder.entries(), Err(KeyError::ExposedFolder { mode: 0o775, .. })));
+        assert!(matches!(Listing::of(&&folder), Err(KeyError::ExposedFolder { mode: 0o775, .. })));
         folder.lock().unwrap().create(NAME, b"secret").unwrap();
         assert_eq!(fs::metadata(temp.path()).unwrap().mode() & 0o777, 0o700);
 
@@ -190,7 +214,7 @@ mod tests {
         let folder = KeysFolder::at(temp.path().join("keys"));
         let victim = temp.path().join("victim");
         fs::write(&victim, "whole").unwrap();
-        let locked = folder.lock().unwrap();
+        let mut locked = folder.lock().unwrap();
         std::os::unix::fs::symlink(&victim, folder.file(NAME)).unwrap();
         let error = locked.destroy(NAME, "").unwrap_err();
         assert!(matches!(&error, KeyError::Broken { .. }) && error.to_string().contains(NAME), "{error}");

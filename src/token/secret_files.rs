@@ -9,8 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
-use super::folder::KeysFolder;
+use super::key_files::{KeyFiles, Listing};
 use super::name::{Entry, SecretFile, SecretKind};
+use crate::clock::Timestamp;
 
 /// 32 random bytes, wiped when dropped.
 pub struct Secret(Zeroizing<[u8; 32]>);
@@ -51,24 +52,26 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secrets of a kind in a folder.
+/// The secrets of a kind.
 pub(super) struct Read {
     /// Those that can be used.
     pub(super) by_id: BTreeMap<u8, Arc<Secret>>,
+    /// When each was made, by its file's name.
+    pub(super) created: BTreeMap<u8, Timestamp>,
     /// The ids that have a tombstone.
     pub(super) dead: Vec<u8>,
     /// What is wrong with the others.
     pub(super) problems: Vec<KeyError>,
 }
 
-/// All secrets of `kind` in the folder, and what is wrong with the others. One that is among `known` is not read again.
+/// All secrets of `kind`, and what is wrong with the others. One that is among `known` is not read again.
 pub(super) fn read(
-    folder: &KeysFolder,
+    place: &dyn KeyFiles,
     kind: SecretKind,
     known: &BTreeMap<u8, Arc<Secret>>,
 ) -> Result<Read, KeyError> {
-    let listing = folder.entries()?;
-    let mut problems = listing.mistyped(folder, kind.word());
+    let listing = Listing::of(place)?;
+    let mut problems = listing.mistyped(place, kind.word());
     let of_kind = |entry: &Entry| entry.secret().filter(|file| file.kind == kind);
     // By id, not by name: a backup may bring one back.
     let dead: Vec<u8> = listing.compromised.iter().filter_map(of_kind).map(|file| file.id).collect();
@@ -77,10 +80,10 @@ pub(super) fn read(
     for file in listing.live.iter().filter_map(of_kind).filter(|file| !dead.contains(&file.id)) {
         if let Some(other) = files.insert(file.id, file) {
             problems
-                .push(KeyError::Duplicate { path: folder.file(file.to_string()), other: other.to_string() });
+                .push(KeyError::Duplicate { path: place.file(&file.to_string()), other: other.to_string() });
             continue;
         }
-        let secret = known.get(&file.id).map_or_else(|| parse(folder, file), |known| Ok(Arc::clone(known)));
+        let secret = known.get(&file.id).map_or_else(|| parse(place, file), |known| Ok(Arc::clone(known)));
         match secret {
             Ok(secret) => {
                 by_id.insert(file.id, secret);
@@ -88,13 +91,14 @@ pub(super) fn read(
             Err(problem) => problems.push(problem),
         }
     }
-    Ok(Read { by_id, dead, problems })
+    let created = files.into_iter().map(|(id, file)| (id, file.created)).collect();
+    Ok(Read { by_id, created, dead, problems })
 }
 
-fn parse(folder: &KeysFolder, file: SecretFile) -> Result<Arc<Secret>, KeyError> {
-    let text = folder.read_private(&file.to_string())?;
+fn parse(place: &dyn KeyFiles, file: SecretFile) -> Result<Arc<Secret>, KeyError> {
+    let text = place.read(&file.to_string())?;
     Secret::parse(&text).map(Arc::new).ok_or_else(|| KeyError::Broken {
-        path: folder.file(file.to_string()),
+        path: place.file(&file.to_string()),
         reason: "it doesn't hold 32 bytes as base64url".to_owned(),
     })
 }

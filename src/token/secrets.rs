@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use super::error::KeyError;
-use super::folder::{IfMissing, KeysFolder};
+use super::keyring::{IfMissing, Keyring};
 use super::name::SecretKind;
 use super::secret_files::{Read, Secret, read};
 use crate::clock::Timestamp;
@@ -23,7 +22,7 @@ pub type Peppers = Secrets<ForPasswords>;
 
 /// All secrets of one kind in a folder.
 pub struct Secrets<P> {
-    folder: KeysFolder,
+    keyring: Keyring,
     held: RwLock<Arc<LoadedSecrets>>,
     /// The problems that the last reading of the folder found.
     problems: Mutex<Vec<String>>,
@@ -56,6 +55,7 @@ struct LoadedSecrets {
     /// `None` if every secret for new tokens or hashes is compromised.
     current: Option<(u8, Arc<Secret>)>,
     by_id: BTreeMap<u8, Arc<Secret>>,
+    created: BTreeMap<u8, Timestamp>,
 }
 
 impl<P: Purpose> Secrets<P> {
@@ -64,20 +64,20 @@ impl<P: Purpose> Secrets<P> {
     /// # Errors
     /// [`KeyError`] naming the file of any secret that can't be used; [`KeyError::Missing`] if there is none and none
     /// may be made.
-    pub fn open(folder: KeysFolder, if_missing: IfMissing, now: Timestamp) -> Result<Self, KeyError> {
+    pub fn open(keyring: Keyring, if_missing: IfMissing, now: Timestamp) -> Result<Self, KeyError> {
         if if_missing == IfMissing::Create {
-            folder.create_first_secret(P::KIND, now)?;
+            keyring.create_first_secret(P::KIND, now)?;
         }
-        let Read { by_id, problems, .. } = read(&folder, P::KIND, &BTreeMap::new())?;
+        let Read { by_id, created, problems, .. } = read(&*keyring.look()?, P::KIND, &BTreeMap::new())?;
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
         if by_id.is_empty() {
-            return Err(Self::none_in(&folder));
+            return Err(Self::none_in(&keyring));
         }
         Ok(Self {
-            folder,
-            held: RwLock::new(Arc::new(LoadedSecrets::of(by_id))),
+            keyring,
+            held: RwLock::new(Arc::new(LoadedSecrets::of(by_id, created))),
             problems: Mutex::default(),
             purpose: PhantomData,
         })
@@ -93,6 +93,12 @@ impl<P: Purpose> Secrets<P> {
     #[must_use]
     pub fn find(&self, id: u8) -> Option<Arc<Secret>> {
         self.now().by_id.get(&id).cloned()
+    }
+
+    /// When the secret with this id was made.
+    #[must_use]
+    pub fn created(&self, id: u8) -> Option<Timestamp> {
+        self.now().created.get(&id).copied()
     }
 
     /// All secrets with their ids, the oldest first.
@@ -120,38 +126,25 @@ impl<P: Purpose> Secrets<P> {
 
     fn read_again(&self) -> Vec<KeyError> {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let Read { mut by_id, dead, mut problems } = match read(&self.folder, P::KIND, &held.by_id) {
-            Ok(read) => read,
-            Err(error) => return vec![error],
-        };
+        let Read { mut by_id, mut created, dead, mut problems } =
+            match self.keyring.look().and_then(|files| read(&*files, P::KIND, &held.by_id)) {
+                Ok(read) => read,
+                Err(error) => return vec![error],
+            };
         if by_id.is_empty() {
             problems.push(self.missing());
             by_id.clone_from(&held.by_id);
+            created.clone_from(&held.created);
             by_id.retain(|id, _| !dead.contains(id));
         }
         if !by_id.keys().eq(held.by_id.keys()) {
-            let fresh = LoadedSecrets::of(by_id);
+            let fresh = LoadedSecrets::of(by_id, created);
             tracing::info!(
                 keys.kind = %P::KIND, keys.current = fresh.current.as_ref().map(|(id, _)| id), "secrets changed"
             );
             *held = Arc::new(fresh);
         }
         problems
-    }
-
-    /// Checks the folder once in `every`, reloads it when it has changed, and then calls `reloaded`, whose errors count
-    /// as problems too; never returns.
-    pub async fn watch<F>(self: Arc<Self>, every: Duration, reloaded: F)
-    where
-        F: Fn(&Self) -> Option<KeyError> + Clone + Send + 'static,
-    {
-        let folder = self.folder.clone();
-        let reload = move || {
-            let mut problems = self.reload();
-            problems.extend(reloaded(&self));
-            problems
-        };
-        folder.watch(every, reload).await;
     }
 
     fn now(&self) -> Arc<LoadedSecrets> {
@@ -161,11 +154,11 @@ impl<P: Purpose> Secrets<P> {
     /// The error that there is none.
     #[must_use]
     pub fn missing(&self) -> KeyError {
-        Self::none_in(&self.folder)
+        Self::none_in(&self.keyring)
     }
 
-    fn none_in(folder: &KeysFolder) -> KeyError {
-        KeyError::Missing { what: P::KIND.to_string(), folder: folder.path().to_owned() }
+    fn none_in(keyring: &Keyring) -> KeyError {
+        KeyError::Missing { what: P::KIND.to_string(), place: keyring.place() }
     }
 }
 
@@ -179,9 +172,9 @@ impl<P: Purpose> fmt::Debug for Secrets<P> {
 }
 
 impl LoadedSecrets {
-    fn of(by_id: BTreeMap<u8, Arc<Secret>>) -> Self {
+    fn of(by_id: BTreeMap<u8, Arc<Secret>>, created: BTreeMap<u8, Timestamp>) -> Self {
         let current = by_id.last_key_value().map(|(id, newest)| (*id, Arc::clone(newest)));
-        Self { current, by_id }
+        Self { current, by_id, created }
     }
 }
 
@@ -195,14 +188,14 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_225_265);
 
-    fn open(folder: &KeysFolder) -> RefreshSecrets {
+    fn open(folder: &Keyring) -> RefreshSecrets {
         RefreshSecrets::open(folder.clone(), IfMissing::Create, NOW).unwrap()
     }
 
     #[test]
     fn the_first_secret_is_made_once_and_kept() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         let missing = RefreshSecrets::open(folder.clone(), IfMissing::Refuse, NOW).unwrap_err();
         assert!(matches!(missing, KeyError::Missing { .. }), "{missing}");
 
@@ -222,7 +215,7 @@ mod tests {
     #[test]
     fn the_newest_makes_and_the_older_check_until_compromised() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         let secrets = open(&folder);
         let first = secrets.current().unwrap().1;
         assert_eq!(folder.rotate_refresh_secret(NOW).unwrap().id, 2);
@@ -252,16 +245,16 @@ mod tests {
     #[test]
     fn a_compromised_secret_that_a_backup_brings_back_stays_dead() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         let secrets = open(&folder);
-        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        let file = folder.file(&folder.secrets().unwrap().remove(0).file);
         let backup = fs::read(&file).unwrap();
         folder.compromised_refresh_secret(1, NOW).unwrap();
         assert!(!file.exists());
         let tombstone = fs::read(format!("{}{COMPROMISED}", file.display())).unwrap();
         assert!(!tombstone.windows(8).any(|part| backup.windows(8).any(|secret| secret == part)));
 
-        folder.lock().unwrap().create(&file.file_name().unwrap().to_string_lossy(), &backup).unwrap();
+        folder.change(|files| files.create(&file.file_name().unwrap().to_string_lossy(), &backup)).unwrap();
         assert!(secrets.reload().is_empty());
         assert!(secrets.find(1).is_none());
         assert!(open(&folder).find(1).is_none());
@@ -272,12 +265,12 @@ mod tests {
     #[test]
     fn a_tombstone_alone_stops_a_secret_whatever_else_can_be_read() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         let secrets = open(&folder);
-        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        let file = folder.file(&folder.secrets().unwrap().remove(0).file);
         fs::rename(&file, format!("{}{COMPROMISED}", file.display())).unwrap();
         let second = SecretFile { kind: SecretKind::Refresh, id: 2, created: NOW }.to_string();
-        folder.lock().unwrap().create(&second, b"not readable").unwrap();
+        folder.change(|files| files.create(&second, b"not readable")).unwrap();
         assert_eq!(secrets.reload().len(), 2);
         assert!(secrets.current().is_none() && secrets.find(1).is_none());
         assert_eq!(secrets.problems().len(), 2);
@@ -289,10 +282,10 @@ mod tests {
     #[test]
     fn ids_end_at_255_and_never_come_again() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         let last = SecretFile { kind: SecretKind::Refresh, id: 255, created: NOW };
         let bytes = Secret::from_bytes([1; 32]).to_text();
-        folder.lock().unwrap().create(&last.to_string(), bytes.as_bytes()).unwrap();
+        folder.change(|files| files.create(&last.to_string(), bytes.as_bytes())).unwrap();
         assert_eq!(open(&folder).current().unwrap().0, 255);
         assert!(matches!(
             folder.rotate_refresh_secret(NOW),
@@ -305,9 +298,9 @@ mod tests {
     #[test]
     fn an_id_that_only_a_tombstone_has_is_not_given_again() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         open(&folder);
-        let file = folder.file(folder.secrets().unwrap().remove(0).file);
+        let file = folder.file(&folder.secrets().unwrap().remove(0).file);
         fs::rename(&file, format!("{}{COMPROMISED}", file.display())).unwrap();
         assert_eq!(open(&folder).current().unwrap().0, 2);
     }
@@ -315,7 +308,7 @@ mod tests {
     #[test]
     fn a_mistyped_name_stops_only_what_it_was_meant_for() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         fs::write(folder.file("pepper-1.secret"), b"").unwrap();
         open(&folder);
         let peppers = Peppers::open(folder, IfMissing::Create, NOW);
@@ -328,9 +321,9 @@ mod tests {
             ["", "AAAA", &"A".repeat(44), &"A".repeat(300), &"*".repeat(43)].iter().enumerate()
         {
             let temp = tempfile::tempdir().unwrap();
-            let folder = KeysFolder::at(temp.path());
+            let folder = Keyring::in_folder(temp.path());
             let file = SecretFile { kind: SecretKind::Refresh, id: 9, created: NOW }.to_string();
-            folder.lock().unwrap().create(&file, broken.as_bytes()).unwrap();
+            folder.change(|files| files.create(&file, broken.as_bytes())).unwrap();
             let error = RefreshSecrets::open(folder, IfMissing::Create, NOW).unwrap_err().to_string();
             assert!(error.contains(&file), "{at}: {error}");
         }
@@ -339,11 +332,11 @@ mod tests {
     #[test]
     fn two_files_of_one_id_are_refused() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         for created in [NOW, Timestamp::from_seconds(0)] {
             let file = SecretFile { kind: SecretKind::Refresh, id: 1, created };
             let bytes = Secret::from_bytes([1; 32]).to_text();
-            folder.lock().unwrap().create(&file.to_string(), bytes.as_bytes()).unwrap();
+            folder.change(|files| files.create(&file.to_string(), bytes.as_bytes())).unwrap();
         }
         let error = RefreshSecrets::open(folder, IfMissing::Create, NOW).unwrap_err();
         assert!(matches!(error, KeyError::Duplicate { .. }), "{error}");
@@ -352,7 +345,7 @@ mod tests {
     #[test]
     fn a_secret_does_not_show_itself() {
         let temp = tempfile::tempdir().unwrap();
-        let secrets = open(&KeysFolder::at(temp.path()));
+        let secrets = open(&Keyring::in_folder(temp.path()));
         let shown = format!("{secrets:?} {:?}", secrets.current().unwrap());
         let text = secrets.current().unwrap().1.to_text();
         assert!(shown.contains("redacted") && !shown.contains(text.trim_end()), "{shown}");

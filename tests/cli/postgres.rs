@@ -1,7 +1,10 @@
 //! An installation whose store is in PostgreSQL.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::command_line::configured;
@@ -10,6 +13,11 @@ use crate::support::{err, heirloom, out, path, run};
 
 /// A configuration whose store is on the tests' server, or at `url`.
 fn with_store(url: Option<&str>) -> (tempfile::TempDir, std::path::PathBuf) {
+    with_store_and(url, "")
+}
+
+/// The same, followed by `more`.
+fn with_store_and(url: Option<&str>, more: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let settings = postgres_server::settings();
     let url = url.map_or_else(
         || {
@@ -22,7 +30,16 @@ fn with_store(url: Option<&str>) -> (tempfile::TempDir, std::path::PathBuf) {
         ToOwned::to_owned,
     );
     let store = format!("kind = \"postgres\"\nurl = \"{url}\"\nschema = \"{}\"", settings.schema);
-    configured(&format!("issuer = \"https://id.example.com\"\n[store]\n{store}"))
+    configured(&format!("issuer = \"https://id.example.com\"\n[store]\n{store}{more}"))
+}
+
+/// Adds a user; the first command makes the store and its keys.
+fn add_user(file: &Path) {
+    let mut add = heirloom(&["user", "add", "ada", "--config", path(file)]);
+    let mut add = add.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    writeln!(add.stdin.take().unwrap(), "a long enough phrase").unwrap();
+    let added = add.wait_with_output().unwrap();
+    assert_eq!(added.status.code(), Some(0), "{}", err(&added));
 }
 
 #[test]
@@ -33,11 +50,7 @@ fn users_are_kept_in_a_database_that_the_first_command_prepares() {
     let list = run(&["user", "list", "--config", path(&file)]);
     assert!(err(&list).contains("there is no store in schema test"), "{}", err(&list));
 
-    let mut add = heirloom(&["user", "add", "ada", "--config", path(&file)]);
-    let mut add = add.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    writeln!(add.stdin.take().unwrap(), "a long enough phrase").unwrap();
-    let added = add.wait_with_output().unwrap();
-    assert_eq!(added.status.code(), Some(0), "{}", err(&added));
+    add_user(&file);
     assert!(out(&run(&["user", "list", "--config", path(&file)])).contains("ada"));
     assert_eq!(check().status.code(), Some(0), "{}", err(&check()));
     assert!(!folder.path().join("data/sled").exists());
@@ -110,4 +123,99 @@ fn a_check_names_a_database_that_is_not_there() {
     assert!(said.contains("no connection to the schema") && said.contains("127.0.0.1:1"), "{said}");
     assert!(!said.contains("tulip"), "{said}");
     assert!(!folder.path().join("keys").exists());
+}
+
+#[test]
+fn the_first_start_makes_keys_in_the_database_and_no_folder() {
+    let (folder, file) =
+        with_store_and(None, "\n[keys]\nin = \"database\"\nkey_encryption_key_file = \"new\"");
+    make_key_encryption_key(&folder.path().join("new"), 'N');
+    let check = || run(&["serve", "--check", "--config", path(&file)]);
+    let list = || out(&run(&["keys", "list", "--config", path(&file)]));
+    assert_eq!((check().status.code(), list().as_str()), (Some(0), ""), "{}", err(&check()));
+    add_user(&file);
+    let made = list();
+    assert!(made.lines().count() == 3 && made.contains("signs"), "{made}");
+    assert!(out(&run(&["user", "list", "--config", path(&file)])).contains("ada"));
+    assert_eq!((check().status.code(), list()), (Some(0), made));
+    assert!(!folder.path().join("keys").exists());
+    fs::set_permissions(folder.path().join("new"), fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(err(&check()).contains("/new may be read or written by others (mode 640)"), "{}", err(&check()));
+}
+
+/// The contents of all files of a folder.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let named =
+        |file: PathBuf| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap());
+    files.map(named).filter(|(name, _)| name != "data.position").collect()
+}
+
+/// Makes a file that holds a key-encryption key.
+fn make_key_encryption_key(file: &Path, byte: char) {
+    // 43 characters of base64url are 32 bytes.
+    fs::write(file, format!("{}A\n", byte.to_string().repeat(42))).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_keys_folder_is_sealed_into_the_database_rotated_there_and_unsealed() {
+    let in_database = "\n[keys]\nin = \"database\"\nkey_encryption_key_file = \"new\"\nalgorithm = \"ES256\"";
+    let (folder, file) = with_store_and(None, in_database);
+    let text = fs::read_to_string(&file).unwrap();
+    let begins = text.find("[keys]").unwrap();
+    let keys = |command: &[&str]| run(&[&["keys"], command, &["--config", path(&file)]].concat());
+    let done = |command: &[&str]| {
+        let output = keys(command);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {}", err(&output));
+        out(&output)
+    };
+    // The keys are in the folder, and a command has made the store.
+    fs::write(&file, &text[..begins]).unwrap();
+    let refused = keys(&["seal"]);
+    assert_eq!((refused.status.code(), err(&refused).contains("in = \"database\"")), (Some(2), true));
+    add_user(&file);
+    let (in_folder, listed) = (contents(&folder.path().join("keys")), done(&["list"]));
+
+    fs::write(&file, &text).unwrap();
+    let check = || run(&["serve", "--check", "--config", path(&file)]);
+    assert!(err(&check()).contains("/new: No such file"), "{}", err(&check()));
+    make_key_encryption_key(&folder.path().join("new"), 'N');
+    assert!(err(&check()).contains("there is no signing key in the sealed keys"), "{}", err(&check()));
+    let user = run(&["user", "list", "--config", path(&file)]);
+    assert!(err(&user).contains("there is no signing key"), "nothing is made anew: {}", err(&user));
+    assert!(done(&["seal"]).contains("were read back"));
+    assert!(done(&["seal"]).contains(&format!("{} files are in", in_folder.len())), "once more");
+    fs::rename(folder.path().join("keys"), folder.path().join("kept")).unwrap();
+    assert_eq!(done(&["list"]), listed);
+    assert_eq!(check().status.code(), Some(0), "{}", err(&check()));
+    assert!(out(&run(&["user", "list", "--config", path(&file)])).contains("ada"));
+
+    // Everything that a folder's keys can do.
+    let first = listed.split_whitespace().next().unwrap().to_owned();
+    for command in [&["rotate"][..], &["rotate", "--refresh-secret"], &["rotate", "--pepper"]] {
+        done(command);
+    }
+    assert!(done(&["rotate", "--compromised", &first]).contains("is destroyed"));
+    assert!(done(&["rotate", "--refresh-secret", "--compromised", "1"]).contains("is destroyed"));
+    assert!(done(&["rotate", "--id-tokens", "--algorithm", "RS256"]).contains("signs from"));
+
+    // Another key-encryption key takes the place of the first.
+    fs::rename(folder.path().join("new"), folder.path().join("old")).unwrap();
+    make_key_encryption_key(&folder.path().join("new"), 'O');
+    assert!(err(&check()).contains("other_key_encryption_key_file"), "{}", err(&check()));
+    fs::write(&file, format!("{text}\nother_key_encryption_key_file = \"old\"")).unwrap();
+    let (files, before) = (done(&["list"]).lines().count(), done(&["list"]));
+    assert!(done(&["reseal"]).starts_with(&format!("{files} files were sealed again")));
+    fs::write(&file, &text).unwrap();
+    assert_eq!(done(&["list"]), before);
+
+    assert!(done(&["unseal"]).contains("were read back"));
+    let unsealed = contents(&folder.path().join("keys"));
+    assert_eq!(unsealed.len(), files);
+    let kept = contents(&folder.path().join("kept"));
+    assert!(kept.iter().all(|(name, bytes)| unsealed.get(name).is_none_or(|same| same == bytes)));
+    fs::write(&file, &text[..begins]).unwrap();
+    assert_eq!(done(&["list"]), before);
+    assert!(out(&run(&["user", "list", "--config", path(&file)])).contains("ada"));
 }

@@ -79,7 +79,7 @@ fn every_setting_of_the_example_that_is_commented_out_is_known() {
     let text = text
         .replace("# [server.tls]", "[server.tls]")
         .replace("# certificate", "certificate")
-        .replace("# key", "key")
+        .replace("# key = ", "key = ")
         .replace("# threads", "threads")
         .replace("# queue", "queue");
     let folder = Folder::with(&text);

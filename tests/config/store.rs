@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::folder::{load, mistakes, refused, with};
-use heirloom::config::{Config, Store};
+use heirloom::config::{Config, KeyEncryptionFiles, KeysIn, Store};
 use heirloom::store::{PostgresSettings, PostgresTls, TlsMode};
 use tokio_postgres::config::Host;
 
@@ -179,4 +179,23 @@ fn mistakes_in_the_store_are_told_without_the_password() {
     refused(&store(&format!("{url}\nuser = \"ann\"")), 5, "unknown key `user`");
     let found = mistakes(&store("url = \"postgresql://ann:tulip@localhost:port/db\""));
     assert!(found.len() == 1 && !found[0].contains("tulip"), "{found:?}");
+}
+
+#[test]
+fn keys_are_in_a_database_only_where_one_is_and_something_seals_them() {
+    assert_eq!(load("").keys_in, KeysIn::Folder);
+    assert_eq!(load("[keys]\nin = \"folder\"").keys_in, KeysIn::Folder);
+    let store = "[store]\nkind = \"postgres\"\nurl = \"postgresql://ann@127.0.0.1/users\"\n[keys]\nin = \"database\"\n";
+    let folder =
+        with(&format!("{store}key_encryption_key_file = \"new\"\nother_key_encryption_key_file = \"old\""));
+    let files =
+        KeyEncryptionFiles { current: folder.path().join("new"), other: Some(folder.path().join("old")) };
+    assert_eq!(folder.load().unwrap().keys_in, KeysIn::Database(files));
+    refused(store, 6, "`openssl rand -base64 32` makes one");
+    refused("[keys]\nkey_encryption_key_file = \"new\"", 3, "write in = \"database\"");
+    refused("[keys]\nother_key_encryption_key_file = \"old\"", 3, "write in = \"database\"");
+    refused("[keys]\nin = \"database\"\nkey_encryption_key_file = \"new\"", 3, "kind = \"postgres\"");
+    // Every server must have noticed a key before it signs.
+    let short = format!("{store}key_encryption_key_file = \"new\"\nlead_time = \"59s\"");
+    refused(&short, 8, "from \"1m\"");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use heirloom::clock::{ManualClock, Timestamp};
 use heirloom::config::SignUp;
 use heirloom::password::hash::Cost;
-use heirloom::token::{KeyLife, KeyState, KeysFolder, SecretState};
+use heirloom::token::{KeyLife, KeyState, Keyring, SecretState};
 use serde::{Deserialize, Serialize};
 
 use crate::support::{Answer, Server, Setup, set_mode};
@@ -159,7 +159,7 @@ impl Copied {
 
 /// What each file of a keys folder does at a time: first the signing keys, then the secrets.
 pub(crate) fn key_states(keys: &Path, at: Timestamp) -> Vec<(String, String)> {
-    let folder = KeysFolder::at(keys);
+    let folder = Keyring::in_folder(keys);
     let signing = folder.signing_keys(&KeyLife::default(), at).unwrap().into_iter().map(|key| {
         let state = match key.state {
             KeyState::Pending { .. } => "pending",

@@ -12,7 +12,7 @@ use heirloom::oauth::{Actor, SigningAlgorithm};
 use heirloom::session::index;
 use heirloom::store::sled::{SledOptions, SledStore};
 use heirloom::store::{RecordKey, Store as _};
-use heirloom::token::KeysFolder;
+use heirloom::token::Keyring;
 use heirloom::user::Command as UserCommand;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -69,8 +69,8 @@ impl Recording {
     async fn begin(folder: &Arc<tempfile::TempDir>, clock: &Arc<ManualClock>) -> Self {
         let setup = setup(folder, clock, ISSUER);
         let the_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-        make_keys(&setup.config, &the_clock).unwrap();
-        let keys = KeysFolder::at(&setup.config.keys);
+        let keys = Keyring::in_folder(&setup.config.keys);
+        make_keys(&keys, &setup.config, &the_clock).unwrap();
         keys.rotate_refresh_secret(BEGIN).unwrap();
         keys.compromised_refresh_secret(1, BEGIN).unwrap();
         let server = setup.start().await;
@@ -225,7 +225,7 @@ impl Recording {
         }
         let older = self.sign_in(PHONE, "dora").await;
         self.family("its token was made by an older refresh secret", PHONE, &[&older], true);
-        let (keys, now) = (KeysFolder::at(folder.path().join("keys")), self.server.now());
+        let (keys, now) = (Keyring::in_folder(folder.path().join("keys")), self.server.now());
         keys.rotate_refresh_secret(now).unwrap();
         keys.rotate_pepper(now).unwrap();
         self.server = self.server.restart(|_| {}).await;

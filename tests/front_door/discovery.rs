@@ -119,7 +119,7 @@ async fn the_metadata_has_every_algorithm_of_the_jwks_while_it_is_being_changed(
         (stated, metadata.header("cache-control").to_owned())
     };
     server.wait(60);
-    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let folder = heirloom::token::Keyring::in_folder(&server.config.keys);
     folder.rotate_signing(SigningAlgorithm::Es256, server.now()).unwrap();
     assert!(server.app.keys.signing.reload().is_empty());
     let during = (json!(["RS256", "ES256"]), "public, max-age=300".to_owned());

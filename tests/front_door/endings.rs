@@ -209,7 +209,7 @@ async fn a_new_refresh_secret_is_not_used_before_the_data_know_it() {
     })
     .await;
     let old = server.sign_in().await;
-    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let folder = heirloom::token::Keyring::in_folder(&server.config.keys);
     folder.rotate_refresh_secret(crate::support::NOW).unwrap();
     broken.store(true, Ordering::SeqCst);
     assert_eq!(server.app.keys.look().await.refresh_secrets, [1]);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use heirloom::app::assemble::{make_keys, read_keys};
 use heirloom::clock::{Clock, ManualClock};
 use heirloom::oauth::SigningAlgorithm;
-use heirloom::token::KeysFolder;
+use heirloom::token::Keyring;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn chosen(setup: &mut Setup) {
         client.metadata.post_logout_redirect_uris = vec![GOODBYE.parse().unwrap()];
     });
     // As a start does with the folder of a store that is there.
-    read_keys(&setup.config, &clock()).unwrap();
+    read_keys(&keyring(setup), &setup.config, &clock()).unwrap();
 }
 
 /// The algorithm of a token that verifies by the published keys, and its claims.
@@ -111,8 +111,8 @@ async fn a_server_that_signs_access_tokens_by_es256_signs_id_tokens_by_rs256_all
         setup.config.algorithm = SigningAlgorithm::Es256;
         setup.config.id_token_algorithms = SigningAlgorithm::ALL.to_vec();
         std::fs::remove_dir_all(&setup.config.keys).unwrap();
-        make_keys(&setup.config, &clock()).unwrap();
-        make_keys(&setup.config, &clock()).unwrap();
+        make_keys(&keyring(setup), &setup.config, &clock()).unwrap();
+        make_keys(&keyring(setup), &setup.config, &clock()).unwrap();
         assert_eq!(kids(setup).len(), 2, "each is made once");
     })
     .await;
@@ -139,8 +139,11 @@ async fn a_client_whose_algorithm_has_no_key_gets_what_access_tokens_are_signed_
     assert_eq!(stated(&server).await, json!(["RS256"]));
 }
 
+fn keyring(setup: &Setup) -> Keyring {
+    Keyring::in_folder(&setup.config.keys)
+}
+
 fn kids(setup: &Setup) -> Vec<String> {
-    let folder = KeysFolder::at(&setup.config.keys);
-    let keys = folder.signing_keys(&heirloom::token::KeyLife::default(), NOW).unwrap();
+    let keys = keyring(setup).signing_keys(&heirloom::token::KeyLife::default(), NOW).unwrap();
     keys.into_iter().filter_map(|key| Some(key.kid?.to_string())).collect()
 }

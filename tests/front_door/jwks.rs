@@ -51,7 +51,7 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
     let signed_in = server.sign_in_confidential().await;
     let old = kid(&signed_in);
     server.wait(60);
-    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let folder = heirloom::token::Keyring::in_folder(&server.config.keys);
     let new = folder.rotate_signing(SigningAlgorithm::Rs256, server.now()).unwrap().kid.to_string();
     assert!(server.app.keys.signing.reload().is_empty());
     assert_eq!(published().await, [old.clone(), new.clone()], "published at once");
@@ -68,7 +68,7 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_is_kept() {
 #[tokio::test]
 async fn a_retry_is_signed_by_the_key_that_signed_before() {
     let server = Server::start().await;
-    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let folder = heirloom::token::Keyring::in_folder(&server.config.keys);
     let new = folder.rotate_signing(SigningAlgorithm::Rs256, server.now()).unwrap().kid;
     assert!(server.app.keys.signing.reload().is_empty());
     server.wait(2 * 3600 - 60);
@@ -83,7 +83,7 @@ async fn a_retry_is_signed_by_the_key_that_signed_before() {
 #[tokio::test]
 async fn es256_tokens_verify_by_the_jwks_and_at_our_own_api() {
     let server = Server::start().await;
-    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let folder = heirloom::token::Keyring::in_folder(&server.config.keys);
     let new = folder.rotate_signing(SigningAlgorithm::Es256, server.now()).unwrap().kid;
     assert!(server.app.keys.signing.reload().is_empty());
     let by_rsa = server.sign_in_confidential().await;
@@ -135,7 +135,7 @@ async fn a_retry_after_a_key_was_compromised_is_signed_by_the_new_one() {
     let first = server.sign_in().await;
     let second = server.refresh(&first.refresh_token()).await;
     server.wait(2);
-    let folder = heirloom::token::KeysFolder::at(&server.config.keys);
+    let folder = heirloom::token::Keyring::in_folder(&server.config.keys);
     let old = server.app.keys.signing.signer().unwrap().kid();
     let new = folder.compromised_signing(old, server.now()).unwrap().kid;
     assert!(server.app.keys.signing.reload().is_empty());

@@ -62,6 +62,7 @@ mod replay;
 mod restore;
 mod revocation;
 mod round_trips;
+mod sealed_keys;
 mod sign_in;
 mod sign_up;
 mod sign_up_page;

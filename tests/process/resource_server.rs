@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use heirloom::clock::{Clock as _, SystemClock};
-use heirloom::token::{AccessTokenClaims, KeyLife, KeysFolder, SigningKeys, TokenType};
+use heirloom::token::{AccessTokenClaims, KeyLife, Keyring, SigningKeys, TokenType};
 
 use crate::answer::{Answer, Caller, send};
 use crate::support::{Dev, PATIENCE, Process, run, text};
@@ -86,7 +86,7 @@ async fn the_example_asks_for_the_keys_again_when_one_is_new() {
 
 /// An access token like the server's own, but expired.
 fn expired(dev: &Dev, folder: &std::path::Path) -> String {
-    let keys = KeysFolder::at(folder.join("keys"));
+    let keys = Keyring::in_folder(folder.join("keys"));
     let keys = SigningKeys::open(keys, KeyLife::default(), None, Arc::new(SystemClock)).unwrap();
     let now = SystemClock.now().seconds();
     let claims = AccessTokenClaims {

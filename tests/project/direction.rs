@@ -70,7 +70,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("user", &["oauth", "store"]),
     ("client", &["oauth", "store"]),
     ("installation", &["oauth", "store"]),
-    ("token", &["oauth"]),
+    ("token", &["oauth", "store"]),
     ("password", &["oauth"]),
     ("throttle", &["oauth"]),
     ("store", &[]),

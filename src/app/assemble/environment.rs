@@ -8,12 +8,14 @@ use crate::oauth::ids::InvalidText;
 use crate::password::hash::Cost;
 use crate::random::{NoRandomness, Random};
 use crate::store::Store;
-use crate::token::KeyError;
+use crate::token::{KeyError, Keyring};
 
 /// What the services need besides the configuration.
 pub struct Environment {
     /// Streams and records.
     pub store: Arc<dyn Store>,
+    /// Keys and secrets.
+    pub keyring: Keyring,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::environment::{AssembleError, Environment};
-use super::keys::{hash_peppers, key_life};
+use super::keys::{hash_peppers, key_life, secret_lead_time};
 use super::settings::{limits, sign_up_limits};
 use crate::app::account_rate_limits::AccountRateLimits;
 use crate::app::backchannel_logout::{DeliveryCounts, Requests};
@@ -20,7 +20,7 @@ use crate::password::pool::{HashingPool, PoolOptions};
 use crate::random::Random;
 use crate::store::Store;
 use crate::throttle::Throttle;
-use crate::token::{IfMissing, KeysFolder, Peppers, RefreshSecrets, SigningKeys, Verifier};
+use crate::token::{IfMissing, Peppers, RefreshSecrets, SigningKeys, Verifier};
 
 /// What several services share.
 pub(super) struct Parts {
@@ -46,26 +46,31 @@ impl Parts {
         settings: &Arc<Settings>,
         environment: Environment,
     ) -> Result<Self, AssembleError> {
-        let Environment { store, clock, random, cost } = environment;
+        let Environment { store, keyring, clock, random, cost } = environment;
         let repository = Repository::of(Arc::clone(&store));
-        let folder = || KeysFolder::at(&config.keys);
-        let signing = SigningKeys::open(folder(), key_life(config), None, Arc::clone(&clock))?;
-        let refresh_secrets = RefreshSecrets::open(folder(), IfMissing::Refuse, clock.now())?;
-        let peppers = Peppers::open(folder(), IfMissing::Refuse, clock.now())?;
+        let signing = SigningKeys::open(keyring.clone(), key_life(config), None, Arc::clone(&clock))?;
+        let refresh_secrets = RefreshSecrets::open(keyring.clone(), IfMissing::Refuse, clock.now())?;
+        let peppers = Peppers::open(keyring.clone(), IfMissing::Refuse, clock.now())?;
         let pool = PoolOptions {
             threads: usize::try_from(config.passwords.threads).unwrap_or(usize::MAX),
             queue: usize::try_from(config.passwords.queue).unwrap_or(usize::MAX),
             cost,
             ..PoolOptions::default()
         };
+        let passwords = Arc::new(HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?);
+        let secret_lead_time = secret_lead_time(config);
+        let due = clock.now().before(secret_lead_time);
         Ok(Self {
-            passwords: Arc::new(HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?),
+            passwords: Arc::clone(&passwords),
             throttle: Arc::new(Throttle::new(limits(config), &random.bytes()?)),
             keys: Arc::new(TokenKeys {
-                codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true))),
+                codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true, due))),
                 signing: Arc::new(signing),
                 refresh_secrets: Arc::new(refresh_secrets),
-                folder: folder(),
+                keyring,
+                peppers: Arc::new(peppers),
+                passwords,
+                secret_lead_time,
                 repository: repository.clone(),
                 settings: Arc::clone(settings),
                 clock: Arc::clone(&clock),

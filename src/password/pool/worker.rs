@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::job::{Job, PoolError, Verdict};
@@ -21,7 +21,7 @@ pub(super) struct Jobs {
 pub(super) struct Shared {
     pub(super) cost: Cost,
     pub(super) keep_memory: Duration,
-    pub(super) peppers: Peppers,
+    pub(super) peppers: RwLock<Arc<Peppers>>,
     pub(super) random: Random,
     pub(super) jobs: Mutex<Jobs>,
     /// There is a job, or there will be no more.
@@ -38,13 +38,17 @@ impl Shared {
     pub(super) fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn peppers(&self) -> Arc<Peppers> {
+        Arc::clone(&self.peppers.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
             .field("cost", &self.cost)
-            .field("peppers", &self.peppers)
+            .field("peppers", &self.peppers())
             .finish_non_exhaustive()
     }
 }
@@ -106,17 +110,17 @@ impl<'a> Worker<'a> {
     }
 
     fn hash(&mut self, password: &Password) -> Result<PasswordRecord, PoolError> {
-        let Shared { cost, peppers, random, .. } = self.shared;
+        let Shared { cost, random, .. } = self.shared;
         let salt = random.bytes()?;
-        let hashed = self.workspace.hash(password, (*cost, peppers), salt);
+        let hashed = self.workspace.hash(password, (*cost, &self.shared.peppers()), salt);
         self.count_memory();
         Ok(hashed?)
     }
 
     fn verify(&mut self, password: &Password, record: Option<&PasswordRecord>) -> Result<Verdict, PoolError> {
-        let Shared { cost, peppers, .. } = self.shared;
-        let nobody = PasswordRecord::of_nobody(*cost, peppers);
-        let equal = self.workspace.verify(password, record.unwrap_or(&nobody), peppers);
+        let (cost, peppers) = (&self.shared.cost, self.shared.peppers());
+        let nobody = PasswordRecord::of_nobody(*cost, &peppers);
+        let equal = self.workspace.verify(password, record.unwrap_or(&nobody), &peppers);
         self.count_memory();
         self.workspace.shrink_to(*cost);
         self.count_memory();

@@ -30,6 +30,7 @@ mod connect;
 mod failure;
 mod group;
 mod hosts;
+mod key_table;
 mod known;
 mod link;
 mod lookups;
@@ -58,6 +59,7 @@ use tokio_postgres::types::ToSql;
 
 use self::connect::Connector;
 use self::group::{Job, Prepared, Unsent, column, refusal};
+pub use self::key_table::PostgresKeyTable;
 use self::link::Links;
 use self::lookups::Lookups;
 pub use self::migration::{Migrated, Migration};

@@ -12,7 +12,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::oauth::SigningAlgorithm;
 use crate::token::claims::AccessTokenClaims;
-use crate::token::folder::KeysFolder;
+use crate::token::keyring::Keyring;
 use crate::token::life::KeyLife;
 
 const ISSUER: &str = "https://id.example";
@@ -30,7 +30,7 @@ impl Forger {
     fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
-        let folder = KeysFolder::at(temp.path());
+        let folder = Keyring::in_folder(temp.path());
         let keys =
             SigningKeys::open(folder.clone(), KeyLife::default(), Some(SigningAlgorithm::Rs256), clock)
                 .unwrap();

@@ -2,20 +2,21 @@
 
 mod answer;
 pub(crate) mod codes;
+mod keys;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres_server;
 pub(crate) mod receiver;
 pub(crate) mod web_browser;
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use heirloom::app::App;
 use heirloom::app::assemble::Environment;
 use heirloom::client::{Registration, SecretDigest};
 use heirloom::clock::{Clock, ManualClock, Timestamp};
-use heirloom::config::{Config, Dev};
+use heirloom::config::{self, Config, Dev};
 use heirloom::http::{self, HttpSettings, server};
 use heirloom::oauth::SessionId;
 use heirloom::password::hash::Cost;
@@ -25,7 +26,7 @@ use heirloom::store::Store;
 use heirloom::store::memory::MemoryStore;
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::sled::{SledOptions, SledStore};
-use heirloom::token::{IfMissing, KeyLife, SigningAlgorithm};
+use heirloom::token::Keyring;
 use tokio::sync::watch;
 
 use crate::specification;
@@ -57,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) cost: Cost,
     /// The options of the store on the disk.
     pub(crate) sled: SledOptions,
+    /// The keys, if they are not in the keys folder.
+    pub(crate) keyring: Option<Keyring>,
     /// The store; if there is none, it is on the disk.
     elsewhere: Option<Elsewhere>,
     folder: Arc<tempfile::TempDir>,
@@ -74,7 +77,7 @@ impl Setup {
     /// A setup with two clients, an empty store and a new folder. The user is added after the start.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy_keys(&folder.path().join("keys"));
+        keys::copy(&folder.path().join("keys"));
         Self::on(Arc::new(folder), Arc::new(ManualClock::at(NOW)))
     }
 
@@ -96,7 +99,16 @@ impl Setup {
             client.metadata.redirect_uris.push(CALLBACK.parse().unwrap());
         }
         let sled = SledOptions::default();
-        Self { config, store: None, cost: cheap(), sled, elsewhere: elsewhere(), folder, clock }
+        Self {
+            config,
+            store: None,
+            cost: cheap(),
+            sled,
+            keyring: None,
+            elsewhere: elsewhere(),
+            folder,
+            clock,
+        }
     }
 
     /// Uses the store on the disk even with `HEIRLOOM_TEST_STORE`, for a test about the disk.
@@ -111,6 +123,14 @@ impl Setup {
 
     pub(crate) fn in_postgres_at(&mut self, place: PostgresSettings) {
         self.elsewhere = Some(Elsewhere::Postgres(place.into()));
+    }
+
+    /// Uses a store in PostgreSQL, for a test of several nodes. They share the clock, and nothing else.
+    pub(crate) fn node(settings: &PostgresSettings, clock: &Arc<ManualClock>) -> Self {
+        let mut node = Self::on(Arc::new(tempfile::tempdir().unwrap()), Arc::clone(clock));
+        node.elsewhere = Some(Elsewhere::Postgres(settings.clone().into()));
+        node.config.store = config::Store::Postgres(Box::new(settings.clone()));
+        node
     }
 
     /// Changes a client's registration.
@@ -140,6 +160,7 @@ impl Setup {
         };
         let environment = Environment {
             store,
+            keyring: self.keyring.clone().unwrap_or_else(|| Keyring::in_folder(&self.config.keys)),
             clock: Arc::<ManualClock>::clone(&self.clock),
             random: Random::system(),
             cost: self.cost,
@@ -175,6 +196,7 @@ impl Setup {
             clock: self.clock,
             config: self.config,
             folder: self.folder,
+            keyring: self.keyring,
             elsewhere: self.elsewhere,
             running: Some((stop, serving)),
         }
@@ -214,6 +236,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) config: Config,
     folder: Arc<tempfile::TempDir>,
+    keyring: Option<Keyring>,
     elsewhere: Option<Elsewhere>,
     running: Option<(watch::Sender<bool>, tokio::task::JoinHandle<()>)>,
 }
@@ -253,6 +276,7 @@ impl Server {
     pub(crate) async fn stopped(mut self) -> Setup {
         let mut setup = Setup::on(Arc::clone(&self.folder), Arc::clone(&self.clock));
         setup.config = self.config.clone();
+        setup.keyring = self.keyring.clone();
         setup.elsewhere = self.elsewhere.take();
         if let Some((stop, serving)) = self.running.take() {
             let _ = stop.send(true);
@@ -365,32 +389,6 @@ impl Server {
     pub(crate) async fn position(&self) -> u64 {
         let log = self.app.store.read_log(0, 1_000_000).await.unwrap();
         log.last().map_or(0, |event| event.position)
-    }
-}
-
-/// Copies a keys folder, which is made once for all tests of a program, since making RSA keys takes long.
-fn copy_keys(to: &Path) {
-    static KEYS: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let made = KEYS.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
-        let keys = heirloom::token::KeysFolder::at(folder.path());
-        heirloom::token::SigningKeys::open(
-            keys.clone(),
-            KeyLife::default(),
-            Some(SigningAlgorithm::Rs256),
-            clock,
-        )
-        .unwrap();
-        heirloom::token::RefreshSecrets::open(keys.clone(), IfMissing::Create, NOW).unwrap();
-        heirloom::token::Peppers::open(keys, IfMissing::Create, NOW).unwrap();
-        folder
-    });
-    std::fs::create_dir_all(to).unwrap();
-    set_mode(to, 0o700);
-    for entry in std::fs::read_dir(made.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 
