@@ -74,11 +74,12 @@ pub fn id(client: &ClientId, scope: &Scope, audience: Option<&Audience>) -> Sess
 pub fn client_token(session: Option<&Session>, command: &ClientToken<'_>) -> Decision {
     let live = session.filter(|session| session.status == Status::Live);
     let now = session.map_or(command.now, |session| command.now.max(session.last_event_at));
-    let Some(session) = live else { return begin(command, Vec::new(), now) };
-    if let Some(reason) = over(session, command, now) {
+    let Some(live) = live else { return begin(command, (session, Vec::new()), now) };
+    if let Some(reason) = over(live, command, now) {
         let ended = SessionEvent::Ended { at: now, reason, by: None };
-        return begin(command, vec![ended], now);
+        return begin(command, (session, vec![ended]), now);
     }
+    let session = live;
     let scope = session.started.scope.intersection(command.permitted);
     let recorded = session.issued.as_ref().filter(|issued| {
         let same_scope = issued.scope.as_ref().unwrap_or(&session.started.scope) == &scope;
@@ -104,9 +105,9 @@ fn is_short_enough(issued: &Issued, policy: Policy) -> bool {
 fn over(session: &Session, command: &ClientToken<'_>, now: Timestamp) -> Option<EndReason> {
     let started = &session.started;
     let (id, epoch) = (command.session(), command.client.1);
-    // A session of a later epoch has begun since this request read the epoch: it stands.
+    // A session of later epochs has begun since this request read them: it stands.
     let is_ended_with_all = started.client_epoch < epoch.epoch && !epoch.covers(id, started.client_epoch);
-    if !started.is_in(command.installation_epoch) {
+    if started.installation_epoch.unwrap_or_default() < command.installation_epoch {
         Some(EndReason::Restored)
     } else if is_ended_with_all {
         Some(EndReason::ClientEpoch)
@@ -117,7 +118,17 @@ fn over(session: &Session, command: &ClientToken<'_>, now: Timestamp) -> Option<
     }
 }
 
-fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestamp) -> Decision {
+/// Begins a session, after the one `before` and what ends it. The epochs never go back: those of `before` are there,
+/// also if this request read them earlier.
+fn begin(
+    command: &ClientToken<'_>,
+    (before, mut events): (Option<&Session>, Vec<SessionEvent>),
+    now: Timestamp,
+) -> Decision {
+    let before = before.map(|session| &session.started);
+    let client_epoch = before.map_or(0, |started| started.client_epoch).max(command.client.1.epoch);
+    let of_installation = before.and_then(|started| started.installation_epoch).unwrap_or_default();
+    let installation_epoch = of_installation.max(command.installation_epoch);
     let scope = command.scope.intersection(command.permitted);
     let Policy { refresh_idle, access_token, .. } = command.policy;
     let idle_expiry = now.after(refresh_idle.max(access_token));
@@ -125,7 +136,7 @@ fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestam
     events.push(SessionEvent::Started(Started {
         at: now,
         client: command.client.0.clone(),
-        client_epoch: command.client.1.epoch,
+        client_epoch,
         user: None,
         user_epoch: 0,
         scope: command.scope.clone(),
@@ -133,7 +144,7 @@ fn begin(command: &ClientToken<'_>, mut events: Vec<SessionEvent>, now: Timestam
         absolute_expiry: now.after(NO_LIMIT),
         idle_expiry,
         refreshable: false,
-        installation_epoch: (command.installation_epoch > 0).then_some(command.installation_epoch),
+        installation_epoch: (installation_epoch > 0).then_some(installation_epoch),
         login: None,
     }));
     events.push(SessionEvent::TokensIssued { at: now, nonce: command.nonce, access: access.clone() });

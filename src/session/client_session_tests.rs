@@ -158,6 +158,21 @@ fn what_ended_all_sessions_of_the_client_or_of_the_installation_begins_another()
     assert_eq!(reasons, [EndReason::ClientEpoch, EndReason::Restored]);
 }
 
+/// One request reads the epochs, then all is ended, and another request begins a session: the first must not end that.
+#[test]
+fn a_request_that_read_earlier_epochs_leaves_a_session_of_later_ones_and_begins_none_before_them() {
+    let mut asking = Asking::new();
+    let client_epoch = asking.session_epoch.raised(None);
+    (asking.session_epoch, asking.installation_epoch) = (client_epoch, 2);
+    asking.ask(0);
+    (asking.session_epoch, asking.installation_epoch) = (SessionEpoch::default(), 1);
+    assert_eq!(asking.ask(1).0.len(), 0, "it stands");
+    asking.end(2);
+    assert_eq!(asking.ask(3).0, BEGUN);
+    let started = asking.session.unwrap().started;
+    assert_eq!((started.client_epoch, started.installation_epoch), (client_epoch.epoch, Some(2)));
+}
+
 #[test]
 fn an_unused_session_expires_and_a_used_one_lasts_however_long() {
     let mut asking = Asking::new();

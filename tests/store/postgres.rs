@@ -8,4 +8,5 @@ mod opening;
 pub(crate) mod pooler;
 mod privileges;
 mod servers;
+mod stuck;
 mod tls;

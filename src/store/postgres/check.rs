@@ -13,6 +13,8 @@ use crate::clock::{Clock, Timestamp};
 
 /// The oldest PostgreSQL that is known to work.
 const OLDEST: i32 = 14;
+/// The longest quiet time after which a server should ask whether its client is still there.
+const LONGEST_IDLE: Duration = Duration::from_mins(1);
 /// The largest difference between two clocks that nobody needs to know of.
 const DIFFERENCE: Duration = Duration::from_secs(2);
 
@@ -30,7 +32,12 @@ pub(super) async fn check(connector: &Connector, clock: &dyn Clock) -> Result<Ve
         let found = looked?;
         found.refuse_newer(settings)?;
         if found.version >= schema::version() {
-            connector.connect().await?;
+            // What a connection of a store does besides would begin a term on a new server.
+            schema::has_events(&client, settings).await?;
+            let isolation = setting(&client, settings, "transaction_isolation").await?;
+            if isolation != "read committed" {
+                return Err(OpenError::isolation(settings, &isolation));
+            }
         } else if settings.migrate {
             schema::may_make(&client, settings).await?;
         } else {
@@ -78,8 +85,33 @@ async fn warnings(
              synchronous standbys if there are any"
         ));
     }
+    warnings.extend(keepalives(client, settings).await?);
     warnings.extend(clocks(client, settings, clock).await?);
     Ok(warnings)
+}
+
+/// Looks whether the server notices a node that has vanished, as each connection asks it to.
+async fn keepalives(client: &Client, settings: &PostgresSettings) -> Result<Option<String>, OpenError> {
+    let failed = |error| OpenError::schema(settings, &error);
+    let by_tcp = "SELECT inet_client_addr() IS NOT NULL";
+    let row = client.query_typed_one(by_tcp, &[]).await.map_err(failed)?;
+    let idle = setting(client, settings, "tcp_keepalives_idle").await?;
+    Ok(if row.try_get(0).map_err(failed)? { unnoticed(&idle) } else { None })
+}
+
+/// What to say of a server with this `tcp_keepalives_idle`.
+fn unnoticed(idle: &str) -> Option<String> {
+    let seconds = idle.trim_end_matches('s').parse::<u64>().unwrap_or_default();
+    let when = match seconds {
+        0 => "at no known time".to_owned(),
+        _ if Duration::from_secs(seconds) <= LONGEST_IDLE => return None,
+        _ => format!("only after {seconds} s"),
+    };
+    Some(format!(
+        "the database would notice {when} that a node has vanished in the middle of a change, and no other node could \
+         change anything until then: set tcp_keepalives_idle = 5, tcp_keepalives_interval = 1 and \
+         tcp_keepalives_count = 3 in its postgresql.conf"
+    ))
 }
 
 /// Compares the database's clock with this machine's.
@@ -122,6 +154,14 @@ mod tests {
     fn versions_from_14_on_are_new_enough() {
         assert!(["90624", "130022", "none"].into_iter().all(is_old));
         assert!(!["140000", "150004", "180001"].into_iter().any(is_old));
+    }
+
+    #[test]
+    fn a_server_that_notices_nothing_within_a_minute_is_warned_of() {
+        assert_eq!(["5", "60s"].map(unnoticed), [None, None]);
+        for (idle, said) in [("0", "at no known time"), ("7200", "only after 7200 s")] {
+            assert!(unnoticed(idle).unwrap().contains(said), "{idle}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Makes connections: each finds the database that it expects. None is set up, since a pooler would not keep that.
+//! Makes connections: each finds the database that it expects. Nothing is set that a statement relies on, since a pooler
+//! would not keep it.
 
 use std::sync::Arc;
 
@@ -58,7 +59,7 @@ impl Connector {
 
     /// Takes the data as they are, whatever is missing. A record says so until every session has been ended.
     pub(super) async fn accept_restored(&self) -> Result<(), OpenError> {
-        let Dialed { client, carrier: _carrier, system, timeline } = self.servers.newest().await?;
+        let Dialed { client, carrier: _carrier, system, timeline, .. } = self.servers.newest().await?;
         let failed = |error| OpenError::schema(&self.settings, &error);
         let key = RecordKey::restored();
         let content = sealed(Owner::Record(&key), &[]);
@@ -94,7 +95,7 @@ impl Connector {
     async fn set_up(&self, dialed: Dialed, acknowledged: u64) -> Result<(Session, Carrier), Failed> {
         let failed = |error| Failed::Open(OpenError::schema(&self.settings, &error));
         let other = |why| OpenError::Other { place: self.settings.place(), why };
-        let Dialed { client, carrier, system, timeline } = dialed;
+        let Dialed { client, canceller, carrier, system, timeline } = dialed;
         let arrive = "SELECT store, last, marks, began, accepted, current_setting('transaction_isolation')
                       FROM heirloom.arrive_1($1, $2)";
         let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&system, Type::INT8), (&timeline, Type::INT8)];
@@ -112,7 +113,7 @@ impl Connector {
             Refusal::Lacking(why) => Failed::Open(other(why)),
         })?;
         let server = Server { known: Arc::clone(&self.known), term, timeline };
-        Ok((Session::new(client, Arc::clone(&self.statements), server), carrier))
+        Ok((Session::new((client, canceller), Arc::clone(&self.statements), server), carrier))
     }
 
     fn waiting(&self) -> OpenError {

@@ -1,6 +1,5 @@
 //! Connections that are made again when they are lost.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,13 +19,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Several connections for the same.
-pub(super) struct Links {
-    links: Vec<Arc<Link>>,
-    turn: AtomicUsize,
-}
+pub(super) struct Links(Vec<Arc<Link>>);
 
 /// Where the present connection is, if there is one.
-struct Link(Mutex<Result<Arc<Session>, Arc<str>>>);
+struct Link {
+    state: Mutex<Result<Arc<Session>, Arc<str>>>,
+    /// Whether it only reads. A change is never cancelled: one that waits for a standby would be committed without it.
+    reads: bool,
+}
 
 impl Links {
     /// Connects `number` times, and has `tasks` keep it so.
@@ -35,20 +35,46 @@ impl Links {
         number: usize,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, OpenError> {
-        let mut links = Vec::with_capacity(number);
-        for _ in 0..number {
-            links.push(Link::open(connector, tasks).await?);
-        }
-        Ok(Self { links, turn: AtomicUsize::new(0) })
+        Self::open_for(false, connector, number, tasks).await
     }
 
-    /// One connection after another in turn, of those that are there.
+    /// As [`open`](Self::open), for statements that only read: what is not answered in time is cancelled.
+    pub(super) async fn open_to_read(
+        connector: &Arc<Connector>,
+        number: usize,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, OpenError> {
+        Self::open_for(true, connector, number, tasks).await
+    }
+
+    async fn open_for(
+        reads: bool,
+        connector: &Arc<Connector>,
+        number: usize,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, OpenError> {
+        let mut links = Vec::with_capacity(number);
+        for _ in 0..number {
+            links.push(Link::open(reads, connector, tasks).await?);
+        }
+        Ok(Self(links))
+    }
+
+    /// The first connection that is there.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] at once while there is none.
     pub(super) fn session(&self) -> Result<Arc<Session>, StoreError> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(self.links.len());
-        let in_turn = self.links.iter().cycle().skip(turn.unwrap_or_default()).take(self.links.len());
+        self.session_of(0)
+    }
+
+    /// The connection of one of those who share them, from 0, and another one only while that is down. So one that gives
+    /// no answer holds up only one of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] at once while there is none.
+    pub(super) fn session_of(&self, user: usize) -> Result<Arc<Session>, StoreError> {
+        let in_turn = self.0.iter().cycle().skip(user).take(self.0.len());
         let mut last = Err(StoreError::Unavailable("the store is closed".to_owned()));
         for link in in_turn {
             last = link.session();
@@ -61,16 +87,20 @@ impl Links {
 }
 
 impl Link {
-    async fn open(connector: &Arc<Connector>, tasks: &mut JoinSet<()>) -> Result<Arc<Self>, OpenError> {
+    async fn open(
+        reads: bool,
+        connector: &Arc<Connector>,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Arc<Self>, OpenError> {
         let (session, carrier) = connector.connect().await?;
         let session = Arc::new(session);
-        let link = Arc::new(Self(Mutex::new(Ok(Arc::clone(&session)))));
+        let link = Arc::new(Self { state: Mutex::new(Ok(Arc::clone(&session))), reads });
         tasks.spawn(Arc::clone(&link).keep(Arc::clone(connector), session, carrier));
         Ok(link)
     }
 
     fn session(&self) -> Result<Arc<Session>, StoreError> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clone().map_err(|why| StoreError::Unavailable(why.to_string()))
     }
 
@@ -83,6 +113,9 @@ impl Link {
             };
             tracing::warn!(store.failure = why, "lost a connection to PostgreSQL");
             self.set(Err(why.into()));
+            if self.reads {
+                session.cancel().await;
+            }
             drop(carrier);
             (session, carrier) = self.reconnect(&connector).await;
             self.set(Ok(Arc::clone(&session)));
@@ -112,7 +145,7 @@ impl Link {
     }
 
     fn set(&self, state: Result<Arc<Session>, Arc<str>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 

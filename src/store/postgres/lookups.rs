@@ -60,14 +60,14 @@ impl Lookups {
         answered.await.map_err(|_| StoreError::Unavailable("the store is closed".to_owned()))?
     }
 
-    /// Sends one batch after another, for ever.
-    pub(super) async fn run(self: Arc<Self>, links: Arc<Links>) {
+    /// Sends one batch after another, for ever. Each of those who do has a number, from 0, and a connection.
+    pub(super) async fn run(self: Arc<Self>, links: Arc<Links>, number: usize) {
         loop {
             self.asked.notified().await;
             // All requests that are ready to ask do so first. If there are none, this takes no time.
             tokio::task::yield_now().await;
             while let Some(batch) = self.next() {
-                match links.session() {
+                match links.session_of(number) {
                     Ok(session) => batch.send(&session).await,
                     Err(error) => batch.fail(&error),
                 }

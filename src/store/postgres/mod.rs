@@ -10,14 +10,17 @@
 //!   promise is the database's configuration; its `fsync` must be on.
 //! - **Reads** see what is committed, and so what is durable.
 //! - **Unknown outcomes.** After [`StoreError::Unavailable`] a change may still be committed: by a server that no longer
-//!   reaches us, after it has waited for a lock for at most 4 s. A retry that expects the same version can't be in conflict with
-//!   that: only one of the two succeeds.
+//!   reaches us, after it has waited for a lock for at most 4 s, and then for as long as a synchronous standby is away: the
+//!   change becomes visible when that returns, maybe hours later. A retry that expects the same version can't be in conflict
+//!   with that: only one of the two succeeds.
 //! - **While the database is away** every call fails at once. The connections are made again, with growing pauses.
 //! - **The same database.** A connection to another store, to one that lacks what was acknowledged to this process, or to a
 //!   server from before a fail-over is refused (`known.rs`), and so is a server that only reads. Of several hosts, the one
 //!   on the highest timeline counts. Every statement looks again, since a pooler may have changed the server meanwhile.
-//! - **No state of a connection.** Nothing is set and nothing is prepared, so a pooler may give each transaction another
-//!   connection.
+//! - **No state of a connection.** No statement relies on what is set, and nothing is prepared, so a pooler may give each
+//!   transaction another connection.
+//! - **Nothing is left behind.** A change waits for a lock for at most 4 s. A read that has no answer after 8 s is cancelled;
+//!   a change never is, since one that waits for a standby would be committed without it.
 //! - **Checked.** Values begin with a checksum.
 //!
 //! Lookups of all requests gather too: while one statement is under way, the next ones wait for the next, which is sent
@@ -78,8 +81,10 @@ use crate::clock::Clock;
 
 /// How many connections write, in turn.
 const WRITERS: usize = 2;
-/// How many connections read.
-const READERS: usize = lookups::UNDER_WAY;
+/// How many connections read: one for each batch of lookups, and one for pages, so that lookups don't wait behind one.
+const READERS: usize = PAGES + 1;
+/// The number of the connection for pages.
+const PAGES: usize = lookups::UNDER_WAY;
 /// How many appends may wait; more wait outside.
 const QUEUE: usize = 1024;
 
@@ -118,18 +123,19 @@ impl PostgresStore {
         }
         let mut tasks = JoinSet::new();
         let writers = Arc::new(Links::open(&connector, WRITERS, &mut tasks).await?);
-        let readers = Arc::new(Links::open(&connector, READERS, &mut tasks).await?);
+        let readers = Arc::new(Links::open_to_read(&connector, READERS, &mut tasks).await?);
         let lookups = Arc::<Lookups>::default();
-        for _ in 0..lookups::UNDER_WAY {
-            tasks.spawn(Arc::clone(&lookups).run(Arc::clone(&readers)));
+        for number in 0..lookups::UNDER_WAY {
+            tasks.spawn(Arc::clone(&lookups).run(Arc::clone(&readers), number));
         }
         let (queue, incoming) = mpsc::channel(QUEUE);
         let gatherer = Arc::new(tokio::sync::Mutex::new(Gatherer::new(incoming)));
         let counters = Arc::<Counters>::default();
-        for _ in 0..WRITERS {
+        for number in 0..WRITERS {
             let writer = Writer {
                 gatherer: Arc::clone(&gatherer),
                 links: Arc::clone(&writers),
+                number,
                 connector: Arc::clone(&connector),
                 counters: Arc::clone(&counters),
             };
@@ -236,7 +242,7 @@ impl PostgresStore {
     }
 
     async fn read(&self, query: Query, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        self.readers.session()?.ask(query, parameters).await
+        self.readers.session_of(PAGES)?.ask(query, parameters).await
     }
 }
 

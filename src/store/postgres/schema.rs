@@ -126,6 +126,8 @@ pub(super) async fn prepare(
     // Two that make the same schema at once would fail: "if not exists" does not wait for the other.
     let turn = "SELECT pg_advisory_xact_lock(hashtextextended('heirloom schema ' || $1, 0))";
     transaction.query_typed(turn, &[(&settings.schema, Type::TEXT)]).await.map_err(failed)?;
+    // What waits for a lock on a table has everybody wait behind it.
+    transaction.batch_execute("SET LOCAL lock_timeout = '4s'").await.map_err(failed)?;
     let found = look(&transaction, settings).await?;
     found.refuse_newer(settings)?;
     if !found.has_schema {

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+use tokio_postgres::{CancelToken, Client, Config, Error, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure;
@@ -28,6 +28,12 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How long the others may take after one server has answered. A server from before a fail-over must not be taken because
 /// it is the first to answer.
 const GRACE: Duration = Duration::from_millis(500);
+/// What the server is asked to do to notice that we are gone, as we do for it. Not every system can do the second.
+const KEEPALIVES: [&str; 2] = [
+    "SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '1', false),
+            set_config('tcp_keepalives_count', '3', false)",
+    "SELECT set_config('tcp_user_timeout', '5000', false)",
+];
 
 /// The same for the server's end. It has no meaning on a Unix socket, and none behind a pooler.
 const KEEPALIVES: &str =
@@ -50,9 +56,16 @@ pub(super) struct Server {
 /// The task that carries a connection. Dropping it closes the connection.
 pub(super) struct Carrier(JoinHandle<Option<String>>);
 
-/// A connection to a server that takes changes; nothing is set yet.
+/// Cancels what a connection's server does at the time.
+pub(super) struct Canceller {
+    token: CancelToken,
+    tls: Option<MakeRustlsConnect>,
+}
+
+/// A connection to a server that takes changes.
 pub(super) struct Dialed {
     pub(super) client: Client,
+    pub(super) canceller: Canceller,
     pub(super) carrier: Carrier,
     /// The server's system identifier and its timeline, if the user may know them. A promotion makes a higher timeline.
     pub(super) system: Option<i64>,
@@ -151,16 +164,27 @@ impl Server {
             let why = failure::text(&error);
             self.unreachable(hint(&error).map_or_else(|| why.clone(), |hint| format!("{why}: {hint}")))
         };
-        let (client, carrier) = if self.config.get_ssl_mode() == SslMode::Disable {
+        let (client, carrier, tls) = if self.config.get_ssl_mode() == SslMode::Disable {
             let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
-            (client, Carrier::new(connection))
+            (client, Carrier::new(connection), None)
         } else {
             let tls = MakeRustlsConnect::new(self.client_config().await?);
-            let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
-            (client, Carrier::new(connection))
+            let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
+            (client, Carrier::new(connection), Some(tls))
         };
-        let (system, timeline) = whereabouts(&client).await.map_err(failed)?;
-        Ok(Dialed { client, carrier, system, timeline })
+        let (found, ()) = tokio::join!(whereabouts(&client), self.ask_for_keepalives(&client));
+        let (system, timeline) = found.map_err(failed)?;
+        let canceller = Canceller { token: client.cancel_token(), tls };
+        Ok(Dialed { client, canceller, carrier, system, timeline })
+    }
+
+    /// Has the server notice soon if this machine vanishes: in the middle of a change it would wait for the rest with all
+    /// other changes locked, for two hours by default. A server that can't does without; so does a pooler.
+    async fn ask_for_keepalives(&self, client: &Client) {
+        if matches!(self.config.get_hosts(), [Host::Tcp(_), ..]) {
+            let set = KEEPALIVES.map(|set| client.simple_query(set));
+            let _ = futures_util::future::join_all(set).await;
+        }
     }
 
     async fn client_config(&self) -> Result<ClientConfig, OpenError> {
@@ -203,6 +227,16 @@ async fn whereabouts(client: &Client) -> Result<(Option<i64>, Option<i64>), Erro
         .find_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
     let number = |at| row.as_ref().and_then(|row| row.get(at)).and_then(|text| text.parse().ok());
     Ok((number(0), number(1)))
+}
+
+impl Canceller {
+    /// Sends the request, on a connection of its own.
+    pub(super) async fn cancel(&self) -> Result<(), Error> {
+        match &self.tls {
+            Some(tls) => self.token.cancel_query(tls.clone()).await,
+            None => self.token.cancel_query(NoTls).await,
+        }
+    }
 }
 
 impl Carrier {

@@ -12,14 +12,23 @@ use super::super::StoreError;
 use super::failure::{is_useless, store_error};
 use super::known::Known;
 use super::numbers::bigint;
+use super::servers::Canceller;
 use super::statements::{Query, Statements};
 
 /// How long an answer may take: longer than the database lets a change wait for a lock.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How often what was sent on a connection is cancelled: statements that were sent together wait one after another.
+const CANCELS: usize = 24;
+/// How long a connection may take to show that it waits for nothing, and how long a request to cancel may take.
+const CANCELLED: Duration = Duration::from_millis(100);
+const CANCELLING: Duration = Duration::from_secs(1);
+/// How long all of that may take.
+const GIVING_UP: Duration = Duration::from_secs(3);
 
 /// A connection. Statements that are asked at the same time are sent without waiting for each other's answers.
 pub(super) struct Session {
     client: Client,
+    canceller: Canceller,
     statements: Arc<Statements>,
     useless: Notify,
     server: Server,
@@ -34,8 +43,12 @@ pub(super) struct Server {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, statements: Arc<Statements>, server: Server) -> Self {
-        Self { client, statements, useless: Notify::new(), server }
+    pub(super) fn new(
+        (client, canceller): (Client, Canceller),
+        statements: Arc<Statements>,
+        server: Server,
+    ) -> Self {
+        Self { client, canceller, statements, useless: Notify::new(), server }
     }
 
     /// Sends a statement and waits for its rows. If it changes something, every error leaves the outcome unknown. It is
@@ -91,5 +104,21 @@ impl Session {
     /// Waits until the connection is of no more use.
     pub(super) async fn useless(&self) {
         self.useless.notified().await;
+    }
+
+    /// Ends what was sent and is still without an answer. A statement that waits for a lock would not notice that we have
+    /// gone, and the next connection's statements would wait beside it until the server has no connection left.
+    pub(super) async fn cancel(&self) {
+        let cancelled = timeout(GIVING_UP, async {
+            for _ in 0..CANCELS {
+                // It comes after all that was sent before.
+                if timeout(CANCELLED, self.client.simple_query("")).await.is_ok() {
+                    return;
+                }
+                // If the server is away, there is nothing more to do.
+                let _ = timeout(CANCELLING, self.canceller.cancel()).await;
+            }
+        });
+        let _ = cancelled.await;
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Counters(Mutex<StoreStats>);
 pub(super) struct Writer {
     pub(super) gatherer: Arc<tokio::sync::Mutex<Gatherer>>,
     pub(super) links: Arc<Links>,
+    /// Its number, from 0: that of its connection.
+    pub(super) number: usize,
     pub(super) connector: Arc<Connector>,
     pub(super) counters: Arc<Counters>,
 }
@@ -73,7 +75,7 @@ impl Writer {
             let mut turn = self.gatherer.lock().await;
             let Some(group) = turn.next().await else { return };
             let (began, appends) = (Instant::now(), group.len());
-            let session = self.links.session();
+            let session = self.links.session_of(self.number);
             let session = session.as_deref().map_err(Clone::clone);
             let mut writing = pin!(group.write(session));
             let written = timeout(LONG, &mut writing).await;

@@ -21,7 +21,7 @@ async fn raw(settings: &PostgresSettings) -> Client {
 }
 
 /// Waits until a query says `true`.
-async fn becomes_true(client: &Client, query: &str) {
+pub(super) async fn becomes_true(client: &Client, query: &str) {
     for _ in 0..5000 {
         if client.query_one(query, &[]).await.unwrap().get(0) {
             return;

@@ -48,6 +48,28 @@ async fn nodes_that_start_together_on_an_empty_database_share_one_store() {
     assert_eq!(whole_log(&again).await.len(), 1);
 }
 
+/// Nobody has connected to this server since a fail-over, and only a start may begin a term on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_begins_no_term() {
+    let settings = postgres_server::settings();
+    drop(PostgresStore::open(settings.clone()).await.unwrap());
+    let client = raw(&settings).await;
+    client.batch_execute("DELETE FROM term").await.unwrap();
+    // It would wait for this, and for a standby that is away.
+    client.batch_execute("BEGIN; SELECT lock_head_1()").await.unwrap();
+    assert_eq!(PostgresStore::check(&settings, &SystemClock).await.unwrap(), synced());
+    client.batch_execute("COMMIT").await.unwrap();
+    let terms: i64 = client.query_one("SELECT count(*) FROM term", &[]).await.unwrap().get(0);
+    assert_eq!(terms, 0);
+    // Nor does it pass what no connection would.
+    let database = "ALTER ROLE careful SET default_transaction_isolation = 'serializable'";
+    client.batch_execute(&format!("CREATE ROLE careful SUPERUSER LOGIN; {database}")).await.unwrap();
+    let mut careful = settings.clone();
+    careful.server.user("careful");
+    let error = PostgresStore::check(&careful, &SystemClock).await.unwrap_err().to_string();
+    assert!(error.contains("serializable"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_a_newer_version_are_refused_only_if_they_say_so() {
     let settings = postgres_server::settings();

@@ -1,0 +1,175 @@
+//! What waits, or gives no answer: nothing is left behind, and only those who need it wait.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heirloom::store::postgres::{PostgresSettings, PostgresStore};
+use heirloom::store::{Expected, Store, StoreError};
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use super::durability::connect;
+use super::lookups::becomes_true;
+use super::tls::own_address;
+use crate::contract::{append, key, stream};
+use crate::postgres_server::{self, PostgresServer, succeed};
+
+/// A connection of a test that looks names up in the schema.
+async fn other(settings: &PostgresSettings) -> Client {
+    let client = connect(settings).await;
+    client.batch_execute(&format!("SET search_path = \"{}\"", settings.schema)).await.unwrap();
+    client
+}
+
+/// `VACUUM FULL` takes such a lock, and so does an `ALTER TABLE` while it waits. Several statements wait on each connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_were_given_up_leave_nothing_waiting_in_the_database() {
+    let settings = postgres_server::settings();
+    let store = PostgresStore::open(settings.clone()).await.unwrap();
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    let client = other(&settings).await;
+    client.batch_execute("BEGIN; LOCK TABLE stream, event, record IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (loaded, record, page, log, scanned) = tokio::join!(
+        store.load(stream("a")),
+        store.record(key("r")),
+        store.read_stream(stream("a"), 0, 9),
+        store.read_log(0, 9),
+        store.scan(key(""), None, 9),
+    );
+    let away = |error| matches!(error, StoreError::Unavailable(_));
+    assert!(loaded.is_err_and(away) && record.is_err_and(away));
+    assert!(page.is_err_and(away) && log.is_err_and(away) && scanned.is_err_and(away));
+    let name = settings.server.get_application_name().unwrap();
+    let none_waits = format!(
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{name}'"
+    );
+    becomes_true(&client, &none_waits).await;
+    client.batch_execute("COMMIT").await.unwrap();
+    for looks in 0.. {
+        match store.load(stream("a")).await.and(store.read_log(0, 9).await) {
+            Ok(log) => {
+                assert_eq!(log.len(), 1);
+                break;
+            }
+            Err(error) => assert!(looks < 2000, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What waits for a lock on a table has all that come later wait too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_does_not_wait_long_for_a_lock_on_a_table() {
+    let server = PostgresServer::start();
+    let settings = server.settings("locked");
+    let client = connect(&settings).await;
+    client.batch_execute("BEGIN; LOCK TABLE pg_proc IN SHARE MODE").await.unwrap();
+    let opened = timeout(Duration::from_secs(7), PostgresStore::open(settings.clone())).await;
+    let error = opened.expect("it waits").unwrap_err().to_string();
+    assert!(error.contains("lock timeout"), "{error}");
+    client.batch_execute("COMMIT").await.unwrap();
+    PostgresStore::open(settings).await.unwrap();
+}
+
+/// Stops the process of the connection whose last statement has `text`.
+async fn stop(client: &Client, text: &str) -> String {
+    let pids = "SELECT pid::text FROM pg_stat_activity WHERE state = 'idle' AND pid <> pg_backend_pid()
+                AND position($1 IN query) > 0";
+    let rows = client.query(pids, &[&text]).await.unwrap();
+    assert_eq!(rows.len(), 1, "{text}");
+    let pid: String = rows[0].get(0);
+    succeed(Command::new("kill").args(["-STOP", &pid]));
+    pid
+}
+
+/// How many of ten that are asked one after another have no answer within a second. Stops at three.
+async fn unanswered<F: Future<Output = bool> + Send + 'static>(ask: impl Fn(u64) -> F) -> usize {
+    let mut without = 0;
+    for number in 0..10 {
+        // It goes on alone if it has no answer.
+        let asked = tokio::spawn(ask(number));
+        match timeout(Duration::from_secs(1), asked).await {
+            Ok(answer) => assert!(answer.unwrap()),
+            Err(_) => without += 1,
+        }
+        if without == 3 {
+            break;
+        }
+    }
+    without
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_without_answers_holds_up_only_one_of_those_who_work_together() {
+    let server = PostgresServer::start();
+    let settings = server.settings("stuck");
+    let store = Arc::new(PostgresStore::open(settings.clone()).await.unwrap());
+    let client = connect(&settings).await;
+    let load = |_| {
+        let store = Arc::clone(&store);
+        async move { store.load(stream("a")).await.is_ok() }
+    };
+    let change = |number: u64| {
+        let store = Arc::clone(&store);
+        let next = append(&format!("b {number}"), Expected::NoStream, &["1"]);
+        async move { store.append(next).await.is_ok() }
+    };
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    let writer = stop(&client, "append_1").await;
+    assert!(unanswered(change).await <= 1, "changes");
+    store.read_log(0, 9).await.unwrap();
+    let pages = stop(&client, "event WHERE position >").await;
+    let page = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.read_log(0, 9).await }
+    });
+    assert_eq!(unanswered(load).await, 0, "lookups beside a page");
+    store.record(key("r")).await.unwrap();
+    let reader = stop(&client, "record WHERE key = ANY").await;
+    assert!(unanswered(load).await <= 1, "lookups");
+    for pid in [writer, pages, reader] {
+        succeed(Command::new("kill").args(["-CONT", &pid]));
+    }
+    page.abort();
+}
+
+/// The server's sockets of the connections, with the hundredths of a second until the server asks whether the client is there.
+fn keepalives(address: Ipv4Addr) -> Vec<Option<u64>> {
+    let place = format!("{:08X}:{:04X}", u32::from_le_bytes(address.octets()), 5432);
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let columns = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let established = columns.filter(|columns| columns[1] == place && columns[3] == "01");
+    let timer = |columns: Vec<&str>| {
+        let until = columns[5].strip_prefix("02:")?;
+        u64::from_str_radix(until, 16).ok()
+    };
+    established.map(timer).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_soon_asks_whether_a_node_is_still_there() {
+    let IpAddr::V4(address) = own_address() else { unreachable!() };
+    let server = PostgresServer::start_with(|folder| {
+        std::fs::write(folder.join("rules"), "local all all trust\nhost all all all trust\n").unwrap();
+        format!("listen_addresses = '{address}'\nhba_file = '{}'\n", folder.join("rules").display())
+    });
+    let mut settings = server.settings("alive");
+    settings.server = tokio_postgres::Config::new();
+    settings.server.host(address.to_string()).user("heirloom").dbname("postgres");
+    let store = PostgresStore::open(settings.clone()).await.unwrap();
+    let soon = |timer: &Option<u64>| timer.is_some_and(|until| until <= 500);
+    // While something is under way, another timer runs.
+    for looks in 0.. {
+        let timers = keepalives(address);
+        if timers.len() >= 5 && timers.iter().all(soon) {
+            break;
+        }
+        assert!(looks < 500, "{timers:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(store);
+    let warnings = PostgresStore::check(&settings, &heirloom::clock::SystemClock).await.unwrap();
+    assert!(!warnings.iter().any(|warning| warning.contains("vanished")), "{warnings:?}");
+}
