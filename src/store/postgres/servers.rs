@@ -35,10 +35,6 @@ const KEEPALIVES: [&str; 2] = [
     "SELECT set_config('tcp_user_timeout', '5000', false)",
 ];
 
-/// The same for the server's end. It has no meaning on a Unix socket, and none behind a pooler.
-const KEEPALIVES: &str =
-    "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3";
-
 /// The servers, in their order.
 pub(super) struct Servers {
     servers: Vec<Server>,
@@ -209,15 +205,11 @@ impl Server {
 
 /// The server's system identifier and its timeline, if the user may know them. The name of the file to which the server
 /// writes its log begins with the timeline.
-///
-/// It also has the server find out soon that this node is gone: between the two last messages of a request, the server
-/// holds locks and has no time-out.
 async fn whereabouts(client: &Client) -> Result<(Option<i64>, Option<i64>), Error> {
     let ask = "SELECT system_identifier,
         ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint FROM pg_control_system()";
     let unknown =
         [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::UNDEFINED_FUNCTION, SqlState::FEATURE_NOT_SUPPORTED];
-    client.batch_execute(KEEPALIVES).await?;
     let messages = match client.simple_query(ask).await {
         Err(error) if error.code().is_some_and(|code| unknown.contains(code)) => Vec::new(),
         asked => asked?,
