@@ -1,8 +1,7 @@
-//! What is done to a database server: it is killed, gets a standby, and is promoted.
+//! What is done to a database server: it gets a standby, and is promoted.
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use heirloom::store::postgres::PostgresSettings;
@@ -32,19 +31,6 @@ pub(crate) async fn raw(settings: &PostgresSettings) -> Client {
 /// The position of the last event.
 pub(crate) async fn position(settings: &PostgresSettings) -> i64 {
     raw(settings).await.query_one("SELECT position FROM head", &[]).await.unwrap().get(0)
-}
-
-/// Kills all of a server's processes.
-pub(crate) fn kill(server: &mut PostgresServer) {
-    let pid = fs::read_to_string(server.folder.join("data/postmaster.pid")).unwrap();
-    let pid = pid.lines().next().unwrap().to_owned();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    // One of the children may have ended meanwhile.
-    let _ = Command::new("kill").arg("-KILL").arg(&pid).args(children.split_whitespace()).output();
-    // The guard sees that the server has gone, and leaves the folder alone. Waiting for it would close its pipe.
-    while server.guard.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// A standby by streaming replication, made of a base backup. It is called `standby`.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::chain::Outcome;
-use crate::database::{end_connections, kill, position, promote, raw, set, standby_of, streams, url};
+use crate::database::{end_connections, position, promote, raw, set, standby_of, streams, url};
 use crate::load::Load;
 use crate::nodes::Nodes;
 use crate::postgres_server::PostgresServer;
@@ -34,7 +34,7 @@ async fn a_synchronous_standby_takes_over_and_the_old_primary_is_never_written_t
     load.shared.more(200).await;
 
     let killed = Instant::now();
-    kill(&mut primary);
+    primary.kill();
     promote(&standby);
     let promoted = killed.elapsed();
     load.shared.more(100).await;
@@ -61,7 +61,7 @@ async fn a_synchronous_standby_takes_over_and_the_old_primary_is_never_written_t
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    kill(&mut standby);
+    standby.kill();
     nodes.logged(0, "is not the server that took over at the last fail-over").await;
     nodes.kill(2);
     let refused = nodes.refuses_to_run(2);
@@ -83,7 +83,7 @@ async fn while_the_only_synchronous_standby_is_away_no_change_is_acknowledged_an
     let database = primary.settings("heirloom");
     let mut nodes = Nodes::start(&vec![url(&[&database]); 2], "heirloom");
     let load = Load::begin(&nodes).await;
-    kill(&mut standby);
+    standby.kill();
     // A client may still get an answer to what the standby had confirmed. Nothing else becomes visible.
     load.shared.quiet(Duration::from_secs(2)).await;
     let last = position(&database).await;
@@ -108,7 +108,7 @@ async fn without_a_database_every_node_answers_503_at_once() {
     let database = server.settings("heirloom");
     let mut nodes = Nodes::start(&vec![url(&[&database]); 2], "heirloom");
     let (shared, chains) = Load::begin(&nodes).await.end().await;
-    kill(&mut server);
+    server.kill();
     while chains[0].present(&shared, 0).await != Outcome::Unknown
         || chains[0].present(&shared, 1).await != Outcome::Unknown
     {

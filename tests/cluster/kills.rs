@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::{kill, url};
+use crate::database::url;
 use crate::load::Load;
 use crate::nodes::Nodes;
 use crate::postgres_server::{PostgresServer, settings};
@@ -42,7 +42,7 @@ async fn a_database_that_is_killed_loses_nothing() {
     let (kills, mut numbers) = (rounds("HEIRLOOM_CLUSTER_DATABASE_KILLS", 2), Numbers::of(8));
     for _ in 0..kills {
         load.shared.more(100 + numbers.below(300)).await;
-        kill(&mut server);
+        server.kill();
         server.run();
     }
     load.shared.more(100).await;

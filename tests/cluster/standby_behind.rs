@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::chain::{Chain, Outcome};
-use crate::database::{kill, position, promote, standby_of, streams, url};
+use crate::database::{position, promote, standby_of, streams, url};
 use crate::load::Load;
 use crate::nodes::Nodes;
 use crate::postgres_server::PostgresServer;
@@ -17,13 +17,13 @@ async fn a_standby_that_is_behind_is_refused_until_the_operator_accepts_it() {
     let mut nodes = Nodes::start(&vec![url(&[&before, &after]); 3], "heirloom");
     let load = Load::begin(&nodes).await;
     // What comes now, the standby does not get.
-    kill(&mut standby);
+    standby.kill();
     load.shared.more(100).await;
     let (shared, chains) = load.end().await;
     let acknowledged = position(&before).await;
     // One node is stopped properly, and two remember what they have acknowledged.
     nodes.stop(2);
-    kill(&mut primary);
+    primary.kill();
     standby.run();
     promote(&standby);
 
@@ -71,14 +71,14 @@ async fn what_a_standby_lacks_is_known_also_after_it_has_gone_on() {
     while position(&after).await < position(&before).await {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    kill(&mut standby);
+    standby.kill();
     let load = Load::of(shared, chains);
     load.shared.more(30).await;
     let (shared, chains) = load.end().await;
     let acknowledged = position(&before).await;
     nodes.stop(2);
     nodes.kill(0);
-    kill(&mut primary);
+    primary.kill();
     standby.run();
     promote(&standby);
     // It knows nothing of what is missing, and goes on.
