@@ -31,7 +31,7 @@ impl App {
         let consents = parts.consents(&sessions);
         let accounts = parts.accounts((&sessions, &consents), config)?;
         let access_tokens = Arc::new(parts.access_tokens(&sessions, config));
-        let uptime = Arc::new(Uptime::new(Arc::clone(clock)));
+        let uptime = Arc::new(Uptime::new(Arc::clone(&parts.store), Arc::clone(clock)));
         let events = Arc::new(EventLog { repository: repository.clone() });
         let requests = Arc::new(TokenRequests::default());
         let sweeper = Arc::new(parts.sweeper(&sessions, &events));

@@ -136,6 +136,13 @@ pub trait Store: Send + Sync + 'static {
     /// are signed in still work. Cheap enough for every request.
     fn is_nearly_full(&self) -> bool;
 
+    /// A number that grows whenever it is not known how a change ended: somebody's answer may be lost, and they could
+    /// not ask again as long as the store did not answer. 0 for a store whose failure ends the process. A store that
+    /// several processes share notices also what only the others' changes wait for.
+    fn outages(&self) -> u64 {
+        0
+    }
+
     /// Counters since it was opened, for monitoring; all zero for a store that does not count.
     fn stats(&self) -> StoreStats {
         StoreStats::default()

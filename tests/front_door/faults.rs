@@ -16,6 +16,9 @@ macro_rules! around {
         around!($name, $load, $append, $record, |store: &Self| store.inner.stats());
     };
     ($name:ident, $load:expr, $append:expr, $record:expr, $stats:expr) => {
+        around!($name, $load, $append, $record, $stats, |store: &Self| store.inner.outages());
+    };
+    ($name:ident, $load:expr, $append:expr, $record:expr, $stats:expr, $outages:expr) => {
         impl Store for $name {
             fn append(&self, append: Append) -> StoreFuture<'_, Appended> {
                 $append(self, append)
@@ -53,6 +56,9 @@ macro_rules! around {
             }
             fn is_nearly_full(&self) -> bool {
                 $stats(self).nearly_full.is_some()
+            }
+            fn outages(&self) -> u64 {
+                $outages(self)
             }
             fn stats(&self) -> StoreStats {
                 $stats(self)
@@ -139,6 +145,50 @@ fn nobody_knows<T>() -> Result<T, StoreError> {
 fn damaged<T>() -> Result<T, StoreError> {
     Err(StoreError::Corrupt("a test says so".to_owned()))
 }
+
+/// A database that is away: the last append lands, but nobody learns it, and nothing is answered until it is back. It
+/// says that there was an outage, as a store does whose process outlives it.
+pub(crate) struct Away {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) away: Arc<AtomicBool>,
+    pub(crate) outages: Arc<AtomicUsize>,
+}
+
+impl Away {
+    fn append_unheard(&self, append: Append) -> StoreFuture<'_, Appended> {
+        Box::pin(async move {
+            let appended = self.inner.append(append).await;
+            if !self.away.load(Ordering::SeqCst) {
+                return appended;
+            }
+            self.outages.fetch_add(1, Ordering::SeqCst);
+            nobody_knows()
+        })
+    }
+
+    fn load_if_there(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
+        // Until an append has been lost, reads are answered.
+        let is_away = self.away.load(Ordering::SeqCst) && self.outages.load(Ordering::SeqCst) > 0;
+        if is_away { Box::pin(async { nobody_knows() }) } else { self.inner.load(stream) }
+    }
+
+    fn record_as_is(&self, key: RecordKey) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.inner.record(key)
+    }
+
+    fn outages(&self) -> u64 {
+        self.outages.load(Ordering::SeqCst) as u64
+    }
+}
+
+around!(
+    Away,
+    Self::load_if_there,
+    Self::append_unheard,
+    Self::record_as_is,
+    |store: &Self| store.inner.stats(),
+    Self::outages
+);
 
 /// A store in which one append succeeds but reports an unknown outcome.
 pub(crate) struct Once {

@@ -1,7 +1,7 @@
 //! A replay costs the same however old the generation is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use heirloom::client::ReusePolicy;
@@ -10,7 +10,7 @@ use heirloom::oauth::{Generation, Kid, SessionEpoch};
 use heirloom::session::{self, Policy, Presented, Refresh, Session};
 use heirloom::store::{Append, Expected};
 
-use crate::faults::Counting;
+use crate::faults::{Away, Counting};
 use crate::support::{PUBLIC, Server};
 
 const REFUSED: (u16, &str) = (400, "invalid_grant");
@@ -43,6 +43,34 @@ async fn a_replay_costs_the_same_however_old_the_generation_is() {
     let snapshot =
         server.app.store.load(Session::stream(signed_in.session()).unwrap()).await.unwrap().unwrap();
     assert!(snapshot.data.len() < 400, "{} bytes", snapshot.data.len());
+}
+
+/// The database goes away with an answer, and comes back when the retry window is long over. Nobody could try again
+/// meanwhile, so whoever does it then gets the pair that was lost.
+#[tokio::test]
+async fn an_outage_of_the_store_does_not_use_up_the_retry_window() {
+    let (away, outages) = (Arc::new(AtomicBool::new(false)), Arc::default());
+    let (switch, counted) = (Arc::clone(&away), Arc::clone(&outages));
+    let server = Server::with(move |setup| {
+        let around = move |inner| Away { inner, away: switch, outages: counted };
+        setup.store = Some(Box::new(move |inner| Arc::new(around(inner))));
+    })
+    .await;
+    let first = server.sign_in().await.refresh_token();
+    let second = server.refresh(&first).await.refresh_token();
+    server.wait(600);
+    away.store(true, Ordering::SeqCst);
+    assert_eq!(server.refresh(&second).await.status, 503);
+    assert!(outages.load(Ordering::SeqCst) > 0);
+    server.wait(600);
+    away.store(false, Ordering::SeqCst);
+    let third = server.refresh(&second).await;
+    assert_eq!(third.status, 200, "{}", third.text);
+    server.wait(29);
+    assert_eq!(server.refresh(&second).await.refresh_token(), third.refresh_token());
+    server.wait(1);
+    assert_eq!(server.refresh(&second).await.outcome(), REFUSED, "the window began when the store was back");
+    assert_eq!(server.refresh(&third.refresh_token()).await.outcome(), REFUSED, "this was reuse");
 }
 
 /// Rotates a session `generations` times, hundreds of times in each append. Returns the tokens of two of the

@@ -5,6 +5,7 @@ mod durability;
 mod lookups;
 mod nodes;
 mod opening;
+mod outages;
 pub(crate) mod pooler;
 mod privileges;
 mod servers;

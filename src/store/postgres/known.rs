@@ -16,6 +16,8 @@ pub(super) struct Known {
     found: Mutex<Option<Found>>,
     /// The highest position that was read from `head` or acknowledged.
     position: AtomicU64,
+    /// How many changes had an unknown outcome.
+    outages: AtomicU64,
 }
 
 /// Why a database is refused.
@@ -68,6 +70,16 @@ impl Known {
 
     pub(super) fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
+    }
+
+    /// How many changes had an unknown outcome.
+    pub(super) fn outages(&self) -> u64 {
+        self.outages.load(Ordering::Acquire)
+    }
+
+    /// Takes in that nobody knows how a change ended.
+    pub(super) fn note_outage(&self) {
+        self.outages.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Takes in that everything up to `position` is durable.

@@ -41,6 +41,7 @@ mod migration;
 mod numbers;
 mod open_error;
 mod privileges;
+mod pulse;
 mod reads;
 mod records;
 mod schema;
@@ -141,6 +142,7 @@ impl PostgresStore {
             };
             tasks.spawn(writer.run());
         }
+        tasks.spawn(pulse::keep(Arc::clone(&writers), Arc::clone(&connector)));
         let id = connector.known().store().unwrap_or_default();
         Ok(Self { id, connector, readers, lookups, writers, queue, counters, _tasks: tasks })
     }
@@ -308,7 +310,11 @@ impl Store for PostgresStore {
         false
     }
 
-    /// The position is the last that this node knows of: the others' appends count from the next connection.
+    fn outages(&self) -> u64 {
+        self.connector.known().outages()
+    }
+
+    /// The position is the last that this node knows of: the others' appends count two seconds later.
     fn stats(&self) -> StoreStats {
         let known = self.connector.known();
         StoreStats { position: known.position(), term: known.history().mark(), ..self.counters.read() }

@@ -58,6 +58,18 @@ impl Session {
         query: Query,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
+        let answer = self.ask_for_rows(query, parameters).await;
+        if answer.is_err() && query.is_change() {
+            self.server.known.note_outage();
+        }
+        answer
+    }
+
+    async fn ask_for_rows(
+        &self,
+        query: Query,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
         let Server { known, timeline, .. } = &self.server;
         let (store, acknowledged) = (known.store(), bigint(known.position()));
         let store = store.as_ref().map(<[u8; 16]>::as_slice);

@@ -15,6 +15,7 @@ pub(super) enum Query {
     Append,
     Remove,
     Summarize,
+    Pulse,
 }
 
 /// The texts of the statements, for one schema.
@@ -27,6 +28,7 @@ pub(super) struct Statements {
     append: String,
     remove: String,
     summarize: String,
+    pulse: String,
 }
 
 /// The last parameters of each statement: the store that is expected, the position up to which it must have everything,
@@ -37,6 +39,14 @@ impl Query {
     /// The types of its parameters, with those of the expected head.
     pub(super) fn types(self) -> impl Iterator<Item = Type> {
         self.own_types().iter().cloned().chain(HEAD)
+    }
+
+    /// Whether it changes something, so that it is not known what has happened when it fails.
+    pub(super) const fn is_change(self) -> bool {
+        match self {
+            Self::Append | Self::Remove | Self::Summarize | Self::Pulse => true,
+            Self::Load | Self::ReadStream | Self::ReadLog | Self::Record | Self::Scan => false,
+        }
     }
 
     const fn own_types(self) -> &'static [Type] {
@@ -72,6 +82,7 @@ impl Query {
                 Type::BYTEA_ARRAY,
                 Type::BOOL_ARRAY,
             ],
+            Self::Pulse => &[],
         }
     }
 }
@@ -106,6 +117,7 @@ impl Statements {
             summarize: change(
                 "SELECT heirloom.summarize_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             ),
+            pulse: change("SELECT heirloom.pulse_1($1, $2, $3)"),
         }
     }
 
@@ -119,6 +131,7 @@ impl Statements {
             Query::Append => &self.append,
             Query::Remove => &self.remove,
             Query::Summarize => &self.summarize,
+            Query::Pulse => &self.pulse,
         }
     }
 }

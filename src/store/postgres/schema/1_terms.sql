@@ -52,3 +52,14 @@ BEGIN
     END IF;
 END
 $$;
+
+-- A change of nothing: it returns when a change would. It says the log's position.
+CREATE FUNCTION pulse_1(expected_store bytea, acknowledged bigint, expected_timeline bigint) RETURNS bigint
+LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '4s' AS $$
+DECLARE
+    last bigint := lock_head_1();
+BEGIN
+    PERFORM expect_head_1(expected_store, acknowledged, expected_timeline);
+    RETURN last;
+END
+$$;

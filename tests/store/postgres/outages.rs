@@ -1,0 +1,46 @@
+//! A store knows that changes are held up, also if they are not its own.
+
+use std::time::Duration;
+
+use heirloom::store::postgres::PostgresStore;
+use heirloom::store::{Expected, Store};
+
+use super::opening::raw;
+use crate::contract::append;
+use crate::postgres_server;
+
+/// A node that nobody asks for anything, while somebody else's change is held up: as one is that waits for a standby.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_at_rest_notices_that_no_change_is_made() {
+    let settings = postgres_server::settings();
+    let store = PostgresStore::open(settings.clone()).await.unwrap();
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    assert_eq!(store.outages(), 0);
+    let other = raw(&settings).await;
+    other.batch_execute("BEGIN; SELECT lock_head_1()").await.unwrap();
+    let noticed = async {
+        while store.outages() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // Two seconds to the next look, and four until it gives the lock up.
+    tokio::time::timeout(Duration::from_secs(20), noticed).await.unwrap();
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(store.load(crate::contract::stream("a")).await.unwrap().unwrap().version, 1);
+}
+
+/// What another node has appended is known soon, without a question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_position_of_another_nodes_append_becomes_known() {
+    let settings = postgres_server::settings();
+    let [here, there] =
+        [PostgresStore::open(settings.clone()).await.unwrap(), PostgresStore::open(settings).await.unwrap()];
+    there.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    let known = async {
+        while here.stats().position == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), known).await.unwrap();
+    assert_eq!(here.outages(), 0);
+}
