@@ -133,7 +133,8 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     make_keys(&keyring, &config, &clock)?;
     let store = open(&config).await?;
     let random = Random::system();
-    let environment = Environment { store: store.clone(), keyring, clock, random, cost: Cost::RECOMMENDED };
+    let environment =
+        Environment { store: store.clone(), cluster: None, keyring, clock, random, cost: Cost::RECOMMENDED };
     let app = App::assemble(&config, environment)?;
     app.indexes.prepare().await?;
     // One hash for all users, because hashing takes long.
@@ -298,6 +299,7 @@ impl Common {
                 now: began.after(Duration::from_hours(5) * (generation + 1)),
                 steps: Steps::default(),
                 uptime: Duration::MAX,
+                skew: Duration::ZERO,
             };
             let decided = session::decide(state.as_ref(), &command);
             decided.outcome?;

@@ -1,15 +1,18 @@
 //! The metrics: numbers only, no names and no addresses.
 
+pub(super) mod page;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Repository;
+use self::page::{head, sample};
 use super::backchannel_logout::{DeliveryCounts, DeliveryStats};
 use super::certificate::CertificateStatus;
 use super::error::TokenError;
+use super::nodes::write_metrics;
 use super::sweep::{Sweeper, SweeperStats};
+use super::{Nodes, Repository};
 use crate::clock::{Clock, Timestamp};
 use crate::password::pool::{HashingPool, PoolStats};
 use crate::session::{CodeRefused, Denied, EndReason};
@@ -125,6 +128,7 @@ pub struct Monitoring {
     pub(super) passwords: Arc<HashingPool>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) sweeper: Arc<Sweeper>,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) repository: Repository,
     /// The state of the listener's certificate.
     pub(super) certificate: Mutex<Option<CertificateStatus>>,
@@ -196,8 +200,7 @@ impl Monitoring {
             sample(&mut page, "heirloom_token_requests_total", &labels, *count);
         }
         self.logins.write(&mut page);
-        let passwords = self.passwords.stats();
-        let throttle = self.throttle.stats();
+        let (passwords, throttle) = (self.passwords.stats(), self.throttle.stats());
         let sweeper = self.sweeper.stats();
         let store = self.repository.store().stats();
         for (name, help, value) in [
@@ -256,6 +259,7 @@ impl Monitoring {
         gauges(&mut page, &passwords, &sweeper, &store);
         logout_deliveries(&mut page, &self.deliveries.stats());
         self.certificate_gauges(&mut page);
+        write_metrics(&mut page, &self.nodes);
         page
     }
 
@@ -344,13 +348,4 @@ fn count(number: usize) -> u64 {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn head(page: &mut String, name: &str, kind: &str, help: &str) {
-    // Writing to a string can't fail.
-    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-fn sample(page: &mut String, name: &str, labels: &str, value: u64) {
-    let _ = writeln!(page, "{name}{labels} {value}");
 }

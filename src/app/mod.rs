@@ -43,6 +43,7 @@ pub mod keys;
 pub mod logins;
 pub mod metrics;
 pub mod mint;
+pub mod nodes;
 pub mod outage;
 mod overlap;
 mod password_check;
@@ -79,6 +80,7 @@ pub use keys::TokenKeys;
 pub use logins::Logins;
 pub use metrics::Monitoring;
 pub use mint::TokenResponse;
+pub use nodes::Nodes;
 pub use refusals::RefusalLog;
 pub use reindex::Indexes;
 use repository::Repository;
@@ -99,6 +101,8 @@ pub struct App {
     pub random: Random,
     /// Streams and records.
     pub store: Arc<dyn Store>,
+    /// This process among the others that share them.
+    pub nodes: Arc<Nodes>,
     /// Hashes passwords.
     pub passwords: Arc<HashingPool>,
     /// Counts failed sign-ins.

@@ -4,13 +4,23 @@
 //! from its beginning, in pages and with bounded memory. The records of every session, login and consent that still
 //! exists are made from its state, and those of older versions are deleted. If that is interrupted, the next start begins
 //! again.
+//!
+//! Of several nodes, one does it, by a lease, and the others wait. It does not while another node answers requests, whose
+//! records are those of another version: it takes the stored versions away first, and a node looks at them once more after
+//! it has said that it answers. So either the one sees that the other answers, or the other sees that they are gone.
 
-use super::Repository;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::error::TokenError;
+use super::{Nodes, Repository};
 use crate::consent::{self, ConsentEvent, ConsentId};
 use crate::login;
 use crate::oauth::{LoginId, SessionId, UserId};
 use crate::session;
+use crate::store::cluster::Lease;
 use crate::store::{RecordChange, RecordKey, RecordedEvent};
 
 /// The versions of the indexes: of sessions, logins and consents.
@@ -20,6 +30,8 @@ const VERSIONS: [u8; 3] = [session::index::VERSION, login::index::VERSION, conse
 const PAGE: usize = 500;
 /// How many records are changed at a time.
 const WRITTEN_AT_ONCE: usize = 90;
+/// How often a node that waits for its turn looks.
+const LOOKS_FOR_ITS_TURN: Duration = Duration::from_secs(1);
 /// After how many events the progress is logged.
 const SAID_EVERY: u64 = 100_000;
 
@@ -36,9 +48,24 @@ pub struct Rebuilt {
     pub dropped: u64,
 }
 
+/// Why the indexes are not made.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The store fails, or holds what can't be read.
+    #[error("the store: {0}")]
+    Token(#[from] TokenError),
+    /// Nodes of another version answer requests, and would go on with the indexes of theirs.
+    #[error(
+        "this version makes other indexes than the nodes that run ({0}): stop all of them, start one node of this version, and \
+         the others when it answers; nothing was changed"
+    )]
+    OthersAnswer(String),
+}
+
 /// The indexes of sessions, logins and consents.
 pub struct Indexes {
     pub(super) repository: Repository,
+    pub(super) nodes: Arc<Nodes>,
 }
 
 impl Indexes {
@@ -46,11 +73,72 @@ impl Indexes {
     /// are answered.
     ///
     /// # Errors
-    /// [`TokenError`] if the store fails or holds what can't be read; call it again.
-    pub async fn prepare(&self) -> Result<Option<Rebuilt>, TokenError> {
-        if self.repository.record(marker()).await?.is_some_and(|stored| versions_of(&stored) == VERSIONS) {
+    /// [`IndexError`] if the store fails or holds what can't be read; call it again. Also if other nodes answer requests.
+    pub async fn prepare(&self) -> Result<Option<Rebuilt>, IndexError> {
+        if self.are_current().await? {
             return Ok(None);
         }
+        self.nodes.want(Lease::Indexes);
+        let prepared = self.prepare_in_turn().await;
+        self.nodes.release(Lease::Indexes);
+        prepared
+    }
+
+    /// Whether the indexes are those of this version.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the store can't tell.
+    pub async fn are_current(&self) -> Result<bool, TokenError> {
+        let stored = self.repository.record(marker()).await?;
+        Ok(stored.is_some_and(|stored| versions_of(&stored) == VERSIONS))
+    }
+
+    async fn prepare_in_turn(&self) -> Result<Option<Rebuilt>, IndexError> {
+        let mut waits = false;
+        while !self.nodes.holds(Lease::Indexes) {
+            self.nodes.beat().await.map_err(TokenError::from)?;
+            if self.nodes.holds(Lease::Indexes) {
+                break;
+            }
+            if !std::mem::replace(&mut waits, true) {
+                tracing::info!("another node makes the indexes again: waiting for it");
+            }
+            sleep(LOOKS_FOR_ITS_TURN).await;
+        }
+        if self.are_current().await? {
+            return Ok(None);
+        }
+        self.insist_on_silence().await?;
+        Ok(Some(self.rebuild().await?))
+    }
+
+    /// Refuses while another node answers requests. Afterwards none begins to until the versions are there again.
+    async fn insist_on_silence(&self) -> Result<(), IndexError> {
+        if !self.nodes.are_several() {
+            return Ok(());
+        }
+        let before = self.repository.record(marker()).await.map_err(TokenError::from)?;
+        let change = |change| self.repository.change_records(vec![change]);
+        change(RecordChange::Delete(marker())).await.map_err(TokenError::from)?;
+        self.nodes.beat().await.map_err(TokenError::from)?;
+        let others = self.nodes.others_that_answer();
+        if others.is_empty() {
+            return Ok(());
+        }
+        if let Some(versions) = before {
+            change(RecordChange::Put(marker(), versions)).await.map_err(TokenError::from)?;
+        }
+        Err(IndexError::OthersAnswer(others.join(", ")))
+    }
+
+    /// Stops a node that has lost its lease: another one may be making them, perhaps of a later version.
+    fn go_on(&self) -> Result<(), TokenError> {
+        let lost =
+            || TokenError::Internal("this node no longer holds the lease to make the indexes".to_owned());
+        self.nodes.holds(Lease::Indexes).then_some(()).ok_or_else(lost)
+    }
+
+    async fn rebuild(&self) -> Result<Rebuilt, TokenError> {
         let mut rebuilt = Rebuilt::default();
         self.make_indexes(&mut rebuilt).await?;
         let of_sessions = (1..session::index::VERSION).flat_map(session::index::made_by);
@@ -59,6 +147,7 @@ impl Indexes {
         for prefix in of_sessions.chain(of_logins).chain(of_consents) {
             self.drop_all(prefix, &mut rebuilt).await?;
         }
+        self.go_on()?;
         self.repository.change_records(vec![RecordChange::Put(marker(), VERSIONS.to_vec())]).await?;
         if rebuilt.events > 0 {
             tracing::info!(
@@ -69,13 +158,14 @@ impl Indexes {
                 "the indexes were made again"
             );
         }
-        Ok(Some(rebuilt))
+        Ok(rebuilt)
     }
 
     async fn make_indexes(&self, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
         let (mut after, mut said) = (0, SAID_EVERY);
         let mut made = Vec::new();
         loop {
+            self.go_on()?;
             let page = self.repository.store().read_log(after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.position;
@@ -136,6 +226,7 @@ impl Indexes {
 
     async fn drop_all(&self, prefix: RecordKey, rebuilt: &mut Rebuilt) -> Result<(), TokenError> {
         loop {
+            self.go_on()?;
             let found = self.repository.scan(prefix.clone(), None, WRITTEN_AT_ONCE).await?;
             if found.is_empty() {
                 return Ok(());

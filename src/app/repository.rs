@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::aggregate::Aggregate;
 use super::backchannel_logout::outbox;
 use super::error::TokenError;
+use super::nodes::node_clock::NodeClock;
 use super::session_reads::KnownCompanions;
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -36,6 +37,8 @@ pub struct Repository {
     outbox: Arc<Notify>,
     /// Where several nodes share the store.
     companions: Option<Arc<KnownCompanions>>,
+    /// Nothing is decided by a clock that differs from the other nodes' clocks.
+    node_clock: Arc<NodeClock>,
 }
 
 /// An aggregate's state, with the version of its stream.
@@ -92,9 +95,9 @@ pub(super) enum OutcomeUnknown {
 impl Repository {
     /// The aggregates of a store.
     #[must_use]
-    pub fn of(store: Arc<dyn Store>) -> Self {
+    pub fn of(store: Arc<dyn Store>, node_clock: Arc<NodeClock>) -> Self {
         let companions = store.is_shared().then(Arc::default);
-        Self { store, outbox: Arc::default(), companions }
+        Self { store, outbox: Arc::default(), companions, node_clock }
     }
 
     /// With whom sessions are read at the same time; none if reading one after the other is as fast.
@@ -115,6 +118,7 @@ impl Repository {
 
     /// Loads an aggregate.
     pub(super) async fn load<A: Aggregate>(&self, id: &A::Id) -> Result<Loaded<A>, TokenError> {
+        self.in_step()?;
         let stream = A::stream(id);
         let stream = stream.ok_or_else(|| TokenError::Internal("a stream's name is too long".to_owned()))?;
         Ok(match self.store.load(stream).await? {
@@ -229,6 +233,7 @@ impl Repository {
 
     /// Carries out what [`prepared`] has prepared.
     pub(super) async fn land(&self, append: Append) -> Result<(), StoreError> {
+        self.in_step()?;
         let has_entry = outbox::is_among(&append.records);
         self.store.append(append).await?;
         if has_entry {
@@ -283,6 +288,7 @@ impl Repository {
 
     /// The value of a record.
     pub(super) async fn record(&self, key: RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.in_step()?;
         self.store.record(key).await
     }
 
@@ -294,6 +300,11 @@ impl Repository {
         limit: usize,
     ) -> Result<Vec<(RecordKey, Vec<u8>)>, StoreError> {
         self.store.scan(prefix, after, limit).await
+    }
+
+    /// Refuses while this node's clock differs too much from the other nodes' clocks.
+    fn in_step(&self) -> Result<(), StoreError> {
+        self.node_clock.check().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// Refuses to begin something new when the disk is nearly full, so that people who are signed in can stay so.

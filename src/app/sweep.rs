@@ -3,8 +3,8 @@
 //!
 //! The sweeper reads only what is due, from the fronts of queues (see [`index`] and [`super::invitations`]), in
 //! batches; it never reads all sessions. Nothing depends on it: whether a session has expired is computed for each
-//! request, and the sweeper only records it. Every change names the version on which it was decided. A process has one
-//! sweeper.
+//! request, and the sweeper only records it. Every change names the version on which it was decided. One process sweeps
+//! at a time, by a lease; two at once would only get in each other's way.
 //!
 //! A live session is queued again, and its old refreshes are summarized: see `app/summaries.rs`.
 //!
@@ -19,10 +19,11 @@ use super::error::TokenError;
 use super::outage;
 use super::repository::Loaded;
 use super::sessions::Sessions;
-use super::{Repository, Settings};
+use super::{Nodes, Repository, Settings};
 use crate::clock::{Clock, Timestamp};
 use crate::oauth::SessionId;
 use crate::session::{self, EndReason, Session, Status, device, index};
+use crate::store::cluster::Lease;
 use crate::store::{RecordChange, RecordKey, StoreError};
 
 /// The most entries of each queue that one sweep takes.
@@ -70,11 +71,14 @@ pub struct SweeperStats {
     pub paused: Option<Duration>,
     /// Whether nothing is swept because the disk is nearly full.
     pub disk_full: bool,
+    /// Whether another node sweeps.
+    pub elsewhere: bool,
 }
 
 /// The sweeper, and its progress.
 pub struct Sweeper {
     pub(super) progress: Mutex<SweeperStats>,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) repository: Repository,
     pub(super) sessions: Arc<Sessions>,
     pub(super) events: Arc<EventLog>,
@@ -137,9 +141,11 @@ pub(super) enum Settled {
 }
 
 impl Sweeper {
-    /// Sweeps whenever the wall clock can be believed, once in `every` or as long as more is due; never returns.
+    /// Sweeps whenever this node holds the lease and the wall clock can be believed, once in `every` or as long as more is due; never returns.
     /// `evidence` is what [`Sweeper::clock_evidence`] told before requests were answered.
     pub async fn keep_sweeping(self: Arc<Self>, every: Duration, evidence: Evidence) {
+        self.nodes.want(Lease::Sweeper);
+        let mut was_holder = false;
         let started = self.clock.monotonic();
         // What the newest event tells is forgotten once others are written by a clock that is doubted.
         let mut remembered = evidence.believed.filter(|believed| Some(*believed) == evidence.known());
@@ -152,12 +158,17 @@ impl Sweeper {
             let now = self.clock.now();
             let paused = guard.look(now, self.clock.monotonic().saturating_sub(started));
             self.note_pause(paused);
-            if doubted != guard.doubted_for() {
+            let holds = self.nodes.holds(Lease::Sweeper);
+            self.note(|stats| stats.elsewhere = !holds);
+            // What the node before has said of its clock is not true of this one's.
+            let takes_over = holds && !was_holder && self.nodes.are_several();
+            was_holder = holds;
+            if holds && (doubted != guard.doubted_for() || takes_over) {
                 doubted = guard.doubted_for();
                 self.remember_doubt(doubted, evidence.known().filter(|_| remembered.is_none())).await;
             }
             self.note_disk();
-            if paused.is_none() {
+            if paused.is_none() && holds {
                 if remembered.is_none_or(|then| then > now || now.since(then) >= REMEMBERED_EVERY) {
                     self.remember_time(now).await;
                     remembered = Some(now);

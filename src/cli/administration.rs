@@ -16,6 +16,8 @@ use tokio::runtime::Runtime;
 use super::accepted::Accepted;
 use super::installation::InstallationFlags;
 use super::{Failure, Outcome, operators, run, store};
+use crate::app::App;
+use crate::config::Config;
 use crate::http::HttpSettings;
 use crate::http::operations::operator;
 use crate::user::Username;
@@ -72,8 +74,7 @@ impl Administration {
             return Err(Failure::Failed(text));
         }
         let (app, _) = runtime.block_on(run::open(&config, Accepted::default()))?;
-        runtime.block_on(async { app.sweeper.note_doubt(app.sweeper.clock_evidence().await).await });
-        runtime.block_on(run::prepare(&app, &config, Accepted::default()))?;
+        runtime.block_on(prepare(&app, &config))?;
         let endpoint = operator::endpoint(app, HttpSettings::default());
         let endpoint = endpoint.map_err(|error| Failure::Failed(error.to_string()))?;
         Ok(Self { runtime, way: Way::Folder(endpoint.boxed()) })
@@ -162,6 +163,20 @@ impl Administration {
         }
         Ok(format!("/admin/users/{}", text(user, "id")))
     }
+}
+
+/// Prepares a store that no server of this machine has open. Where other nodes answer requests, they note what is to be
+/// noted of the clock.
+async fn prepare(app: &App, config: &Config) -> Outcome {
+    let evidence = app.sweeper.clock_evidence().await;
+    let beating = run::join(app).await?;
+    if app.nodes.others_that_answer().is_empty() {
+        app.sweeper.note_doubt(evidence).await;
+    }
+    let prepared = run::prepare(app, config, Accepted::default()).await;
+    drop(beating);
+    app.nodes.leave().await;
+    prepared
 }
 
 /// Percent-encodes a text for a path or a query.

@@ -29,6 +29,7 @@ mod keys;
 mod known_keys;
 pub mod log;
 mod migrate;
+mod nodes;
 mod offline;
 mod openapi;
 mod operators;
@@ -75,6 +76,8 @@ enum Command {
     /// Show and end sessions
     #[command(subcommand)]
     Session(session::Command),
+    /// Show the processes that answer requests on the store
+    Nodes(installation::InstallationFlags),
     /// Verify a data folder
     #[command(subcommand)]
     Data(data::Command),
@@ -151,6 +154,7 @@ fn run(command: Command, out: &mut dyn Write) -> Outcome {
         Command::User(command) => user::run(command, out),
         Command::Client(command) => client::run(command, out),
         Command::Session(command) => session::run(command, out),
+        Command::Nodes(installation) => nodes::run(&installation, out),
         Command::Data(command) => data::run(command, out),
     }
 }

@@ -17,13 +17,14 @@ use super::{Failure, Outcome, certificate, check, keyring, known_keys, operators
 use crate::app::App;
 use crate::app::assemble::{Environment, make_keys, read_keys};
 use crate::app::clock_guard::Evidence;
+use crate::app::nodes::BEATS_EVERY;
 use crate::app::outage::take_unlogged;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, KeysIn};
+use crate::config::{Config, KeysIn, Store};
 use crate::http::docs::FilledIn;
 use crate::http::peer::TrustedProxies;
-use crate::http::server::{Limits, ServerOptions, serve as serve_listener, serve_operators};
+use crate::http::server::{Certificate, Limits, ServerOptions, serve as serve_listener, serve_operators};
 use crate::http::{self, HttpSettings, operations};
 use crate::oauth::Actor;
 use crate::password::hash::Cost;
@@ -70,7 +71,7 @@ pub(super) fn serve(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> 
 }
 
 async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome {
-    let Start { config, sockets, demo, filled_in, accept } = start;
+    let config = &start.config;
     let pair =
         config.server.tls.as_ref().map(|tls| certificate::open(&tls.certificate, &tls.key)).transpose();
     let pair = pair.map_err(Failure::Failed)?;
@@ -78,15 +79,58 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let stop = stop_signal().map_err(|error| failed("can't listen for signals", &error))?;
     // Bound together with the other sockets: a start that fails because of a port has changed nothing.
     let metrics = config.server.metrics.map(bind_metrics).transpose()?;
-    let (app, position) = open(&config, accept).await?;
+    if start.accept.restored && config.store != Store::Sled {
+        // Nobody who lives stays silent for longer; whoever does not is found when the store is opened.
+        tokio::time::sleep(BEATS_EVERY.saturating_add(LOOK_AT_KEYS)).await;
+    }
+    let (app, position) = open(config, start.accept).await?;
+    let beating = join(&app).await?;
+    let ended = Box::pin(answer(start, (&app, position), (stop, metrics, pair), ready)).await;
+    drop(beating);
+    app.nodes.leave().await;
+    ended
+}
+
+/// Says to the other nodes that this one begins, and from then on every few seconds that it lives, until the tasks are
+/// dropped.
+pub(super) async fn join(app: &App) -> Outcome<JoinSet<()>> {
+    app.nodes.join().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut beating = JoinSet::new();
+    beating.spawn(Arc::clone(&app.nodes).keep_beating());
+    Ok(beating)
+}
+
+/// Says to the other nodes that this one answers requests from now on.
+async fn begin(app: &App) -> Outcome {
+    app.nodes.answer().await.map_err(|error| Failure::Failed(format!("the store: {error}")))?;
+    // Asked once more after that: see `app::reindex`.
+    let are_current = app.indexes.are_current().await;
+    if !are_current.map_err(|error| Failure::Failed(format!("the store: {error}")))? {
+        return Err(Failure::Failed(
+            "a node of another version makes its indexes: start again when it answers, with its version"
+                .to_owned(),
+        ));
+    }
+    app.uptime.begin();
+    Ok(())
+}
+
+/// Answers requests until a shutdown is requested.
+async fn answer(
+    start: Start,
+    (app, position): (&Arc<App>, DataPosition),
+    (stop, metrics, pair): (watch::Receiver<bool>, Option<tokio::net::TcpListener>, Option<Arc<Certificate>>),
+    ready: &mut dyn FnMut() -> io::Result<()>,
+) -> Outcome {
+    let Start { config, sockets, demo, filled_in, accept } = start;
     // Read before this process appends anything.
     let evidence = app.sweeper.clock_evidence().await;
-    prepare(&app, &config, accept).await?;
+    prepare(app, &config, accept).await?;
     if accept.restored {
         position.write_restored(&app.store.stats())?;
     }
     for (user, role) in &demo {
-        add_demo_user(&app, user, role).await?;
+        add_demo_user(app, user, role).await?;
     }
     let settings = HttpSettings { filled_in, ..http_settings(&config, &stop)? };
     let options = ServerOptions {
@@ -95,11 +139,11 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
         proxies: settings.proxies.clone(),
         places: Arc::default(),
     };
-    app.uptime.begin();
+    begin(app).await?;
     let mut listeners = JoinSet::new();
     for socket in sockets {
         let settings = settings.clone();
-        let endpoint = http::endpoint(Arc::clone(&app), settings).map_err(|error| unspecified(&error))?;
+        let endpoint = http::endpoint(Arc::clone(app), settings).map_err(|error| unspecified(&error))?;
         let listener =
             tokio::net::TcpListener::from_std(socket).map_err(|error| failed("can't listen", &error))?;
         listeners.spawn(serve_listener(listener, endpoint, options.clone(), stopped(&stop)));
@@ -113,7 +157,7 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     let _placed = match operators::listen(&config.data) {
         Ok((socket, placed)) => {
             let settings = HttpSettings { stopping: Some(stop.clone()), ..HttpSettings::default() };
-            let endpoint = operations::operator::endpoint(Arc::clone(&app), settings);
+            let endpoint = operations::operator::endpoint(Arc::clone(app), settings);
             let endpoint = endpoint.map_err(|error| unspecified(&error))?;
             let (options, stopped) = (options.clone(), stopped(&stop));
             listeners.spawn(async move {
@@ -129,12 +173,12 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     };
     // The tasks are aborted when this function returns.
     let mut tasks = JoinSet::new();
-    keep_looking(&mut tasks, &app, evidence);
+    keep_looking(&mut tasks, app, evidence);
     tasks.spawn(position.clone().keep(Arc::clone(&app.store)));
     if let Some(pair) = pair {
         tasks.spawn(certificate::keep(pair, Arc::clone(&app.monitoring)));
     }
-    listeners.spawn(deliver_logouts(Arc::clone(&app), stop.clone()));
+    listeners.spawn(deliver_logouts(Arc::clone(app), stop.clone()));
     ready().map_err(Failure::Output)?;
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(io::Error::other).flatten().map_err(|error| failed("the listener failed", &error))?;
@@ -170,7 +214,7 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
     let keyring = keyring::of(config)?;
     let prepare = if has_store { read_keys } else { make_keys };
     prepare(&keyring, config, &clock).map_err(|error| keyring::failure(&error))?;
-    let OpenedStore { store, id, history } = store::open(config, accept, Arc::new(give_up)).await?;
+    let OpenedStore { store, id, history, cluster } = store::open(config, accept, Arc::new(give_up)).await?;
     // In a folder that is not restored together with the data: the data folder of a server whose store is in a database.
     let apart = if config.keys_in == KeysIn::Folder { &config.keys } else { &config.data };
     let position = DataPosition::new(apart, id);
@@ -178,7 +222,7 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
         position.compare(config, &history)?;
     }
     let environment =
-        Environment { store, keyring, clock, random: Random::system(), cost: Cost::RECOMMENDED };
+        Environment { store, cluster, keyring, clock, random: Random::system(), cost: Cost::RECOMMENDED };
     let app = App::assemble(config, environment).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok((Arc::new(app), position))
 }
@@ -197,8 +241,11 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Out
             .await
             .map_err(store)?;
     }
-    app.indexes.prepare().await.map_err(store)?;
-    app.backchannel_logout.take_up().await.map_err(store)?;
+    app.indexes.prepare().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    // Where there are several nodes, the one that tells apps does this when it begins.
+    if !app.nodes.are_several() {
+        app.backchannel_logout.take_up().await.map_err(store)?;
+    }
     let without = app.clients.without_their_grant().await.map_err(store)?;
     if !without.is_empty() {
         let ids = without.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -31,6 +31,7 @@ mod problem;
 mod section;
 mod server;
 mod sessions;
+mod shared;
 mod sources;
 mod store;
 mod throttle;

@@ -12,6 +12,8 @@ use super::section::{seconds, set};
 /// `[server]`: the listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
+    /// What this node is called beside others; `None`: as the machine.
+    pub name: Option<String>,
     /// The addresses to listen on; at least one.
     pub listen: Vec<SocketAddr>,
     /// The certificate's files; `None` without TLS.
@@ -44,6 +46,7 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+            name: None,
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
             tls: None,
             hosts: None,
@@ -80,6 +83,7 @@ pub(super) fn server(root: &mut Section<'_>, issuer: Option<&str>) -> Server {
         server.hsts = None;
     }
     server.path_stripped = section.boolean("path_stripped").is_some_and(|at| at.value);
+    server.name = name(&mut section);
     if let Some(listen) = section.texts("listen") {
         server.listen = addresses(&section, &listen);
     }
@@ -118,6 +122,21 @@ pub(super) fn server(root: &mut Section<'_>, issuer: Option<&str>) -> Server {
     }
     section.finish();
     server
+}
+
+/// What this node is called: one line that is easily read in a list.
+fn name(section: &mut Section<'_>) -> Option<String> {
+    let At { value, place } = section.text("name")?;
+    let fits = (1..=64).contains(&value.len()) && value.chars().all(|letter| letter.is_ascii_graphic());
+    if !fits {
+        let message = "`name` is no name of a node";
+        section.problems.note(
+            &place,
+            message,
+            "write up to 64 letters, digits and signs without spaces: \"auth-1\"",
+        );
+    }
+    fits.then_some(value)
 }
 
 fn addresses(section: &Section<'_>, listen: &[At<String>]) -> Vec<SocketAddr> {

@@ -8,7 +8,7 @@ use poem::{FromRequest, Request, RequestBody};
 
 use crate::app::{
     AccessTokens, Accounts, Administration, App, AuthorizationRequests, BackchannelLogout, Clients, Consents,
-    Grants, Logins, Monitoring, RefusalLog, Sessions, Settings, TokenKeys, Tokens,
+    Grants, Logins, Monitoring, Nodes, RefusalLog, Sessions, Settings, TokenKeys, Tokens,
 };
 
 /// A service, borrowed for the duration of a request.
@@ -70,5 +70,6 @@ shared! {
     administration: Administration,
     backchannel_logout: BackchannelLogout,
     monitoring: Monitoring,
+    nodes: Nodes,
     refusals: RefusalLog,
 }

@@ -67,6 +67,8 @@ pub struct Refresh<'a> {
     pub steps: Steps,
     /// How long this process has been running, so that its downtime does not count either.
     pub uptime: Duration,
+    /// By how much the clock may differ from that of the node that wrote a time.
+    pub skew: Duration,
 }
 
 /// The place of a presented refresh token in its family.

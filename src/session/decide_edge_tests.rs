@@ -52,6 +52,7 @@ fn presented(session: &Session, asked: &RefreshCase<'_>) -> Decision {
             now: Timestamp::from_seconds(T0 + 60),
             steps: Steps::default(),
             uptime: Duration::MAX,
+            skew: Duration::ZERO,
         },
     )
 }

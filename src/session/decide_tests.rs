@@ -42,6 +42,7 @@ struct Family {
     installation_epoch: u32,
     permitted: Scope,
     uptime: u64,
+    skew: u64,
     steps: Steps,
     nonces: u8,
 }
@@ -73,6 +74,7 @@ impl Family {
             installation_epoch: 0,
             permitted: scope("read write"),
             uptime: u64::MAX,
+            skew: 0,
             steps: Steps::default(),
             nonces: 0,
         };
@@ -144,6 +146,7 @@ impl Family {
                 now,
                 steps: self.steps,
                 uptime: Duration::from_secs(self.uptime),
+                skew: Duration::from_secs(self.skew),
             },
         )
     }
@@ -356,6 +359,7 @@ fn a_generation_that_would_overflow_ends_the_family() {
                 now: Timestamp::from_seconds(T0),
                 steps: Steps::default(),
                 uptime: Duration::MAX,
+                skew: Duration::ZERO,
             },
         )
     };

@@ -69,6 +69,8 @@ pub struct Redeem<'a> {
     pub kid: Kid,
     /// The time, in milliseconds since the Unix epoch.
     pub now: Timestamp,
+    /// By how much the clock may differ from that of the node that wrote a time.
+    pub skew: Duration,
 }
 
 /// Why a code was refused. To a client, most of these look the same; the log tells them apart.
@@ -160,7 +162,7 @@ pub fn redeem(session: Option<&Session>, command: &Redeem<'_>) -> Decision<CodeR
     match session.code_redeemed_at {
         None => first(session, command, now),
         Some(_) if session.nonce == Some(command.nonce) => again(session, command),
-        Some(at) if now.since(at) < TWICE => refuse(CodeRefused::Twice),
+        Some(at) if now.since(at) < TWICE.saturating_add(command.skew) => refuse(CodeRefused::Twice),
         Some(at) => reuse(session, now, at),
     }
 }

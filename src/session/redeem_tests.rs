@@ -162,6 +162,7 @@ impl Authorization {
             nonce: Nonce::from([nonce; 16]),
             kid: Kid::from_bytes([3; 32]),
             now: seconds(sent.at),
+            skew: Duration::ZERO,
         };
         redeem(self.session.as_ref(), &command)
     }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod change;
+pub mod cluster;
 mod history;
 mod key_table;
 pub mod memory;
@@ -42,6 +43,7 @@ pub use self::change::{
     Append, Expected, MAX_APPEND_BYTES, MAX_APPEND_VALUES, MAX_SUMMARIZED, MAX_SUMMARY, MAX_VALUE,
     RecordChange, Remove, Summarize,
 };
+pub use self::cluster::Cluster;
 pub use self::history::{History, Lack, Remembered, Term};
 pub use self::key_table::{KeyChanges, KeyRows, KeyTable, KeyTableError};
 pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, migrate, open};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::memory::MemoryStore;
 use super::postgres::{self, Migrated, Migration, PostgresKeyTable, PostgresSettings, PostgresStore};
 use super::sled::{self, SledOptions, SledStore};
-use super::{History, KeyTable, OnFatal, Store, Verification};
+use super::{Cluster, History, KeyTable, OnFatal, Store, Verification};
 use crate::clock::Clock;
 
 /// Where a store is, which also says of which kind it is.
@@ -47,6 +47,8 @@ pub struct OpenedStore {
     pub id: Option<[u8; 16]>,
     /// Its terms, if it is in a database, and where its log ends.
     pub history: History,
+    /// The nodes that share it; `None` if it has one process only.
+    pub cluster: Option<Arc<dyn Cluster>>,
 }
 
 /// Why a store can't be opened or read. The message tells the operator what to do.
@@ -147,16 +149,17 @@ pub async fn open(settings: StoreSettings) -> Result<OpenedStore, OpenError> {
             let store = SledStore::open(&folder, options)?;
             let history = History { position: store.stats().position, ..History::default() };
             let id = Some(store.id());
-            Ok(OpenedStore { store: Arc::new(store), id, history })
+            Ok(OpenedStore { store: Arc::new(store), id, history, cluster: None })
         }
         StoreLocation::Postgres(settings) => {
             let store = PostgresStore::open_with(*settings, accept_restored).await?;
             let (id, history) = (Some(store.id()), store.history());
-            Ok(OpenedStore { store: Arc::new(store), id, history })
+            let cluster = Some(store.cluster());
+            Ok(OpenedStore { store: Arc::new(store), id, history, cluster })
         }
         StoreLocation::Memory => {
             let store = Arc::new(MemoryStore::new());
-            Ok(OpenedStore { store, id: None, history: History::default() })
+            Ok(OpenedStore { store, id: None, history: History::default(), cluster: None })
         }
     }
 }

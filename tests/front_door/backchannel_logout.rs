@@ -1,6 +1,6 @@
 //! Back-channel logout: clients are told that a login has ended.
 
-mod endings;
+pub(crate) mod endings;
 mod failures;
 mod restarts;
 
@@ -15,7 +15,7 @@ use crate::support::web_browser::signing_in::Arrival;
 use crate::support::{Answer, PUBLIC, Server, Setup, USER};
 
 /// The clients that are told.
-const APPS: [&str; 3] = ["app-1", "app-2", "app-3"];
+pub(crate) const APPS: [&str; 3] = ["app-1", "app-2", "app-3"];
 /// A client that has no `backchannel_logout_uri`.
 const QUIET: &str = "quiet";
 
@@ -103,7 +103,7 @@ impl Scene {
 }
 
 /// The login that an ID token names.
-fn sid(tokens: &Answer) -> Value {
+pub(crate) fn sid(tokens: &Answer) -> Value {
     Answer::part(&tokens.id_token(), 1)["sid"].clone()
 }
 

@@ -14,9 +14,9 @@ use crate::faults::{Failing, Fault};
 use crate::support::{Answer, CONFIDENTIAL, PUBLIC, SECRET, Server, Setup, USER};
 
 /// The resource server of the audience `demo-api`.
-const API: (&str, &str) = ("demo-api-server", "a secret of thirty-two characters");
+pub(crate) const API: (&str, &str) = ("demo-api-server", "a secret of thirty-two characters");
 
-fn with_a_resource_server(setup: &mut Setup) {
+pub(crate) fn with_a_resource_server(setup: &mut Setup) {
     let metadata = ClientMetadata {
         token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecret,
         grant_types: Vec::new(),
@@ -29,7 +29,7 @@ fn with_a_resource_server(setup: &mut Setup) {
     setup.config.clients.push(Registration { id, metadata, secrets, disabled: false });
 }
 
-async fn introspect(server: &Server, (id, secret): (&str, &str), token: &str) -> Answer {
+pub(crate) async fn introspect(server: &Server, (id, secret): (&str, &str), token: &str) -> Answer {
     let request = server.client.post(format!("{}/oauth/introspect", server.base));
     server.send(request.basic_auth(id, Some(secret)).form(&[("token", token)])).await
 }

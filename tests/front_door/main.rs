@@ -51,6 +51,7 @@ mod log;
 mod logins;
 mod logos;
 mod metrics;
+mod nodes;
 mod own_account;
 mod own_pages;
 mod pages;

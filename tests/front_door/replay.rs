@@ -113,6 +113,7 @@ async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
                 now: server.now(),
                 steps: Steps::default(),
                 uptime: Duration::MAX,
+                skew: Duration::ZERO,
             };
             let decision = session::decide(Some(&state), &command);
             presented = decision.outcome.unwrap().refresh.unwrap();

@@ -1,5 +1,6 @@
 //! What only the store in PostgreSQL does.
 
+mod cluster;
 mod crash;
 mod durability;
 mod lookups;

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::oauth::ids::InvalidText;
 use crate::password::hash::Cost;
 use crate::random::{NoRandomness, Random};
-use crate::store::Store;
+use crate::store::{Cluster, Store};
 use crate::token::{KeyError, Keyring};
 
 /// What the services need besides the configuration.
@@ -16,6 +16,8 @@ pub struct Environment {
     pub store: Arc<dyn Store>,
     /// Keys and secrets.
     pub keyring: Keyring,
+    /// The nodes that share them; `None` if there is only this process.
+    pub cluster: Option<Arc<dyn Cluster>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

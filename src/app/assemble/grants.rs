@@ -48,6 +48,7 @@ impl Parts {
 
     fn code_grant(&self, sessions: &Arc<Sessions>, mint: &Arc<Mint>) -> CodeGrant {
         CodeGrant {
+            skew: self.nodes.skew(),
             repository: self.repository.clone(),
             clients: Arc::clone(&self.clients),
             sessions: Arc::clone(sessions),
@@ -97,6 +98,7 @@ impl Parts {
                 overlap: Overlap::default(),
                 clock_steps: StepWatch::since(self.clock.now(), self.clock.monotonic()),
                 uptime: Arc::clone(uptime),
+                skew: self.nodes.skew(),
                 settings: Arc::clone(&self.settings),
                 clock: Arc::clone(&self.clock),
                 random: self.random.clone(),

@@ -12,7 +12,7 @@ use crate::app::keys::codec;
 use crate::app::metrics::{LoginOutcomes, TokenRequests};
 use crate::app::{
     AccessTokens, Accounts, BackchannelLogout, Clients, Consents, EventLog, InstallationEpoch, Logins,
-    Monitoring, RefusalLog, Repository, Sessions, Settings, Sweeper, TokenKeys,
+    Monitoring, Nodes, RefusalLog, Repository, Sessions, Settings, Sweeper, TokenKeys,
 };
 use crate::clock::Clock;
 use crate::config::{AccessTokenType, Config};
@@ -25,6 +25,7 @@ use crate::token::{IfMissing, Peppers, RefreshSecrets, SigningKeys, Verifier};
 /// What several services share.
 pub(super) struct Parts {
     pub(super) store: Arc<dyn Store>,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) repository: Repository,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Arc<dyn Clock>,
@@ -46,8 +47,11 @@ impl Parts {
         settings: &Arc<Settings>,
         environment: Environment,
     ) -> Result<Self, AssembleError> {
-        let Environment { store, keyring, clock, random, cost } = environment;
-        let repository = Repository::of(Arc::clone(&store));
+        let Environment { store, cluster, keyring, clock, random, cost } = environment;
+        let described = (config.server.name.as_deref(), config.shared_sections());
+        let nodes = Nodes::new(cluster, Arc::clone(&store), described, Arc::clone(&clock), &random)?;
+        let nodes = Arc::new(nodes);
+        let repository = Repository::of(Arc::clone(&store), Arc::clone(nodes.node_clock()));
         let signing = SigningKeys::open(keyring.clone(), key_life(config), None, Arc::clone(&clock))?;
         let refresh_secrets = RefreshSecrets::open(keyring.clone(), IfMissing::Refuse, clock.now())?;
         let peppers = Peppers::open(keyring.clone(), IfMissing::Refuse, clock.now())?;
@@ -92,6 +96,7 @@ impl Parts {
             deliveries: Arc::default(),
             settings: Arc::clone(settings),
             store,
+            nodes,
             repository,
             clock,
             random,
@@ -159,6 +164,7 @@ impl Parts {
             keys: Arc::clone(&self.keys),
             settings: Arc::clone(&self.settings),
             counts: Arc::clone(&self.deliveries),
+            nodes: Arc::clone(&self.nodes),
             requests: Requests::default(),
             clock: Arc::clone(&self.clock),
             random: self.random.clone(),
@@ -181,6 +187,7 @@ impl Parts {
     pub(super) fn sweeper(&self, sessions: &Arc<Sessions>, events: &Arc<EventLog>) -> Sweeper {
         Sweeper {
             progress: Mutex::default(),
+            nodes: Arc::clone(&self.nodes),
             repository: self.repository.clone(),
             sessions: Arc::clone(sessions),
             events: Arc::clone(events),
@@ -201,6 +208,7 @@ impl Parts {
             passwords: Arc::clone(&self.passwords),
             throttle: Arc::clone(&self.throttle),
             sweeper: Arc::clone(sweeper),
+            nodes: Arc::clone(&self.nodes),
             repository: self.repository.clone(),
             certificate: Mutex::default(),
             process_started: self.clock.now(),

@@ -1,7 +1,6 @@
 //! Delivers: tries what is due, several at once, but few of one client, so that one that is slow or down holds up nobody
 //! else.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,15 +8,16 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::BackchannelLogout;
 use super::delivery::{self, LogoutDelivery};
 use super::expand::is_for_a_time;
+use super::under_way::UnderWay;
 use crate::app::error::TokenError;
 use crate::clock::Timestamp;
 use crate::oauth::ClientId;
+use crate::store::cluster::Lease;
 use crate::store::{RecordChange, RecordKey};
 use crate::token::{LogoutEvents, LogoutTokenClaims, SigningAlgorithm, TokenType};
 
@@ -27,6 +27,8 @@ const AT_ONCE: usize = 32;
 const OF_ONE_CLIENT: usize = 2;
 /// The longest pause between two looks, whatever the clock says: somebody may set it.
 const LOOKS_EVERY: Duration = Duration::from_mins(1);
+/// The same where other nodes write entries too: nobody wakes this one up for them.
+const LOOKS_FOR_OTHERS_EVERY: Duration = Duration::from_secs(1);
 /// The pause after an error of the store or of the keys.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 /// How long those that are being tried may take when the server stops.
@@ -39,16 +41,6 @@ const TOKEN_LIFETIME: Duration = Duration::from_mins(2);
 const TOO_LATE: &str = "its turn did not come in three days";
 /// How many records are read at a time.
 const PAGE: usize = 100;
-
-/// What is being tried.
-#[derive(Default)]
-struct UnderWay {
-    tasks: JoinSet<Result<(), TokenError>>,
-    /// The delivery of each task.
-    places: HashMap<Id, (RecordKey, ClientId)>,
-    /// The client that had its turn last.
-    last: Option<ClientId>,
-}
 
 /// What became of a try.
 enum Tried {
@@ -91,13 +83,17 @@ impl BackchannelLogout {
         Ok(())
     }
 
-    /// Delivers until `stopping` is over; then waits a moment for what is being tried.
+    /// Delivers, while this node holds the lease, until `stopping` is over; then waits a moment for what is being tried.
     pub async fn keep_delivering(self: Arc<Self>, stopping: impl Future<Output = ()> + Send) {
         let mut stopping = pin!(stopping);
         let mut under_way = UnderWay::default();
+        self.nodes.want(Lease::LogoutDeliveries);
+        // What the last process left was taken up before.
+        let mut held = !self.nodes.are_several();
+        let longest = if self.nodes.are_several() { LOOKS_FOR_OTHERS_EVERY } else { LOOKS_EVERY };
         loop {
-            let wait = match self.look(&mut under_way).await {
-                Ok(next) => next.map_or(LOOKS_EVERY, |next| next.since(self.clock.now()).min(LOOKS_EVERY)),
+            let wait = match self.look_if_held(&mut under_way, &mut held).await {
+                Ok(next) => next.map_or(longest, |next| next.since(self.clock.now()).min(longest)),
                 Err(error) => pause_after(&error),
             };
             let settled = tokio::select! {
@@ -121,6 +117,27 @@ impl BackchannelLogout {
             }
         })
         .await;
+    }
+
+    /// As [`BackchannelLogout::look`], if it is this node that delivers. When it becomes so, it takes up what the node
+    /// before has left.
+    async fn look_if_held(
+        self: &Arc<Self>,
+        under_way: &mut UnderWay,
+        held: &mut bool,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        if !self.nodes.holds(Lease::LogoutDeliveries) {
+            if std::mem::take(held) {
+                // They count where they are delivered.
+                self.counts.found(0);
+            }
+            return Ok(None);
+        }
+        if !*held {
+            self.take_up().await?;
+            *held = true;
+        }
+        self.look(under_way).await
     }
 
     /// Tries all that is due now, and waits until it has been tried.
@@ -328,51 +345,4 @@ fn pause_after(error: &TokenError) -> Duration {
         tracing::error!(error = %error, "clients can't be told of logouts at the moment");
     }
     AFTER_ERROR
-}
-
-impl UnderWay {
-    /// Begins to try a delivery.
-    fn begin(
-        &mut self,
-        key: RecordKey,
-        client: ClientId,
-        deliver: impl Future<Output = Result<(), TokenError>> + Send + 'static,
-    ) {
-        let task = self.tasks.spawn(deliver);
-        self.last = Some(client.clone());
-        self.places.insert(task.id(), (key, client));
-    }
-
-    /// Waits for one of them. Call it only if there is one.
-    async fn next(&mut self) -> Result<(), TokenError> {
-        match self.tasks.join_next_with_id().await {
-            Some(Ok((id, settled))) => {
-                self.places.remove(&id);
-                settled
-            }
-            Some(Err(error)) => {
-                self.places.remove(&error.id());
-                Err(TokenError::Internal(format!("a logout delivery: {error}")))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn has(&self, key: &RecordKey) -> bool {
-        self.places.values().any(|(place, _)| place == key)
-    }
-
-    /// How many of a client are being tried.
-    fn of(&self, client: &ClientId) -> usize {
-        self.places.values().filter(|(_, other)| other == client).count()
-    }
-
-    /// The clients, which are in the order of their keys, beginning behind the one that had its turn last.
-    fn in_turn(&self, mut clients: Vec<ClientId>) -> Vec<ClientId> {
-        let last = self.last.as_ref().map(delivery::last_of);
-        let first =
-            last.map_or(0, |last| clients.partition_point(|client| delivery::last_of(client) <= last));
-        clients.rotate_left(first);
-        clients
-    }
 }

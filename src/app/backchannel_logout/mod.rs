@@ -15,13 +15,14 @@ mod expand;
 mod list;
 pub mod outbox;
 mod request;
+mod under_way;
 
 use std::sync::Arc;
 
 use super::clients::Clients;
 use super::keys::TokenKeys;
 use super::restore::InstallationEpoch;
-use super::{Repository, Settings};
+use super::{Nodes, Repository, Settings};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -31,6 +32,7 @@ pub(in crate::app) use request::Requests;
 
 /// Tells clients that logins have ended.
 pub struct BackchannelLogout {
+    pub(super) nodes: Arc<Nodes>,
     pub(super) repository: Repository,
     pub(super) clients: Arc<Clients>,
     pub(super) installation: Arc<InstallationEpoch>,

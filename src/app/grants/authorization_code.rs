@@ -1,6 +1,7 @@
 //! The authorization code grant (RFC 6749 §4.1.3): a client redeems the code that a person's browser brought it.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -49,6 +50,8 @@ pub struct CodeGrant {
     pub(in crate::app) keys: Arc<TokenKeys>,
     pub(in crate::app) mint: Arc<Mint>,
     pub(in crate::app) settings: Arc<Settings>,
+    /// By how much another node's clock may differ.
+    pub(in crate::app) skew: Duration,
     pub(in crate::app) clock: Arc<dyn Clock>,
     pub(in crate::app) random: Random,
 }
@@ -217,6 +220,7 @@ impl CodeGrant {
             nonce: presented.nonce,
             kid: presented.kid,
             now: self.clock.now(),
+            skew: self.skew,
         };
         redeem(session, &command)
     }

@@ -1,6 +1,7 @@
 //! The refresh token grant (RFC 6749 §6).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -49,6 +50,8 @@ pub struct RefreshGrant {
     /// Detects jumps of the wall clock.
     pub(in crate::app) clock_steps: StepWatch,
     pub(in crate::app) uptime: Arc<Uptime>,
+    /// By how much another node's clock may differ.
+    pub(in crate::app) skew: Duration,
     pub(in crate::app) settings: Arc<Settings>,
     pub(in crate::app) clock: Arc<dyn Clock>,
     pub(in crate::app) random: Random,
@@ -178,6 +181,7 @@ impl RefreshGrant {
             now,
             steps: self.clock_steps.look(began, now, monotonic),
             uptime: self.uptime.at(monotonic),
+            skew: self.skew,
         };
         session::decide(session, &command)
     }

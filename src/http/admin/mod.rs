@@ -11,6 +11,7 @@ mod invitations;
 mod limits;
 mod live;
 mod logout_deliveries;
+mod nodes;
 mod sessions;
 mod sign_in_load;
 mod user_body;
@@ -28,6 +29,7 @@ pub(super) type AdminApis = (
     events::EventsApi,
     sign_in_load::SignInLoadApi,
     logout_deliveries::LogoutDeliveriesApi,
+    nodes::NodesApi,
 );
 
 /// Every endpoint of the administration.
@@ -40,5 +42,6 @@ pub(super) fn apis(live: Live) -> AdminApis {
         events::EventsApi { live },
         sign_in_load::SignInLoadApi,
         logout_deliveries::LogoutDeliveriesApi,
+        nodes::NodesApi,
     )
 }

@@ -4,7 +4,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::app::sweep::{SweeperStats, Swept};
-use crate::app::{Monitoring, TokenKeys};
+use crate::app::{Monitoring, Nodes, TokenKeys};
 use crate::http::service::Service;
 use crate::http::tag::Tag;
 use crate::store::StoreStats;
@@ -52,6 +52,9 @@ struct SweeperHealth {
     /// When it swept last (RFC 3339); left out before it did.
     #[oai(skip_serializing_if_is_none)]
     last: Option<String>,
+    /// True while another node sweeps; left out otherwise.
+    #[oai(skip_serializing_if_is_none)]
+    elsewhere: Option<bool>,
     /// Whether more was due than it has done yet.
     behind: bool,
     /// For how many seconds still it does nothing, because the wall clock has jumped ahead; left out when it has not.
@@ -101,6 +104,7 @@ impl From<SweeperStats> for SweeperHealth {
         let Swept { ended, removed, failed, more, .. } = stats.total;
         Self {
             last: stats.last.map(|last| last.to_string()),
+            elsewhere: stats.elsewhere.then_some(true),
             behind: more,
             paused_seconds: stats.paused.map(|left| left.as_secs()),
             ended,
@@ -133,13 +137,23 @@ impl HealthApi {
     /// Can it answer requests?
     ///
     /// Reads from the store; a store that waits for its disk answers late. It can't when every key that could make tokens
-    /// is compromised. While the disk is nearly full the answer is 200 all the same, and `status` says what is refused.
+    /// is compromised, nor while its clock differs from the other nodes' clocks. While the disk is nearly full the answer is 200 all the same, and `status` says what is refused.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health", operation_id = "ready")]
-    async fn ready(&self, keys: Service<'_, TokenKeys>, monitoring: Service<'_, Monitoring>) -> HealthAnswer {
+    async fn ready(
+        &self,
+        keys: Service<'_, TokenKeys>,
+        monitoring: Service<'_, Monitoring>,
+        nodes: Service<'_, Nodes>,
+    ) -> HealthAnswer {
         let sweeper = Some(monitoring.sweeper_stats().into());
         if !keys.can_make_tokens() {
             let health = Health::new("no key can make tokens", sweeper);
             return HealthAnswer::Unavailable(Health::with_keys(health, &keys, &monitoring));
+        }
+        if let Err(error) = nodes.node_clock().check() {
+            tracing::warn!(error = %error, "not ready");
+            let status = "this node's clock differs from the other nodes' clocks";
+            return HealthAnswer::Unavailable(Health::new(status, sweeper));
         }
         match monitoring.store_answers().await {
             Ok(()) => {

@@ -15,7 +15,7 @@ use super::schema;
 use super::servers::{Carrier, Dialed, PATIENCE, Servers};
 use super::session::{Server, Session};
 use super::settings::PostgresSettings;
-use super::statements::Statements;
+use super::statements::{ANSWERING, Statements};
 
 /// Makes connections to one database.
 pub(super) struct Connector {
@@ -61,6 +61,15 @@ impl Connector {
     pub(super) async fn accept_restored(&self) -> Result<(), OpenError> {
         let Dialed { client, carrier: _carrier, system, timeline, .. } = self.servers.newest().await?;
         let failed = |error| OpenError::schema(&self.settings, &error);
+        let others = self.settings.in_schema(ANSWERING);
+        let others = client.query_typed_one(&others, &[]).await.map_err(failed)?;
+        if let Some(names) = others.try_get::<_, Option<String>>(0).map_err(failed)? {
+            let why = format!(
+                "other nodes answer requests on it ({names}): stop all of them, start one with --restored, and the others \
+                 without it when it answers; nothing was changed"
+            );
+            return Err(OpenError::Other { place: self.settings.place(), why });
+        }
         let key = RecordKey::restored();
         let content = sealed(Owner::Record(&key), &[]);
         let accept = self.settings.in_schema("SELECT heirloom.accept_1($1, $2, $3, $4)");

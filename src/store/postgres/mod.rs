@@ -29,6 +29,7 @@
 
 mod check;
 mod checksum;
+mod cluster;
 mod connect;
 mod failure;
 mod group;
@@ -61,6 +62,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use self::cluster::PostgresCluster;
 use self::connect::Connector;
 use self::group::{Job, Prepared, Unsent, column, refusal};
 pub use self::key_table::PostgresKeyTable;
@@ -75,8 +77,8 @@ use self::statements::Query;
 pub use self::tls::{PostgresTls, TlsMode};
 use self::writer::{Counters, Gatherer, Writer};
 use super::{
-    Append, Appended, Expected, History, MAX_SUMMARIZED, RecordKey, RecordedEvent, Remove, Snapshot, Store,
-    StoreError, StoreFuture, StoreStats, StreamId, Summarize,
+    Append, Appended, Cluster, Expected, History, MAX_SUMMARIZED, RecordKey, RecordedEvent, Remove, Snapshot,
+    Store, StoreError, StoreFuture, StoreStats, StreamId, Summarize,
 };
 use crate::clock::Clock;
 
@@ -96,6 +98,7 @@ pub struct PostgresStore {
     readers: Arc<Links>,
     lookups: Arc<Lookups>,
     writers: Arc<Links>,
+    cluster: Arc<PostgresCluster>,
     queue: mpsc::Sender<Job>,
     counters: Arc<Counters>,
     /// Dropping them ends the connections.
@@ -112,7 +115,7 @@ impl PostgresStore {
     }
 
     /// As [`open`](Self::open). With `accept_restored`, it takes the data as they are, whatever is missing, and records
-    /// that all sessions must be ended ([`RecordKey::restored`]).
+    /// that all sessions must be ended ([`RecordKey::restored`]); but not while other nodes answer requests on them.
     ///
     /// # Errors
     /// [`OpenError`], which says what to do.
@@ -129,6 +132,8 @@ impl PostgresStore {
         for number in 0..lookups::UNDER_WAY {
             tasks.spawn(Arc::clone(&lookups).run(Arc::clone(&readers), number));
         }
+        let links = Links::open(&connector, 1, &mut tasks).await?;
+        let cluster = Arc::new(PostgresCluster::new(connector.settings(), links));
         let (queue, incoming) = mpsc::channel(QUEUE);
         let gatherer = Arc::new(tokio::sync::Mutex::new(Gatherer::new(incoming)));
         let counters = Arc::<Counters>::default();
@@ -144,7 +149,7 @@ impl PostgresStore {
         }
         tasks.spawn(pulse::keep(Arc::clone(&writers), Arc::clone(&connector)));
         let id = connector.known().store().unwrap_or_default();
-        Ok(Self { id, connector, readers, lookups, writers, queue, counters, _tasks: tasks })
+        Ok(Self { id, connector, readers, lookups, writers, cluster, queue, counters, _tasks: tasks })
     }
 
     /// Whether there is a store in the schema that has been used. One that has never had an event needs no keys of before.
@@ -182,6 +187,12 @@ impl PostgresStore {
     #[must_use]
     pub fn history(&self) -> History {
         self.connector.known().history()
+    }
+
+    /// The nodes that share the database.
+    #[must_use]
+    pub fn cluster(&self) -> Arc<dyn Cluster> {
+        Arc::<PostgresCluster>::clone(&self.cluster)
     }
 
     async fn append_one(&self, append: Append) -> Result<Appended, StoreError> {

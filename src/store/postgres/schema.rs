@@ -8,8 +8,12 @@ use super::open_error::OpenError;
 use super::settings::PostgresSettings;
 
 /// The versions, from 1, each in parts. One that was released never changes.
-const VERSIONS: [&[&str]; 1] =
-    [&[include_str!("schema/1.sql"), include_str!("schema/1_terms.sql"), include_str!("schema/1_keys.sql")]];
+const VERSIONS: [&[&str]; 1] = [&[
+    include_str!("schema/1.sql"),
+    include_str!("schema/1_terms.sql"),
+    include_str!("schema/1_keys.sql"),
+    include_str!("schema/1_nodes.sql"),
+]];
 
 /// In each schema, one row a version. `oldest_program` is the oldest version whose programs can work with it.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Error, Row};
 
 use super::super::StoreError;
 use super::failure::{is_useless, store_error};
@@ -76,8 +76,23 @@ impl Session {
         let head: [&(dyn ToSql + Sync); 3] = [&store, &acknowledged, timeline];
         let parameters = parameters.iter().copied().chain(head).zip(query.types());
         let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters.collect();
-        let answer = self.client.query_typed(self.statements.text(query), &parameters);
-        match timeout(PATIENCE, answer).await {
+        self.answer(self.client.query_typed(self.statements.text(query), &parameters)).await
+    }
+
+    /// Sends a statement that is none of a store's, and waits for its rows.
+    pub(super) async fn ask_other(
+        &self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.answer(self.client.query_typed(sql, parameters)).await
+    }
+
+    async fn answer(
+        &self,
+        rows: impl Future<Output = Result<Vec<Row>, Error>>,
+    ) -> Result<Vec<Row>, StoreError> {
+        match timeout(PATIENCE, rows).await {
             Ok(Ok(_)) if self.is_outdated() => {
                 self.useless.notify_one();
                 let text = "the connection leads to a server from before a fail-over";

@@ -31,6 +31,10 @@ pub(super) struct Statements {
     pulse: String,
 }
 
+/// The names of the nodes that answer requests; null if there is none.
+pub(super) const ANSWERING: &str = "SELECT string_agg(name, ', ' ORDER BY name) FROM heirloom.node
+    WHERE answers AND seen > clock_timestamp() - interval '15 seconds'";
+
 /// The last parameters of each statement: the store that is expected, the position up to which it must have everything,
 /// and the server's timeline.
 const HEAD: [Type; 3] = [Type::BYTEA, Type::INT8, Type::INT8];

@@ -55,7 +55,7 @@ async fn a_logout_on_the_pages_reaches_the_apps_of_the_login() {
     assert_eq!(scene.told().await, [vec![], vec![sid(&app)], vec![]]);
 }
 
-pub(super) async fn log_out(browser: &mut Browser) {
+pub(crate) async fn log_out(browser: &mut Browser) {
     let page = open(browser, "/logout").await;
     let form = page.form_to("/logout");
     let (name, value, _) = form.buttons()[0];

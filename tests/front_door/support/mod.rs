@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod codes;
+pub(crate) mod database;
 mod keys;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres_server;
@@ -24,13 +25,14 @@ use heirloom::random::Random;
 use heirloom::session::{Session, SessionEvent};
 use heirloom::store::Store;
 use heirloom::store::memory::MemoryStore;
-use heirloom::store::postgres::{PostgresSettings, PostgresStore};
-use heirloom::store::sled::{SledOptions, SledStore};
+use heirloom::store::postgres::PostgresSettings;
+use heirloom::store::sled::SledOptions;
 use heirloom::token::Keyring;
 use tokio::sync::watch;
 
 use crate::specification;
 pub(crate) use answer::Answer;
+use database::Database;
 
 /// The time at which a test's clock begins.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(4_102_444_800);
@@ -71,6 +73,7 @@ pub(crate) struct Setup {
 enum Elsewhere {
     Memory(Arc<MemoryStore>),
     Postgres(Box<PostgresSettings>),
+    Shared(Database),
 }
 
 impl Setup {
@@ -147,19 +150,14 @@ impl Setup {
         if self.config.issuer.ends_with(":0") {
             self.config.issuer = format!("http://{address}");
         }
-        let store: Arc<dyn Store> = match &self.elsewhere {
-            Some(Elsewhere::Memory(memory)) => Arc::<MemoryStore>::clone(memory),
-            Some(Elsewhere::Postgres(settings)) => {
-                Arc::new(PostgresStore::open((**settings).clone()).await.unwrap())
-            }
-            None => Arc::new(SledStore::open(&self.config.data, self.sled).unwrap()),
-        };
+        let (store, cluster) = self.open().await;
         let store = match self.store {
             Some(around) => around(store),
             None => store,
         };
         let environment = Environment {
             store,
+            cluster,
             keyring: self.keyring.clone().unwrap_or_else(|| Keyring::in_folder(&self.config.keys)),
             clock: Arc::<ManualClock>::clone(&self.clock),
             random: Random::system(),

@@ -1,0 +1,364 @@
+//! The nodes of an installation: the processes that answer requests on one store.
+//!
+//! Each says every few seconds that it lives, and reads what the others have said. By that it knows
+//!
+//! - whether its version or its configuration differ from theirs, which it logs;
+//! - whether its clock agrees with theirs: see [`node_clock`];
+//! - the *leases* that it holds. What one node does at a time (sweeping, telling apps of logouts) it does only while it
+//!   holds the lease. Everything that it does then names the version on which it was decided, so two at once for a moment
+//!   do no harm.
+//!
+//! An embedded store has one process, which holds all leases.
+
+mod list;
+pub mod node_clock;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+pub use self::list::ListedNode;
+pub(in crate::app) use self::list::write_metrics;
+use self::node_clock::{NodeClock, OtherClock, OutOfStep, Reading};
+use crate::clock::Clock;
+use crate::random::{NoRandomness, Random};
+use crate::store::cluster::{
+    ClockDifference, Cluster, Heartbeat, Lease, NodeDescription, NodeState, Standing,
+};
+use crate::store::{Store, StoreError};
+
+/// How often a node says that it lives.
+pub const BEATS_EVERY: Duration = Duration::from_secs(5);
+/// How long after its last word a node counts as live.
+const SILENT_AFTER: Duration = Duration::from_secs(15);
+/// For how long a lease is taken.
+const HELD_FOR: Duration = Duration::from_secs(30);
+/// How long before its end a node does not trust its lease any more: what it has begun goes on for a moment.
+const SPARE: Duration = Duration::from_secs(5);
+/// The shortest pause between two heartbeats.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
+/// From this difference between its clock and the store's on, in milliseconds, a node warns.
+const WORTH_A_WARNING: u64 = 1000;
+
+/// This node among the others.
+pub struct Nodes {
+    cluster: Option<Arc<dyn Cluster>>,
+    store: Arc<dyn Store>,
+    me: NodeDescription,
+    node_clock: Arc<NodeClock>,
+    clock: Arc<dyn Clock>,
+    /// By the monotonic clock.
+    started: Duration,
+    state: Mutex<State>,
+    /// One heartbeat at a time.
+    turn: tokio::sync::Mutex<()>,
+    /// Notified when the next heartbeat should not wait.
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the last heartbeat has shown.
+    standing: Standing,
+    answers: bool,
+    wanted: BTreeSet<Lease>,
+    /// Until when each lease can be trusted, by the monotonic clock.
+    held: BTreeMap<Lease, Duration>,
+    told: Told,
+}
+
+/// What was logged, so that it is logged once.
+#[derive(Default, PartialEq, Eq)]
+struct Told {
+    /// The nodes that differ, and in what.
+    differences: BTreeMap<String, Vec<String>>,
+    clock_differs: bool,
+    out_of_step: bool,
+    silent: bool,
+}
+
+/// Why a node may not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The store does not answer.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// Its clock does not agree with those of the nodes that run.
+    #[error(
+        "{0}. They may be at most {max} s apart: set the clocks, and keep them right by NTP; nothing was changed",
+        max = node_clock::TOLERATED.as_secs()
+    )]
+    Clock(#[from] OutOfStep),
+}
+
+impl Nodes {
+    /// A node that has said nothing yet.
+    pub(super) fn new(
+        cluster: Option<Arc<dyn Cluster>>,
+        store: Arc<dyn Store>,
+        (name, configuration): (Option<&str>, BTreeMap<String, Vec<u8>>),
+        clock: Arc<dyn Clock>,
+        random: &Random,
+    ) -> Result<Self, NoRandomness> {
+        let me = NodeDescription {
+            id: random.bytes()?.into(),
+            name: name.map_or_else(host_name, str::to_owned),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            configuration,
+        };
+        Ok(Self {
+            cluster,
+            store,
+            me,
+            node_clock: Arc::new(NodeClock::new(Arc::clone(&clock))),
+            started: clock.monotonic(),
+            clock,
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+        })
+    }
+
+    /// Whether there may be other nodes.
+    #[must_use]
+    pub const fn are_several(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// By how much the clock of another node may differ from this one's, while both answer requests.
+    #[must_use]
+    pub const fn skew(&self) -> Duration {
+        if self.are_several() { node_clock::TOLERATED } else { Duration::ZERO }
+    }
+
+    /// This node's clock, beside those of the others.
+    #[must_use]
+    pub const fn node_clock(&self) -> &Arc<NodeClock> {
+        &self.node_clock
+    }
+
+    /// Says that this node begins, before it answers requests.
+    ///
+    /// # Errors
+    /// [`JoinError`] if it may not begin; then it has said nothing.
+    pub async fn join(&self) -> Result<(), JoinError> {
+        let Some(cluster) = &self.cluster else { return Ok(()) };
+        let began = self.node_clock.read();
+        let standing = cluster.look().await?;
+        self.note(began, standing, &[]);
+        self.node_clock.check_strictly()?;
+        Ok(self.beat().await?)
+    }
+
+    /// Says that it answers requests from now on.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub async fn answer(&self) -> Result<(), StoreError> {
+        self.state().answers = true;
+        self.beat().await
+    }
+
+    /// Says every few seconds that this node lives; never returns, unless there are no other nodes.
+    pub async fn keep_beating(self: Arc<Self>) {
+        while self.cluster.is_some() {
+            tokio::select! {
+                () = sleep(BEATS_EVERY) => {}
+                () = self.node_clock.jumped() => {}
+                () = self.wake.notified() => {}
+            }
+            let silent = match self.beat().await {
+                Ok(()) => false,
+                Err(error) => {
+                    if !self.state().told.silent {
+                        tracing::warn!(error = %error, "this node can't say that it lives, nor learn of the others");
+                    }
+                    true
+                }
+            };
+            self.state().told.silent = silent;
+            sleep(SHORTEST_PAUSE).await;
+        }
+    }
+
+    /// Says once that this node lives, and reads what the others have said.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub async fn beat(&self) -> Result<(), StoreError> {
+        let Some(cluster) = &self.cluster else { return Ok(()) };
+        let _turn = self.turn.lock().await;
+        // What a heartbeat says of the clock was measured by the one before. The others must not compare what is old.
+        for _ in 0..2 {
+            let heartbeat = self.heartbeat();
+            let (asked, said) = (heartbeat.leases.clone(), heartbeat.clock.ahead);
+            let began = self.node_clock.read();
+            let standing = cluster.beat(heartbeat).await?;
+            self.note(began, standing, &asked);
+            let is_new = |clock: ClockDifference| clock.ahead.abs_diff(said) > WORTH_A_WARNING;
+            if !self.node_clock.difference().is_some_and(is_new) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that this node stops: others may take over its leases at once.
+    pub async fn leave(&self) {
+        let Some(cluster) = &self.cluster else { return };
+        let _turn = self.turn.lock().await;
+        self.state().held.clear();
+        if let Err(error) = cluster.leave(self.me.id).await {
+            tracing::debug!(error = %error, "the other nodes were not told that this one stops");
+        }
+    }
+
+    /// Asks for a lease from the next heartbeat on, which comes soon.
+    pub(super) fn want(&self, lease: Lease) {
+        if self.state().wanted.insert(lease) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Asks for a lease no more; it is free from the next heartbeat on, which comes soon.
+    pub(super) fn release(&self, lease: Lease) {
+        let mut state = self.state();
+        state.held.remove(&lease);
+        if state.wanted.remove(&lease) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether this node holds a lease now, and so may do what only one does at a time.
+    #[must_use]
+    pub fn holds(&self, lease: Lease) -> bool {
+        if self.cluster.is_none() {
+            return true;
+        }
+        let until = self.state().held.get(&lease).copied();
+        // The monotonic clock stands still while a machine sleeps; then the wall clock has jumped.
+        until.is_some_and(|until| self.clock.monotonic() < until) && self.node_clock.check().is_ok()
+    }
+
+    /// The names of the other nodes that answer requests, as far as the last heartbeat has shown.
+    #[must_use]
+    pub fn others_that_answer(&self) -> Vec<String> {
+        let state = self.state();
+        self.others(&state.standing)
+            .filter(|other| other.answers)
+            .map(|other| other.node.name.clone())
+            .collect()
+    }
+
+    /// The other nodes that live.
+    fn others<'a>(&'a self, standing: &'a Standing) -> impl Iterator<Item = &'a NodeState> {
+        let lives = |node: &NodeState| standing.now.since(node.seen) < SILENT_AFTER;
+        standing.nodes.iter().filter(move |node| node.node.id != self.me.id && lives(node))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let in_step = self.node_clock.check().is_ok();
+        let state = self.state();
+        Heartbeat {
+            node: self.me.clone(),
+            answers: state.answers && in_step,
+            uptime: self.clock.monotonic().saturating_sub(self.started),
+            position: state.standing.position.max(self.store.stats().position),
+            clock: self.node_clock.difference().unwrap_or_default(),
+            leases: if in_step { state.wanted.iter().copied().collect() } else { Vec::new() },
+            held_for: HELD_FOR,
+        }
+    }
+
+    /// Takes in what a heartbeat that began at `began` has shown.
+    fn note(&self, began: Reading, standing: Standing, asked: &[Lease]) {
+        let difference = self.node_clock.measure(began, standing.now);
+        let started = standing.now.before(self.clock.monotonic().saturating_sub(self.started));
+        // What was said later than now was said before the store's clock was set back.
+        let is_of_now = |other: &&NodeState| other.answers && other.seen.since(standing.now) < SHORTEST_PAUSE;
+        let others = self.others(&standing).filter(is_of_now).map(|other| OtherClock {
+            name: other.node.name.clone(),
+            difference: other.clock,
+            rank: (other.started, other.node.id),
+        });
+        self.node_clock.note(began, difference, (started, self.me.id), others.collect());
+        let until = began.monotonic.saturating_add(HELD_FOR).saturating_sub(SPARE);
+        let held: BTreeMap<Lease, Duration> = asked
+            .iter()
+            .filter(|lease| standing.leases.contains(&(**lease, self.me.id)))
+            .map(|lease| (*lease, until))
+            .collect();
+        let differences = self.differences(&standing);
+        let out_of_step = self.node_clock.check();
+        let mut state = self.state();
+        for lease in held.keys().filter(|lease| !state.held.contains_key(lease)) {
+            tracing::info!(lease = lease.as_str(), "this node has taken a lease");
+        }
+        // One that is not wanted any more was given back while the heartbeat was under way.
+        state.held = held.into_iter().filter(|(lease, _)| state.wanted.contains(lease)).collect();
+        state.standing = standing;
+        state.told.tell(differences, difference, out_of_step.err().as_ref());
+    }
+
+    /// In what the other live nodes differ from this one.
+    fn differences(&self, standing: &Standing) -> BTreeMap<String, Vec<String>> {
+        let differing =
+            self.others(standing).map(|other| (other.node.name.clone(), self.differs(&other.node)));
+        differing.filter(|(_, what)| !what.is_empty()).collect()
+    }
+
+    /// In what a node differs from this one: the version, or, where that is the same, sections of the configuration.
+    fn differs(&self, other: &NodeDescription) -> Vec<String> {
+        if other.version != self.me.version {
+            return vec!["version".to_owned()];
+        }
+        let (mine, theirs) = (&self.me.configuration, &other.configuration);
+        let sections: BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
+        sections.into_iter().filter(|name| mine.get(*name) != theirs.get(*name)).cloned().collect()
+    }
+}
+
+impl Told {
+    /// Logs what was not logged yet.
+    fn tell(
+        &mut self,
+        differences: BTreeMap<String, Vec<String>>,
+        clock: ClockDifference,
+        out_of_step: Option<&OutOfStep>,
+    ) {
+        for (name, what) in &differences {
+            if self.differences.get(name) != Some(what) {
+                let differs = what.join(", ");
+                tracing::warn!(node.name = name, differs, "another node differs from this one");
+            }
+        }
+        let clock_differs = clock.ahead.unsigned_abs().saturating_sub(clock.error) > WORTH_A_WARNING;
+        if clock_differs && !self.clock_differs {
+            tracing::warn!(
+                clock.ahead_milliseconds = clock.ahead,
+                "this node's clock differs from the database's: keep both right by NTP"
+            );
+        }
+        match out_of_step {
+            Some(error) if !self.out_of_step => {
+                tracing::error!(error = %error, "this node answers 503 until its clock is right");
+            }
+            None if self.out_of_step => tracing::info!("this node's clock agrees with the others' again"),
+            Some(_) | None => {}
+        }
+        (self.differences, self.clock_differs) = (differences, clock_differs);
+        self.out_of_step = out_of_step.is_some();
+    }
+}
+
+/// What the operating system calls this machine.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,126 @@
+//! Nodes whose clocks differ.
+
+use std::time::Duration;
+
+use heirloom::app::nodes::JoinError;
+use heirloom::clock::Clock as _;
+
+use crate::support::Server;
+use crate::support::codes::Ask;
+use crate::support::database::Pair;
+
+fn set_ahead(node: &Server, millis: i64) {
+    let by = Duration::from_millis(millis.unsigned_abs());
+    let now = node.clock.now();
+    node.clock.set(if millis < 0 { now.before(by) } else { now.after(by) });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_clock_differs_does_not_begin() {
+    for ahead in [-60_000, 60_000] {
+        let pair = Pair::start().await;
+        pair.one.app.nodes.join().await.unwrap();
+        pair.one.app.nodes.answer().await.unwrap();
+        set_ahead(&pair.other, ahead);
+        let refused = pair.other.app.nodes.join().await.unwrap_err();
+        assert!(matches!(refused, JoinError::Clock(_)), "{refused}");
+        let refused = refused.to_string();
+        assert!(
+            refused.contains("60.0 s") && refused.contains("the node one") && refused.contains("NTP"),
+            "{refused}"
+        );
+        assert_eq!(pair.one.app.nodes.list().await.unwrap().len(), 1, "it has said nothing");
+        // With nobody to disagree with, it begins.
+        pair.one.app.nodes.leave().await;
+        pair.other.app.nodes.join().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_clock_jumps_answers_503_at_once_until_it_is_right() {
+    let pair = Pair::start().await;
+    let signed_in = pair.one.sign_in().await;
+    pair.answer().await;
+    for ahead in [-60_000, 60_000] {
+        set_ahead(&pair.other, ahead);
+        let refused = pair.other.refresh(&signed_in.refresh_token()).await;
+        assert_eq!(refused.status, 503, "{}", refused.text);
+        assert!(!refused.header("retry-after").is_empty());
+        assert_eq!(pair.other.sign_in().await.status, 503);
+        let ready = pair.other.get("/health/ready").await;
+        assert_eq!(ready.status, 503);
+        assert!(ready.json["status"].as_str().unwrap().contains("clock"), "{}", ready.text);
+        assert_eq!(pair.other.get("/health/live").await.status, 200);
+        // The others learn of it, and go on.
+        pair.other.app.nodes.beat().await.unwrap();
+        pair.one.app.nodes.beat().await.unwrap();
+        let nodes = pair.one.app.nodes.list().await.unwrap();
+        let answers: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.answers)).collect();
+        assert_eq!(answers, [("one", true), ("other", false)]);
+        assert_eq!(pair.one.get("/health/ready").await.status, 200);
+        set_ahead(&pair.other, -ahead);
+        assert_eq!(pair.other.get("/health/ready").await.status, 200);
+        pair.other.app.nodes.beat().await.unwrap();
+        pair.one.app.nodes.beat().await.unwrap();
+    }
+    assert_eq!(pair.other.refresh(&signed_in.refresh_token()).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_clock_is_wrong_stops_nobody() {
+    let pair = Pair::start().await;
+    let signed_in = pair.one.sign_in().await;
+    pair.answer().await;
+    let now = pair.database.clock.now();
+    for wrong in [now.after(Duration::from_hours(1)), now, now.before(Duration::from_hours(1))] {
+        pair.database.clock.set(wrong);
+        for node in [&pair.one, &pair.other, &pair.one] {
+            node.app.nodes.beat().await.unwrap();
+            assert_eq!(node.get("/health/ready").await.status, 200);
+        }
+    }
+    assert_eq!(pair.other.refresh(&signed_in.refresh_token()).await.status, 200);
+}
+
+/// The retry window is 30 s, however the clocks of the two nodes differ within what is tolerated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_at_a_node_whose_clock_is_ahead_signs_nobody_out() {
+    for ahead in [-4500, 4500] {
+        let pair = Pair::start().await;
+        pair.wait(100);
+        set_ahead(&pair.other, ahead);
+        pair.answer().await;
+        let first = pair.one.sign_in().await;
+        let second = pair.one.refresh(&first.refresh_token()).await;
+        pair.wait(29);
+        let again = pair.other.refresh(&first.refresh_token()).await;
+        assert_eq!(again.status, 200, "{ahead}: {}", again.text);
+        assert_eq!(again.refresh_token(), second.refresh_token());
+        // Later it is reuse for both.
+        pair.wait(11);
+        assert_eq!(pair.other.refresh(&first.refresh_token()).await.outcome(), (400, "invalid_grant"));
+        let ended = pair.one.refresh(&second.refresh_token()).await;
+        assert_eq!(ended.outcome(), (400, "invalid_grant"), "it has ended");
+    }
+}
+
+/// Pages run their effects twice: within five seconds a second redemption ends nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_comes_twice_to_two_nodes_ends_nothing() {
+    for ahead in [-4500, 4500] {
+        let pair = Pair::start().await;
+        set_ahead(&pair.other, ahead);
+        pair.answer().await;
+        let code = pair.one.code(Ask::default()).await;
+        let tokens = pair.one.redeem(&code).await;
+        assert_eq!(tokens.status, 200, "{}", tokens.text);
+        pair.wait(4);
+        assert_eq!(pair.other.redeem(&code).await.outcome(), (400, "invalid_grant"));
+        let lives = pair.other.refresh(&tokens.refresh_token()).await;
+        assert_eq!(lives.status, 200, "{ahead}: {}", lives.text);
+        // Later it ends what it began.
+        pair.wait(11);
+        assert_eq!(pair.other.redeem(&code).await.outcome(), (400, "invalid_grant"));
+        assert_eq!(pair.one.refresh(&lives.refresh_token()).await.outcome(), (400, "invalid_grant"));
+    }
+}

@@ -1,0 +1,181 @@
+//! The nodes on one database: who lives, and who holds which lease.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heirloom::store::cluster::{
+    ClockDifference, Cluster, Heartbeat, Lease, NodeDescription, NodeId, Standing,
+};
+use heirloom::store::postgres::{PostgresSettings, PostgresStore};
+use heirloom::store::{Expected, RecordKey, Store as _};
+use tokio_postgres::Client;
+
+use super::opening::raw;
+use crate::contract::append;
+use crate::postgres_server;
+
+async fn open(settings: &PostgresSettings) -> (PostgresStore, Arc<dyn Cluster>) {
+    let store = PostgresStore::open(settings.clone()).await.unwrap();
+    let cluster = store.cluster();
+    (store, cluster)
+}
+
+fn heartbeat(id: u8, leases: &[Lease]) -> Heartbeat {
+    let node = NodeDescription {
+        id: NodeId::from([id; 16]),
+        name: format!("node {id}"),
+        version: "0.1.0".to_owned(),
+        configuration: BTreeMap::from([("issuer".to_owned(), vec![id; 16]), ("tokens".to_owned(), vec![7])]),
+    };
+    Heartbeat {
+        node,
+        answers: true,
+        uptime: Duration::from_secs(100),
+        position: 7,
+        clock: ClockDifference { ahead: -12, error: 3 },
+        leases: leases.to_vec(),
+        held_for: Duration::from_secs(30),
+    }
+}
+
+/// Who holds which lease.
+fn held(standing: &Standing) -> Vec<(Lease, u8)> {
+    standing.leases.iter().map(|(lease, holder)| (*lease, holder.as_bytes()[0])).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_says_is_read_by_the_others_until_it_leaves() {
+    let settings = postgres_server::settings();
+    let ((store, one), (_reader, other)) = (open(&settings).await, open(&settings).await);
+    store.append(append("a", Expected::NoStream, &["1", "2"])).await.unwrap();
+    assert_eq!(other.look().await.unwrap().nodes, []);
+    let said = heartbeat(1, &[]);
+    one.beat(said.clone()).await.unwrap();
+    let standing = other.beat(Heartbeat { uptime: Duration::ZERO, ..heartbeat(2, &[]) }).await.unwrap();
+    assert_eq!(standing.position, 2);
+    let [first, second] = standing.nodes.as_slice() else { panic!("{standing:?}") };
+    assert_eq!((&first.node, first.answers, first.position, first.clock), (&said.node, true, 7, said.clock));
+    assert_eq!(second.node.id, NodeId::from([2; 16]));
+    assert_eq!(first.seen.since(first.started), Duration::from_secs(100));
+    assert!(standing.now.since(first.seen) < Duration::from_secs(60));
+    // Each heartbeat counts, and who does not answer any more says so.
+    one.beat(Heartbeat { answers: false, position: 8, ..said }).await.unwrap();
+    let again = other.look().await.unwrap().nodes.remove(0);
+    assert_eq!((again.answers, again.position, again.started), (false, 8, first.started));
+    assert!(again.seen >= first.seen);
+    one.leave(NodeId::from([1; 16])).await.unwrap();
+    assert_eq!(other.look().await.unwrap().nodes.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_silent_for_a_day_is_forgotten() {
+    let settings = postgres_server::settings();
+    let (_store, cluster) = open(&settings).await;
+    let client = raw(&settings).await;
+    for id in [1, 2] {
+        cluster.beat(heartbeat(id, &[])).await.unwrap();
+    }
+    let silent = "UPDATE node SET seen = seen - $1::text::interval WHERE name = 'node 1'";
+    client.execute(silent, &[&"23 hours 59 minutes"]).await.unwrap();
+    assert_eq!(cluster.beat(heartbeat(2, &[])).await.unwrap().nodes.len(), 2);
+    client.execute(silent, &[&"2 minutes"]).await.unwrap();
+    assert_eq!(cluster.look().await.unwrap().nodes.len(), 1);
+    cluster.beat(heartbeat(2, &[])).await.unwrap();
+    let rows: i64 = client.query_one("SELECT count(*) FROM node", &[]).await.unwrap().get(0);
+    assert_eq!(rows, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_has_one_holder_until_it_ends_or_is_given_back() {
+    let settings = postgres_server::settings();
+    let (_store, cluster) = open(&settings).await;
+    let client = raw(&settings).await;
+    let both = [Lease::Sweeper, Lease::LogoutDeliveries];
+    let one = cluster.beat(heartbeat(1, &both)).await.unwrap();
+    assert_eq!(held(&one), [(Lease::LogoutDeliveries, 1), (Lease::Sweeper, 1)]);
+    let other = cluster.beat(heartbeat(2, &[Lease::Sweeper, Lease::Indexes])).await.unwrap();
+    assert_eq!(held(&other), [(Lease::Indexes, 2), (Lease::LogoutDeliveries, 1), (Lease::Sweeper, 1)]);
+
+    // Whoever asks again keeps it; what is not asked for is free.
+    let one = cluster.beat(heartbeat(1, &[Lease::Sweeper])).await.unwrap();
+    assert_eq!(held(&one), [(Lease::Indexes, 2), (Lease::Sweeper, 1)]);
+    let other = cluster.beat(heartbeat(2, &both)).await.unwrap();
+    assert_eq!(held(&other), [(Lease::LogoutDeliveries, 2), (Lease::Sweeper, 1)]);
+
+    end_leases(&client).await;
+    assert_eq!(held(&cluster.look().await.unwrap()), []);
+    let other = cluster.beat(heartbeat(2, &both)).await.unwrap();
+    assert_eq!(
+        held(&other),
+        [(Lease::LogoutDeliveries, 2), (Lease::Sweeper, 2)],
+        "it has ended: another takes it"
+    );
+    cluster.leave(NodeId::from([2; 16])).await.unwrap();
+    let one = cluster.beat(heartbeat(1, &both)).await.unwrap();
+    assert_eq!(held(&one), [(Lease::LogoutDeliveries, 1), (Lease::Sweeper, 1)]);
+
+    // It ends by the database's clock.
+    let left =
+        "SELECT extract(epoch FROM held_until - clock_timestamp())::float8 FROM lease WHERE name = 'sweeper'";
+    let left: f64 = client.query_one(left, &[]).await.unwrap().get(0);
+    assert!((1.0..=30.0).contains(&left), "{left}");
+}
+
+async fn end_leases(client: &Client) {
+    client.execute("UPDATE lease SET held_until = clock_timestamp() - interval '1 ms'", &[]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_nodes_that_take_a_lease_at_once_one_gets_it() {
+    let settings = postgres_server::settings();
+    let ((_one, one), (_other, other)) = (open(&settings).await, open(&settings).await);
+    let client = raw(&settings).await;
+    for round in 0..20 {
+        let wanted = [Lease::Sweeper];
+        let (one, other) = tokio::join!(one.beat(heartbeat(1, &wanted)), other.beat(heartbeat(2, &wanted)));
+        let (one, other) = (held(&one.unwrap()), held(&other.unwrap()));
+        // Each sees itself as the holder only if it is.
+        let holds = [one.contains(&(Lease::Sweeper, 1)), other.contains(&(Lease::Sweeper, 2))];
+        assert_eq!(holds.iter().filter(|holds| **holds).count(), 1, "round {round}: {one:?} {other:?}");
+        if round % 2 == 0 {
+            end_leases(&client).await;
+        } else {
+            client.execute("DELETE FROM lease", &[]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heartbeats_and_changes_do_not_wait_for_each_other() {
+    let settings = postgres_server::settings();
+    let (store, cluster) = open(&settings).await;
+    let mut client = raw(&settings).await;
+    let changing = client.transaction().await.unwrap();
+    changing.execute("SELECT lock_head_1()", &[]).await.unwrap();
+    cluster.beat(heartbeat(1, &Lease::ALL)).await.unwrap();
+    changing.rollback().await.unwrap();
+
+    let beating = client.transaction().await.unwrap();
+    beating.batch_execute("LOCK TABLE node, lease IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    store.read_log(0, 9).await.unwrap();
+    beating.rollback().await.unwrap();
+}
+
+/// Every session is ended when restored data are accepted. So it is refused before anything is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restored_data_are_not_accepted_while_a_node_answers() {
+    let settings = postgres_server::settings();
+    let (store, cluster) = open(&settings).await;
+    cluster.beat(heartbeat(1, &[])).await.unwrap();
+    let refused = PostgresStore::open_with(settings.clone(), true).await.unwrap_err().to_string();
+    assert!(refused.contains("node 1") && refused.contains("nothing was changed"), "{refused}");
+    let again = PostgresStore::open(settings.clone()).await.unwrap();
+    assert_eq!(again.record(RecordKey::restored()).await.unwrap(), None, "a plain start ends nothing");
+    assert_eq!(store.history(), again.history());
+    // One that begins, and does not answer yet, is no reason; nor is one that has gone.
+    cluster.beat(Heartbeat { answers: false, ..heartbeat(1, &[]) }).await.unwrap();
+    let accepted = PostgresStore::open_with(settings, true).await.unwrap();
+    assert!(accepted.record(RecordKey::restored()).await.unwrap().is_some());
+}
