@@ -133,8 +133,15 @@ async fn make(installation: &Installation, plan: Plan, sessions: usize) -> anyho
     make_keys(&keyring, &config, &clock)?;
     let store = open(&config).await?;
     let random = Random::system();
-    let environment =
-        Environment { store: store.clone(), cluster: None, keyring, clock, random, cost: Cost::RECOMMENDED };
+    let environment = Environment {
+        store: store.clone(),
+        cluster: None,
+        exchange: None,
+        keyring,
+        clock,
+        random,
+        cost: Cost::RECOMMENDED,
+    };
     let app = App::assemble(&config, environment)?;
     app.indexes.prepare().await?;
     // One hash for all users, because hashing takes long.

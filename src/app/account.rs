@@ -99,7 +99,8 @@ impl Accounts {
         let email: FieldChange<Email> = change.email.parsed()?;
         let display_name: FieldChange<DisplayName> = change.display_name.parsed()?;
         if self.settings.accounts.login_with_email && matches!(email, FieldChange::Set(_)) {
-            self.count_sign_up(peer)?.failed(self.clock.now());
+            let counted = self.count_sign_up(peer).await?;
+            self.sign_ups.failed(counted);
         }
         let (email, display_name) = (&email, &display_name);
         let decide = |loaded: Loaded<User>| async move {
@@ -277,7 +278,7 @@ impl Accounts {
 
     /// The source of the hashing job when the owner of an account, who has a session, changes the password.
     fn source_of_owner(&self, name: &Username, peer: IpAddr) -> Source {
-        let origin = self.throttle.origin(self.sign_in_key(name.as_str()).as_bytes(), peer);
+        let origin = self.sign_ins.origin(self.sign_in_key(name.as_str()).as_bytes(), peer);
         source(Origin { known: true, ..origin })
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::account_rate_limits::AccountRateLimits;
+use super::attempts::Attempts;
 use super::consents::Consents;
 use super::refusals::RefusalLog;
 use super::sessions::Sessions;
@@ -10,7 +11,6 @@ use super::{Repository, Settings};
 use crate::clock::Clock;
 use crate::password::pool::HashingPool;
 use crate::random::Random;
-use crate::throttle::Throttle;
 
 /// Its methods are in [`super::sign_up`], [`super::account`], [`super::users`] and [`super::invitations`].
 pub struct Accounts {
@@ -19,9 +19,9 @@ pub struct Accounts {
     pub(super) consents: Arc<Consents>,
     pub(super) passwords: Arc<HashingPool>,
     /// Counts failed sign-ins.
-    pub(super) throttle: Arc<Throttle>,
+    pub(super) sign_ins: Attempts,
     /// Counts sign-ups, by network alone.
-    pub(super) sign_ups: Throttle,
+    pub(super) sign_ups: Attempts,
     pub(super) rate_limits: Arc<AccountRateLimits>,
     pub(super) refusals: Arc<RefusalLog>,
     pub(super) settings: Arc<Settings>,

@@ -5,6 +5,7 @@ mod grants;
 mod keys;
 mod parts;
 mod settings;
+mod throttling;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ impl App {
         let Parts { repository, clock, random, .. } = &parts;
         let (sessions, keys) = (parts.sessions(), &parts.keys);
         let consents = parts.consents(&sessions);
-        let accounts = parts.accounts((&sessions, &consents), config)?;
+        let accounts = parts.accounts((&sessions, &consents));
         let access_tokens = Arc::new(parts.access_tokens(&sessions, config));
         let uptime = Arc::new(Uptime::new(Arc::clone(&parts.store), Arc::clone(clock)));
         let events = Arc::new(EventLog { repository: repository.clone() });
@@ -77,7 +78,8 @@ impl App {
             clock: parts.clock,
             random: parts.random,
             passwords: parts.passwords,
-            throttle: parts.throttle,
+            throttle: parts.throttling.sign_ins,
+            shared_counters: parts.throttling.shared,
             keys: parts.keys,
             clients: parts.clients,
             refusals: parts.refusals,

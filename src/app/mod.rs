@@ -21,6 +21,7 @@ pub mod accounts;
 pub mod admin;
 mod aggregate;
 pub mod assemble;
+mod attempts;
 pub mod authenticate;
 pub mod authorizations;
 pub mod authorize;
@@ -55,6 +56,7 @@ pub mod revoke;
 pub mod scopes;
 mod session_reads;
 pub mod sessions;
+pub mod shared_counters;
 pub mod sign_up;
 mod summaries;
 pub mod sweep;
@@ -87,6 +89,7 @@ use repository::Repository;
 pub use restore::InstallationEpoch;
 pub use scopes::ScopeCatalogue;
 pub use sessions::Sessions;
+pub use shared_counters::SharedCounters;
 pub use sweep::Sweeper;
 pub use tokens::Tokens;
 pub use uptime::Uptime;
@@ -107,6 +110,8 @@ pub struct App {
     pub passwords: Arc<HashingPool>,
     /// Counts failed sign-ins.
     pub throttle: Arc<Throttle>,
+    /// Shares these counters with other nodes, if there can be any.
+    pub shared_counters: Option<Arc<SharedCounters>>,
     /// The keys folder, and what tokens are made with.
     pub keys: Arc<TokenKeys>,
     /// Finds and authenticates clients.

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use super::accounts::Accounts;
+use super::attempts::Reserved;
 use super::error::TokenError;
 use super::refusals::{RefusedSecret, Secret};
 use super::repository::Loaded;
@@ -16,7 +17,7 @@ use crate::password::Password;
 use crate::password::hash::PasswordRecord;
 use crate::password::pool::{Source, Verdict};
 use crate::store::Expected;
-use crate::throttle::{Attempt, Origin, Reservation};
+use crate::throttle::{Attempt, Origin};
 use crate::user::{self, Command, User, vault};
 
 /// Who presents a password, and for what purpose.
@@ -71,34 +72,33 @@ impl Accounts {
         // A text that can't be a password is nobody's; one that is too long is refused before any hash.
         let password = Password::parse(password).map_err(|_| TokenError::Credentials)?;
         let key = self.sign_in_key(typed);
-        let origin = self.throttle.origin(key.as_bytes(), proof.peer);
         let is_sign_in = proof.of == Secret::Password;
-        if let Some(id) = named.filter(|_| is_sign_in && origin.known) {
+        let is_known = || self.sign_ins.origin(key.as_bytes(), proof.peer).known;
+        if let Some(id) = named.filter(|_| is_sign_in && is_known()) {
             self.rate_limits.has_sign_ins_left(id)?;
         }
-        let digest = self.throttle.digest(password.as_bytes());
+        let digest = self.sign_ins.digest(password.as_bytes());
         let attempt = Attempt { account: key.as_bytes(), peer: proof.peer, password: digest };
-        let reservation = self
-            .throttle
-            .reserve(attempt, self.clock.now())
-            .map_err(|throttled| TokenError::Throttled { retry_after: throttled.retry_after })?;
+        let reserved = self.sign_ins.reserve(attempt).await?;
+        // Now this node has heard of every sign-in at another one.
+        let origin = self.sign_ins.origin(key.as_bytes(), proof.peer);
         // Whoever has a session of the account counts as known to it.
         let source = source(Origin { known: origin.known || !is_sign_in, ..origin });
         let (found, verdict) = match self.verify(named, password, source).await {
             Ok(verified) => verified,
             Err(error) => {
-                reservation.abandoned();
+                self.sign_ins.abandoned(reserved).await;
                 return Err(error);
             }
         };
         let Some(account) = found.filter(|account| verdict.matches && account.state.is_active()) else {
-            reservation.failed(self.clock.now());
+            self.sign_ins.failed(reserved);
             return Err(TokenError::Credentials);
         };
         if is_sign_in {
-            self.count_right_sign_in(account.id, origin, reservation)?;
+            self.count_right_sign_in(account.id, origin, reserved).await?;
         } else {
-            reservation.succeeded(self.clock.now());
+            self.sign_ins.succeeded(reserved).await;
         }
         if let Err(error) = self.remember_network(account.id, &key, proof.peer).await {
             tracing::warn!(user.id = %account.id, error = %error, "a network was not remembered");
@@ -111,18 +111,17 @@ impl Accounts {
 
     /// Counts a sign-in whose password was right. From a network that the account does not know, one that comes too
     /// often stays counted as a guess: it was not refused before its hash, so the hashes must be limited by that.
-    fn count_right_sign_in(
+    async fn count_right_sign_in(
         &self,
         id: UserId,
         origin: Origin,
-        reservation: Reservation<'_>,
+        reserved: Reserved<'_>,
     ) -> Result<(), TokenError> {
         let counted = self.rate_limits.count_sign_in(id);
-        let now = self.clock.now();
         if counted.is_ok() || origin.known {
-            reservation.succeeded(now);
+            self.sign_ins.succeeded(reserved).await;
         } else {
-            reservation.failed(now);
+            self.sign_ins.failed(reserved);
         }
         counted
     }
@@ -135,7 +134,7 @@ impl Accounts {
         }
         let name = self.name_of(id).await?;
         if let Some(of_name) = name.map(|name| self.sign_in_key(&name)).filter(|of_name| of_name != key) {
-            self.throttle.remember(of_name.as_bytes(), peer, self.clock.now());
+            self.sign_ins.remember(of_name.as_bytes(), peer).await;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Settings;
 use super::accounts::Accounts;
+use super::attempts::Reserved;
 use super::error::TokenError;
 use super::invitations;
 use super::password_check::source;
@@ -18,7 +19,7 @@ use crate::oauth::{Actor, UserId};
 use crate::password::Password;
 use crate::password::pool::Source;
 use crate::store::{RecordChange, StoreError};
-use crate::throttle::{Attempt, Origin, Reservation};
+use crate::throttle::{Attempt, Origin};
 use crate::user::vault::{self, Invitation};
 use crate::user::{self, Command, Email, Profile, Username};
 
@@ -84,8 +85,8 @@ impl Accounts {
         let email = new.email.as_deref().map(str::parse).transpose()?;
         let display_name = new.display_name.as_deref().map(str::parse).transpose()?;
         Password::parse(&new.password)?;
-        let counted = self.count_sign_up(peer)?;
-        let source = source(Origin { known: false, ..self.throttle.origin(new.name.as_bytes(), peer) });
+        let counted = self.count_sign_up(peer).await?;
+        let source = source(Origin { known: false, ..self.sign_ins.origin(new.name.as_bytes(), peer) });
         let draft = Draft {
             name,
             profile: Profile { email, display_name },
@@ -99,9 +100,9 @@ impl Accounts {
         match &made {
             // Nothing was hashed.
             Err(UserError::Failed(TokenError::Busy { .. } | TokenError::Throttled { .. })) => {
-                counted.abandoned();
+                self.sign_ups.abandoned(counted).await;
             }
-            Ok(_) | Err(_) => counted.failed(self.clock.now()),
+            Ok(_) | Err(_) => self.sign_ups.failed(counted),
         }
         match &made {
             Err(UserError::Invitation) => self.note_refused_sign_up(Secret::Invitation, "invitation", peer),
@@ -208,11 +209,12 @@ impl Accounts {
     }
 
     /// Counts, for the peer's network, a request that costs a hash or reveals whether a name is taken.
-    pub(super) fn count_sign_up(&self, peer: IpAddr) -> Result<Reservation<'_>, UserError> {
+    pub(super) async fn count_sign_up(&self, peer: IpAddr) -> Result<Reserved<'_>, UserError> {
         let attempt = Attempt { account: b"", peer, password: self.sign_ups.digest(b"") };
-        self.sign_ups.reserve(attempt, self.clock.now()).map_err(|throttled| {
-            let error = TokenError::Throttled { retry_after: throttled.retry_after };
-            self.note_refused_sign_up(Secret::SignUp, error.reason(), peer);
+        self.sign_ups.reserve(attempt).await.map_err(|error| {
+            if error.is_about_a_secret() {
+                self.note_refused_sign_up(Secret::SignUp, error.reason(), peer);
+            }
             error.into()
         })
     }

@@ -214,15 +214,16 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
     let keyring = keyring::of(config)?;
     let prepare = if has_store { read_keys } else { make_keys };
     prepare(&keyring, config, &clock).map_err(|error| keyring::failure(&error))?;
-    let OpenedStore { store, id, history, cluster } = store::open(config, accept, Arc::new(give_up)).await?;
+    let OpenedStore { store, id, history, cluster, exchange } =
+        store::open(config, accept, Arc::new(give_up)).await?;
     // In a folder that is not restored together with the data: the data folder of a server whose store is in a database.
     let apart = if config.keys_in == KeysIn::Folder { &config.keys } else { &config.data };
     let position = DataPosition::new(apart, id);
     if !accept.restored {
         position.compare(config, &history)?;
     }
-    let environment =
-        Environment { store, cluster, keyring, clock, random: Random::system(), cost: Cost::RECOMMENDED };
+    let (random, cost) = (Random::system(), Cost::RECOMMENDED);
+    let environment = Environment { store, cluster, exchange, keyring, clock, random, cost };
     let app = App::assemble(config, environment).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok((Arc::new(app), position))
 }
@@ -242,6 +243,12 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Out
             .map_err(store)?;
     }
     app.indexes.prepare().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    // So that the first who signs in need not wait for it.
+    if let Some(shared) = &app.shared_counters
+        && let Err(error) = shared.hear().await
+    {
+        tracing::warn!(error = %error, "not heard yet: what other nodes have told of attempts to sign in");
+    }
     // Where there are several nodes, the one that tells apps does this when it begins.
     if !app.nodes.are_several() {
         app.backchannel_logout.take_up().await.map_err(store)?;

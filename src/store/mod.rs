@@ -31,6 +31,7 @@ use std::time::Duration;
 
 mod change;
 pub mod cluster;
+mod exchange;
 mod history;
 mod key_table;
 pub mod memory;
@@ -44,6 +45,7 @@ pub use self::change::{
     RecordChange, Remove, Summarize,
 };
 pub use self::cluster::Cluster;
+pub use self::exchange::{Exchange, Exchanged, Heard};
 pub use self::history::{History, Lack, Remembered, Term};
 pub use self::key_table::{KeyChanges, KeyRows, KeyTable, KeyTableError};
 pub use self::open::{OpenError, OpenedStore, StoreLocation, StoreSettings, migrate, open};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::memory::MemoryStore;
 use super::postgres::{self, Migrated, Migration, PostgresKeyTable, PostgresSettings, PostgresStore};
 use super::sled::{self, SledOptions, SledStore};
-use super::{Cluster, History, KeyTable, OnFatal, Store, Verification};
+use super::{Cluster, Exchange, History, KeyTable, OnFatal, Store, Verification};
 use crate::clock::Clock;
 
 /// Where a store is, which also says of which kind it is.
@@ -43,6 +43,8 @@ pub struct StoreSettings {
 pub struct OpenedStore {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// How nodes tell each other what is soon forgotten; `None` if only one node can use the store.
+    pub exchange: Option<Arc<dyn Exchange>>,
     /// The store's unique id; it never changes. `None` of a store that does not outlive the process.
     pub id: Option<[u8; 16]>,
     /// Its terms, if it is in a database, and where its log ends.
@@ -149,17 +151,18 @@ pub async fn open(settings: StoreSettings) -> Result<OpenedStore, OpenError> {
             let store = SledStore::open(&folder, options)?;
             let history = History { position: store.stats().position, ..History::default() };
             let id = Some(store.id());
-            Ok(OpenedStore { store: Arc::new(store), id, history, cluster: None })
+            Ok(OpenedStore { store: Arc::new(store), id, history, cluster: None, exchange: None })
         }
         StoreLocation::Postgres(settings) => {
-            let store = PostgresStore::open_with(*settings, accept_restored).await?;
+            let store = Arc::new(PostgresStore::open_with(*settings, accept_restored).await?);
             let (id, history) = (Some(store.id()), store.history());
             let cluster = Some(store.cluster());
-            Ok(OpenedStore { store: Arc::new(store), id, history, cluster })
+            let exchange: Arc<dyn Exchange> = Arc::<PostgresStore>::clone(&store);
+            Ok(OpenedStore { store, id, history, cluster, exchange: Some(exchange) })
         }
         StoreLocation::Memory => {
             let store = Arc::new(MemoryStore::new());
-            Ok(OpenedStore { store, id: None, history: History::default(), cluster: None })
+            Ok(OpenedStore { store, id: None, history: History::default(), cluster: None, exchange: None })
         }
     }
 }

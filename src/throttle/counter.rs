@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use minicbor::bytes::ByteArray;
+use minicbor::encode::Write;
+use minicbor::{Decode, Decoder, Encode, Encoder};
+
 use super::paged::Paged;
 use crate::clock::Timestamp;
 
@@ -140,6 +144,23 @@ const fn failures(level: u32) -> u32 {
 pub(super) struct Key([u64; ROWS]);
 
 const ROWS: usize = 4;
+
+impl<C> Encode<C> for Key {
+    fn encode<W: Write>(
+        &self,
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.bytes(&self.bytes())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Key {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let bytes = ByteArray::<32>::decode(decoder, context)?;
+        Ok(Self::from(<[u8; 32]>::from(bytes)))
+    }
+}
 
 impl From<[u8; 32]> for Key {
     fn from(hash: [u8; 32]) -> Self {

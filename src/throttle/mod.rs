@@ -1,4 +1,4 @@
-//! Limits on guessing passwords. They are counted in this process's memory; no I/O.
+//! Limits on guessing passwords. They are counted in memory; no I/O.
 //!
 //! Every attempt is [reserved](Throttle::reserve) before its password is hashed, and counts as a failure from then on;
 //! only a success or a full hashing queue takes it back. So of a hundred concurrent guesses, no more are hashed than
@@ -42,7 +42,19 @@
 //! - A guess every minute and a half is about a thousand a day at one account; the password policy makes passwords
 //!   strong enough for that. An account that can be signed in to by a name and by an address has a counter for each, so
 //!   twice as many guesses.
-//! - Two processes count separately.
+//! - A process that starts counts anew, unless it shares its counters.
+//!
+//! # Several nodes
+//! Nodes that use one database count together, so that N nodes permit as many guesses as one, exactly. What a node wants
+//! to count, it tells the others as an [`Operation`](operation::Operation) in a log that has one order, and a
+//! [`Replica`](replica::Replica) of the counters applies the log: the same operations in the same order under the same
+//! key, so all nodes count the same. A node decides an attempt of its own when it has applied everything before it. The
+//! time of the log ([`log_clock`]) never goes back. Three things are a node's own: [`Stats`], wrong passwords that are
+//! repeated (passwords are in the log in no form, so a repeat at another node counts as a failure), and what the log no
+//! longer had when the node started.
+//!
+//! Where the nodes have different keys, as when the secret is taken away from which they are derived and one node was
+//! started since, they count apart. Where they have different [`Settings`], each decides by its own.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -54,13 +66,20 @@ pub mod bucket;
 mod counter;
 mod keyed_hash;
 mod known_networks;
+pub mod log_clock;
 mod network;
 #[cfg(test)]
 mod network_tests;
+pub mod operation;
 mod outcome;
 mod paged;
+mod party;
 mod repeats;
+pub mod replica;
+#[cfg(test)]
+mod replica_tests;
 mod settings;
+pub mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -68,11 +87,12 @@ mod tests;
 use counter::Key;
 pub use counter::Limit;
 use keyed_hash::KeyedHash;
-use network::Networks;
+pub use keyed_hash::shared_key;
 pub use network::counted_address;
-pub use outcome::{Stats, Throttled, ThrottledBy};
+pub use outcome::{Permitted, Stats, Throttled, ThrottledBy};
+pub use party::Party;
 pub use settings::Settings;
-use state::{Counted, Met, State, Taken};
+use state::{Counted, Met, State};
 
 /// One attempt to sign in, or to confirm a password elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -134,23 +154,25 @@ impl Throttle {
     /// # Errors
     /// [`Throttled`] if the attempt comes too soon: the caller must answer so and hash nothing.
     pub fn reserve(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<Reservation<'_>, Throttled> {
-        let account = self.account(attempt.account);
-        let networks = Networks::of(&self.hash, attempt.peer);
-        let network = networks.lan;
-        let parts: [&[u8]; 3] = [&account.bytes(), &network.bytes(), &attempt.password.0];
-        let repeat = Key::from(self.hash.hash(b'r', &parts));
-        let met = Met {
-            by_account: network::of_account(&self.hash, self.settings.account, account, networks),
-            by_network: network::of_networks(&self.settings, networks),
+        let party = self.party(attempt.account, attempt.peer);
+        let repeat = self.repeat(&party, attempt.password);
+        let met = self.met(&party);
+        let mut state = self.state();
+        // Checked before the limits: a client that sends the same credentials in another form gets the same answer
+        // again.
+        let counted = if state.repeats.take(repeat, now) {
+            Ok(Counted::Repeat)
+        } else {
+            state.count(&self.settings, &party, met, now)
         };
-        let counted = self.state().count(&self.settings, (account, network, repeat), met, now)?;
-        Ok(Reservation { throttle: self, account, network, repeat, counted })
+        state.stats.note(&counted.as_ref().map(Counted::permitted).map_err(|throttled| *throttled));
+        Ok(Reservation { throttle: self, party, repeat, counted: counted? })
     }
 
     /// Where an attempt comes from. Counts nothing.
     #[must_use]
     pub fn origin(&self, account: &[u8], peer: IpAddr) -> Origin {
-        let (account, networks) = (self.account(account), Networks::of(&self.hash, peer));
+        let Party { account, networks } = self.party(account, peer);
         Origin {
             account: account.narrow(),
             site: networks.site().narrow(),
@@ -162,11 +184,7 @@ impl Throttle {
     /// Makes the network known to another name of an account that has just signed in from it, unless it is known
     /// already.
     pub fn remember(&self, account: &[u8], peer: IpAddr, now: Timestamp) {
-        let (account, networks) = (self.account(account), Networks::of(&self.hash, peer));
-        let mut state = self.state();
-        if state.known_networks.find(account, networks.lan).is_none() {
-            state.known_networks.remember(account, networks.lan, now);
-        }
+        self.remember_party(&self.party(account, peer), now);
     }
 
     /// How many attempts had which outcome since the start.
@@ -175,8 +193,45 @@ impl Throttle {
         self.state().stats
     }
 
-    fn account(&self, account: &[u8]) -> Key {
-        Key::from(self.hash.hash(b'a', &[account]))
+    fn party(&self, account: &[u8], peer: IpAddr) -> Party {
+        Party::of(&self.hash, account, peer)
+    }
+
+    fn repeat(&self, party: &Party, password: PasswordDigest) -> Key {
+        let repeated: [&[u8]; 3] = [&party.account.bytes(), &party.networks.lan.bytes(), &password.0];
+        Key::from(self.hash.hash(b'r', &repeated))
+    }
+
+    fn met(&self, party: &Party) -> Met {
+        Met {
+            by_account: network::of_account(&self.hash, self.settings.account, party.account, party.networks),
+            by_network: network::of_networks(&self.settings, party.networks),
+        }
+    }
+
+    /// Tells the keys of several nodes apart, and nothing else of them.
+    fn key_tag(&self) -> [u8; 8] {
+        self.hash.hash(b'k', &[]).first_chunk().copied().unwrap_or_default()
+    }
+
+    fn count_party(&self, party: &Party, now: Timestamp) -> Result<Counted, Throttled> {
+        let met = self.met(party);
+        self.state().count(&self.settings, party, met, now)
+    }
+
+    fn give_back(&self, party: &Party, counted: &Counted) {
+        self.state().give_back(&self.settings, party, counted);
+    }
+
+    fn know_party(&self, party: &Party, now: Timestamp) {
+        self.state().known_networks.remember(party.account, party.networks.lan, now);
+    }
+
+    fn remember_party(&self, party: &Party, now: Timestamp) {
+        let mut state = self.state();
+        if state.known_networks.find(party.account, party.networks.lan).is_none() {
+            state.known_networks.remember(party.account, party.networks.lan, now);
+        }
     }
 
     /// A poisoned lock is used anyway: each step leaves the counters consistent, so a panic elsewhere does no harm.
@@ -197,8 +252,7 @@ impl fmt::Debug for Throttle {
 #[must_use = "say how the attempt ended"]
 pub struct Reservation<'a> {
     throttle: &'a Throttle,
-    account: Key,
-    network: Key,
+    party: Party,
     repeat: Key,
     counted: Counted,
 }
@@ -207,9 +261,10 @@ impl Reservation<'_> {
     /// The password was right. Undoes what this attempt counted, and makes its network known to the account, with a
     /// counter at zero. No other counter is reset: neither the network's nor the account's counters for strangers.
     pub fn succeeded(self, now: Timestamp) {
-        let mut state = self.throttle.state();
-        self.give_back(&mut state);
-        state.known_networks.remember(self.account, self.network, now);
+        let Self { throttle, party, counted, .. } = self;
+        let mut state = throttle.state();
+        state.give_back(&throttle.settings, &party, &counted);
+        state.known_networks.remember(party.account, party.networks.lan, now);
         state.stats.succeeded = state.stats.succeeded.saturating_add(1);
     }
 
@@ -223,25 +278,9 @@ impl Reservation<'_> {
 
     /// Nothing was hashed, because the pool was busy or the store unavailable. Undoes what was counted.
     pub fn abandoned(self) {
-        let mut state = self.throttle.state();
-        self.give_back(&mut state);
+        let Self { throttle, party, counted, .. } = self;
+        let mut state = throttle.state();
+        state.give_back(&throttle.settings, &party, &counted);
         state.stats.abandoned = state.stats.abandoned.saturating_add(1);
-    }
-
-    fn give_back(&self, state: &mut State) {
-        match &self.counted {
-            Counted::Repeat => {}
-            Counted::KnownNetwork { until } => {
-                if let Some(counter) = state.known_networks.find(self.account, self.network) {
-                    counter.give_back(&self.throttle.settings.known_network, *until);
-                }
-            }
-            Counted::Stranger(taken) => {
-                for Taken { level, until, part, passed_on } in taken {
-                    let parts = (*part, *passed_on);
-                    state.table(level.table).give_back(level.key, &level.limit, parts, *until);
-                }
-            }
-        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use minicbor::{Decode, Encode};
+
 use super::counter::{Key, Limit};
 use super::keyed_hash::KeyedHash;
 use super::settings::Settings;
@@ -21,9 +23,11 @@ pub fn counted_address(peer: IpAddr) -> IpAddr {
 
 /// The networks of one address, as keys. For IPv6: the /64, which is one network in a home; the /56, which one
 /// subscriber has; the /48, which a larger subscriber has. For IPv4 the address is all three.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Networks {
+    #[n(0)]
     pub(super) lan: Key,
+    #[n(1)]
     wider: Option<(Key, Key)>,
 }
 

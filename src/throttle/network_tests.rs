@@ -1,5 +1,6 @@
 //! Networks of IPv6: one subscriber has many addresses, and one provider has many subscribers.
 
+use super::network::Networks;
 use super::tests::{START, after, guess, guess_until_throttled, lan, network, throttle};
 use super::*;
 

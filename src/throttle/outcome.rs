@@ -12,6 +12,13 @@ pub struct Throttled {
     pub by: ThrottledBy,
 }
 
+impl Throttled {
+    /// As seen by a clock that is behind by so much.
+    pub(super) const fn later(self, behind: Duration) -> Self {
+        Self { retry_after: self.retry_after.saturating_add(behind), ..self }
+    }
+}
+
 /// The kind of counter that refused an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThrottledBy {
@@ -40,4 +47,33 @@ pub struct Stats {
     pub failed: u64,
     /// Permitted attempts that were taken back, because nothing was hashed.
     pub abandoned: u64,
+}
+
+impl Stats {
+    /// Counts an attempt that was permitted, or refused.
+    pub(super) const fn note(&mut self, outcome: &Result<Permitted, Throttled>) {
+        let tally = match outcome {
+            Ok(_) => &mut self.reserved,
+            Err(Throttled { by: ThrottledBy::Account, .. }) => &mut self.throttled_by_account,
+            Err(Throttled { by: ThrottledBy::Network, .. }) => &mut self.throttled_by_network,
+        };
+        *tally = tally.saturating_add(1);
+        let also = match outcome {
+            Ok(Permitted::Repeat) => &mut self.repeats,
+            Ok(Permitted::KnownNetwork) => &mut self.known_network,
+            Ok(Permitted::Stranger) | Err(_) => return,
+        };
+        *also = also.saturating_add(1);
+    }
+}
+
+/// Why an attempt may be hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permitted {
+    /// The same wrong password was just counted: it counts nothing.
+    Repeat,
+    /// It comes from a network that the account knows.
+    KnownNetwork,
+    /// It comes from another network.
+    Stranger,
 }

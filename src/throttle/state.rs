@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::counter::{Counter, Key, Limit, ONE, Sketch};
+use super::counter::{ONE, Sketch};
 use super::known_networks::KnownNetworks;
 use super::network::{Level, Table};
-use super::outcome::{Stats, Throttled, ThrottledBy};
+use super::outcome::{Permitted, Stats, Throttled, ThrottledBy};
+use super::party::Party;
 use super::repeats::Repeats;
 use super::settings::Settings;
 use crate::clock::Timestamp;
@@ -16,6 +17,17 @@ pub(super) enum Counted {
     Repeat,
     KnownNetwork { until: Option<Timestamp> },
     Stranger(Vec<Taken>),
+}
+
+impl Counted {
+    /// Why the attempt is permitted.
+    pub(super) const fn permitted(&self) -> Permitted {
+        match self {
+            Self::Repeat => Permitted::Repeat,
+            Self::KnownNetwork { .. } => Permitted::KnownNetwork,
+            Self::Stranger(_) => Permitted::Stranger,
+        }
+    }
 }
 
 /// What a reservation has counted in one counter.
@@ -56,54 +68,61 @@ impl State {
         }
     }
 
+    /// Whether an attempt is permitted. Counts nothing.
+    pub(super) fn look(
+        &mut self,
+        settings: &Settings,
+        party: &Party,
+        met: &Met,
+        now: Timestamp,
+    ) -> Result<(), Throttled> {
+        let known = self.known_networks.find(party.account, party.networks.lan);
+        let (by_account, by_network) = match known {
+            Some(counter) => (counter.wait(&settings.known_network, now), Duration::ZERO),
+            None => (self.wait(&met.by_account, now), self.wait(&met.by_network, now)),
+        };
+        let retry_after = by_account.max(by_network);
+        let by = if by_network > by_account { ThrottledBy::Network } else { ThrottledBy::Account };
+        if retry_after.is_zero() { Ok(()) } else { Err(Throttled { retry_after, by }) }
+    }
+
+    /// Counts an attempt as a failure, if it is permitted.
     pub(super) fn count(
         &mut self,
         settings: &Settings,
-        (account, network, repeat): (Key, Key, Key),
+        party: &Party,
         met: Met,
         now: Timestamp,
     ) -> Result<Counted, Throttled> {
-        // Checked before the limits: a client that sends the same credentials in another form gets the same answer
-        // again.
-        let counted = if self.repeats.take(repeat, now) {
-            self.stats.repeats = self.stats.repeats.saturating_add(1);
-            Counted::Repeat
-        } else if let Some(counter) = self.known_networks.find(account, network) {
-            let counted = Self::count_known(counter, &settings.known_network, now);
-            self.note(counted)?
-        } else {
-            let counted = self.count_stranger(met, now);
-            self.note(counted)?
-        };
-        self.stats.reserved = self.stats.reserved.saturating_add(1);
-        if matches!(counted, Counted::KnownNetwork { .. }) {
-            self.stats.known_network = self.stats.known_network.saturating_add(1);
-        }
-        Ok(counted)
-    }
-
-    fn count_known(counter: &mut Counter, limit: &Limit, now: Timestamp) -> Result<Counted, Throttled> {
-        let wait = counter.wait(limit, now);
-        if wait.is_zero() {
+        self.look(settings, party, &met, now)?;
+        if let Some(counter) = self.known_networks.find(party.account, party.networks.lan) {
+            let limit = &settings.known_network;
             let failures = counter.failures(limit, now).saturating_add(1);
-            Ok(Counted::KnownNetwork { until: counter.count(limit, failures, now) })
-        } else {
-            Err(Throttled { retry_after: wait, by: ThrottledBy::Account })
+            return Ok(Counted::KnownNetwork { until: counter.count(limit, failures, now) });
         }
+        let mut taken = Vec::with_capacity(met.by_account.len().saturating_add(met.by_network.len()));
+        for levels in [met.by_account, met.by_network] {
+            self.count_levels(levels, now, &mut taken);
+        }
+        Ok(Counted::Stranger(taken))
     }
 
-    fn count_stranger(&mut self, met: Met, now: Timestamp) -> Result<Counted, Throttled> {
-        let by_account = self.wait(&met.by_account, now);
-        let by_network = self.wait(&met.by_network, now);
-        if by_account.max(by_network).is_zero() {
-            let mut taken = Vec::with_capacity(met.by_account.len().saturating_add(met.by_network.len()));
-            for levels in [met.by_account, met.by_network] {
-                self.count_levels(levels, now, &mut taken);
+    /// Undoes what was counted.
+    pub(super) fn give_back(&mut self, settings: &Settings, party: &Party, counted: &Counted) {
+        match counted {
+            Counted::Repeat => {}
+            Counted::KnownNetwork { until } => {
+                if let Some(counter) = self.known_networks.find(party.account, party.networks.lan) {
+                    counter.give_back(&settings.known_network, *until);
+                }
             }
-            return Ok(Counted::Stranger(taken));
+            Counted::Stranger(taken) => {
+                for Taken { level, until, part, passed_on } in taken {
+                    let counted = (*part, *passed_on);
+                    self.table(level.table).give_back(level.key, &level.limit, counted, *until);
+                }
+            }
         }
-        let by = if by_network > by_account { ThrottledBy::Network } else { ThrottledBy::Account };
-        Err(Throttled { retry_after: by_account.max(by_network), by })
     }
 
     /// The longest wait that one of the counters asks for.
@@ -131,22 +150,11 @@ impl State {
         }
     }
 
-    pub(super) const fn table(&mut self, table: Table) -> &mut Sketch {
+    const fn table(&mut self, table: Table) -> &mut Sketch {
         match table {
             Table::Accounts => &mut self.accounts,
             Table::Sources => &mut self.sources,
             Table::Networks => &mut self.networks,
         }
-    }
-
-    fn note(&mut self, counted: Result<Counted, Throttled>) -> Result<Counted, Throttled> {
-        if let Err(Throttled { by, .. }) = &counted {
-            let tally = match by {
-                ThrottledBy::Account => &mut self.stats.throttled_by_account,
-                ThrottledBy::Network => &mut self.stats.throttled_by_network,
-            };
-            *tally = tally.saturating_add(1);
-        }
-        counted
     }
 }

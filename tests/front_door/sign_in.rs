@@ -1,6 +1,7 @@
 //! The password grant: who can sign in, who can't, and what an attempt costs.
 
 mod hashing;
+mod nodes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::oauth::ids::InvalidText;
 use crate::password::hash::Cost;
 use crate::random::{NoRandomness, Random};
-use crate::store::{Cluster, Store};
+use crate::store::{Cluster, Exchange, Store};
 use crate::token::{KeyError, Keyring};
 
 /// What the services need besides the configuration.
@@ -18,6 +18,8 @@ pub struct Environment {
     pub keyring: Keyring,
     /// The nodes that share them; `None` if there is only this process.
     pub cluster: Option<Arc<dyn Cluster>>,
+    /// How nodes tell each other of attempts to sign in; `None` if there is one node.
+    pub exchange: Option<Arc<dyn Exchange>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

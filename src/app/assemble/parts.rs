@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use super::environment::{AssembleError, Environment};
 use super::keys::{hash_peppers, key_life, secret_lead_time};
-use super::settings::{limits, sign_up_limits};
+use super::throttling::Throttling;
 use crate::app::account_rate_limits::AccountRateLimits;
 use crate::app::backchannel_logout::{DeliveryCounts, Requests};
 use crate::app::keys::codec;
@@ -19,7 +19,7 @@ use crate::config::{AccessTokenType, Config};
 use crate::password::pool::{HashingPool, PoolOptions};
 use crate::random::Random;
 use crate::store::Store;
-use crate::throttle::Throttle;
+use crate::throttle::operation::Counters;
 use crate::token::{IfMissing, Peppers, RefreshSecrets, SigningKeys, Verifier};
 
 /// What several services share.
@@ -31,7 +31,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Random,
     pub(super) passwords: Arc<HashingPool>,
-    pub(super) throttle: Arc<Throttle>,
+    pub(super) throttling: Throttling,
     pub(super) keys: Arc<TokenKeys>,
     pub(super) clients: Arc<Clients>,
     pub(super) refusals: Arc<RefusalLog>,
@@ -47,7 +47,7 @@ impl Parts {
         settings: &Arc<Settings>,
         environment: Environment,
     ) -> Result<Self, AssembleError> {
-        let Environment { store, cluster, keyring, clock, random, cost } = environment;
+        let Environment { store, cluster, exchange, keyring, clock, random, cost } = environment;
         let described = (config.server.name.as_deref(), config.shared_sections());
         let nodes = Nodes::new(cluster, Arc::clone(&store), described, Arc::clone(&clock), &random)?;
         let nodes = Arc::new(nodes);
@@ -66,7 +66,7 @@ impl Parts {
         let due = clock.now().before(secret_lead_time);
         Ok(Self {
             passwords: Arc::clone(&passwords),
-            throttle: Arc::new(Throttle::new(limits(config), &random.bytes()?)),
+            throttling: Throttling::new(config, exchange, &peppers, (&clock, &random))?,
             keys: Arc::new(TokenKeys {
                 codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true, due))),
                 signing: Arc::new(signing),
@@ -136,24 +136,20 @@ impl Parts {
         })
     }
 
-    pub(super) fn accounts(
-        &self,
-        (sessions, consents): (&Arc<Sessions>, &Arc<Consents>),
-        config: &Config,
-    ) -> Result<Arc<Accounts>, AssembleError> {
-        Ok(Arc::new(Accounts {
+    pub(super) fn accounts(&self, (sessions, consents): (&Arc<Sessions>, &Arc<Consents>)) -> Arc<Accounts> {
+        Arc::new(Accounts {
             repository: self.repository.clone(),
             sessions: Arc::clone(sessions),
             consents: Arc::clone(consents),
             passwords: Arc::clone(&self.passwords),
-            throttle: Arc::clone(&self.throttle),
-            sign_ups: Throttle::new(sign_up_limits(config), &self.random.bytes()?),
+            sign_ins: self.throttling.attempts(Counters::SignIns),
+            sign_ups: self.throttling.attempts(Counters::SignUps),
             rate_limits: Arc::clone(&self.rate_limits),
             refusals: Arc::clone(&self.refusals),
             settings: Arc::clone(&self.settings),
             clock: Arc::clone(&self.clock),
             random: self.random.clone(),
-        }))
+        })
     }
 
     pub(super) fn backchannel_logout(&self) -> BackchannelLogout {
@@ -206,7 +202,7 @@ impl Parts {
             logins: Arc::clone(&self.login_outcomes),
             deliveries: Arc::clone(&self.deliveries),
             passwords: Arc::clone(&self.passwords),
-            throttle: Arc::clone(&self.throttle),
+            throttle: Arc::clone(&self.throttling.sign_ins),
             sweeper: Arc::clone(sweeper),
             nodes: Arc::clone(&self.nodes),
             repository: self.repository.clone(),

@@ -31,6 +31,7 @@ mod check;
 mod checksum;
 mod cluster;
 mod connect;
+mod exchange;
 mod failure;
 mod group;
 mod hosts;
@@ -99,6 +100,8 @@ pub struct PostgresStore {
     lookups: Arc<Lookups>,
     writers: Arc<Links>,
     cluster: Arc<PostgresCluster>,
+    /// For the nodes' exchange, so that nothing else waits for it.
+    exchange: Links,
     queue: mpsc::Sender<Job>,
     counters: Arc<Counters>,
     /// Dropping them ends the connections.
@@ -134,6 +137,7 @@ impl PostgresStore {
         }
         let links = Links::open(&connector, 1, &mut tasks).await?;
         let cluster = Arc::new(PostgresCluster::new(connector.settings(), links));
+        let exchange = Links::open(&connector, 1, &mut tasks).await?;
         let (queue, incoming) = mpsc::channel(QUEUE);
         let gatherer = Arc::new(tokio::sync::Mutex::new(Gatherer::new(incoming)));
         let counters = Arc::<Counters>::default();
@@ -149,7 +153,18 @@ impl PostgresStore {
         }
         tasks.spawn(pulse::keep(Arc::clone(&writers), Arc::clone(&connector)));
         let id = connector.known().store().unwrap_or_default();
-        Ok(Self { id, connector, readers, lookups, writers, cluster, queue, counters, _tasks: tasks })
+        Ok(Self {
+            id,
+            connector,
+            readers,
+            lookups,
+            writers,
+            cluster,
+            exchange,
+            queue,
+            counters,
+            _tasks: tasks,
+        })
     }
 
     /// Whether there is a store in the schema that has been used. One that has never had an event needs no keys of before.

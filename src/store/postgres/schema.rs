@@ -13,6 +13,7 @@ const VERSIONS: [&[&str]; 1] = [&[
     include_str!("schema/1_terms.sql"),
     include_str!("schema/1_keys.sql"),
     include_str!("schema/1_nodes.sql"),
+    include_str!("schema/1_throttle.sql"),
 ]];
 
 /// In each schema, one row a version. `oldest_program` is the oldest version whose programs can work with it.

@@ -16,6 +16,7 @@ pub(super) enum Query {
     Remove,
     Summarize,
     Pulse,
+    Exchange,
 }
 
 /// The texts of the statements, for one schema.
@@ -29,6 +30,7 @@ pub(super) struct Statements {
     remove: String,
     summarize: String,
     pulse: String,
+    exchange: String,
 }
 
 /// The names of the nodes that answer requests; null if there is none.
@@ -49,7 +51,9 @@ impl Query {
     pub(super) const fn is_change(self) -> bool {
         match self {
             Self::Append | Self::Remove | Self::Summarize | Self::Pulse => true,
-            Self::Load | Self::ReadStream | Self::ReadLog | Self::Record | Self::Scan => false,
+            Self::Load | Self::ReadStream | Self::ReadLog | Self::Record | Self::Scan | Self::Exchange => {
+                false
+            }
         }
     }
 
@@ -87,6 +91,7 @@ impl Query {
                 Type::BOOL_ARRAY,
             ],
             Self::Pulse => &[],
+            Self::Exchange => &[Type::BYTEA, Type::INT8, Type::BYTEA],
         }
     }
 }
@@ -122,6 +127,10 @@ impl Statements {
                 "SELECT heirloom.summarize_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             ),
             pulse: change("SELECT heirloom.pulse_1($1, $2, $3)"),
+            exchange: change(
+                "SELECT present_era, written, newest, numbers, entries
+                 FROM heirloom.exchange_1($1, $2, $3, $4, $5, $6)",
+            ),
         }
     }
 
@@ -136,6 +145,7 @@ impl Statements {
             Query::Remove => &self.remove,
             Query::Summarize => &self.summarize,
             Query::Pulse => &self.pulse,
+            Query::Exchange => &self.exchange,
         }
     }
 }

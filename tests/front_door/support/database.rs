@@ -9,7 +9,7 @@ use heirloom::store::cluster::{Cluster, Heartbeat, NodeId, Standing};
 use heirloom::store::memory::MemoryStore;
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::sled::SledStore;
-use heirloom::store::{Store, StoreFuture};
+use heirloom::store::{Exchange, Store, StoreFuture};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
@@ -30,10 +30,10 @@ impl Database {
         Self { settings: Arc::new(postgres_server::settings()), clock, said: Arc::default() }
     }
 
-    pub(super) async fn open(&self) -> (Arc<dyn Store>, Option<Arc<dyn Cluster>>) {
-        let store = PostgresStore::open((*self.settings).clone()).await.unwrap();
+    async fn open(&self) -> Opened {
+        let store = Arc::new(PostgresStore::open((*self.settings).clone()).await.unwrap());
         let cluster = ByTheClock { inner: store.cluster(), database: self.clone() };
-        (Arc::new(store), Some(Arc::new(cluster)))
+        (Arc::<PostgresStore>::clone(&store), Some(Arc::new(cluster)), Some(store))
     }
 
     /// Carries out SQL that no node does.
@@ -87,16 +87,20 @@ impl Cluster for ByTheClock {
     }
 }
 
+/// A store, the nodes on it, and what they tell each other by; the latter two if it can have several.
+type Opened = (Arc<dyn Store>, Option<Arc<dyn Cluster>>, Option<Arc<dyn Exchange>>);
+
 impl Setup {
-    /// Opens the store, with the nodes on it.
-    pub(super) async fn open(&self) -> (Arc<dyn Store>, Option<Arc<dyn Cluster>>) {
+    /// Opens the store.
+    pub(super) async fn open(&self) -> Opened {
         match &self.elsewhere {
-            Some(Elsewhere::Memory(memory)) => (Arc::<MemoryStore>::clone(memory), None),
+            Some(Elsewhere::Memory(memory)) => (Arc::<MemoryStore>::clone(memory), None, None),
             Some(Elsewhere::Postgres(settings)) => {
-                (Arc::new(PostgresStore::open((**settings).clone()).await.unwrap()), None)
+                let store = Arc::new(PostgresStore::open((**settings).clone()).await.unwrap());
+                (Arc::<PostgresStore>::clone(&store), None, Some(store))
             }
             Some(Elsewhere::Shared(database)) => database.open().await,
-            None => (Arc::new(SledStore::open(&self.config.data, self.sled.clone()).unwrap()), None),
+            None => (Arc::new(SledStore::open(&self.config.data, self.sled.clone()).unwrap()), None, None),
         }
     }
 

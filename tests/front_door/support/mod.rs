@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod codes;
 pub(crate) mod database;
 mod keys;
+mod nodes;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres_server;
 pub(crate) mod receiver;
@@ -150,7 +151,7 @@ impl Setup {
         if self.config.issuer.ends_with(":0") {
             self.config.issuer = format!("http://{address}");
         }
-        let (store, cluster) = self.open().await;
+        let (store, cluster, exchange) = self.open().await;
         let store = match self.store {
             Some(around) => around(store),
             None => store,
@@ -158,6 +159,7 @@ impl Setup {
         let environment = Environment {
             store,
             cluster,
+            exchange,
             keyring: self.keyring.clone().unwrap_or_else(|| Keyring::in_folder(&self.config.keys)),
             clock: Arc::<ManualClock>::clone(&self.clock),
             random: Random::system(),
