@@ -168,12 +168,13 @@ async fn heartbeats_and_changes_do_not_wait_for_each_other() {
 async fn restored_data_are_not_accepted_while_a_node_answers() {
     let settings = postgres_server::settings();
     let (store, cluster) = open(&settings).await;
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
     cluster.beat(heartbeat(1, &[])).await.unwrap();
     let refused = PostgresStore::open_with(settings.clone(), true).await.unwrap_err().to_string();
     assert!(refused.contains("node 1") && refused.contains("nothing was changed"), "{refused}");
     let again = PostgresStore::open(settings.clone()).await.unwrap();
     assert_eq!(again.record(RecordKey::restored()).await.unwrap(), None, "a plain start ends nothing");
-    assert_eq!(store.history(), again.history());
+    assert_eq!(again.history().position, 1);
     // One that begins, and does not answer yet, is no reason; nor is one that has gone.
     cluster.beat(Heartbeat { answers: false, ..heartbeat(1, &[]) }).await.unwrap();
     let accepted = PostgresStore::open_with(settings, true).await.unwrap();
