@@ -31,6 +31,7 @@ pub mod browsers;
 pub mod certificate;
 pub mod clients;
 pub mod clock_guard;
+mod companions;
 pub mod consents;
 pub mod devices;
 pub mod error;

@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 
 use super::aggregate::Aggregate;
 use super::backchannel_logout::outbox;
+use super::companions::KnownCompanions;
 use super::error::TokenError;
 use super::nodes::node_clock::NodeClock;
-use super::session_reads::KnownCompanions;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::consent::{Consent, ConsentId};
