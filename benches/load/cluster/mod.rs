@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use self::database::Database;
-use self::nodes::Cluster;
+use self::nodes::{Cluster, SESSIONS};
 use self::table::{Figures, Table};
 use super::chain::Pool;
 use super::drive::Stage;
@@ -34,8 +34,6 @@ use super::seed::seed;
 use super::server::Server;
 use super::target::Target;
 
-/// How many sessions there are at each place.
-const SESSIONS: usize = 1000;
 /// The numbers of connections.
 const CONNECTIONS: [usize; 2] = [16, 64];
 /// The most nodes on one database.

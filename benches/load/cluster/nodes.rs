@@ -17,9 +17,11 @@ use super::super::seed::seed;
 use super::super::server::{Server, machine_cpu_seconds, own_cpu_seconds};
 use super::super::target::Target;
 use super::super::work::Work;
-use super::SESSIONS;
 use super::database::Database;
 use super::table::Figures;
+
+/// How many sessions there are at each place.
+pub(crate) const SESSIONS: usize = 1000;
 
 /// The installations of the nodes, and the chains of their sessions.
 pub(crate) struct Cluster {
