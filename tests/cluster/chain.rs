@@ -48,7 +48,7 @@ impl Chain {
         let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
         match chain.ask(shared, node, &form).await {
             Outcome::Tokens(token) => chain.newest = token,
-            other => panic!("{other:?}"),
+            other @ (Outcome::Unknown | Outcome::Refused(_)) => panic!("{other:?}"),
         }
         chain
     }
@@ -117,7 +117,9 @@ impl Chain {
                 Outcome::Unknown if began.elapsed() < PATIENCE / 3 => {
                     tokio::time::sleep(Duration::from_millis(25)).await;
                 }
-                outcome => tokens.push(outcome),
+                outcome @ (Outcome::Tokens(_) | Outcome::Unknown | Outcome::Refused(_)) => {
+                    tokens.push(outcome);
+                }
             }
         }
         let Outcome::Tokens(first) = tokens[0].clone() else { panic!("an acknowledged token: {tokens:?}") };
