@@ -223,7 +223,7 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
         position.compare(config, &history)?;
     }
     let (random, cost) = (Random::system(), Cost::RECOMMENDED);
-    let environment = Environment { store, cluster, exchange, keyring, clock, random, cost };
+    let environment = Environment { store, keyring, cluster, exchange, clock, random, cost };
     let app = App::assemble(config, environment).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok((Arc::new(app), position))
 }

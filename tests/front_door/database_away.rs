@@ -1,6 +1,8 @@
 //! The database's server is killed, and comes back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::support::Server;
 use crate::support::postgres_server::PostgresServer;

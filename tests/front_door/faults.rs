@@ -150,7 +150,7 @@ fn damaged<T>() -> Result<T, StoreError> {
 /// says that there was an outage, as a store does whose process outlives it.
 pub(crate) struct Away {
     pub(crate) inner: Arc<dyn Store>,
-    pub(crate) away: Arc<AtomicBool>,
+    pub(crate) broken: Arc<AtomicBool>,
     pub(crate) outages: Arc<AtomicUsize>,
 }
 
@@ -158,7 +158,7 @@ impl Away {
     fn append_unheard(&self, append: Append) -> StoreFuture<'_, Appended> {
         Box::pin(async move {
             let appended = self.inner.append(append).await;
-            if !self.away.load(Ordering::SeqCst) {
+            if !self.broken.load(Ordering::SeqCst) {
                 return appended;
             }
             self.outages.fetch_add(1, Ordering::SeqCst);
@@ -168,7 +168,7 @@ impl Away {
 
     fn load_if_there(&self, stream: StreamId) -> StoreFuture<'_, Option<Snapshot>> {
         // Until an append has been lost, reads are answered.
-        let is_away = self.away.load(Ordering::SeqCst) && self.outages.load(Ordering::SeqCst) > 0;
+        let is_away = self.broken.load(Ordering::SeqCst) && self.outages.load(Ordering::SeqCst) > 0;
         if is_away { Box::pin(async { nobody_knows() }) } else { self.inner.load(stream) }
     }
 

@@ -52,7 +52,7 @@ async fn an_outage_of_the_store_does_not_use_up_the_retry_window() {
     let (away, outages) = (Arc::new(AtomicBool::new(false)), Arc::default());
     let (switch, counted) = (Arc::clone(&away), Arc::clone(&outages));
     let server = Server::with(move |setup| {
-        let around = move |inner| Away { inner, away: switch, outages: counted };
+        let around = move |inner| Away { inner, broken: switch, outages: counted };
         setup.store = Some(Box::new(move |inner| Arc::new(around(inner))));
     })
     .await;

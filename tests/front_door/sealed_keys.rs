@@ -95,18 +95,18 @@ async fn nodes_that_start_at_once_share_keys_and_publish_a_new_one_before_any_si
     let nodes = cluster.start().await;
     let (published, first) = kids(&nodes[0]).await;
     assert_eq!(kids(&nodes[1]).await, (published.clone(), first.clone()));
-    assert_eq!(published, [first.clone()]);
+    assert_eq!(published, std::slice::from_ref(&first));
 
     let watches =
         nodes.each_ref().map(|node| tokio::spawn(Arc::clone(&node.app.keys).watch(Duration::from_millis(5))));
     let rotated = cluster.keyring(7).rotate_signing(SigningAlgorithm::Es256, NOW).unwrap().kid.to_string();
     for node in &nodes {
-        let publishes = async {
+        let until_published = async {
             while kids(node).await != (vec![first.clone(), rotated.clone()], first.clone()) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), publishes).await.expect("the node follows");
+        tokio::time::timeout(Duration::from_secs(20), until_published).await.expect("the node follows");
     }
     cluster.clock.advance(Duration::from_hours(2) + Duration::from_secs(2));
     for node in &nodes {
@@ -238,7 +238,7 @@ fn shows(dump: &str, text: &str, bytes: &[u8]) -> bool {
     let in_text = lines.flat_map(|line| (0..=line.len() - 12).map(move |at| &line[at..at + 12]));
     let text_lines = text.lines().filter(|line| !line.starts_with('-'));
     let text_in_hex = text_lines.flat_map(|line| line.as_bytes().windows(12).map(hex));
-    let mut in_hex = bytes.windows(12).map(hex).chain(text_in_hex);
+    let in_hex = bytes.windows(12).map(hex).chain(text_in_hex);
     let raw = dump.as_bytes();
     let as_they_are = || bytes.windows(12).any(|part| raw.windows(12).any(|there| there == part));
     in_text.into_iter().any(|part| dump.contains(part))
@@ -249,7 +249,9 @@ fn shows(dump: &str, text: &str, bytes: &[u8]) -> bool {
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
-    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
     text
 }
 
