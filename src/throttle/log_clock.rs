@@ -2,7 +2,7 @@
 //!
 //! An operation takes place when its node's clock says, but not before the one before it. So clocks that differ by some
 //! seconds make nobody wait for less than one clock would, and for longer by at most that difference. A clock that is
-//! behind by more than [`CLOCKS_DIFFER`] was set back, or another one is wrong: from then on only its progress counts.
+//! behind by more than `CLOCKS_DIFFER` was set back, or another one is wrong: from then on only its progress counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
