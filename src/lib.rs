@@ -35,7 +35,7 @@
 //! | [`cli`] | one file a command: `dev`, `serve`, `openapi`, `keys`, `user`, `client`, `session` |
 //! | [`config`] | the configuration: typed, and checked whole before anything starts |
 //! | [`http`] | the listener with its limits, the layers that every request goes through, and the endpoints, a folder a family; the only place that knows status codes |
-//! | [`app`] | the use cases, in services that own only what they use: [`app::grants`], [`app::tokens`], [`app::clients`], [`app::accounts`], [`app::sessions`], [`app::backchannel_logout`], [`app::admin`], [`app::sweep`], [`app::keys`], [`app::metrics`]; how aggregates are loaded and appended, [`app::repository`]; how everything is put together, [`app::assemble`] |
+//! | [`app`] | the use cases, in services that own only what they use: [`app::grants`], [`app::tokens`], [`app::clients`], [`app::accounts`], [`app::sessions`], [`app::backchannel_logout`], [`app::admin`], [`app::sweep`], [`app::keys`], [`app::nodes`], [`app::metrics`]; how aggregates are loaded and appended, [`app::repository`]; how everything is put together, [`app::assemble`] |
 //! | [`session`] | the aggregate of one sign-in on one device; the ten rows of its rules are in [`session::decide`](mod@session::decide) |
 //! | [`login`], [`consent`] | the aggregates of a person signed in at the own pages, and of what a person allowed a client |
 //! | [`user`], [`client`], [`installation`] | the other aggregates |
