@@ -60,5 +60,14 @@ pub(super) async fn syncs(settings: &PostgresSettings) -> i64 {
     } else {
         "SELECT wal_sync FROM pg_stat_wal"
     };
-    client.query_one(syncs, &[]).await.unwrap().get(0)
+    let mut synced: i64 = client.query_one(syncs, &[]).await.unwrap().get(0);
+    // Before version 15 a process of its own collects what they report, and tells it at most twice a second.
+    while version.get::<_, i32>(0) < 150_000 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = client.query_one(syncs, &[]).await.unwrap().get(0);
+        if std::mem::replace(&mut synced, now) == now {
+            break;
+        }
+    }
+    synced
 }
