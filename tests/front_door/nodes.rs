@@ -18,7 +18,7 @@ async fn the_embedded_store_has_one_node_which_does_all() {
     let nodes = office.get("/admin/nodes").await;
     let [node] = nodes.json["nodes"].as_array().unwrap().as_slice() else { panic!("{}", nodes.text) };
     assert_eq!(
-        (&node["this"], &node["state"], &node["answers"]),
+        (&node["current"], &node["state"], &node["answers"]),
         (&json!(true), &json!("live"), &json!(true))
     );
     assert_eq!(node["leases"], json!(["sweeper", "logout_deliveries", "indexes"]));
@@ -46,8 +46,8 @@ async fn administrators_see_all_nodes_and_in_what_they_differ() {
 
     let nodes = office.get("/admin/nodes").await;
     let [one, second] = nodes.json["nodes"].as_array().unwrap().as_slice() else { panic!("{}", nodes.text) };
-    assert_eq!((&one["name"], &one["this"], &one["answers"]), (&json!("one"), &json!(true), &json!(true)));
-    assert_eq!((&second["name"], &second["this"]), (&json!("other"), &json!(false)));
+    assert_eq!((&one["name"], &one["current"], &one["answers"]), (&json!("one"), &json!(true), &json!(true)));
+    assert_eq!((&second["name"], &second["current"]), (&json!("other"), &json!(false)));
     assert_eq!((&second["state"], &second["answers"]), (&json!("live"), &json!(false)), "it begins");
     assert_eq!(second["clock_ahead_milliseconds"], 700);
     // Not where it listens, nor how long it drains: clients and tokens.

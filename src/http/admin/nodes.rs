@@ -43,7 +43,7 @@ struct Node {
     /// The version of heirloom.
     version: String,
     /// Whether it is the node that answers this.
-    this: bool,
+    current: bool,
     /// Whether it lives.
     state: NodeLiveness,
     /// Whether it answers requests. It does not while it starts, nor while its clock differs too much from the others'.
@@ -74,7 +74,7 @@ impl Example for NodeList {
             id: "4f1d1e4dd1f04c1d9be3a5b0c7a6f2aa".to_owned(),
             name: "auth-1".to_owned(),
             version: "0.1.0".to_owned(),
-            this: true,
+            current: true,
             state: NodeLiveness::Live,
             answers: true,
             started_at: "2026-01-31T12:00:00.000Z".to_owned(),
@@ -96,7 +96,7 @@ impl From<ListedNode> for Node {
             id: node.id.to_string(),
             name: node.name,
             version: node.version,
-            this: node.is_this,
+            current: node.is_this,
             state: if node.is_live { NodeLiveness::Live } else { NodeLiveness::Silent },
             answers: node.answers,
             started_at: node.started.to_string(),
