@@ -5,8 +5,8 @@
 //! - whether its version or its configuration differ from theirs, which it logs;
 //! - whether its clock agrees with theirs: see [`node_clock`];
 //! - the *leases* that it holds. What one node does at a time (sweeping, telling apps of logouts) it does only while it
-//!   holds the lease. Everything that it does then names the version on which it was decided, so two at once for a moment
-//!   do no harm.
+//!   holds the lease. Two at once for a moment do no harm: a sweep names the version on which it was decided, and an app
+//!   may be told twice of a logout.
 //!
 //! An embedded store has one process, which holds all leases.
 
