@@ -218,7 +218,7 @@ async fn a_stolen_database_has_no_key_in_it() {
     for entry in std::fs::read_dir(folder.path().join("keys")).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('-')).collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("-----")).collect();
         let base64 = lines.concat();
         let bytes = STANDARD.decode(&base64).or_else(|_| URL_SAFE_NO_PAD.decode(&base64)).unwrap();
         assert!(shows(&hex(&bytes), &text, &bytes), "the search itself");
@@ -234,9 +234,9 @@ async fn a_stolen_database_has_no_key_in_it() {
 /// Whether 12 bytes of a key in a row are in a dump: as the text of its file, as they are, or either in hexadecimal, as
 /// `pg_dump` writes binary values.
 fn shows(dump: &str, text: &str, bytes: &[u8]) -> bool {
-    let lines = text.lines().filter(|line| !line.starts_with('-') && line.len() >= 12);
+    let lines = text.lines().filter(|line| !line.starts_with("-----") && line.len() >= 12);
     let in_text = lines.flat_map(|line| (0..=line.len() - 12).map(move |at| &line[at..at + 12]));
-    let text_lines = text.lines().filter(|line| !line.starts_with('-'));
+    let text_lines = text.lines().filter(|line| !line.starts_with("-----"));
     let text_in_hex = text_lines.flat_map(|line| line.as_bytes().windows(12).map(hex));
     let in_hex = bytes.windows(12).map(hex).chain(text_in_hex);
     let raw = dump.as_bytes();
