@@ -78,6 +78,14 @@ impl Clients {
         candidates
     }
 
+    /// Whether every reading names a client that the configuration declares, so that the store need not be read.
+    #[must_use]
+    pub fn are_declared(&self, readings: &[Credentials]) -> bool {
+        readings
+            .iter()
+            .all(|reading| reading.id.parse().is_ok_and(|id: ClientId| self.declared.find(&id).is_some()))
+    }
+
     async fn named(&self, id: &ClientId, before: &[Candidate]) -> Named {
         if let Some(declared) = self.declared.find(id) {
             return Named::Declared(declared);

@@ -8,10 +8,12 @@ use heirloom::oauth::Actor;
 use heirloom::store::{
     Append, Appended, RecordKey, RecordedEvent, Remove, Snapshot, Store, StoreFuture, StreamId, Summarize,
 };
+use serde_json::json;
 use tokio::sync::{Notify, oneshot};
 
+use crate::admin::Office;
 use crate::support::codes::Ask;
-use crate::support::{Answer, CONFIDENTIAL, SECRET, Server, Setup};
+use crate::support::{Answer, CONFIDENTIAL, SECRET, Server, Setup, USER};
 
 /// A store that many nodes might share, whose calls wait for each other.
 struct Distant {
@@ -163,6 +165,28 @@ async fn a_refresh_takes_two_round_trips_and_three_for_a_session_that_this_node_
     let (server, line) = restart(server).await;
     let (third, trips) = line.round_trips(server.refresh(&second.refresh_token())).await;
     assert_eq!((third.status, trips), (200, vec!["c i s".into(), "u".into(), "append-s".into()]));
+}
+
+/// A client that an administrator registered must be looked up; `record` is its secrets.
+#[tokio::test]
+async fn a_refresh_of_a_registered_client_takes_no_more() {
+    let (server, line) = server().await;
+    let office = Office::on(server).await;
+    let new = json!({"id": "tv", "type": "public", "scopes": ["read"]});
+    assert_eq!(office.post("/admin/clients", new).await.status, 201);
+    let server = &office.server;
+    let refresh = async |token: &str| {
+        server.post(&[("grant_type", "refresh_token"), ("client_id", "tv"), ("refresh_token", token)]).await
+    };
+    let form = [("grant_type", "password"), ("client_id", "tv"), ("username", USER.0), ("password", USER.1)];
+    let mut token = server.post(&form).await.refresh_token();
+    for expected in [&["c i record s", "u", "append-s"][..], &["c i record s u", "append-s"]] {
+        let (answer, trips) = line.round_trips(refresh(&token)).await;
+        assert_eq!((answer.status, trips), (200, expected.iter().map(|trip| (*trip).to_owned()).collect()));
+        token = answer.refresh_token();
+    }
+    let (refused, trips) = line.round_trips(refresh("hrt_invented")).await;
+    assert_eq!((refused.outcome(), trips), ((400, "invalid_grant"), vec!["c record".to_owned()]));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
+use super::read_ahead::ReadAhead;
 use crate::oauth::{Audience, GrantType, Scope};
 
 /// The parameters of a token request, without the client's credentials.
@@ -22,6 +23,9 @@ pub trait TokenForm {
     /// # Errors
     /// If it is not there, or twice.
     fn refresh_token(&mut self) -> Result<Zeroizing<String>, Self::Error>;
+
+    /// What was read for the refresh token while the client was looked up.
+    fn read_ahead(&mut self) -> Option<Box<ReadAhead>>;
 
     /// The device's `User-Agent` header.
     fn user_agent(&self) -> Option<String>;

@@ -7,6 +7,7 @@ use self::authorization_code::{CodeGrant, CodeRequest};
 use self::client_credentials::{ClientCredentialsGrant, ClientCredentialsRequest};
 use self::form::{FormError, Target, TokenForm};
 use self::password::{PasswordGrant, PasswordRequest};
+use self::read_ahead::ReadAhead;
 use self::refresh::{RefreshGrant, RefreshRequest};
 use super::Settings;
 use super::authenticate::AuthenticatedClient;
@@ -20,6 +21,7 @@ pub mod authorization_code;
 pub mod client_credentials;
 pub mod form;
 pub mod password;
+pub mod read_ahead;
 pub mod refresh;
 
 /// A request at the token endpoint, without the client's credentials.
@@ -44,6 +46,12 @@ pub struct Grants {
 }
 
 impl Grants {
+    /// Reads what a refresh by this token is decided on, while the client is looked up; nothing if it is not a token of
+    /// this server.
+    pub async fn read_ahead(&self, refresh_token: &str) -> Option<Box<ReadAhead>> {
+        self.refresh_token.read_ahead(refresh_token).await
+    }
+
     /// Answers a request of a client that has proved who it is, and counts how it ended.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! The refresh token grant (RFC 6749 §6).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::form::{Target, TokenForm};
+use super::read_ahead::{Read, ReadAhead};
 use crate::app::authenticate::AuthenticatedClient;
 use crate::app::clients::Clients;
 use crate::app::error::TokenError;
@@ -28,11 +29,12 @@ use crate::user::User;
 pub struct RefreshRequest {
     refresh_token: Zeroizing<String>,
     target: Target,
+    read_ahead: Option<Box<ReadAhead>>,
 }
 
 impl RefreshRequest {
     pub(super) fn parse<F: TokenForm>(form: &mut F, target: Target) -> Result<Self, F::Error> {
-        Ok(Self { refresh_token: form.refresh_token()?, target })
+        Ok(Self { refresh_token: form.refresh_token()?, target, read_ahead: form.read_ahead() })
     }
 }
 
@@ -58,6 +60,17 @@ pub struct RefreshGrant {
 }
 
 impl RefreshGrant {
+    /// Reads what a refresh by this token is decided on, whoever the client is; nothing if it is not a token of this
+    /// server.
+    pub(super) async fn read_ahead(&self, refresh_token: &str) -> Option<Box<ReadAhead>> {
+        let session = self.keys.codec().decode(refresh_token).ok()?.session;
+        Some(Box::new(ReadAhead { session, read: self.read(session).await }))
+    }
+
+    async fn read(&self, id: SessionId) -> Read {
+        tokio::join!(self.installation.current(), self.repository.session_reading(id, self.clock.now()))
+    }
+
     /// Answers a refresh token.
     ///
     /// # Errors
@@ -80,7 +93,9 @@ impl RefreshGrant {
             if codec.makes_new() { self.keys.signing.signer()? } else { return Err(TokenError::NoKey) };
         // All attempts use one nonce, by which an append whose outcome was unknown is recognised as this request's own.
         let nonce = self.random.bytes()?.into();
+        let read_ahead = request.read_ahead.filter(|ahead| ahead.session == token.session);
         let request = ParsedRefresh {
+            read_ahead: Mutex::new(read_ahead.map(|ahead| ahead.read)),
             client,
             token,
             scope,
@@ -94,11 +109,16 @@ impl RefreshGrant {
 
     async fn refresh_once(&self, request: &ParsedRefresh<'_>) -> Result<TokenResponse, Failed<TokenError>> {
         let id = request.token.session;
-        let (client_epoch, installation_epoch, reading) = tokio::join!(
-            self.clients.session_epoch(request.client),
-            self.installation.current(),
-            self.repository.session_reading(id, self.clock.now()),
-        );
+        // What was read ahead counts for the first attempt only.
+        let read_ahead = request.read_ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let read = async {
+            match read_ahead {
+                Some(read) => read,
+                None => self.read(id).await,
+            }
+        };
+        let (client_epoch, (installation_epoch, reading)) =
+            tokio::join!(self.clients.session_epoch(request.client), read);
         let epochs = Epochs { client: client_epoch?, installation: installation_epoch? };
         let SessionReading { session, user, login_end } = reading?;
         let companions = (user.as_ref(), login_end.is_some());
@@ -201,6 +221,7 @@ struct Epochs {
 
 /// What one request asks for; the same for all attempts.
 struct ParsedRefresh<'a> {
+    read_ahead: Mutex<Option<Read>>,
     client: &'a AuthenticatedClient,
     token: RefreshToken,
     scope: Option<&'a Scope>,

@@ -61,6 +61,12 @@ impl Form {
         Some(self.0.swap_remove(index).1)
     }
 
+    /// A parameter, which stays where it is.
+    #[must_use]
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| **known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Removes every value of a parameter and returns them.
     pub fn take_all(&mut self, name: &str) -> Vec<Zeroizing<String>> {
         std::iter::from_fn(|| self.take(name)).collect()

@@ -16,8 +16,9 @@ use super::form::Form;
 use super::refusal::Refusal;
 use crate::app::authenticate::{AuthenticatedClient, Candidate};
 use crate::app::grants::form::FormError;
+use crate::app::grants::read_ahead::ReadAhead;
 use crate::app::refusals::{RefusedSecret, Secret};
-use crate::app::{Clients, RefusalLog, TokenError};
+use crate::app::{Clients, Grants, RefusalLog, TokenError};
 use crate::http::caller::Caller;
 use crate::http::peer::TrustedProxies;
 use crate::http::request_body::{self, Unreadable};
@@ -34,6 +35,8 @@ pub(in crate::http) struct OauthForm {
     clients: Arc<Clients>,
     /// Logs refused secrets.
     pub(super) refusals: Arc<RefusalLog>,
+    /// What was read for the refresh token while the client was looked up.
+    pub(super) read_ahead: Option<Box<ReadAhead>>,
     /// Whether the credentials came in the `Authorization` header.
     by_header: bool,
 }
@@ -44,12 +47,32 @@ impl OauthForm {
     /// # Errors
     /// [`Refusal`] if it is not a form, or names no client.
     pub(in crate::http) async fn read<S>(form_body: FormBody<'_, S>) -> Result<Self, Refusal> {
+        Self::read_for(form_body, None).await
+    }
+
+    /// Reads a form of the token endpoint: if the client must be looked up, what a refresh is decided on is read at the
+    /// same time.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) async fn read_for<S>(
+        form_body: FormBody<'_, S>,
+        grants: Option<&Grants>,
+    ) -> Result<Self, Refusal> {
         let FormBody { request, body, clients, refusals, .. } = form_body;
         let (clients, refusals) = (Arc::clone(clients), Arc::clone(refusals));
         let by_header = request.headers().contains_key(header::AUTHORIZATION);
         let mut form = read_form(request, body).await?;
         let claim = claim(request.headers(), &mut form).map_err(|error| Refusal::claim(error, by_header))?;
-        let candidates = clients.candidates(&claim.readings).await;
+        let grants = grants.filter(|_| !clients.are_declared(&claim.readings));
+        let read_ahead = async {
+            match (grants, form.peek("refresh_token")) {
+                // Boxed, so that it does not enlarge the refresh of a declared client.
+                (Some(grants), Some(refresh_token)) => Box::pin(grants.read_ahead(refresh_token)).await,
+                (None, _) | (_, None) => None,
+            }
+        };
+        let (candidates, read_ahead) = tokio::join!(clients.candidates(&claim.readings), read_ahead);
         if let Some(caller) = Caller::of(request) {
             // If the store fails, the client stays unknown: the answer is an error that pages of all clients may read.
             for client in candidates.iter().filter_map(Candidate::named) {
@@ -59,7 +82,7 @@ impl OauthForm {
         let proxies = request.data::<TrustedProxies>();
         let peer =
             proxies.map_or_else(|| TrustedProxies::default().peer(request), |proxies| proxies.peer(request));
-        Ok(Self { form, peer, clients, refusals, candidates, by_header: claim.by_header })
+        Ok(Self { form, peer, clients, refusals, candidates, read_ahead, by_header: claim.by_header })
     }
 
     /// Authenticates the client.

@@ -14,6 +14,7 @@ use super::oauth_form::{ClientBasic, FormBody, OauthForm};
 use super::refusal::{Refusal, Refused};
 use crate::app::grants::TokenRequest;
 use crate::app::grants::form::{FormError, TokenForm};
+use crate::app::grants::read_ahead::ReadAhead;
 use crate::app::refusals::{RefusedSecret, Secret};
 use crate::app::{Grants, Settings, TokenError, TokenResponse};
 use crate::http::error::status;
@@ -93,7 +94,7 @@ impl TokenApi {
         issuer: &str,
     ) -> Result<TokenAnswer, Refusal> {
         let request = form.request;
-        let mut oauth_form = OauthForm::read(form).await?;
+        let mut oauth_form = OauthForm::read_for(form, Some(grants)).await?;
         let client = oauth_form.authenticate().await?;
         let cookie = RefreshCookie::of(&client.registration, request, issuer)?;
         let parsed = TokenRequest::parse(&mut CookieForm {
@@ -166,6 +167,10 @@ impl TokenForm for CookieForm<'_> {
         }
         // Without a cookie nobody is signed in: the answer is that for an invalid token.
         cookie.read(self.request)?.ok_or_else(|| self.oauth_form.refuse(&TokenError::NotAToken))
+    }
+
+    fn read_ahead(&mut self) -> Option<Box<ReadAhead>> {
+        self.oauth_form.read_ahead.take()
     }
 
     fn user_agent(&self) -> Option<String> {
