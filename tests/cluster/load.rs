@@ -10,15 +10,22 @@ use crate::chain::{Chain, Outcome};
 use crate::nodes::Nodes;
 use crate::{Numbers, PATIENCE};
 
-/// How many chains there are.
-const CHAINS: u64 = 12;
-/// How long each pauses between two refreshes.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How much is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How many chains there are.
+    pub(crate) chains: u64,
+    /// How long each pauses between two refreshes.
+    pub(crate) pause: Duration,
+}
+
+pub(crate) const BRISK: Pace = Pace { chains: 12, pause: Duration::from_millis(5) };
 
 /// What all chains share.
 pub(crate) struct Shared {
     pub(crate) bases: Vec<String>,
     pub(crate) http: reqwest::Client,
+    pause: Duration,
     is_over: AtomicBool,
     /// How many answers had tokens.
     answers: AtomicUsize,
@@ -31,7 +38,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(nodes: &Nodes) -> Self {
+    fn new(nodes: &Nodes, pause: Duration) -> Self {
         // Only the first one of the process can install it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
@@ -40,6 +47,7 @@ impl Shared {
         Self {
             bases,
             http,
+            pause,
             is_over: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
             gap: Mutex::new((Instant::now(), Duration::ZERO)),
@@ -119,9 +127,14 @@ pub(crate) struct Load {
 impl Load {
     /// Signs in, and refreshes from then on.
     pub(crate) async fn begin(nodes: &Nodes) -> Self {
-        let shared = Arc::new(Shared::new(nodes));
+        Self::begin_at(BRISK, nodes).await
+    }
+
+    /// As [`begin`](Self::begin), with more or less to do for the nodes.
+    pub(crate) async fn begin_at(pace: Pace, nodes: &Nodes) -> Self {
+        let shared = Arc::new(Shared::new(nodes, pace.pause));
         let mut chains = Vec::new();
-        for seed in 0..CHAINS {
+        for seed in 0..pace.chains {
             chains.push(Chain::start(seed, &shared).await);
         }
         let load = Self::of(shared, chains);
@@ -139,7 +152,7 @@ impl Load {
             async move {
                 while !shared.is_over.load(Ordering::Acquire) {
                     chain.refresh(&shared).await;
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(shared.pause).await;
                 }
                 chain
             }

@@ -1,5 +1,5 @@
 //! Several nodes as processes of the real binary, on a PostgreSQL of the test's own, under load: nodes and databases that
-//! are killed, fail-overs, and a network that fails. Whatever happens, no acknowledged rotation is lost, no family has two
+//! are killed or replaced by others of another version, fail-overs, and a network that fails. Whatever happens, no acknowledged rotation is lost, no family has two
 //! lines, and nobody is signed out.
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 )]
 
 mod chain;
+mod crossing;
 mod database;
 mod fail_over;
 mod kills;
@@ -24,6 +25,7 @@ mod postgres_server;
 mod proof;
 mod proxy;
 mod standby_behind;
+mod upgrade;
 
 use std::time::Duration;
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,33 +25,75 @@ pub(crate) struct Nodes {
 struct Node {
     folder: PathBuf,
     port: u16,
+    program: PathBuf,
     process: Option<Child>,
+}
+
+/// The program of this version.
+pub(crate) fn this_program() -> PathBuf {
+    // A copy of this test may run a copy of the program, so that neither is replaced while it runs for long.
+    std::env::var_os("HEIRLOOM_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_heirloom").into(), PathBuf::from)
 }
 
 impl Nodes {
     /// Starts a node for each of the URLs, all of the same database and schema, and makes a user.
     pub(crate) fn start(urls: &[String], schema: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let ports: Vec<u16> = urls.iter().map(|_| free_port()).collect();
-        let mut nodes = Vec::new();
-        for (number, (url, port)) in urls.iter().zip(&ports).enumerate() {
-            let node = Node { folder: folder.path().join(number.to_string()), port: *port, process: None };
-            fs::create_dir(&node.folder).unwrap();
-            fs::write(node.config(), config(ports[0], *port, url, schema)).unwrap();
-            nodes.push(node);
-        }
-        run(&["keys", "rotate", "--algorithm", "ES256"], &nodes[0].config(), "");
-        nodes[0].start(&[]);
-        run(&["user", "add", USER.0], &nodes[0].config(), &format!("{}\n", USER.1));
-        let keys = nodes[0].folder.join("keys");
-        for node in &mut nodes[1..] {
+        let mut nodes = Self::prepare(urls, schema, "folder = \"keys\"", &this_program());
+        nodes.command_at(0, &["keys", "rotate", "--algorithm", "ES256"], "");
+        nodes.run(0, &[]);
+        nodes.command_at(0, &["user", "add", USER.0], &format!("{}\n", USER.1));
+        let keys = nodes.nodes[0].folder.join("keys");
+        for node in &mut nodes.nodes[1..] {
             let mut copy = Command::new("cp");
             copy.arg("-a").arg(&keys).arg(node.folder.join("keys"));
             assert!(copy.status().unwrap().success());
             fs::remove_file(node.folder.join("keys/data.position")).unwrap();
             node.start(&[]);
         }
+        nodes
+    }
+
+    /// As [`start`](Self::start), with the keys in the database, and with a program of any version.
+    pub(crate) fn start_as(program: &Path, urls: &[String], schema: &str) -> Self {
+        let keys = "in = \"database\"\nkey_encryption_key_file = \"../sealing.key\"\nalgorithm = \"ES256\"";
+        let mut nodes = Self::prepare(urls, schema, keys, program);
+        let sealing = nodes.folder.path().join("sealing.key");
+        fs::write(&sealing, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n").unwrap();
+        fs::set_permissions(&sealing, fs::Permissions::from_mode(0o600)).unwrap();
+        for number in 0..urls.len() {
+            nodes.run(number, &[]);
+        }
+        nodes.command_at(0, &["user", "add", USER.0], &format!("{}\n", USER.1));
+        nodes
+    }
+
+    fn prepare(urls: &[String], schema: &str, keys: &str, program: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ports: Vec<u16> = urls.iter().map(|_| free_port()).collect();
+        let mut nodes = Vec::new();
+        for (number, (url, port)) in urls.iter().zip(&ports).enumerate() {
+            let folder = folder.path().join(number.to_string());
+            let node = Node { folder, port: *port, program: program.to_owned(), process: None };
+            fs::create_dir(&node.folder).unwrap();
+            fs::write(node.config(), config((ports[0], *port), (url, schema), keys)).unwrap();
+            nodes.push(node);
+        }
         Self { folder, nodes }
+    }
+
+    /// The program of which a node is from its next start on.
+    pub(crate) fn becomes(&mut self, number: usize, program: &Path) {
+        program.clone_into(&mut self.nodes[number].program);
+    }
+
+    /// The program of which a node is.
+    pub(crate) fn program(&self, number: usize) -> &Path {
+        &self.nodes[number].program
+    }
+
+    /// Runs a command of a node's program with the node's configuration, and returns what it prints.
+    pub(crate) fn command_at(&self, number: usize, words: &[&str], input: &str) -> String {
+        run(&self.nodes[number].program, words, &self.nodes[number].config(), input)
     }
 
     /// Where each of them listens.
@@ -66,10 +109,10 @@ impl Nodes {
     }
 
     /// Stops a node properly.
-    pub(crate) fn stop(&mut self, number: usize) {
+    pub(crate) fn stop(&mut self, number: usize) -> ExitStatus {
         let mut process = self.nodes[number].process.take().unwrap();
         kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
-        process.wait().unwrap();
+        process.wait().unwrap()
     }
 
     /// Starts a node that is not running, and returns when it listens.
@@ -152,7 +195,7 @@ impl Node {
     }
 
     fn command(&self, flags: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
+        let mut command = Command::new(&self.program);
         command.arg("serve").args(flags).arg("--config").arg(self.config());
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
         command
@@ -178,14 +221,15 @@ impl Node {
     }
 }
 
-fn run(words: &[&str], config: &Path, input: &str) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
+fn run(program: &Path, words: &[&str], config: &Path, input: &str) -> String {
+    let mut command = Command::new(program);
     command.args(words).arg("--config").arg(config).env_clear().stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A command that asks nothing exits without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A free port outside the range from which the operating system assigns ports, so that it is still free at a restart.
@@ -197,13 +241,14 @@ pub(crate) fn free_port() -> u16 {
     std::iter::repeat_with(port).take(1_000).find(is_free).unwrap()
 }
 
-/// A configuration as in production, but that nobody is throttled.
-fn config(issuer: u16, port: u16, url: &str, schema: &str) -> String {
+/// A configuration as in production, but that nobody is throttled except who guesses at the password of one account.
+fn config((issuer, port): (u16, u16), (url, schema): (&str, &str), keys: &str) -> String {
     format!(
         r#"
 issuer = "http://127.0.0.1:{issuer}"
 
 [server]
+name = "node-{port}"
 listen = "127.0.0.1:{port}"
 
 [store]
@@ -215,12 +260,13 @@ schema = "{schema}"
 folder = "data"
 
 [keys]
-folder = "keys"
+{keys}
 
 [grants]
 password = true
 
 [throttle]
+network_attempts = 100000
 refresh_burst = 0
 sign_in_burst = 0
 
@@ -237,6 +283,7 @@ id = "web-app"
 type = "confidential"
 secret = "{SECRET}"
 scopes = ["read"]
+introspects = ["https://api.example.com"]
 "#
     )
 }

@@ -22,7 +22,7 @@ pub(crate) struct Proved {
 /// Ends the load and proves that
 /// - no acknowledged rotation is lost, and each chain still refreshes, at each node with the same answer,
 /// - each generation that was acknowledged is the one in the log, and no generation is there twice,
-/// - no session was ended and no reuse found,
+/// - no session of a chain was ended and no reuse found,
 /// - positions have no gaps, and versions follow one another.
 pub(crate) async fn prove(load: Load, nodes: &mut Nodes, database: &PostgresSettings) -> Proved {
     let (shared, mut chains) = load.end().await;
@@ -32,7 +32,8 @@ pub(crate) async fn prove(load: Load, nodes: &mut Nodes, database: &PostgresSett
     nodes.assert_nobody_was_signed_out();
     let store = PostgresStore::open(database.clone()).await.unwrap();
     let mut versions: HashMap<_, u64> = HashMap::new();
-    let mut lines: HashMap<[u8; 16], Vec<[u8; 16]>> = HashMap::new();
+    let mut lines: HashMap<[u8; 16], Vec<[u8; 16]>> =
+        chains.iter().map(|chain| (session(chain), Vec::new())).collect();
     let mut after = 0;
     loop {
         let page = store.read_log(after, 1000).await.unwrap();
@@ -42,9 +43,12 @@ pub(crate) async fn prove(load: Load, nodes: &mut Nodes, database: &PostgresSett
             let version = versions.entry(event.stream.clone()).or_default();
             *version += 1;
             assert_eq!(event.version, *version, "{:?}", event.stream);
-            if event.stream.category() == state::CATEGORY {
-                let id = event.stream.key().first_chunk().copied().unwrap();
-                follow(lines.entry(id).or_default(), &SessionEvent::decode(&event.data).unwrap());
+            if event.stream.category() != state::CATEGORY {
+                continue;
+            }
+            let line = lines.get_mut::<[u8; 16]>(event.stream.key().first_chunk().unwrap());
+            if let Some(line) = line {
+                follow(line, &SessionEvent::decode(&event.data).unwrap());
             }
         }
         if page.is_empty() {
