@@ -135,7 +135,7 @@ fn a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
         prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit).unwrap();
         // The server answers 503 if it still can.
         let _ = Command::new("sh").args(["-c", &sign_in]).output().unwrap();
-        let gone = (0..500).find(|_| {
+        let gone = (0..6000).find(|_| {
             std::thread::sleep(std::time::Duration::from_millis(10));
             running.child.try_wait().unwrap().is_some()
         });

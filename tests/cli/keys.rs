@@ -63,7 +63,7 @@ fn secrets_are_rotated_under_a_running_server_and_destroyed() {
 
     assert!(keys(&["rotate", "--refresh-secret"]).contains("refresh secret 2 makes refresh tokens"));
     let until = |what: &dyn Fn() -> bool| {
-        (0..200).any(|_| {
+        (0..1200).any(|_| {
             what() || {
                 std::thread::sleep(std::time::Duration::from_millis(50));
                 false

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::load::Shared;
 use crate::nodes::{SECRET, USER};
-use crate::{Numbers, PATIENCE};
+use crate::{Numbers, PATIENCE, RETRY_WINDOW};
 
 /// A token family, as its client knows it.
 pub(crate) struct Chain {
@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
 }
 
 impl Chain {
-    /// Signs in.
+    /// Signs in, at another node if one can't at the time.
     pub(crate) async fn start(seed: u64, shared: &Shared) -> Self {
         let mut chain = Self {
             numbers: Numbers::of(seed + 1),
@@ -44,11 +44,17 @@ impl Chain {
             acknowledged: Vec::new(),
             unknown: 0,
         };
-        let node = shared.node(&mut chain.numbers);
         let form = [("grant_type", "password"), ("username", USER.0), ("password", USER.1)];
-        match chain.ask(shared, node, &form).await {
-            Outcome::Tokens(token) => chain.newest = token,
-            other @ (Outcome::Unknown | Outcome::Refused(_)) => panic!("{other:?}"),
+        let began = Instant::now();
+        while chain.newest.is_empty() {
+            let node = shared.node(&mut chain.numbers);
+            match chain.ask(shared, node, &form).await {
+                Outcome::Tokens(token) => chain.newest = token,
+                Outcome::Unknown if began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(25)).await;
+                }
+                other @ (Outcome::Unknown | Outcome::Refused(_)) => panic!("{other:?}"),
+            }
         }
         chain
     }
@@ -110,11 +116,12 @@ impl Chain {
 
     /// The last refresh of the proof: at each node, which all say the same.
     pub(crate) async fn refresh_everywhere(&mut self, shared: &Shared) {
+        shared.all_ready().await;
         let (began, mut tokens) = (Instant::now(), Vec::new());
         while tokens.len() < shared.bases.len() {
             match self.present(shared, tokens.len()).await {
                 // It may have to connect again.
-                Outcome::Unknown if began.elapsed() < PATIENCE / 3 => {
+                Outcome::Unknown if began.elapsed() < RETRY_WINDOW * 2 / 3 => {
                     tokio::time::sleep(Duration::from_millis(25)).await;
                 }
                 outcome @ (Outcome::Tokens(_) | Outcome::Unknown | Outcome::Refused(_)) => {

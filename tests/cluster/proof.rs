@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Instant;
 
 use heirloom::session::{SessionEvent, state};
 use heirloom::store::Store as _;
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 
+use crate::PATIENCE;
 use crate::chain::{Chain, bytes};
 use crate::load::Load;
 use crate::nodes::Nodes;
@@ -30,7 +32,7 @@ pub(crate) async fn prove(load: Load, nodes: &mut Nodes, database: &PostgresSett
         chain.refresh_everywhere(&shared).await;
     }
     nodes.assert_nobody_was_signed_out();
-    let store = PostgresStore::open(database.clone()).await.unwrap();
+    let store = open(database).await;
     let mut versions: HashMap<_, u64> = HashMap::new();
     let mut lines: HashMap<[u8; 16], Vec<[u8; 16]>> =
         chains.iter().map(|chain| (session(chain), Vec::new())).collect();
@@ -66,6 +68,17 @@ pub(crate) async fn prove(load: Load, nodes: &mut Nodes, database: &PostgresSett
         acknowledged: chains.iter().map(|chain| chain.acknowledged.len()).sum(),
         unknown: chains.iter().map(|chain| chain.unknown).sum(),
         events: after,
+    }
+}
+
+/// Opens the store; on a busy machine the database may not answer in time at first.
+async fn open(database: &PostgresSettings) -> PostgresStore {
+    let began = Instant::now();
+    loop {
+        match PostgresStore::open(database.clone()).await {
+            Ok(store) => return store,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+        }
     }
 }
 

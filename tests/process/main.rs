@@ -13,6 +13,8 @@ mod answer;
 mod certificate;
 mod chain;
 mod dev;
+#[path = "../support/free_port.rs"]
+mod free_port;
 mod keys;
 mod keys_and_data;
 mod killed;

@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -15,9 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::answer::{Caller, Client};
+pub(crate) use crate::free_port::free_port;
 
-/// The longest that anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that anything may take: the machine may be busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A command of the binary, without this process's environment.
 pub(crate) fn heirloom(arguments: &[&str]) -> Command {
@@ -238,15 +237,6 @@ impl Dev {
         self.process.kill();
         Self::on_port(folder, port)
     }
-}
-
-/// A free port outside the range from which the operating system assigns ports, so that it is still free at a restart.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 8_000).unwrap();
-    let port = || 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 8_000;
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(port).take(1_000).find(is_free).unwrap()
 }
 
 pub(crate) fn text(path: &Path) -> &str {

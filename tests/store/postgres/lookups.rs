@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::{Expected, Store, StoreError};
@@ -10,6 +9,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::contract::{append, key, put, stream};
 use crate::postgres_server;
+use crate::support::until::comes_about;
 
 /// A connection to the schema, for what no store does.
 async fn raw(settings: &PostgresSettings) -> Client {
@@ -22,13 +22,7 @@ async fn raw(settings: &PostgresSettings) -> Client {
 
 /// Waits until a query says `true`.
 pub(super) async fn becomes_true(client: &Client, query: &str) {
-    for _ in 0..5000 {
-        if client.query_one(query, &[]).await.unwrap().get(0) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("never true: {query}");
+    comes_about(query, async || client.query_one(query, &[]).await.unwrap().get(0)).await;
 }
 
 /// Has all connections for lookups wait for a lock, asks for four things at once, and lets them go.

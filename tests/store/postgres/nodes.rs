@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::{Append, Expected, RecordChange, RecordedEvent, StoreError};
 
 use super::durability::syncs;
+use super::lookups::becomes_true;
 use crate::contract::{Tested, append, insert, key, put, stream, whole_log};
 use crate::postgres_server;
 
@@ -126,14 +126,11 @@ async fn a_deletion_that_waited_deletes_what_was_written_meanwhile() {
         let node = Arc::clone(&node);
         tokio::spawn(async move { node.append(append).await })
     });
-    let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%append_1%'";
-    for looks in 0.. {
-        if other.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
-            break;
-        }
-        assert!(looks < 5000, "nobody waits");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let waits = format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%append_1%'
+         AND application_name = 'heirloom {schema}'"
+    );
+    becomes_true(&other, &waits).await;
     let rows = "INSERT INTO record VALUES ($1, 'of another node'), ($2, 'of another node')";
     other.execute(rows, &[&key("r").as_bytes(), &key("s").as_bytes()]).await.unwrap();
     other.batch_execute("COMMIT").await.unwrap();

@@ -1,7 +1,6 @@
 //! Opening: the schema, and databases that are refused.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use heirloom::clock::SystemClock;
 use heirloom::store::postgres::{OpenError, PostgresSettings, PostgresStore};
@@ -10,6 +9,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::contract::{append, stream, whole_log};
 use crate::postgres_server;
+use crate::support::until::comes_about;
 
 /// A connection to the schema, for what no store does.
 pub(super) async fn raw(settings: &PostgresSettings) -> Client {
@@ -121,9 +121,7 @@ async fn a_database_that_lost_what_was_acknowledged_is_refused() {
     let refused = refusal(&store, "is refused").await;
     assert!(refused.contains("it ends at position 1, but everything up to 2 was acknowledged"), "{refused}");
     client.batch_execute("UPDATE head SET position = 2").await.unwrap();
-    while store.load(stream("a")).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    comes_about("it is accepted again", async || store.load(stream("a")).await.is_ok()).await;
     client.batch_execute("UPDATE head SET store = uuid_send(gen_random_uuid())").await.unwrap();
     end_connections(&client, name).await;
     refusal(&store, "another installation").await;
@@ -131,13 +129,15 @@ async fn a_database_that_lost_what_was_acknowledged_is_refused() {
 
 /// Loads until the store is unavailable for this reason.
 pub(super) async fn refusal(store: &PostgresStore, reason: &str) -> String {
-    for _ in 0..5000 {
-        match store.load(stream("a")).await {
-            Err(StoreError::Unavailable(why)) if why.contains(reason) => return why,
-            Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+    let mut refused = String::new();
+    comes_about(&format!("it is refused because {reason}"), async || {
+        if let Err(StoreError::Unavailable(why)) = store.load(stream("a")).await {
+            refused = why;
         }
-    }
-    panic!("it was never refused because {reason}");
+        refused.contains(reason)
+    })
+    .await;
+    refused
 }
 
 /// Ends the connections of the store in a schema; other tests use the same server.

@@ -8,6 +8,7 @@ use heirloom::store::{Expected, Store};
 use super::opening::raw;
 use crate::contract::append;
 use crate::postgres_server;
+use crate::support::until::PATIENCE;
 
 /// A node that nobody asks for anything, while somebody else's change is held up: as one is that waits for a standby.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +25,7 @@ async fn a_node_at_rest_notices_that_no_change_is_made() {
         }
     };
     // Two seconds to the next look, and four until it gives the lock up.
-    tokio::time::timeout(Duration::from_secs(20), noticed).await.unwrap();
+    tokio::time::timeout(PATIENCE, noticed).await.unwrap();
     other.batch_execute("COMMIT").await.unwrap();
     assert_eq!(store.load(crate::contract::stream("a")).await.unwrap().unwrap().version, 1);
 }
@@ -41,6 +42,6 @@ async fn the_position_of_another_nodes_append_becomes_known() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), known).await.unwrap();
+    tokio::time::timeout(PATIENCE, known).await.unwrap();
     assert_eq!(here.outages(), 0);
 }

@@ -3,19 +3,21 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::{Expected, Store, StoreError};
 use tokio_postgres::NoTls;
 
-use super::crash::append_until;
+use super::crash::{append_until, under_way};
+use super::opening::refusal;
 use crate::contract::{Tested, append, key, put, stream, whole_log};
 use crate::postgres_server::{
     self, PostgresServer, as_another_than_root, folder_of_its_own, program, succeed,
 };
+use crate::support::until::comes_about;
 
 /// A place of its own on the shared server, through a shared `PgBouncer`: the tests' stores get each other's connections.
 pub(crate) fn settings() -> PostgresSettings {
@@ -73,7 +75,7 @@ impl PgBouncer {
 
     /// Waits until it answers.
     fn wait(&self) {
-        for _ in 0..500 {
+        for _ in 0..3000 {
             if self.psql("postgres").args(["-c", "SELECT 1"]).output().unwrap().status.success() {
                 return;
             }
@@ -174,17 +176,20 @@ async fn nodes_go_on_when_the_pooler_is_killed() {
     for _ in 0..3 {
         nodes.push(Arc::new(PostgresStore::open(settings.clone()).await.unwrap()));
     }
-    let end = Instant::now() + Duration::from_secs(6);
-    let appenders: Vec<_> = (0..12_usize)
-        .map(|number| tokio::spawn(append_until(Arc::clone(&nodes[number % 3]), number.to_string(), end)))
-        .collect();
-    let pooler = tokio::task::spawn_blocking(move || {
-        for _ in 0..3 {
-            std::thread::sleep(Duration::from_millis(700));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let append = |number: usize| {
+        append_until(Arc::clone(&is_over), Arc::clone(&nodes[number % 3]), number.to_string())
+    };
+    let appenders: Vec<_> = (0..12).map(|number| tokio::spawn(append(number))).collect();
+    for kill in 0..4 {
+        for node in &nodes {
+            under_way(&**node).await;
+        }
+        if kill < 3 {
             pooler.kill();
         }
-        pooler
-    });
+    }
+    is_over.store(true, Ordering::Release);
     let (mut all, mut unknown) = (0, 0);
     for (number, appender) in appenders.into_iter().enumerate() {
         let (version, unknowns) = appender.await.unwrap();
@@ -199,7 +204,6 @@ async fn nodes_go_on_when_the_pooler_is_killed() {
     assert!(log.iter().zip(1..).all(|(event, position)| event.position == position), "a gap");
     assert!(unknown > 0, "the pooler was not killed under an append");
     drop(nodes);
-    drop(pooler.await.unwrap());
 }
 
 /// Errors of some statements that are sent together with others harm only those.
@@ -250,7 +254,7 @@ async fn a_server_that_lacks_something_or_only_reads_is_refused_behind_a_pooler(
     comes_back(&store).await;
     pooler.lead_to(&behind);
     let why = refused_at_once(&store).await;
-    let reconnected = until_refused(&store, "is refused").await;
+    let reconnected = refusal(&store, "is refused").await;
     let lost = "it ends at position 1, but everything up to 2 was acknowledged";
     assert!(reconnected.contains(lost), "{why}, {reconnected}");
     pooler.lead_to(&first);
@@ -276,7 +280,7 @@ async fn a_server_that_lacks_something_or_only_reads_is_refused_behind_a_pooler(
     store.append(append("a", Expected::Exact(2), &["3"])).await.unwrap();
     pooler.lead_to(&first);
     refused_at_once(&store).await;
-    until_refused(&store, "not the server that took over").await;
+    refusal(&store, "not the server that took over").await;
     drop((standby, behind));
 }
 
@@ -293,28 +297,17 @@ async fn refused_at_once(store: &PostgresStore) -> String {
     refused.to_string()
 }
 
-async fn until_refused(store: &PostgresStore, reason: &str) -> String {
-    for _ in 0..2000 {
-        match store.load(stream("a")).await {
-            Err(StoreError::Unavailable(why)) if why.contains(reason) => return why,
-            Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
-    }
-    panic!("it was never refused because {reason}");
-}
-
 /// Waits until all connections lead to a server that is accepted.
 async fn comes_back(store: &PostgresStore) {
-    let began = Instant::now();
     let mut in_a_row = 0;
-    while in_a_row < 20 {
-        assert!(began.elapsed() < Duration::from_secs(20), "it did not come back");
+    comes_about("it is back", async || {
         let loaded = store.load(stream("a")).await;
         let appended = store.append(append("a", Expected::Exact(1), &["2"])).await;
         let is_back = loaded.is_ok() && appended == Err(StoreError::WrongExpectedVersion);
         in_a_row = if is_back { in_a_row + 1 } else { 0 };
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        in_a_row == 20
+    })
+    .await;
 }
 
 /// Nothing of the tests above would be proved if the pooler gave each client a connection of its own.

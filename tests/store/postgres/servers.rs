@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::tls::own_address;
 use crate::contract::append;
 use crate::postgres_server::{self, PostgresServer};
+use crate::support::until::comes_about;
 
 /// One database on several servers.
 fn on(servers: &[&PostgresSettings]) -> PostgresSettings {
@@ -70,13 +71,11 @@ async fn a_server_with_another_store_than_before_is_passed_over() {
     first.run();
     let raw = super::opening::raw(&second).await;
     super::opening::end_connections(&raw, &second.schema).await;
-    for looks in 0.. {
-        match store.append(append("a", Expected::Exact(1), &["2"])).await {
-            Ok(_) | Err(StoreError::WrongExpectedVersion) => break,
-            Err(error) => assert!(looks < 2000, "{error}"),
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    comes_about("it goes on", async || {
+        let appended = store.append(append("a", Expected::Exact(1), &["2"])).await;
+        matches!(appended, Ok(_) | Err(StoreError::WrongExpectedVersion))
+    })
+    .await;
     let alone = PostgresStore::open(second).await.unwrap();
     assert_eq!(alone.stats().position, 2);
 }

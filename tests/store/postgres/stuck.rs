@@ -15,6 +15,7 @@ use super::lookups::becomes_true;
 use super::tls::own_address;
 use crate::contract::{append, key, stream};
 use crate::postgres_server::{self, PostgresServer, succeed};
+use crate::support::until::{comes_about, until};
 
 /// A connection of a test that looks names up in the schema.
 async fn other(settings: &PostgresSettings) -> Client {
@@ -47,16 +48,11 @@ async fn reads_that_were_given_up_leave_nothing_waiting_in_the_database() {
     );
     becomes_true(&client, &none_waits).await;
     client.batch_execute("COMMIT").await.unwrap();
-    for looks in 0.. {
-        match store.load(stream("a")).await.and(store.read_log(0, 9).await) {
-            Ok(log) => {
-                assert_eq!(log.len(), 1);
-                break;
-            }
-            Err(error) => assert!(looks < 2000, "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    comes_about("it reads again", async || {
+        let read = store.load(stream("a")).await.and(store.read_log(0, 9).await);
+        read.is_ok_and(|log| log.len() == 1)
+    })
+    .await;
 }
 
 /// What waits for a lock on a table has all that come later wait too.
@@ -66,31 +62,40 @@ async fn a_start_does_not_wait_long_for_a_lock_on_a_table() {
     let settings = server.settings("locked");
     let client = connect(&settings).await;
     client.batch_execute("BEGIN; LOCK TABLE pg_proc IN SHARE MODE").await.unwrap();
-    let opened = timeout(Duration::from_secs(7), PostgresStore::open(settings.clone())).await;
+    let opened = timeout(Duration::from_secs(20), PostgresStore::open(settings.clone())).await;
     let error = opened.expect("it waits").unwrap_err().to_string();
     assert!(error.contains("lock timeout"), "{error}");
     client.batch_execute("COMMIT").await.unwrap();
     PostgresStore::open(settings).await.unwrap();
 }
 
-/// Stops the process of the connection whose last statement has `text`.
-async fn stop(client: &Client, text: &str) -> String {
+/// Stops the process of the connection whose last statement has `text`, which `ask` sends: once more if the store has sent
+/// something else by itself meanwhile.
+async fn stop(client: &Client, text: &str, mut ask: impl AsyncFnMut()) -> String {
     let pids = "SELECT pid::text FROM pg_stat_activity WHERE state = 'idle' AND pid <> pg_backend_pid()
                 AND position($1 IN query) > 0";
-    let rows = client.query(pids, &[&text]).await.unwrap();
-    assert_eq!(rows.len(), 1, "{text}");
-    let pid: String = rows[0].get(0);
+    let mut pid = String::new();
+    comes_about(text, async || {
+        ask().await;
+        let rows = client.query(pids, &[&text]).await.unwrap();
+        if let [row] = rows.as_slice() {
+            pid = row.get(0);
+        }
+        !pid.is_empty()
+    })
+    .await;
     succeed(Command::new("kill").args(["-STOP", &pid]));
     pid
 }
 
-/// How many of ten that are asked one after another have no answer within a second. Stops at three.
+/// How many of ten that are asked one after another have no answer within two seconds. Stops at three: it takes less time
+/// than until the store gives the connection up.
 async fn unanswered<F: Future<Output = bool> + Send + 'static>(ask: impl Fn(u64) -> F) -> usize {
     let mut without = 0;
     for number in 0..10 {
         // It goes on alone if it has no answer.
         let asked = tokio::spawn(ask(number));
-        match timeout(Duration::from_secs(1), asked).await {
+        match timeout(Duration::from_secs(2), asked).await {
             Ok(answer) => assert!(answer.unwrap()),
             Err(_) => without += 1,
         }
@@ -116,18 +121,22 @@ async fn a_connection_without_answers_holds_up_only_one_of_those_who_work_togeth
         let next = append(&format!("b {number}"), Expected::NoStream, &["1"]);
         async move { store.append(next).await.is_ok() }
     };
-    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
-    let writer = stop(&client, "append_1").await;
+    let mut appended = 0;
+    let writer = stop(&client, "append_1", async || {
+        appended += 1;
+        store.append(append(&format!("c {appended}"), Expected::NoStream, &["1"])).await.unwrap();
+    })
+    .await;
     assert!(unanswered(change).await <= 1, "changes");
-    store.read_log(0, 9).await.unwrap();
-    let pages = stop(&client, "event WHERE position >").await;
+    let read = async || drop(store.read_log(0, 9).await.unwrap());
+    let pages = stop(&client, "event WHERE position >", read).await;
     let page = tokio::spawn({
         let store = Arc::clone(&store);
         async move { store.read_log(0, 9).await }
     });
     assert_eq!(unanswered(load).await, 0, "lookups beside a page");
-    store.record(key("r")).await.unwrap();
-    let reader = stop(&client, "record WHERE key = ANY").await;
+    let read = async || drop(store.record(key("r")).await.unwrap());
+    let reader = stop(&client, "record WHERE key = ANY", read).await;
     assert!(unanswered(load).await <= 1, "lookups");
     for pid in [writer, pages, reader] {
         succeed(Command::new("kill").args(["-CONT", &pid]));
@@ -161,14 +170,11 @@ async fn the_database_soon_asks_whether_a_node_is_still_there() {
     let store = PostgresStore::open(settings.clone()).await.unwrap();
     let soon = |timer: &Option<u64>| timer.is_some_and(|until| until <= 500);
     // While something is under way, another timer runs.
-    for looks in 0.. {
+    until("all are asked soon", || {
         let timers = keepalives(address);
-        if timers.len() >= 5 && timers.iter().all(soon) {
-            break;
-        }
-        assert!(looks < 500, "{timers:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        timers.len() >= 5 && timers.iter().all(soon)
+    })
+    .await;
     drop(store);
     let warnings = PostgresStore::check(&settings, &heirloom::clock::SystemClock).await.unwrap();
     assert!(!warnings.iter().any(|warning| warning.contains("vanished")), "{warnings:?}");

@@ -8,12 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use heirloom::store::Store as _;
 use heirloom::store::postgres::{PostgresSettings, PostgresStore, PostgresTls, TlsMode};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_postgres::config::ChannelBinding;
 use tokio_postgres::{Client, NoTls};
 
+use super::lookups::becomes_true;
+use crate::contract::stream;
 use crate::postgres_server::PostgresServer;
+use crate::support::until::comes_about;
 
 /// The name in the server's certificate.
 const NAME: &str = "db.example";
@@ -221,13 +225,7 @@ async fn a_server_that_wants_a_client_certificate_gets_it_and_a_renewed_one_need
     let refused = super::opening::refusal(&store, "certificate authentication failed").await;
     assert!(refused.contains("certified"), "{refused}");
     tls.authority.issue(tls.files.path(), "certified");
-    for looks in 0.. {
-        if heirloom::store::Store::load(&*store, crate::contract::stream("a")).await.is_ok() {
-            break;
-        }
-        assert!(looks < 2000, "the renewed certificate was not read");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    comes_about("the renewed certificate is read", async || store.load(stream("a")).await.is_ok()).await;
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let refused = refusal(settings).await;
     assert!(refused.contains("certified.key can be read by others"), "{refused}");
@@ -245,14 +243,7 @@ async fn connections_that_are_given_up_while_they_are_made_are_closed() {
         opened += usize::from(opening.await.is_ok());
     }
     println!("{opened} of 40 were complete");
-    let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'by tls'";
+    let ours = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'by tls'";
     let client = tls.by_socket().await;
-    for looks in 0.. {
-        let open: i64 = client.query_one(ours, &[]).await.unwrap().get(0);
-        if open == 0 {
-            break;
-        }
-        assert!(looks < 1000, "{open} connections stay open");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    becomes_true(&client, ours).await;
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::until::PATIENCE;
+
 /// The environment variable for a child's task; `STORE_FOLDER` has the folder.
 const TASK: &str = "STORE_CHILD_TASK";
 
@@ -59,9 +61,9 @@ impl Started {
         }
     }
 
-    /// Waits until it ends, at most twenty seconds. A child that hangs is killed, and the test fails.
+    /// Waits until it ends, at most a minute. A child that hangs is killed, and the test fails.
     pub fn end(mut self) -> Ended {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
