@@ -20,7 +20,7 @@ use heirloom::password::Password;
 use heirloom::password::hash::Cost;
 use heirloom::password::pool::Source;
 use heirloom::random::Random;
-use heirloom::session::{self, Device, Presented, Refresh, Session, Start, device, index};
+use heirloom::session::{self, Availability, Device, Presented, Refresh, Session, Start, device, index};
 use heirloom::store::postgres::PostgresStore;
 use heirloom::store::sled::{GroupLimits, SledOptions, SledStore};
 use heirloom::store::{Append, Expected, RecordChange, Store};
@@ -305,7 +305,7 @@ impl Common {
                 kid: self.kid,
                 now: began.after(Duration::from_hours(5) * (generation + 1)),
                 steps: Steps::default(),
-                uptime: Duration::MAX,
+                availability: Availability::of(Duration::MAX),
                 skew: Duration::ZERO,
             };
             let decided = session::decide(state.as_ref(), &command);

@@ -15,7 +15,7 @@ use self::parts::Parts;
 use self::settings::settings;
 use super::hint::Hint;
 use super::metrics::TokenRequests;
-use super::{Administration, App, EventLog, Indexes, Tokens, Uptime};
+use super::{Administration, App, EventLog, Indexes, Tokens};
 use crate::config::Config;
 
 impl App {
@@ -32,7 +32,6 @@ impl App {
         let consents = parts.consents(&sessions);
         let accounts = parts.accounts((&sessions, &consents));
         let access_tokens = Arc::new(parts.access_tokens(&sessions, config));
-        let uptime = Arc::new(Uptime::new(Arc::clone(&parts.store), Arc::clone(clock)));
         let events = Arc::new(EventLog { repository: repository.clone() });
         let requests = Arc::new(TokenRequests::default());
         let sweeper = Arc::new(parts.sweeper(&sessions, &events));
@@ -40,7 +39,7 @@ impl App {
         let app = Self {
             authorization_requests: Arc::new(parts.authorization_requests(&authorizations, &consents)),
             authorizations,
-            grants: Arc::new(parts.grants(config, (&accounts, &sessions), &uptime, &requests)),
+            grants: Arc::new(parts.grants(config, (&accounts, &sessions), &requests)),
             tokens: Arc::new(Tokens {
                 repository: repository.clone(),
                 clients: Arc::clone(&parts.clients),
@@ -71,7 +70,7 @@ impl App {
             consents,
             events,
             sweeper,
-            uptime,
+            uptime: parts.uptime,
             settings,
             store: parts.store,
             nodes: parts.nodes,

@@ -1,53 +1,140 @@
 //! How long requests have been answered.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::session::Availability;
 use crate::store::Store;
 
-/// When requests began to be answered: since the process started, and since the store last failed to answer. Before that
-/// no retry window runs out, because nobody could retry.
+/// An outage may go on for so long before the store counts it: a change that has no answer, or the next one that looks
+/// whether changes are made, fails in that time.
+pub(super) const UNNOTICED: Duration = Duration::from_secs(15);
+
+/// When requests were answered: since the start of the process or the last time that the store failed to answer, and
+/// before that. While nobody could retry, no retry window runs out.
 pub struct Uptime {
-    /// In milliseconds of the monotonic clock.
-    answering_since: AtomicU64,
-    /// The store's outages that were taken in.
-    outages: AtomicU64,
+    state: Mutex<State>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
 
+/// Moments are of the monotonic clock.
+#[derive(Default)]
+struct State {
+    /// Whether requests are answered.
+    answers: bool,
+    /// What was so at a moment, and goes on since.
+    availability: Availability,
+    at: Duration,
+    /// When it was last seen that no outage had been counted since.
+    looked: Duration,
+    /// The store's outages that were taken in.
+    outages: u64,
+}
+
 impl Uptime {
-    /// Starts now, until [`Uptime::begin`] is called.
+    /// Requests are not answered yet. Those that are all the same find every retry window open.
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let uptime =
-            Self { answering_since: AtomicU64::default(), outages: AtomicU64::default(), store, clock };
-        uptime.begin();
+        let uptime = Self { state: Mutex::default(), store, clock };
+        uptime.restart(false, Availability::default());
         uptime
     }
 
-    /// Requests are answered from now on.
-    pub fn begin(&self) {
-        self.begin_at(self.clock.monotonic(), self.store.outages());
+    /// Requests are answered from now on; `before` is what is known of the time before.
+    pub fn begin(&self, before: Availability) {
+        self.restart(true, before);
     }
 
-    fn begin_at(&self, monotonic: Duration, outages: u64) {
-        self.answering_since.store(millis(monotonic), Ordering::Relaxed);
-        self.outages.store(outages, Ordering::Release);
+    /// New requests are not answered any more.
+    pub fn end(&self) {
+        self.state().answers = false;
     }
 
-    /// For how long requests have been answered at a moment of the monotonic clock. The first request after an outage of
-    /// the store says when it ended: it was answered.
-    pub(super) fn at(&self, monotonic: Duration) -> Duration {
+    /// For how long requests have been answered without an outage; `None` if they are not.
+    pub(super) fn answered_for(&self) -> Option<Duration> {
+        let availability = self.at(self.clock.monotonic());
+        self.state().answers.then_some(availability.up)
+    }
+
+    /// How requests were answered until a moment of the monotonic clock. The first request after an outage of the store
+    /// says when it ended: it was answered.
+    pub(super) fn at(&self, monotonic: Duration) -> Availability {
         let outages = self.store.outages();
-        if self.outages.load(Ordering::Acquire) != outages {
-            self.begin_at(monotonic, outages);
+        let mut state = self.state();
+        if state.outages != outages {
+            state.note_outage(monotonic);
+            state.outages = outages;
         }
-        monotonic.saturating_sub(Duration::from_millis(self.answering_since.load(Ordering::Relaxed)))
+        state.looked = state.looked.max(monotonic);
+        let Availability { up, .. } = state.availability;
+        Availability { up: up.saturating_add(monotonic.saturating_sub(state.at)), ..state.availability }
+    }
+
+    fn restart(&self, answers: bool, availability: Availability) {
+        let (now, outages) = (self.clock.monotonic(), self.store.outages());
+        *self.state() = State { answers, availability, at: now, looked: now, outages };
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+impl State {
+    /// Takes in that there was an outage until now.
+    fn note_outage(&mut self, now: Duration) {
+        let Availability { up, outage, up_before } = self.availability;
+        let known = up.saturating_add(self.looked.saturating_sub(self.at)).saturating_sub(UNNOTICED);
+        self.availability = if known.is_zero() {
+            // The one before it was not over.
+            let longer = up.saturating_add(now.saturating_sub(self.at));
+            Availability { up: Duration::ZERO, outage: outage.saturating_add(longer), up_before }
+        } else {
+            let outage = now.saturating_sub(self.looked).saturating_add(UNNOTICED);
+            Availability { up: Duration::ZERO, outage, up_before: known }
+        };
+        self.at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Up for 1000 s, and last seen without an outage at `looked`, in seconds since.
+    fn state(looked: u64) -> State {
+        let availability = Availability::of(seconds(1000));
+        State { availability, at: seconds(50), looked: seconds(50 + looked), ..State::default() }
+    }
+
+    #[test]
+    fn an_outage_began_some_time_before_it_was_noticed() {
+        let mut state = state(100);
+        state.note_outage(seconds(190));
+        assert_eq!(state.at, seconds(190));
+        let noticed = Availability { up: seconds(0), outage: seconds(55), up_before: seconds(1085) };
+        assert_eq!(state.availability, noticed);
+    }
+
+    #[test]
+    fn outages_that_follow_each_other_closely_are_one() {
+        let mut state = state(100);
+        let mut outage = 55;
+        for (looked, noticed) in [(150, 190), (202, 207), (215, 222)] {
+            state.looked = seconds(looked);
+            state.note_outage(seconds(noticed));
+            assert_eq!((state.availability.up, state.availability.up_before), (seconds(0), seconds(1085)));
+            assert_eq!(state.availability.outage, seconds(outage), "{noticed}");
+            outage += if noticed == 190 { 17 } else { 15 };
+        }
+        state.looked = seconds(300);
+        state.note_outage(seconds(305));
+        let next = Availability { up: seconds(0), outage: seconds(20), up_before: seconds(63) };
+        assert_eq!(state.availability, next, "only the last one is known");
+    }
 }

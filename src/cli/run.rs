@@ -111,7 +111,7 @@ async fn begin(app: &App) -> Outcome {
                 .to_owned(),
         ));
     }
-    app.uptime.begin();
+    app.nodes.begin();
     Ok(())
 }
 
@@ -171,9 +171,14 @@ async fn answer(
             None
         }
     };
+    let (uptime, stopping) = (Arc::clone(&app.uptime), stopped(&stop));
     // The tasks are aborted when this function returns.
     let mut tasks = JoinSet::new();
     keep_looking(&mut tasks, app, evidence);
+    tasks.spawn(async move {
+        stopping.await;
+        uptime.end();
+    });
     tasks.spawn(position.clone().keep(Arc::clone(&app.store)));
     if let Some(pair) = pair {
         tasks.spawn(certificate::keep(pair, Arc::clone(&app.monitoring)));

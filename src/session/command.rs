@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::availability::Availability;
 use crate::clock::{Steps, Timestamp};
 use crate::oauth::{Audience, ClientId, Generation, Kid, Nonce, Scope, SessionEpoch, SessionId, UserId};
 
@@ -65,8 +66,8 @@ pub struct Refresh<'a> {
     pub now: Timestamp,
     /// The jumps of the clock that this process has seen, so that they don't count as time.
     pub steps: Steps,
-    /// How long this process has been running, so that its downtime does not count either.
-    pub uptime: Duration,
+    /// For how long requests were answered, so that an outage does not count either.
+    pub availability: Availability,
     /// By how much the clock may differ from that of the node that wrote a time.
     pub skew: Duration,
 }

@@ -281,7 +281,7 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
 
 /// Whether the retry window of a generation that was rotated at `rotated_at` is open.
 fn is_open(session: &Session, command: &Refresh<'_>, rotated_at: Timestamp) -> bool {
-    let Refresh { now, steps, uptime, skew, .. } = command;
+    let Refresh { now, steps, availability, skew, .. } = command;
     let since = if rotated_at > *now && steps.is_empty() {
         // The clock was set back before this process started: at least the time between the recorded events has passed.
         session.last_event_at.since(rotated_at)
@@ -289,7 +289,7 @@ fn is_open(session: &Session, command: &Refresh<'_>, rotated_at: Timestamp) -> b
         steps.since(rotated_at, *now)
     };
     // Another node may have rotated it, by a clock that is behind.
-    since.saturating_sub(*skew).min(*uptime) < command.policy.retry_window
+    availability.within(since.saturating_sub(*skew)) < command.policy.retry_window
 }
 
 /// Row 8: the current pair. RFC 9700 §4.14.2 asks for rotation or sender-constraining; a lost answer is neither a theft

@@ -51,7 +51,7 @@ fn presented(session: &Session, asked: &RefreshCase<'_>) -> Decision {
             kid: Kid::from_bytes([3; 32]),
             now: Timestamp::from_seconds(T0 + 60),
             steps: Steps::default(),
-            uptime: Duration::MAX,
+            availability: Availability::of(Duration::MAX),
             skew: Duration::ZERO,
         },
     )

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Steps;
 use crate::oauth::{ClientId, Kid, SessionEpoch, SessionId, UserId};
-use crate::session::Policy;
+use crate::session::{Availability, Policy};
 
 const T0: u64 = 1_000_000;
 const WINDOW: u64 = 30;
@@ -145,7 +145,7 @@ impl Family {
                 kid: Kid::from_bytes([3; 32]),
                 now,
                 steps: self.steps,
-                uptime: Duration::from_secs(self.uptime),
+                availability: Availability::of(Duration::from_secs(self.uptime)),
                 skew: Duration::from_secs(self.skew),
             },
         )
@@ -358,7 +358,7 @@ fn a_generation_that_would_overflow_ends_the_family() {
                 kid: Kid::from_bytes([3; 32]),
                 now: Timestamp::from_seconds(T0),
                 steps: Steps::default(),
-                uptime: Duration::MAX,
+                availability: Availability::of(Duration::MAX),
                 skew: Duration::ZERO,
             },
         )

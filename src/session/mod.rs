@@ -4,6 +4,7 @@
 //! random bytes come with the command.
 
 pub mod authorization;
+pub mod availability;
 pub mod client_session;
 pub mod code;
 pub mod command;
@@ -18,6 +19,7 @@ pub mod state;
 pub mod summary;
 
 pub use authorization::{AuthorizationUsed, Authorize, authorize};
+pub use availability::Availability;
 pub use client_session::{ClientToken, client_token};
 pub use code::{Code, LoginReference};
 pub use command::{Policy, Presented, Refresh, Start};

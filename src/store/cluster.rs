@@ -27,7 +27,8 @@ pub trait Cluster: Send + Sync + 'static {
     /// [`StoreError::Unavailable`](super::StoreError::Unavailable).
     fn look(&self) -> StoreFuture<'_, Standing>;
 
-    /// Forgets a node that stops, so that others take over its leases at once.
+    /// Takes in that a node stops, so that others take over its leases at once. Only when it has answered requests is
+    /// remembered.
     ///
     /// # Errors
     /// As [`Cluster::beat`].
@@ -71,6 +72,9 @@ pub struct Heartbeat {
     pub answers: bool,
     /// How long it has run.
     pub uptime: Duration,
+    /// For how long it has answered requests without an outage; `None` if it answers none. The last time that it did is
+    /// remembered.
+    pub answered: Option<Duration>,
     /// The last position that it knew of.
     pub position: u64,
     /// How its clock differs from the store's.
@@ -90,6 +94,15 @@ pub struct ClockDifference {
     pub error: u64,
 }
 
+/// When a node answered requests without an outage, by the store's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// From when.
+    pub since: Timestamp,
+    /// When it said so last.
+    pub until: Timestamp,
+}
+
 /// What a node has said last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeState {
@@ -101,6 +114,8 @@ pub struct NodeState {
     pub started: Timestamp,
     /// When it said so, by the store's clock.
     pub seen: Timestamp,
+    /// When it answered requests; `None` if it never has.
+    pub answered: Option<Answered>,
     /// The last position that it knew of then.
     pub position: u64,
     /// How its clock differed from the store's.
@@ -116,8 +131,18 @@ pub struct Standing {
     pub position: u64,
     /// All nodes that were seen within a day, in the order in which they started.
     pub nodes: Vec<NodeState>,
+    /// When those answered requests that have stopped within a day.
+    pub left: Vec<Answered>,
     /// Who holds which lease.
     pub leases: Vec<(Lease, NodeId)>,
+}
+
+impl Answered {
+    /// How long that was.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.until.since(self.since)
+    }
 }
 
 impl Lease {

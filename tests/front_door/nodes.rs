@@ -3,6 +3,7 @@
 mod clocks;
 mod epochs;
 mod leases;
+mod starts;
 
 use std::time::Duration;
 

@@ -212,7 +212,7 @@ async fn the_time_that_a_start_takes_does_not_count() {
     let lost = server.refresh(&first.refresh_token()).await;
     let server = server.restart(|_| {}).await;
     server.wait(120);
-    server.app.uptime.begin();
+    server.app.nodes.begin();
     server.wait(29);
     let again = server.refresh(&first.refresh_token()).await;
     assert_eq!(again.refresh_token(), lost.refresh_token());

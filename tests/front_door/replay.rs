@@ -7,7 +7,7 @@ use std::time::Duration;
 use heirloom::client::ReusePolicy;
 use heirloom::clock::Steps;
 use heirloom::oauth::{Generation, Kid, SessionEpoch};
-use heirloom::session::{self, Policy, Presented, Refresh, Session};
+use heirloom::session::{self, Availability, Policy, Presented, Refresh, Session};
 use heirloom::store::{Append, Expected};
 
 use crate::faults::{Away, Counting};
@@ -58,12 +58,15 @@ async fn an_outage_of_the_store_does_not_use_up_the_retry_window() {
     .await;
     let first = server.sign_in().await.refresh_token();
     let second = server.refresh(&first).await.refresh_token();
+    let long_before = server.sign_in().await.refresh_token();
+    assert_eq!(server.refresh(&long_before).await.status, 200);
     server.wait(600);
     away.store(true, Ordering::SeqCst);
     assert_eq!(server.refresh(&second).await.status, 503);
     assert!(outages.load(Ordering::SeqCst) > 0);
     server.wait(600);
     away.store(false, Ordering::SeqCst);
+    assert_eq!(server.refresh(&long_before).await.outcome(), REFUSED, "its window was over before");
     let third = server.refresh(&second).await;
     assert_eq!(third.status, 200, "{}", third.text);
     server.wait(29);
@@ -112,7 +115,7 @@ async fn age(server: &Server, token: &str, generations: u32) -> [String; 2] {
                 kid: Kid::from_bytes([1; 32]),
                 now: server.now(),
                 steps: Steps::default(),
-                uptime: Duration::MAX,
+                availability: Availability::of(Duration::MAX),
                 skew: Duration::ZERO,
             };
             let decision = session::decide(Some(&state), &command);

@@ -10,7 +10,7 @@ use crate::app::grants::refresh::RefreshGrant;
 use crate::app::metrics::TokenRequests;
 use crate::app::mint::Mint;
 use crate::app::overlap::Overlap;
-use crate::app::{Accounts, AuthorizationRequests, Authorizations, Consents, Grants, Sessions, Uptime};
+use crate::app::{Accounts, AuthorizationRequests, Authorizations, Consents, Grants, Sessions};
 use crate::clock::StepWatch;
 use crate::config::{self, Config};
 use crate::throttle::bucket::{Buckets, Rate};
@@ -65,7 +65,6 @@ impl Parts {
         &self,
         config: &Config,
         (accounts, sessions): (&Arc<Accounts>, &Arc<Sessions>),
-        uptime: &Arc<Uptime>,
         requests: &Arc<TokenRequests>,
     ) -> Grants {
         let mint = Arc::new(Mint {
@@ -97,7 +96,7 @@ impl Parts {
                 rate: Buckets::new(Rate { burst: throttle.refresh_burst, every: throttle.refresh_every }),
                 overlap: Overlap::default(),
                 clock_steps: StepWatch::since(self.clock.now(), self.clock.monotonic()),
-                uptime: Arc::clone(uptime),
+                uptime: Arc::clone(&self.uptime),
                 skew: self.nodes.skew(),
                 settings: Arc::clone(&self.settings),
                 clock: Arc::clone(&self.clock),

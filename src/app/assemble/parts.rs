@@ -12,7 +12,7 @@ use crate::app::keys::codec;
 use crate::app::metrics::{LoginOutcomes, TokenRequests};
 use crate::app::{
     AccessTokens, Accounts, BackchannelLogout, Clients, Consents, EventLog, InstallationEpoch, Logins,
-    Monitoring, Nodes, RefusalLog, Repository, Sessions, Settings, Sweeper, TokenKeys,
+    Monitoring, Nodes, RefusalLog, Repository, Sessions, Settings, Sweeper, TokenKeys, Uptime,
 };
 use crate::clock::Clock;
 use crate::config::{AccessTokenType, Config};
@@ -26,6 +26,7 @@ use crate::token::{IfMissing, Peppers, RefreshSecrets, SigningKeys, Verifier};
 pub(super) struct Parts {
     pub(super) store: Arc<dyn Store>,
     pub(super) nodes: Arc<Nodes>,
+    pub(super) uptime: Arc<Uptime>,
     pub(super) repository: Repository,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Arc<dyn Clock>,
@@ -49,7 +50,9 @@ impl Parts {
     ) -> Result<Self, AssembleError> {
         let Environment { store, cluster, exchange, keyring, clock, random, cost } = environment;
         let described = (config.server.name.as_deref(), config.shared_sections());
-        let nodes = Nodes::new(cluster, Arc::clone(&store), described, Arc::clone(&clock), &random)?;
+        let uptime = Arc::new(Uptime::new(Arc::clone(&store), Arc::clone(&clock)));
+        let of_store = (Arc::clone(&store), Arc::clone(&uptime));
+        let nodes = Nodes::new(cluster, of_store, described, Arc::clone(&clock), &random)?;
         let nodes = Arc::new(nodes);
         let repository = Repository::of(Arc::clone(&store), Arc::clone(nodes.node_clock()));
         let signing = SigningKeys::open(keyring.clone(), key_life(config), None, Arc::clone(&clock))?;
@@ -97,6 +100,7 @@ impl Parts {
             settings: Arc::clone(settings),
             store,
             nodes,
+            uptime,
             repository,
             clock,
             random,

@@ -200,7 +200,7 @@ impl RefreshGrant {
             installation_epoch: epochs.installation,
             now,
             steps: self.clock_steps.look(began, now, monotonic),
-            uptime: self.uptime.at(monotonic),
+            availability: self.uptime.at(monotonic),
             skew: self.skew,
         };
         session::decide(session, &command)

@@ -10,6 +10,7 @@
 //!
 //! An embedded store has one process, which holds all leases.
 
+mod availability;
 mod list;
 pub mod node_clock;
 
@@ -23,6 +24,7 @@ use tokio::time::sleep;
 pub use self::list::ListedNode;
 pub(in crate::app) use self::list::write_metrics;
 use self::node_clock::{NodeClock, OtherClock, OutOfStep, Reading};
+use crate::app::Uptime;
 use crate::clock::Clock;
 use crate::random::{NoRandomness, Random};
 use crate::store::cluster::{
@@ -49,6 +51,7 @@ pub struct Nodes {
     store: Arc<dyn Store>,
     me: NodeDescription,
     node_clock: Arc<NodeClock>,
+    uptime: Arc<Uptime>,
     clock: Arc<dyn Clock>,
     /// By the monotonic clock.
     started: Duration,
@@ -61,8 +64,9 @@ pub struct Nodes {
 
 #[derive(Default)]
 struct State {
-    /// What the last heartbeat has shown.
+    /// What the last heartbeat has shown, and when, by the monotonic clock.
     standing: Standing,
+    read: Duration,
     answers: bool,
     wanted: BTreeSet<Lease>,
     /// Until when each lease can be trusted, by the monotonic clock.
@@ -98,7 +102,7 @@ impl Nodes {
     /// A node that has said nothing yet.
     pub(super) fn new(
         cluster: Option<Arc<dyn Cluster>>,
-        store: Arc<dyn Store>,
+        (store, uptime): (Arc<dyn Store>, Arc<Uptime>),
         (name, configuration): (Option<&str>, BTreeMap<String, Vec<u8>>),
         clock: Arc<dyn Clock>,
         random: &Random,
@@ -115,6 +119,7 @@ impl Nodes {
             me,
             node_clock: Arc::new(NodeClock::new(Arc::clone(&clock))),
             started: clock.monotonic(),
+            uptime,
             clock,
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -160,6 +165,15 @@ impl Nodes {
     pub async fn answer(&self) -> Result<(), StoreError> {
         self.state().answers = true;
         self.beat().await
+    }
+
+    /// Requests are answered from now on. The other nodes' retry windows go on.
+    pub fn begin(&self) {
+        let before = {
+            let state = self.state();
+            availability::availability(&state.standing, self.clock.monotonic().saturating_sub(state.read))
+        };
+        self.uptime.begin(before);
     }
 
     /// Says every few seconds that this node lives; never returns, unless there are no other nodes.
@@ -265,11 +279,14 @@ impl Nodes {
 
     fn heartbeat(&self) -> Heartbeat {
         let in_step = self.node_clock.check().is_ok();
+        let answered = self.uptime.answered_for();
         let state = self.state();
+        let answers = state.answers && in_step;
         Heartbeat {
             node: self.me.clone(),
-            answers: state.answers && in_step,
+            answers,
             uptime: self.clock.monotonic().saturating_sub(self.started),
+            answered: answered.filter(|_| answers),
             position: state.standing.position.max(self.store.stats().position),
             clock: self.node_clock.difference().unwrap_or_default(),
             leases: if in_step { state.wanted.iter().copied().collect() } else { Vec::new() },
@@ -303,7 +320,7 @@ impl Nodes {
         }
         // One that is not wanted any more was given back while the heartbeat was under way.
         state.held = held.into_iter().filter(|(lease, _)| state.wanted.contains(lease)).collect();
-        state.standing = standing;
+        (state.standing, state.read) = (standing, self.clock.monotonic());
         state.told.tell(differences, difference, out_of_step.err().as_ref());
     }
 

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::super::cluster::{
-    ClockDifference, Cluster, Heartbeat, Lease, NodeDescription, NodeId, NodeState, Standing,
+    Answered, ClockDifference, Cluster, Heartbeat, Lease, NodeDescription, NodeId, NodeState, Standing,
 };
 use super::super::{StoreError, StoreFuture};
 use super::group::column;
@@ -33,14 +33,15 @@ struct Texts {
     leases: String,
 }
 
-const BEAT: &str = "SELECT heirloom.beat_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const BEAT: &str = "SELECT heirloom.beat_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const LEAVE: &str = "SELECT heirloom.leave_1($1)";
 /// What the clock shows, and where the log ends.
 const NOW: &str =
     "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, position FROM heirloom.head";
 const NODES: &str = "SELECT id, name, version, sections, digests, answers,
     (extract(epoch FROM started) * 1000)::bigint, (extract(epoch FROM seen) * 1000)::bigint,
-    position, clock_ahead, clock_error
+    position, clock_ahead, clock_error, (extract(epoch FROM answered_since) * 1000)::bigint,
+    (extract(epoch FROM answered_until) * 1000)::bigint, has_left
     FROM heirloom.node WHERE seen >= clock_timestamp() - interval '1 day' ORDER BY started, id";
 const LEASES: &str =
     "SELECT name, holder FROM heirloom.lease WHERE held_until > clock_timestamp() ORDER BY name";
@@ -53,14 +54,14 @@ impl PostgresCluster {
     }
 
     async fn beat_and_look(&self, heartbeat: Heartbeat) -> Result<Standing, StoreError> {
-        let Heartbeat { node, answers, uptime, position, clock, leases, held_for } = heartbeat;
+        let Heartbeat { node, answers, uptime, answered, position, clock, leases, held_for } = heartbeat;
         let (sections, digests): (Vec<&str>, Vec<&[u8]>) =
             node.configuration.iter().map(|(section, digest)| (section.as_str(), digest.as_slice())).unzip();
         let wanted: Vec<&str> = leases.into_iter().map(Lease::as_str).collect();
-        let (uptime, position) = (millis(uptime), bigint(position));
+        let (uptime, answered, position) = (millis(uptime), answered.map(millis), bigint(position));
         let (ahead, error, held_for) = (clock.ahead, bigint(clock.error), millis(held_for));
         let id = node.id.as_bytes().as_slice();
-        let parameters: [(&(dyn ToSql + Sync), Type); 12] = [
+        let parameters: [(&(dyn ToSql + Sync), Type); 13] = [
             (&id, Type::BYTEA),
             (&node.name, Type::TEXT),
             (&node.version, Type::TEXT),
@@ -68,6 +69,7 @@ impl PostgresCluster {
             (&digests, Type::BYTEA_ARRAY),
             (&answers, Type::BOOL),
             (&uptime, Type::INT8),
+            (&answered, Type::INT8),
             (&position, Type::INT8),
             (&ahead, Type::INT8),
             (&error, Type::INT8),
@@ -93,7 +95,11 @@ impl PostgresCluster {
         let position = number(column(now, 1)?)?;
         let mut standing = Standing { now: time(now, 0)?, position, ..Standing::default() };
         for row in &nodes {
-            standing.nodes.push(state(row)?);
+            if column(row, 13)? {
+                standing.left.extend(answered(row)?);
+            } else {
+                standing.nodes.push(state(row)?);
+            }
         }
         for row in &leases {
             // A later version may have others.
@@ -134,9 +140,17 @@ fn state(row: &Row) -> Result<NodeState, StoreError> {
         answers: column(row, 5)?,
         started: time(row, 6)?,
         seen: time(row, 7)?,
+        answered: answered(row)?,
         position: number(column(row, 8)?)?,
         clock: ClockDifference { ahead: column(row, 9)?, error: number(column(row, 10)?)? },
     })
+}
+
+fn answered(row: &Row) -> Result<Option<Answered>, StoreError> {
+    match column::<Option<i64>>(row, 12)? {
+        Some(_) => Ok(Some(Answered { since: time(row, 11)?, until: time(row, 12)? })),
+        None => Ok(None),
+    }
 }
 
 fn node_id(row: &Row, at: usize) -> Result<NodeId, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use heirloom::clock::{Clock as _, ManualClock, Timestamp};
-use heirloom::store::cluster::{Cluster, Heartbeat, NodeId, Standing};
+use heirloom::store::cluster::{Answered, Cluster, Heartbeat, NodeId, Standing};
 use heirloom::store::memory::MemoryStore;
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::sled::SledStore;
@@ -20,8 +20,16 @@ use super::{Elsewhere, NOW, Server, Setup, postgres_server};
 pub(crate) struct Database {
     settings: Arc<PostgresSettings>,
     pub(crate) clock: Arc<ManualClock>,
-    /// When each node has said last that it lives.
-    said: Arc<Mutex<HashMap<NodeId, Timestamp>>>,
+    /// What each node has said.
+    said: Arc<Mutex<HashMap<NodeId, Said>>>,
+}
+
+/// What a node has said, by the test's clock.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    seen: Timestamp,
+    answered: Option<Answered>,
+    has_left: bool,
 }
 
 impl Database {
@@ -62,8 +70,11 @@ impl ByTheClock {
         standing.now = self.database.clock.now();
         for node in &mut standing.nodes {
             node.started = standing.now.before(really.since(node.started));
-            node.seen = said.get(&node.node.id).copied().unwrap_or_default();
+            let said = said.get(&node.node.id).copied().unwrap_or_default();
+            (node.seen, node.answered) = (said.seen, said.answered);
         }
+        let left = said.values().filter(|said| said.has_left);
+        standing.left = left.filter_map(|said| said.answered).collect();
         standing
     }
 }
@@ -71,9 +82,15 @@ impl ByTheClock {
 impl Cluster for ByTheClock {
     fn beat(&self, heartbeat: Heartbeat) -> StoreFuture<'_, Standing> {
         Box::pin(async move {
-            let id = heartbeat.node.id;
+            let (id, answered) = (heartbeat.node.id, heartbeat.answered);
             let standing = self.inner.beat(heartbeat).await?;
-            self.database.said.lock().unwrap().insert(id, self.database.clock.now());
+            let now = self.database.clock.now();
+            if let Ok(mut said) = self.database.said.lock() {
+                let said = said.entry(id).or_default();
+                said.seen = now;
+                said.answered =
+                    answered.map(|time| Answered { since: now.before(time), until: now }).or(said.answered);
+            }
             Ok(self.told(standing))
         })
     }
@@ -83,6 +100,7 @@ impl Cluster for ByTheClock {
     }
 
     fn leave(&self, node: NodeId) -> StoreFuture<'_, ()> {
+        self.database.said.lock().unwrap().entry(node).or_default().has_left = true;
         self.inner.leave(node)
     }
 }
@@ -154,10 +172,16 @@ impl Pair {
     /// Both say that they answer requests, and each knows of the other.
     pub(crate) async fn answer(&self) {
         for node in [&self.one, &self.other] {
-            node.app.nodes.join().await.unwrap();
-            node.app.nodes.answer().await.unwrap();
+            node.begin().await;
         }
-        self.one.app.nodes.beat().await.unwrap();
+        self.beat().await;
+    }
+
+    /// Both say that they live.
+    pub(crate) async fn beat(&self) {
+        for node in [&self.one, &self.other] {
+            node.app.nodes.beat().await.unwrap();
+        }
     }
 
     /// Moves all clocks.
@@ -169,6 +193,13 @@ impl Pair {
 }
 
 impl Server {
+    /// Joins the other nodes, and says that it answers requests.
+    pub(crate) async fn begin(&self) {
+        self.app.nodes.join().await.unwrap();
+        self.app.nodes.answer().await.unwrap();
+        self.app.nodes.begin();
+    }
+
     /// Says every few seconds that this node lives, until the task is aborted.
     pub(crate) fn keep_beating(&self) -> JoinHandle<()> {
         tokio::spawn(Arc::clone(&self.app.nodes).keep_beating())

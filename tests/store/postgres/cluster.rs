@@ -32,6 +32,7 @@ fn heartbeat(id: u8, leases: &[Lease]) -> Heartbeat {
         node,
         answers: true,
         uptime: Duration::from_secs(100),
+        answered: Some(Duration::from_secs(90)),
         position: 7,
         clock: ClockDifference { ahead: -12, error: 3 },
         leases: leases.to_vec(),
@@ -60,12 +61,22 @@ async fn what_a_node_says_is_read_by_the_others_until_it_leaves() {
     assert_eq!(first.seen.since(first.started), Duration::from_secs(100));
     assert!(standing.now.since(first.seen) < Duration::from_mins(1));
     // Each heartbeat counts, and who does not answer any more says so.
-    one.beat(Heartbeat { answers: false, position: 8, ..said }).await.unwrap();
+    one.beat(Heartbeat { answers: false, answered: None, position: 8, ..said }).await.unwrap();
     let again = other.look().await.unwrap().nodes.remove(0);
     assert_eq!((again.answers, again.position, again.started), (false, 8, first.started));
     assert!(again.seen >= first.seen);
+    // When it did is remembered, also when it stops.
+    assert_eq!(again.answered, first.answered);
+    let answered = first.answered.unwrap();
+    assert_eq!((answered.until, answered.time()), (first.seen, Duration::from_secs(90)));
     one.leave(NodeId::from([1; 16])).await.unwrap();
-    assert_eq!(other.look().await.unwrap().nodes.len(), 1);
+    let standing = other.look().await.unwrap();
+    assert_eq!((standing.nodes.len(), standing.left), (1, vec![answered]));
+    one.beat(Heartbeat { answered: None, ..heartbeat(3, &[]) }).await.unwrap();
+    assert_eq!(other.look().await.unwrap().nodes.remove(0).answered, None);
+    one.leave(NodeId::from([3; 16])).await.unwrap();
+    let standing = other.look().await.unwrap();
+    assert_eq!((standing.nodes.len(), standing.left.len()), (1, 1), "there is nothing to remember of it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
