@@ -21,6 +21,7 @@ mod free_port;
 mod kills;
 mod load;
 mod network;
+mod newer_tables;
 mod nodes;
 #[path = "../support/postgres.rs"]
 mod postgres_server;

@@ -105,6 +105,11 @@ impl Connector {
         let failed = |error| Failed::Open(OpenError::schema(&self.settings, &error));
         let other = |why| OpenError::Other { place: self.settings.place(), why };
         let Dialed { client, canceller, carrier, system, timeline } = dialed;
+        // Before anything else: what follows may not be there any more.
+        let looked = schema::look_again(&client, &self.settings).await;
+        let refused = looked.and_then(|found| found.refuse_newer(&self.settings));
+        self.known.note_newer(matches!(refused, Err(OpenError::Newer { .. })));
+        refused.map_err(Failed::Open)?;
         let arrive = "SELECT store, last, marks, began, accepted, current_setting('transaction_isolation')
                       FROM heirloom.arrive_1($1, $2)";
         let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&system, Type::INT8), (&timeline, Type::INT8)];

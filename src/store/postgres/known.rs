@@ -1,6 +1,6 @@
 //! What a process knows of its database, and must find on each connection.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio_postgres::{Error, Row};
@@ -18,6 +18,8 @@ pub(super) struct Known {
     position: AtomicU64,
     /// How many changes had an unknown outcome.
     outages: AtomicU64,
+    /// Whether a newer program has changed the tables, so that this one can't work with them.
+    is_newer: AtomicBool,
 }
 
 /// Why a database is refused.
@@ -80,6 +82,16 @@ impl Known {
     /// Takes in that nobody knows how a change ended.
     pub(super) fn note_outage(&self) {
         self.outages.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Takes in whether a newer program has changed the tables, so that this one can't work with them.
+    pub(super) fn note_newer(&self, is_newer: bool) {
+        self.is_newer.store(is_newer, Ordering::Release);
+    }
+
+    /// Whether a newer program has changed the tables. Then no connection is of any use.
+    pub(super) fn is_newer(&self) -> bool {
+        self.is_newer.load(Ordering::Acquire)
     }
 
     /// Takes in that everything up to `position` is durable.

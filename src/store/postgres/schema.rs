@@ -1,20 +1,48 @@
 //! The tables and functions in the database, with their version. A start makes what is missing, and never removes
 //! anything.
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, GenericClient};
 
 use super::open_error::OpenError;
 use super::settings::PostgresSettings;
 
-/// The versions, from 1, each in parts. One that was released never changes.
-const VERSIONS: [&[&str]; 1] = [&[
-    include_str!("schema/1.sql"),
-    include_str!("schema/1_terms.sql"),
-    include_str!("schema/1_keys.sql"),
-    include_str!("schema/1_nodes.sql"),
-    include_str!("schema/1_throttle.sql"),
-]];
+/// The versions, from 1. One that was released never changes.
+///
+/// Programs of the version before run beside those of a new one while nodes are replaced one by one, and go on
+/// afterwards if the operator goes back. So a version adds tables, functions under new names, and columns at the end of
+/// a table that have a default and not the name of a variable or parameter of a function, which would then fail: it
+/// could mean either. One with which older programs can't work says so by `oldest_program`. Nodes of these
+/// notice within seconds; until then they must be able to do no harm, so it also takes the functions away by which they
+/// make changes.
+///
+/// To change a table beside running nodes: `LOCK TABLE head IN EXCLUSIVE MODE` first, change `head` last. In any other
+/// order, a change of a node waits for the migration, and the migration for it.
+const VERSIONS: [Version; 1] = [Version {
+    oldest_program: 1,
+    parts: &[
+        include_str!("schema/1.sql"),
+        include_str!("schema/1_terms.sql"),
+        include_str!("schema/1_keys.sql"),
+        include_str!("schema/1_nodes.sql"),
+        include_str!("schema/1_throttle.sql"),
+    ],
+}];
+
+/// A version of the tables.
+struct Version {
+    /// The oldest version whose programs can work with it.
+    oldest_program: i32,
+    /// What makes it of the version before, in parts.
+    parts: &'static [&'static str],
+}
+
+impl Version {
+    /// The lines of all versions.
+    fn all_lines() -> impl Iterator<Item = &'static str> {
+        VERSIONS.iter().flat_map(|version| version.parts).flat_map(|sql| sql.lines())
+    }
+}
 
 /// In each schema, one row a version. `oldest_program` is the oldest version whose programs can work with it.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (
@@ -22,6 +50,10 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (
     oldest_program integer     NOT NULL,
     made           timestamptz NOT NULL DEFAULT now()
 )";
+
+/// The version, and the oldest program that can work with it.
+pub(super) const NEWEST: &str =
+    "SELECT coalesce(max(version), 0), coalesce(max(oldest_program), 0) FROM heirloom.schema_version";
 
 /// What begins the definition of a table, and of a function.
 const DEFINITIONS: [(&str, bool); 3] =
@@ -41,7 +73,7 @@ pub(super) struct Found {
 /// The names of all tables, and of all functions.
 pub(super) fn names() -> (Vec<&'static str>, Vec<&'static str>) {
     let (mut tables, mut functions) = (vec!["schema_version"], Vec::new());
-    for line in VERSIONS.iter().copied().flatten().flat_map(|sql| sql.lines()) {
+    for line in Version::all_lines() {
         for (begin, is_table) in DEFINITIONS {
             let Some(name) = line.strip_prefix(begin).and_then(|rest| rest.split([' ', '(']).next()) else {
                 continue;
@@ -58,6 +90,11 @@ pub(super) fn version() -> i32 {
     i32::try_from(VERSIONS.len()).unwrap_or(i32::MAX)
 }
 
+/// Whether this program can work with tables whose oldest program is of this version.
+pub(super) fn is_for(oldest_program: i32) -> bool {
+    oldest_program <= version()
+}
+
 /// Looks for the tables. Whoever may not use the schema can do that too, if there is none.
 pub(super) async fn look(
     client: &impl GenericClient,
@@ -67,28 +104,34 @@ pub(super) async fn look(
     let there = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), EXISTS (
         SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = $1 AND relname = 'schema_version')";
-    let schema: (&(dyn tokio_postgres::types::ToSql + Sync), Type) = (&settings.schema, Type::TEXT);
+    let schema: (&(dyn ToSql + Sync), Type) = (&settings.schema, Type::TEXT);
     let row = client.query_typed_one(there, &[schema]).await.map_err(failed)?;
     let (has_schema, has_versions): (bool, bool) = (row.get(0), row.get(1));
     if !has_versions {
         return Ok(Found { has_schema, version: 0, oldest_program: 0 });
     }
-    let newest = format!(
-        "SELECT coalesce(max(version), 0), coalesce(max(oldest_program), 0) FROM {}.schema_version",
-        settings.quoted_schema()
-    );
-    let row = client.query_typed_one(&newest, &[]).await.map_err(failed)?;
-    Ok(Found { has_schema, version: row.get(0), oldest_program: row.get(1) })
+    look_again(client, settings).await
+}
+
+/// As [`look`], where the tables are there.
+pub(super) async fn look_again(
+    client: &impl GenericClient,
+    settings: &PostgresSettings,
+) -> Result<Found, OpenError> {
+    let failed = |error| OpenError::schema(settings, &error);
+    let row = client.query_typed_one(&settings.in_schema(NEWEST), &[]).await.map_err(failed)?;
+    let (version, oldest_program) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    Ok(Found { has_schema: true, version, oldest_program })
 }
 
 impl Found {
     /// Refuses tables with which this program can't work.
     pub(super) fn refuse_newer(self, settings: &PostgresSettings) -> Result<(), OpenError> {
-        let (oldest_program, version) = (self.oldest_program, version());
-        if oldest_program > version {
-            return Err(OpenError::Newer { place: settings.place(), oldest_program, version });
+        if is_for(self.oldest_program) {
+            return Ok(());
         }
-        Ok(())
+        let (oldest_program, version) = (self.oldest_program, version());
+        Err(OpenError::Newer { place: settings.place(), oldest_program, version })
     }
 
     /// Refuses tables that are older than this program's, or not there.
@@ -143,13 +186,15 @@ pub(super) async fn prepare(
     if found.version < version() {
         transaction.batch_execute(TABLE).await.map_err(failed)?;
     }
-    for (version, parts) in (1..).zip(VERSIONS).filter(|(version, _)| *version > found.version) {
-        for sql in parts {
+    for (number, version) in (1..).zip(VERSIONS).filter(|(number, _)| *number > found.version) {
+        for sql in version.parts {
             transaction.batch_execute(sql).await.map_err(failed)?;
         }
-        let add = "INSERT INTO schema_version (version, oldest_program) VALUES ($1, $1)";
-        transaction.query_typed(add, &[(&version, Type::INT4)]).await.map_err(failed)?;
-        made.push(version);
+        let add = "INSERT INTO schema_version (version, oldest_program) VALUES ($1, $2)";
+        let row: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&number, Type::INT4), (&version.oldest_program, Type::INT4)];
+        transaction.query_typed(add, &row).await.map_err(failed)?;
+        made.push(number);
     }
     if let Some(grants) = grants {
         transaction.batch_execute(grants).await.map_err(failed)?;
@@ -200,8 +245,7 @@ mod tests {
             assert!(tables.contains(&table), "{table}: {tables:?}");
         }
         assert!(functions.contains(&"append_1") && functions.contains(&"lock_head_1"), "{functions:?}");
-        let all = VERSIONS.iter().copied().flatten().flat_map(|sql| sql.lines());
-        let defined = all
+        let defined = Version::all_lines()
             .filter(|line| {
                 line.starts_with("CREATE ")
                     && ![" INDEX ", " TRIGGER "].iter().any(|other| line.contains(other))

@@ -93,12 +93,13 @@ impl Session {
         rows: impl Future<Output = Result<Vec<Row>, Error>>,
     ) -> Result<Vec<Row>, StoreError> {
         match timeout(PATIENCE, rows).await {
-            Ok(Ok(_)) if self.is_outdated() => {
-                self.useless.notify_one();
-                let text = "the connection leads to a server from before a fail-over";
-                Err(StoreError::Unavailable(text.to_owned()))
-            }
-            Ok(Ok(rows)) => Ok(rows),
+            Ok(Ok(rows)) => match self.outdated() {
+                None => Ok(rows),
+                Some(why) => {
+                    self.useless.notify_one();
+                    Err(StoreError::Unavailable(why.to_owned()))
+                }
+            },
             Ok(Err(error)) => {
                 if is_useless(&error) {
                     self.useless.notify_one();
@@ -123,9 +124,13 @@ impl Session {
         row.ok_or_else(|| StoreError::Unavailable("PostgreSQL answered no row".to_owned()))
     }
 
-    /// Whether another connection has found a server that took over since.
-    fn is_outdated(&self) -> bool {
-        self.server.term < self.server.known.terms()
+    /// Why the connection is of no more use, if another one has found that out.
+    fn outdated(&self) -> Option<&'static str> {
+        let Server { known, term, .. } = &self.server;
+        if known.is_newer() {
+            return Some("the tables were changed by a newer heirloom");
+        }
+        (*term < known.terms()).then_some("the connection leads to a server from before a fail-over")
     }
 
     /// Waits until the connection is of no more use.
