@@ -6,35 +6,20 @@ use std::time::Duration;
 
 use super::error::TokenError;
 use crate::clock::Clock;
-use crate::config;
 use crate::oauth::{KeptId, UserId};
-use crate::throttle::bucket::{Buckets, Rate};
+use crate::throttle::operation::LimitedAction;
+use crate::throttle::rate_limits::RateLimits;
 
 /// Token buckets of users, a separate one for each kind of change. So whoever has stolen an access token can't use up
 /// what the owner needs against the thief: a change of the password, and the end of the sessions.
 pub struct AccountRateLimits {
-    sign_ins: Buckets,
-    profiles: Buckets,
-    endings: Buckets,
-    passwords: Buckets,
-    /// New passwords that were refused, by session or login.
-    refused_passwords: Buckets,
+    rate_limits: RateLimits,
     clock: Arc<dyn Clock>,
 }
 
 impl AccountRateLimits {
-    /// Nobody has done anything yet.
-    pub(super) fn new(throttle: &config::Throttle, clock: Arc<dyn Clock>) -> Self {
-        let sign_ins = Rate { burst: throttle.sign_in_burst, every: throttle.sign_in_every };
-        let changes = Rate { burst: throttle.change_burst, every: throttle.change_every };
-        Self {
-            sign_ins: Buckets::new(sign_ins),
-            profiles: Buckets::new(changes),
-            endings: Buckets::new(changes),
-            passwords: Buckets::new(changes),
-            refused_passwords: Buckets::new(sign_ins),
-            clock,
-        }
+    pub(super) const fn new(rate_limits: RateLimits, clock: Arc<dyn Clock>) -> Self {
+        Self { rate_limits, clock }
     }
 }
 
@@ -55,7 +40,7 @@ impl AccountRateLimits {
     /// # Errors
     /// [`TokenError::TooManySignIns`] if not.
     pub(super) fn has_sign_ins_left(&self, user: UserId) -> Result<(), TokenError> {
-        match self.sign_ins.wait(user.as_bytes(), self.clock.now()) {
+        match self.rate_limits.of(LimitedAction::SignIn).wait(user.as_bytes(), self.clock.now()) {
             Duration::ZERO => Ok(()),
             retry_after => Err(TokenError::TooManySignIns { retry_after }),
         }
@@ -67,8 +52,8 @@ impl AccountRateLimits {
     /// [`TokenError::TooManyChanges`] if not.
     pub(super) fn has_password_changes_left(&self, user: UserId, session: KeptId) -> Result<(), TokenError> {
         let now = self.clock.now();
-        let changes = self.passwords.wait(user.as_bytes(), now);
-        let refused = self.refused_passwords.wait(session.as_bytes(), now);
+        let changes = self.rate_limits.of(LimitedAction::PasswordChange).wait(user.as_bytes(), now);
+        let refused = self.rate_limits.of(LimitedAction::RefusedPassword).wait(session.as_bytes(), now);
         match changes.max(refused) {
             Duration::ZERO => Ok(()),
             retry_after => Err(TokenError::TooManyChanges { retry_after }),
@@ -78,7 +63,8 @@ impl AccountRateLimits {
     /// Counts a new password that was too weak, because checking it takes processor time. It is counted by session
     /// or login, so that whoever has stolen an access token can't prevent a change of the password in another one.
     pub(super) fn count_refused_password(&self, session: KeptId) {
-        self.refused_passwords.take(session.as_bytes(), self.clock.now());
+        let refused_passwords = self.rate_limits.of(LimitedAction::RefusedPassword);
+        refused_passwords.take(session.as_bytes(), self.clock.now());
     }
 
     /// Counts a sign-in whose password was right.
@@ -86,7 +72,7 @@ impl AccountRateLimits {
     /// # Errors
     /// [`TokenError::TooManySignIns`]; then it doesn't count.
     pub(super) fn count_sign_in(&self, user: UserId) -> Result<(), TokenError> {
-        let taken = self.sign_ins.try_take(user.as_bytes(), self.clock.now());
+        let taken = self.rate_limits.of(LimitedAction::SignIn).try_take(user.as_bytes(), self.clock.now());
         taken.map_err(|retry_after| TokenError::TooManySignIns { retry_after })
     }
 
@@ -95,12 +81,12 @@ impl AccountRateLimits {
     /// # Errors
     /// [`TokenError::TooManyChanges`]; then it doesn't count.
     pub(super) fn count_change(&self, user: UserId, change: AccountChange) -> Result<(), TokenError> {
-        let buckets = match change {
-            AccountChange::Profile => &self.profiles,
-            AccountChange::Sessions => &self.endings,
-            AccountChange::Password => &self.passwords,
+        let action = match change {
+            AccountChange::Profile => LimitedAction::ProfileChange,
+            AccountChange::Sessions => LimitedAction::SessionEnding,
+            AccountChange::Password => LimitedAction::PasswordChange,
         };
-        let taken = buckets.try_take(user.as_bytes(), self.clock.now());
+        let taken = self.rate_limits.of(action).try_take(user.as_bytes(), self.clock.now());
         taken.map_err(|retry_after| TokenError::TooManyChanges { retry_after })
     }
 }

@@ -35,11 +35,11 @@ impl App {
         let events = Arc::new(EventLog { repository: repository.clone() });
         let requests = Arc::new(TokenRequests::default());
         let sweeper = Arc::new(parts.sweeper(&sessions, &events));
-        let authorizations = Arc::new(parts.authorizations(config));
+        let authorizations = Arc::new(parts.authorizations());
         let app = Self {
             authorization_requests: Arc::new(parts.authorization_requests(&authorizations, &consents)),
             authorizations,
-            grants: Arc::new(parts.grants(config, (&accounts, &sessions), &requests)),
+            grants: Arc::new(parts.grants((&accounts, &sessions), &requests)),
             tokens: Arc::new(Tokens {
                 repository: repository.clone(),
                 clients: Arc::clone(&parts.clients),

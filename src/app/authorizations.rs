@@ -29,7 +29,7 @@ pub struct Authorizations {
     pub(super) installation: Arc<InstallationEpoch>,
     pub(super) keys: Arc<TokenKeys>,
     /// New authorizations, by login: each is written to the log.
-    pub(super) rate: Buckets,
+    pub(super) rate: Arc<Buckets>,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Random,

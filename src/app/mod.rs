@@ -58,6 +58,8 @@ pub mod scopes;
 mod session_reads;
 pub mod sessions;
 pub mod shared_counters;
+#[cfg(test)]
+mod shared_counters_tests;
 pub mod sign_up;
 mod summaries;
 pub mod sweep;

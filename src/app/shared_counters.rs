@@ -3,29 +3,40 @@
 //!
 //! One exchange is under way at a time. What comes meanwhile goes with the next one, so many attempts at once cost as many
 //! round trips as few.
+//!
+//! Nobody waits for what is taken out of [buckets](crate::throttle::bucket): a task tells it four times a second, and hears
+//! what the others have taken.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
+use super::nodes::Nodes;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Exchange, Exchanged, Heard, StoreError};
 use crate::throttle::log_clock::LogTime;
 use crate::throttle::operation::Operation;
 use crate::throttle::replica::{Applied, Replica, Settled};
+use crate::throttle::takes::{Takes, UNTOLD};
 
 /// How many operations are told at once.
 const TOLD_AT_ONCE: usize = 64;
 /// How many reports are kept while the others can't be told.
 const OWED: usize = 1024;
+/// How often takes are told and heard.
+const TAKES_EVERY: Duration = Duration::from_millis(250);
+/// How many takes are told at once: some 15 KB.
+const TAKES_AT_ONCE: usize = 512;
 
 /// The shared counters, as seen by this node.
 pub struct SharedCounters {
     exchange: Arc<dyn Exchange>,
     waiting: Mutex<Vec<Waiting>>,
     turn: tokio::sync::Mutex<Turn>,
-    time: Mutex<LogTime>,
+    takes: Arc<Takes>,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,23 +52,23 @@ struct Turn {
     heard: Heard,
     /// Reports that were not told, or perhaps not: telling them twice changes nothing.
     owed: Vec<Operation>,
+    /// Whether the last takes were told is unknown.
+    is_in_doubt: bool,
 }
 
 impl SharedCounters {
-    pub(super) fn new(exchange: Arc<dyn Exchange>, replica: Replica, clock: Arc<dyn Clock>) -> Self {
-        let turn = Turn { replica, heard: Heard::default(), owed: Vec::new() };
-        Self {
-            exchange,
-            waiting: Mutex::default(),
-            turn: tokio::sync::Mutex::new(turn),
-            time: Mutex::default(),
-            clock,
-        }
+    pub(super) fn new(
+        exchange: Arc<dyn Exchange>,
+        (replica, takes): (Replica, Arc<Takes>),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let turn = Turn { replica, heard: Heard::default(), owed: Vec::new(), is_in_doubt: false };
+        Self { exchange, waiting: Mutex::default(), turn: tokio::sync::Mutex::new(turn), takes, clock }
     }
 
     /// The time of the log, as far as this node has heard.
     pub(super) fn time(&self) -> LogTime {
-        *self.time.lock().unwrap_or_else(PoisonError::into_inner)
+        self.takes.time()
     }
 
     /// Hears what the others have told so far.
@@ -74,6 +85,47 @@ impl SharedCounters {
     /// [`StoreError::Unavailable`]. A report is told later then; an attempt is taken back if it was told after all.
     pub(super) async fn tell(self: &Arc<Self>, operation: Operation) -> Result<Settled, StoreError> {
         self.exchanged(Some(operation)).await?.ok_or_else(closed)
+    }
+
+    /// Tells the others what was taken out of this node's buckets, and hears what they have told.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]. What was not told is told the next time.
+    pub async fn share_takes(&self) -> Result<(), StoreError> {
+        for _ in 0..UNTOLD.div_ceil(TAKES_AT_ONCE) {
+            // Others have their turn in between.
+            let mut turn = self.turn.lock().await;
+            // What the log has of them is told no more.
+            if std::mem::replace(&mut turn.is_in_doubt, true) {
+                self.exchange_in(&mut turn, &[]).await?;
+            }
+            let operations = self.takes.operations(TAKES_AT_ONCE, self.clock.now());
+            self.exchange_in(&mut turn, &operations).await?;
+            turn.is_in_doubt = false;
+            if operations.len() < TAKES_AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shares takes as long as the task runs. Where there is no other node and nothing to tell, it asks nothing.
+    pub async fn keep_sharing_takes(self: Arc<Self>, nodes: Arc<Nodes>) {
+        let mut is_failing = false;
+        loop {
+            sleep(TAKES_EVERY).await;
+            let speaks = self.takes.has_untold() || self.time().is_off(self.clock.now());
+            if !speaks && !nodes.has_others() {
+                continue;
+            }
+            let shared = self.share_takes().await;
+            if let Err(error) = &shared
+                && !is_failing
+            {
+                tracing::warn!(error = %error, "this node and the others limit apart how often something is done");
+            }
+            is_failing = shared.is_err();
+        }
     }
 
     async fn exchanged(
@@ -125,14 +177,15 @@ impl SharedCounters {
         operations: &[Operation],
     ) -> Result<Vec<Settled>, StoreError> {
         let now = self.clock.now();
-        let entry = (!operations.is_empty()).then(|| turn.replica.entry(operations, now));
+        // Without operations, it says how late this node's clock is.
+        let speaks = !operations.is_empty() || self.time().is_off(now);
+        let entry = speaks.then(|| turn.replica.entry(operations, now));
         let mut answer = self.exchange.exchange(turn.heard, entry).await?;
         let (era, written, newest) = (answer.era, answer.written, answer.newest);
         let mut own = Vec::new();
         loop {
             let is_last = answer.entries.is_empty();
             own.extend(turn.hear(answer, written, now));
-            *self.time.lock().unwrap_or_else(PoisonError::into_inner) = turn.replica.time();
             if is_last || turn.heard.number >= newest {
                 break;
             }

@@ -194,12 +194,15 @@ async fn answer(
     Ok(())
 }
 
-/// Watches the keys folder, logs how many refusals were not logged one by one, and sweeps: each in a task of its own, so
-/// that a defect in one stops no other.
+/// Watches the keys folder, logs how many refusals were not logged one by one, sweeps, and tells other nodes what this one
+/// permits: each in a task of its own, so that a defect in one stops no other.
 fn keep_looking(tasks: &mut JoinSet<()>, app: &App, evidence: Evidence) {
     tasks.spawn(Arc::clone(&app.keys).watch(LOOK_AT_KEYS));
     tasks.spawn(Arc::clone(&app.refusals).keep_counting());
     tasks.spawn(Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence));
+    if let Some(shared) = &app.shared_counters {
+        tasks.spawn(Arc::clone(shared).keep_sharing_takes(Arc::clone(&app.nodes)));
+    }
 }
 
 /// Tells clients of logouts until a shutdown is requested.
@@ -252,7 +255,7 @@ pub(super) async fn prepare(app: &App, config: &Config, accept: Accepted) -> Out
     if let Some(shared) = &app.shared_counters
         && let Err(error) = shared.hear().await
     {
-        tracing::warn!(error = %error, "not heard yet: what other nodes have told of attempts to sign in");
+        tracing::warn!(error = %error, "not heard yet: what other nodes have told of attempts to sign in and of frequent requests");
     }
     // Where there are several nodes, the one that tells apps does this when it begins.
     if !app.nodes.are_several() {

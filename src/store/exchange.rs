@@ -2,8 +2,8 @@
 
 use super::StoreFuture;
 
-/// A log that all nodes write to and read, for what is soon forgotten anyway, such as attempts to sign in. It
-/// guarantees:
+/// A log that all nodes write to and read, for what is soon forgotten anyway, such as attempts to sign in, and how
+/// often something is done. It guarantees:
 ///
 /// - **One order.** Entries are numbered from 1 without gaps, in the order in which they become visible, over all nodes.
 ///   So a node that has written an entry and read all before it knows everything that was written earlier.

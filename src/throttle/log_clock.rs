@@ -63,7 +63,10 @@ impl LogTime {
         if self.is_off(now) { Duration::ZERO } else { self.time.since(now.after(self.behind)) }
     }
 
-    fn is_off(self, now: Timestamp) -> bool {
+    /// Whether the node's clock, which shows `now`, is so far behind that it does not move the time of the log on. It does
+    /// when the node has said something.
+    #[must_use]
+    pub fn is_off(self, now: Timestamp) -> bool {
         self.time.since(now.after(self.behind)) > CLOCKS_DIFFER
     }
 }

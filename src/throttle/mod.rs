@@ -53,6 +53,8 @@
 //! repeated (passwords are in the log in no form, so a repeat at another node counts as a failure), and what the log no
 //! longer had when the node started.
 //!
+//! How often something is done, which [buckets](bucket) limit, goes through the same log. There no node waits for it.
+//!
 //! Where the nodes have different keys, as when the secret is taken away from which they are derived and one node was
 //! started since, they count apart. Where they have different [`Settings`], each decides by its own.
 
@@ -63,6 +65,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::clock::Timestamp;
 
 pub mod bucket;
+#[cfg(test)]
+mod bucket_tests;
 mod counter;
 mod keyed_hash;
 mod known_networks;
@@ -74,6 +78,7 @@ pub mod operation;
 mod outcome;
 mod paged;
 mod party;
+pub mod rate_limits;
 mod repeats;
 pub mod replica;
 #[cfg(test)]
@@ -81,6 +86,9 @@ mod replica_tests;
 mod settings;
 pub mod shared;
 mod state;
+pub mod takes;
+#[cfg(test)]
+mod takes_tests;
 #[cfg(test)]
 mod tests;
 

@@ -57,6 +57,22 @@ pub enum Operation {
         #[n(1)]
         party: Party,
     },
+    /// Tokens were taken out of a [bucket](super::bucket).
+    #[n(4)]
+    Took {
+        /// What was done.
+        #[n(0)]
+        action: LimitedAction,
+        /// Whose bucket it is, as a hash under the shared key.
+        #[n(1)]
+        key: ByteArray<16>,
+        /// How many.
+        #[n(2)]
+        number: u32,
+        /// How many milliseconds ago the first of them was taken.
+        #[n(3)]
+        age: u32,
+    },
 }
 
 impl Operation {
@@ -65,9 +81,39 @@ impl Operation {
     pub const fn is_attempt(&self) -> bool {
         match self {
             Self::Attempted { .. } => true,
-            Self::Succeeded { .. } | Self::Abandoned { .. } | Self::Known { .. } => false,
+            Self::Succeeded { .. } | Self::Abandoned { .. } | Self::Known { .. } | Self::Took { .. } => false,
         }
     }
+}
+
+/// What only so much of may be done in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum LimitedAction {
+    /// A session is refreshed.
+    #[n(0)]
+    Refresh,
+    /// A client gets a token for itself.
+    #[n(1)]
+    ClientToken,
+    /// A login lets a client begin.
+    #[n(2)]
+    Authorization,
+    /// A user signs in.
+    #[n(3)]
+    SignIn,
+    /// A user changes the profile.
+    #[n(4)]
+    ProfileChange,
+    /// A user ends sessions.
+    #[n(5)]
+    SessionEnding,
+    /// A user changes the password.
+    #[n(6)]
+    PasswordChange,
+    /// A new password is refused, in one session or login.
+    #[n(7)]
+    RefusedPassword,
 }
 
 /// Which counters are meant.
@@ -138,6 +184,7 @@ mod tests {
     use super::*;
     use crate::frozen::Frozen;
     use crate::throttle::keyed_hash::KeyedHash;
+    use crate::throttle::takes::Takes;
 
     const AT: Timestamp = Timestamp::from_millis(1_795_780_800_250);
 
@@ -145,7 +192,12 @@ mod tests {
         Party::of(&KeyedHash::new(&[7; 32]), b"ann", peer.parse().unwrap())
     }
 
-    fn operations() -> [(&'static str, Operation); 6] {
+    fn took(action: LimitedAction) -> Operation {
+        let key = Takes::new(&[7; 32]).key(&[5; 16]).into();
+        Operation::Took { action, key, number: 300, age: 250 }
+    }
+
+    fn operations() -> [(&'static str, Operation); 14] {
         let (counters, attempt) =
             (Counters::SignIns, Position { entry: 70_000, index: 3, era: [9; 16].into() });
         let party = party("2001:db8::1");
@@ -156,6 +208,14 @@ mod tests {
             ("Succeeded, a repeat", Operation::Succeeded { counters, party, attempt: None }),
             ("Abandoned", Operation::Abandoned { attempt }),
             ("Known", Operation::Known { counters, party: self::party("192.0.2.1") }),
+            ("Took, a refresh", took(LimitedAction::Refresh)),
+            ("Took, a token of a client", took(LimitedAction::ClientToken)),
+            ("Took, an authorization", took(LimitedAction::Authorization)),
+            ("Took, a sign-in", took(LimitedAction::SignIn)),
+            ("Took, a change of the profile", took(LimitedAction::ProfileChange)),
+            ("Took, an end of sessions", took(LimitedAction::SessionEnding)),
+            ("Took, a change of the password", took(LimitedAction::PasswordChange)),
+            ("Took, a refused password", took(LimitedAction::RefusedPassword)),
         ]
     }
 
@@ -170,11 +230,23 @@ mod tests {
                 Operation::Attempted { .. }
                 | Operation::Succeeded { .. }
                 | Operation::Abandoned { .. }
-                | Operation::Known { .. } => {}
+                | Operation::Known { .. }
+                | Operation::Took {
+                    action:
+                        LimitedAction::Refresh
+                        | LimitedAction::ClientToken
+                        | LimitedAction::Authorization
+                        | LimitedAction::SignIn
+                        | LimitedAction::ProfileChange
+                        | LimitedAction::SessionEnding
+                        | LimitedAction::PasswordChange
+                        | LimitedAction::RefusedPassword,
+                    ..
+                } => {}
             }
         }
         let all = operations().map(|(_, operation)| operation);
-        let entry = Entry::new([1; 8], [2; 8], AT, &all[4..]);
+        let entry = Entry::new([1; 8], [2; 8], AT, &all[4..6]);
         frozen.both_ways("an entry", &entry, Entry::encode, Entry::decode);
         frozen.finish();
     }
@@ -186,7 +258,12 @@ mod tests {
         // The array of variant 99, with nothing in it.
         entry.operations.insert(1, vec![FORMAT, 0x82, 0x18, 99, 0x80].into());
         entry.operations.insert(0, vec![FORMAT + 1, 0].into());
+        // An action that this version does not limit.
+        let mut took = encoding::encode(FORMAT, &took(LimitedAction::RefusedPassword));
+        assert_eq!(took[..5], [FORMAT, 0x82, 4, 0x84, 7]);
+        took.splice(4..5, [0x18, 99]);
+        entry.operations.insert(1, took.into());
         let read = Entry::decode(&entry.encode()).unwrap();
-        assert_eq!(read.operations().collect::<Vec<_>>(), [None, Some(all[0]), None, Some(all[1])]);
+        assert_eq!(read.operations().collect::<Vec<_>>(), [None, None, Some(all[0]), None, Some(all[1])]);
     }
 }

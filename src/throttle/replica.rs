@@ -9,7 +9,9 @@ use super::log_clock::{LogClock, LogTime};
 use super::operation::{Counters, Entry, Operation, Position};
 use super::outcome::{Permitted, Throttled};
 use super::party::Party;
+use super::rate_limits::RateLimits;
 use super::state::Counted;
+use super::takes::Takes;
 use crate::clock::Timestamp;
 
 /// For how long an attempt can be taken back: longer than a password waits for its hash.
@@ -24,6 +26,8 @@ pub struct Replica {
     key: [u8; 8],
     sign_ins: Arc<Throttle>,
     sign_ups: Arc<Throttle>,
+    rate_limits: RateLimits,
+    takes: Arc<Takes>,
     clock: LogClock,
     era: [u8; 16],
     /// What the last attempts have counted.
@@ -50,15 +54,22 @@ pub struct Applied {
 pub type Settled = (Position, Option<Result<Permitted, Throttled>>);
 
 impl Replica {
-    /// The counters of this node, which is known by a random number. Both `Throttle`s have the key that all nodes share.
+    /// The counters of this node, which is known by a random number, and its buckets with what is taken out of them. All of
+    /// them have the key that all nodes share.
     #[must_use]
-    pub fn new(node: [u8; 8], sign_ins: Arc<Throttle>, sign_ups: Arc<Throttle>) -> Self {
+    pub fn new(
+        node: [u8; 8],
+        (sign_ins, sign_ups): (Arc<Throttle>, Arc<Throttle>),
+        (rate_limits, takes): (RateLimits, Arc<Takes>),
+    ) -> Self {
         let key = sign_ins.key_tag();
         Self {
             node,
             key,
             sign_ins,
             sign_ups,
+            rate_limits,
+            takes,
             clock: LogClock::default(),
             era: [0; 16],
             open: BTreeMap::new(),
@@ -81,11 +92,12 @@ impl Replica {
             return Applied { is_own, outcomes: Vec::new() };
         }
         self.clock.move_on(*entry.node, entry.at);
+        self.takes.move_on(self.time());
         let behind = self.time().stands_still(now);
         let numbered = (0..).zip(entry.operations());
         let outcomes = numbered.map(|(index, operation)| {
             let position = Position { entry: number, index, era: self.era.into() };
-            let outcome = operation.and_then(|operation| self.operate(position, operation));
+            let outcome = operation.and_then(|operation| self.operate(position, operation, is_own));
             (position, outcome.map(|decided| decided.map_err(|throttled| throttled.later(behind))))
         });
         Applied { is_own, outcomes: outcomes.collect() }
@@ -103,7 +115,12 @@ impl Replica {
         self.open.clear();
     }
 
-    fn operate(&mut self, at: Position, operation: Operation) -> Option<Result<Permitted, Throttled>> {
+    fn operate(
+        &mut self,
+        at: Position,
+        operation: Operation,
+        is_own: bool,
+    ) -> Option<Result<Permitted, Throttled>> {
         let now = self.clock.now();
         match operation {
             Operation::Attempted { counters, party } => {
@@ -132,6 +149,16 @@ impl Replica {
             }
             Operation::Known { counters, party } => {
                 self.counters(counters).remember_party(&party, now);
+                None
+            }
+            // Out of this node's own buckets it was taken at once.
+            Operation::Took { action, key, number, .. } if is_own => {
+                self.takes.told(action, *key, number, now);
+                None
+            }
+            Operation::Took { action, key, number, age } => {
+                let at = now.before(Duration::from_millis(age.into()));
+                self.rate_limits.of(action).heard(*key, number, (at, now));
                 None
             }
         }

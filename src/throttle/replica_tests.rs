@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::bucket::Rate;
 use super::operation::{Counters, Operation, Position};
+use super::rate_limits::RateLimits;
 use super::replica::{Applied, Replica};
+use super::takes::Takes;
 use super::tests::{START, network};
 use super::*;
 use std::time::Duration;
@@ -19,8 +22,15 @@ enum Act {
 }
 
 fn replica(node: u8) -> Replica {
-    let throttle = || Arc::new(Throttle::new(Settings::default(), &[7; 32]));
-    Replica::new([node; 8], throttle(), throttle())
+    under([7; 32], node)
+}
+
+fn under(key: [u8; 32], node: u8) -> Replica {
+    let throttle = || Arc::new(Throttle::new(Settings::default(), &key));
+    let takes = Arc::new(Takes::new(&key));
+    let rate = Rate { burst: 0, every: Duration::from_secs(1) };
+    let rate_limits = RateLimits::new(|_| rate, Some(&takes));
+    Replica::new([node; 8], (throttle(), throttle()), (rate_limits, takes))
 }
 
 fn party(account: u8, net: u64) -> Party {
@@ -111,8 +121,7 @@ fn a_node_whose_clock_is_wrong_by_an_hour_stops_no_other() {
 
 #[test]
 fn what_is_told_under_another_key_changes_nothing() {
-    let other = || Arc::new(Throttle::new(Settings::default(), &[8; 32]));
-    let other = Replica::new([2; 8], other(), other());
+    let other = under([8; 32], 2);
     let (mut node, own) = (replica(1), replica(1));
     let attempt = Operation::Attempted { counters: Counters::SignIns, party: party(1, 1) };
     for number in 1..=20 {

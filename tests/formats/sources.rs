@@ -72,6 +72,7 @@ const STORED_TYPES: &[&str] = &[
     "throttle::Counters",
     "throttle::Entry",
     "throttle::Key",
+    "throttle::LimitedAction",
     "throttle::Networks",
     "throttle::Operation",
     "throttle::Party",

@@ -3,6 +3,7 @@
 mod clocks;
 mod epochs;
 mod leases;
+mod rate_limits;
 mod starts;
 
 use std::time::Duration;
@@ -43,7 +44,9 @@ async fn administrators_see_all_nodes_and_in_what_they_differ() {
     one.app.nodes.answer().await.unwrap();
     let office = Office::on(one).await;
     other.clock.set(other.now().after(Duration::from_millis(700)));
+    assert!(!office.server.app.nodes.has_others());
     other.app.nodes.join().await.unwrap();
+    assert!(other.app.nodes.has_others());
 
     let nodes = office.get("/admin/nodes").await;
     let [one, second] = nodes.json["nodes"].as_array().unwrap().as_slice() else { panic!("{}", nodes.text) };
@@ -56,6 +59,7 @@ async fn administrators_see_all_nodes_and_in_what_they_differ() {
     assert!(one["behind"].as_u64().unwrap() > 0, "it has written since: {}", nodes.text);
 
     office.server.app.nodes.beat().await.unwrap();
+    assert!(office.server.app.nodes.has_others(), "it does not answer yet");
     let metrics = office.server.app.monitoring.metrics();
     for sample in [
         "heirloom_nodes{state=\"live\"} 2",

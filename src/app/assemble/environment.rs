@@ -18,7 +18,7 @@ pub struct Environment {
     pub keyring: Keyring,
     /// The nodes that share them; `None` if there is only this process.
     pub cluster: Option<Arc<dyn Cluster>>,
-    /// How nodes tell each other of attempts to sign in; `None` if there is one node.
+    /// How nodes tell each other of attempts to sign in and of frequent requests; `None` if there is one node.
     pub exchange: Option<Arc<dyn Exchange>>,
     /// Time.
     pub clock: Arc<dyn Clock>,

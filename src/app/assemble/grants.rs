@@ -12,18 +12,16 @@ use crate::app::mint::Mint;
 use crate::app::overlap::Overlap;
 use crate::app::{Accounts, AuthorizationRequests, Authorizations, Consents, Grants, Sessions};
 use crate::clock::StepWatch;
-use crate::config::{self, Config};
-use crate::throttle::bucket::{Buckets, Rate};
+use crate::throttle::operation::LimitedAction;
 
 impl Parts {
-    pub(super) fn authorizations(&self, config: &Config) -> Authorizations {
-        let config::Throttle { sign_in_burst: burst, sign_in_every: every, .. } = config.throttle;
+    pub(super) fn authorizations(&self) -> Authorizations {
         Authorizations {
             repository: self.repository.clone(),
             clients: Arc::clone(&self.clients),
             installation: Arc::clone(&self.installation),
             keys: Arc::clone(&self.keys),
-            rate: Buckets::new(Rate { burst, every }),
+            rate: Arc::clone(self.throttling.rate_limits.of(LimitedAction::Authorization)),
             settings: Arc::clone(&self.settings),
             clock: Arc::clone(&self.clock),
             random: self.random.clone(),
@@ -63,7 +61,6 @@ impl Parts {
 
     pub(super) fn grants(
         &self,
-        config: &Config,
         (accounts, sessions): (&Arc<Accounts>, &Arc<Sessions>),
         requests: &Arc<TokenRequests>,
     ) -> Grants {
@@ -73,7 +70,7 @@ impl Parts {
             clock: Arc::clone(&self.clock),
         });
         let authorization_code = self.code_grant(sessions, &mint);
-        let throttle = &config.throttle;
+        let rate = |action| Arc::clone(self.throttling.rate_limits.of(action));
         Grants {
             password: PasswordGrant {
                 repository: self.repository.clone(),
@@ -93,7 +90,7 @@ impl Parts {
                 installation: Arc::clone(&self.installation),
                 keys: Arc::clone(&self.keys),
                 mint: Arc::clone(&mint),
-                rate: Buckets::new(Rate { burst: throttle.refresh_burst, every: throttle.refresh_every }),
+                rate: rate(LimitedAction::Refresh),
                 overlap: Overlap::default(),
                 clock_steps: StepWatch::since(self.clock.now(), self.clock.monotonic()),
                 uptime: Arc::clone(&self.uptime),
@@ -108,10 +105,7 @@ impl Parts {
                 installation: Arc::clone(&self.installation),
                 keys: Arc::clone(&self.keys),
                 mint,
-                rate: Buckets::new(Rate {
-                    burst: throttle.client_token_burst,
-                    every: throttle.client_token_every,
-                }),
+                rate: rate(LimitedAction::ClientToken),
                 settings: Arc::clone(&self.settings),
                 clock: Arc::clone(&self.clock),
                 random: self.random.clone(),

@@ -67,9 +67,11 @@ impl Parts {
         let passwords = Arc::new(HashingPool::start(pool, hash_peppers(&peppers)?, random.clone())?);
         let secret_lead_time = secret_lead_time(config);
         let due = clock.now().before(secret_lead_time);
+        let throttling = Throttling::new(config, exchange, &peppers, (&clock, &random))?;
+        let rate_limits = AccountRateLimits::new(throttling.rate_limits.clone(), Arc::clone(&clock));
         Ok(Self {
             passwords: Arc::clone(&passwords),
-            throttling: Throttling::new(config, exchange, &peppers, (&clock, &random))?,
+            throttling,
             keys: Arc::new(TokenKeys {
                 codec: RwLock::new(Arc::new(codec(&refresh_secrets, |_| true, due))),
                 signing: Arc::new(signing),
@@ -89,7 +91,7 @@ impl Parts {
                 clock: Arc::clone(&clock),
             }),
             refusals: Arc::new(RefusalLog::new(Arc::clone(&clock))),
-            rate_limits: Arc::new(AccountRateLimits::new(&config.throttle, Arc::clone(&clock))),
+            rate_limits: Arc::new(rate_limits),
             installation: Arc::new(InstallationEpoch {
                 repository: repository.clone(),
                 clock: Arc::clone(&clock),

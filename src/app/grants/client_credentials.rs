@@ -43,7 +43,7 @@ pub struct ClientCredentialsGrant {
     pub(in crate::app) keys: Arc<TokenKeys>,
     pub(in crate::app) mint: Arc<Mint>,
     /// New tokens, by client: each is written to the log.
-    pub(in crate::app) rate: Buckets,
+    pub(in crate::app) rate: Arc<Buckets>,
     pub(in crate::app) settings: Arc<Settings>,
     pub(in crate::app) clock: Arc<dyn Clock>,
     pub(in crate::app) random: Random,

@@ -46,7 +46,7 @@ pub struct RefreshGrant {
     pub(in crate::app) keys: Arc<TokenKeys>,
     pub(in crate::app) mint: Arc<Mint>,
     /// Limits how often one session is refreshed.
-    pub(in crate::app) rate: Buckets,
+    pub(in crate::app) rate: Arc<Buckets>,
     /// Signs while an append is under way.
     pub(in crate::app) overlap: Overlap,
     /// Detects jumps of the wall clock.

@@ -267,6 +267,13 @@ impl Nodes {
             .collect()
     }
 
+    /// Whether another node lives, as far as the last heartbeat has shown; also one that does not answer requests yet.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        let state = self.state();
+        self.others(&state.standing).next().is_some()
+    }
+
     /// The other nodes that live.
     fn others<'a>(&'a self, standing: &'a Standing) -> impl Iterator<Item = &'a NodeState> {
         let lives = |node: &NodeState| standing.now.since(node.seen) < SILENT_AFTER;
