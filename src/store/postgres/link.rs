@@ -24,8 +24,9 @@ pub(super) struct Links(Vec<Arc<Link>>);
 /// Where the present connection is, if there is one.
 struct Link {
     state: Mutex<Result<Arc<Session>, Arc<str>>>,
-    /// Whether it only reads. A change is never cancelled: one that waits for a standby would be committed without it.
-    reads: bool,
+    /// Whether what is not answered in time is cancelled. A change never is: one that waits for a standby would be committed
+    /// without it.
+    cancels: bool,
 }
 
 impl Links {
@@ -38,8 +39,9 @@ impl Links {
         Self::open_for(false, connector, number, tasks).await
     }
 
-    /// As [`open`](Self::open), for statements that only read: what is not answered in time is cancelled.
-    pub(super) async fn open_to_read(
+    /// As [`open`](Self::open), for statements that change nothing of what was acknowledged: what is not answered in time is
+    /// cancelled.
+    pub(super) async fn open_to_cancel(
         connector: &Arc<Connector>,
         number: usize,
         tasks: &mut JoinSet<()>,
@@ -48,14 +50,14 @@ impl Links {
     }
 
     async fn open_for(
-        reads: bool,
+        cancels: bool,
         connector: &Arc<Connector>,
         number: usize,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, OpenError> {
         let mut links = Vec::with_capacity(number);
         for _ in 0..number {
-            links.push(Link::open(reads, connector, tasks).await?);
+            links.push(Link::open(cancels, connector, tasks).await?);
         }
         Ok(Self(links))
     }
@@ -88,13 +90,13 @@ impl Links {
 
 impl Link {
     async fn open(
-        reads: bool,
+        cancels: bool,
         connector: &Arc<Connector>,
         tasks: &mut JoinSet<()>,
     ) -> Result<Arc<Self>, OpenError> {
         let (session, carrier) = connector.connect().await?;
         let session = Arc::new(session);
-        let link = Arc::new(Self { state: Mutex::new(Ok(Arc::clone(&session))), reads });
+        let link = Arc::new(Self { state: Mutex::new(Ok(Arc::clone(&session))), cancels });
         tasks.spawn(Arc::clone(&link).keep(Arc::clone(connector), session, carrier));
         Ok(link)
     }
@@ -113,7 +115,7 @@ impl Link {
             };
             tracing::warn!(store.failure = why, "lost a connection to PostgreSQL");
             self.set(Err(why.into()));
-            if self.reads {
+            if self.cancels {
                 session.cancel().await;
             }
             drop(carrier);

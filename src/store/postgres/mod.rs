@@ -130,12 +130,13 @@ impl PostgresStore {
         }
         let mut tasks = JoinSet::new();
         let writers = Arc::new(Links::open(&connector, WRITERS, &mut tasks).await?);
-        let readers = Arc::new(Links::open_to_read(&connector, READERS, &mut tasks).await?);
+        let readers = Arc::new(Links::open_to_cancel(&connector, READERS, &mut tasks).await?);
         let lookups = Arc::<Lookups>::default();
         for number in 0..lookups::UNDER_WAY {
             tasks.spawn(Arc::clone(&lookups).run(Arc::clone(&readers), number));
         }
-        let links = Links::open(&connector, 1, &mut tasks).await?;
+        // A heartbeat is no change that could wait for a standby: it may be cancelled.
+        let links = Links::open_to_cancel(&connector, 1, &mut tasks).await?;
         let cluster = Arc::new(PostgresCluster::new(connector.settings(), links));
         let exchange = Links::open(&connector, 1, &mut tasks).await?;
         let (queue, incoming) = mpsc::channel(QUEUE);
@@ -151,7 +152,7 @@ impl PostgresStore {
             };
             tasks.spawn(writer.run());
         }
-        tasks.spawn(pulse::keep(Arc::clone(&writers), Arc::clone(&connector)));
+        tasks.spawn(pulse::keep(Arc::clone(&writers), Arc::clone(&readers), Arc::clone(&connector)));
         let id = connector.known().store().unwrap_or_default();
         Ok(Self {
             id,

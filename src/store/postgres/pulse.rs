@@ -1,6 +1,6 @@
-//! Finds out, also while nobody asks for anything, whether changes are made: one that the database holds up, since it waits
-//! for a standby, or one that was under way when the database failed, may have taken somebody's answer with it. And whether
-//! a newer program has changed the tables meanwhile.
+//! Finds out, also while nobody asks for anything, whether there are connections and whether changes are made: one that the
+//! database holds up, since it waits for a standby, or one that was under way when the database failed, may have taken
+//! somebody's answer with it. And whether a newer program has changed the tables meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use super::statements::Query;
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Changes nothing every two seconds, for ever. The position that this returns is known from then on.
-pub(super) async fn keep(links: Arc<Links>, connector: Arc<Connector>) {
+pub(super) async fn keep(links: Arc<Links>, readers: Arc<Links>, connector: Arc<Connector>) {
     let newest = connector.settings().in_schema(schema::NEWEST);
     loop {
         sleep(EVERY).await;
-        let Ok(session) = links.session() else {
+        let (Ok(session), Ok(_)) = (links.session(), readers.session()) else {
             connector.known().note_outage();
             continue;
         };

@@ -59,7 +59,7 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         let answer = self.ask_for_rows(query, parameters).await;
-        if answer.is_err() && query.is_change() {
+        if answer.is_err() && query.is_for_refreshes() {
             self.server.known.note_outage();
         }
         answer

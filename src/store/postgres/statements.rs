@@ -47,13 +47,11 @@ impl Query {
         self.own_types().iter().cloned().chain(HEAD)
     }
 
-    /// Whether it changes something, so that it is not known what has happened when it fails.
-    pub(super) const fn is_change(self) -> bool {
+    /// Whether no refresh can be repeated while it fails: each loads, and each that is not a repetition changes something.
+    pub(super) const fn is_for_refreshes(self) -> bool {
         match self {
-            Self::Append | Self::Remove | Self::Summarize | Self::Pulse => true,
-            Self::Load | Self::ReadStream | Self::ReadLog | Self::Record | Self::Scan | Self::Exchange => {
-                false
-            }
+            Self::Load | Self::Record | Self::Append | Self::Remove | Self::Summarize | Self::Pulse => true,
+            Self::ReadStream | Self::ReadLog | Self::Scan | Self::Exchange => false,
         }
     }
 

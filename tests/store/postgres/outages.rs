@@ -30,6 +30,21 @@ async fn a_node_at_rest_notices_that_no_change_is_made() {
     assert_eq!(store.load(crate::contract::stream("a")).await.unwrap().unwrap().version, 1);
 }
 
+/// `REINDEX`, `VACUUM FULL` or an open `ALTER TABLE` locks the table out: changes that touch nothing of it go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_in_which_nothing_can_be_read_is_one() {
+    let settings = postgres_server::settings();
+    let store = PostgresStore::open(settings.clone()).await.unwrap();
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    let other = raw(&settings).await;
+    other.batch_execute("BEGIN; LOCK TABLE stream IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    assert!(store.read_log(0, 9).await.is_ok(), "nobody needs the table for that");
+    assert_eq!(store.outages(), 0);
+    assert!(store.load(crate::contract::stream("a")).await.is_err());
+    assert!(store.outages() > 0);
+    other.batch_execute("COMMIT").await.unwrap();
+}
+
 /// What another node has appended is known soon, without a question.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_position_of_another_nodes_append_becomes_known() {

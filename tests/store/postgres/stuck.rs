@@ -55,6 +55,23 @@ async fn reads_that_were_given_up_leave_nothing_waiting_in_the_database() {
     .await;
 }
 
+/// A heartbeat gives up its lock after some seconds; what is read beside it would wait for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_that_was_given_up_leaves_nothing_waiting_in_the_database() {
+    let settings = postgres_server::settings();
+    let store = PostgresStore::open(settings.clone()).await.unwrap();
+    let client = other(&settings).await;
+    client.batch_execute("BEGIN; LOCK TABLE node, lease IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    assert!(store.cluster().look().await.is_err());
+    let name = settings.server.get_application_name().unwrap();
+    let none_waits = format!(
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{name}'"
+    );
+    becomes_true(&client, &none_waits).await;
+    client.batch_execute("COMMIT").await.unwrap();
+    comes_about("it looks again", async || store.cluster().look().await.is_ok()).await;
+}
+
 /// What waits for a lock on a table has all that come later wait too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_does_not_wait_long_for_a_lock_on_a_table() {
