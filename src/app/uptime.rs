@@ -11,6 +11,11 @@ use crate::store::Store;
 /// whether changes are made, fails in that time.
 pub(super) const UNNOTICED: Duration = Duration::from_secs(15);
 
+/// How often a process looks whether it has stood still.
+pub(super) const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// From then on it has: it was paused, or has had no processor.
+const STOOD_STILL: Duration = Duration::from_secs(5);
+
 /// When requests were answered: since the start of the process or the last time that the store failed to answer, and
 /// before that. While nobody could retry, no retry window runs out.
 pub struct Uptime {
@@ -31,6 +36,8 @@ struct State {
     looked: Duration,
     /// The store's outages that were taken in.
     outages: u64,
+    /// When the process last ran, if somebody looks.
+    ran: Option<Duration>,
 }
 
 impl Uptime {
@@ -44,6 +51,15 @@ impl Uptime {
     /// Requests are answered from now on; `before` is what is known of the time before.
     pub fn begin(&self, before: Availability) {
         self.restart(true, before);
+    }
+
+    /// Notices from now on when the process stands still, while nobody is answered; never returns.
+    pub async fn keep_looking(self: Arc<Self>) {
+        loop {
+            self.at(self.clock.monotonic());
+            self.state().ran = Some(self.clock.monotonic());
+            tokio::time::sleep(LOOKS_EVERY).await;
+        }
     }
 
     /// New requests are not answered any more.
@@ -62,9 +78,11 @@ impl Uptime {
     pub(super) fn at(&self, monotonic: Duration) -> Availability {
         let outages = self.store.outages();
         let mut state = self.state();
-        if state.outages != outages {
+        let stood_still = state.ran.is_some_and(|ran| monotonic.saturating_sub(ran) > STOOD_STILL);
+        if state.outages != outages || stood_still {
             state.note_outage(monotonic);
             state.outages = outages;
+            state.ran = state.ran.map(|ran| ran.max(monotonic));
         }
         state.looked = state.looked.max(monotonic);
         let Availability { up, .. } = state.availability;
@@ -73,7 +91,8 @@ impl Uptime {
 
     fn restart(&self, answers: bool, availability: Availability) {
         let (now, outages) = (self.clock.monotonic(), self.store.outages());
-        *self.state() = State { answers, availability, at: now, looked: now, outages };
+        let mut state = self.state();
+        *state = State { answers, availability, at: now, looked: now, outages, ran: state.ran };
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -199,6 +199,7 @@ async fn answer(
 fn keep_looking(tasks: &mut JoinSet<()>, app: &App, evidence: Evidence) {
     tasks.spawn(Arc::clone(&app.keys).watch(LOOK_AT_KEYS));
     tasks.spawn(Arc::clone(&app.refusals).keep_counting());
+    tasks.spawn(Arc::clone(&app.uptime).keep_looking());
     tasks.spawn(Arc::clone(&app.sweeper).keep_sweeping(SWEEP, evidence));
     if let Some(shared) = &app.shared_counters {
         tasks.spawn(Arc::clone(shared).keep_sharing_takes(Arc::clone(&app.nodes)));
@@ -227,6 +228,9 @@ pub(super) async fn open(config: &Config, accept: Accepted) -> Outcome<(Arc<App>
     // In a folder that is not restored together with the data: the data folder of a server whose store is in a database.
     let apart = if config.keys_in == KeysIn::Folder { &config.keys } else { &config.data };
     let position = DataPosition::new(apart, id);
+    if !has_store && matches!(config.store, Store::Postgres(_)) {
+        position.begin(config)?;
+    }
     if !accept.restored {
         position.compare(config, &history)?;
     }
