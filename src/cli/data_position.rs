@@ -64,7 +64,8 @@ impl DataPosition {
             Some(Lack::Term) => Err(Failure::Failed(format!(
                 "the {place} is not the server that took over at the last fail-over, nor one that follows it: {file} was written \
                  after that. Shut this server down, or make it a standby of the other one. If it was restored from a backup \
-                 and the other one is gone, start once with `heirloom serve --restored`, which ends every session"
+                 and the other one is gone, start once with `heirloom serve --restored`, which ends every session. If another node \
+                 was started so already, remove {file}, and start without it"
             ))),
             Some(Lack::Events { until, is_accepted: false }) => Err(Failure::Failed(format!(
                 "the log in {place} ends at {until}, and had come to {} when {file} was last written: it looks as if the data had \
@@ -76,6 +77,25 @@ impl DataPosition {
                 recorded.position,
             ))),
         }
+    }
+
+    /// Refuses to begin a new store where the file is of another one: it is a mistake in the configuration, and everybody who
+    /// got to this node would be signed out.
+    ///
+    /// # Errors
+    /// [`Failure`] that names both.
+    pub(super) fn begin(&self, config: &Config) -> Outcome {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        let recorded = text.split_once(' ').map(|(store, _)| store);
+        if recorded.is_none() || recorded == self.store.as_deref() {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "there was no store in the {}, and {} is of one: look at `[store]`, where the database or the schema may be mistyped. \
+             Empty tables were made there. If a new installation shall begin, remove that file",
+            location(config),
+            self.file.display(),
+        )))
     }
 
     /// Records the position of data that the operator accepted as restored. The higher position recorded before would

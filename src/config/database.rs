@@ -19,6 +19,38 @@ const SCHEMA: &str = "heirloom";
 const MAX_SCHEMA: usize = 63;
 /// The parameters of a URL that are read here: `tokio_postgres` knows only some of their values.
 const OWN: [&str; 5] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs"];
+/// The parameters of a URL that are left out: what they set, heirloom sets by itself.
+const SET_BY_ITSELF: [&str; 8] = [
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "keepalives_retries",
+    "tcp_user_timeout",
+    "load_balance_hosts",
+];
+/// The parameters that libpq knows and heirloom does not.
+const OF_LIBPQ: [&str; 18] = [
+    "client_encoding",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "krbsrvname",
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "service",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslsni",
+];
 /// For `sslrootcert`: the authorities that the machine trusts.
 const SYSTEM: &str = "system";
 
@@ -86,7 +118,21 @@ fn schema(section: &mut Section<'_>) -> String {
 /// Parses the URL, and takes the own parameters out of it. A mistake in it is told without the URL, which may have the
 /// password.
 fn parse(section: &Section<'_>, url: &At<String>) -> Option<(Server, Vec<(String, String)>)> {
-    let parsed = split(&url.value).and_then(|(bare, own)| Some((bare.parse::<Server>().ok()?, own)));
+    let parts = split(&url.value);
+    let of_libpq = |bare: &str| OF_LIBPQ.into_iter().find(|name| names(bare).any(|named| named == *name));
+    if let Some(name) = parts.as_ref().and_then(|(bare, _)| of_libpq(bare)) {
+        let message = format!("`url` has the parameter {name}, which heirloom does not know");
+        section.problems.note(&url.place, message, "leave it out");
+        return None;
+    }
+    let parsed = parts.and_then(|(bare, own)| Some((bare.parse::<Server>().ok()?, own)));
+    for (name, _) in parsed.iter().flat_map(|(_, own)| own) {
+        if SET_BY_ITSELF.contains(&name.as_str()) {
+            section
+                .problems
+                .warn(format!("`url` sets {name}, which has no effect: heirloom sets it by itself"));
+        }
+    }
     if parsed.is_none() {
         let suggestion = "write for example \"postgresql://heirloom@db.example.com/heirloom\", with %40 for an @ in a \
                           name or password";
@@ -100,15 +146,13 @@ fn split(url: &str) -> Option<(String, Vec<(String, String)>)> {
     if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
         return None;
     }
-    // As `tokio_postgres` does it: what comes before the first @ is a name and a password.
-    let address = url.split_once('@').map_or(url, |(_, address)| address);
-    let Some((_, query)) = address.split_once('?') else { return Some((url.to_owned(), Vec::new())) };
+    let Some(query) = query(url) else { return Some((url.to_owned(), Vec::new())) };
     let (mut own, mut others) = (Vec::new(), Vec::new());
     for parameter in query.split('&') {
         let (name, value) = parameter.split_once('=')?;
         let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
         let name = decoded(name)?;
-        if OWN.contains(&name.as_str()) {
+        if OWN.contains(&name.as_str()) || SET_BY_ITSELF.contains(&name.as_str()) {
             own.push((name, decoded(value)?));
         } else {
             others.push(parameter);
@@ -116,6 +160,19 @@ fn split(url: &str) -> Option<(String, Vec<(String, String)>)> {
     }
     let bare = url.strip_suffix(query)?.to_owned();
     Some((bare + &others.join("&"), own))
+}
+
+/// The parameters of a URL, as they stand there. As `tokio_postgres` does it: what comes before the first @ is a name and
+/// a password.
+fn query(url: &str) -> Option<&str> {
+    let address = url.split_once('@').map_or(url, |(_, address)| address);
+    address.split_once('?').map(|(_, query)| query)
+}
+
+/// The names of the parameters of a URL.
+fn names(url: &str) -> impl Iterator<Item = &str> {
+    let parameters = query(url).into_iter().flat_map(|query| query.split('&'));
+    parameters.filter_map(|parameter| parameter.split_once('=')).map(|(name, _)| name)
 }
 
 impl Elsewhere<'_> {

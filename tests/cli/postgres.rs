@@ -66,6 +66,29 @@ fn users_are_kept_in_a_database_that_the_first_command_prepares() {
 }
 
 #[test]
+fn a_mistyped_schema_becomes_no_new_installation() {
+    let (folder, file) = with_store(None);
+    add_user(&file);
+    // A server writes it; any store's will do.
+    let recorded = folder.path().join("keys/data.position");
+    fs::write(&recorded, "AAAAAAAAAAAAAAAAAAAAAA 7\n").unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(out(&run(&["user", "list", "--config", path(&file)])).contains("ada"), "a store that was used");
+    fs::write(&file, text.replace("schema = \"test ", "schema = \"tset ")).unwrap();
+    for attempt in 0..2 {
+        let add = run(&["serve", "--config", path(&file)]);
+        let said = err(&add);
+        assert_eq!(add.status.code(), Some(1), "{attempt}: {said}");
+        assert!(
+            said.contains("no store in the schema tset") && said.contains("keys/data.position"),
+            "{said}"
+        );
+    }
+    fs::remove_file(recorded).unwrap();
+    add_user(&file);
+}
+
+#[test]
 fn migrate_makes_the_tables_for_a_server_that_may_not() {
     let (_folder, file) = with_store(None);
     let text = fs::read_to_string(&file).unwrap();

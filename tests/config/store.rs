@@ -155,12 +155,23 @@ fn mistakes_about_tls_are_told_without_the_url() {
     mistake("db.example/db?sslcert=c", "", "needs both `sslcert` and `sslkey`");
     mistake("db.example/db", "sslkey = \"k\"", "needs both `sslcert` and `sslkey`");
     mistake("db.example/db?sslmode", "", "`url` is no URL");
+    mistake("db.example/db?gssencmode=disable", "", "the parameter gssencmode, which heirloom does not know");
     mistake("a,b/db?port=1,2,3", "", "not as many ports");
     mistake("a/db?target_session_attrs=any", "", "only a server that writes");
     load("[store]\nkind = \"postgres\"\nurl = \"postgresql://a,b/db?target_session_attrs=read-write\"");
     refused("[store]\nkind = \"postgres\"\nurl = \"host=a password=tulip\"", 4, "`url` is no URL");
     refused("[store]\nsslmode = \"require\"", 3, "`sslmode` is for a database");
     refused("[store]\nmigrate = false", 3, "`migrate` is for a database");
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    let url = "postgresql://localhost/db?connect_timeout=3&keepalives_count=9";
+    let mut warnings = load(&format!("[store]\nkind = \"postgres\"\nurl = \"{url}\"")).warnings();
+    warnings.retain(|warning| warning.contains("no effect"));
+    let expected = ["connect_timeout", "keepalives_count"]
+        .map(|name| format!("`url` sets {name}, which has no effect: heirloom sets it by itself"));
+    assert_eq!(warnings, expected);
 }
 
 #[test]
