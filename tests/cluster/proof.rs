@@ -110,7 +110,7 @@ impl fmt::Display for Proved {
         write!(
             f,
             "{acknowledged} acknowledged rotations of {chains} chains, none lost, no fork, nobody signed out; {unknown} \
-             unknown outcomes, each resolved; {events} events without a gap"
+             requests answered 503 or not at all, each resolved; {events} events without a gap"
         )
     }
 }
