@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub use super::scope_refused::ScopeRefused;
 use crate::encoding::DecodeError;
-use crate::oauth::ErrorCode;
+use crate::oauth::{ErrorCode, NotOpened};
 use crate::password::pool::PoolError;
 use crate::random::NoRandomness;
 use crate::session::{CodeRefused, Denied};
@@ -66,6 +67,9 @@ pub enum TokenError {
     /// Every key that could make tokens is compromised, and no new one can be read.
     #[error("no key can make tokens: see what the log says of the keys")]
     NoKey,
+    /// What was presented may be under a secret that exists and can't be used at the moment.
+    #[error("what was presented may be under a secret that can't be used: see what the log says of the keys")]
+    SecretUnusable,
     /// A scope that is not given.
     #[error(transparent)]
     Scope(#[from] ScopeRefused),
@@ -104,61 +108,6 @@ pub enum TokenError {
     Internal(String),
 }
 
-/// Why a scope is not given. `Display` is for the operator and names none: what is no scope may be a secret in the wrong
-/// field. Which role a user has is told only once the user is known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScopeRefused {
-    /// There is no such scope.
-    #[error("there is no such scope")]
-    Unknown(Box<str>),
-    /// The client may not have it.
-    #[error("the scope is not registered for the client")]
-    NotRegistered(Box<str>),
-    /// The user has none of the roles that it needs.
-    #[error("the scope needs a role that the user does not have")]
-    Role(Box<str>),
-    /// A client that acts for itself has none of the roles that it needs.
-    #[error("the scope needs a role that the client does not have")]
-    ClientRole(Box<str>),
-    /// It is about a person, and a client asks for itself.
-    #[error("the scope needs a user")]
-    NeedsUser(Box<str>),
-    /// Two scopes that no one token can have.
-    #[error("the scopes are of two resource servers")]
-    TwoServers(Box<str>, Box<str>),
-    /// It is of another resource server than the resource that was asked for.
-    #[error("the scope is not of the resource that was asked for")]
-    OtherServer(Box<str>),
-    /// It goes beyond what the session was granted.
-    #[error("the scope was not granted at the sign-in")]
-    NotGranted(Box<str>),
-}
-
-impl ScopeRefused {
-    /// What the client reads. A scope's words are of the character set of RFC 6749 §5.2.
-    #[must_use]
-    pub fn description(&self) -> String {
-        match self {
-            Self::Unknown(word) => format!("There is no scope {word} here."),
-            Self::NotRegistered(word) => format!("The scope {word} is not registered for the client."),
-            Self::Role(word) => format!("The scope {word} needs a role that the user does not have."),
-            Self::ClientRole(word) => {
-                format!("The scope {word} needs a role that the client does not have.")
-            }
-            Self::NeedsUser(word) => {
-                format!("The scope {word} is about a user: no client has it for itself.")
-            }
-            Self::TwoServers(one, other) => {
-                format!("The scopes {one} and {other} are of two resource servers. Ask for a token for each.")
-            }
-            Self::OtherServer(word) => {
-                format!("The scope {word} is not of the resource that was asked for.")
-            }
-            Self::NotGranted(word) => format!("The scope {word} was not granted at the sign-in."),
-        }
-    }
-}
-
 impl TokenError {
     /// The protocol's code.
     #[must_use]
@@ -174,7 +123,7 @@ impl TokenError {
             | Self::TooManyClientTokens { .. }
             | Self::TooManyAuthorizations { .. }
             | Self::TooManyChanges { .. } => ErrorCode::SlowDown,
-            Self::Busy { .. } | Self::NoKey => ErrorCode::TemporarilyUnavailable,
+            Self::Busy { .. } | Self::NoKey | Self::SecretUnusable => ErrorCode::TemporarilyUnavailable,
             Self::Scope(_) => ErrorCode::InvalidScope,
             Self::Target => ErrorCode::InvalidTarget,
             Self::AccessTokenRevocation => ErrorCode::UnsupportedTokenType,
@@ -249,7 +198,7 @@ impl TokenError {
             }
             Self::TooManyChanges { .. } => "The account is changed too often. Wait before the next change.",
             Self::Busy { .. } => "The server is busy. Try again in a moment.",
-            Self::NoKey => Self::UNAVAILABLE,
+            Self::NoKey | Self::SecretUnusable => Self::UNAVAILABLE,
             Self::Scope(_) => "The scope is not given.",
             Self::Target => "The resource is unknown or not registered for the client.",
             Self::NotAToken => Self::BAD_REFRESH_TOKEN,
@@ -312,7 +261,9 @@ impl TokenError {
             | Self::TooManyAuthorizations { retry_after }
             | Self::TooManyChanges { retry_after }
             | Self::Busy { retry_after } => Some(*retry_after),
-            Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
+            // Another node may be able to.
+            Self::SecretUnusable
+            | Self::Store(StoreError::Unavailable(_) | StoreError::WrongExpectedVersion) => {
                 Some(Duration::from_secs(1))
             }
             // Somebody has to do something first: make a key readable, or room on the disk.
@@ -331,6 +282,14 @@ impl TokenError {
             | Self::Store(StoreError::RecordExists | StoreError::TooLarge | StoreError::Corrupt(_))
             | Self::Undecodable(_)
             | Self::Internal(_) => None,
+        }
+    }
+
+    /// The error of what is not opened; `foreign` if it is none of this server.
+    pub(super) fn of_not_opened(why: NotOpened, foreign: Self) -> Self {
+        match why {
+            NotOpened::Foreign => foreign,
+            NotOpened::SecretUnusable => Self::SecretUnusable,
         }
     }
 

@@ -4,7 +4,7 @@ use super::access::LiveSession;
 use super::authenticate::AuthenticatedClient;
 use super::error::TokenError;
 use super::tokens::Tokens;
-use crate::oauth::RefreshToken;
+use crate::oauth::{NotOpened, RefreshToken};
 use crate::session::{Presented, decide};
 use crate::token::AccessToken;
 
@@ -33,8 +33,10 @@ impl Tokens {
         if client.metadata.token_endpoint_auth_method.is_public() {
             return Err(TokenError::Client);
         }
-        if let Ok(token) = self.keys.codec().decode(token) {
-            return self.introspect_refresh_token(authenticated, token).await;
+        match self.keys.codec().decode(token) {
+            Ok(token) => return self.introspect_refresh_token(authenticated, token).await,
+            Err(NotOpened::Foreign) => {}
+            Err(NotOpened::SecretUnusable) => return Err(TokenError::SecretUnusable),
         }
         let token = self.verifier.verified(token).ok();
         let Some((session, token)) = token.and_then(|token| Some((token.sid.parse().ok()?, token))) else {

@@ -170,18 +170,20 @@ fn reload_peppers(peppers: &Peppers, passwords: &HashingPool) -> Vec<KeyError> {
 }
 
 /// A codec with the secrets for which `usable` is true. The newest of those that were made until `due` makes tokens; if
-/// there is none, the oldest does.
+/// there is none, the oldest does. What is under one of the others is neither accepted nor refused.
 pub(super) fn codec(
     secrets: &RefreshSecrets,
     usable: impl Fn(u8) -> bool,
     due: Timestamp,
 ) -> RefreshTokenCodec {
-    let usable: Vec<_> = secrets.all().into_iter().filter(|(id, _)| usable(*id)).collect();
+    let all = secrets.all();
+    let usable: Vec<_> = all.into_iter().filter(|(id, _)| usable(*id)).collect();
     let is_due = |(id, _): &&(u8, _)| secrets.created(*id).is_some_and(|created| created <= due);
     let current = usable.iter().rfind(is_due).or_else(|| usable.first());
     let keys = current.cloned().map_or_else(MacKeys::of_nothing, |(current, newest)| {
         let older = usable.iter().map(|(id, secret)| (*id, Zeroizing::new(*secret.as_bytes())));
         MacKeys::new((current, newest.as_bytes()), older)
     });
-    RefreshTokenCodec::new(Arc::new(keys))
+    let unusable = secrets.listed().into_iter().filter(|id| !usable.iter().any(|(usable, _)| id == usable));
+    RefreshTokenCodec::new(Arc::new(keys.beside_unusable(unusable)))
 }

@@ -68,6 +68,7 @@ pub(super) const fn outcome(error: &TokenError) -> &'static str {
         TokenError::TooManyChanges { .. } => "too_many_changes",
         TokenError::Busy { .. } => "busy",
         TokenError::NoKey => "no_key",
+        TokenError::SecretUnusable => "secret_unusable",
         TokenError::TooManyAuthorizations { .. } => "too_many_authorizations",
         TokenError::Scope(_) | TokenError::Session(Denied::Scope) | TokenError::Code(CodeRefused::Scope) => {
             "scope"

@@ -54,6 +54,7 @@ pub mod reindex;
 pub mod repository;
 pub mod restore;
 pub mod revoke;
+mod scope_refused;
 pub mod scopes;
 mod session_reads;
 pub mod sessions;

@@ -35,10 +35,13 @@ impl Outage {
 }
 
 impl TokenError {
-    /// Whether to log this error: not if the store failed and that was logged within the last second.
+    /// Whether to log this error: not if the store or a secret failed and that was logged within the last second.
     #[must_use]
     pub fn should_log(&self) -> bool {
-        let Self::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_)) = self else { return true };
+        let (Self::SecretUnusable | Self::Store(StoreError::Unavailable(_) | StoreError::NoRoom(_))) = self
+        else {
+            return true;
+        };
         OUTAGE.lock().unwrap_or_else(PoisonError::into_inner).should_log(now())
     }
 }

@@ -6,7 +6,7 @@ use super::error::TokenError;
 use super::repository::{Change, Loaded, OutcomeUnknown};
 use super::tokens::Tokens;
 use crate::client::Registration;
-use crate::oauth::SessionId;
+use crate::oauth::{NotOpened, SessionId};
 use crate::session::{self, EndReason, Session};
 use crate::token::AccessToken;
 
@@ -18,11 +18,14 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::Client`] if the client is switched off. [`TokenError::AccessTokenRevocation`] for an access token,
     /// if the client is configured so. [`TokenError::Store`] if the end could not be made durable.
+    /// [`TokenError::SecretUnusable`].
     pub async fn revoke(&self, client: &AuthenticatedClient, token: &str) -> Result<(), TokenError> {
         self.clients.session_epoch(client).await?;
         let client = &*client.registration;
-        if let Ok(token) = self.keys.codec().decode(token) {
-            return self.log_out(client, token.session, None).await;
+        match self.keys.codec().decode(token) {
+            Ok(token) => return self.log_out(client, token.session, None).await,
+            Err(NotOpened::Foreign) => {}
+            Err(NotOpened::SecretUnusable) => return Err(TokenError::SecretUnusable),
         }
         // An expired token needs no revocation.
         let Ok(token) = self.verifier.verified(token) else { return Ok(()) };
@@ -41,13 +44,17 @@ impl Tokens {
     /// Whether a refresh token, of any generation, belongs to a live session of the client.
     ///
     /// # Errors
-    /// [`TokenError::Store`] if it could not be found out.
+    /// [`TokenError`] if it could not be found out.
     pub async fn is_of_a_live_session(
         &self,
         client: &AuthenticatedClient,
         token: &str,
     ) -> Result<bool, TokenError> {
-        let Ok(token) = self.keys.codec().decode(token) else { return Ok(false) };
+        let token = match self.keys.codec().decode(token) {
+            Ok(token) => token,
+            Err(NotOpened::Foreign) => return Ok(false),
+            Err(NotOpened::SecretUnusable) => return Err(TokenError::SecretUnusable),
+        };
         let live = self.sessions.live(token.session).await?;
         Ok(live.is_some_and(|live| live.session.started.client == client.registration.id))
     }

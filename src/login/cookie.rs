@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::oauth::mac::Seal;
+use crate::oauth::mac::{NotOpened, Seal};
 use crate::oauth::{LoginId, MacKeys, Nonce};
 
 const SEAL: Seal = Seal { prefix: "hli_", label: "heirloom login cookie v1" };
@@ -38,17 +38,20 @@ impl LoginCookie {
         keys.seal_text(SEAL, &body)
     }
 
-    /// The content of a cookie's text; `None` if it is none of this server.
-    #[must_use]
-    pub fn open(keys: &MacKeys, text: &str) -> Option<Self> {
+    /// The content of a cookie's text.
+    ///
+    /// # Errors
+    /// [`NotOpened`].
+    pub fn open(keys: &MacKeys, text: &str) -> Result<Self, NotOpened> {
         if text.len() != SEAL.text_len(BODY) {
-            return None;
+            return Err(NotOpened::Foreign);
         }
         let body = keys.open_text(SEAL, text)?;
-        let (login, rest) = body.split_first_chunk::<16>()?;
-        let (nonce, used) = rest.split_first_chunk::<16>()?;
-        let used = Timestamp::from_seconds(u64::from_be_bytes(used.try_into().ok()?));
-        Some(Self { login: LoginId::from(*login), nonce: Nonce::from(*nonce), used })
+        let (login, rest) = body.split_first_chunk::<16>().ok_or(NotOpened::Foreign)?;
+        let (nonce, used) = rest.split_first_chunk::<16>().ok_or(NotOpened::Foreign)?;
+        let used = used.try_into().map_err(|_| NotOpened::Foreign)?;
+        let used = Timestamp::from_seconds(u64::from_be_bytes(used));
+        Ok(Self { login: LoginId::from(*login), nonce: Nonce::from(*nonce), used })
     }
 
     /// Whether it should be replaced by one with a later use.
@@ -73,14 +76,14 @@ mod tests {
             let used = Timestamp::from_seconds(used);
             let cookie = LoginCookie { login: login.into(), nonce: nonce.into(), used };
             let text = cookie.seal(&keys(1)).unwrap();
-            prop_assert_eq!(LoginCookie::open(&keys(1), &text), Some(cookie));
-            prop_assert_eq!(LoginCookie::open(&keys(2), &text), None);
-            prop_assert_eq!(LoginCookie::open(&keys(1), &text.replacen("hli_", "hrt_", 1)), None);
+            prop_assert_eq!(LoginCookie::open(&keys(1), &text), Ok(cookie));
+            prop_assert_eq!(LoginCookie::open(&keys(2), &text), Err(NotOpened::Foreign));
+            prop_assert_eq!(LoginCookie::open(&keys(1), &text.replacen("hli_", "hrt_", 1)), Err(NotOpened::Foreign));
         }
 
         #[test]
         fn no_text_is_taken_for_a_cookie(text: String) {
-            prop_assert_eq!(LoginCookie::open(&keys(1), &text), None);
+            prop_assert_eq!(LoginCookie::open(&keys(1), &text), Err(NotOpened::Foreign));
         }
     }
 

@@ -8,7 +8,7 @@
 //! stored. The session is the one that begins when the code is redeemed.
 
 use super::ids::SessionId;
-use super::mac::{MacKeys, Seal};
+use super::mac::{MacKeys, NotOpened, Seal};
 use super::refresh_token::Nonce;
 
 const SEAL: Seal = Seal { prefix: "hac_", label: "heirloom authorization code v1" };
@@ -23,11 +23,6 @@ pub struct AuthorizationCode {
     pub nonce: Nonce,
 }
 
-/// The text is no code of this server: malformed, a wrong MAC, or a secret that is unknown or retired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an authorization code of this server")]
-pub struct NotACode;
-
 impl AuthorizationCode {
     /// The code's text; `None` if there is no secret for new ones. The same code under the same secret has the same text.
     #[must_use]
@@ -39,14 +34,14 @@ impl AuthorizationCode {
     /// Decodes a code strictly: exact length, canonical base64url without padding (RFC 4648 §3.5), and nothing after it.
     ///
     /// # Errors
-    /// [`NotACode`], whatever the reason.
-    pub fn decode(keys: &MacKeys, text: &str) -> Result<Self, NotACode> {
+    /// [`NotOpened`].
+    pub fn decode(keys: &MacKeys, text: &str) -> Result<Self, NotOpened> {
         if text.len() != SEAL.text_len(BODY) {
-            return Err(NotACode);
+            return Err(NotOpened::Foreign);
         }
-        let body = keys.open_text(SEAL, text).ok_or(NotACode)?;
-        let (session, nonce) = body.split_first_chunk::<16>().ok_or(NotACode)?;
-        let nonce: [u8; 16] = nonce.try_into().map_err(|_| NotACode)?;
+        let body = keys.open_text(SEAL, text)?;
+        let (session, nonce) = body.split_first_chunk::<16>().ok_or(NotOpened::Foreign)?;
+        let nonce: [u8; 16] = nonce.try_into().map_err(|_| NotOpened::Foreign)?;
         Ok(Self { session: SessionId::from(*session), nonce: nonce.into() })
     }
 }
@@ -68,7 +63,7 @@ mod tests {
             let code = AuthorizationCode { session: session.into(), nonce: nonce.into() };
             let encoded = code.encode(&keys()).unwrap();
             prop_assert_eq!(AuthorizationCode::decode(&keys(), &encoded), Ok(code));
-            prop_assert_eq!(AuthorizationCode::decode(&keys(), &text), Err(NotACode));
+            prop_assert_eq!(AuthorizationCode::decode(&keys(), &text), Err(NotOpened::Foreign));
         }
     }
 
@@ -82,12 +77,23 @@ mod tests {
                 let mut bytes = text.clone().into_bytes();
                 bytes[index] ^= 1 << bit;
                 let flipped = String::from_utf8(bytes).unwrap_or_default();
-                assert_eq!(AuthorizationCode::decode(&keys(), &flipped), Err(NotACode), "{index}, {bit}");
+                assert_eq!(
+                    AuthorizationCode::decode(&keys(), &flipped),
+                    Err(NotOpened::Foreign),
+                    "{index}, {bit}"
+                );
             }
-            assert_eq!(AuthorizationCode::decode(&keys(), &text[..index]), Err(NotACode), "cut at {index}");
+            assert_eq!(
+                AuthorizationCode::decode(&keys(), &text[..index]),
+                Err(NotOpened::Foreign),
+                "cut at {index}"
+            );
         }
         for behind in ["=", "A", " ", "\n", "\0", &text] {
-            assert_eq!(AuthorizationCode::decode(&keys(), &format!("{text}{behind}")), Err(NotACode));
+            assert_eq!(
+                AuthorizationCode::decode(&keys(), &format!("{text}{behind}")),
+                Err(NotOpened::Foreign)
+            );
         }
         assert_eq!(code.encode(&MacKeys::of_nothing()), None);
     }

@@ -49,6 +49,6 @@ impl LogoutRequest {
     /// Reads the text of a URL or form.
     #[must_use]
     pub fn open(keys: &MacKeys, text: &str) -> Option<Self> {
-        minicbor::decode(&keys.open_text(SEAL, text)?).ok()
+        minicbor::decode(&keys.open_text(SEAL, text).ok()?).ok()
     }
 }

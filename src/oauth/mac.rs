@@ -9,7 +9,7 @@
 //! its own, and no label begins with another, so that none can be taken for another kind. Nothing that is sealed needs to
 //! be stored, and a forged or damaged text is refused without reading the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine as _;
@@ -28,6 +28,19 @@ pub struct MacKeys {
     /// The id and key of the secret for new seals; `None` if the keys only open.
     current: Option<(u8, hmac::Key)>,
     older: BTreeMap<u8, hmac::Key>,
+    /// The ids of secrets that exist and can't be used at the moment.
+    unusable: BTreeSet<u8>,
+}
+
+/// Why a text is not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotOpened {
+    /// It is none of this server: malformed, a wrong MAC, or under a secret that is unknown or retired.
+    #[error("not sealed by this server")]
+    Foreign,
+    /// It may be under a secret that exists and can't be used at the moment.
+    #[error("sealed under a secret that can't be used at the moment")]
+    SecretUnusable,
 }
 
 /// A kind of sealed text.
@@ -45,13 +58,19 @@ impl MacKeys {
     pub fn new(current: (u8, &[u8; 32]), older: impl IntoIterator<Item = (u8, Zeroizing<[u8; 32]>)>) -> Self {
         let key = |secret: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, secret);
         let older = older.into_iter().map(|(id, secret)| (id, key(&secret))).collect();
-        Self { current: Some((current.0, key(current.1))), older }
+        Self { current: Some((current.0, key(current.1))), older, unusable: BTreeSet::new() }
     }
 
     /// Keys that neither seal nor open, because every secret is compromised.
     #[must_use]
     pub const fn of_nothing() -> Self {
-        Self { current: None, older: BTreeMap::new() }
+        Self { current: None, older: BTreeMap::new(), unusable: BTreeSet::new() }
+    }
+
+    /// As these, and there are other secrets that can't be used at the moment.
+    #[must_use]
+    pub fn beside_unusable(self, unusable: impl IntoIterator<Item = u8>) -> Self {
+        Self { unusable: unusable.into_iter().collect(), ..self }
     }
 
     /// Whether they can seal.
@@ -80,15 +99,21 @@ impl MacKeys {
         Some(bytes)
     }
 
-    /// The body of sealed bytes; `None` if they were not sealed by these keys under this label.
-    #[must_use]
-    pub fn open<'a>(&self, label: &str, sealed: &'a [u8]) -> Option<&'a [u8]> {
-        let (signed, tag) = sealed.split_at_checked(sealed.len().checked_sub(MAC)?)?;
-        let (key_id, body) = signed.split_first()?;
+    /// The body of sealed bytes.
+    ///
+    /// # Errors
+    /// [`NotOpened`] if they were not sealed by these keys under this label.
+    pub fn open<'a>(&self, label: &str, sealed: &'a [u8]) -> Result<&'a [u8], NotOpened> {
+        let length = sealed.len().checked_sub(MAC).ok_or(NotOpened::Foreign)?;
+        let (signed, tag) = sealed.split_at_checked(length).ok_or(NotOpened::Foreign)?;
+        let (key_id, body) = signed.split_first().ok_or(NotOpened::Foreign)?;
         let current = self.current.as_ref().filter(|(current, _)| key_id == current);
-        let key = current.map(|(_, key)| key).or_else(|| self.older.get(key_id))?;
-        hmac::verify(key, &labelled(label, signed), tag).ok()?;
-        Some(body)
+        let Some(key) = current.map(|(_, key)| key).or_else(|| self.older.get(key_id)) else {
+            let is_unusable = self.unusable.contains(key_id);
+            return Err(if is_unusable { NotOpened::SecretUnusable } else { NotOpened::Foreign });
+        };
+        hmac::verify(key, &labelled(label, signed), tag).map_err(|_| NotOpened::Foreign)?;
+        Ok(body)
     }
 
     /// Seals a body as a text: the prefix, and base64url without padding (RFC 4648 §5).
@@ -103,10 +128,12 @@ impl MacKeys {
 
     /// The body of a sealed text. Only the one canonical text of the bytes is accepted (RFC 4648 §3.5), and nothing after
     /// it.
-    #[must_use]
-    pub fn open_text(&self, seal: Seal, text: &str) -> Option<Vec<u8>> {
-        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(seal.prefix)?).ok()?;
-        self.open(seal.label, &bytes).map(<[u8]>::to_vec)
+    ///
+    /// # Errors
+    /// [`NotOpened`].
+    pub fn open_text(&self, seal: Seal, text: &str) -> Result<Vec<u8>, NotOpened> {
+        let bytes = text.strip_prefix(seal.prefix).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        self.open(seal.label, &bytes.ok_or(NotOpened::Foreign)?).map(<[u8]>::to_vec)
     }
 }
 
@@ -147,19 +174,19 @@ mod tests {
         fn what_was_sealed_is_opened_under_its_own_label_only(body: Vec<u8>, label in "[a-z ]{1,40}") {
             let keys = keys(1, &[]);
             let sealed = keys.seal(&label, &body).unwrap();
-            prop_assert_eq!(keys.open(&label, &sealed), Some(&*body));
-            prop_assert_eq!(keys.open("heirloom another v1", &sealed), None);
+            prop_assert_eq!(keys.open(&label, &sealed), Ok(&*body));
+            prop_assert_eq!(keys.open("heirloom another v1", &sealed), Err(NotOpened::Foreign));
             let text = keys.seal_text(SEAL, &body).unwrap();
             prop_assert_eq!(text.len(), SEAL.text_len(body.len()));
-            prop_assert_eq!(keys.open_text(Seal { prefix: "hyy_", ..SEAL }, &text), None);
-            prop_assert_eq!(keys.open_text(SEAL, &text), Some(body));
+            prop_assert_eq!(keys.open_text(Seal { prefix: "hyy_", ..SEAL }, &text), Err(NotOpened::Foreign));
+            prop_assert_eq!(keys.open_text(SEAL, &text), Ok(body));
         }
 
         #[test]
         fn nothing_else_is_opened(bytes: Vec<u8>, text: String) {
             let keys = keys(1, &[0, 2]);
-            prop_assert_eq!(keys.open(SEAL.label, &bytes), None);
-            prop_assert_eq!(keys.open_text(SEAL, &text), None);
+            prop_assert_eq!(keys.open(SEAL.label, &bytes), Err(NotOpened::Foreign));
+            prop_assert_eq!(keys.open_text(SEAL, &text), Err(NotOpened::Foreign));
         }
     }
 
@@ -171,9 +198,9 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = sealed.clone();
                 bytes[index] ^= 1 << bit;
-                assert_eq!(keys.open(SEAL.label, &bytes), None, "byte {index}, bit {bit}");
+                assert_eq!(keys.open(SEAL.label, &bytes), Err(NotOpened::Foreign), "byte {index}, bit {bit}");
             }
-            assert_eq!(keys.open(SEAL.label, &sealed[..index]), None, "cut at {index}");
+            assert_eq!(keys.open(SEAL.label, &sealed[..index]), Err(NotOpened::Foreign), "cut at {index}");
         }
     }
 
@@ -181,12 +208,18 @@ mod tests {
     fn an_older_secret_opens_until_it_is_retired_and_the_newest_one_seals() {
         let old = keys(1, &[]).seal_text(SEAL, b"body").unwrap();
         let both = keys(2, &[1, 2]);
-        assert_eq!(both.open_text(SEAL, &old).as_deref(), Some(&b"body"[..]));
+        assert_eq!(both.open_text(SEAL, &old).as_deref(), Ok(&b"body"[..]));
         assert_eq!((both.can_seal(), both.ids()), (true, vec![1, 2]));
-        assert_eq!(keys(2, &[2]).open_text(SEAL, &old), None);
+        assert_eq!(keys(2, &[2]).open_text(SEAL, &old), Err(NotOpened::Foreign));
         let nothing = MacKeys::of_nothing();
         assert_eq!((nothing.can_seal(), nothing.ids(), nothing.seal("", b"body")), (false, Vec::new(), None));
-        assert_eq!(nothing.open_text(SEAL, &old), None);
+        assert_eq!(nothing.open_text(SEAL, &old), Err(NotOpened::Foreign));
+        let other = keys(2, &[]).beside_unusable([1, 3]);
+        assert_eq!(other.open_text(SEAL, &old), Err(NotOpened::SecretUnusable));
+        assert_eq!(other.open_text(Seal { prefix: "hyy_", ..SEAL }, &old), Err(NotOpened::Foreign));
+        assert_eq!(other.open_text(SEAL, &old[..20]), Err(NotOpened::Foreign));
+        assert_eq!(both.beside_unusable([1]).open_text(SEAL, &old).as_deref(), Ok(&b"body"[..]));
+        let both = keys(2, &[1, 2]);
         assert_eq!(format!("{both:?}"), "MacKeys { current: Some(2), .. }");
     }
 }

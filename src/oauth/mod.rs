@@ -35,7 +35,7 @@ pub use grant_type::GrantType;
 pub use ids::{Audience, ClientId, KeptId, LoginId, SessionId, UserId};
 pub use kid::Kid;
 pub use logout_request::LogoutRequest;
-pub use mac::MacKeys;
+pub use mac::{MacKeys, NotOpened};
 pub use origin::Origin;
 pub use pkce::{CodeChallenge, CodeVerifier};
 pub use prompt::{Prompt, Prompts};

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ids::SessionId;
-use super::mac::{MacKeys, Seal};
+use super::mac::{MacKeys, NotOpened, Seal};
 
 const SEAL: Seal = Seal { prefix: "hrt_", label: "heirloom refresh token v1" };
 const BODY: usize = 16 + 4 + 16;
@@ -73,11 +73,6 @@ pub struct RefreshToken {
     pub nonce: Nonce,
 }
 
-/// The text is no refresh token of this server: malformed, a wrong MAC, or a secret that is unknown or retired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a refresh token of this server")]
-pub struct NotAToken;
-
 /// Encodes and decodes refresh tokens.
 #[derive(Debug)]
 pub struct RefreshTokenCodec {
@@ -118,18 +113,18 @@ impl RefreshTokenCodec {
     /// it.
     ///
     /// # Errors
-    /// [`NotAToken`], whatever the reason.
-    pub fn decode(&self, text: &str) -> Result<RefreshToken, NotAToken> {
+    /// [`NotOpened`].
+    pub fn decode(&self, text: &str) -> Result<RefreshToken, NotOpened> {
         if text.len() != SEAL.text_len(BODY) {
-            return Err(NotAToken);
+            return Err(NotOpened::Foreign);
         }
-        let body = self.keys.open_text(SEAL, text).ok_or(NotAToken)?;
-        let (session, rest) = body.split_first_chunk::<16>().ok_or(NotAToken)?;
-        let (generation, nonce) = rest.split_first_chunk::<4>().ok_or(NotAToken)?;
+        let body = self.keys.open_text(SEAL, text)?;
+        let (session, rest) = body.split_first_chunk::<16>().ok_or(NotOpened::Foreign)?;
+        let (generation, nonce) = rest.split_first_chunk::<4>().ok_or(NotOpened::Foreign)?;
         Ok(RefreshToken {
             session: SessionId::from(*session),
             generation: Generation(u32::from_be_bytes(*generation)),
-            nonce: Nonce(nonce.try_into().map_err(|_| NotAToken)?),
+            nonce: Nonce(nonce.try_into().map_err(|_| NotOpened::Foreign)?),
         })
     }
 }
@@ -161,7 +156,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_codec_fail(text: String) {
-            prop_assert_eq!(codec(1, &[1]).decode(&text), Err(NotAToken));
+            prop_assert_eq!(codec(1, &[1]).decode(&text), Err(NotOpened::Foreign));
         }
     }
 
@@ -177,13 +172,13 @@ mod tests {
                 let mut bytes = text.clone().into_bytes();
                 bytes[index] ^= 1 << bit;
                 if let Ok(flipped) = String::from_utf8(bytes) {
-                    assert_eq!(codec.decode(&flipped), Err(NotAToken), "byte {index}, bit {bit}");
+                    assert_eq!(codec.decode(&flipped), Err(NotOpened::Foreign), "byte {index}, bit {bit}");
                 }
             }
-            assert_eq!(codec.decode(&text[..index]), Err(NotAToken), "cut at {index}");
+            assert_eq!(codec.decode(&text[..index]), Err(NotOpened::Foreign), "cut at {index}");
         }
         for behind in ["=", "==", "A", " ", "\n", "\0", &text] {
-            assert_eq!(codec.decode(&format!("{text}{behind}")), Err(NotAToken), "{behind:?}");
+            assert_eq!(codec.decode(&format!("{text}{behind}")), Err(NotOpened::Foreign), "{behind:?}");
         }
         let other_alphabet = text.replace('-', "+").replace('_', "/").replacen("hrt/", "hrt_", 1);
         assert!(other_alphabet == text || codec.decode(&other_alphabet).is_err());
@@ -198,7 +193,7 @@ mod tests {
         let new = both.encode(&token()).unwrap();
         assert_ne!(new, old);
         let retired = codec(2, &[2]);
-        assert_eq!(retired.decode(&old), Err(NotAToken));
+        assert_eq!(retired.decode(&old), Err(NotOpened::Foreign));
         assert_eq!(retired.decode(&new), Ok(token()));
     }
 
@@ -207,7 +202,7 @@ mod tests {
         let text = codec(1, &[1]).encode(&token()).unwrap();
         let nothing = RefreshTokenCodec::new(Arc::new(MacKeys::of_nothing()));
         assert!(!nothing.makes_new());
-        assert_eq!((nothing.encode(&token()), nothing.decode(&text)), (None, Err(NotAToken)));
+        assert_eq!((nothing.encode(&token()), nothing.decode(&text)), (None, Err(NotOpened::Foreign)));
     }
 
     #[test]

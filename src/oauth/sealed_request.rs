@@ -79,7 +79,7 @@ impl SealedRequest {
     }
 
     fn opened(keys: &MacKeys, seal: Seal, text: &str) -> Option<Self> {
-        minicbor::decode(&keys.open_text(seal, text)?).ok()
+        minicbor::decode(&keys.open_text(seal, text).ok()?).ok()
     }
 }
 

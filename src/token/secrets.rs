@@ -51,11 +51,15 @@ impl Purpose for ForPasswords {
     const KIND: SecretKind = SecretKind::Pepper;
 }
 
+#[derive(Clone)]
 struct LoadedSecrets {
     /// `None` if every secret for new tokens or hashes is compromised.
     current: Option<(u8, Arc<Secret>)>,
     by_id: BTreeMap<u8, Arc<Secret>>,
+    /// By the files' names, also of those that can't be used.
     created: BTreeMap<u8, Timestamp>,
+    /// Whether there may be newer ones: the last reading failed.
+    is_outdated: bool,
 }
 
 impl<P: Purpose> Secrets<P> {
@@ -101,6 +105,15 @@ impl<P: Purpose> Secrets<P> {
         self.now().created.get(&id).copied()
     }
 
+    /// The ids of all secrets that exist, or may exist, also of those that can't be used.
+    #[must_use]
+    pub fn listed(&self) -> Vec<u8> {
+        let now = self.now();
+        let newest = now.created.last_key_value().map_or(0, |(id, _)| *id);
+        let newer = newest.checked_add(1).filter(|_| now.is_outdated).map(|first| first..=u8::MAX);
+        now.created.keys().copied().chain(newer.into_iter().flatten()).collect()
+    }
+
     /// All secrets with their ids, the oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<(u8, Arc<Secret>)> {
@@ -126,22 +139,29 @@ impl<P: Purpose> Secrets<P> {
 
     fn read_again(&self) -> Vec<KeyError> {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let Read { mut by_id, mut created, dead, mut problems } =
-            match self.keyring.look().and_then(|files| read(&*files, P::KIND, &held.by_id)) {
-                Ok(read) => read,
-                Err(error) => return vec![error],
-            };
+        let read = self.keyring.look().and_then(|files| read(&*files, P::KIND, &held.by_id));
+        let is_outdated = read.as_ref().map_or(true, |read| read.created.is_empty() && read.dead.is_empty());
+        if is_outdated && !held.is_outdated {
+            *held = Arc::new(LoadedSecrets { is_outdated, ..LoadedSecrets::clone(&held) });
+        }
+        let Read { mut by_id, mut created, dead, mut problems } = match read {
+            Ok(read) => read,
+            Err(error) => return vec![error],
+        };
         if by_id.is_empty() {
             problems.push(self.missing());
             by_id.clone_from(&held.by_id);
-            created.clone_from(&held.created);
             by_id.retain(|id, _| !dead.contains(id));
+            created.extend(held.created.iter().filter(|(id, _)| by_id.contains_key(id)));
         }
-        if !by_id.keys().eq(held.by_id.keys()) {
-            let fresh = LoadedSecrets::of(by_id, created);
-            tracing::info!(
-                keys.kind = %P::KIND, keys.current = fresh.current.as_ref().map(|(id, _)| id), "secrets changed"
-            );
+        let have_changed = !by_id.keys().eq(held.by_id.keys());
+        if have_changed || created != held.created || held.is_outdated != is_outdated {
+            let fresh = LoadedSecrets { is_outdated, ..LoadedSecrets::of(by_id, created) };
+            if have_changed {
+                tracing::info!(
+                    keys.kind = %P::KIND, keys.current = fresh.current.as_ref().map(|(id, _)| id), "secrets changed"
+                );
+            }
             *held = Arc::new(fresh);
         }
         problems
@@ -174,7 +194,7 @@ impl<P: Purpose> fmt::Debug for Secrets<P> {
 impl LoadedSecrets {
     fn of(by_id: BTreeMap<u8, Arc<Secret>>, created: BTreeMap<u8, Timestamp>) -> Self {
         let current = by_id.last_key_value().map(|(id, newest)| (*id, Arc::clone(newest)));
-        Self { current, by_id, created }
+        Self { current, by_id, created, is_outdated: false }
     }
 }
 

@@ -9,13 +9,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use heirloom::app::assemble::{make_keys, read_keys};
+use heirloom::app::error::TokenError;
 use heirloom::clock::{Clock, ManualClock};
 use heirloom::store::StoreLocation;
 use heirloom::store::postgres::PostgresSettings;
 use heirloom::token::{KeyEncryptionKey, KeyEncryptionKeys, KeyLife, Keyring, SealedKeys, SigningAlgorithm};
 use tokio_postgres::config::Host;
 
-use crate::support::{NOW, Server, Setup, USER, postgres_server, set_mode};
+use crate::introspection::introspect;
+use crate::support::codes::Ask;
+use crate::support::{CONFIDENTIAL, NOW, PUBLIC, SECRET, Server, Setup, USER, postgres_server, set_mode};
 
 /// A cluster without nodes.
 struct Cluster {
@@ -30,13 +33,21 @@ impl Cluster {
 
     /// The keys, as a node and the command line find them.
     fn keyring(&self, key_encryption_key: u8) -> Keyring {
+        self.keyring_of(key_encryption_key, None)
+    }
+
+    /// As [`keyring`](Self::keyring), while another key-encryption key takes the place of an older one.
+    fn keyring_of(&self, key_encryption_key: u8, other: Option<u8>) -> Keyring {
         let temp = tempfile::tempdir().unwrap();
-        let file = temp.path().join("kek");
-        std::fs::write(&file, STANDARD.encode([key_encryption_key; 32])).unwrap();
-        set_mode(&file, 0o600);
-        let kek = KeyEncryptionKey::read(&file).unwrap();
+        let key = |key: u8| {
+            let file = temp.path().join(key.to_string());
+            std::fs::write(&file, STANDARD.encode([key; 32])).unwrap();
+            set_mode(&file, 0o600);
+            KeyEncryptionKey::read(&file).unwrap()
+        };
+        let keys = KeyEncryptionKeys::new(key(key_encryption_key), other.map(key));
         let table = StoreLocation::Postgres(Box::new(self.settings.clone())).key_table().unwrap().unwrap();
-        Keyring::in_database(SealedKeys::new(table, KeyEncryptionKeys::new(kek, None)))
+        Keyring::in_database(SealedKeys::new(table, keys))
     }
 
     fn setup(&self) -> Setup {
@@ -144,6 +155,84 @@ async fn a_new_refresh_secret_makes_tokens_once_every_node_knows_it() {
     }
     token = other.sign_in().await.refresh_token();
     assert_eq!((secret(&token), secret(&one.refresh(&token).await.refresh_token())), (1, 1));
+}
+
+/// The other nodes go on while one lacks the new key-encryption key. Whoever comes to that one is not signed out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_under_a_secret_that_a_node_cannot_open_is_503_there_until_it_can() {
+    let cluster = Cluster::new();
+    let [one, other] = cluster.start().await;
+    let other = other.restart(|setup| setup.keyring = Some(cluster.keyring_of(8, Some(7)))).await;
+    assert_eq!(cluster.keyring_of(8, Some(7)).rotate_refresh_secret(NOW).unwrap().id, 2);
+    cluster.clock.advance(Duration::from_secs(61));
+    let looked = other.app.keys.look().await;
+    assert_eq!((looked.refresh_secrets, looked.problems), (vec![1, 2], Vec::new()));
+    let token = other.sign_in().await.refresh_token();
+    let confidential = other.sign_in_confidential().await.refresh_token();
+    let code = other.code(Ask::default()).await;
+    let (_, cookie) = other.log_in_with_cookie().await;
+    assert_eq!(secret(&token), 2);
+
+    let looked = one.app.keys.look().await;
+    assert_eq!(looked.refresh_secrets, [1]);
+    let [problem] = looked.problems.as_slice() else { panic!("{looked:?}") };
+    assert!(problem.contains("refresh-002") && problem.contains("key-encryption key"), "{problem}");
+    let revoke = one.client.post(format!("{}/oauth/revoke", one.base));
+    for refused in [
+        one.refresh(&token).await,
+        one.redeem(&code).await,
+        one.send(revoke.form(&[("client_id", PUBLIC), ("token", &token)])).await,
+        introspect(&one, (CONFIDENTIAL, SECRET), &confidential).await,
+    ] {
+        assert_eq!(refused.outcome(), (503, "temporarily_unavailable"), "{}", refused.text);
+        assert_eq!(refused.header("retry-after"), "1");
+    }
+    let login = one.app.logins.current(&cookie).await;
+    assert!(matches!(login, Err(TokenError::SecretUnusable)), "{}", login.is_ok());
+    // What is under a secret that never was, is nobody's.
+    let mut bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix("hrt_").unwrap()).unwrap();
+    bytes[0] = 3;
+    let forged = format!("hrt_{}", URL_SAFE_NO_PAD.encode(bytes));
+    assert_eq!(one.refresh(&forged).await.outcome(), (400, "invalid_grant"));
+
+    assert!(cluster.keyring_of(7, Some(8)).reseal().unwrap().unwrap() > 0);
+    assert_eq!(one.app.keys.look().await.refresh_secrets, [1, 2]);
+    assert_eq!(one.redeem(&code).await.status, 200);
+    assert!(one.app.logins.current(&cookie).await.unwrap().is_some());
+    let token = one.refresh(&token).await.refresh_token();
+    assert_eq!(secret(&token), 2);
+    cluster.keyring(7).compromised_refresh_secret(2, cluster.clock.now()).unwrap();
+    one.app.keys.look().await;
+    assert_eq!(one.refresh(&token).await.outcome(), (400, "invalid_grant"), "it was destroyed");
+}
+
+/// A node that can't read the keys, while it can read everything else, does not know of a secret that others use by now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_under_a_secret_that_a_node_has_not_read_yet_is_503_there() {
+    let cluster = Cluster::new();
+    let [one, other] = cluster.start().await;
+    cluster.keyring(7).rotate_refresh_secret(NOW).unwrap();
+    cluster.clock.advance(Duration::from_secs(61));
+    other.app.keys.look().await;
+    let token = other.sign_in().await.refresh_token();
+    assert_eq!(secret(&token), 2);
+    let lost = [
+        [
+            "ALTER TABLE sealed_key RENAME COLUMN value TO lost",
+            "ALTER TABLE sealed_key RENAME COLUMN lost TO value",
+        ],
+        ["ALTER TABLE sealed_key RENAME TO lost", "ALTER TABLE lost RENAME TO sealed_key"],
+    ];
+    for [hide, bring_back] in lost {
+        one.sql(hide).await;
+        let looked = one.app.keys.look().await;
+        assert!(!looked.problems.is_empty());
+        assert_eq!(one.refresh(&token).await.outcome(), (503, "temporarily_unavailable"), "{hide}");
+        one.sql(bring_back).await;
+    }
+    let looked = one.app.keys.look().await;
+    assert!(looked.problems.is_empty(), "{looked:?}");
+    assert_eq!(one.refresh(&token).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -73,7 +73,7 @@ impl CodeGrant {
         // Row 1: decided without reading the store.
         let code = AuthorizationCode::decode(&self.keys.mac_keys(), &request.code);
         let presented = Presented {
-            code: code.map_err(|_| TokenError::NotACode)?,
+            code: code.map_err(|why| TokenError::of_not_opened(why, TokenError::NotACode))?,
             client,
             request: &request,
             // All attempts use one nonce, by which an append whose outcome was unknown is recognised as this request's

@@ -86,7 +86,9 @@ impl RefreshGrant {
         }
         // Row 1: decided without reading the store.
         let codec = self.keys.codec();
-        let token = codec.decode(&request.refresh_token).map_err(|_| TokenError::NotAToken)?;
+        let token = codec
+            .decode(&request.refresh_token)
+            .map_err(|why| TokenError::of_not_opened(why, TokenError::NotAToken))?;
         let scope = request.target.scope.as_ref();
         // What is recorded must be answered: without a key nothing is decided.
         let signer =

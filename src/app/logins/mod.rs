@@ -19,7 +19,7 @@ use super::{Repository, Settings};
 use crate::clock::{Clock, Timestamp};
 use crate::login::decide::{self, LogIn, Reauthenticate, Standing};
 use crate::login::{Login, LoginCookie, LogoutReason};
-use crate::oauth::{Actor, AuthenticationMethod, ClientId, LoginId, SessionEpoch, UserId};
+use crate::oauth::{Actor, AuthenticationMethod, ClientId, LoginId, NotOpened, SessionEpoch, UserId};
 use crate::random::Random;
 use crate::session::{Device, LoginReference, device};
 use crate::store::RecordChange;
@@ -95,9 +95,13 @@ impl Logins {
     /// reason to delete the cookie: the browser may have got a newer one meanwhile.
     ///
     /// # Errors
-    /// [`TokenError`] if the store can't tell.
+    /// [`TokenError`] if the store can't tell, or the secret of the cookie can't be used.
     pub async fn current(&self, cookie: &str) -> Result<Option<CurrentLogin>, TokenError> {
-        let Some(cookie) = LoginCookie::open(&self.keys.mac_keys(), cookie) else { return Ok(None) };
+        let cookie = match LoginCookie::open(&self.keys.mac_keys(), cookie) {
+            Ok(cookie) => cookie,
+            Err(NotOpened::Foreign) => return Ok(None),
+            Err(NotOpened::SecretUnusable) => return Err(TokenError::SecretUnusable),
+        };
         let Some(login) = self.repository.login(cookie.login).await?.state else { return Ok(None) };
         let standing = self.standing(login.begun.user).await?;
         let accepted = decide::accepts(&login, &cookie, &standing, self.settings.logins.idle);

@@ -106,7 +106,7 @@ impl Browser {
         keys: &MacKeys,
         (step, about): (Step, &str),
     ) -> Option<FormId> {
-        let body = keys.open_text(SEAL, token)?;
+        let body = keys.open_text(SEAL, token).ok()?;
         let (form, rest) = body.split_first_chunk::<ID>()?;
         (rest == digest(&self.id, step, about).as_ref()).then_some(*form)
     }
