@@ -79,9 +79,10 @@ fn connecting_as(
 fn done(migrated: &Migrated, dry_run: bool) -> String {
     let Migrated { made, version } = migrated;
     let versions = made.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let word = if made.len() == 1 { "version" } else { "versions" };
     match (made.is_empty(), dry_run) {
         (true, _) => format!("the tables are at version {version}, nothing to do"),
-        (false, true) => format!("would make version {versions} of the tables"),
-        (false, false) => format!("made version {versions} of the tables"),
+        (false, true) => format!("would make {word} {versions} of the tables"),
+        (false, false) => format!("made {word} {versions} of the tables"),
     }
 }

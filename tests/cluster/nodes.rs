@@ -37,7 +37,8 @@ pub(crate) fn this_program() -> PathBuf {
 impl Nodes {
     /// Starts a node for each of the URLs, all of the same database and schema, and makes a user.
     pub(crate) fn start(urls: &[String], schema: &str) -> Self {
-        let mut nodes = Self::prepare(urls, schema, "folder = \"keys\"", &this_program());
+        let mut nodes =
+            Self::prepare(urls, schema, ("folder = \"keys\"", "refresh_burst = 0"), &this_program());
         nodes.command_at(0, &["keys", "rotate", "--algorithm", "ES256"], "");
         nodes.run(0, &[]);
         nodes.command_at(0, &["user", "add", USER.0], &format!("{}\n", USER.1));
@@ -52,10 +53,12 @@ impl Nodes {
         nodes
     }
 
-    /// As [`start`](Self::start), with the keys in the database, and with a program of any version.
+    /// As [`start`](Self::start), with a program of any version, the keys in the database, and all refreshes counted.
     pub(crate) fn start_as(program: &Path, urls: &[String], schema: &str) -> Self {
         let keys = "in = \"database\"\nkey_encryption_key_file = \"../sealing.key\"\nalgorithm = \"ES256\"";
-        let mut nodes = Self::prepare(urls, schema, keys, program);
+        // Counted, and never refused.
+        let throttle = "refresh_burst = 10000\nrefresh_every = \"1ms\"";
+        let mut nodes = Self::prepare(urls, schema, (keys, throttle), program);
         let sealing = nodes.folder.path().join("sealing.key");
         fs::write(&sealing, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n").unwrap();
         fs::set_permissions(&sealing, fs::Permissions::from_mode(0o600)).unwrap();
@@ -66,7 +69,7 @@ impl Nodes {
         nodes
     }
 
-    fn prepare(urls: &[String], schema: &str, keys: &str, program: &Path) -> Self {
+    fn prepare(urls: &[String], schema: &str, sections: (&str, &str), program: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ports: Vec<u16> = urls.iter().map(|_| free_port()).collect();
         let mut nodes = Vec::new();
@@ -74,7 +77,7 @@ impl Nodes {
             let folder = folder.path().join(number.to_string());
             let node = Node { folder, port: *port, program: program.to_owned(), process: None };
             fs::create_dir(&node.folder).unwrap();
-            fs::write(node.config(), config((ports[0], *port), (url, schema), keys)).unwrap();
+            fs::write(node.config(), config((ports[0], *port), (url, schema), sections)).unwrap();
             nodes.push(node);
         }
         Self { folder, nodes }
@@ -238,7 +241,7 @@ fn run(program: &Path, words: &[&str], config: &Path, input: &str) -> String {
 }
 
 /// A configuration as in production, but that nobody is throttled except who guesses at the password of one account.
-fn config((issuer, port): (u16, u16), (url, schema): (&str, &str), keys: &str) -> String {
+fn config((issuer, port): (u16, u16), (url, schema): (&str, &str), (keys, throttle): (&str, &str)) -> String {
     format!(
         r#"
 issuer = "http://127.0.0.1:{issuer}"
@@ -263,7 +266,7 @@ password = true
 
 [throttle]
 network_attempts = 100000
-refresh_burst = 0
+{throttle}
 sign_in_burst = 0
 
 [audiences."https://api.example.com"]

@@ -17,6 +17,7 @@ mod keys;
 mod kinds;
 mod login;
 mod logout_deliveries;
+mod nodes;
 mod older;
 mod parts;
 mod recorded;

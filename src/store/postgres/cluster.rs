@@ -1,4 +1,4 @@
-//! The nodes on one database: `schema/1_nodes.sql`. They have a connection of their own, so that a heartbeat does not wait
+//! The nodes on one database: `schema/1_nodes.sql`, `schema/2.sql`. They have a connection of their own, so that a heartbeat does not wait
 //! behind requests, and its time tells how far the clocks are apart.
 
 use std::sync::Arc;
@@ -33,8 +33,8 @@ struct Texts {
     leases: String,
 }
 
-const BEAT: &str = "SELECT heirloom.beat_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-const LEAVE: &str = "SELECT heirloom.leave_1($1)";
+const BEAT: &str = "SELECT heirloom.beat_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const LEAVE: &str = "SELECT heirloom.leave_2($1)";
 /// What the clock shows, and where the log ends.
 const NOW: &str =
     "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, position FROM heirloom.head";

@@ -18,16 +18,19 @@ use super::settings::PostgresSettings;
 ///
 /// To change a table beside running nodes: `LOCK TABLE head IN EXCLUSIVE MODE` first, change `head` last. In any other
 /// order, a change of a node waits for the migration, and the migration for it.
-const VERSIONS: [Version; 1] = [Version {
-    oldest_program: 1,
-    parts: &[
-        include_str!("schema/1.sql"),
-        include_str!("schema/1_terms.sql"),
-        include_str!("schema/1_keys.sql"),
-        include_str!("schema/1_nodes.sql"),
-        include_str!("schema/1_throttle.sql"),
-    ],
-}];
+const VERSIONS: [Version; 2] = [
+    Version {
+        oldest_program: 1,
+        parts: &[
+            include_str!("schema/1.sql"),
+            include_str!("schema/1_terms.sql"),
+            include_str!("schema/1_keys.sql"),
+            include_str!("schema/1_nodes.sql"),
+            include_str!("schema/1_throttle.sql"),
+        ],
+    },
+    Version { oldest_program: 1, parts: &[include_str!("schema/2.sql")] },
+];
 
 /// A version of the tables.
 struct Version {

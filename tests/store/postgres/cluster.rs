@@ -133,6 +133,33 @@ async fn a_lease_has_one_holder_until_it_ends_or_is_given_back() {
     assert!((1.0..=30.0).contains(&left), "{left}");
 }
 
+/// What a node of a later version says beyond what this one knows.
+const LATER: &str = "
+    INSERT INTO node (id, name, version, sections, digests, answers, started, seen, position, clock_ahead, clock_error)
+        VALUES (decode(repeat('09', 16), 'hex'), 'later', '9.0.0', '{issuer,of_a_later_version}',
+                ARRAY['\\x01'::bytea, '\\x020304'], true, now(), now(), 7, 0, 1);
+    INSERT INTO lease (name, holder, held_until)
+        VALUES ('of_a_later_version', decode(repeat('09', 16), 'hex'), now() + interval '1 hour')";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_later_version_says_is_passed_over_and_left_alone() {
+    let settings = postgres_server::settings();
+    let (_store, cluster) = open(&settings).await;
+    let client = raw(&settings).await;
+    client.batch_execute(LATER).await.unwrap();
+    let standing = cluster.beat(heartbeat(1, &[Lease::Sweeper])).await.unwrap();
+    assert_eq!(held(&standing), [(Lease::Sweeper, 1)]);
+    let later = standing.nodes.iter().find(|node| node.node.name == "later").unwrap();
+    assert_eq!((later.node.version.as_str(), later.answered), ("9.0.0", None));
+    let section = later.node.configuration.get("of_a_later_version");
+    assert_eq!(section, Some(&vec![2, 3, 4]));
+    cluster.beat(heartbeat(1, &[])).await.unwrap();
+    cluster.leave(NodeId::from([1; 16])).await.unwrap();
+    let leases = client.query("SELECT name FROM lease", &[]).await.unwrap();
+    let leases: Vec<String> = leases.iter().map(|row| row.get(0)).collect();
+    assert_eq!(leases, ["of_a_later_version"]);
+}
+
 async fn end_leases(client: &Client) {
     client.execute("UPDATE lease SET held_until = clock_timestamp() - interval '1 ms'", &[]).await.unwrap();
 }

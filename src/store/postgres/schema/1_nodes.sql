@@ -13,12 +13,7 @@ CREATE UNLOGGED TABLE node (
     seen        timestamptz NOT NULL,
     position    bigint      NOT NULL,
     clock_ahead bigint      NOT NULL,
-    clock_error bigint      NOT NULL,
-    -- When it answered requests without an outage; null if it never has.
-    answered_since timestamptz,
-    answered_until timestamptz,
-    -- It has stopped.
-    has_left    boolean     NOT NULL DEFAULT false
+    clock_error bigint      NOT NULL
 ) WITH (fillfactor = 50);
 
 -- Who holds which lease, and how long by this server's clock.
@@ -28,12 +23,12 @@ CREATE UNLOGGED TABLE lease (
     held_until  timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
--- A node says that it lives. Times are in milliseconds; `answered` is null while it answers no requests. It gets the leases that it wants and that nobody else holds; what
+-- A node says that it lives. Times are in milliseconds. It gets the leases that it wants and that nobody else holds; what
 -- it held and does not want any more is free. Nodes that were not seen for a day are forgotten, but not by two at once,
 -- who might then wait for each other.
 CREATE FUNCTION beat_1(
     node_id bytea, node_name text, node_version text, node_sections text[], node_digests bytea[], node_answers boolean,
-    uptime bigint, answered bigint, known_position bigint, ahead bigint, ahead_error bigint, wanted text[], held_for bigint
+    uptime bigint, known_position bigint, ahead bigint, ahead_error bigint, wanted text[], held_for bigint
 ) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '4s' AS $$
 DECLARE
     now_is timestamptz := clock_timestamp();
@@ -41,13 +36,10 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO node VALUES (
         node_id, node_name, node_version, node_sections, node_digests, node_answers,
-        now_is - uptime * interval '1 millisecond', now_is, known_position, ahead, ahead_error,
-        now_is - answered * interval '1 millisecond', CASE WHEN answered IS NOT NULL THEN now_is END
+        now_is - uptime * interval '1 millisecond', now_is, known_position, ahead, ahead_error
     ) ON CONFLICT (id) DO UPDATE SET
         answers = excluded.answers, seen = excluded.seen, position = excluded.position,
-        clock_ahead = excluded.clock_ahead, clock_error = excluded.clock_error,
-        answered_since = coalesce(excluded.answered_since, node.answered_since),
-        answered_until = coalesce(excluded.answered_until, node.answered_until), has_left = false;
+        clock_ahead = excluded.clock_ahead, clock_error = excluded.clock_error;
     DELETE FROM node WHERE id IN (
         SELECT id FROM node WHERE seen < now_is - interval '1 day' FOR UPDATE SKIP LOCKED
     );
@@ -59,13 +51,12 @@ BEGIN
 END
 $$;
 
--- A node stops. Until when it answered requests is kept for a day: retry windows did not run out since then.
+-- A node stops.
 CREATE FUNCTION leave_1(node_id bytea) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '4s' AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     DELETE FROM lease WHERE holder = node_id;
-    DELETE FROM node WHERE id = node_id AND answered_until IS NULL;
-    UPDATE node SET answers = false, has_left = true WHERE id = node_id;
+    DELETE FROM node WHERE id = node_id;
 END
 $$;
