@@ -13,6 +13,7 @@
 mod availability;
 mod list;
 pub mod node_clock;
+mod store_step;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use tokio::time::sleep;
 pub use self::list::ListedNode;
 pub(in crate::app) use self::list::write_metrics;
 use self::node_clock::{NodeClock, OtherClock, OutOfStep, Reading};
+use self::store_step::StoreStep;
 use crate::app::Uptime;
 use crate::clock::Clock;
 use crate::random::{NoRandomness, Random};
@@ -67,6 +69,7 @@ struct State {
     /// What the last heartbeat has shown, and when, by the monotonic clock.
     standing: Standing,
     read: Duration,
+    store_step: Option<StoreStep>,
     answers: bool,
     wanted: BTreeSet<Lease>,
     /// Until when each lease can be trusted, by the monotonic clock.
@@ -307,9 +310,10 @@ impl Nodes {
         let started = standing.now.before(self.clock.monotonic().saturating_sub(self.started));
         // What was said later than now was said before the store's clock was set back.
         let is_of_now = |other: &&NodeState| other.answers && other.seen.since(standing.now) < SHORTEST_PAUSE;
+        let step = self.look_for_step((began, standing.now), difference);
         let others = self.others(&standing).filter(is_of_now).map(|other| OtherClock {
             name: other.node.name.clone(),
-            difference: other.clock,
+            difference: step.map_or(other.clock, |step| step.corrected(other)),
             rank: (other.started, other.node.id),
         });
         self.node_clock.note(began, difference, (started, self.me.id), others.collect());

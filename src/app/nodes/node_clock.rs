@@ -18,7 +18,7 @@ use crate::store::cluster::{ClockDifference, NodeId};
 /// How far the clocks of two nodes that answer requests may be apart.
 pub const TOLERATED: Duration = Duration::from_secs(5);
 /// A smaller difference, in milliseconds, between the wall clock and the monotonic one is no jump.
-const JUMP: u64 = 1000;
+pub(super) const JUMP: i64 = 1000;
 
 /// A node's clock, beside those of the others.
 pub struct NodeClock {
@@ -165,7 +165,7 @@ impl NodeClock {
         } else {
             0
         };
-        if jump.unsigned_abs() > JUMP { jump } else { 0 }
+        if jump.unsigned_abs() > JUMP.unsigned_abs() { jump } else { 0 }
     }
 }
 
