@@ -271,6 +271,19 @@ fn a_shared_bucket_is_not_closed_by_a_clock_that_was_set_back() {
 }
 
 #[test]
+fn a_wait_is_told_by_the_clock_of_the_node_that_is_asked() {
+    let (mut nodes, mut log) = (nodes(2, rate(3)), Vec::new());
+    // The clock of the first is five seconds ahead.
+    assert_eq!((0..9).filter(|_| nodes[0].take(after(5000)).is_ok()).count(), 3);
+    nodes[0].share(&mut log, after(5000));
+    nodes[1].hear(&log, START);
+    assert_eq!(nodes[1].take(START), Ok(()), "it has heard of two");
+    assert_eq!(nodes[1].take(after(1000)), Err(EVERY * 5));
+    assert_eq!(nodes[1].take(after(5500)), Err(EVERY / 2));
+    assert_eq!(nodes[1].take(after(6000)), Ok(()));
+}
+
+#[test]
 fn without_a_burst_nothing_is_limited_and_nothing_told() {
     let (mut nodes, mut log) = (nodes(2, rate(0)), Vec::new());
     for _ in 0..100 {

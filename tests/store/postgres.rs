@@ -3,6 +3,7 @@
 mod cluster;
 mod crash;
 mod durability;
+mod exchange;
 mod lookups;
 mod nodes;
 mod opening;
