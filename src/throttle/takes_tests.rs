@@ -83,9 +83,12 @@ fn filled(from: Timestamp, to: Timestamp) -> usize {
     usize::try_from(to.since(from).as_millis() / EVERY.as_millis()).unwrap()
 }
 
-/// A pause in milliseconds, mostly short, and what one of three nodes does then.
+/// Longer than that, nobody waits who has something to tell.
+const LONG: u64 = 2500;
+
+/// A pause in milliseconds, mostly short, and which of three nodes takes then, or else tells and hears.
 fn acts() -> impl Strategy<Value = Vec<(u64, usize, bool)>> {
-    let pause = prop_oneof![8 => 0..2500_u64, 1 => 25_000..45_000_u64];
+    let pause = prop_oneof![30 => 0..400_u64, 5 => 0..LONG, 1 => 25_000..45_000_u64];
     proptest::collection::vec((pause, 0..3_usize, proptest::bool::weighted(0.7)), 1..200)
 }
 
@@ -122,31 +125,27 @@ proptest! {
     #[test]
     fn nodes_that_hear_late_permit_no_more_than_what_was_not_heard_yet(acts in acts(), burst in 1..6_u32) {
         let (mut nodes, mut log, mut now) = (nodes(3, rate(burst)), Vec::new(), START);
-        // When each was permitted, by whom, and how many the others had permitted lately that this node had not heard of.
-        let mut permitted: Vec<(Timestamp, usize, usize)> = Vec::new();
-        // Which of them each node knows: how many of the first.
-        let mut known = [0; 3];
-        let (mut told, mut latest) = ([0; 3], Duration::ZERO);
+        // When each was permitted, and how many permitted ones of other nodes this node had not heard of.
+        let mut permitted: Vec<(Timestamp, usize)> = Vec::new();
+        // How many each node has permitted, has told, and has heard of each other one.
+        let (mut all, mut told, mut heard) = ([0; 3], [0; 3], [[0; 3]; 3]);
         for (pause, by, takes) in acts {
-            now = now.after(Duration::from_millis(pause));
-            if takes {
-                if nodes[by].take(now).is_ok() {
-                    let is_unheard = |(place, (_, other, _)): &(usize, &(Timestamp, usize, usize))| {
-                        *other != by && *place >= known[by].min(told[*other])
-                    };
-                    let unheard = permitted.iter().enumerate().filter(is_unheard).count();
-                    permitted.push((now, by, unheard));
-                }
-            } else {
-                nodes[by].share(&mut log, now);
-                (told[by], known[by]) = (permitted.len(), permitted.len());
+            let tellers = if pause >= LONG { &[0, 1, 2, 0, 1, 2][..] } else if takes { &[] } else { &[by][..] };
+            for teller in tellers {
+                nodes[*teller].share(&mut log, now);
+                told[*teller] = all[*teller];
+                heard[*teller] = told;
             }
-            let all = known.iter().chain(&told).copied().min().unwrap_or_default();
-            latest = permitted.get(all).map_or(latest, |(since, ..)| latest.max(now.since(*since)));
+            now = now.after(Duration::from_millis(pause));
+            if takes && nodes[by].take(now).is_ok() {
+                let others = (0..3).filter(|other| *other != by);
+                permitted.push((now, others.map(|other| all[other] - heard[by][other]).sum()));
+                all[by] += 1;
+            }
         }
-        for (first, (from, ..)) in permitted.iter().enumerate() {
-            for (last, (to, _, unheard)) in permitted.iter().enumerate().skip(first) {
-                let bound = burst as usize + 3 + unheard + filled(*from, to.after(latest));
+        for (first, (from, _)) in permitted.iter().enumerate() {
+            for (last, (to, unheard)) in permitted.iter().enumerate().skip(first) {
+                let bound = burst as usize + 3 + unheard + filled(*from, to.after(Duration::from_millis(LONG)));
                 prop_assert!(last - first < bound, "{} of {bound} from {from} to {to}", last - first + 1);
             }
         }
