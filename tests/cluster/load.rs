@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) http: reqwest::Client,
     pause: Duration,
     is_over: AtomicBool,
+    /// Whether a chain has failed.
+    has_failed: AtomicBool,
     /// How many answers had tokens.
     answers: AtomicUsize,
     /// When the last of them came, and the longest time without one.
@@ -49,6 +51,7 @@ impl Shared {
             http,
             pause,
             is_over: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
             gap: Mutex::new((Instant::now(), Duration::ZERO)),
             longest,
@@ -123,10 +126,22 @@ impl Shared {
     pub(crate) async fn more(&self, count: usize) -> Duration {
         let (began, before) = (Instant::now(), self.answers());
         while self.answers() < before + count {
-            assert!(began.elapsed() < PATIENCE, "no answers: the load has ended, or nobody answers");
+            assert!(!self.has_failed.load(Ordering::Acquire), "a chain has failed");
+            assert!(began.elapsed() < PATIENCE, "nobody answers");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         began.elapsed()
+    }
+}
+
+/// Notes that a chain has failed, when it is dropped by a panic.
+struct Failed(Arc<Shared>);
+
+impl Drop for Failed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.has_failed.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -162,6 +177,7 @@ impl Load {
         let run = |mut chain: Chain| {
             let shared = Arc::clone(&shared);
             async move {
+                let _failed = Failed(Arc::clone(&shared));
                 while !shared.is_over.load(Ordering::Acquire) {
                     chain.refresh(&shared).await;
                     tokio::time::sleep(shared.pause).await;

@@ -1,5 +1,6 @@
 //! Several nodes on one database.
 
+mod asked_again;
 mod clocks;
 mod epochs;
 mod leases;

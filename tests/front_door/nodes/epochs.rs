@@ -96,7 +96,7 @@ const ACTS: [Act; 11] = [
 ];
 
 /// One node with an administrator, and another beside it.
-async fn offices() -> (Office, Server) {
+pub(super) async fn offices() -> (Office, Server) {
     let without_log = |setup: &mut crate::support::Setup| {
         setup.store = Some(Box::new(|inner| Arc::new(WithoutLog(inner))));
     };

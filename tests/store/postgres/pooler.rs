@@ -149,7 +149,7 @@ fn guard(folder: &Path) -> Child {
 }
 
 /// A server with a copy of what `original` has now: its standby, or one on its own. `original` is killed, and started again.
-fn copy(original: &mut PostgresServer, standby: bool) -> PostgresServer {
+pub(super) fn copy(original: &mut PostgresServer, standby: bool) -> PostgresServer {
     let folder = folder_of_its_own();
     original.kill();
     let data = folder.join("data");
@@ -165,6 +165,13 @@ fn copy(original: &mut PostgresServer, standby: bool) -> PostgresServer {
     let mut server = PostgresServer { guard: PostgresServer::guard(&folder), folder };
     server.run();
     server
+}
+
+/// Makes a standby a primary, on a timeline of its own.
+pub(super) fn promote(standby: &PostgresServer) {
+    let mut psql = program("psql");
+    psql.arg("-h").arg(&standby.folder).args(["-U", "heirloom", "-d", "postgres"]);
+    succeed(psql.args(["-c", "SELECT pg_promote()"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -268,13 +275,7 @@ async fn a_server_that_lacks_something_or_only_reads_is_refused_behind_a_pooler(
     assert_eq!(whole_log(&store).await.len(), 2);
 
     // The standby takes over, with everything.
-    let promote = "SELECT pg_promote()";
-    succeed(
-        program("psql")
-            .arg("-h")
-            .arg(&standby.folder)
-            .args(["-U", "heirloom", "-d", "postgres", "-c", promote]),
-    );
+    promote(&standby);
     pooler.lead_to(&standby);
     comes_back(&store).await;
     store.append(append("a", Expected::Exact(2), &["3"])).await.unwrap();

@@ -1,11 +1,15 @@
 //! Several servers, of which one writes.
 
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use heirloom::store::postgres::{PostgresSettings, PostgresStore};
+use heirloom::store::postgres::{PostgresSettings, PostgresStore, TlsMode};
 use heirloom::store::{Expected, Store as _, StoreError};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::time::sleep;
 
+use super::opening::{end_connections, raw};
+use super::pooler::{copy, promote};
 use super::tls::own_address;
 use crate::contract::append;
 use crate::postgres_server::{self, PostgresServer};
@@ -69,8 +73,7 @@ async fn a_server_with_another_store_than_before_is_passed_over() {
     let store = PostgresStore::open(settings).await.unwrap();
     store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
     first.run();
-    let raw = super::opening::raw(&second).await;
-    super::opening::end_connections(&raw, &second.schema).await;
+    end_connections(&raw(&second).await, &second.schema).await;
     comes_about("it goes on", async || {
         let appended = store.append(append("a", Expected::Exact(1), &["2"])).await;
         matches!(appended, Ok(_) | Err(StoreError::WrongExpectedVersion))
@@ -78,4 +81,60 @@ async fn a_server_with_another_store_than_before_is_passed_over() {
     .await;
     let alone = PostgresStore::open(second).await.unwrap();
     assert_eq!(alone.stats().position, 2);
+}
+
+/// A server that is reached later than it would be.
+async fn slowly(listener: TcpListener, socket: PathBuf) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(150)).await;
+            let mut server = UnixStream::connect(socket).await.unwrap();
+            drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
+        });
+    }
+}
+
+/// Both could be written to: where the nodes' lists are the same, so is their choice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_servers_that_write_the_first_counts_also_if_it_answers_later() {
+    let (first, second) = (PostgresServer::start(), postgres_server::settings());
+    let listener = TcpListener::bind((own_address(), 0)).await.unwrap();
+    let mut settings = on(&[&by_tcp(listener.local_addr().unwrap()), &second]);
+    settings.tls.mode = TlsMode::Disable;
+    let slow = tokio::spawn(slowly(listener, first.folder.join(".s.PGSQL.5432")));
+    // The other one counts if the first has no answer for a while: on a busy machine it may take several attempts.
+    let mut attempts = 0;
+    comes_about("the first counts", async || {
+        attempts += 1;
+        settings.schema = format!("attempt {attempts}");
+        drop(PostgresStore::open(settings.clone()).await.unwrap());
+        let alone = PostgresSettings { schema: settings.schema.clone(), ..second.clone() };
+        let made = raw(&alone).await.query_one("SELECT to_regclass('head') IS NULL", &[]).await.unwrap();
+        attempts > 5 || made.get(0)
+    })
+    .await;
+    assert!(attempts <= 5, "the second counts");
+    slow.abort();
+}
+
+/// The old primary is the first in the list, still takes changes, and this node has never met the other one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_servers_that_write_the_one_that_took_over_counts() {
+    let mut old = PostgresServer::start();
+    let before = PostgresStore::open(old.settings("taken over")).await.unwrap();
+    before.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    drop(before);
+    let new = copy(&mut old, true);
+    promote(&new);
+    let settings = on(&[&old.settings("taken over"), &new.settings("taken over")]);
+    let mut attempts = 0;
+    comes_about("the one that took over counts", async || {
+        attempts += 1;
+        let store = PostgresStore::open(settings.clone()).await.unwrap();
+        attempts > 5 || store.history().terms.len() == 2
+    })
+    .await;
+    assert!(attempts <= 5, "the old one counts");
+    drop(new);
 }

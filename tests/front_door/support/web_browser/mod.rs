@@ -68,6 +68,11 @@ impl Browser {
         }
     }
 
+    /// From now on, the issuer's origin is found at this node.
+    pub(crate) fn goes_to(&mut self, node: &Server) {
+        self.base = Url::parse(&node.base).unwrap();
+    }
+
     /// The URL of a path below the issuer.
     pub(crate) fn url(&self, path: &str) -> Url {
         Url::parse(&format!("{}{path}", self.issuer.as_str().trim_end_matches('/'))).unwrap()
