@@ -124,10 +124,23 @@ impl Nodes {
 
     /// Starts a node that is not running, which must refuse to. Returns what it says.
     pub(crate) fn refuses_to_run(&mut self, number: usize) -> String {
-        let node = &self.nodes[number];
-        let output = node.command(&[]).stderr(Stdio::piped()).output().unwrap();
-        assert!(!output.status.success());
-        String::from_utf8(output.stderr).unwrap()
+        let node = &mut self.nodes[number];
+        let path = node.folder.join("refusal");
+        let said = fs::File::create(&path).unwrap();
+        // It is ours from now on: it ends with the test if it runs.
+        let process = node.process.insert(node.command(&[]).stderr(said).spawn().unwrap());
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = process.try_wait().unwrap() {
+                break status;
+            }
+            let said = fs::read_to_string(&path).unwrap();
+            assert!(!said.contains("listening") && began.elapsed() < PATIENCE, "it runs: {said}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        node.process = None;
+        assert!(!status.success());
+        fs::read_to_string(&path).unwrap()
     }
 
     /// What a node has logged, over all its lives.

@@ -66,8 +66,12 @@ async fn a_check_begins_no_term() {
     client.batch_execute(&format!("CREATE ROLE careful SUPERUSER LOGIN; {database}")).await.unwrap();
     let mut careful = settings.clone();
     careful.server.user("careful");
-    let error = PostgresStore::check(&careful, &SystemClock).await.unwrap_err().to_string();
-    assert!(error.contains("serializable"), "{error}");
+    for error in [
+        PostgresStore::check(&careful, &SystemClock).await.unwrap_err(),
+        PostgresStore::open(careful).await.unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("serializable"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,14 +1,16 @@
 //! A store knows that changes are held up, also if they are not its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use heirloom::store::postgres::PostgresStore;
-use heirloom::store::{Expected, Store};
+use heirloom::store::{Expected, Store, StoreError};
 
+use super::lookups::becomes_true;
 use super::opening::raw;
-use crate::contract::append;
+use crate::contract::{append, stream};
 use crate::postgres_server;
-use crate::support::until::PATIENCE;
+use crate::support::until::{PATIENCE, comes_about};
 
 /// A node that nobody asks for anything, while somebody else's change is held up: as one is that waits for a standby.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,7 +29,7 @@ async fn a_node_at_rest_notices_that_no_change_is_made() {
     // Two seconds to the next look, and four until it gives the lock up.
     tokio::time::timeout(PATIENCE, noticed).await.unwrap();
     other.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(store.load(crate::contract::stream("a")).await.unwrap().unwrap().version, 1);
+    assert_eq!(store.load(stream("a")).await.unwrap().unwrap().version, 1);
 }
 
 /// `REINDEX`, `VACUUM FULL` or an open `ALTER TABLE` locks the table out: changes that touch nothing of it go on.
@@ -59,4 +61,26 @@ async fn the_position_of_another_nodes_append_becomes_known() {
     };
     tokio::time::timeout(PATIENCE, known).await.unwrap();
     assert_eq!(here.outages(), 0);
+}
+
+/// A change that waits, and whose connection then ends, was not made: nobody may be told that it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_connection_ends_before_its_commit_is_not_acknowledged() {
+    let settings = postgres_server::settings();
+    let store = Arc::new(PostgresStore::open(settings.clone()).await.unwrap());
+    let other = raw(&settings).await;
+    other.batch_execute("BEGIN; SELECT lock_head_1()").await.unwrap();
+    let waiting = Arc::clone(&store);
+    let changed = tokio::spawn(async move { waiting.append(append("a", Expected::NoStream, &["1"])).await });
+    let ends = format!(
+        "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
+         WHERE wait_event_type = 'Lock' AND query LIKE '%append_1%' AND application_name = 'heirloom {}'",
+        settings.schema
+    );
+    becomes_true(&other, &ends).await;
+    let changed = changed.await.unwrap();
+    assert!(matches!(changed, Err(StoreError::Unavailable(_))), "{changed:?}");
+    other.batch_execute("COMMIT").await.unwrap();
+    comes_about("it is there again", async || store.load(stream("a")).await == Ok(None)).await;
+    assert!(store.outages() > 0);
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use heirloom::store::postgres::{PostgresSettings, PostgresStore};
+use heirloom::store::postgres::{Migration, PostgresSettings, PostgresStore};
 use heirloom::store::{Expected, Store, StoreError};
 use tokio_postgres::NoTls;
 
 use super::crash::{append_until, under_way};
-use super::opening::refusal;
+use super::opening::{raw, refusal};
 use crate::contract::{Tested, append, key, put, stream, whole_log};
 use crate::postgres_server::{
     self, PostgresServer, as_another_than_root, folder_of_its_own, program, succeed,
@@ -124,7 +124,7 @@ fn configure(folder: &Path, server: &PostgresServer) {
         server.folder.display(),
         folder = folder.display(),
     );
-    std::fs::write(folder.join("users"), "\"heirloom\" \"\"").unwrap();
+    std::fs::write(folder.join("users"), "\"heirloom\" \"\"\n\"modest\" \"\"\n").unwrap();
     let lines: Vec<&str> = configuration.lines().map(str::trim).collect();
     std::fs::write(folder.join("pgbouncer.ini"), lines.join("\n")).unwrap();
 }
@@ -283,6 +283,37 @@ async fn a_server_that_lacks_something_or_only_reads_is_refused_behind_a_pooler(
     refused_at_once(&store).await;
     refusal(&store, "not the server that took over").await;
     drop((standby, behind));
+}
+
+/// Whoever may not know a server's timeline is protected by the rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_and_another_store_are_refused_also_where_the_timeline_is_unknown() {
+    let (mut first, other) = (PostgresServer::start(), PostgresServer::start());
+    for server in [&first, &other] {
+        let owner = server.settings("modest");
+        let role = "CREATE ROLE modest LOGIN; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public";
+        raw(&owner).await.batch_execute(role).await.unwrap();
+        let migration =
+            Migration { settings: owner.clone(), grant_to: Some("modest".to_owned()), dry_run: false };
+        PostgresStore::migrate(&migration).await.unwrap();
+        let store = PostgresStore::open(owner).await.unwrap();
+        store.append(append("a", Expected::NoStream, &["1", "2"])).await.unwrap();
+    }
+    let pooler = PgBouncer::start(&first);
+    let mut settings = pooler.settings("modest");
+    settings.server.user("modest");
+    let store = PostgresStore::open(settings).await.unwrap();
+    let standby = copy(&mut first, true);
+    for wrong in [&standby, &other] {
+        comes_back(&store).await;
+        pooler.lead_to(wrong);
+        refused_at_once(&store).await;
+        let appended = store.append(append("a", Expected::Exact(2), &["3"])).await;
+        assert!(matches!(appended, Err(StoreError::Unavailable(_))), "{appended:?}");
+        pooler.lead_to(&first);
+    }
+    comes_back(&store).await;
+    drop(standby);
 }
 
 /// Every way to read is refused at the first try.
