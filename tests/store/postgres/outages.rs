@@ -84,3 +84,15 @@ async fn a_change_whose_connection_ends_before_its_commit_is_not_acknowledged() 
     comes_about("it is there again", async || store.load(stream("a")).await == Ok(None)).await;
     assert!(store.outages() > 0);
 }
+
+/// It would wait in the database long after whoever asked for it was answered, and the next ones beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_waits_for_a_lock_is_given_up_by_the_database() {
+    let settings = postgres_server::settings();
+    let store = PostgresStore::open(settings.clone()).await.unwrap();
+    let other = raw(&settings).await;
+    other.batch_execute("BEGIN; SELECT lock_head_1()").await.unwrap();
+    let waited = store.append(append("a", Expected::NoStream, &["1"])).await.unwrap_err();
+    assert!(waited.to_string().contains("lock timeout"), "{waited}");
+    other.batch_execute("COMMIT").await.unwrap();
+}

@@ -138,3 +138,29 @@ async fn of_two_servers_that_write_the_one_that_took_over_counts() {
     assert!(attempts <= 5, "the old one counts");
     drop(new);
 }
+
+/// Its other connections still lead to the old server, which takes changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_on_the_old_server_is_not_acknowledged_once_one_connection_has_found_the_new_one() {
+    let mut old = PostgresServer::start();
+    let before = PostgresStore::open(old.settings("taken over")).await.unwrap();
+    before.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    drop(before);
+    let new = copy(&mut old, true);
+    let store =
+        PostgresStore::open(on(&[&old.settings("taken over"), &new.settings("taken over")])).await.unwrap();
+    promote(&new);
+    store.read_log(0, 9).await.unwrap();
+    let ends = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE pid <> pg_backend_pid() AND position('event WHERE position >' IN query) > 0";
+    let ended: i64 = raw(&old.settings("taken over")).await.query_one(ends, &[]).await.unwrap().get(0);
+    assert_eq!(ended, 1, "the connection for pages");
+    comes_about("it has found the new server", async || store.history().terms.len() == 2).await;
+    comes_about("it appends", async || {
+        let appended = store.append(append("a", Expected::Exact(1), &["2"])).await;
+        matches!(appended, Ok(_) | Err(StoreError::WrongExpectedVersion))
+    })
+    .await;
+    let alone = PostgresStore::open(new.settings("taken over")).await.unwrap();
+    assert_eq!(alone.stats().position, 2, "it was acknowledged by the old server");
+}
