@@ -160,6 +160,26 @@ async fn a_holder_that_reaches_nobody_stops_before_its_lease_ends() {
     }
 }
 
+/// As after a machine has slept: its monotonic clock stood still, and its lease may be long over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_whose_clock_has_jumped_does_not_trust_its_lease_and_gives_it_back() {
+    let pair = Pair::start().await;
+    pair.answer().await;
+    let sweeps = tokio::spawn(
+        Arc::clone(&pair.one.app.sweeper).keep_sweeping(Duration::from_hours(1), Evidence::default()),
+    );
+    let beats = pair.one.keep_beating();
+    until(&pair.one, true, Lease::Sweeper).await;
+    beats.abort();
+    assert!(beats.await.is_err());
+    pair.one.clock.set(pair.one.now().after(Duration::from_mins(1)));
+    assert!(!pair.one.app.nodes.holds(Lease::Sweeper));
+    pair.one.app.nodes.beat().await.unwrap();
+    let nodes = pair.other.app.nodes.list().await.unwrap();
+    assert!(nodes.iter().all(|node| node.leases.is_empty()), "another can take it");
+    sweeps.abort();
+}
+
 fn marker() -> RecordKey {
     RecordKey::index(0, &[b"sessions"])
 }
