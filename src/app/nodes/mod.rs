@@ -310,7 +310,13 @@ impl Nodes {
         let started = standing.now.before(self.clock.monotonic().saturating_sub(self.started));
         // What was said later than now was said before the store's clock was set back.
         let is_of_now = |other: &&NodeState| other.answers && other.seen.since(standing.now) < SHORTEST_PAUSE;
-        let step = self.look_for_step((began, standing.now), difference);
+        let step = {
+            let mut state = self.state();
+            let last = (state.standing.now, began.monotonic.saturating_sub(state.read));
+            let noticed = StoreStep::noticed(last, self.node_clock.difference(), difference);
+            state.store_step = StoreStep::last(noticed, state.store_step, standing.now);
+            state.store_step
+        };
         let others = self.others(&standing).filter(is_of_now).map(|other| OtherClock {
             name: other.node.name.clone(),
             difference: step.map_or(other.clock, |step| step.corrected(other)),

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use super::Nodes;
-use super::node_clock::{JUMP, Reading};
+use super::node_clock::JUMP;
 use crate::clock::Timestamp;
 use crate::store::cluster::{ClockDifference, NodeState};
 
@@ -31,27 +30,15 @@ impl StoreStep {
         (by.saturating_sub(error) > JUMP).then(|| Self { before: last.after(since), by })
     }
 
+    /// The last step, when the store's clock showed `now`: the one that was just noticed, or the one that was known.
+    pub(super) fn last(noticed: Option<Self>, known: Option<Self>, now: Timestamp) -> Option<Self> {
+        // If the clock was set back since, what is said now is not from before.
+        noticed.or(known.filter(|step| step.before < now))
+    }
+
     /// How another node's clock differs from the store's now, by what it said.
     pub(super) fn corrected(&self, other: &NodeState) -> ClockDifference {
         let by = if other.seen <= self.before { self.by } else { 0 };
         ClockDifference { ahead: other.clock.ahead.saturating_sub(by), ..other.clock }
-    }
-}
-
-impl Nodes {
-    /// The last step ahead of the store's clock, which a heartbeat that began at `began` may have shown, when the store's
-    /// clock showed `now`.
-    pub(super) fn look_for_step(
-        &self,
-        (began, now): (Reading, Timestamp),
-        difference: ClockDifference,
-    ) -> Option<StoreStep> {
-        let mut state = self.state();
-        let last = (state.standing.now, began.monotonic.saturating_sub(state.read));
-        let noticed = StoreStep::noticed(last, self.node_clock.difference(), difference);
-        // If the clock was set back since, what is said now is not from before.
-        let known = state.store_step.filter(|step| step.before < now);
-        state.store_step = noticed.or(known);
-        state.store_step
     }
 }
