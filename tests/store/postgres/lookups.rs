@@ -22,7 +22,12 @@ async fn raw(settings: &PostgresSettings) -> Client {
 
 /// Waits until a query says `true`.
 pub(super) async fn becomes_true(client: &Client, query: &str) {
-    comes_about(query, async || client.query_one(query, &[]).await.unwrap().get(0)).await;
+    comes_about(query, async || {
+        // Within a transaction, what others do would stay as it was at the first look.
+        client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+        client.query_one(query, &[]).await.unwrap().get(0)
+    })
+    .await;
 }
 
 /// Has all connections for lookups wait for a lock, asks for four things at once, and lets them go.
