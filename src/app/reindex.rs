@@ -8,6 +8,10 @@
 //! Of several nodes, one does it, by a lease, and the others wait. It does not while another node answers requests, whose
 //! records are those of another version: it takes the stored versions away first, and a node looks at them once more after
 //! it has said that it answers. So either the one sees that the other answers, or the other sees that they are gone.
+//!
+//! A node that was frozen or cut off meanwhile looks at nothing when it goes on. So a version that makes other indexes also
+//! raises `oldest_program` of the tables (`store/postgres/schema.rs`), which every node asks for at each connection and
+//! every two seconds: an older one then answers nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
