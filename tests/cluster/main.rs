@@ -27,6 +27,7 @@ mod nodes;
 mod postgres_server;
 mod proof;
 mod proxy;
+mod restored;
 mod standby_behind;
 mod upgrade;
 

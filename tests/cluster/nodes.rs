@@ -143,6 +143,15 @@ impl Nodes {
         fs::read_to_string(&path).unwrap()
     }
 
+    /// All nodes use the database at another URL, from their next start on.
+    pub(crate) fn use_database(&self, before: &str, after: &str) {
+        for node in &self.nodes {
+            let config = fs::read_to_string(node.config()).unwrap();
+            assert!(config.contains(before));
+            fs::write(node.config(), config.replace(before, after)).unwrap();
+        }
+    }
+
     /// What a node has logged, over all its lives.
     pub(crate) fn log(&self, number: usize) -> String {
         fs::read_to_string(self.nodes[number].folder.join("log")).unwrap()
