@@ -17,7 +17,7 @@ use super::{Failure, Outcome, certificate, check, keyring, known_keys, operators
 use crate::app::App;
 use crate::app::assemble::{Environment, make_keys, read_keys};
 use crate::app::clock_guard::Evidence;
-use crate::app::nodes::BEATS_EVERY;
+use crate::app::nodes::SILENT_AFTER;
 use crate::app::outage::take_unlogged;
 use crate::app::users::UserError;
 use crate::clock::{Clock, SystemClock};
@@ -80,8 +80,10 @@ async fn run(start: Start, ready: &mut dyn FnMut() -> io::Result<()>) -> Outcome
     // Bound together with the other sockets: a start that fails because of a port has changed nothing.
     let metrics = config.server.metrics.map(bind_metrics).transpose()?;
     if start.accept.restored && config.store != Store::Sled {
-        // Nobody who lives stays silent for longer; whoever does not is found when the store is opened.
-        tokio::time::sleep(BEATS_EVERY.saturating_add(LOOK_AT_KEYS)).await;
+        // What a backup says of nodes that ran when it was taken is older then. Whoever lives is found when the store is
+        // opened.
+        tracing::info!(seconds = SILENT_AFTER.as_secs(), "looking whether another node answers");
+        tokio::time::sleep(SILENT_AFTER).await;
     }
     let (app, position) = open(config, start.accept).await?;
     let beating = join(&app).await?;

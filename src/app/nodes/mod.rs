@@ -35,9 +35,9 @@ use crate::store::cluster::{
 use crate::store::{Store, StoreError};
 
 /// How often a node says that it lives.
-pub const BEATS_EVERY: Duration = Duration::from_secs(5);
+const BEATS_EVERY: Duration = Duration::from_secs(5);
 /// How long after its last word a node counts as live.
-const SILENT_AFTER: Duration = Duration::from_secs(15);
+pub const SILENT_AFTER: Duration = Duration::from_secs(15);
 /// For how long a lease is taken.
 const HELD_FOR: Duration = Duration::from_secs(30);
 /// How long before its end a node does not trust its lease any more: what it has begun goes on for a moment.
