@@ -139,8 +139,13 @@ impl Connector {
 
     /// A new connection that is not set up.
     pub(super) async fn dial(&self) -> Result<(Client, Carrier), OpenError> {
-        let Dialed { client, carrier, .. } = self.servers.newest().await?;
+        let Dialed { client, carrier, .. } = self.dial_server().await?;
         Ok((client, carrier))
+    }
+
+    /// As [`dial`](Self::dial), with what is known of the server.
+    pub(super) async fn dial_server(&self) -> Result<Dialed, OpenError> {
+        self.servers.newest().await
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::mpsc as answers;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
@@ -18,11 +18,16 @@ use super::super::key_table::{KeyChanges, KeyRows, KeyTable, KeyTableError};
 use super::connect::Connector;
 use super::failure;
 use super::numbers::bigint;
-use super::servers::Carrier;
+use super::servers::{Canceller, Carrier, Dialed};
 use super::settings::PostgresSettings;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request to cancel may take.
+const CANCELLING: Duration = Duration::from_secs(1);
+
+/// How often it is asked again which server took over last: one from before a fail-over may still answer.
+const LOOKS_AGAIN: Duration = Duration::from_secs(10);
 
 /// The table of keys in a schema.
 pub struct PostgresKeyTable {
@@ -43,7 +48,25 @@ enum Request {
 /// What the thread has.
 struct Worker {
     connector: Connector,
-    connection: Option<(Client, Carrier)>,
+    connection: Option<Connection>,
+    /// The system identifier of the last server, and the highest timeline of it.
+    newest: (Option<i64>, Option<i64>),
+}
+
+struct Connection {
+    client: Client,
+    canceller: Canceller,
+    _carrier: Carrier,
+    /// When it was last made sure that it leads to the right server.
+    looked: Instant,
+}
+
+/// A statement that is not answered in time is cancelled if it only reads. A change that waits for a standby would be
+/// committed without it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Change,
 }
 
 impl PostgresKeyTable {
@@ -56,7 +79,8 @@ impl PostgresKeyTable {
         let (requests, mut incoming) = mpsc::unbounded_channel::<Request>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serve = async move {
-            let mut worker = Worker { connector: Connector::new(settings), connection: None };
+            let connector = Connector::new(settings);
+            let mut worker = Worker { connector, connection: None, newest: (None, None) };
             while let Some(request) = incoming.recv().await {
                 worker.serve(request).await;
             }
@@ -119,7 +143,7 @@ impl Worker {
 
     async fn version(&mut self) -> Result<u64, KeyTableError> {
         let version = format!("SELECT version FROM {}.sealed_key_version", self.schema());
-        let rows = self.query(&version, &[]).await?;
+        let rows = self.query(Kind::Read, &version, &[]).await?;
         rows.first().map_or(Ok(0), |row| number(row, 0)).map_err(|error| told(&error))
     }
 
@@ -130,7 +154,7 @@ impl Worker {
              FROM {schema}.sealed_key_version AS counter CROSS JOIN {schema}.head AS head
              LEFT JOIN {schema}.sealed_key AS key ON true"
         );
-        rows_of(&self.query(&all, &[]).await?).map_err(|error| told(&error))
+        rows_of(&self.query(Kind::Read, &all, &[]).await?).map_err(|error| told(&error))
     }
 
     async fn change(&mut self, version: u64, changes: KeyChanges) -> Result<bool, KeyTableError> {
@@ -139,7 +163,7 @@ impl Worker {
         let version = bigint(version);
         let parameters: [(&(dyn ToSql + Sync), Type); 3] =
             [(&version, Type::INT8), (&names, Type::TEXT_ARRAY), (&values, Type::BYTEA_ARRAY)];
-        let rows = self.query(&change, &parameters).await?;
+        let rows = self.query(Kind::Change, &change, &parameters).await?;
         rows.first().map_or(Ok(false), |row| row.try_get(0)).map_err(|error| told(&error))
     }
 
@@ -150,6 +174,7 @@ impl Worker {
     /// Sends one statement. No rows if its table is missing.
     async fn query(
         &mut self,
+        kind: Kind,
         statement: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, KeyTableError> {
@@ -160,22 +185,40 @@ impl Worker {
             Ok(Err(error)) if error.code().is_some_and(|code| missing.contains(code)) => Ok(Vec::new()),
             Ok(Err(error)) => Err(told(&error)),
             Err(_) => {
-                self.connection = None;
+                if let Some(connection) = self.connection.take().filter(|_| kind == Kind::Read) {
+                    // If the server is away, there is nothing to cancel.
+                    let _ = timeout(CANCELLING, connection.canceller.cancel()).await;
+                }
                 Err(KeyTableError(format!("PostgreSQL gave no answer within {} s", PATIENCE.as_secs())))
             }
         }
     }
 
-    /// The connection, which is made again if it was closed.
+    /// The connection, which is made again if it was closed, and from time to time: another server may have taken over.
     async fn client(&mut self) -> Result<&Client, KeyTableError> {
-        let open = self.connection.take().filter(|(client, _)| !client.is_closed());
-        let connection = if let Some(open) = open {
-            open
-        } else {
-            let dialed = Box::pin(self.connector.dial()).await;
-            dialed.map_err(|error| KeyTableError(error.to_string()))?
+        let open = self.connection.take().filter(|open| !open.client.is_closed());
+        let looked = Instant::now();
+        let connection = match open {
+            Some(open) if looked.duration_since(open.looked) < LOOKS_AGAIN => open,
+            open => match (Box::pin(self.connector.dial_server()).await, open) {
+                (Ok(dialed), _) => self.accept(dialed, looked)?,
+                // There may be no room for another connection.
+                (Err(_), Some(open)) => Connection { looked, ..open },
+                (Err(error), None) => return Err(KeyTableError(error.to_string())),
+            },
         };
-        Ok(&self.connection.insert(connection).0)
+        Ok(&self.connection.insert(connection).client)
+    }
+
+    /// Takes a connection, unless it leads to a server from before a fail-over.
+    fn accept(&mut self, dialed: Dialed, looked: Instant) -> Result<Connection, KeyTableError> {
+        let Dialed { client, canceller, carrier, system, timeline } = dialed;
+        let (known, newest) = self.newest;
+        if system == known && timeline < newest {
+            return Err(KeyTableError("the server that answers is from before a fail-over".to_owned()));
+        }
+        self.newest = (system, timeline);
+        Ok(Connection { client, canceller, _carrier: carrier, looked })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Several servers, of which one writes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use heirloom::store::postgres::{PostgresSettings, PostgresStore, TlsMode};
-use heirloom::store::{Expected, Store as _, StoreError};
+use heirloom::store::postgres::{PostgresKeyTable, PostgresSettings, PostgresStore, TlsMode};
+use heirloom::store::{Expected, KeyTable as _, Store as _, StoreError};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::time::sleep;
 
@@ -163,4 +164,26 @@ async fn a_change_on_the_old_server_is_not_acknowledged_once_one_connection_has_
     .await;
     let alone = PostgresStore::open(new.settings("taken over")).await.unwrap();
     assert_eq!(alone.stats().position, 2, "it was acknowledged by the old server");
+}
+
+/// Keys that are rotated on the new server must become known, although the old one still answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_of_keys_is_read_where_the_server_that_took_over_has_it() {
+    let mut old = PostgresServer::start();
+    drop(PostgresStore::open(old.settings("taken over")).await.unwrap());
+    let new = copy(&mut old, true);
+    let both = on(&[&old.settings("taken over"), &new.settings("taken over")]);
+    let table = Arc::new(PostgresKeyTable::new(both).unwrap());
+    let version = async || {
+        let table = Arc::clone(&table);
+        tokio::task::spawn_blocking(move || table.version()).await.unwrap().unwrap()
+    };
+    assert_eq!(version().await, 1);
+    promote(&new);
+    let client = raw(&new.settings("taken over")).await;
+    comes_about("it takes changes", async || {
+        client.batch_execute("UPDATE sealed_key_version SET version = 7").await.is_ok()
+    })
+    .await;
+    comes_about("the keys of the new server are known", async || version().await == 7).await;
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use heirloom::store::postgres::{PostgresSettings, PostgresStore};
-use heirloom::store::{Expected, Store, StoreError};
+use heirloom::store::postgres::{PostgresKeyTable, PostgresSettings, PostgresStore};
+use heirloom::store::{Expected, KeyTable as _, Store, StoreError};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -70,6 +70,25 @@ async fn a_heartbeat_that_was_given_up_leaves_nothing_waiting_in_the_database() 
     becomes_true(&client, &none_waits).await;
     client.batch_execute("COMMIT").await.unwrap();
     comes_about("it looks again", async || store.cluster().look().await.is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_not_read_in_time_leave_nothing_waiting_in_the_database() {
+    let settings = postgres_server::settings();
+    drop(PostgresStore::open(settings.clone()).await.unwrap());
+    let client = other(&settings).await;
+    client.batch_execute("BEGIN; LOCK TABLE sealed_key_version IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let table = Arc::new(PostgresKeyTable::new(settings.clone()).unwrap());
+    let asked = Arc::clone(&table);
+    let error = tokio::task::spawn_blocking(move || asked.version()).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("no answer within 5 s"), "{error}");
+    let name = settings.server.get_application_name().unwrap();
+    let none_waits = format!(
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{name}'"
+    );
+    becomes_true(&client, &none_waits).await;
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(tokio::task::spawn_blocking(move || table.version()).await.unwrap().unwrap(), 1);
 }
 
 /// What waits for a lock on a table has all that come later wait too.
