@@ -23,6 +23,7 @@ mod load;
 mod network;
 mod newer_tables;
 mod nodes;
+mod patroni;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod proof;
