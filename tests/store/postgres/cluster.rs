@@ -7,11 +7,12 @@ use std::time::Duration;
 use heirloom::store::cluster::{
     ClockDifference, Cluster, Heartbeat, Lease, NodeDescription, NodeId, Standing,
 };
-use heirloom::store::postgres::{PostgresSettings, PostgresStore};
-use heirloom::store::{Expected, RecordKey, Store as _};
+use heirloom::store::postgres::{PostgresKeyTable, PostgresSettings, PostgresStore};
+use heirloom::store::{Exchange as _, Expected, Heard, KeyTable as _, RecordKey, Store as _};
 use tokio_postgres::Client;
 
 use super::opening::raw;
+use super::pooler;
 use crate::contract::append;
 use crate::postgres_server;
 
@@ -219,4 +220,28 @@ async fn restored_data_are_not_accepted_while_a_node_answers() {
     cluster.beat(Heartbeat { answers: false, ..heartbeat(1, &[]) }).await.unwrap();
     let accepted = PostgresStore::open_with(settings, true).await.unwrap();
     assert!(accepted.record(RecordKey::restored()).await.unwrap().is_some());
+}
+
+/// What nodes say, what they tell each other and their keys: each statement may come to another connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nodes_share_goes_through_a_pooler_too() {
+    let settings = pooler::settings();
+    let ((one, its), (other, others)) = (open(&settings).await, open(&settings).await);
+    for _ in 0..20 {
+        its.beat(heartbeat(1, &[Lease::Sweeper])).await.unwrap();
+        let standing = others.beat(heartbeat(2, &[Lease::Sweeper])).await.unwrap();
+        assert_eq!((standing.nodes.len(), held(&standing)), (2, vec![(Lease::Sweeper, 1)]));
+        let told = one.exchange(Heard::default(), Some(b"told".to_vec())).await.unwrap().written.unwrap();
+        let heard = other.exchange(Heard::default(), None).await.unwrap().entries;
+        assert_eq!(heard.last(), Some(&(told, b"told".to_vec())));
+    }
+    let keys = tokio::task::spawn_blocking(move || {
+        let tables = [(); 2].map(|()| PostgresKeyTable::new(settings.clone()).unwrap());
+        for byte in 0..20 {
+            let key = BTreeMap::from([("key".to_owned(), Some(vec![byte]))]);
+            assert!(tables[0].change(tables[1].version().unwrap(), key).unwrap());
+        }
+        tables[1].rows().unwrap().values
+    });
+    assert_eq!(keys.await.unwrap(), BTreeMap::from([("key".to_owned(), vec![19])]));
 }
