@@ -226,22 +226,33 @@ async fn restored_data_are_not_accepted_while_a_node_answers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nodes_share_goes_through_a_pooler_too() {
     let settings = pooler::settings();
-    let ((one, its), (other, others)) = (open(&settings).await, open(&settings).await);
-    for _ in 0..20 {
-        its.beat(heartbeat(1, &[Lease::Sweeper])).await.unwrap();
-        let standing = others.beat(heartbeat(2, &[Lease::Sweeper])).await.unwrap();
-        assert_eq!((standing.nodes.len(), held(&standing)), (2, vec![(Lease::Sweeper, 1)]));
-        let told = one.exchange(Heard::default(), Some(b"told".to_vec())).await.unwrap().written.unwrap();
-        let heard = other.exchange(Heard::default(), None).await.unwrap().entries;
-        assert_eq!(heard.last(), Some(&(told, b"told".to_vec())));
-    }
+    let opened = [open(&settings).await, open(&settings).await, open(&settings).await, open(&settings).await];
+    let nodes = (1..).zip(opened).map(|(id, (store, cluster))| {
+        tokio::spawn(async move {
+            for round in 0..40 {
+                let entry = vec![id, round];
+                let (standing, told) = tokio::join!(
+                    cluster.beat(heartbeat(id, &[Lease::Sweeper])),
+                    store.exchange(Heard::default(), Some(entry.clone())),
+                );
+                assert_eq!(held(&standing.unwrap()).len(), 1);
+                let written = told.unwrap().written.unwrap();
+                let mut heard = store.exchange(Heard::default(), None).await.unwrap().entries.into_iter();
+                assert_eq!(heard.find(|(number, _)| *number == written), Some((written, entry)));
+            }
+        })
+    });
+    let nodes: Vec<_> = nodes.collect();
     let keys = tokio::task::spawn_blocking(move || {
         let tables = [(); 2].map(|()| PostgresKeyTable::new(settings.clone()).unwrap());
-        for byte in 0..20 {
+        for byte in 0..40 {
             let key = BTreeMap::from([("key".to_owned(), Some(vec![byte]))]);
             assert!(tables[0].change(tables[1].version().unwrap(), key).unwrap());
         }
         tables[1].rows().unwrap().values
     });
-    assert_eq!(keys.await.unwrap(), BTreeMap::from([("key".to_owned(), vec![19])]));
+    assert_eq!(keys.await.unwrap(), BTreeMap::from([("key".to_owned(), vec![39])]));
+    for node in nodes {
+        node.await.unwrap();
+    }
 }
