@@ -12,7 +12,7 @@ use crate::store::Store;
 pub(super) const UNNOTICED: Duration = Duration::from_secs(15);
 
 /// How often a process looks whether it has stood still.
-pub(super) const LOOKS_EVERY: Duration = Duration::from_secs(1);
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// From then on it has: it was paused, or has had no processor.
 const STOOD_STILL: Duration = Duration::from_secs(5);
 

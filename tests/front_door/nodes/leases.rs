@@ -9,6 +9,7 @@ use heirloom::session::{EndReason, SessionEvent};
 use heirloom::store::cluster::Lease;
 use heirloom::store::{Append, Expected, RecordChange, RecordKey, StreamId};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::backchannel_logout::endings::log_out;
 use crate::backchannel_logout::{APPS, Scene, sid};
@@ -21,6 +22,11 @@ async fn scene() -> (Scene, Server) {
     let Scene { server, apps } = Scene::with(|setup| database = Some(setup.on_database())).await;
     let Pair { one, other, .. } = Pair::beside(server, database.unwrap(), |_| {}).await;
     (Scene { server: one, apps }, other)
+}
+
+/// Has a node sweep, for which it wants the lease.
+fn keep_sweeping(node: &Server) -> JoinHandle<()> {
+    tokio::spawn(Arc::clone(&node.app.sweeper).keep_sweeping(Duration::from_hours(1), Evidence::default()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,9 +141,7 @@ async fn one_node_tells_apps_of_the_logouts_of_all_and_another_takes_over_when_i
 async fn a_holder_that_reaches_nobody_stops_before_its_lease_ends() {
     let pair = Pair::start().await;
     pair.answer().await;
-    let sweeps = tokio::spawn(
-        Arc::clone(&pair.one.app.sweeper).keep_sweeping(Duration::from_hours(1), Evidence::default()),
-    );
+    let sweeps = keep_sweeping(&pair.one);
     let beats = pair.one.keep_beating();
     until(&pair.one, true, Lease::Sweeper).await;
     beats.abort();
@@ -147,9 +151,7 @@ async fn a_holder_that_reaches_nobody_stops_before_its_lease_ends() {
     assert!(!pair.one.app.nodes.holds(Lease::Sweeper), "it does not trust it any more");
     // By the database's clock it is over as well: another node takes it, and the first one learns that.
     pair.database.change("UPDATE lease SET held_until = clock_timestamp() - interval '1 second'").await;
-    let other_sweeps = tokio::spawn(
-        Arc::clone(&pair.other.app.sweeper).keep_sweeping(Duration::from_hours(1), Evidence::default()),
-    );
+    let other_sweeps = keep_sweeping(&pair.other);
     tokio::task::yield_now().await;
     let beats = pair.other.keep_beating();
     until(&pair.other, true, Lease::Sweeper).await;
@@ -165,9 +167,7 @@ async fn a_holder_that_reaches_nobody_stops_before_its_lease_ends() {
 async fn a_holder_whose_clock_has_jumped_does_not_trust_its_lease_and_gives_it_back() {
     let pair = Pair::start().await;
     pair.answer().await;
-    let sweeps = tokio::spawn(
-        Arc::clone(&pair.one.app.sweeper).keep_sweeping(Duration::from_hours(1), Evidence::default()),
-    );
+    let sweeps = keep_sweeping(&pair.one);
     let beats = pair.one.keep_beating();
     until(&pair.one, true, Lease::Sweeper).await;
     beats.abort();
