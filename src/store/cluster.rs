@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreFuture;
@@ -33,6 +34,20 @@ pub trait Cluster: Send + Sync + 'static {
     /// # Errors
     /// As [`Cluster::beat`].
     fn leave(&self, node: NodeId) -> StoreFuture<'_, ()>;
+
+    /// From now on, appends of this process fail with [`StoreError::Unavailable`](super::StoreError::Unavailable), and
+    /// change nothing, if they come to the store later than [`ExpectedClock::latest`].
+    fn expect(&self, clock: Arc<dyn ExpectedClock>);
+}
+
+/// What a node's clocks say of the store's clock. A virtual machine that was paused finds nothing wrong with its clocks,
+/// since all of them stood still; only somebody else's shows it. What it writes then seems to be older than it is.
+pub trait ExpectedClock: Send + Sync + 'static {
+    /// The latest time that the store's clock may show now; `None` if that is not known.
+    fn latest(&self) -> Option<Timestamp>;
+
+    /// Takes in that the store's clock showed a later time.
+    fn was_late(&self);
 }
 
 /// What tells a node from every other. It is random, and made at each start.

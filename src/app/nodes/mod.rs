@@ -14,6 +14,7 @@ mod availability;
 mod list;
 pub mod node_clock;
 mod store_step;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,7 @@ pub use self::list::ListedNode;
 pub(in crate::app) use self::list::write_metrics;
 use self::node_clock::{NodeClock, OtherClock, OutOfStep, Reading};
 use self::store_step::StoreStep;
+use self::told::{Told, WORTH_A_WARNING};
 use crate::app::Uptime;
 use crate::clock::Clock;
 use crate::random::{NoRandomness, Random};
@@ -44,8 +46,6 @@ const HELD_FOR: Duration = Duration::from_secs(30);
 const SPARE: Duration = Duration::from_secs(5);
 /// The shortest pause between two heartbeats.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
-/// From this difference between its clock and the store's on, in milliseconds, a node warns.
-const WORTH_A_WARNING: u64 = 1000;
 
 /// This node among the others.
 pub struct Nodes {
@@ -77,16 +77,6 @@ struct State {
     told: Told,
 }
 
-/// What was logged, so that it is logged once.
-#[derive(Default, PartialEq, Eq)]
-struct Told {
-    /// The nodes that differ, and in what.
-    differences: BTreeMap<String, Vec<String>>,
-    clock_differs: bool,
-    out_of_step: bool,
-    silent: bool,
-}
-
 /// Why a node may not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
@@ -116,11 +106,15 @@ impl Nodes {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             configuration,
         };
+        let node_clock = Arc::new(NodeClock::new(Arc::clone(&clock)));
+        if let Some(cluster) = &cluster {
+            cluster.expect(Arc::<NodeClock>::clone(&node_clock));
+        }
         Ok(Self {
             cluster,
             store,
             me,
-            node_clock: Arc::new(NodeClock::new(Arc::clone(&clock))),
+            node_clock,
             started: clock.monotonic(),
             uptime,
             clock,
@@ -356,39 +350,6 @@ impl Nodes {
         let (mine, theirs) = (&self.me.configuration, &other.configuration);
         let sections: BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
         sections.into_iter().filter(|name| mine.get(*name) != theirs.get(*name)).cloned().collect()
-    }
-}
-
-impl Told {
-    /// Logs what was not logged yet.
-    fn tell(
-        &mut self,
-        differences: BTreeMap<String, Vec<String>>,
-        clock: ClockDifference,
-        out_of_step: Option<&OutOfStep>,
-    ) {
-        for (name, what) in &differences {
-            if self.differences.get(name) != Some(what) {
-                let differs = what.join(", ");
-                tracing::warn!(node.name = name, differs, "another node differs from this one");
-            }
-        }
-        let clock_differs = clock.ahead.unsigned_abs().saturating_sub(clock.error) > WORTH_A_WARNING;
-        if clock_differs && !self.clock_differs {
-            tracing::warn!(
-                clock.ahead_milliseconds = clock.ahead,
-                "this node's clock differs from the database's: keep both right by NTP"
-            );
-        }
-        match out_of_step {
-            Some(error) if !self.out_of_step => {
-                tracing::error!(error = %error, "this node answers 503 until its clock is right");
-            }
-            None if self.out_of_step => tracing::info!("this node's clock agrees with the others' again"),
-            Some(_) | None => {}
-        }
-        (self.differences, self.clock_differs) = (differences, clock_differs);
-        self.out_of_step = out_of_step.is_some();
     }
 }
 

@@ -4,6 +4,8 @@
 //! [`TOLERATED`] apart, and every decision that could end something by mistake leaves as much room. Each heartbeat measures
 //! the clock against the store's; a jump since then shows at once, since the monotonic clock does not jump. Of two nodes
 //! whose clocks are further apart, the one that is further from the store's clock answers nothing until it is set right.
+//! A virtual machine that was paused sees no jump, since both clocks stood still: its store refuses what it appends (see
+//! [`ExpectedClock`]), and the next heartbeat, which then comes at once, measures its clock again.
 //! That the store's own clock is wrong matters to nobody, as long as the nodes agree.
 
 use std::fmt;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Timestamp};
-use crate::store::cluster::{ClockDifference, NodeId};
+use crate::store::cluster::{ClockDifference, ExpectedClock, NodeId};
 
 /// How far the clocks of two nodes that answer requests may be apart.
 pub const TOLERATED: Duration = Duration::from_secs(5);
@@ -24,7 +26,7 @@ pub(super) const JUMP: i64 = 1000;
 pub struct NodeClock {
     clock: Arc<dyn Clock>,
     measured: RwLock<Option<Measured>>,
-    /// Notified when the clock has jumped since it was measured.
+    /// Notified when the clock has jumped since it was measured, or stood still.
     jumped: Notify,
 }
 
@@ -148,7 +150,7 @@ impl NodeClock {
         found.map_or(Ok(()), Err)
     }
 
-    /// Waits until somebody has noticed that the clock has jumped.
+    /// Waits until somebody has noticed that the clock has jumped, or stood still.
     pub(super) async fn jumped(&self) {
         self.jumped.notified().await;
     }
@@ -166,6 +168,20 @@ impl NodeClock {
             0
         };
         if jump.unsigned_abs() > JUMP.unsigned_abs() { jump } else { 0 }
+    }
+}
+
+impl ExpectedClock for NodeClock {
+    fn latest(&self) -> Option<Timestamp> {
+        let ClockDifference { ahead, error } = self.difference()?;
+        let by = Duration::from_millis(ahead.unsigned_abs());
+        let now = self.clock.now();
+        let theirs = if ahead < 0 { now.after(by) } else { now.before(by) };
+        Some(theirs.after(TOLERATED).after(Duration::from_millis(error)))
+    }
+
+    fn was_late(&self) {
+        self.jumped.notify_one();
     }
 }
 

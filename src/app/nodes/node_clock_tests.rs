@@ -71,3 +71,23 @@ fn the_store_is_asked_in_the_middle_and_half_of_the_time_is_the_error() {
     let difference = node.measure(began, NOON.before(Duration::from_secs(1)));
     assert_eq!(difference, ClockDifference { ahead: 1200, error: 201 });
 }
+
+#[tokio::test]
+async fn what_is_expected_of_the_stores_clock_follows_the_nodes_own_and_its_jumps() {
+    let clock = Arc::new(ManualClock::at(NOON));
+    let unmeasured = NodeClock::new(Arc::<ManualClock>::clone(&clock));
+    assert_eq!(unmeasured.latest(), None);
+    for ahead in [2000_i64, -2000] {
+        let (clock, node) = node(ahead, Vec::new());
+        let millis = |by: i64| Some(Timestamp::from_millis(NOON.millis().strict_add_signed(by)));
+        assert_eq!(node.latest(), millis(5010 - ahead));
+        clock.advance(Duration::from_secs(3));
+        assert_eq!(node.latest(), millis(8010 - ahead));
+        // Somebody set it: the store's clock goes on as before.
+        clock.set(clock.now().after(Duration::from_secs(50)));
+        assert_eq!(node.latest(), millis(8010 - ahead));
+        // Whoever beats hears that it was wrong.
+        node.was_late();
+        node.jumped().await;
+    }
+}

@@ -8,18 +8,20 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::super::cluster::{
-    Answered, ClockDifference, Cluster, Heartbeat, Lease, NodeDescription, NodeId, NodeState, Standing,
+    Answered, ClockDifference, Cluster, ExpectedClock, Heartbeat, Lease, NodeDescription, NodeId, NodeState,
+    Standing,
 };
 use super::super::{StoreError, StoreFuture};
+use super::connect::Connector;
 use super::group::column;
 use super::link::Links;
 use super::numbers::{bigint, number};
 use super::session::Session;
-use super::settings::PostgresSettings;
 use crate::clock::Timestamp;
 
 /// The nodes on one database.
 pub(super) struct PostgresCluster {
+    connector: Arc<Connector>,
     links: Links,
     texts: Texts,
 }
@@ -47,10 +49,10 @@ const LEASES: &str =
     "SELECT name, holder FROM heirloom.lease WHERE held_until > clock_timestamp() ORDER BY name";
 
 impl PostgresCluster {
-    pub(super) fn new(settings: &PostgresSettings, links: Links) -> Self {
+    pub(super) fn new(connector: &Arc<Connector>, links: Links) -> Self {
         let [beat, leave, now, nodes, leases] =
-            [BEAT, LEAVE, NOW, NODES, LEASES].map(|text| settings.in_schema(text));
-        Self { links, texts: Texts { beat, leave, now, nodes, leases } }
+            [BEAT, LEAVE, NOW, NODES, LEASES].map(|text| connector.settings().in_schema(text));
+        Self { connector: Arc::clone(connector), links, texts: Texts { beat, leave, now, nodes, leases } }
     }
 
     async fn beat_and_look(&self, heartbeat: Heartbeat) -> Result<Standing, StoreError> {
@@ -118,6 +120,10 @@ impl Cluster for PostgresCluster {
 
     fn look(&self) -> StoreFuture<'_, Standing> {
         Box::pin(async { self.look_by(self.links.session()?).await })
+    }
+
+    fn expect(&self, clock: Arc<dyn ExpectedClock>) {
+        self.connector.known().expect(clock);
     }
 
     fn leave(&self, node: NodeId) -> StoreFuture<'_, ()> {

@@ -179,8 +179,9 @@ impl Parameters {
 
     async fn ask(&self, session: &Session) -> Result<Row, StoreError> {
         let RecordRows { keys, contents, inserted } = &self.records;
-        session
-            .ask_one(
+        let latest = session.known().latest();
+        let rows = session
+            .ask(
                 Query::Append,
                 &[
                     &self.streams,
@@ -194,9 +195,11 @@ impl Parameters {
                     keys,
                     contents,
                     inserted,
+                    &latest,
                 ],
             )
-            .await
+            .await?;
+        rows.into_iter().next().ok_or_else(|| session.known().was_late())
     }
 }
 

@@ -1,13 +1,14 @@
 //! What a process knows of its database, and must find on each connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio_postgres::{Error, Row};
 
+use super::super::cluster::ExpectedClock;
 use super::super::{History, Lack, Remembered, StoreError, Term};
 use super::failure::store_error;
-use super::numbers::number;
+use super::numbers::{bigint, number};
 
 /// What is known.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct Known {
     outages: AtomicU64,
     /// Whether a newer program has changed the tables, so that this one can't work with them.
     is_newer: AtomicBool,
+    /// What this node expects of the database's clock.
+    clock: OnceLock<Arc<dyn ExpectedClock>>,
 }
 
 /// Why a database is refused.
@@ -92,6 +95,28 @@ impl Known {
     /// Whether a newer program has changed the tables. Then no connection is of any use.
     pub(super) fn is_newer(&self) -> bool {
         self.is_newer.load(Ordering::Acquire)
+    }
+
+    /// The node's clock; the first one stays.
+    pub(super) fn expect(&self, clock: Arc<dyn ExpectedClock>) {
+        // A store has one node.
+        let _ = self.clock.set(clock);
+    }
+
+    /// The latest time that the database's clock may show when an append comes, in milliseconds; `None` if any.
+    pub(super) fn latest(&self) -> Option<i64> {
+        self.clock.get()?.latest().map(|time| bigint(time.millis()))
+    }
+
+    /// Takes in that it showed a later one.
+    pub(super) fn was_late(&self) -> StoreError {
+        self.note_outage();
+        if let Some(clock) = self.clock.get() {
+            clock.was_late();
+        }
+        let why =
+            "the database's clock has gone on while this node's stood still, or was set: nothing was changed";
+        StoreError::Unavailable(why.to_owned())
     }
 
     /// Takes in that everything up to `position` is durable.

@@ -137,7 +137,7 @@ impl PostgresStore {
         }
         // A heartbeat is no change that could wait for a standby: it may be cancelled.
         let links = Links::open_to_cancel(&connector, 1, &mut tasks).await?;
-        let cluster = Arc::new(PostgresCluster::new(connector.settings(), links));
+        let cluster = Arc::new(PostgresCluster::new(&connector, links));
         let exchange = Links::open(&connector, 1, &mut tasks).await?;
         let (queue, incoming) = mpsc::channel(QUEUE);
         let gatherer = Arc::new(tokio::sync::Mutex::new(Gatherer::new(incoming)));

@@ -51,6 +51,10 @@ impl Session {
         Self { client, canceller, statements, useless: Notify::new(), server }
     }
 
+    pub(super) fn known(&self) -> &Known {
+        &self.server.known
+    }
+
     /// Sends a statement and waits for its rows. If it changes something, every error leaves the outcome unknown. It is
     /// not prepared: a pooler would lose it.
     pub(super) async fn ask(

@@ -73,6 +73,7 @@ impl Query {
                 Type::BYTEA_ARRAY,
                 Type::BYTEA_ARRAY,
                 Type::BOOL_ARRAY,
+                Type::INT8,
             ],
             Self::Remove => {
                 &[Type::BYTEA, Type::INT8, Type::BYTEA_ARRAY, Type::BYTEA_ARRAY, Type::BOOL_ARRAY]
@@ -116,9 +117,12 @@ impl Statements {
                 Query::Scan,
                 "SELECT key, value FROM heirloom.record WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3",
             ),
+            // It answers no row, and appends nothing, if the statement came later than $12. That is decided before the
+            // function is called, since it depends on nothing that the function returns.
             append: change(
                 "SELECT outcomes, before
-                 FROM heirloom.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                 FROM heirloom.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, $14, $15)
+                 WHERE $12 IS NULL OR (extract(epoch FROM statement_timestamp()) * 1000)::bigint <= $12",
             ),
             remove: change("SELECT heirloom.remove_1($1, $2, $3, $4, $5, $6, $7, $8)"),
             summarize: change(

@@ -8,6 +8,7 @@ use heirloom::clock::Clock as _;
 use crate::support::Server;
 use crate::support::codes::Ask;
 use crate::support::database::Pair;
+use crate::sweep::until;
 
 fn set_ahead(node: &Server, millis: i64) {
     let by = Duration::from_millis(millis.unsigned_abs());
@@ -82,6 +83,36 @@ async fn a_database_whose_clock_is_wrong_stops_nobody() {
         }
     }
     assert_eq!(pair.other.refresh(&signed_in.refresh_token()).await.status, 200);
+}
+
+/// None of its clocks shows it. What it wrote would seem to be older than it is, and so a retry at another node reuse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_virtual_machine_that_was_paused_writes_nothing_until_its_clock_was_measured() {
+    let pair = Pair::start().await;
+    let signed_in = pair.one.sign_in().await;
+    pair.answer().await;
+    let beating = pair.other.keep_beating();
+    // Everybody else's time goes on.
+    for clock in [&pair.one.clock, &pair.database.clock] {
+        clock.advance(Duration::from_secs(40));
+    }
+    pair.one.app.nodes.beat().await.unwrap();
+    let position = pair.one.position().await;
+    let refused = pair.other.refresh(&signed_in.refresh_token()).await;
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(pair.one.position().await, position, "nothing was written");
+    // It learns of it at once, and says so.
+    let is_right = || pair.other.app.nodes.node_clock().check().is_ok();
+    until("it finds its clock wrong", || !is_right()).await;
+    assert_eq!(pair.other.refresh(&signed_in.refresh_token()).await.status, 503);
+    set_ahead(&pair.other, 40_000);
+    until("its clock is right", is_right).await;
+    let refreshed = pair.other.refresh(&signed_in.refresh_token()).await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.text);
+    let again = pair.one.refresh(&signed_in.refresh_token()).await;
+    assert_eq!(again.refresh_token(), refreshed.refresh_token(), "{}", again.text);
+    beating.abort();
 }
 
 /// The retry window is 30 s, however the clocks of the two nodes differ within what is tolerated.

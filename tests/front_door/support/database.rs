@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use heirloom::clock::{Clock as _, ManualClock, Timestamp};
-use heirloom::store::cluster::{Answered, Cluster, Heartbeat, NodeId, Standing};
+use heirloom::clock::{Clock as _, ManualClock, SystemClock, Timestamp};
+use heirloom::store::cluster::{Answered, Cluster, ExpectedClock, Heartbeat, NodeId, Standing};
 use heirloom::store::memory::MemoryStore;
 use heirloom::store::postgres::{PostgresSettings, PostgresStore};
 use heirloom::store::sled::SledStore;
@@ -99,9 +99,32 @@ impl Cluster for ByTheClock {
         Box::pin(async { Ok(self.told(self.inner.look().await?)) })
     }
 
+    fn expect(&self, clock: Arc<dyn ExpectedClock>) {
+        self.inner.expect(Arc::new(ByTheRealClock { clock, database: self.database.clone() }));
+    }
+
     fn leave(&self, node: NodeId) -> StoreFuture<'_, ()> {
         self.database.said.lock().unwrap().entry(node).or_default().has_left = true;
         self.inner.leave(node)
+    }
+}
+
+/// What a node expects of the test's clock, by the database's own.
+struct ByTheRealClock {
+    clock: Arc<dyn ExpectedClock>,
+    database: Database,
+}
+
+impl ExpectedClock for ByTheRealClock {
+    fn latest(&self) -> Option<Timestamp> {
+        let (latest, now) = (self.clock.latest()?, self.database.clock.now());
+        // Far from now, however long the test stands still meanwhile.
+        let (real, far) = (SystemClock.now(), Duration::from_hours(1));
+        Some(if latest < now { real.before(far) } else { real.after(far) })
+    }
+
+    fn was_late(&self) {
+        self.clock.was_late();
     }
 }
 

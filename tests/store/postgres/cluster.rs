@@ -1,19 +1,21 @@
 //! The nodes on one database: who lives, and who holds which lease.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use heirloom::clock::{Clock as _, SystemClock, Timestamp};
 use heirloom::store::cluster::{
-    ClockDifference, Cluster, Heartbeat, Lease, NodeDescription, NodeId, Standing,
+    ClockDifference, Cluster, ExpectedClock, Heartbeat, Lease, NodeDescription, NodeId, Standing,
 };
 use heirloom::store::postgres::{PostgresKeyTable, PostgresSettings, PostgresStore};
-use heirloom::store::{Exchange as _, Expected, Heard, KeyTable as _, RecordKey, Store as _};
+use heirloom::store::{Exchange as _, Expected, Heard, KeyTable as _, RecordChange, RecordKey, Store as _};
 use tokio_postgres::Client;
 
 use super::opening::raw;
 use super::pooler;
-use crate::contract::append;
+use crate::contract::{append, key};
 use crate::postgres_server;
 
 async fn open(settings: &PostgresSettings) -> (PostgresStore, Arc<dyn Cluster>) {
@@ -255,4 +257,45 @@ async fn what_nodes_share_goes_through_a_pooler_too() {
     for node in nodes {
         node.await.unwrap();
     }
+}
+
+/// What a test says of the database's clock.
+#[derive(Default)]
+struct Said {
+    latest: Mutex<Option<Timestamp>>,
+    late: AtomicU64,
+}
+
+impl ExpectedClock for Said {
+    fn latest(&self) -> Option<Timestamp> {
+        *self.latest.lock().unwrap()
+    }
+
+    fn was_late(&self) {
+        self.late.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// It would write an old time: its clocks stood still.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_that_comes_later_than_its_node_says_changes_nothing() {
+    let (store, cluster) = open(&postgres_server::settings()).await;
+    let said = Arc::<Said>::default();
+    cluster.expect(Arc::<Said>::clone(&said));
+    store.append(append("a", Expected::NoStream, &["1"])).await.unwrap();
+    let outages = store.outages();
+    let now = SystemClock.now();
+    *said.latest.lock().unwrap() = Some(now.before(Duration::from_millis(1)));
+    let mut late = append("a", Expected::Exact(1), &["2"]);
+    late.records = vec![RecordChange::Put(key("r"), b"v".to_vec())];
+    let refused = store.append(late.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+    assert_eq!(said.late.load(Ordering::SeqCst), 1);
+    assert!(store.outages() > outages, "nobody could refresh: windows stay open");
+    assert_eq!(store.read_log(0, 9).await.unwrap().len(), 1);
+    assert_eq!(store.record(key("r")).await.unwrap(), None);
+    // The clocks were set right.
+    *said.latest.lock().unwrap() = Some(now.after(Duration::from_hours(1)));
+    assert_eq!(store.append(late).await.unwrap().version, 2);
+    assert_eq!(said.late.load(Ordering::SeqCst), 1);
 }
