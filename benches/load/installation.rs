@@ -1,12 +1,14 @@
 //! The folder that a server runs on: its configuration and its keys.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
 use heirloom::config::{Config, Sources};
+
+use super::free_port::free_port;
 
 /// The algorithm that signs access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +71,7 @@ impl Installation {
     /// Makes another node of the same issuer, with the same keys.
     pub(crate) fn another_node(&self, folder: PathBuf, store: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder)?;
-        let (port, metrics) = free_ports()?;
+        let (port, metrics) = (free_port(), free_port());
         let node = Self { folder, port, metrics };
         fs::write(node.config_file(), config(self.port, (port, metrics), &self.keys(), store))?;
         Ok(node)
@@ -77,7 +79,7 @@ impl Installation {
 
     fn with(folder: PathBuf, algorithm: Algorithm, store: &str) -> anyhow::Result<Self> {
         // The port is part of the issuer, so it is chosen before the start.
-        let (port, metrics) = free_ports()?;
+        let (port, metrics) = (free_port(), free_port());
         let installation = Self { folder, port, metrics };
         let config = config(port, (port, metrics), Path::new("keys"), store);
         fs::write(installation.config_file(), config)?;
@@ -136,12 +138,6 @@ impl Installation {
     pub(crate) fn metrics(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.metrics))
     }
-}
-
-fn free_ports() -> anyhow::Result<(u16, u16)> {
-    let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    let [port, metrics] = free.map(|listener| anyhow::Ok(listener?.local_addr()?.port()));
-    Ok((port?, metrics?))
 }
 
 /// Copies a folder. The file that marks the copy as complete is copied last.

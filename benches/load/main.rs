@@ -44,6 +44,9 @@ mod cluster;
 mod connection;
 mod drive;
 mod figures;
+#[path = "../../tests/support/free_port.rs"]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "the ports that the tests use")]
+mod free_port;
 mod groups;
 mod installation;
 mod keys;

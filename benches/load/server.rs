@@ -56,8 +56,10 @@ impl Server {
         let address = installation.address();
         let request = format!("GET /health/ready HTTP/1.1\r\nhost: {address}\r\n\r\n");
         loop {
-            if let Ok(mut connection) = Connection::open(address).await {
-                connection.exchange(request.as_bytes()).await?.expect(200)?;
+            // It may say that it is not ready yet, as where its database is slow.
+            if let Ok(mut connection) = Connection::open(address).await
+                && connection.exchange(request.as_bytes()).await?.expect(200).is_ok()
+            {
                 return Ok((server, began.elapsed()));
             }
             let ended = match &mut server {
