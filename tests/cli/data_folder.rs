@@ -124,7 +124,7 @@ fn a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
         let mut running = Running::start(command.stderr(writer.try_clone().unwrap()));
         let line = json(&running.line());
         let sign_in = format!(
-            "curl -sS -m 5 {} -d client_id=demo-public -d grant_type=password -d username={} -d password={}",
+            "curl -sS -m 60 {} -d client_id=demo-public -d grant_type=password -d username={} -d password={}",
             line["token_endpoint"], line["user"]["username"], line["user"]["password"]
         );
         let before = json(&sh(&sign_in));
@@ -134,7 +134,8 @@ fn a_disk_that_refuses_ends_the_process_also_when_nobody_reads_its_log() {
         let limit = Rlimit { current: Some(1), maximum: Some(1) };
         prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit).unwrap();
         // The server answers 503 if it still can.
-        let _ = Command::new("sh").args(["-c", &sign_in]).output().unwrap();
+        let no_longer = sign_in.replace("-m 60", "-m 5");
+        let _ = Command::new("sh").args(["-c", &no_longer]).output().unwrap();
         let gone = (0..6000).find(|_| {
             std::thread::sleep(std::time::Duration::from_millis(10));
             running.child.try_wait().unwrap().is_some()

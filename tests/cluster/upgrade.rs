@@ -112,7 +112,7 @@ async fn two_versions_side_by_side_lose_nothing() {
         "side by side for {took:.1?}: {replaced:?}, everything else tried {crossed} times; {proved}; the longest time \
          without an answer {gap:?}"
     );
-    assert!(gap < Duration::from_secs(10), "{gap:?}");
+    assert!(gap < Duration::from_secs(40), "{gap:?}");
 }
 
 impl Crossing {

@@ -229,9 +229,9 @@ pub(crate) async fn keep_sweeping(server: &Server) -> JoinHandle<()> {
     tokio::spawn(Arc::clone(&server.app.sweeper).keep_sweeping(Duration::from_millis(1), evidence))
 }
 
-/// Waits until a condition holds, at most ten seconds.
+/// Waits until a condition holds, at most for a minute.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..2000 {
+    for _ in 0..12_000 {
         if holds() {
             return;
         }

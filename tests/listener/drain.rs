@@ -37,12 +37,12 @@ async fn draining_under_load_answers_what_was_accepted() {
     let start = Instant::now();
 
     idle.assert_closed().await;
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     let mut answered = 1;
     for client in clients {
         answered += timeout(PATIENCE, client).await.unwrap().unwrap();
     }
-    timeout(Duration::from_secs(3), server.ended).await.expect("drained").unwrap().unwrap();
+    timeout(Duration::from_secs(6), server.ended).await.expect("drained").unwrap().unwrap();
     assert_eq!(server.seen.begun.load(Ordering::SeqCst), answered);
     assert_eq!(server.seen.answered.load(Ordering::SeqCst), answered);
 }
@@ -70,7 +70,7 @@ async fn draining_waits_for_what_is_being_answered() {
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert_eq!(h2.frame_of(crate::raw::DATA).await.unwrap().3, b"ok");
     drop(h2);
-    timeout(Duration::from_secs(3), server.ended).await.expect("drained").unwrap().unwrap();
+    timeout(Duration::from_secs(6), server.ended).await.expect("drained").unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn stuck_clients_do_not_outlive_the_deadline() {
     let start = Instant::now();
     timeout(PATIENCE, server.ended).await.unwrap().unwrap().unwrap();
     let took = start.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1900), "{took:?}");
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
 }
 
 /// One thread and no await: the listener has not accepted the client's connection when shutdown is requested.
@@ -109,5 +109,5 @@ async fn a_connection_in_the_kernels_queue_is_served() {
     let mut client = Raw::over(TcpStream::from_std(client).unwrap());
     let answer = client.answer().await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    timeout(Duration::from_secs(2), server.ended).await.expect("drained").unwrap().unwrap();
+    timeout(Duration::from_secs(6), server.ended).await.expect("drained").unwrap().unwrap();
 }

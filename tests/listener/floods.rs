@@ -48,7 +48,7 @@ async fn a_thousand_dripping_connections_are_closed_within_ten_seconds() {
         shortest > Duration::from_millis(1900) && longest < Duration::from_secs(10),
         "{shortest:?}, {longest:?}"
     );
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < PATIENCE, "{slowest:?}");
 }
 
 async fn drip_head(addr: SocketAddr) -> Duration {
@@ -61,8 +61,9 @@ async fn drip_body(addr: SocketAddr) -> Duration {
 
 /// How long the listener keeps the connection: until it has closed both directions.
 async fn drip(addr: SocketAddr, begin: &str) -> Duration {
-    let mut client = Raw::connect(addr).await;
+    // The listener counts from when it accepts the connection.
     let start = Instant::now();
+    let mut client = Raw::connect(addr).await;
     client.send(begin).await;
     while client.send("a").await {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -259,7 +260,7 @@ async fn flood(addr: SocketAddr, first: &[u8], mut more: impl FnMut(u32) -> Vec<
         }
         sent += 1;
     }
-    let ended = timeout(Duration::from_secs(2), answers).await.is_ok();
+    let ended = timeout(PATIENCE, answers).await.is_ok();
     (sent, ended)
 }
 
@@ -311,5 +312,6 @@ async fn http2_clients_that_send_nothing_whole_are_let_go() {
     client.send(&frame(crate::raw::HEADERS, 0, 1, &crate::raw::head(2, "/"))).await;
     let start = Instant::now();
     while client.frame().await.is_some() {}
-    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
+    // Not after the 75 s of a connection that is idle.
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::raw::{PATIENCE, Raw, RawH2, listen, listen_with};
 use heirloom::http::server::{Limits, ServerOptions, tls_config};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::{Instant, timeout};
 
 /// A listener that closes connections after a second without a request, and checks often.
@@ -48,6 +49,21 @@ async fn an_http2_answer_that_is_still_being_made_keeps_its_connection() {
 #[tokio::test]
 async fn an_http2_answer_that_its_client_takes_slowly_keeps_its_connection_until_it_takes_no_more() {
     let server = impatient();
+    let (mut frames, _writing) = loop {
+        // If the machine stood still, the client took nothing for longer than this test means it to.
+        if let Some(taken) = taken_slowly(&server).await {
+            break taken;
+        }
+    };
+    let stalled = async { while frames.recv().await.unwrap().0 != crate::raw::GOAWAY {} };
+    timeout(PATIENCE, stalled).await.expect("it is idle");
+}
+
+/// A client that has taken 150 kB of an answer in two seconds, some each time; `None` if a pause was too long. It returns
+/// what comes further: the kind and the length of each frame.
+async fn taken_slowly(
+    server: &crate::raw::Listening,
+) -> Option<(tokio::sync::mpsc::UnboundedReceiver<(u8, usize)>, OwnedWriteHalf)> {
     let mut client = RawH2::connect(server.addr).await;
     let get = crate::raw::frame(
         crate::raw::HEADERS,
@@ -64,13 +80,19 @@ async fn an_http2_answer_that_its_client_takes_slowly_keeps_its_connection_until
             let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
             let mut payload = vec![0; usize::try_from(length).unwrap()];
             reading.read_exact(&mut payload).await.unwrap();
-            seen.send((head[3], payload.len())).unwrap();
+            if seen.send((head[3], payload.len())).is_err() {
+                return;
+            }
         }
     });
     let more = 8192_u32.to_be_bytes();
     let mut bytes = 0;
     for _ in 0..16 {
+        let paused = Instant::now();
         tokio::time::sleep(Duration::from_millis(120)).await;
+        if paused.elapsed() > Duration::from_millis(700) {
+            return None;
+        }
         for stream in [0, 1] {
             writing.write_all(&crate::raw::frame(crate::raw::WINDOW_UPDATE, 0, stream, &more)).await.unwrap();
         }
@@ -80,8 +102,7 @@ async fn an_http2_answer_that_its_client_takes_slowly_keeps_its_connection_until
         }
     }
     assert!(bytes > 150_000, "{bytes}");
-    let stalled = async { while frames.recv().await.unwrap().0 != crate::raw::GOAWAY {} };
-    timeout(Duration::from_secs(4), stalled).await.expect("it is idle");
+    Some((frames, writing))
 }
 
 #[tokio::test]
@@ -93,7 +114,7 @@ async fn tls_is_served_with_both_protocols() {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&key, private).unwrap();
-    let limits = Limits { header_read_timeout: Duration::from_millis(500), ..Limits::default() };
+    let limits = Limits { header_read_timeout: Duration::from_secs(2), ..Limits::default() };
     let server = listen_with(ServerOptions {
         limits,
         tls: Some(tls_config(&cert, &key).unwrap()),

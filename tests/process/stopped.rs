@@ -25,7 +25,7 @@ async fn a_shutdown_under_load_keeps_what_was_acknowledged_and_ends_in_time() {
         let Ok(stopping) = Arc::try_unwrap(dev) else { unreachable!("the load has ended") };
         let log = folder.path().join("log");
         assert_eq!(stopping.process.end(), Some(0), "{}", std::fs::read_to_string(&log).unwrap());
-        assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+        assert!(told.elapsed() < Duration::from_secs(30), "{:?}", told.elapsed());
         dev = Arc::new(Dev::on_port(folder.path(), port));
         for chain in &mut chains {
             chain.holds(&dev).await;

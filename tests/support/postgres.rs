@@ -62,6 +62,7 @@ impl PostgresServer {
                 self.guard = Self::guard(&self.folder);
             }
             let mut psql = Command::new(path("psql"));
+            without_settings(&mut psql);
             psql.arg("-h").arg(&self.folder).args(["-U", "heirloom", "-d", "postgres", "-c", "SELECT 1"]);
             if psql.output().unwrap().status.success() {
                 return;
@@ -133,12 +134,24 @@ pub(crate) fn program(name: &str) -> Command {
 
 /// A program, as the user `nobody` if we are root.
 pub(crate) fn as_another_than_root(path: PathBuf) -> Command {
-    if !is_root() {
-        return Command::new(path);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(path);
+    let mut command = if is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(path);
+        command
+    } else {
+        Command::new(path)
+    };
+    without_settings(&mut command);
     command
+}
+
+/// Of the developer's own server, this one has nothing: neither its port nor its user.
+fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Where a program of PostgreSQL is. Debian has the newest of its servers in a folder of its own.

@@ -112,7 +112,7 @@ async fn who_has_answered_was_told_even_if_the_body_never_ends() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na").await.unwrap();
         std::future::pending::<()>().await;
     });
-    requests(5000, 300).send(&uri, "a.b.c").await.unwrap();
+    requests(5000, 3000).send(&uri, "a.b.c").await.unwrap();
 }
 
 #[tokio::test]

@@ -261,9 +261,9 @@ async fn followers_do_not_hold_up_the_stop() {
     let office = Office::open().await;
     let mut following = Following::begin(&office, "", None).await;
     following.next(1).await;
-    let stopping = tokio::time::timeout(Duration::from_secs(4), office.server.restart(|_| {}));
-    let (server, ()) = tokio::join!(stopping, following.ended());
-    assert!(server.is_ok(), "draining waited for the follower");
+    let stopping = tokio::time::timeout(Duration::from_secs(7), office.server.stopped());
+    let (stopped, ()) = tokio::join!(stopping, following.ended());
+    assert!(stopped.is_ok(), "draining waited for the follower");
 }
 
 #[tokio::test]
