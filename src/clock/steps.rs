@@ -16,6 +16,8 @@ const MOST_JUMPS: usize = 4;
 /// A smaller difference between the clocks, in milliseconds, is not a jump: the clock is slewed, or the thread was
 /// interrupted between reading the two clocks.
 const TOLERANCE: u64 = 1000;
+/// The clock may be set back by so much without being noticed. What seems to lie ahead by no more was a moment ago.
+pub const UNNOTICED: Duration = Duration::from_millis(TOLERANCE);
 /// A smaller difference, in milliseconds, is not stored, which saves the write.
 const NEGLIGIBLE: u64 = 10;
 /// The longest that reading both clocks may take, in milliseconds: a reading that was interrupted for longer is not

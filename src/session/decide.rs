@@ -23,6 +23,7 @@ use super::event::{EndReason, Issued, SessionEvent, Started};
 use super::issue::{Beyond, Narrowing, TokenTerms, has_half_its_life, issue, lasts};
 use super::state::{Session, Status};
 use crate::clock::Timestamp;
+use crate::clock::steps::UNNOTICED;
 use crate::oauth::{Actor, Generation, Nonce, Scope};
 
 /// How often reuse is recorded at most, in a session that is not ended by it.
@@ -282,7 +283,11 @@ fn earlier_generation(session: &Session, command: &Refresh<'_>, now: Timestamp) 
 /// Whether the retry window of a generation that was rotated at `rotated_at` is open.
 fn is_open(session: &Session, command: &Refresh<'_>, rotated_at: Timestamp) -> bool {
     let Refresh { now, steps, availability, skew, .. } = command;
-    let since = if rotated_at > *now && steps.is_empty() {
+    let since = if rotated_at > *now && rotated_at.since(*now) <= UNNOTICED.max(*skew) {
+        // It has just been rotated, by another node whose clock is ahead or before the clock was corrected a little. No
+        // jump that is remembered lies between.
+        Duration::ZERO
+    } else if rotated_at > *now && steps.is_empty() {
         // The clock was set back before this process started: at least the time between the recorded events has passed.
         session.last_event_at.since(rotated_at)
     } else {

@@ -104,12 +104,29 @@ fn a_clock_that_is_set_back_opens_no_window_again_and_closes_none() {
     family.rotate(T0);
     let old = family.tokens[0];
     family.steps = jumped(T0 + 40 - 3600, 40);
-    for time in [T0 - 3560, T0 - 3500, T0 - 1] {
+    for time in [T0 - 3560, T0 - 3500, T0 - 2] {
         assert_eq!(family.decision(old, &at(time)).outcome, Err(Denied::Reuse), "{time}");
     }
     family.rotate(T0 - 3500);
     for (time, open) in [(T0 - 3500, true), (T0 - 3471, true), (T0 - 3470, false)] {
         assert_eq!(family.decision(family.tokens[1], &at(time)).outcome.is_ok(), open, "{time}");
+    }
+}
+
+/// A jump long ago says nothing of a token that another node, whose clock is ahead, has just rotated.
+#[test]
+fn a_rotation_that_lies_ahead_was_a_moment_ago_whatever_jumped_before() {
+    for (skew, ahead) in [(5, 5), (5, 1), (0, 1)] {
+        for steps in [Steps::default(), jumped(T0 + 125, 5), jumped(T0 - 3600, 5)] {
+            let mut family = Family::new();
+            (family.skew, family.steps) = (skew, steps);
+            let later = T0 + 4000;
+            let second = family.rotate(later);
+            let decision = family.present(family.tokens[0], &at(later - ahead));
+            assert_eq!(decision.outcome.unwrap().refresh, Some(second), "{skew} {ahead}");
+            let closed = later + WINDOW + skew;
+            assert_eq!(family.present(family.tokens[0], &at(closed)).outcome, Err(Denied::Reuse));
+        }
     }
 }
 

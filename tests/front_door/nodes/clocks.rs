@@ -85,13 +85,85 @@ async fn a_database_whose_clock_is_wrong_stops_nobody() {
     assert_eq!(pair.other.refresh(&signed_in.refresh_token()).await.status, 200);
 }
 
+/// It comes up before its clock is set. With a node that answers, the two would have to agree.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_clock_is_far_ahead_of_the_databases_does_not_begin_alone() {
+    let pair = Pair::start().await;
+    set_ahead(&pair.one, 3_700_000);
+    let refused = pair.one.app.nodes.join().await.unwrap_err().to_string();
+    assert!(refused.contains("1.0 hours ahead of the database's"), "{refused}");
+    assert_eq!(pair.other.app.nodes.list().await.unwrap().len(), 0, "it has said nothing");
+    set_ahead(&pair.one, -200_000);
+    pair.one.app.nodes.join().await.unwrap();
+    pair.one.app.nodes.answer().await.unwrap();
+    // As the other one's clock, whatever the database's shows.
+    pair.database.clock.set(pair.database.clock.now().before(Duration::from_hours(1)));
+    pair.one.app.nodes.beat().await.unwrap();
+    set_ahead(&pair.other, 3_500_000);
+    pair.other.app.nodes.join().await.unwrap();
+}
+
+/// It answered nobody, and then the other one, which did, died with the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_out_of_step_and_is_left_alone_signs_nobody_out() {
+    let pair = Pair::start().await;
+    pair.answer().await;
+    pair.wait(1000);
+    pair.beat().await;
+    // It drifts: its clocks agree with each other.
+    pair.other.clock.advance(Duration::from_secs(20));
+    for _ in 0..2 {
+        pair.beat().await;
+    }
+    let signed_in = pair.one.sign_in().await;
+    assert_eq!(pair.other.refresh(&signed_in.refresh_token()).await.status, 503);
+    let lost = pair.one.refresh(&signed_in.refresh_token()).await;
+    for _ in 0..4 {
+        pair.wait(4);
+        pair.other.app.nodes.beat().await.unwrap();
+    }
+    let again = pair.other.refresh(&signed_in.refresh_token()).await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    assert_eq!(again.refresh_token(), lost.refresh_token());
+    // The window is no longer than that.
+    pair.wait(31);
+    let late = pair.other.refresh(&signed_in.refresh_token()).await;
+    assert_eq!(late.outcome(), (400, "invalid_grant"));
+}
+
+/// A jump long ago says nothing of a token that another node has just rotated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_a_little_behind_and_whose_clock_jumped_once_signs_nobody_out() {
+    let pair = Pair::start().await;
+    pair.answer().await;
+    // Both at once: it was a leap of the hosts' clock, and each request looks whether there was one.
+    for node in [&pair.one, &pair.other] {
+        assert_eq!(node.sign_in().await.status, 200);
+    }
+    for clock in [&pair.one.clock, &pair.other.clock, &pair.database.clock] {
+        clock.set(clock.now().after(Duration::from_secs(3)));
+    }
+    pair.beat().await;
+    let first = pair.other.sign_in().await;
+    assert_eq!(pair.other.refresh(&first.refresh_token()).await.status, 200, "it has noticed");
+    for _ in 0..40 {
+        pair.wait(100);
+        pair.beat().await;
+    }
+    set_ahead(&pair.other, -50);
+    let signed_in = pair.one.sign_in().await;
+    let rotated = pair.one.refresh(&signed_in.refresh_token()).await;
+    let again = pair.other.refresh(&signed_in.refresh_token()).await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    assert_eq!(again.refresh_token(), rotated.refresh_token());
+}
+
 /// None of its clocks shows it. What it wrote would seem to be older than it is, and so a retry at another node reuse.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_virtual_machine_that_was_paused_writes_nothing_until_its_clock_was_measured() {
     let pair = Pair::start().await;
     let signed_in = pair.one.sign_in().await;
     pair.answer().await;
-    let beating = pair.other.keep_beating();
     // Everybody else's time goes on.
     for clock in [&pair.one.clock, &pair.database.clock] {
         clock.advance(Duration::from_secs(40));
@@ -103,6 +175,7 @@ async fn a_virtual_machine_that_was_paused_writes_nothing_until_its_clock_was_me
     assert!(!refused.header("retry-after").is_empty());
     assert_eq!(pair.one.position().await, position, "nothing was written");
     // It learns of it at once, and says so.
+    let beating = pair.other.keep_beating();
     let is_right = || pair.other.app.nodes.node_clock().check().is_ok();
     until("it finds its clock wrong", || !is_right()).await;
     assert_eq!(pair.other.refresh(&signed_in.refresh_token()).await.status, 503);
