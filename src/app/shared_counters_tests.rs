@@ -9,6 +9,9 @@ use super::shared_counters::SharedCounters;
 use super::uptime::Uptime;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::random::Random;
+use crate::store::cluster::{
+    ClockDifference, Cluster, ExpectedClock, Heartbeat, NodeDescription, NodeId, NodeState, Standing,
+};
 use crate::store::memory::MemoryStore;
 use crate::store::{Exchange, Exchanged, Heard, Store, StoreError, StoreFuture};
 use crate::throttle::bucket::{Buckets, Rate};
@@ -81,13 +84,52 @@ impl Node {
     }
 }
 
+/// Another node, which has just said that its clock is the store's.
+struct Another(Mutex<Timestamp>);
+
+impl Another {
+    fn standing(&self) -> Standing {
+        let now = *self.0.lock().unwrap();
+        let node = NodeDescription {
+            id: [9; 16].into(),
+            name: "another".to_owned(),
+            version: String::new(),
+            configuration: BTreeMap::new(),
+        };
+        let clock = ClockDifference::default();
+        let node =
+            NodeState { node, answers: true, started: NOW, seen: now, answered: None, position: 0, clock };
+        Standing { now, nodes: vec![node], ..Standing::default() }
+    }
+}
+
+impl Cluster for Another {
+    fn beat(&self, _: Heartbeat) -> StoreFuture<'_, Standing> {
+        Box::pin(async { Ok(self.standing()) })
+    }
+
+    fn look(&self) -> StoreFuture<'_, Standing> {
+        Box::pin(async { Ok(self.standing()) })
+    }
+
+    fn leave(&self, _: NodeId) -> StoreFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn expect(&self, _: Arc<dyn ExpectedClock>) {}
+}
+
 /// Without any other node.
 fn nodes() -> Arc<Nodes> {
+    nodes_on(None)
+}
+
+fn nodes_on(cluster: Option<Arc<dyn Cluster>>) -> Arc<Nodes> {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let uptime = Arc::new(Uptime::new(Arc::clone(&store), Arc::clone(&clock)));
     let described = (Some("one"), BTreeMap::new());
-    Arc::new(Nodes::new(None, (store, uptime), described, clock, &Random::system()).unwrap())
+    Arc::new(Nodes::new(cluster, (store, uptime), described, clock, &Random::system()).unwrap())
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,6 +154,25 @@ async fn a_node_alone_asks_nothing_and_what_is_taken_fast_is_told_within_a_momen
     assert_eq!(calls(), 2, "it says so");
     wait(60_000).await;
     assert_eq!(calls(), 2);
+    sharing.abort();
+}
+
+/// The log's time would be wrong for all nodes.
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_clock_is_wrong_tells_nothing_until_it_is_right() {
+    let log = Arc::<Log>::default();
+    let node = Node::on(&log, 1);
+    let another = Arc::new(Another(Mutex::new(NOW.before(Duration::from_mins(1)))));
+    let nodes = nodes_on(Some(Arc::<Another>::clone(&another)));
+    nodes.beat().await.unwrap();
+    let sharing = tokio::spawn(Arc::clone(&node.shared).keep_sharing_takes(Arc::clone(&nodes)));
+    assert_eq!(node.takes(2), 2);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(log.0.lock().unwrap().calls, 0);
+    *another.0.lock().unwrap() = NOW;
+    nodes.beat().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(log.0.lock().unwrap().entries.len(), 1);
     sharing.abort();
 }
 

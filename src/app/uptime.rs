@@ -1,5 +1,6 @@
 //! How long requests have been answered.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const STOOD_STILL: Duration = Duration::from_secs(5);
 pub struct Uptime {
     state: Mutex<State>,
     store: Arc<dyn Store>,
+    /// Outages that are none of the store's.
+    others: AtomicU64,
     clock: Arc<dyn Clock>,
 }
 
@@ -34,7 +37,7 @@ struct State {
     at: Duration,
     /// When it was last seen that no outage had been counted since.
     looked: Duration,
-    /// The store's outages that were taken in.
+    /// The outages that were taken in.
     outages: u64,
     /// When the process last ran, if somebody looks.
     ran: Option<Duration>,
@@ -43,7 +46,7 @@ struct State {
 impl Uptime {
     /// Requests are not answered yet. Those that are all the same find every retry window open.
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let uptime = Self { state: Mutex::default(), store, clock };
+        let uptime = Self { state: Mutex::default(), store, others: AtomicU64::default(), clock };
         uptime.restart(false, Availability::default());
         uptime
     }
@@ -62,6 +65,11 @@ impl Uptime {
         }
     }
 
+    /// Takes in that requests are not answered now, though the store would.
+    pub(super) fn note_outage(&self) {
+        self.others.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// New requests are not answered any more.
     pub fn end(&self) {
         self.state().answers = false;
@@ -76,7 +84,7 @@ impl Uptime {
     /// How requests were answered until a moment of the monotonic clock. The first request after an outage of the store
     /// says when it ended: it was answered.
     pub(super) fn at(&self, monotonic: Duration) -> Availability {
-        let outages = self.store.outages();
+        let outages = self.outages();
         let mut state = self.state();
         let stood_still = state.ran.is_some_and(|ran| monotonic.saturating_sub(ran) > STOOD_STILL);
         if state.outages != outages || stood_still {
@@ -90,9 +98,13 @@ impl Uptime {
     }
 
     fn restart(&self, answers: bool, availability: Availability) {
-        let (now, outages) = (self.clock.monotonic(), self.store.outages());
+        let (now, outages) = (self.clock.monotonic(), self.outages());
         let mut state = self.state();
         *state = State { answers, availability, at: now, looked: now, outages, ran: state.ran };
+    }
+
+    fn outages(&self) -> u64 {
+        self.store.outages().saturating_add(self.others.load(Ordering::Acquire))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

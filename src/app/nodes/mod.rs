@@ -44,6 +44,8 @@ pub const SILENT_AFTER: Duration = Duration::from_secs(15);
 const HELD_FOR: Duration = Duration::from_secs(30);
 /// How long before its end a node does not trust its lease any more: what it has begun goes on for a moment.
 const SPARE: Duration = Duration::from_secs(5);
+/// By how much a node's clock may be ahead of the store's when it begins alone.
+const FAR_AHEAD: Duration = Duration::from_hours(1);
 /// The shortest pause between two heartbeats.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -89,6 +91,16 @@ pub enum JoinError {
         max = node_clock::TOLERATED.as_secs()
     )]
     Clock(#[from] OutOfStep),
+    /// Its clock is far ahead of the database's, and no other node answers requests that could tell which is right.
+    #[error(
+        "this node's clock is {hours:.1} hours ahead of the database's, so that sessions would seem to have expired. Set \
+         whichever is wrong, and keep both right by NTP; nothing was changed",
+        hours = .ahead.as_secs_f64() / 3600.0
+    )]
+    Ahead {
+        /// By how much.
+        ahead: Duration,
+    },
 }
 
 impl Nodes {
@@ -152,7 +164,18 @@ impl Nodes {
         let standing = cluster.look().await?;
         self.note(began, standing, &[]);
         self.node_clock.check_strictly()?;
+        if self.others_that_answer().is_empty() {
+            self.is_not_far_ahead()?;
+        }
         Ok(self.beat().await?)
+    }
+
+    /// People would be signed out by a clock that is set right a moment later, as after the start of a machine.
+    fn is_not_far_ahead(&self) -> Result<(), JoinError> {
+        let Some(ClockDifference { ahead, error }) = self.node_clock.difference() else { return Ok(()) };
+        let certain = u64::try_from(ahead).unwrap_or_default().saturating_sub(error);
+        let ahead = Duration::from_millis(certain);
+        if ahead > FAR_AHEAD { Err(JoinError::Ahead { ahead }) } else { Ok(()) }
     }
 
     /// Says that it answers requests from now on.
@@ -300,6 +323,10 @@ impl Nodes {
 
     /// Takes in what a heartbeat that began at `began` has shown.
     fn note(&self, began: Reading, standing: Standing, asked: &[Lease]) {
+        if self.node_clock.check().is_err() {
+            // Nobody was answered until now.
+            self.uptime.note_outage();
+        }
         let difference = self.node_clock.measure(began, standing.now);
         let started = standing.now.before(self.clock.monotonic().saturating_sub(self.started));
         // What was said later than now was said before the store's clock was set back.
