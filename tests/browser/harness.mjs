@@ -1,6 +1,7 @@
 // What the tests share: starting programs and a browser, checks, screenshots, and a watch on every page.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,6 +16,7 @@ const screenshots = resolve('../../target/screenshots')
 
 export const folder = mkdtempSync(join(tmpdir(), 'heirloom-browser-'))
 const started = []
+const drawn = new Set()
 let browser
 let checks = 0
 
@@ -29,12 +31,20 @@ export function start(program, parameters) {
   })
 }
 
-// A free port. The origin of a page must be known before the page's server starts.
-export const freePort = () => new Promise((done) => {
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const { port } = server.address()
-    server.close(() => done(port))
-  })
+// A free port. The origin of a page must be known before the page's server starts. The system gives none of these ports to
+// those who ask for any port, nor to outgoing connections. What has been drawn may not be listening yet.
+export async function freePort() {
+  for (;;) {
+    const port = randomInt(10_000, 32_768)
+    if (drawn.has(port) || !(await canListen(port))) continue
+    drawn.add(port)
+    return port
+  }
+}
+
+const canListen = (port) => new Promise((done) => {
+  const server = createServer().once('error', () => done(false))
+  server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
 })
 
 export async function launch(more = []) {

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -62,10 +63,18 @@ def audience(port):
     return f"http://127.0.0.1:{port}/mcp"
 
 
+# In a random order, and each is drawn once. The system gives none of them to those who ask for any port, nor to outgoing
+# connections. The gateways have the ports above them.
+PORTS = iter(random.sample(range(10_000, 20_000), 10_000))
+
+
 def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """A port that nobody uses, and that was not drawn before."""
+    for port in PORTS:
+        with contextlib.suppress(OSError), socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
 
 
 @contextlib.contextmanager

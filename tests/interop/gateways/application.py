@@ -4,8 +4,6 @@ import http.server
 import json
 import threading
 
-from gateway import free_port
-
 
 class Application(http.server.BaseHTTPRequestHandler):
     """What it says to the gateway."""
@@ -25,7 +23,6 @@ class Application(http.server.BaseHTTPRequestHandler):
 
 def serve(application):
     """Serves an application, and returns its port."""
-    port = free_port()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), application)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), application)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    return port
+    return server.server_port
