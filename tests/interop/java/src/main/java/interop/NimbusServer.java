@@ -10,6 +10,8 @@ import com.nimbusds.jose.proc.BadJOSEException;
 import com.nimbusds.jose.proc.DefaultJOSEObjectTypeVerifier;
 import com.nimbusds.jose.proc.JWSVerificationKeySelector;
 import com.nimbusds.jose.proc.SecurityContext;
+import com.nimbusds.jose.util.DefaultResourceRetriever;
+import com.nimbusds.jose.util.ResourceRetriever;
 import com.nimbusds.jwt.JWTClaimsSet;
 import com.nimbusds.jwt.proc.ConfigurableJWTProcessor;
 import com.nimbusds.jwt.proc.DefaultJWTClaimsVerifier;
@@ -30,8 +32,9 @@ final class NimbusServer implements ResourceServer {
     }
 
     static void run(Server server) throws Exception {
-        // One for the whole program, since it has the cache.
-        JWKSource<SecurityContext> keys = JWKSourceBuilder.create(URI.create(server.keys()).toURL()).build();
+        // One for the whole program, since it has the cache. By default it waits half a second for the keys.
+        ResourceRetriever retriever = new DefaultResourceRetriever(30_000, 30_000);
+        JWKSource<SecurityContext> keys = JWKSourceBuilder.create(URI.create(server.keys()).toURL(), retriever).build();
         String version = JWSObject.class.getPackage().getImplementationVersion();
         Report report = new Report("Nimbus JOSE + JWT", version, "resource server", "");
         ResourceServer.check(report, server, new NimbusServer(keys),
