@@ -14,6 +14,8 @@ const specification = resolve('../../openapi/heirloom.json')
 const here = resolve('generators')
 const target = resolve('../../target/generated_client')
 const MINUTES = 60_000
+// For commands that download.
+const again = resolve('../../.ci/again')
 
 // Runs a command, and shows its output if it fails.
 function command(cwd, program, ...parameters) {
@@ -30,14 +32,14 @@ let env = process.env
 function makeAll() {
   for (const folder of ['go', 'python', 'typescript', 'java/generated', 'java/classes']) rmSync(join(target, folder), { recursive: true, force: true })
   // One Maven run makes the four clients of openapi-generator, and compiles the one for Java.
-  command(here, 'mvn', '--quiet', '--batch-mode', '--strict-checksums', 'compile')
+  command(here, again, 'mvn', '--quiet', '--batch-mode', '--strict-checksums', 'compile')
 
   const go = join(target, 'go')
   for (const file of ['go.mod', 'go.sum', 'main.go']) cpSync(join(here, 'go', file), join(go, file))
   for (const file of ['go.mod', 'go.sum']) rmSync(join(go, 'openapi', file), { force: true })
   mkdirSync(join(go, 'oapi'))
-  command(go, 'go', 'tool', 'oapi-codegen', '-generate', 'types,client', '-package', 'oapi', '-o', 'oapi/oapi.go', specification)
-  command(go, 'go', 'vet', './...')
+  command(go, again, 'go', 'tool', 'oapi-codegen', '-generate', 'types,client', '-package', 'oapi', '-o', 'oapi/oapi.go', specification)
+  command(go, again, 'go', 'vet', './...')
   command(go, 'go', 'build', '-buildvcs=false', '-o', 'client', '.')
 
   cpSync(join(here, 'typescript'), join(target, 'typescript'), { recursive: true })
@@ -50,7 +52,7 @@ function makeAll() {
   const mark = join(venv, 'installed.txt')
   if (!existsSync(mark) || readFileSync(mark, 'utf8') !== wanted) {
     command(target, 'python3', '-m', 'venv', '--clear', 'venv')
-    command(target, 'venv/bin/pip', 'install', '--quiet', '--disable-pip-version-check', '-r', join(here, 'python/requirements.txt'))
+    command(target, again, 'venv/bin/pip', 'install', '--quiet', '--disable-pip-version-check', '-r', join(here, 'python/requirements.txt'))
     writeFileSync(mark, wanted)
   }
   command(target, 'venv/bin/openapi-python-client', 'generate', '--path', specification, '--output-path', 'python/heirloom_client', '--meta', 'none', '--overwrite')

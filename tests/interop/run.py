@@ -117,7 +117,7 @@ def run_language(name, arguments):
             if not (folder / file).exists():
                 raise Broken(f"tests/interop/{name}/{file} is missing")
         environment = {**os.environ, "FULL": "1" if arguments.full else ""}
-        command([folder / "setup"], environment, SETUP_TIME, f"{name}: setup")
+        command([ROOT / ".ci/again", folder / "setup"], environment, SETUP_TIME, f"{name}: setup")
         for program, role, is_long in programs(folder):
             if is_long and not arguments.full:
                 continue
