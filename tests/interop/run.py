@@ -35,15 +35,17 @@ GATEWAY_CHECKS = ["accepts a token", "refuses no token", "refuses another audien
                   "refuses an expired token", "key rotation"]
 CHECKS = {"client": CLIENT_CHECKS, "machine client": MACHINE_CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS,
           "browser client": BROWSER_CLIENT_CHECKS, "sign-in": sign_in.CHECKS, "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
+# The lifetime of the access tokens that a program waits for, in seconds: long enough that they are good until they are used.
+SHORT = 12
 # The servers that a program is run against: how each is started, and the `typ` that its results are listed under.
 SERVERS = {
-    "client": [{"flags": [], "access_token": 4, "typ": "at+jwt"}],
+    "client": [{"flags": [], "access_token": SHORT, "typ": "at+jwt"}],
     "machine client": [{"flags": [], "typ": "at+jwt"}],
     "resource server": [{"flags": ["--lead-time", "1"], "typ": typ} for typ in ("at+jwt", "JWT")],
     "browser client": [{"flags": [], "typ": "at+jwt"}],
     "sign-in": [{"flags": [], "typ": "at+jwt"}],
-    "gateway": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],
-    "application": [{"flags": ["--lead-time", "1"], "access_token": 4, "typ": "at+jwt"}],
+    "gateway": [{"flags": ["--lead-time", "1"], "access_token": SHORT, "typ": "at+jwt"}],
+    "application": [{"flags": ["--lead-time", "1"], "access_token": SHORT, "typ": "at+jwt"}],
 }
 # Seconds.
 SETUP_TIME, PROGRAM_TIME = 600, 240
