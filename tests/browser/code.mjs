@@ -73,6 +73,6 @@ async function click(page, id) {
 
 // What the page says when it is ready.
 async function said(page) {
-  await page.waitForFunction(() => !['', '…', undefined].includes(document.getElementById('out')?.textContent), { timeout: 20_000, polling: 50 })
+  await page.waitForFunction(() => !['', '…', undefined].includes(document.getElementById('out')?.textContent), { timeout: 60_000, polling: 50 })
   return page.$eval('#out', (out) => out.textContent)
 }

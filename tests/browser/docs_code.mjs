@@ -1,5 +1,5 @@
 // Sign-in by code in the documentation, and the page of the demo.
-import { check, open, screenshot } from './harness.mjs'
+import { check, open, screenshot, until } from './harness.mjs'
 import { authorized, close, dialog, logOut, openDocs, schemeOf, tooWide, tryOut } from './swagger.mjs'
 
 // Authorization code and PKCE: a window opens, a person signs in there, and it closes by itself.
@@ -16,6 +16,8 @@ export async function authorizeByCode(dev, browser) {
   await signIn(popup, dev.user)
   await allow(popup)
   await authorized(page)
+  // The page may say so first.
+  await until(() => popup.isClosed())
   check(popup.isClosed(), /^true$/, 'the window closes by itself')
   check(await page.$$eval('.dialog-ux h6', (titles) => titles.map(({ innerText }) => innerText).join(' ')), /Authorized/, 'authorized by code and PKCE')
   await close(page)

@@ -50,6 +50,7 @@ const canListen = (port) => new Promise((done) => {
 export async function launch(more = []) {
   browser = await puppeteer.launch({
     executablePath: chromium,
+    timeout: 120_000,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', ...more],
   })
@@ -99,13 +100,31 @@ export async function screenshot(page, name, options = {}) {
   await page.screenshot({ path: join(screenshots, `${name}.png`), ...options })
 }
 
+// Waits until something holds, for a minute at most.
+export async function until(holds) {
+  for (const end = Date.now() + 60_000; !(await holds()) && Date.now() < end;) await wait(50)
+}
+
+// Sends an old refresh token when the retry window is over, in which it is taken for a slow client's, and resolves with the
+// answer. The window is longer if the server has stood still: then it is sent again. What the window lets pass changes nothing.
+export async function afterTheRetryWindow(send) {
+  await wait(31_000)
+  const end = Date.now() + 120_000
+  let answer = await send()
+  while (!answer.error && Date.now() < end) {
+    await wait(1_000)
+    answer = await send()
+  }
+  return answer
+}
+
 // Runs a test, and stops and removes everything that it started.
 export async function drive(name, driver) {
   const late = setTimeout(() => {
-    console.error(`${name}: not done after five minutes`)
+    console.error(`${name}: not done after fifteen minutes`)
     for (const child of started) child.kill()
     process.exit(1)
-  }, 300_000)
+  }, 900_000)
   try {
     await driver()
     console.log(`${name}: ${checks} passed, 0 failed`)

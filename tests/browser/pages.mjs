@@ -3,7 +3,7 @@
 //
 //     npm ci && node pages.mjs [FOLDER OF THE BINARIES, ../../target/debug] [CHROMIUM, /usr/bin/chromium]
 import { join } from 'node:path'
-import { binaries, check, drive, folder, launch, open, start } from './harness.mjs'
+import { afterTheRetryWindow, binaries, check, drive, folder, launch, open, start, until } from './harness.mjs'
 import { look, press } from './look.mjs'
 
 await drive('pages', async () => {
@@ -16,7 +16,10 @@ await drive('pages', async () => {
   await page.type('#password', 'wrong-password')
   page.expect(400)
   await press(page, '[value=log_in]')
-  check(await page.evaluate(() => document.activeElement.className), /^summary$/, 'what is wrong has the focus')
+  // Chromium moves the focus when it draws the page, which may be after the load.
+  const focused = () => page.evaluate(() => document.activeElement.className)
+  await until(async () => await focused() === 'summary')
+  check(await focused(), /^summary$/, 'what is wrong has the focus')
   check(await page.title(), /^Error: /, 'and the title says that something is wrong')
   await look(page, 'login-error')
 
@@ -84,8 +87,7 @@ async function refreshed(dev) {
 
 // Waits until the retry window is over, and uses an old token.
 async function replayed(dev, tokens) {
-  await new Promise((done) => { setTimeout(done, 31_000) })
-  const { error } = await token(dev, { grant_type: 'refresh_token', refresh_token: tokens[1] })
+  const { error } = await afterTheRetryWindow(() => token(dev, { grant_type: 'refresh_token', refresh_token: tokens[1] }))
   check(error, /^invalid_grant$/, 'an old token is used')
 }
 

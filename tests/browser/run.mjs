@@ -4,7 +4,7 @@
 //     npm ci && node run.mjs [FOLDER OF THE BINARIES, ../../target/debug] [CHROMIUM, /usr/bin/chromium]
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { binaries, check, drive, folder, freePort, launch, open, screenshot, start } from './harness.mjs'
+import { afterTheRetryWindow, binaries, check, drive, folder, freePort, launch, open, screenshot, start } from './harness.mjs'
 
 const TABS = 8
 const ROUNDS = 3
@@ -18,7 +18,7 @@ async function click(page, id) {
 }
 
 async function said(page) {
-  await page.waitForFunction(() => !['', '…'].includes(document.getElementById('out').textContent), { timeout: 20_000, polling: 50 })
+  await page.waitForFunction(() => !['', '…'].includes(document.getElementById('out').textContent), { timeout: 60_000, polling: 50 })
   return page.$eval('#out', (out) => out.textContent)
 }
 
@@ -38,7 +38,7 @@ await drive('browser', async () => {
   const origin = `http://127.0.0.1:${port}`
   const dev = JSON.parse(await start(join(binaries, 'heirloom'), [
     'dev', '--json', '--port', '0', '--data', folder, '--browser-client-id', 'demo-browser', '--browser-origin', origin,
-    '--access-token', '3',
+    '--access-token', '15',
   ]))
   await start(join(binaries, 'examples', 'resource_server'), ['--issuer', dev.issuer, '--port', String(port)])
   const browser = await launch()
@@ -61,7 +61,7 @@ await drive('browser', async () => {
 
   const statuses = []
   page.on('response', (response) => { if (response.url().endsWith('/user')) statuses.push(response.status()) })
-  await wait(4_000) // the access token lasts three seconds
+  await wait(16_000) // the access token lasts fifteen seconds
   page.expect(401)
   check(await click(page, 'call'), /for every user/, 'when the access token has expired, the cookie brings another')
   check(statuses.join(), /^401,200$/, 'and the resource server had refused the old one')
@@ -105,8 +105,7 @@ await drive('browser', async () => {
   const [stolen] = await heirlooms()
   await click(page, 'refresh')
   check(await click(page, 'refresh'), /"refreshed": true/, 'the page goes on, twice')
-  await wait(30_500) // for the retry window an old token is taken for a slow tab's
-  const replay = await refreshWith(dev, origin, `${stolen.name}=${stolen.value}`)
+  const replay = await afterTheRetryWindow(() => refreshWith(dev, origin, `${stolen.name}=${stolen.value}`))
   check(`${replay.status} ${replay.error}`, /^400 invalid_grant$/, 'whoever copied an old cookie gets nothing')
   page.expect(400)
   check(await click(page, 'refresh'), /^You were signed out.*Sign in again to see why/s, 'the page is signed out, and says how to find out why')

@@ -75,11 +75,11 @@ export async function authorize(page, { client = '', secret = '', username = '',
 }
 
 export function refusal(page) {
-  return page.waitForSelector('.dialog-ux .errors', { timeout: 5_000 }).then((errors) => errors.evaluate(({ innerText }) => innerText))
+  return page.waitForSelector('.dialog-ux .errors', { timeout: 60_000 }).then((errors) => errors.evaluate(({ innerText }) => innerText))
 }
 
 export function authorized(page) {
-  return page.waitForFunction(() => [...document.querySelectorAll('.dialog-ux h6')].some(({ innerText }) => innerText === 'Authorized'), { timeout: 5_000 })
+  return page.waitForFunction(() => [...document.querySelectorAll('.dialog-ux h6')].some(({ innerText }) => innerText === 'Authorized'), { timeout: 60_000 })
 }
 
 export async function logOut(page, name) {
@@ -125,7 +125,7 @@ export async function tryOut(page, tag, operation, parameters = {}, after = asyn
   const answered = page.waitForResponse((response) => response.request().method() !== 'OPTIONS' && !response.url().includes('/docs'))
   await page.$eval(`#${id} .btn.execute`, (button) => button.click())
   const status = String((await answered).status())
-  await page.waitForFunction((id, status) => document.querySelector(`#${id} .live-responses-table tbody .response-col_status`)?.innerText.trim().startsWith(status), { timeout: 10_000 }, id, status)
+  await page.waitForFunction((id, status) => document.querySelector(`#${id} .live-responses-table tbody .response-col_status`)?.innerText.trim().startsWith(status), { timeout: 60_000 }, id, status)
   await page.$eval(`#${id}`, (block) => block.scrollIntoView())
   await after()
   return page.$eval(`#${id} .live-responses-table tbody`, (table, status) => ({ status, body: table.querySelector('.response-col_description pre')?.innerText ?? '' }), status)

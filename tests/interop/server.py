@@ -16,7 +16,7 @@ import urllib.request
 
 CLIENT = ("my-web_app", "s:e%c/r-t")
 # How long the server may take to start and to stop.
-PATIENCE = 30
+PATIENCE = 120
 # Requests to loopback never use a proxy.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -62,6 +62,7 @@ export async function register(id, origin, more = {}) {
 export async function inBrowser(use) {
   const browser = await puppeteer.launch({
     executablePath: chromium,
+    timeout: 120_000,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync'],
   })

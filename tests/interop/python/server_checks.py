@@ -84,7 +84,7 @@ def changed(verifier):
 def rotation(verifier):
     warm, old = verifier(), sign_in()
     warm.verify(old)
-    subprocess.run(["sh", "-c", os.environ["HEIRLOOM_ROTATE"]], check=True, timeout=60)
+    subprocess.run(["sh", "-c", os.environ["HEIRLOOM_ROTATE"]], check=True, timeout=200)
     new = sign_in()
     equal(part(new, 0)["kid"] == part(old, 0)["kid"], False)
     for token in (new, old, new):
