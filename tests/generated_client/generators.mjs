@@ -78,5 +78,6 @@ try {
   console.log('generators: six clients signed in, listed, refreshed, signed out')
 } finally {
   server.kill()
-  rmSync(folder, { recursive: true, force: true })
+  // A server that is stopping may still write something.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
 }

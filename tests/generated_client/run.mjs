@@ -27,5 +27,6 @@ try {
   execFileSync(process.execPath, ['generated/client.js'], { stdio: 'inherit', timeout: 60_000, env: { ...process.env, HEIRLOOM: announced } })
 } finally {
   server.kill()
-  rmSync(folder, { recursive: true, force: true })
+  // A server that is stopping may still write something.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
 }
