@@ -56,7 +56,7 @@ impl Verifier {
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.leeway = 0;
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
         let jwks_uri = format!("{issuer}/.well-known/jwks.json");
         Ok(Self { jwks_uri, client, validation, keys: Mutex::default() })
     }

@@ -15,7 +15,7 @@ const protect = (issuerBaseURL, audience, options) => [
 const read = ({ auth: { payload } }) => ({ scope: payload.scope.split(' '), roles: payload.roles })
 
 async function open({ issuer, audience, now }, strict) {
-  const verify = await verifierOf(protect(server.issuer, audience, { issuer, strict }), read)
+  const verify = await verifierOf(protect(server.issuer, audience, { issuer, strict, timeoutDuration: 60_000 }), read)
   return now ? (token) => at(now, () => verify(token)) : verify
 }
 

@@ -5,7 +5,7 @@ import { server } from './report.mjs'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 
 function verifier({ issuer, audience, typ, jwks, now }) {
-  const keys = createRemoteJWKSet(new URL(jwks))
+  const keys = createRemoteJWKSet(new URL(jwks), { timeoutDuration: 60_000 })
   return async (token) => {
     const options = { issuer, audience, typ, algorithms: ['RS256'], currentDate: now }
     const { payload } = await jwtVerify(token, keys, options)

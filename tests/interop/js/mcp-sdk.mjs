@@ -16,7 +16,7 @@ const { issuer, publicId, app: base } = settings
 const resource = new URL(`${base}/mcp`) // the audience of heirloom's scopes `read` and `write`
 
 // The MCP server.
-const keys = createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`))
+const keys = createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`), { timeoutDuration: 60_000 })
 let refused // an access token that counts as expired
 
 async function verifyAccessToken(token) {

@@ -38,7 +38,7 @@ async function check(style) {
   })
 
   await report.check('claims of the token', async () => {
-    const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', server.issuer))
+    const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', server.issuer), { timeoutDuration: 60_000 })
     const { issuer, audience, typ } = server
     const { access_token } = await ownToken(config)
     const { payload } = await jwtVerify(access_token, keys, { issuer, audience, typ, algorithms: ['RS256'] })

@@ -13,7 +13,7 @@ class Tokens(httpx.Auth):
 
     def __init__(self, issuer, credentials):
         self.credentials = credentials
-        self.client = httpx.Client(base_url=f"{issuer}/oauth/")
+        self.client = httpx.Client(base_url=f"{issuer}/oauth/", timeout=60)
         self.token = {}
 
     def fetch(self, **form):
@@ -42,7 +42,7 @@ class Tokens(httpx.Auth):
 def example(issuer, client_id, client_secret, username, password):
     tokens = Tokens(issuer, (client_id, client_secret))
     tokens.fetch(grant_type="password", username=username, password=password, scope="profile")
-    return httpx.get(f"{issuer}/oauth/userinfo", auth=tokens).json()
+    return httpx.get(f"{issuer}/oauth/userinfo", auth=tokens, timeout=60).json()
 
 
 class PostTokens(Tokens):
@@ -72,7 +72,7 @@ class Httpx(client_checks.Driver):
         return self.tokens.token["access_token"]
 
     def call(self, url):
-        return httpx.get(url, auth=self.tokens).status_code
+        return httpx.get(url, auth=self.tokens, timeout=60).status_code
 
     def post(self, path):
         form, auth = self.tokens.authenticated({"token": self.tokens.token["refresh_token"]})

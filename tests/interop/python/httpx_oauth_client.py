@@ -31,6 +31,8 @@ class HttpxOauth(client_checks.Driver):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.client = heirloom(ISSUER, self.client_id, self.client_secret, f"client_secret_{self.style}")
+        # By default it waits five seconds for an answer.
+        self.client.get_httpx_client = lambda: httpx.AsyncClient(timeout=60)
         self.token = {"refresh_token": "none yet"}
 
     def sign_in(self, scope, password=PASSWORD):
@@ -38,7 +40,7 @@ class HttpxOauth(client_checks.Driver):
 
     def begin(self, scope):
         form = {"grant_type": "password", "username": USERNAME, "password": PASSWORD, "scope": scope}
-        answer = httpx.post(TOKEN_ENDPOINT, data=form, auth=(self.client_id, self.client_secret))
+        answer = httpx.post(TOKEN_ENDPOINT, data=form, auth=(self.client_id, self.client_secret), timeout=60)
         self.token = OAuth2Token(answer.raise_for_status().json())
         return self.token
 
@@ -56,7 +58,7 @@ class HttpxOauth(client_checks.Driver):
 
     def call(self, url):
         self.token = asyncio.run(successor(self.client, self.token))
-        return httpx.get(url, headers={"Authorization": f"Bearer {self.access_token()}"}).status_code
+        return get(url, self.access_token()).status_code
 
     def revoke(self):
         asyncio.run(self.client.revoke_token(self.token["refresh_token"], "refresh_token"))
@@ -71,11 +73,15 @@ class HttpxOauth(client_checks.Driver):
             return error.response.json()["error"]
 
 
+def get(url, token):
+    return httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+
 def example():
     session = HttpxOauth("basic", CLIENT_ID, CLIENT_SECRET)
     session.begin("profile")
     session.refresh()
-    return httpx.get(f"{ISSUER}/oauth/userinfo", headers={"Authorization": f"Bearer {session.access_token()}"}).json()
+    return get(f"{ISSUER}/oauth/userinfo", session.access_token()).json()
 
 
 client_checks.run(HttpxOauth, example)

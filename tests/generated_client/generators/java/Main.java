@@ -8,7 +8,7 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) throws ApiException {
-        var client = new ApiClient().setBasePath(System.getenv("ISSUER"));
+        var client = new ApiClient().setBasePath(System.getenv("ISSUER")).setConnectTimeout(60_000).setReadTimeout(60_000);
         var tokens = new TokensApi(client);
         var id = System.getenv("CLIENT_ID");
         var signedIn = tokens.token("password", System.getenv("USERNAME"), System.getenv("PASSWORD"), null, null, null, null, "account", null, null, id, null);
