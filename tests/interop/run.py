@@ -36,7 +36,7 @@ GATEWAY_CHECKS = ["accepts a token", "refuses no token", "refuses another audien
 CHECKS = {"client": CLIENT_CHECKS, "machine client": MACHINE_CLIENT_CHECKS, "resource server": RESOURCE_SERVER_CHECKS,
           "browser client": BROWSER_CLIENT_CHECKS, "sign-in": sign_in.CHECKS, "gateway": GATEWAY_CHECKS, "application": GATEWAY_CHECKS}
 # The lifetime of the access tokens that a program waits for, in seconds: long enough that they are good until they are used.
-SHORT = 12
+SHORT = 8
 # The servers that a program is run against: how each is started, and the `typ` that its results are listed under.
 SERVERS = {
     "client": [{"flags": [], "access_token": SHORT, "typ": "at+jwt"}],

@@ -142,7 +142,7 @@ func refreshed(ctx context.Context, config *oauth2.Config, token *oauth2.Token) 
 // concurrently refreshes from goroutines that share a TokenSource, and then from goroutines that have one each.
 func (c *client) concurrently(ctx context.Context, config *oauth2.Config, token *oauth2.Token) error {
 	before := c.sent.Load()
-	// By default a token counts as expired ten seconds early; these tokens last little longer than that.
+	// By default a token counts as expired ten seconds early; these tokens last less than that.
 	shared := oauth2.ReuseTokenSourceWithExpiry(nil, config.TokenSource(ctx, stored(token)), time.Second)
 	next, err := inParallel(func() (*oauth2.Token, error) { return shared.Token() })
 	if err != nil {
