@@ -32,10 +32,10 @@ export function start(program, parameters) {
 }
 
 // A free port. The origin of a page must be known before the page's server starts. The system gives none of these ports to
-// those who ask for any port, nor to outgoing connections. What has been drawn may not be listening yet.
+// those who ask for any port, nor to outgoing connections; and browsers refuse 10080. What has been drawn may not be listening yet.
 export async function freePort() {
   for (;;) {
-    const port = randomInt(10_000, 32_768)
+    const port = randomInt(11_000, 32_768)
     if (drawn.has(port) || !(await canListen(port))) continue
     drawn.add(port)
     return port
