@@ -38,6 +38,11 @@ impl Bar {
         Self { what: what.into(), wanted, value, counts: true, digits: 2 }
     }
 
+    /// A figure of three digits that should be at most so large.
+    pub(crate) fn at_most(what: impl Into<String>, most: f64, value: f64) -> Self {
+        Self { digits: 3, ..Self::new(what, Wanted::AtMost(most), Some(value)) }
+    }
+
     /// Whether the target is met; none if the figure was not measured.
     fn is_met(&self) -> Option<bool> {
         let value = self.value.filter(|_| self.counts)?;

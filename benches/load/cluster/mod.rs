@@ -84,6 +84,9 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     }
     let errors = table.errors();
     anyhow::ensure!(errors == 0, "{errors} answers were not what they should be: {}", table.first_error());
+    if let Some(row) = table.uncounted() {
+        anyhow::bail!("the database counted no statements or no syncs: {row}");
+    }
     eprintln!("proving");
     for Places { algorithm, sled, cluster, .. } in places {
         println!("\nsled, {}: proved {}", algorithm.name(), proof::prove(sled).await?);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::super::bars::{self, Bar};
 use super::super::drive::Tally;
 
 /// What one round of a row measured: sums over all its refreshes.
@@ -92,6 +93,13 @@ impl Series {
     }
 }
 
+/// The most syncs of the log a refresh, with [`SHARED_BY`] connections.
+const MOST_SYNCS: f64 = 0.1;
+/// So many connections that appends share syncs.
+const SHARED_BY: usize = 64;
+/// In which rows the store is a database.
+const ON_DATABASE: &str = "PostgreSQL";
+
 /// What the columns are called in JSON.
 const COLUMNS: [&str; 11] = [
     "per_second",
@@ -151,7 +159,24 @@ impl Table {
                 row.name
             );
         }
+        _ = bars::write(&mut text, &self.bars());
         text
+    }
+
+    /// The targets.
+    fn bars(&self) -> Vec<Bar> {
+        let shared = format!(" {SHARED_BY} conn., {ON_DATABASE}");
+        let rows = self.rows.iter().filter(|row| row.name.contains(&shared));
+        let syncs = |row: &Series| row.median(|one| one.syncs / one.refreshes);
+        rows.map(|row| Bar::at_most(format!("syncs: {}", row.name), MOST_SYNCS, syncs(row))).collect()
+    }
+
+    /// A row of which the database counted nothing, though it did something.
+    pub(crate) fn uncounted(&self) -> Option<&str> {
+        let on_database = self.rows.iter().filter(|row| row.name.contains(ON_DATABASE));
+        let mut uncounted = on_database
+            .filter(|row| row.rounds.iter().any(|round| round.syncs <= 0.0 || round.statements <= 0.0));
+        uncounted.next().map(|row| row.name.as_str())
     }
 
     pub(crate) fn json(&self) -> anyhow::Result<String> {
