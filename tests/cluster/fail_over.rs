@@ -12,7 +12,7 @@ use crate::proof::prove;
 /// A primary that acknowledges what its standby has.
 fn synchronous() -> PostgresServer {
     PostgresServer::start_with(|_| {
-        "listen_addresses = ''\nsynchronous_standby_names = 'standby'\nsynchronous_commit = remote_apply\n"
+        "listen_addresses = ''\nsynchronous_standby_names = 'standby'\nsynchronous_commit = local\n"
             .to_owned()
     })
 }
