@@ -7,7 +7,7 @@ use heirloom::store::{Expected, Remove, Store};
 use tokio_postgres::{Client, NoTls};
 
 use crate::contract::{append, fill, stream, summarize};
-use crate::postgres_server::PostgresServer;
+use crate::postgres_server::{self, PostgresServer};
 
 /// A killed server process can't show this: what it wrote, the operating system still has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,6 +36,22 @@ async fn every_change_is_synced_before_it_is_answered_although_the_default_is_of
     drop(store);
     let synced = syncs(&settings).await - before;
     assert!(synced >= 125, "{synced} syncs of 125 changes");
+}
+
+/// No behaviour tells `remote_write` from `on` while the standby's machine runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_promises_less_than_a_synced_standby_is_raised_for_a_change() {
+    let settings = postgres_server::settings();
+    drop(PostgresStore::open(settings.clone()).await.unwrap());
+    let client = super::opening::raw(&settings).await;
+    let raised = [("off", "on"), ("local", "on"), ("remote_write", "on"), ("on", "on")];
+    for (default, during) in raised.into_iter().chain([("remote_apply", "remote_apply")]) {
+        client.batch_execute(&format!("SET synchronous_commit = {default}; BEGIN")).await.unwrap();
+        client.query_one("SELECT lock_head_1()", &[]).await.unwrap();
+        let setting = client.query_one("SHOW synchronous_commit", &[]).await.unwrap();
+        assert_eq!(setting.get::<_, &str>(0), during, "the default is {default}");
+        client.batch_execute("ROLLBACK").await.unwrap();
+    }
 }
 
 /// A connection to the database that is none of the store's.
