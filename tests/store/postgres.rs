@@ -5,6 +5,7 @@ mod crash;
 mod durability;
 mod exchange;
 mod lookups;
+mod monitoring;
 mod nodes;
 mod opening;
 mod outages;
