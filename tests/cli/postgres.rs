@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use heirloom::store::postgres::PostgresSettings;
+
 use crate::command_line::configured;
 use crate::postgres_server;
 use crate::support::{err, heirloom, out, path, run};
@@ -128,13 +130,75 @@ fn migrate_makes_the_tables_for_a_server_that_may_not() {
 
 /// Runs a statement on the tests' server.
 fn psql(statement: &str) {
-    let settings = postgres_server::settings();
+    psql_at(&postgres_server::settings(), statement);
+}
+
+fn psql_at(settings: &PostgresSettings, statement: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (client, connection) = settings.server.connect(tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client.batch_execute(statement).await.unwrap();
     });
+}
+
+#[test]
+fn a_configuration_that_names_no_database_has_it_from_the_variables_of_libpq() {
+    let (_folder, file) = with_store(None);
+    let text = fs::read_to_string(&file).unwrap();
+    let url = text.lines().find(|line| line.starts_with("url")).unwrap();
+    fs::write(&file, text.replace(url, "")).unwrap();
+    let mut check = heirloom(&["serve", "--check", "--config", path(&file)]);
+    let none = check.output().unwrap();
+    assert!(err(&none).contains("no database is named"), "{}", err(&none));
+    check.env("PGHOST", &postgres_server::shared().folder);
+    let found = check.env("PGUSER", "heirloom").env("PGDATABASE", "postgres").output().unwrap();
+    assert_eq!(found.status.code(), Some(0), "{}", err(&found));
+}
+
+/// A server on which the role `ann` has to know a password, `tulip`.
+fn with_password() -> postgres_server::PostgresServer {
+    let server = postgres_server::PostgresServer::start_with(|folder| {
+        fs::write(folder.join("rules"), "local all ann scram-sha-256\nlocal all all trust\n").unwrap();
+        format!("listen_addresses = ''\nhba_file = '{}'", folder.join("rules").display())
+    });
+    let role = "SET password_encryption = 'scram-sha-256'; CREATE ROLE ann LOGIN PASSWORD 'tulip';
+                GRANT CREATE ON DATABASE postgres TO ann";
+    psql_at(&server.settings("public"), role);
+    server
+}
+
+#[test]
+fn a_password_is_read_from_a_file_and_a_wrong_one_is_refused_without_showing_it() {
+    let server = with_password();
+    let url = format!("postgresql://ann@{}/postgres", path(&server.folder).replace('/', "%2F"));
+    let (folder, file) = with_store_and(Some(&url), "\npassword_file = \"password\"");
+    let write = |name: &str, password: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, format!("{password}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        file
+    };
+    let check = |password: &str| {
+        write("password", password);
+        run(&["serve", "--check", "--config", path(&file)])
+    };
+    let migrate = |password: &str| {
+        // The one of the configuration is another role's.
+        write("password", "lily");
+        let owners = write("owner's", password);
+        run(&["migrate", "--config", path(&file), "--user", "ann", "--password-file", path(&owners)])
+    };
+    for refused in [check("rose"), migrate("rose")] {
+        let said = err(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("password authentication failed for user \"ann\""), "{said}");
+        assert!(!said.contains("rose") && !out(&refused).contains("rose"), "{said}");
+    }
+    let made = migrate("tulip");
+    assert!(out(&made).contains("made versions 1, 2"), "{}", err(&made));
+    let right = check("tulip");
+    assert_eq!(right.status.code(), Some(0), "{}", err(&right));
 }
 
 #[test]
