@@ -131,7 +131,7 @@ impl Link {
         loop {
             // Nodes that lost the database together come back one by one.
             sleep(jittered(pause, &random)).await;
-            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            pause = longer(pause);
             match connector.connect().await {
                 Ok((session, carrier)) => return (Arc::new(session), carrier),
                 Err(error) => {
@@ -151,6 +151,11 @@ impl Link {
     }
 }
 
+/// The pause after `pause`.
+fn longer(pause: Duration) -> Duration {
+    pause.saturating_mul(2).min(LONGEST_PAUSE)
+}
+
 /// Between half and all of `pause`.
 fn jittered(pause: Duration, random: &Random) -> Duration {
     let [byte] = random.bytes::<1>().unwrap_or([u8::MAX]);
@@ -161,6 +166,13 @@ fn jittered(pause: Duration, random: &Random) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pauses_double_and_stay_at_two_seconds() {
+        let pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| Some(longer(*pause))).take(8);
+        let millis: Vec<u128> = pauses.map(|pause| pause.as_millis()).collect();
+        assert_eq!(millis, [50, 100, 200, 400, 800, 1600, 2000, 2000]);
+    }
 
     #[test]
     fn pauses_differ_and_are_never_longer_than_they_may_be() {
