@@ -59,12 +59,19 @@ async fn administrators_see_all_nodes_and_in_what_they_differ() {
     assert_eq!((&one["differs"], &second["differs"]), (&json!([]), &json!(["clients", "tokens"])));
     assert!(one["behind"].as_u64().unwrap() > 0, "it has written since: {}", nodes.text);
 
+    // It hears at its next heartbeat what the other one writes.
+    let before = office.server.position().await;
+    other.sign_in().await;
+    let written = other.position().await - before;
+    office.server.clock.set(office.server.now().after(Duration::from_millis(300)));
     office.server.app.nodes.beat().await.unwrap();
     assert!(office.server.app.nodes.has_others(), "it does not answer yet");
     let metrics = office.server.app.monitoring.metrics();
     for sample in [
         "heirloom_nodes{state=\"live\"} 2",
         "heirloom_nodes{state=\"silent\"} 0",
+        &format!("heirloom_node_behind_positions {written}"),
+        "heirloom_node_clock_ahead_milliseconds 300",
         "heirloom_node_differs 1",
         "heirloom_node_clock_in_step 1",
         "heirloom_node_lease{lease=\"sweeper\"} 0",
