@@ -1,7 +1,7 @@
 //! What is done to a database server: it gets a standby, and is promoted.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heirloom::store::postgres::PostgresSettings;
@@ -35,16 +35,22 @@ pub(crate) async fn position(settings: &PostgresSettings) -> i64 {
 
 /// A standby by streaming replication, made of a base backup. It is called `standby`.
 pub(crate) fn standby_of(primary: &PostgresServer) -> PostgresServer {
-    let folder = folder_of_its_own();
-    let mut backup = program("pg_basebackup");
-    let primary = primary.folder.display();
-    backup.arg("-d").arg(format!("host={primary} user=heirloom application_name=standby"));
-    succeed(backup.args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-D"]).arg(folder.join("data")));
+    let folder = base_backup(primary, &["-R"]);
     // The primary's setting, which is copied too, would make it wait for a standby of its own.
     set(&folder, "synchronous_standby_names = ''");
     let mut standby = PostgresServer { guard: PostgresServer::guard(&folder), folder };
     standby.run();
     standby
+}
+
+/// A folder with a base backup of a server that runs.
+pub(crate) fn base_backup(of: &PostgresServer, more: &[&str]) -> PathBuf {
+    let folder = folder_of_its_own();
+    let mut backup = program("pg_basebackup");
+    let server = of.folder.display();
+    backup.arg("-d").arg(format!("host={server} user=heirloom application_name=standby")).args(more);
+    succeed(backup.args(["-X", "stream", "-c", "fast", "--no-sync", "-D"]).arg(folder.join("data")));
+    folder
 }
 
 /// Adds a setting; it holds from the next start.

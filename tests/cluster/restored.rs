@@ -1,8 +1,8 @@
-//! A database that comes from a dump: one that was moved, and one that was restored from a backup.
+//! A database that comes from a dump or a base backup: one that was moved, and ones that were restored.
 
 use crate::chain::{Chain, Outcome};
-use crate::database::url;
-use crate::load::Load;
+use crate::database::{base_backup, url};
+use crate::load::{Load, Shared};
 use crate::nodes::{Nodes, this_program};
 use crate::postgres_server::{PostgresServer, program, succeed};
 
@@ -36,27 +36,50 @@ async fn a_database_that_moved_signs_nobody_out_and_a_restored_one_is_refused_un
     }
     stop_all(&mut nodes);
     nodes.use_database(&urls[1], &urls[2]);
+    are_refused_until_they_are_accepted(&mut nodes, &chains, &shared).await;
+}
+
+/// It is on the timeline of the server that was lost, and in its term: only the position tells that something is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_base_backup_of_a_database_in_use_is_refused_until_it_is_accepted() {
+    let lost = PostgresServer::start();
+    let before = url(&[&lost.settings("heirloom")]);
+    let mut nodes = Nodes::start(&vec![before.clone(); 2], "heirloom");
+    let load = Load::begin(&nodes).await;
+    let folder = base_backup(&lost, &[]);
+    load.shared.more(50).await;
+    let (shared, chains) = load.end().await;
+    stop_all(&mut nodes);
+    drop(lost);
+    let mut restored = PostgresServer { guard: PostgresServer::guard(&folder), folder };
+    restored.run();
+    nodes.use_database(&before, &url(&[&restored.settings("heirloom")]));
+    are_refused_until_they_are_accepted(&mut nodes, &chains, &shared).await;
+}
+
+/// Nodes that were stopped come to data that lack something of what they did.
+async fn are_refused_until_they_are_accepted(nodes: &mut Nodes, chains: &[Chain], shared: &Shared) {
     // It has made the changes, and so knows of them at once; the other one hears of them some seconds later.
     let refused = nodes.refuses_to_run(0);
     assert!(refused.contains("restored from a backup"), "{refused}");
     assert!(refused.contains("serve --restored"), "{refused}");
     nodes.run(0, &["--restored"]);
     nodes.run(1, &[]);
-    for chain in &chains {
+    for chain in chains {
         for number in [0, 1] {
-            let refused = chain.present(&shared, number).await;
+            let refused = chain.present(shared, number).await;
             assert!(
                 matches!(&refused, Outcome::Refused(why) if why.contains("invalid_grant")),
                 "{refused:?}"
             );
         }
     }
-    let mut fresh = Chain::start(2, &shared).await;
-    fresh.refresh_everywhere(&shared).await;
+    let mut fresh = Chain::start(2, shared).await;
+    fresh.refresh_everywhere(shared).await;
     // A later start ends nothing again.
     nodes.stop(0);
     nodes.run(0, &[]);
-    fresh.refresh_everywhere(&shared).await;
+    fresh.refresh_everywhere(shared).await;
 }
 
 fn stop_all(nodes: &mut Nodes) {
