@@ -2,7 +2,7 @@
 
 mod actors;
 mod clients;
-mod events;
+pub(crate) mod events;
 mod invitations;
 mod load;
 mod sessions;

@@ -5,6 +5,7 @@ mod clocks;
 mod epochs;
 mod leases;
 mod rate_limits;
+mod seen_everywhere;
 mod starts;
 
 use std::time::Duration;

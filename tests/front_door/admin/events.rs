@@ -159,13 +159,13 @@ async fn nonces_names_and_passwords_are_in_no_event_that_is_shown() {
 }
 
 /// A connection that receives events.
-struct Following {
+pub(crate) struct Following {
     response: reqwest::Response,
     text: String,
 }
 
 impl Following {
-    async fn begin(office: &Office, query: &str, last: Option<u64>) -> Self {
+    pub(crate) async fn begin(office: &Office, query: &str, last: Option<u64>) -> Self {
         let request = office.request(Method::GET, &format!("/admin/events/live{query}"));
         let request = match last {
             Some(last) => request.header("Last-Event-ID", last),
@@ -180,7 +180,7 @@ impl Following {
     }
 
     /// The next `count` events, each with its id and its data.
-    async fn next(&mut self, count: usize) -> Vec<(u64, Value)> {
+    pub(crate) async fn next(&mut self, count: usize) -> Vec<(u64, Value)> {
         let mut events = Vec::new();
         while events.len() < count {
             let Some((message, rest)) = self.text.split_once("\n\n") else {
