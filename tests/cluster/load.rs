@@ -40,7 +40,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(nodes: &Nodes, pause: Duration) -> Self {
+    pub(crate) fn new(nodes: &Nodes, pause: Duration) -> Self {
         // Only the first one of the process can install it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();

@@ -29,6 +29,7 @@ mod postgres_server;
 mod proof;
 mod proxy;
 mod restored;
+mod shared_limits;
 mod standby_behind;
 mod upgrade;
 

@@ -37,8 +37,12 @@ pub(crate) fn this_program() -> PathBuf {
 impl Nodes {
     /// Starts a node for each of the URLs, all of the same database and schema, and makes a user.
     pub(crate) fn start(urls: &[String], schema: &str) -> Self {
-        let mut nodes =
-            Self::prepare(urls, schema, ("folder = \"keys\"", "refresh_burst = 0"), &this_program());
+        Self::start_with(urls, schema, "refresh_burst = 0")
+    }
+
+    /// As [`start`](Self::start), with limits on refreshes.
+    pub(crate) fn start_with(urls: &[String], schema: &str, throttle: &str) -> Self {
+        let mut nodes = Self::prepare(urls, schema, ("folder = \"keys\"", throttle), &this_program());
         nodes.command_at(0, &["keys", "rotate", "--algorithm", "ES256"], "");
         nodes.run(0, &[]);
         nodes.command_at(0, &["user", "add", USER.0], &format!("{}\n", USER.1));
