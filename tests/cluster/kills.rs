@@ -29,6 +29,7 @@ async fn nodes_that_are_killed_lose_nothing() {
     let proved = prove(load, &mut nodes, &database).await;
     println!("{kills} kills of nodes: {proved}; the longest time without an answer {gap:?}");
     assert!(gap < Duration::from_secs(20), "{gap:?}");
+    assert!(proved.unknown > 0, "nobody noticed");
 }
 
 /// Two kills; more with `HEIRLOOM_CLUSTER_DATABASE_KILLS`.
@@ -49,5 +50,6 @@ async fn a_database_that_is_killed_loses_nothing() {
     let gap = load.shared.take_gap();
     let proved = prove(load, &mut nodes, &database).await;
     println!("{kills} kills of the database: {proved}; the longest time without an answer {gap:?}");
+    assert!(proved.unknown > 0, "nobody noticed");
     drop(nodes);
 }

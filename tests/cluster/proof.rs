@@ -17,7 +17,7 @@ use crate::nodes::Nodes;
 pub(crate) struct Proved {
     chains: usize,
     acknowledged: usize,
-    unknown: usize,
+    pub(crate) unknown: usize,
     events: u64,
 }
 
