@@ -10,11 +10,14 @@ use crate::load::Shared;
 use crate::nodes::{SECRET, USER};
 use crate::{Numbers, PATIENCE, RETRY_WINDOW};
 
+/// The client of the configuration that has a secret.
+const CONFIDENTIAL: &str = "web-app";
+
 /// A token family, as its client knows it.
 pub(crate) struct Chain {
     /// Which node comes next, and what else is left to chance.
     numbers: Numbers,
-    is_confidential: bool,
+    client: &'static str,
     /// The newest refresh token that was acknowledged.
     pub(crate) newest: String,
     /// The nonces of the refresh tokens that were acknowledged, from generation 1.
@@ -44,9 +47,15 @@ impl Outcome {
 impl Chain {
     /// Signs in, at another node if one can't at the time.
     pub(crate) async fn start(seed: u64, shared: &Shared) -> Self {
+        let client = if seed.is_multiple_of(2) { CONFIDENTIAL } else { "phone-app" };
+        Self::start_for(client, seed, shared).await
+    }
+
+    /// As [`start`](Self::start), with this client.
+    pub(crate) async fn start_for(client: &'static str, seed: u64, shared: &Shared) -> Self {
         let mut chain = Self {
             numbers: Numbers::of(seed + 1),
-            is_confidential: seed.is_multiple_of(2),
+            client,
             newest: String::new(),
             acknowledged: Vec::new(),
             unknown: 0,
@@ -144,10 +153,10 @@ impl Chain {
 
     async fn ask(&self, shared: &Shared, node: usize, form: &[(&str, &str)]) -> Outcome {
         let request = shared.http.post(format!("{}/oauth/token", shared.bases[node]));
-        let request = if self.is_confidential {
-            request.basic_auth("web-app", Some(SECRET)).form(form)
+        let request = if self.client == CONFIDENTIAL {
+            request.basic_auth(CONFIDENTIAL, Some(SECRET)).form(form)
         } else {
-            request.form(&[form, &[("client_id", "phone-app")]].concat())
+            request.form(&[form, &[("client_id", self.client)]].concat())
         };
         let began = Instant::now();
         let outcome = match request.send().await {
