@@ -21,7 +21,7 @@ use anyhow::Context as _;
 
 use self::database::Database;
 use self::nodes::{Cluster, SESSIONS};
-use self::table::{Figures, Table};
+use self::table::{Figures, ON_DATABASE, Table};
 use super::chain::Pool;
 use super::drive::Stage;
 use super::installation::{Algorithm, Installation};
@@ -119,10 +119,10 @@ impl Places {
             let before = limits::measure(self.limit, keys, length / 5)?;
             let (place, mut figures) = match nodes {
                 0 => ("sled".to_owned(), self.sled_figures(connections, length).await?),
-                1 => ("PostgreSQL".to_owned(), self.cluster.run(database, 1, (connections, length)).await?),
+                1 => (ON_DATABASE.to_owned(), self.cluster.run(database, 1, (connections, length)).await?),
                 _ => {
                     let figures = self.cluster.run(database, nodes, (connections, length)).await?;
-                    (format!("PostgreSQL, {nodes} nodes"), figures)
+                    (format!("{ON_DATABASE}, {nodes} nodes"), figures)
                 }
             };
             figures.limit = limits::measure(self.limit, keys, length / 5)?.mean(&before).per_second;

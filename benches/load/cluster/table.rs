@@ -98,7 +98,7 @@ const MOST_SYNCS: f64 = 0.1;
 /// So many connections that appends share syncs.
 const SHARED_BY: usize = 64;
 /// In which rows the store is a database.
-const ON_DATABASE: &str = "PostgreSQL";
+pub(crate) const ON_DATABASE: &str = "PostgreSQL";
 
 /// What the columns are called in JSON.
 const COLUMNS: [&str; 11] = [

@@ -24,6 +24,15 @@ async fn other(settings: &PostgresSettings) -> Client {
     client
 }
 
+/// Waits until nothing that came by these settings waits for a lock.
+async fn none_waits(client: &Client, settings: &PostgresSettings) {
+    let name = settings.server.get_application_name().unwrap();
+    let none_waits = format!(
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{name}'"
+    );
+    becomes_true(client, &none_waits).await;
+}
+
 /// `VACUUM FULL` takes such a lock, and so does an `ALTER TABLE` while it waits. Several statements wait on each connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_that_were_given_up_leave_nothing_waiting_in_the_database() {
@@ -42,11 +51,7 @@ async fn reads_that_were_given_up_leave_nothing_waiting_in_the_database() {
     let away = |error| matches!(error, StoreError::Unavailable(_));
     assert!(loaded.is_err_and(away) && record.is_err_and(away));
     assert!(page.is_err_and(away) && log.is_err_and(away) && scanned.is_err_and(away));
-    let name = settings.server.get_application_name().unwrap();
-    let none_waits = format!(
-        "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{name}'"
-    );
-    becomes_true(&client, &none_waits).await;
+    none_waits(&client, &settings).await;
     client.batch_execute("COMMIT").await.unwrap();
     comes_about("it reads again", async || {
         let read = store.load(stream("a")).await.and(store.read_log(0, 9).await);
@@ -63,11 +68,7 @@ async fn a_heartbeat_that_was_given_up_leaves_nothing_waiting_in_the_database() 
     let client = other(&settings).await;
     client.batch_execute("BEGIN; LOCK TABLE node, lease IN ACCESS EXCLUSIVE MODE").await.unwrap();
     assert!(store.cluster().look().await.is_err());
-    let name = settings.server.get_application_name().unwrap();
-    let none_waits = format!(
-        "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{name}'"
-    );
-    becomes_true(&client, &none_waits).await;
+    none_waits(&client, &settings).await;
     client.batch_execute("COMMIT").await.unwrap();
     comes_about("it looks again", async || store.cluster().look().await.is_ok()).await;
 }
@@ -82,11 +83,7 @@ async fn keys_that_are_not_read_in_time_leave_nothing_waiting_in_the_database() 
     let asked = Arc::clone(&table);
     let error = tokio::task::spawn_blocking(move || asked.version()).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("no answer within 5 s"), "{error}");
-    let name = settings.server.get_application_name().unwrap();
-    let none_waits = format!(
-        "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{name}'"
-    );
-    becomes_true(&client, &none_waits).await;
+    none_waits(&client, &settings).await;
     client.batch_execute("COMMIT").await.unwrap();
     assert_eq!(tokio::task::spawn_blocking(move || table.version()).await.unwrap().unwrap(), 1);
 }
